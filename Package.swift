@@ -1,0 +1,111 @@
+// swift-tools-version: 6.2
+//
+// The house: one table of rooms. A room imports only from floors below it, and this file is the
+// only place that says which. `Tests/FloorTests` reads the resolved graph and the sources and
+// fails when either breaks the rule, so a new edge is always a deliberate one.
+//
+//   floor 0  C modules         headers of other people, and a few static inlines
+//   floor 1  Wire, Ring        bytes, and the shared memory they travel in
+//   floor 2  VulkanWire        generated vocabulary;  PageTracker: written pages
+//   floor 3  Client            the injected side of the link;  Transport: the sealed links
+//   floor 4  VkLayer           the injected library;  VulkanReplay: the node's driver side
+//   floor 5  Agent, Node       the hand, and the daemon
+//   floor 6  omega             the command
+//   beside   RegistryGenerator build-time only: vk.xml in, Generated/ folders out
+//
+// OMEGA_FREESTANDING=1 in the environment compiles the injected rooms as Embedded Swift: no
+// runtime, no dependency but libc. Both ways must always compile; give each its own scratch path.
+
+import PackageDescription
+
+let root = Context.packageDirectory
+let freestanding = Context.environment["OMEGA_FREESTANDING"] == "1"
+
+/// Settings of every room.
+let house: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny")
+]
+
+/// Settings of the rooms that are linked into other people's processes.
+let injected: [SwiftSetting] =
+  house
+  + (freestanding ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])] : [])
+
+let package = Package(
+  name: "omega",
+  products: [
+    .executable(name: "omega", targets: ["omega"]),
+    .library(name: "VkLayer_omega", type: .dynamic, targets: ["VkLayer"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2")
+  ],
+  targets: [
+    // Floor 0
+    .systemLibrary(name: "CPlatform"),
+    .systemLibrary(name: "CVulkan"),
+    .systemLibrary(name: "CX11"),
+    .systemLibrary(name: "CWayland"),
+    // Floor 1
+    .target(name: "Wire", dependencies: ["CPlatform"], swiftSettings: injected),
+    .target(name: "Ring", dependencies: ["CPlatform"], swiftSettings: injected),
+    // Floor 2
+    .target(name: "VulkanWire", dependencies: ["CVulkan", "Wire"], swiftSettings: injected),
+    .target(name: "PageTracker", dependencies: ["CPlatform"], swiftSettings: injected),
+    // Floor 3
+    .target(
+      name: "Client",
+      dependencies: ["CPlatform", "CX11", "CWayland", "Wire", "Ring", "PageTracker"],
+      swiftSettings: injected),
+    .target(
+      name: "Transport",
+      dependencies: [
+        "CPlatform", "Wire", "Ring", .product(name: "Crypto", package: "swift-crypto"),
+      ],
+      swiftSettings: house),
+    // Floor 4
+    .target(
+      name: "VkLayer",
+      dependencies: [
+        "CPlatform", "CVulkan", "CX11", "CWayland", "Wire", "Ring", "VulkanWire", "PageTracker",
+        "Client",
+      ],
+      swiftSettings: injected,
+      linkerSettings: [
+        .unsafeFlags([
+          "-Xlinker", "--version-script=\(root)/Sources/VkLayer/VkLayer.map",
+          "-Xlinker", "-z", "-Xlinker", "nodelete",
+          "-Xlinker", "-Bsymbolic",
+          "-Xlinker", "--gc-sections",
+        ]),
+        .unsafeFlags(
+          freestanding ? ["-enable-experimental-feature", "Embedded"] : ["-static-stdlib"]),
+      ]),
+    .target(
+      name: "VulkanReplay",
+      dependencies: ["CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire"],
+      swiftSettings: house),
+    // Floor 5
+    .target(
+      name: "Agent", dependencies: ["CPlatform", "Wire", "Ring", "VulkanWire", "Transport"],
+      swiftSettings: house),
+    .target(
+      name: "Node",
+      dependencies: ["CPlatform", "Wire", "Ring", "Transport", "VulkanReplay"],
+      swiftSettings: house),
+    // Floor 6
+    .executableTarget(
+      name: "omega", dependencies: ["CPlatform", "Ring", "Transport", "Agent", "Node"],
+      swiftSettings: house),
+    // Beside
+    .executableTarget(name: "RegistryGenerator", swiftSettings: house),
+    // Tests
+    .testTarget(name: "WireTests", dependencies: ["Wire"]),
+    .testTarget(name: "RingTests", dependencies: ["Ring", "CPlatform"]),
+    .testTarget(name: "VulkanWireTests", dependencies: ["VulkanWire", "Wire", "CVulkan"]),
+    .testTarget(name: "PageTrackerTests", dependencies: ["PageTracker", "CPlatform"]),
+    .testTarget(name: "TransportTests", dependencies: ["Transport", "CPlatform"]),
+    .testTarget(name: "FloorTests"),
+  ],
+  swiftLanguageModes: [.v6]
+)

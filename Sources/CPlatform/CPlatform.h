@@ -1,0 +1,496 @@
+// The kernel and libc, as the rooms of Omega see them: static inlines only, so that Embedded
+// Swift (which has no Glibc module) and ordinary Swift read the same declarations.
+//
+// Conventions: functions that wrap a system call return its result, or -errno when it fails.
+// Nothing here allocates, locks or keeps state.
+#pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+// MARK: Memory
+
+static inline void *_Nullable platform_malloc(size_t n) { return malloc(n); }
+static inline void *_Nullable platform_calloc(size_t n, size_t size) { return calloc(n, size); }
+static inline void *_Nullable platform_realloc(void *_Nullable p, size_t n) { return realloc(p, n); }
+static inline void platform_free(void *_Nullable p) { free(p); }
+/// Memory aligned to `alignment` (a power of two), or NULL.
+static inline void *_Nullable platform_aligned_alloc(size_t alignment, size_t n) {
+  void *p = NULL;
+  return posix_memalign(&p, alignment, n) == 0 ? p : NULL;
+}
+static inline int platform_compare(const void *_Nonnull a, const void *_Nonnull b, size_t n) {
+  return memcmp(a, b, n);
+}
+static inline void platform_copy(void *_Nonnull to, const void *_Nonnull from, size_t n) {
+  memcpy(to, from, n);
+}
+static inline size_t platform_string_length(const char *_Nonnull s) { return strlen(s); }
+static inline int platform_string_compare(const char *_Nonnull a, const char *_Nonnull b) {
+  return strcmp(a, b);
+}
+
+/// A new memfd, close-on-exec and sealable; -errno on failure. `memfd_create(2)`.
+static inline int platform_memfd(const char *_Nonnull name) {
+  int fd = (int)syscall(SYS_memfd_create, name, 0x0001u | 0x0002u);  // CLOEXEC | ALLOW_SEALING
+  return fd < 0 ? -errno : fd;
+}
+static inline int platform_resize(int fd, uint64_t size) {
+  return ftruncate(fd, (off_t)size) == 0 ? 0 : -errno;
+}
+/// Seals a memfd against changes of its size, and against further seals.
+static inline int platform_seal_size(int fd) {
+  return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0 ? 0 : -errno;
+}
+/// True when `fd` can neither shrink nor grow, so that a mapping of it cannot fault.
+static inline bool platform_size_is_sealed(int fd) {
+  int seals = fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) == (F_SEAL_SHRINK | F_SEAL_GROW);
+}
+/// Size of a file in bytes; -errno on failure.
+static inline int64_t platform_file_size(int fd) {
+  struct stat s;
+  return fstat(fd, &s) == 0 ? (int64_t)s.st_size : -errno;
+}
+/// Maps `size` bytes of `fd` at `offset`, shared, readable and writable; NULL on failure.
+static inline void *_Nullable platform_map_shared(int fd, uint64_t offset, size_t size) {
+  void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+  return p == MAP_FAILED ? NULL : p;
+}
+/// Maps `size` bytes of private zeroed memory; NULL on failure.
+static inline void *_Nullable platform_map_private(size_t size) {
+  void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return p == MAP_FAILED ? NULL : p;
+}
+static inline int platform_unmap(void *_Nonnull p, size_t size) {
+  return munmap(p, size) == 0 ? 0 : -errno;
+}
+/// Gives the pages of a range of a memfd back to the kernel; they read as zeros again.
+static inline int platform_punch_hole(int fd, uint64_t offset, uint64_t size) {
+  return fallocate(fd, 0x01 | 0x02, (off_t)offset, (off_t)size) == 0 ? 0 : -errno;
+}
+
+// MARK: Atomics on shared memory
+
+static inline uint32_t platform_load32(const uint32_t *_Nonnull p) {
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline uint64_t platform_load64(const uint64_t *_Nonnull p) {
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline uint32_t platform_load32_relaxed(const uint32_t *_Nonnull p) {
+  return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+static inline uint64_t platform_load64_relaxed(const uint64_t *_Nonnull p) {
+  return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+static inline void platform_store32(uint32_t *_Nonnull p, uint32_t v) {
+  __atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+static inline void platform_store64(uint64_t *_Nonnull p, uint64_t v) {
+  __atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+static inline uint32_t platform_load32_seq(const uint32_t *_Nonnull p) {
+  return __atomic_load_n(p, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t platform_load64_seq(const uint64_t *_Nonnull p) {
+  return __atomic_load_n(p, __ATOMIC_SEQ_CST);
+}
+static inline void platform_store32_seq(uint32_t *_Nonnull p, uint32_t v) {
+  __atomic_store_n(p, v, __ATOMIC_SEQ_CST);
+}
+static inline void platform_store64_seq(uint64_t *_Nonnull p, uint64_t v) {
+  __atomic_store_n(p, v, __ATOMIC_SEQ_CST);
+}
+/// Adds and returns the value before.
+static inline uint32_t platform_add32(uint32_t *_Nonnull p, uint32_t v) {
+  return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t platform_add64(uint64_t *_Nonnull p, uint64_t v) {
+  return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+}
+static inline void platform_add64_relaxed(uint64_t *_Nonnull p, uint64_t v) {
+  __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
+static inline uint32_t platform_or32(uint32_t *_Nonnull p, uint32_t v) {
+  return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
+}
+static inline uint32_t platform_exchange32(uint32_t *_Nonnull p, uint32_t v) {
+  return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+}
+static inline bool platform_compare_exchange32(uint32_t *_Nonnull p, uint32_t expected,
+                                               uint32_t desired) {
+  return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST);
+}
+/// Raises `*p` to at least `v`; returns true when it was lower.
+static inline bool platform_max64(uint64_t *_Nonnull p, uint64_t v) {
+  uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
+  while (old < v) {
+    if (__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+      return true;
+    }
+  }
+  return false;
+}
+static inline void platform_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+static inline void platform_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+static inline void platform_yield(void) { sched_yield(); }
+
+// MARK: Futex (process-shared)
+
+/// Sleeps while `*p == expected`, at most `nanoseconds` (UINT64_MAX = no limit).
+/// 0 when woken, -EAGAIN when the value differs, -ETIMEDOUT, -EINTR. `futex(2)`.
+static inline int platform_futex_wait(const uint32_t *_Nonnull p, uint32_t expected,
+                                      uint64_t nanoseconds) {
+  struct timespec t = {.tv_sec = (time_t)(nanoseconds / 1000000000ull),
+                       .tv_nsec = (long)(nanoseconds % 1000000000ull)};
+  long r = syscall(SYS_futex, p, FUTEX_WAIT, expected, nanoseconds == UINT64_MAX ? NULL : &t,
+                   NULL, 0);
+  return r == 0 ? 0 : -errno;
+}
+/// Wakes up to `count` sleepers of `p`.
+static inline int platform_futex_wake(const uint32_t *_Nonnull p, int count) {
+  long r = syscall(SYS_futex, p, FUTEX_WAKE, count, NULL, NULL, 0);
+  return r >= 0 ? (int)r : -errno;
+}
+
+// MARK: Locks, for one process. A lock is raw memory of `platform_lock_size` bytes.
+
+#define platform_lock_size ((size_t)64)
+_Static_assert(sizeof(pthread_mutex_t) <= 64, "a lock fits its slot");
+static inline void platform_lock_init(void *_Nonnull l) {
+  pthread_mutex_init((pthread_mutex_t *)l, NULL);
+}
+static inline void platform_lock(void *_Nonnull l) { pthread_mutex_lock((pthread_mutex_t *)l); }
+static inline bool platform_try_lock(void *_Nonnull l) {
+  return pthread_mutex_trylock((pthread_mutex_t *)l) == 0;
+}
+static inline void platform_unlock(void *_Nonnull l) { pthread_mutex_unlock((pthread_mutex_t *)l); }
+
+// MARK: Threads
+
+/// Starts a detached thread with every signal blocked, a small stack and a name (15 bytes).
+/// 0, or -errno.
+static inline int platform_thread_start(void *_Nullable (*_Nonnull body)(void *_Nullable),
+                                        void *_Nullable argument, size_t stack,
+                                        const char *_Nonnull name) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  if (stack != 0) pthread_attr_setstacksize(&attributes, stack);
+  pthread_t thread;
+  int r = pthread_create(&thread, &attributes, body, argument);
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (r != 0) return -r;
+  char shortName[16] = {0};
+  strncpy(shortName, name, 15);
+  pthread_setname_np(thread, shortName);
+  return 0;
+}
+static inline void platform_sleep(uint64_t nanoseconds) {
+  struct timespec t = {.tv_sec = (time_t)(nanoseconds / 1000000000ull),
+                       .tv_nsec = (long)(nanoseconds % 1000000000ull)};
+  while (nanosleep(&t, &t) != 0 && errno == EINTR) {
+  }
+}
+/// CLOCK_MONOTONIC in nanoseconds.
+static inline uint64_t platform_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+/// CPU time of this process in nanoseconds, all threads.
+static inline uint64_t platform_cpu_time(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+static inline int platform_pid(void) { return (int)getpid(); }
+static inline uint32_t platform_uid(void) { return (uint32_t)getuid(); }
+static inline const char *_Nullable platform_getenv(const char *_Nonnull name) {
+  return getenv(name);
+}
+/// getenv, but NULL in a set-user-ID program.
+static inline const char *_Nullable platform_secure_getenv(const char *_Nonnull name) {
+  return secure_getenv(name);
+}
+
+// MARK: Files and sockets
+
+static inline int64_t platform_read(int fd, void *_Nonnull p, size_t n) {
+  ssize_t r;
+  do { r = read(fd, p, n); } while (r < 0 && errno == EINTR);
+  return r >= 0 ? r : -errno;
+}
+static inline int64_t platform_write(int fd, const void *_Nonnull p, size_t n) {
+  ssize_t r;
+  do { r = write(fd, p, n); } while (r < 0 && errno == EINTR);
+  return r >= 0 ? r : -errno;
+}
+static inline int platform_close(int fd) { return close(fd) == 0 ? 0 : -errno; }
+static inline int platform_open(const char *_Nonnull path, int flags, int mode) {
+  int fd = open(path, flags | O_CLOEXEC, mode);
+  return fd >= 0 ? fd : -errno;
+}
+/// Writes to standard error, whole or not at all where the kernel lets it.
+static inline void platform_stderr(const char *_Nonnull p, size_t n) {
+  ssize_t r = write(2, p, n);
+  (void)r;
+}
+/// A connected pair of SOCK_STREAM unix sockets, close-on-exec.
+static inline int platform_socketpair(int *_Nonnull a, int *_Nonnull b) {
+  int fds[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) return -errno;
+  *a = fds[0];
+  *b = fds[1];
+  return 0;
+}
+static inline int platform_unix_address(struct sockaddr_un *_Nonnull address,
+                                        const char *_Nonnull path, socklen_t *_Nonnull length) {
+  memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  size_t n = strlen(path);
+  if (n >= sizeof address->sun_path) return -ENAMETOOLONG;
+  memcpy(address->sun_path, path, n + 1);
+  if (path[0] == '@') address->sun_path[0] = 0;  // abstract
+  *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (path[0] == '@' ? 0 : 1));
+  return 0;
+}
+/// A stream socket connected to a unix path ("@name" is abstract); fd or -errno.
+static inline int platform_unix_connect(const char *_Nonnull path) {
+  struct sockaddr_un address;
+  socklen_t length;
+  int r = platform_unix_address(&address, path, &length);
+  if (r != 0) return r;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  do { r = connect(fd, (struct sockaddr *)&address, length); } while (r != 0 && errno == EINTR);
+  if (r != 0) {
+    int e = errno;
+    close(fd);
+    return -e;
+  }
+  return fd;
+}
+/// A listening unix socket at `path`, mode 0600; fd or -errno. An old file there must be removed first.
+static inline int platform_unix_listen(const char *_Nonnull path, int backlog) {
+  struct sockaddr_un address;
+  socklen_t length;
+  int r = platform_unix_address(&address, path, &length);
+  if (r != 0) return r;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  mode_t before = umask(0177);
+  r = bind(fd, (struct sockaddr *)&address, length);
+  int e = errno;
+  umask(before);
+  if (r == 0 && listen(fd, backlog) == 0) return fd;
+  if (r == 0) e = errno;
+  close(fd);
+  return -e;
+}
+static inline int platform_accept(int fd) {
+  int r;
+  do { r = accept4(fd, NULL, NULL, SOCK_CLOEXEC); } while (r < 0 && errno == EINTR);
+  return r >= 0 ? r : -errno;
+}
+/// User id of the process at the other end of a unix socket; -errno on failure.
+static inline int64_t platform_peer_uid(int fd) {
+  struct ucred c;
+  socklen_t n = sizeof c;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) == 0 ? (int64_t)c.uid : -errno;
+}
+static inline int64_t platform_peer_pid(int fd) {
+  struct ucred c;
+  socklen_t n = sizeof c;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) == 0 ? (int64_t)c.pid : -errno;
+}
+/// Sends bytes, never raising SIGPIPE; the count sent, or -errno.
+static inline int64_t platform_send(int fd, const void *_Nonnull p, size_t n) {
+  ssize_t r;
+  do { r = send(fd, p, n, MSG_NOSIGNAL); } while (r < 0 && errno == EINTR);
+  return r >= 0 ? r : -errno;
+}
+/// Sends bytes with up to 16 descriptors (SCM_RIGHTS) attached to the first of them.
+static inline int64_t platform_send_fds(int fd, const void *_Nonnull p, size_t n,
+                                        const int *_Nullable fds, int count) {
+  if (count < 0 || count > 16) return -EINVAL;
+  struct iovec v = {.iov_base = (void *)p, .iov_len = n};
+  union {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(16 * sizeof(int))];
+  } control;
+  memset(&control, 0, sizeof control);
+  struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+  if (count > 0) {
+    m.msg_control = control.room;
+    m.msg_controllen = CMSG_SPACE((size_t)count * sizeof(int));
+    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+    h->cmsg_level = SOL_SOCKET;
+    h->cmsg_type = SCM_RIGHTS;
+    h->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
+    memcpy(CMSG_DATA(h), fds, (size_t)count * sizeof(int));
+  }
+  ssize_t r;
+  do { r = sendmsg(fd, &m, MSG_NOSIGNAL); } while (r < 0 && errno == EINTR);
+  return r >= 0 ? r : -errno;
+}
+/// Receives bytes and up to `room` descriptors, which arrive close-on-exec; `*count` says how many
+/// came. The byte count (0 = closed), or -errno. Descriptors beyond `room` are closed.
+static inline int64_t platform_receive_fds(int fd, void *_Nonnull p, size_t n, int *_Nonnull fds,
+                                           int room, int *_Nonnull count, bool wait) {
+  struct iovec v = {.iov_base = p, .iov_len = n};
+  union {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(16 * sizeof(int))];
+  } control;
+  struct msghdr m = {.msg_iov = &v,
+                     .msg_iovlen = 1,
+                     .msg_control = control.room,
+                     .msg_controllen = sizeof control.room};
+  *count = 0;
+  ssize_t r;
+  do {
+    r = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+  } while (r < 0 && errno == EINTR);
+  if (r < 0) return -errno;
+  for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h != NULL; h = CMSG_NXTHDR(&m, h)) {
+    if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) continue;
+    size_t got = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < got; i++) {
+      int one;
+      memcpy(&one, CMSG_DATA(h) + i * sizeof(int), sizeof one);
+      if (*count < room) {
+        fds[(*count)++] = one;
+      } else {
+        close(one);
+      }
+    }
+  }
+  return r;
+}
+/// True when the other end of a stream socket is gone.
+static inline bool platform_peer_is_gone(int fd) {
+  char c;
+  ssize_t r = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+  return r == 0 || (r < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+// MARK: Written pages (userfaultfd WP_ASYNC and PAGEMAP_SCAN, Linux 6.7)
+
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+
+struct platform_page_region {
+  uint64_t start, end, categories;
+};
+struct platform_pagemap_scan {
+  uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+  uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define PLATFORM_PAGEMAP_SCAN _IOWR('f', 16, struct platform_pagemap_scan)
+
+/// A userfaultfd with asynchronous write protection for shared memory; fd, or -errno where the
+/// kernel has none.
+static inline int platform_uffd_open(void) {
+  int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+  if (fd < 0) return -errno;
+  // WP_HUGETLBFS_SHMEM (1<<12) | WP_UNPOPULATED (1<<13) | WP_ASYNC (1<<15)
+  struct uffdio_api api = {.api = UFFD_API, .features = (1ull << 12) | (1ull << 13) | (1ull << 15)};
+  if (ioctl(fd, UFFDIO_API, &api) != 0) {
+    int e = errno;
+    close(fd);
+    return -e;
+  }
+  return fd;
+}
+/// Registers a mapping for write tracking; 0 or -errno.
+static inline int platform_uffd_register(int uffd, void *_Nonnull p, size_t n) {
+  struct uffdio_register r = {.range = {.start = (uint64_t)(uintptr_t)p, .len = n},
+                              .mode = UFFDIO_REGISTER_MODE_WP};
+  return ioctl(uffd, UFFDIO_REGISTER, &r) == 0 ? 0 : -errno;
+}
+static inline int platform_uffd_unregister(int uffd, void *_Nonnull p, size_t n) {
+  struct uffdio_range r = {.start = (uint64_t)(uintptr_t)p, .len = n};
+  return ioctl(uffd, UFFDIO_UNREGISTER, &r) == 0 ? 0 : -errno;
+}
+/// Write-protects a range, so that the next write to each page is recorded; 0 or -errno.
+static inline int platform_uffd_protect(int uffd, void *_Nonnull p, size_t n) {
+  struct uffdio_writeprotect w = {.range = {.start = (uint64_t)(uintptr_t)p, .len = n},
+                                  .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+  return ioctl(uffd, UFFDIO_WRITEPROTECT, &w) == 0 ? 0 : -errno;
+}
+/// Finds pages of [start, end) written since they were last protected, and protects them again, in
+/// one step. Fills up to `room` regions; `*walked` is where the next call goes on. The number of
+/// regions, or -errno. `pagemap` is an open /proc/self/pagemap.
+static inline int platform_scan_written(int pagemap, uint64_t start, uint64_t end,
+                                        struct platform_page_region *_Nonnull regions, size_t room,
+                                        uint64_t *_Nonnull walked) {
+  struct platform_pagemap_scan s = {
+      .size = sizeof s,
+      .flags = 3,  // PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC
+      .start = start,
+      .end = end,
+      .vec = (uint64_t)(uintptr_t)regions,
+      .vec_len = room,
+      .category_mask = 2,  // PAGE_IS_WRITTEN
+      .return_mask = 2,
+  };
+  int r = ioctl(pagemap, PLATFORM_PAGEMAP_SCAN, &s);
+  if (r < 0) return -errno;
+  *walked = s.walk_end;
+  return r;
+}
+
+// MARK: Dynamic libraries
+
+/// `dlopen` with RTLD_NOW | RTLD_LOCAL; NULL on failure.
+static inline void *_Nullable platform_open_library(const char *_Nonnull name) {
+  return dlopen(name, RTLD_NOW | RTLD_LOCAL);
+}
+static inline void *_Nullable platform_symbol(void *_Nonnull library, const char *_Nonnull name) {
+  return dlsym(library, name);
+}
+/// Path of the library or program that holds `address`, or NULL.
+static inline const char *_Nullable platform_path_of(const void *_Nonnull address) {
+  Dl_info info;
+  return dladdr(address, &info) != 0 ? info.dli_fname : NULL;
+}
