@@ -1,0 +1,105 @@
+/// Opcodes of control records, below 0x1000. Layouts: `docs/architecture.md` §6. Every record
+/// begins with `u32 opcode, u32 size`; offsets below count from the start of the record.
+/// The inline forms (0x100 and up) are what a reference becomes when it leaves the host.
+public enum ControlOpcode {
+  /// Nothing; skips to the start of the ring.
+  @inlinable public static var pad: UInt32 { 0x001 }
+  /// u64 offset (8), u64 byteCount (16): one record that lies in the arena.
+  @inlinable public static var indirect: UInt32 { 0x002 }
+  /// u64 id (8), u32 chunkCount (16), u32 flags (20), then u64 offset, u64 byteCount each: the
+  /// recorded commands of a command buffer, vkBeginCommandBuffer to vkEndCommandBuffer.
+  @inlinable public static var commandBuffer: UInt32 { 0x003 }
+  /// u64 memory (8), u64 segmentOffset (16), u64 size (24), u32 ticket (32), u32 flags (36):
+  /// an allocation is mapped from now on. With `ControlField.noTicket` there is no reply; with a
+  /// ticket the node writes the allocation's contents to the segment, then replies.
+  @inlinable public static var memoryAttach: UInt32 { 0x004 }
+  /// u64 memory (8), u32 runCount (16), u32 flags (20), then u64 offset, u64 byteCount each
+  /// (whole pages of the allocation): pages the application has written.
+  @inlinable public static var memoryPages: UInt32 { 0x005 }
+  /// u64 memory (8): the allocation is not mapped any more, and about to be freed.
+  @inlinable public static var memoryDetach: UInt32 { 0x006 }
+  /// u64 queue (8), u64 sequence (16), u32 queueSlot (24), u32 signalCount (28), then u32 slot,
+  /// u32 reserved, u64 value each: what to complete when the queue operation that follows is done.
+  @inlinable public static var announce: UInt32 { 0x007 }
+  /// See `SwapchainField`: the images of a virtual swapchain.
+  @inlinable public static var createSwapchain: UInt32 { 0x008 }
+  /// u64 queue (8), u32 waitCount (16), u32 presentCount (20), then u64 semaphore each, then for
+  /// each present u64 swapchain, u32 imageIndex, u32 slot, u64 value.
+  @inlinable public static var present: UInt32 { 0x009 }
+  /// u64 swapchain (8).
+  @inlinable public static var destroySwapchain: UInt32 { 0x00A }
+  /// u32 channel (8), u32 reserved: on channel 0, opens another one.
+  @inlinable public static var openChannel: UInt32 { 0x00B }
+  /// On a channel: the last record of it.
+  @inlinable public static var closeChannel: UInt32 { 0x00C }
+  /// u64 queue (8), u32 semaphoreCount (16), u32 reserved, then u64 each: signals binary
+  /// semaphores at once, for an acquire whose wait could not be taken out of its submit.
+  @inlinable public static var signalSemaphores: UInt32 { 0x00D }
+
+  /// u64 id (8), u64 byteCount (16), bytes.
+  @inlinable public static var commandBufferInline: UInt32 { 0x103 }
+  /// u64 memory (8), u32 runCount (16), u32 reserved, then for each run u64 offset, u64 byteCount,
+  /// bytes padded to 8: bytes that differ from what the node last agreed on.
+  @inlinable public static var memoryDiff: UInt32 { 0x105 }
+}
+
+public enum ControlField {
+  @inlinable public static var noTicket: UInt32 { 0xFFFF_FFFF }
+  @inlinable public static var noSlot: UInt32 { 0xFFFF_FFFF }
+  /// commandBuffer flags, bit 0: a secondary command buffer.
+  @inlinable public static var secondary: UInt32 { 1 }
+}
+
+/// Byte offsets in a `createSwapchain` record.
+public enum SwapchainField {
+  @inlinable public static var swapchain: Int { 8 }  // u64 id
+  @inlinable public static var flags: Int { 16 }  // u32 VkSwapchainCreateFlagsKHR
+  @inlinable public static var format: Int { 20 }  // u32 VkFormat
+  @inlinable public static var width: Int { 24 }  // u32
+  @inlinable public static var height: Int { 28 }  // u32
+  @inlinable public static var arrayLayers: Int { 32 }  // u32
+  @inlinable public static var usage: Int { 36 }  // u32 VkImageUsageFlags
+  @inlinable public static var sharingMode: Int { 40 }  // u32
+  @inlinable public static var imageCount: Int { 44 }  // u32
+  @inlinable public static var queueFamilyCount: Int { 48 }  // u32
+  @inlinable public static var formatCount: Int { 52 }  // u32, VkImageFormatListCreateInfo
+  /// u32: bytes from row to row in a frame buffer.
+  @inlinable public static var stride: Int { 56 }
+  @inlinable public static var reserved: Int { 60 }  // u32
+  /// u64: bytes from frame buffer to frame buffer in the swapchain's frame memfd.
+  @inlinable public static var frameBytes: Int { 64 }
+  /// Then u64 image id each, u32 queue family each, u32 view format each, padded to 8.
+  @inlinable public static var arrays: Int { 72 }
+}
+
+/// Messages between application and agent, and between agent and node: `u32 type, u32 byteCount`,
+/// payload. Layouts: `docs/architecture.md` §7.
+public enum MessageType {
+  // application -> agent
+  @inlinable public static var appHello: UInt32 { 1 }
+  @inlinable public static var appFrameBuffers: UInt32 { 2 }
+  @inlinable public static var appSwapchainGone: UInt32 { 3 }
+  // agent -> application
+  @inlinable public static var appWelcome: UInt32 { 16 }
+  // agent -> node
+  @inlinable public static var hello: UInt32 { 32 }
+  @inlinable public static var attachSegment: UInt32 { 33 }
+  @inlinable public static var records: UInt32 { 34 }
+  @inlinable public static var frameBuffers: UInt32 { 35 }
+  @inlinable public static var swapchainGone: UInt32 { 36 }
+  @inlinable public static var goodbye: UInt32 { 37 }
+  // node -> agent
+  @inlinable public static var helloReply: UInt32 { 64 }
+  @inlinable public static var completions: UInt32 { 65 }
+  @inlinable public static var reply: UInt32 { 66 }
+  @inlinable public static var readback: UInt32 { 67 }
+  @inlinable public static var frame: UInt32 { 68 }
+  @inlinable public static var lost: UInt32 { 69 }
+  @inlinable public static var statistics: UInt32 { 70 }
+  @inlinable public static var log: UInt32 { 71 }
+}
+
+/// The version of records and messages; peers must agree on it. See `docs/wire-format.md`.
+public enum WireVersion {
+  @inlinable public static var current: UInt32 { 1 }
+}
