@@ -70,6 +70,7 @@ let package = Package(
         "CPlatform", "CVulkan", "CX11", "CWayland", "Wire", "Ring", "VulkanWire", "PageTracker",
         "Client",
       ],
+      exclude: ["VkLayer.map"],
       swiftSettings: injected,
       linkerSettings: [
         .unsafeFlags([
