@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/userfaultfd.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -46,6 +47,8 @@ static inline void *_Nullable platform_aligned_alloc(size_t alignment, size_t n)
   void *p = NULL;
   return posix_memalign(&p, alignment, n) == 0 ? p : NULL;
 }
+/// Bytes that a block from malloc really has, at least as many as were asked for.
+static inline size_t platform_usable_size(void *_Nonnull p) { return malloc_usable_size(p); }
 static inline int platform_compare(const void *_Nonnull a, const void *_Nonnull b, size_t n) {
   return memcmp(a, b, n);
 }
