@@ -1,0 +1,126 @@
+# Omega: every way to build, try, check and install it. `make help` lists them.
+#
+#   make deps build      a runnable tree in build/, laid out as `make install` would
+#   make demo            the main job, shown: pictures and figures in demo/
+#   make test            everything that is checked, from the unit tests to the foreign programs
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := build
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SWIFT   ?= swift
+SCRATCH ?= .build
+
+# FREESTANDING=1 builds the injected library as Embedded Swift: no runtime, libc alone.
+FREESTANDING ?=
+
+RELEASE  := $(SWIFT) build -c release --static-swift-stdlib --scratch-path $(SCRATCH)
+PROGRAMS := $(SWIFT) build -c release --package-path TestPrograms --scratch-path $(SCRATCH)/programs
+FORMATTED = git ls-files '*.swift' ':!:*/Generated/*'
+TREE     := bin/omega lib/omega/libVkLayer_omega.so
+MANIFESTS := icd.d/omega_icd.json implicit_layer.d/VkLayer_omega_implicit.json \
+  explicit_layer.d/VkLayer_omega_explicit.json
+
+# What the build needs, and what the tests, the demonstration and the benchmarks run.
+BUILD_PACKAGES := build-essential pkg-config git python3 libvulkan-dev libxcb1-dev \
+  libxcb-shm0-dev libx11-dev libx11-xcb-dev libxext-dev libwayland-dev
+CHECK_PACKAGES := mesa-vulkan-drivers vulkan-tools vulkan-validationlayers gfxreconstruct \
+  vkd3d-demos spirv-tools glslang-tools xvfb xauth x11-utils x11-apps weston imagemagick ffmpeg \
+  iproute2 python3-venv
+
+.PHONY: help deps build programs demo test bench soak conformance install uninstall generate \
+  shaders format check-format check-generated clean
+
+help: ## lists these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+deps: ## installs the Debian packages that are missing; nothing the second time
+	@missing=()
+	for package in $(BUILD_PACKAGES) $(CHECK_PACKAGES); do
+	  status=$$(dpkg-query -W -f='$${db:Status-Status}' "$$package" 2>/dev/null || true)
+	  [[ $$status == installed ]] || missing+=("$$package")
+	done
+	if (( $${#missing[@]} )); then
+	  echo "deps: installing $${missing[*]}"
+	  root=(); (( EUID == 0 )) || root=(sudo)
+	  "$${root[@]}" apt-get update -q
+	  "$${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -q --no-install-recommends "$${missing[@]}"
+	fi
+	command -v $(SWIFT) >/dev/null || { \
+	  echo "deps: Swift 6.3 is missing; install it from https://www.swift.org/install/linux" >&2; \
+	  exit 1; }
+
+build: ## release build; leaves a runnable tree in build/
+	@$(RELEASE) --product omega
+	if [[ -n "$(FREESTANDING)" ]]; then
+	  library=$(SCRATCH)-freestanding
+	  OMEGA_FREESTANDING=1 $(SWIFT) build -c release --scratch-path $$library \
+	    --product VkLayer_omega
+	else
+	  library=$(SCRATCH)
+	  $(RELEASE) --product VkLayer_omega
+	fi
+	install -D -m 755 $(SCRATCH)/release/omega build/bin/omega
+	install -D -m 644 $$library/release/libVkLayer_omega.so build/lib/omega/libVkLayer_omega.so
+	strip --strip-unneeded build/bin/omega build/lib/omega/libVkLayer_omega.so
+	for manifest in $(MANIFESTS); do
+	  install -D -m 644 "Manifests/$${manifest#*/}" "build/share/vulkan/$$manifest"
+	done
+
+programs: ## the programs that the tests and benchmarks run: plain Vulkan, no Omega
+	@$(PROGRAMS)
+
+demo: deps build ## an unmodified program drawn by two nodes; pictures and figures in demo/
+	@Scripts/demo
+
+test: deps build programs ## every test; ends with swift test's own closing line
+	@failed=0
+	Tests/EndToEnd/run || failed=$$?
+	$(SWIFT) test --scratch-path $(SCRATCH) || failed=$$?
+	exit $$failed
+
+bench: deps build programs ## the benchmarks against the peers: one table of ratios
+	@Benchmarks/run
+
+soak: deps build programs ## hours of clients and kills (HOURS=8)
+	@Tests/EndToEnd/run --repeat-for $${HOURS:-8}h
+
+conformance: deps build ## CTS and piglit, where they are there
+	@Scripts/conformance
+
+install: ## into PREFIX (/usr/local), honouring DESTDIR
+	@test -x build/bin/omega || { echo "install: nothing in build/; run 'make build'" >&2; exit 1; }
+	for file in $(TREE) $(addprefix share/vulkan/,$(MANIFESTS)); do
+	  mode=644; [[ $$file == bin/* ]] && mode=755
+	  install -D -m $$mode "build/$$file" "$(DESTDIR)$(PREFIX)/$$file"
+	done
+	echo "install: into $(DESTDIR)$(PREFIX)"
+
+uninstall: ## removes what install put there
+	@for file in $(TREE) $(addprefix share/vulkan/,$(MANIFESTS)); do
+	  rm -f "$(DESTDIR)$(PREFIX)/$$file"
+	done
+	rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(PREFIX)/lib/omega" 2>/dev/null || true
+
+generate: ## regenerates every Generated/ folder from the registry and the rules
+	@$(SWIFT) run -c release --scratch-path $(SCRATCH) RegistryGenerator
+
+shaders: ## compiles the test programs' GLSL and writes it as Swift words
+	@TestPrograms/Shaders/compile
+
+format: ## formats the hand-written Swift
+	@$(FORMATTED) | xargs -r $(SWIFT) format format --in-place --parallel
+
+check-format: ## fails when the hand-written Swift is not formatted
+	@$(FORMATTED) | xargs -r $(SWIFT) format lint --strict --parallel
+
+check-generated: generate ## fails when a Generated/ folder is not what the generator writes
+	@changed=$$(git status --porcelain -- '*/Generated/*' '*/Rules/*')
+	[[ -z $$changed ]] || { printf 'not as generated:\n%s\n' "$$changed" >&2; exit 1; }
+
+clean: ## removes everything that is built
+	@rm -rf build demo $(SCRATCH) $(SCRATCH)-freestanding
