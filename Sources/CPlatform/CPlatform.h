@@ -375,6 +375,48 @@ static inline int64_t platform_send_fds(int fd, const void *_Nonnull p, size_t n
   do { r = sendmsg(fd, &m, MSG_NOSIGNAL); } while (r < 0 && errno == EINTR);
   return r >= 0 ? r : -errno;
 }
+/// Sends up to `pieces` vectors in one call, with up to 16 descriptors attached to the first byte,
+/// never raising SIGPIPE; the count sent, or -errno.
+static inline int64_t platform_send_vectors(int fd, struct iovec *_Nonnull vectors, int pieces,
+                                            const int *_Nullable fds, int count) {
+  if (count < 0 || count > 16 || pieces < 0) return -EINVAL;
+  union {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(16 * sizeof(int))];
+  } control;
+  struct msghdr m = {.msg_iov = vectors, .msg_iovlen = (size_t)pieces};
+  if (count > 0) {
+    memset(&control, 0, sizeof control);
+    m.msg_control = control.room;
+    m.msg_controllen = CMSG_SPACE((size_t)count * sizeof(int));
+    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+    h->cmsg_level = SOL_SOCKET;
+    h->cmsg_type = SCM_RIGHTS;
+    h->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
+    memcpy(CMSG_DATA(h), fds, (size_t)count * sizeof(int));
+  }
+  ssize_t r;
+  do { r = sendmsg(fd, &m, MSG_NOSIGNAL); } while (r < 0 && errno == EINTR);
+  return r >= 0 ? r : -errno;
+}
+/// Receives what is there without waiting, into one buffer; the count (0 = closed), or -errno.
+static inline int64_t platform_receive_now(int fd, void *_Nonnull p, size_t n) {
+  ssize_t r;
+  do { r = recv(fd, p, n, MSG_DONTWAIT); } while (r < 0 && errno == EINTR);
+  return r >= 0 ? r : -errno;
+}
+/// Waits until `fd` has one of `events` (POLLIN, POLLOUT), at most `milliseconds` (-1 = no limit).
+/// The events that came (POLLHUP and POLLERR among them), 0 at the limit, or -errno.
+static inline int platform_poll(int fd, int events, int milliseconds) {
+  struct pollfd p = {.fd = fd, .events = (short)events};
+  int r = poll(&p, 1, milliseconds);
+  if (r < 0) return errno == EINTR ? 0 : -errno;
+  return r == 0 ? 0 : p.revents;
+}
+/// Ends both directions of a socket: whoever reads or writes it, in any thread, comes back.
+static inline void platform_shutdown(int fd) { shutdown(fd, SHUT_RDWR); }
+/// The text of an errno, for messages.
+static inline const char *_Nonnull platform_error_text(int error) { return strerror(error); }
 /// Receives bytes and up to `room` descriptors, which arrive close-on-exec; `*count` says how many
 /// came. The byte count (0 = closed), or -errno. Descriptors beyond `room` are closed.
 static inline int64_t platform_receive_fds(int fd, void *_Nonnull p, size_t n, int *_Nonnull fds,
