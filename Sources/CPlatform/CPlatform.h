@@ -33,6 +33,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,6 +53,7 @@ static inline size_t platform_usable_size(void *_Nonnull p) { return malloc_usab
 static inline int platform_compare(const void *_Nonnull a, const void *_Nonnull b, size_t n) {
   return memcmp(a, b, n);
 }
+static inline void platform_zero(void *_Nonnull p, size_t n) { memset(p, 0, n); }
 static inline void platform_copy(void *_Nonnull to, const void *_Nonnull from, size_t n) {
   memcpy(to, from, n);
 }
@@ -523,6 +525,85 @@ static inline int platform_scan_written(int pagemap, uint64_t start, uint64_t en
   if (r < 0) return -errno;
   *walked = s.walk_end;
   return r;
+}
+
+// MARK: Processes
+
+/// Name of this program, as it was called, without directories.
+static inline const char *_Nonnull platform_program_name(void) {
+  return program_invocation_short_name;
+}
+/// Resolves `path` into `room` (PATH_MAX bytes, NUL-terminated); false when it does not exist.
+static inline bool platform_real_path(const char *_Nonnull path, char *_Nonnull room) {
+  return realpath(path, room) != NULL;
+}
+static inline bool platform_is_executable(const char *_Nonnull path) {
+  return access(path, X_OK) == 0;
+}
+/// Waits until `fd` has something to read or is closed: 1, 0 after `milliseconds`, or -errno.
+static inline int platform_poll_readable(int fd, int milliseconds) {
+  struct pollfd p = {.fd = fd, .events = POLLIN};
+  int r = poll(&p, 1, milliseconds);
+  return r < 0 && errno != EINTR ? -errno : r > 0;
+}
+/// Starts `path` with one argument as a process that belongs to nobody: its own session, no
+/// descriptor of ours, standard streams on /dev/null, default signals, working directory "/".
+/// The host program gets no SIGCHLD and no zombie: both clones carry no exit signal, and between
+/// clone and exec there are system calls alone. 0, or -errno of what failed, exec included.
+static inline int platform_start_detached(const char *_Nonnull path,
+                                          const char *_Nonnull argument) {
+  extern char **environ;
+  char *arguments[] = {(char *)path, (char *)argument, NULL};
+  int report[2];
+  if (pipe2(report, O_CLOEXEC) != 0) return -errno;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  long child = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+  if (child == 0) {
+    setsid();
+    long grandchild = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+    if (grandchild != 0) {
+      int e = grandchild < 0 ? errno : 0;
+      if (e != 0 && write(report[1], &e, sizeof e) < 0) _exit(1);
+      _exit(0);
+    }
+    for (int i = 1; i < 65; i++) signal(i, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (chdir("/") != 0) _exit(1);
+    // Away from the standard streams, which the program may have closed.
+    int pipe = fcntl(report[1], F_DUPFD_CLOEXEC, 10);
+    int null = open("/dev/null", O_RDWR);
+    if (null >= 0) {
+      dup2(null, 0);
+      dup2(null, 1);
+      dup2(null, 2);
+    }
+    // The report pipe closes itself when exec succeeds.
+    if (dup2(pipe, 3) == 3) fcntl(3, F_SETFD, FD_CLOEXEC);
+    if (syscall(SYS_close_range, 4u, ~0u, 0u) != 0) {
+      for (int fd = 4; fd < 65536; fd++) close(fd);
+    }
+    execve(path, arguments, environ);
+    int e = errno;
+    if (write(3, &e, sizeof e) < 0) _exit(1);
+    _exit(127);
+  }
+  int failure = child < 0 ? errno : 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  close(report[1]);
+  if (child > 0) {
+    int status, e;
+    while (waitpid((pid_t)child, &status, __WCLONE) < 0 && errno == EINTR) {
+    }
+    ssize_t r;
+    do { r = read(report[0], &e, sizeof e); } while (r < 0 && errno == EINTR);
+    if (r == (ssize_t)sizeof e) failure = e;
+  }
+  close(report[0]);
+  return -failure;
 }
 
 // MARK: Dynamic libraries

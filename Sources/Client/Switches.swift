@@ -1,0 +1,84 @@
+import CPlatform
+
+/// The optimisations that `OMEGA_PERF=no_…,no_…` turns off, each by its name, so that a fault can
+/// be narrowed down in the field. `OMEGA_PERF=help` prints the names.
+public struct Switches: Sendable {
+  private let off: UInt32
+
+  private init(off: UInt32) { self.off = off }
+
+  /// Written pages are found by the kernel; off: all mapped pages are compared at every submit.
+  public var pageTracking: Bool { off & 1 == 0 }
+  /// Replies that cannot change are kept and given again.
+  public var replyCache: Bool { off & 2 == 0 }
+  /// Calls whose result is known in advance do not wait; off: each waits until it has been read.
+  public var asynchronous: Bool { off & 4 == 0 }
+  /// Numbers of destroyed objects are given out again.
+  public var idReuse: Bool { off & 8 == 0 }
+  /// A first map of memory that the GPU cannot have written does not ask the node.
+  public var lazyAttach: Bool { off & 16 == 0 }
+  /// Memory requirements and subresource layouts are kept per shape of resource.
+  public var requirementCache: Bool { off & 32 == 0 }
+
+  private static func name(_ bit: UInt32) -> StaticString? {
+    switch bit {
+    case 0: "no_page_tracking"
+    case 1: "no_reply_cache"
+    case 2: "no_async"
+    case 3: "no_id_reuse"
+    case 4: "no_lazy_attach"
+    case 5: "no_requirement_cache"
+    default: nil
+    }
+  }
+
+  /// Reads the environment; warns about names that it does not know.
+  public static func fromEnvironment() -> Switches {
+    guard let text = platform_getenv("OMEGA_PERF") else { return Switches(off: 0) }
+    var off: UInt32 = 0
+    var start = 0
+    while text[start] != 0 {
+      var end = start
+      while text[end] != 0 && text[end] != 0x2C { end &+= 1 }
+      if end > start { off |= parse(text + start, end &- start) }
+      start = text[end] == 0 ? end : end &+ 1
+    }
+    return Switches(off: off)
+  }
+
+  private static func parse(_ word: UnsafePointer<CChar>, _ count: Int) -> UInt32 {
+    let bytes = UnsafeRawBufferPointer(start: word, count: count)
+    if matches(bytes, "help") {
+      printNames()
+      return 0
+    }
+    var bit: UInt32 = 0
+    while let name = name(bit) {
+      if matches(bytes, name) { return 1 << bit }
+      bit += 1
+    }
+    var line = LogLine(.warning)
+    line.text("OMEGA_PERF does not know '")
+    line.text(bytes)
+    line.text("'; OMEGA_PERF=help lists the switches")
+    line.send()
+    return 0
+  }
+
+  private static func matches(_ bytes: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
+    guard bytes.count == name.utf8CodeUnitCount, let start = bytes.baseAddress else { return false }
+    return platform_compare(start, name.utf8Start, bytes.count) == 0
+  }
+
+  private static func printNames() {
+    var line = LogLine(.error)
+    line.text("OMEGA_PERF takes:")
+    var bit: UInt32 = 0
+    while let name = name(bit) {
+      line.text(bit == 0 ? " " : ", ")
+      line.text(name)
+      bit += 1
+    }
+    line.send()
+  }
+}
