@@ -1,0 +1,26 @@
+// swift-tools-version: 6.2
+//
+// Plain Vulkan programs for the tests and benchmarks. They import nothing of Omega: what they compute
+// natively is what they have to compute through it.
+
+import PackageDescription
+
+/// A program of top-level code, whose functions share its variables on the one thread it has.
+let script: [SwiftSetting] = [.defaultIsolation(MainActor.self)]
+
+let package = Package(
+  name: "TestPrograms",
+  targets: [
+    .systemLibrary(name: "CVulkan"),
+    .systemLibrary(name: "CXCB"),
+    .target(name: "Shaders"),
+    .target(name: "Workbench", dependencies: ["CVulkan"]),
+    .executableTarget(name: "offscreen", dependencies: ["CVulkan", "Workbench", "Shaders"]),
+    .executableTarget(
+      name: "recordbench", dependencies: ["CVulkan", "Workbench", "Shaders"],
+      swiftSettings: script),
+    .executableTarget(
+      name: "firstframe", dependencies: ["CVulkan", "CXCB", "Workbench"], swiftSettings: script),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,2 @@
+/// The programs' shaders, as SPIR-V words; written by `make shaders`.
+public enum Shader {}
