@@ -28,7 +28,8 @@ public enum ControlOpcode {
   @inlinable public static var present: UInt32 { 0x009 }
   /// u64 swapchain (8).
   @inlinable public static var destroySwapchain: UInt32 { 0x00A }
-  /// u32 channel (8), u32 reserved: on channel 0, opens another one.
+  /// u32 channel (8), u32 reserved, u64 device (16): on channel 0, opens a device's channel, after
+  /// the reply to its vkCreateDevice.
   @inlinable public static var openChannel: UInt32 { 0x00B }
   /// On a channel: the last record of it.
   @inlinable public static var closeChannel: UInt32 { 0x00C }

@@ -1,0 +1,43 @@
+/// One value for one of the client's completion slots.
+public struct Completion: Sendable {
+  /// Index of the slot; `ControlField.noSlot` asks for nothing.
+  public var slot: UInt32
+  /// The value the slot is raised to.
+  public var value: UInt64
+
+  public init(slot: UInt32, value: UInt64) {
+    self.slot = slot
+    self.value = value
+  }
+}
+
+/// A frame that has arrived in the node's own memory.
+public struct FramePixels {
+  /// Id of the swapchain.
+  public var swapchain: UInt64
+  public var imageIndex: UInt32
+  /// Rows of pixels in the swapchain's format, padded as the client asked.
+  public var bytes: UnsafeRawBufferPointer
+}
+
+/// Where a session's results go: the shared segment of a client on the same host, or a link.
+///
+/// Called from the channels' threads and the queues' completion threads at once; what one thread
+/// hands over arrives in its order.
+public protocol CompletionSink: AnyObject, Sendable {
+  /// Raises slots, and wakes who waits for them.
+  func complete(_ completions: UnsafeBufferPointer<Completion>)
+  /// Delivers the reply record of `ticket`.
+  func reply(ticket: UInt32, _ record: UnsafeRawBufferPointer)
+  /// Delivers bytes of a mapped allocation for the client's segment, before the completions that
+  /// announce them. Never called for a session that shares the segment.
+  func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer)
+  /// Delivers what `readback` has gathered.
+  func flushReadback()
+  /// Delivers a frame that no shared frame buffer holds.
+  func frame(_ frame: FramePixels)
+  /// Says that the session is over and why; `reason` is a `LostReason`. Once per session.
+  func lost(_ reason: UInt32, _ message: String)
+  /// A line for the log. Levels: 0 error, 1 warning, 2 information, 3 debugging.
+  func log(_ level: UInt32, _ message: String)
+}

@@ -1,0 +1,173 @@
+import CPlatform
+import CVulkan
+import Ring
+
+/// A buffer or an image: what has to be known of it to find what the GPU writes.
+final class ResourceState {
+  /// True when its usage lets the GPU write it.
+  let isWritable: Bool
+  /// Size of a buffer in bytes; 0 for an image.
+  let size: Int
+  var memories: [MemoryState] = []
+
+  init(isWritable: Bool, size: Int) {
+    self.isWritable = isWritable
+    self.size = size
+  }
+
+  static func canWrite(buffer usage: VkBufferUsageFlags) -> Bool {
+    let reading: [VkBufferUsageFlagBits] = [
+      VK_BUFFER_USAGE_TRANSFER_SRC_BIT, VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT,
+      VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT, VK_BUFFER_USAGE_INDEX_BUFFER_BIT,
+      VK_BUFFER_USAGE_VERTEX_BUFFER_BIT, VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
+      VK_BUFFER_USAGE_CONDITIONAL_RENDERING_BIT_EXT,
+      VK_BUFFER_USAGE_ACCELERATION_STRUCTURE_BUILD_INPUT_READ_ONLY_BIT_KHR,
+      VK_BUFFER_USAGE_SHADER_BINDING_TABLE_BIT_KHR,
+    ]
+    return usage & ~reading.reduce(0) { $0 | $1.rawValue } != 0
+  }
+
+  static func canWrite(image usage: VkImageUsageFlags) -> Bool {
+    let reading: [VkImageUsageFlagBits] = [
+      VK_IMAGE_USAGE_TRANSFER_SRC_BIT, VK_IMAGE_USAGE_SAMPLED_BIT,
+      VK_IMAGE_USAGE_INPUT_ATTACHMENT_BIT, VK_IMAGE_USAGE_FRAGMENT_DENSITY_MAP_BIT_EXT,
+      VK_IMAGE_USAGE_FRAGMENT_SHADING_RATE_ATTACHMENT_BIT_KHR,
+    ]
+    return usage & ~reading.reduce(0) { $0 | $1.rawValue } != 0
+  }
+}
+
+/// The objects that a pool gives out and takes with it when it goes.
+final class PoolState {
+  private var children: [UInt64] = []
+  private var alive = 0
+
+  /// Notes a new child.
+  func add(_ id: UInt64) {
+    children.append(id)
+    alive &+= 1
+  }
+
+  /// Notes that a child was freed by itself. Its id stays in the list until enough have gone: an id
+  /// is never given out twice, so forgetting a dead one again does nothing.
+  func freed(_ session: ReplaySession) {
+    alive &-= 1
+    guard children.count > 64, alive < children.count / 2 else { return }
+    children.removeAll { !session.isAlive($0) }
+    alive = children.count
+  }
+
+  /// Forgets all children: the pool was reset or destroyed.
+  func removeAll(_ session: ReplaySession) {
+    for id in children { session.remove(id) }
+    children.removeAll(keepingCapacity: true)
+    alive = 0
+  }
+}
+
+/// A VkDevice of the client, with what its channel's thread and its queues' completion threads
+/// need to know of the objects made from it. Objects are found by their driver handle.
+final class DeviceState: @unchecked Sendable {
+  let handle: VkDevice
+  let physicalDevice: VkPhysicalDevice
+  let functions: DeviceFunctions
+  let dispatch: UnsafeMutablePointer<DriverDispatch>
+  let memoryTypes: [VkMemoryPropertyFlags]
+  /// Alignment that imported host memory needs; 0 when the driver cannot import any.
+  let hostImportAlignment: Int
+  /// Whether VK_KHR_swapchain is enabled, which names the layout that presented images are in.
+  let hasPresentLayout: Bool
+
+  // Of the channel's thread alone.
+  var resources: [UInt64: ResourceState] = [:]
+  var pools: [UInt64: PoolState] = [:]
+  var queues: [UInt64: QueueState] = [:]
+  var swapchains: [UInt64: SwapchainState] = [:]
+  /// Allocations, by driver handle.
+  private var memories: [UInt64: MemoryState] = [:]
+
+  /// Guards what follows, which completion threads use as well.
+  private let lock = Lock()
+  private var attached: [MemoryState] = []
+  private var fences: [VkFence] = []
+
+  init(
+    handle: VkDevice, physicalDevice: VkPhysicalDevice, functions: DeviceFunctions,
+    dispatch: UnsafeMutablePointer<DriverDispatch>, memoryTypes: [VkMemoryPropertyFlags],
+    hostImportAlignment: Int, hasPresentLayout: Bool
+  ) {
+    self.handle = handle
+    self.physicalDevice = physicalDevice
+    self.functions = functions
+    self.dispatch = dispatch
+    self.memoryTypes = memoryTypes
+    self.hostImportAlignment = hostImportAlignment
+    self.hasPresentLayout = hasPresentLayout
+  }
+
+  // MARK: Memory
+
+  func memory(_ handle: VkDeviceMemory?) -> MemoryState? {
+    memories[UInt64(UInt(bitPattern: handle))]
+  }
+
+  func insertMemory(_ memory: MemoryState) {
+    memories[UInt64(UInt(bitPattern: memory.handle))] = memory
+  }
+
+  func removeMemory(_ handle: VkDeviceMemory?) -> MemoryState? {
+    guard let memory = memories.removeValue(forKey: UInt64(UInt(bitPattern: handle))) else {
+      return nil
+    }
+    detach(memory)
+    return memory
+  }
+
+  /// Lets completion threads find the memory.
+  func attach(_ memory: MemoryState) {
+    lock.withLock { attached.append(memory) }
+  }
+
+  func detach(_ memory: MemoryState) {
+    lock.withLock { attached.removeAll { $0 === memory } }
+    memory.detach()
+  }
+
+  /// Brings everything that the GPU has written to mapped memory to the client.
+  func deliverWrites(_ sink: any CompletionSink) {
+    let all = lock.withLock { attached }
+    for memory in all { memory.deliverWrites(device: self, sink) }
+    sink.flushReadback()
+  }
+
+  // MARK: Fences of the node's own
+
+  /// An unsignalled fence.
+  func takeFence() throws(ReplayError) -> VkFence {
+    if let fence = lock.withLock({ fences.popLast() }) { return fence }
+    var info = VkFenceCreateInfo()
+    info.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO
+    var fence: VkFence?
+    let result = functions.createFence(handle, &info, nil, &fence)
+    guard result == VK_SUCCESS, let fence else {
+      throw ReplayError(
+        reason: LostReason.noMemory, message: "vkCreateFence failed with \(resultName(result))")
+    }
+    return fence
+  }
+
+  /// Takes a fence back which is signalled, or was never submitted.
+  func giveBack(_ fence: VkFence) {
+    var one: VkFence? = fence
+    guard functions.resetFences(handle, 1, &one) == VK_SUCCESS else {
+      functions.destroyFence(handle, fence, nil)
+      return
+    }
+    lock.withLock { fences.append(fence) }
+  }
+
+  func destroyFences() {
+    for fence in lock.withLock({ fences }) { functions.destroyFence(handle, fence, nil) }
+    lock.withLock { fences.removeAll() }
+  }
+}

@@ -1,0 +1,158 @@
+import CPlatform
+import CVulkan
+import Ring
+
+/// How the node makes a device out of what the client asks for: with robust buffer access, since a
+/// shader's own indices pass no decoder, and with the extensions that bringing frames out needs.
+enum DeviceMaker {
+  /// Makes the device. The answer's result is the driver's; `device` is set when it is VK_SUCCESS.
+  /// The structures of `info`'s chain are the decoder's own, so they may be changed.
+  static func make(
+    session: ReplaySession, instance: InstanceState, physicalDevice: VkPhysicalDevice,
+    info: VkDeviceCreateInfo, _ device: inout DeviceState?
+  ) -> VkResult {
+    let functions = instance.functions
+    let available = extensions(functions, physicalDevice)
+    var names: [UnsafePointer<CChar>?] = []
+    var enabled: Set<String> = []
+    for i in 0..<Int(info.enabledExtensionCount) {
+      guard let name = info.ppEnabledExtensionNames?[i] else { continue }
+      let text = String(cString: name)
+      guard available.contains(text) else {
+        session.sink.log(1, "vkCreateDevice: the node's driver has no extension \(text)")
+        return VK_ERROR_EXTENSION_NOT_PRESENT
+      }
+      if enabled.insert(text).inserted { names.append(name) }
+    }
+    let own: [StaticString] = ["VK_KHR_swapchain", "VK_EXT_external_memory_host"]
+    for name in own where available.contains(name.description) {
+      if enabled.insert(name.description).inserted { names.append(cString(name)) }
+    }
+
+    var supported = VkPhysicalDeviceFeatures()
+    functions.getFeatures(physicalDevice, &supported)
+    var features = info.pEnabledFeatures?.pointee ?? VkPhysicalDeviceFeatures()
+    features.robustBufferAccess = supported.robustBufferAccess
+    let chained = features2(info.pNext)
+    chained?.pointee.features.robustBufferAccess = supported.robustBufferAccess
+
+    var handle: VkDevice?
+    let result = withUnsafePointer(to: &features) { features in
+      names.withUnsafeBufferPointer { names in
+        var copy = info
+        copy.enabledLayerCount = 0
+        copy.ppEnabledLayerNames = nil
+        copy.enabledExtensionCount = UInt32(names.count)
+        copy.ppEnabledExtensionNames = names.baseAddress
+        copy.pEnabledFeatures = chained == nil ? features : nil
+        return functions.createDevice(physicalDevice, &copy, nil, &handle)
+      }
+    }
+    guard result == VK_SUCCESS, let handle else { return result }
+    do throws(ReplayError) {
+      let deviceFunctions = try DeviceFunctions(functions.getDeviceProcAddr, handle)
+      let dispatch = UnsafeMutablePointer<DriverDispatch>.allocate(capacity: 1)
+      dispatch.initialize(to: session.dispatch.pointee)
+      device = DeviceState(
+        handle: handle, physicalDevice: physicalDevice, functions: deviceFunctions,
+        dispatch: dispatch, memoryTypes: memoryTypes(functions, physicalDevice),
+        hostImportAlignment: enabled.contains("VK_EXT_external_memory_host")
+          && deviceFunctions.getMemoryHostPointerProperties != nil
+          ? importAlignment(functions, physicalDevice) : 0,
+        hasPresentLayout: enabled.contains("VK_KHR_swapchain"))
+      return VK_SUCCESS
+    } catch {
+      session.sink.log(0, "vkCreateDevice: \(error.message)")
+      return VK_ERROR_INITIALIZATION_FAILED
+    }
+  }
+
+  private static func features2(
+    _ chain: UnsafeRawPointer?
+  ) -> UnsafeMutablePointer<VkPhysicalDeviceFeatures2>? {
+    var next = chain
+    while let entry = next {
+      let header = entry.assumingMemoryBound(to: VkBaseInStructure.self)
+      if header.pointee.sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 {
+        return UnsafeMutableRawPointer(mutating: entry)
+          .assumingMemoryBound(to: VkPhysicalDeviceFeatures2.self)
+      }
+      next = UnsafeRawPointer(header.pointee.pNext)
+    }
+    return nil
+  }
+
+  private static func extensions(
+    _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice
+  ) -> Set<String> {
+    var count: UInt32 = 0
+    _ = functions.enumerateDeviceExtensions(physicalDevice, nil, &count, nil)
+    var list = [VkExtensionProperties](repeating: VkExtensionProperties(), count: Int(count))
+    _ = functions.enumerateDeviceExtensions(physicalDevice, nil, &count, &list)
+    return Set(list.prefix(Int(count)).map(extensionName))
+  }
+
+  private static func memoryTypes(
+    _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice
+  ) -> [VkMemoryPropertyFlags] {
+    var properties = VkPhysicalDeviceMemoryProperties()
+    functions.getMemoryProperties(physicalDevice, &properties)
+    let count = Int(min(properties.memoryTypeCount, 32))
+    return withUnsafeBytes(of: &properties.memoryTypes) { bytes in
+      let types = bytes.bindMemory(to: VkMemoryType.self)
+      return (0..<min(count, types.count)).map { types[$0].propertyFlags }
+    }
+  }
+
+  private static func importAlignment(
+    _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice
+  ) -> Int {
+    guard let getProperties2 = functions.getProperties2 else { return 0 }
+    var host = VkPhysicalDeviceExternalMemoryHostPropertiesEXT()
+    host.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT
+    return withUnsafeMutablePointer(to: &host) { host in
+      var properties = VkPhysicalDeviceProperties2()
+      properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2
+      properties.pNext = UnsafeMutableRawPointer(host)
+      getProperties2(physicalDevice, &properties)
+      return Int(truncatingIfNeeded: host.pointee.minImportedHostPointerAlignment)
+    }
+  }
+}
+
+extension DeviceState {
+  /// The state of a queue of the driver's, made and started on first sight.
+  func queue(
+    _ handle: VkQueue, family: UInt32, session: ReplaySession
+  ) throws(ReplayError) -> QueueState {
+    let key = UInt64(UInt(bitPattern: handle))
+    if let known = queues[key] { return known }
+    let queue = QueueState(handle: handle, family: family, device: self, session: session)
+    guard queue.start() else {
+      throw ReplayError(reason: LostReason.noMemory, message: "no thread for a queue")
+    }
+    queues[key] = queue
+    return queue
+  }
+
+  /// Index of a memory type with `wanted` properties among those of `mask`, else of any of them.
+  func memoryType(_ mask: UInt32, _ wanted: VkMemoryPropertyFlags) -> UInt32? {
+    var fallback: UInt32?
+    for (index, flags) in memoryTypes.enumerated() where mask & (1 << UInt32(index)) != 0 {
+      if flags & wanted == wanted { return UInt32(index) }
+      if fallback == nil { fallback = UInt32(index) }
+    }
+    return fallback
+  }
+
+  /// Frees everything of the node's own and destroys the device. The channel's last act with it.
+  func destroy() {
+    for queue in queues.values { queue.stop() }
+    _ = functions.deviceWaitIdle(handle)
+    for swapchain in swapchains.values { swapchain.destroy(self, destroyImages: true) }
+    swapchains.removeAll()
+    queues.removeAll()
+    destroyFences()
+    functions.destroyDevice(handle, nil)
+  }
+}

@@ -1,0 +1,257 @@
+import CPlatform
+import CVulkan
+import Ring
+
+/// A range of bytes of an allocation.
+struct ByteRange: Equatable {
+  var start: Int
+  var end: Int
+}
+
+/// One VkDeviceMemory of the client. While it is *attached*, the application has it mapped: its
+/// bytes lie in the client's segment, in the driver's mapping, and in the *twin*, which holds what
+/// both sides last agreed on.
+///
+/// ```
+///  client's segment  --pages-->  twin  --runs that differ-->  driver's mapping
+///  client's segment  <--runs that differ--  twin  <--ranges the GPU may write--  driver's mapping
+/// ```
+final class MemoryState: @unchecked Sendable {
+  let handle: VkDeviceMemory
+  let size: Int
+  let properties: VkMemoryPropertyFlags
+
+  private let lock = Lock()
+  /// Ranges that the GPU may write, by the resource bound there, and the same merged and in order.
+  private var bindings: [UInt64: [ByteRange]] = [:]
+  private var writable: [ByteRange] = []
+
+  // While attached.
+  private var mapping: UnsafeMutableRawPointer?
+  private var twin: UnsafeMutableRawPointer?
+  /// The client's own bytes, when its segment is on this host.
+  private var client: UnsafeMutableRawPointer?
+  private var segmentOffset: UInt64 = 0
+  private let scratch: UnsafeMutableRawPointer
+
+  private static var page: Int { MemoryImage.pageSize }
+
+  init(handle: VkDeviceMemory, size: Int, properties: VkMemoryPropertyFlags) {
+    self.handle = handle
+    self.size = size
+    self.properties = properties
+    scratch = .allocate(byteCount: MemoryState.page, alignment: 64)
+  }
+
+  deinit {
+    detach()
+    scratch.deallocate()
+  }
+
+  private var roundedSize: Int { (size &+ MemoryState.page &- 1) & ~(MemoryState.page &- 1) }
+  private func has(_ bit: VkMemoryPropertyFlagBits) -> Bool { properties & bit.rawValue != 0 }
+  private var isCoherent: Bool { has(VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) }
+  var isHostVisible: Bool { has(VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) }
+
+  // MARK: Bindings
+
+  /// Notes that a resource which the GPU may write lies at `range`.
+  func bind(_ resource: UInt64, _ range: ByteRange) {
+    lock.withLock {
+      let clipped = ByteRange(
+        start: max(0, min(range.start, size)), end: max(0, min(range.end, size)))
+      bindings[resource, default: []].append(clipped)
+      merge()
+    }
+  }
+
+  /// Forgets a resource that is destroyed.
+  func unbind(_ resource: UInt64) {
+    lock.withLock {
+      if bindings.removeValue(forKey: resource) != nil { merge() }
+    }
+  }
+
+  private func merge() {
+    let sorted = bindings.values.joined().sorted { $0.start < $1.start }
+    writable.removeAll(keepingCapacity: true)
+    for range in sorted where range.end > range.start {
+      if let last = writable.last, range.start <= last.end {
+        writable[writable.count - 1].end = max(last.end, range.end)
+      } else {
+        writable.append(range)
+      }
+    }
+  }
+
+  // MARK: Mapping
+
+  /// Begins to keep the client's bytes and the driver's alike. `offset` is where the allocation
+  /// lies in the client's segment. With `deliver`, what is in the driver's memory goes to the
+  /// client; without, all sides begin with zeros.
+  func attach(
+    device: DeviceState, session: ReplaySession, offset: UInt64, deliver: Bool
+  ) throws(ReplayError) {
+    guard isHostVisible else {
+      throw ReplayError(
+        reason: LostReason.protocolError, message: "memoryAttach: the memory is not host-visible")
+    }
+    guard mapping == nil else {
+      throw ReplayError(
+        reason: LostReason.protocolError, message: "memoryAttach: the memory is attached already")
+    }
+    var pointer: UnsafeMutableRawPointer?
+    let result = device.functions.mapMemory(
+      device.handle, handle, 0, VkDeviceSize.max, 0, &pointer)
+    guard result == VK_SUCCESS, let pointer else {
+      throw ReplayError(
+        reason: LostReason.noMemory,
+        message: "memoryAttach: vkMapMemory failed with \(resultName(result))")
+    }
+    guard let twin = platform_map_private(roundedSize) else {
+      throw ReplayError(
+        reason: LostReason.noMemory, message: "memoryAttach: no memory for \(size) bytes")
+    }
+    var client: UnsafeMutableRawPointer?
+    if let segment = session.segment {
+      client = segment.mapMemory(offset: offset, size: UInt64(roundedSize))
+      guard client != nil else {
+        _ = platform_unmap(twin, roundedSize)
+        throw ReplayError(
+          reason: LostReason.protocolError,
+          message: "memoryAttach: \(size) bytes at \(offset) lie outside the segment")
+      }
+    }
+    lock.withLock {
+      self.mapping = pointer
+      self.twin = twin
+      self.client = client
+      segmentOffset = offset
+      if deliver {
+        if !isCoherent { invalidate(device) }
+        deliverRange(ByteRange(start: 0, end: size), session.sink)
+      } else {
+        // Reading what the CPU does not cache costs more than writing it.
+        if has(VK_MEMORY_PROPERTY_HOST_CACHED_BIT) {
+          MemoryImage.clear(pointer, size)
+        } else {
+          pointer.set(0, size)
+        }
+        if !isCoherent { flush(device, 0, size) }
+      }
+    }
+    session.sink.flushReadback()
+  }
+
+  /// Ends what `attach` began; the driver's mapping stays until the memory is freed.
+  func detach() {
+    lock.withLock {
+      if let twin { _ = platform_unmap(twin, roundedSize) }
+      if let client { _ = platform_unmap(client, roundedSize) }
+      twin = nil
+      client = nil
+      mapping = nil
+    }
+  }
+
+  // MARK: Up
+
+  /// Brings pages that the application has written from the segment to the driver. `offset` and
+  /// `count` are whole pages; false when they are not within the allocation, or it is not attached.
+  func applyPages(device: DeviceState, offset: UInt64, count: UInt64) -> Bool {
+    lock.withLock {
+      let total = UInt64(roundedSize)
+      let mask = UInt64(MemoryState.page &- 1)
+      guard let mapping, let twin, let client, offset <= total, count <= total &- offset,
+        offset & mask == 0, count & mask == 0
+      else { return false }
+      var position = Int(offset)
+      let end = min(Int(offset &+ count), size)
+      while position < end {
+        let step = min(MemoryState.page, end &- position)
+        // The application may write the page just now: it is read once, and then it stands still.
+        scratch.copyMemory(from: client + position, byteCount: step)
+        MemoryImage.forEachDifference(scratch, twin + position, step) { at, length in
+          (twin + position + at).copyMemory(from: scratch + at, byteCount: length)
+          (mapping + position + at).copyMemory(from: scratch + at, byteCount: length)
+        }
+        position &+= step
+      }
+      if !isCoherent && end > Int(offset) { flush(device, Int(offset), end) }
+      return true
+    }
+  }
+
+  /// Brings bytes that differ, found by the agent, to the driver. False when they are not within
+  /// the allocation, or it is not attached.
+  func applyRun(device: DeviceState, offset: UInt64, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    lock.withLock {
+      guard let mapping, let twin, offset <= UInt64(size),
+        bytes.count <= size &- Int(offset)
+      else { return false }
+      guard let source = bytes.baseAddress, bytes.count > 0 else { return true }
+      (twin + Int(offset)).copyMemory(from: source, byteCount: bytes.count)
+      (mapping + Int(offset)).copyMemory(from: source, byteCount: bytes.count)
+      if !isCoherent { flush(device, Int(offset), Int(offset) &+ bytes.count) }
+      return true
+    }
+  }
+
+  // MARK: Down
+
+  /// Brings what the GPU has written to the client: the ranges it may write, where they differ from
+  /// what both sides last agreed on.
+  func deliverWrites(device: DeviceState, _ sink: any CompletionSink) {
+    lock.withLock {
+      guard mapping != nil, !writable.isEmpty else { return }
+      if !isCoherent { invalidate(device) }
+      for range in writable { deliverRange(range, sink) }
+    }
+  }
+
+  /// With the lock held.
+  private func deliverRange(_ range: ByteRange, _ sink: any CompletionSink) {
+    guard let mapping, let twin else { return }
+    var position = range.start
+    while position < range.end {
+      let step = min(MemoryState.page, range.end &- position)
+      // The GPU may be writing for a later operation: read once here as well.
+      scratch.copyMemory(from: mapping + position, byteCount: step)
+      MemoryImage.forEachDifference(scratch, twin + position, step) { at, length in
+        (twin + position + at).copyMemory(from: scratch + at, byteCount: length)
+        if let client {
+          (client + position + at).copyMemory(from: scratch + at, byteCount: length)
+        } else {
+          sink.readback(
+            segmentOffset: segmentOffset &+ UInt64(position &+ at),
+            UnsafeRawBufferPointer(start: scratch + at, count: length))
+        }
+      }
+      position &+= step
+    }
+  }
+
+  // MARK: Memory that is not coherent
+
+  private func mappedRange(_ start: Int, _ end: Int) -> VkMappedMemoryRange {
+    var range = VkMappedMemoryRange()
+    range.sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE
+    range.memory = handle
+    // Pages are multiples of every nonCoherentAtomSize (at most 256).
+    let first = start & ~(MemoryState.page &- 1)
+    let last = (end &+ MemoryState.page &- 1) & ~(MemoryState.page &- 1)
+    range.offset = VkDeviceSize(first)
+    range.size = last >= size ? VkDeviceSize.max : VkDeviceSize(last &- first)
+    return range
+  }
+
+  private func flush(_ device: DeviceState, _ start: Int, _ end: Int) {
+    var range = mappedRange(start, end)
+    _ = device.functions.flushMappedMemoryRanges(device.handle, 1, &range)
+  }
+
+  private func invalidate(_ device: DeviceState) {
+    var range = mappedRange(0, size)
+    _ = device.functions.invalidateMappedMemoryRanges(device.handle, 1, &range)
+  }
+}

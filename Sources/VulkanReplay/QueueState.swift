@@ -1,0 +1,126 @@
+import CPlatform
+import CVulkan
+import Ring
+
+/// What the client wants to be told when the queue operation that follows has finished.
+struct Announcement {
+  /// The driver's queue it is meant for.
+  var queue: UInt64
+  var completions: [Completion]
+}
+
+/// An operation that a queue was given and whose end its completion thread waits for.
+struct QueueOperation {
+  var fence: VkFence
+  var completions: [Completion]
+  /// Frames to bring out of their staging memory.
+  var frames: [PendingFrame]
+  /// Whether mapped memory may have been written.
+  var mayWrite: Bool
+}
+
+/// A VkQueue, with the thread that waits for its operations in their order and tells the client:
+/// first what the GPU has written, then the frames, then the completions.
+final class QueueState: @unchecked Sendable {
+  let handle: VkQueue
+  let family: UInt32
+  private unowned let device: DeviceState
+  private let session: ReplaySession
+  private let lock = Lock()
+  private var waiting: [QueueOperation] = []
+  /// Operations given so far, and finished so far.
+  private let given = Word()
+  private let finished = Word()
+  private let stopping = Word()
+  private let stopped = Word(1)
+
+  init(handle: VkQueue, family: UInt32, device: DeviceState, session: ReplaySession) {
+    self.handle = handle
+    self.family = family
+    self.device = device
+    self.session = session
+  }
+
+  /// Starts the completion thread; false when the system refuses.
+  func start() -> Bool {
+    stopped.store(0)
+    let started = startThread("omega-queue") { [self] in
+      run()
+      stopped.store(1)
+      stopped.wakeAll()
+    }
+    if !started { stopped.store(1) }
+    return started
+  }
+
+  /// Hands over an operation that the driver has accepted. The queue's channel alone.
+  func enqueue(_ operation: QueueOperation) {
+    session.counters.addQueueOperation()
+    lock.withLock { waiting.append(operation) }
+    given.add(1)
+    given.wakeAll()
+  }
+
+  /// Waits until everything that was given is finished.
+  func drain() {
+    let end = given.load()
+    while true {
+      let now = finished.load()
+      if Int32(bitPattern: end &- now) <= 0 || stopped.load() != 0 { return }
+      finished.wait(while: now, nanoseconds: 1_000_000_000)
+    }
+  }
+
+  /// Ends the completion thread, after everything that was given.
+  func stop() {
+    stopping.store(1)
+    given.add(1)
+    given.wakeAll()
+    while stopped.load() == 0 { stopped.wait(while: 0, nanoseconds: 1_000_000_000) }
+  }
+
+  private func run() {
+    var batch: [QueueOperation] = []
+    while true {
+      let seen = given.load()
+      lock.withLock { swap(&batch, &waiting) }
+      if batch.isEmpty {
+        if stopping.load() != 0 { return }
+        given.wait(while: seen)
+        continue
+      }
+      for operation in batch {
+        guard wait(for: operation) else { return }
+        finish(operation)
+        finished.add(1)
+      }
+      finished.wakeAll()
+      batch.removeAll(keepingCapacity: true)
+    }
+  }
+
+  /// False when the session is over.
+  private func wait(for operation: QueueOperation) -> Bool {
+    var fence: VkFence? = operation.fence
+    while true {
+      let result = device.functions.waitForFences(
+        device.handle, 1, &fence, VkBool32(VK_TRUE), 1_000_000_000)
+      switch result {
+      case VK_SUCCESS: return true
+      case VK_TIMEOUT: if session.isOver { return false }
+      default:
+        session.lose(
+          result == VK_ERROR_DEVICE_LOST ? LostReason.deviceLost : LostReason.noMemory,
+          "the GPU has stopped: vkWaitForFences failed with \(resultName(result))")
+        return false
+      }
+    }
+  }
+
+  private func finish(_ operation: QueueOperation) {
+    device.giveBack(operation.fence)
+    if operation.mayWrite { device.deliverWrites(session.sink) }
+    for frame in operation.frames { frame.deliver(session) }
+    operation.completions.withUnsafeBufferPointer { session.sink.complete($0) }
+  }
+}

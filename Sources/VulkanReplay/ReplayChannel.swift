@@ -1,0 +1,145 @@
+import CPlatform
+import CVulkan
+import Ring
+import VulkanWire
+import Wire
+
+/// One ordered stream of records, replayed by one thread: its context, its memory, its place.
+public final class ReplayChannel: @unchecked Sendable {
+  /// Number of the channel in the segment; 0 is the instance's.
+  public let number: UInt32
+  public let session: ReplaySession
+  let context: UnsafeMutablePointer<ReplayContext>
+  private let arena: UnsafeMutablePointer<Arena>
+
+  public init(number: UInt32, session: ReplaySession, device: UInt64) {
+    self.number = number
+    self.session = session
+    arena = .allocate(capacity: 1)
+    arena.initialize(to: Arena(limit: session.limits.decodedRecord))
+    context = .allocate(capacity: 1)
+    context.initialize(to: ReplayContext(session: session, arena: arena))
+    if let state = session.device(device) {
+      context.pointee.device = state
+      context.pointee.dispatch = state.dispatch
+    }
+  }
+
+  deinit {
+    context.pointee.freeMemory()
+    context.deinitialize(count: 1)
+    context.deallocate()
+    arena.pointee.free()
+    arena.deallocate()
+  }
+
+  /// True after the channel's last record.
+  public var isClosed: Bool { context.pointee.isClosed }
+
+  /// Replays the whole records at the start of `bytes`, which must be the caller's own and lie at a
+  /// multiple of 8. Returns how many bytes those were; what is left is the beginning of a record
+  /// that is not whole yet. Stops early when the session is over.
+  public func replay(_ bytes: UnsafeRawBufferPointer) -> Int {
+    replayRecords(context, bytes)
+  }
+}
+
+/// The whole records at the start of `bytes`. Returns the bytes consumed.
+private func replayRecords(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ bytes: UnsafeRawBufferPointer
+) -> Int {
+  guard let start = bytes.baseAddress else { return 0 }
+  let session = c.pointee.session
+  var position = 0
+  var count: UInt64 = 0
+  while bytes.count &- position >= 8, !session.isOver, !c.pointee.isClosed {
+    let record = start + position
+    let size = Int(record.get32(4))
+    guard checkSize(c, record.get32(0), size) else { break }
+    guard size <= bytes.count &- position else { break }
+    replayRecord(c, UnsafeRawBufferPointer(start: record, count: size), isNested: false)
+    position &+= size
+    count &+= 1
+  }
+  session.counters.addCommands(count)
+  return position
+}
+
+private func checkSize(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ opcode: UInt32, _ size: Int
+) -> Bool {
+  guard size >= 8, size & 7 == 0, size <= SegmentLayout.largestRecord else {
+    c.pointee.session.lose(
+      LostReason.protocolError, "\(commandDescription(opcode)): record of \(size) bytes")
+    return false
+  }
+  return true
+}
+
+/// One whole record. `isNested`: it came out of another one.
+func replayRecord(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ record: UnsafeRawBufferPointer, isNested: Bool
+) {
+  guard let start = record.baseAddress, record.count >= 8 else { return }
+  let opcode = start.get32(0)
+  c.pointee.record = record
+  if opcode < Opcode.first {
+    replayControlRecord(c, opcode, record, isNested: isNested)
+  } else if let handler = replayHandler(opcode), !isRecorded(opcode) {
+    var reader = Reader(
+      UnsafeRawBufferPointer(rebasing: record[8...]), arena: c.pointee.arena,
+      handles: c.pointee.handles)
+    handler(c, &reader)
+  } else {
+    c.pointee.malformed(opcode, "opcode", "is unknown here")
+  }
+  c.pointee.arena.pointee.reset()
+}
+
+/// Commands of a command buffer, vkBeginCommandBuffer to vkEndCommandBuffer, into the driver's.
+func replayCommands(
+  _ c: UnsafeMutablePointer<ReplayContext>, into commandBuffer: VkCommandBuffer?,
+  _ bytes: UnsafeRawBufferPointer
+) {
+  guard let start = bytes.baseAddress, bytes.count > 0 else { return }
+  let session = c.pointee.session
+  c.pointee.commandBuffer = commandBuffer
+  var position = 0
+  var count: UInt64 = 0
+  var untilReset = arenaResetInterval
+  while position < bytes.count, !session.isOver {
+    guard bytes.count &- position >= 8 else {
+      c.pointee.malformed(ControlOpcode.commandBuffer, "commands", "is truncated")
+      break
+    }
+    let record = start + position
+    let opcode = record.get32(0)
+    let size = Int(record.get32(4))
+    guard checkSize(c, opcode, size) else { break }
+    guard size <= bytes.count &- position else {
+      c.pointee.malformed(opcode, "commands", "is truncated")
+      break
+    }
+    guard isRecorded(opcode), let handler = replayHandler(opcode) else {
+      c.pointee.malformed(opcode, "opcode", "is no command of a command buffer")
+      break
+    }
+    var reader = Reader(
+      UnsafeRawBufferPointer(start: record + 8, count: size &- 8), arena: c.pointee.arena,
+      handles: c.pointee.handles)
+    handler(c, &reader)
+    position &+= size
+    count &+= 1
+    untilReset &-= size
+    if untilReset <= 0 {
+      c.pointee.arena.pointee.reset()
+      untilReset = arenaResetInterval
+    }
+  }
+  c.pointee.commandBuffer = nil
+  session.counters.addCommands(count)
+}
+
+/// Bytes of commands after which the arena is reset: often enough to stay small, seldom enough to
+/// cost nothing.
+private let arenaResetInterval: Int = 16 << 10

@@ -1,0 +1,203 @@
+import CPlatform
+import CVulkan
+public import Ring
+public import Wire
+
+/// Bounds on what one client may make the node hold.
+public struct ReplayLimits: Sendable {
+  /// Driver memory of all devices, bytes.
+  public var driverMemory: UInt64 = 64 << 30
+  /// Objects alive, each with an id below this.
+  public var objects: Int = 16 << 20
+  /// Memory of the structures decoded from one record, bytes.
+  public var decodedRecord: Int = 256 << 20
+
+  public init() {}
+}
+
+/// An error that ends a session before or instead of a driver's answer.
+public struct ReplayError: Error {
+  /// A `LostReason`.
+  public var reason: UInt32
+  public var message: String
+}
+
+/// One client on this node: its ids, its devices, and where its results go. Shared by the threads
+/// of its channels and the completion threads of its queues.
+public final class ReplaySession: @unchecked Sendable {
+  public let driver: Driver
+  public let sink: any CompletionSink
+  /// The client's segment, when it is on this host.
+  public let segment: Segment?
+  public let limits: ReplayLimits
+  public let handles: UnsafeMutablePointer<HandleTable>
+  /// Functions of the instance; what channels without a device use.
+  public let dispatch: UnsafeMutablePointer<DriverDispatch>
+
+  /// Guards the writing side of `handles`, and the tables below.
+  private let lock = Lock()
+  private var devices: [UInt64: DeviceState] = [:]
+  private var frameBuffers: [UInt64: FrameBuffers] = [:]
+  /// Bumped when `frameBuffers` grows; swapchains wait for theirs on it.
+  private let frameBuffersArrived = Word()
+  private let over = Word()
+  let counters = SessionCounters()
+  var instances: [UInt64: InstanceState] = [:]
+  private var allocated: UInt64 = 0
+
+  /// Starts the thread of a channel that the client has opened; false when its number is wrong or
+  /// in use. Set by whoever reads the channels, before the first record.
+  public var openChannel: (_ channel: UInt32, _ device: UInt64) -> Bool = { _, _ in false }
+
+  public init(
+    driver: Driver, sink: any CompletionSink, segment: Segment?, limits: ReplayLimits = .init()
+  ) {
+    self.driver = driver
+    self.sink = sink
+    self.segment = segment
+    self.limits = limits
+    handles = .allocate(capacity: 1)
+    handles.initialize(to: HandleTable(indexLimit: limits.objects))
+    dispatch = .allocate(capacity: 1)
+    dispatch.initialize(to: DriverDispatch())
+  }
+
+  // MARK: The end
+
+  /// True once the session is over; nothing is replayed from then on.
+  public var isOver: Bool { over.load() != 0 }
+
+  /// Ends the session. The first reason is the one that the client is told.
+  public func lose(_ reason: UInt32, _ message: String) {
+    guard over.exchange(1) == 0 else { return }
+    sink.lost(reason, message)
+    frameBuffersArrived.add(1)
+    frameBuffersArrived.wakeAll()
+  }
+
+  /// Ends the session without telling anybody: the client is gone.
+  public func end() {
+    _ = over.exchange(1)
+    frameBuffersArrived.add(1)
+    frameBuffersArrived.wakeAll()
+  }
+
+  // MARK: Objects
+
+  func insert(_ id: UInt64, _ handle: UInt64) -> Bool {
+    lock.withLock { handles.pointee.insert(id, handle) }
+  }
+
+  func isAlive(_ id: UInt64) -> Bool {
+    handles.pointee.lookup(id, HandleID.kind(of: id)) != nil
+  }
+
+  func remove(_ id: UInt64) {
+    guard id != 0 else { return }
+    lock.withLock { _ = handles.pointee.remove(id) }
+  }
+
+  func insertDevice(_ id: UInt64, _ device: DeviceState) {
+    lock.withLock { devices[id] = device }
+  }
+
+  func device(_ id: UInt64) -> DeviceState? {
+    lock.withLock { devices[id] }
+  }
+
+  func removeDevice(_ id: UInt64) -> DeviceState? {
+    lock.withLock { devices.removeValue(forKey: id) }
+  }
+
+  /// Books driver memory; false when the client's limit does not allow it.
+  func bookMemory(_ size: UInt64) -> Bool {
+    lock.withLock {
+      guard size <= limits.driverMemory &- allocated else { return false }
+      allocated &+= size
+      return true
+    }
+  }
+
+  func releaseMemory(_ size: UInt64) {
+    lock.withLock { allocated &-= min(size, allocated) }
+  }
+
+  /// Bytes of driver memory that the client holds.
+  public var driverMemory: UInt64 { lock.withLock { allocated } }
+
+  // MARK: Frame buffers
+
+  /// Maps the frame buffers that a client on this host has made for a swapchain; takes `descriptor`
+  /// over. False when they are not what they should be.
+  public func attachFrameBuffers(swapchain: UInt64, descriptor: Int32, byteCount: UInt64) -> Bool {
+    defer { _ = platform_close(descriptor) }
+    guard byteCount > 0, byteCount <= 16 << 30, platform_size_is_sealed(descriptor),
+      platform_file_size(descriptor) >= Int64(byteCount),
+      let base = platform_map_shared(descriptor, 0, Int(byteCount))
+    else { return false }
+    let mapped = FrameBuffers(base: base, byteCount: Int(byteCount))
+    lock.withLock { frameBuffers[swapchain] = mapped }
+    frameBuffersArrived.add(1)
+    frameBuffersArrived.wakeAll()
+    return true
+  }
+
+  /// Forgets a swapchain's frame buffers; they are unmapped when its last frame is done.
+  public func detachFrameBuffers(swapchain: UInt64) {
+    _ = lock.withLock { frameBuffers.removeValue(forKey: swapchain) }
+  }
+
+  /// The frame buffers of a swapchain of a client on this host, whose descriptor travels beside the
+  /// ring: waits for it up to 5 s.
+  func awaitFrameBuffers(swapchain: UInt64) -> FrameBuffers? {
+    let deadline = platform_now() &+ 5_000_000_000
+    while true {
+      let seen = frameBuffersArrived.load()
+      if let found = lock.withLock({ frameBuffers[swapchain] }) { return found }
+      guard !isOver, platform_now() < deadline else { return nil }
+      frameBuffersArrived.wait(while: seen, nanoseconds: 100_000_000)
+    }
+  }
+}
+
+/// A swapchain's mapped frame buffers; unmapped with the last reference.
+final class FrameBuffers: @unchecked Sendable {
+  let base: UnsafeMutableRawPointer
+  let byteCount: Int
+
+  init(base: UnsafeMutableRawPointer, byteCount: Int) {
+    self.base = base
+    self.byteCount = byteCount
+  }
+
+  deinit { _ = platform_unmap(base, byteCount) }
+}
+
+/// What the session has done; any thread adds, any thread reads.
+public final class SessionCounters: @unchecked Sendable {
+  private let words: UnsafeMutablePointer<UInt64>
+
+  init() {
+    words = .allocate(capacity: 3)
+    words.initialize(repeating: 0, count: 3)
+  }
+
+  deinit { words.deallocate() }
+
+  public var commands: UInt64 { platform_load64_relaxed(words) }
+  public var queueOperations: UInt64 { platform_load64_relaxed(words + 1) }
+  public var frames: UInt64 { platform_load64_relaxed(words + 2) }
+
+  func addCommands(_ n: UInt64) { platform_add64_relaxed(words, n) }
+  func addQueueOperation() { platform_add64_relaxed(words + 1, 1) }
+  func addFrame() { platform_add64_relaxed(words + 2, 1) }
+}
+
+extension ReplaySession {
+  /// Commands replayed so far, those in command buffers included.
+  public var commandsReplayed: UInt64 { counters.commands }
+  /// Queue operations replayed so far.
+  public var queueOperations: UInt64 { counters.queueOperations }
+  /// Frames delivered so far.
+  public var framesDelivered: UInt64 { counters.frames }
+}
