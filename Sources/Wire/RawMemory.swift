@@ -14,6 +14,12 @@ extension UnsafeMutableRawPointer {
     storeBytes(of: value, toByteOffset: offset, as: UInt64.self)
   }
 
+  /// Stores an address at `offset`.
+  @inlinable
+  public func putPointer(_ value: UnsafeMutableRawPointer?, _ offset: Int) {
+    storeBytes(of: value, toByteOffset: offset, as: UnsafeMutableRawPointer?.self)
+  }
+
   /// Copies `count` bytes from `source + from` to `offset`.
   @inlinable
   public func put(_ source: UnsafeRawPointer, _ from: Int, _ count: Int, _ offset: Int) {
