@@ -1,6 +1,7 @@
 import CVulkan
+import Glibc
 
-/// The first physical device of the machine, with a logical device that has every feature of core
+/// The first physical device of the machine (WORKBENCH_DEVICE=1: the second), with a logical device that has every feature of core
 /// Vulkan which the programs use and the device offers. Used from one thread, except for its `let`s.
 public final class Device: @unchecked Sendable {
   public let instance: VkInstance
@@ -24,7 +25,7 @@ public final class Device: @unchecked Sendable {
   /// The extensions are those that the program cannot do without.
   public init(instanceExtensions: [String] = [], deviceExtensions: [String] = []) {
     instance = Self.makeInstance(instanceExtensions)
-    physical = Self.firstPhysicalDevice(instance)
+    physical = Self.choosePhysicalDevice(instance)
     var properties = VkPhysicalDeviceProperties()
     vkGetPhysicalDeviceProperties(physical, &properties)
     self.properties = properties
@@ -99,13 +100,17 @@ public final class Device: @unchecked Sendable {
     return instance!
   }
 
-  private static func firstPhysicalDevice(_ instance: VkInstance) -> VkPhysicalDevice {
+  private static func choosePhysicalDevice(_ instance: VkInstance) -> VkPhysicalDevice {
     var count: UInt32 = 0
     check(vkEnumeratePhysicalDevices(instance, &count, nil), "vkEnumeratePhysicalDevices")
     if count == 0 { fail("no physical device") }
     var devices = [VkPhysicalDevice?](repeating: nil, count: Int(count))
     check(vkEnumeratePhysicalDevices(instance, &count, &devices), "vkEnumeratePhysicalDevices")
-    return devices[0]!
+    let index = getenv("WORKBENCH_DEVICE").flatMap { Int(String(cString: $0)) } ?? 0
+    guard devices.indices.contains(index), let device = devices[index] else {
+      fail("no physical device \(index) among \(count)")
+    }
+    return device
   }
 
   private static func graphicsFamily(_ physical: VkPhysicalDevice) -> UInt32 {

@@ -1,0 +1,125 @@
+"""Programs that others wrote: Direct3D 12 through vkd3d, wgpu and taichi from PyPI."""
+
+import fcntl
+import pathlib
+import re
+import sys
+
+from harness import (
+    OMEGA, SCRATCH, Skip, deadline, display, folder, native_environment, need, node, omega,
+    plain_environment, read_ppm, run, screenshot, start, stop, wait_until,
+)
+
+HERE = pathlib.Path(__file__).parent / "programs"
+PACKAGES = ["wgpu==0.32.0", "taichi==1.7.4", "numpy"]
+
+
+def python() -> pathlib.Path:
+    """The interpreter of a virtual environment with the packages; made at the first use."""
+    environment = SCRATCH / "venv"
+    interpreter = environment / "bin" / "python"
+    SCRATCH.mkdir(exist_ok=True)
+    with open(SCRATCH / "venv.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        imports = [interpreter, "-c", "import wgpu, taichi, numpy"]
+        if interpreter.exists() and run(imports, status=None).returncode == 0:
+            return interpreter
+        run([sys.executable, "-m", "venv", environment])
+        result = run(
+            [interpreter, "-m", "pip", "install", "-q", *PACKAGES], seconds=240, status=None
+        )
+        if result.returncode != 0:
+            raise Skip(f"PyPI is out of reach: {result.stderr.strip().splitlines()[-1]}")
+    return interpreter
+
+
+def results(output: str) -> list[str]:
+    return [line for line in output.splitlines() if re.match(r"\w+ +[0-9a-f]+$", line)]
+
+
+def expect_same(script: str) -> None:
+    command = [python(), HERE / script]
+    want = results(run(command, native_environment()).stdout)
+    assert len(want) >= 2, "the native run gave no results"
+    got = results(omega("run", "--", *command).stdout)
+    assert got == want, f"{got}, natively {want}"
+    with node() as server:
+        far = results(omega("run", "--nodes", server.address, "--", *command).stdout)
+        assert far == want, f"over TCP {far}, natively {want}"
+
+
+@deadline(400)
+def test_wgpu():
+    expect_same("wgpu_results.py")
+
+
+@deadline(400)
+def test_taichi():
+    expect_same("taichi_results.py")
+
+
+def shown(program: str, size: tuple[int, int]) -> tuple[int, int, bytes]:
+    """What the program's window shows natively after its first frames."""
+    with display() as screen:
+        process = start([program], native_environment(DISPLAY=screen))
+        try:
+            return wait_until(lambda: colorful(screenshot(screen, *size)), 15, "a native frame")
+        finally:
+            stop(process)
+
+
+def colorful(picture: tuple[int, int, bytes]):
+    """The picture, when it has something in it."""
+    width, _, pixels = picture
+    colors = {pixels[at : at + 3] for at in range(0, len(pixels), 3 * 7)}
+    return picture if len(colors) > 8 and width else None
+
+
+def test_vkd3d_triangle():
+    """Still, so that every frame must be the native picture."""
+    need("vkd3d-triangle")
+    want = shown("vkd3d-triangle", (640, 480))
+    with display() as screen:
+        process = start(
+            [OMEGA, "run", "--dump-frames", folder() / "frames", "--", "vkd3d-triangle"],
+            plain_environment(DISPLAY=screen),
+        )
+        try:
+            frames = lambda: sorted((folder() / "frames").glob("*.ppm"))  # noqa: E731
+            wait_until(lambda: len(frames()) > 30, 20, "thirty frames")
+            assert screenshot(screen, 640, 480) == want, "the window is not as natively"
+        finally:
+            stop(process)
+    wrong = [path.name for path in frames()[:30] if read_ppm(path) != want]
+    assert not wrong, f"not as natively: {wrong}"
+
+
+def test_vkd3d_gears():
+    """They turn with the time, so that frames are looked at, not compared."""
+    need("vkd3d-gears")
+    colors = gear_colors(shown("vkd3d-gears", (300, 300)))
+    with display() as screen:
+        process = start(
+            [OMEGA, "run", "--dump-frames", folder() / "frames", "--", "vkd3d-gears"],
+            plain_environment(DISPLAY=screen),
+        )
+        try:
+            frames = lambda: sorted((folder() / "frames").glob("*.ppm"))  # noqa: E731
+            wait_until(lambda: len(frames()) > 60, 20, "sixty frames")
+            assert process.poll() is None, process.errors()
+        finally:
+            stop(process)
+    late = [read_ppm(path) for path in frames()[30:60]]
+    assert len(set(late)) > 5, "the gears stand still"
+    assert gear_colors(late[0]) == colors == {"red", "green", "blue"}
+
+
+def gear_colors(picture: tuple[int, int, bytes]) -> set[str]:
+    """Which of the three gears are there, by strong colors over a part of the picture."""
+    pixels = picture[2]
+    found = {"red": 0, "green": 0, "blue": 0}
+    for at in range(0, len(pixels), 3):
+        for channel, name in enumerate(found):
+            others = [pixels[at + (channel + k) % 3] for k in (1, 2)]
+            found[name] += pixels[at + channel] > 100 and 2 * max(others) < pixels[at + channel]
+    return {name for name, count in found.items() if count > 300}
