@@ -4,6 +4,7 @@ import json
 import os
 import random
 import socket
+import struct
 import threading
 
 from harness import (
@@ -123,20 +124,51 @@ def test_not_a_node():
         expect_error(result, address)
 
 
+def altering_relay(target: str, change) -> str:
+    """The address of a relay that changes the first bytes a client sends."""
+    host, port = target.rsplit(":", 1)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def serve():
+        while True:
+            near, _ = listener.accept()
+            far = socket.create_connection((host, int(port)))
+            far.sendall(change(near.recv(16, socket.MSG_WAITALL)))
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=pump, args=ends, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
 def test_another_protocol_version():
-    """The first bytes of a real node, its version changed in each place that could hold it."""
+    """A client that speaks another version is told so, by both sides."""
     with node() as server:
-        host, port = server.address.rsplit(":", 1)
-        hello = first_bytes_of_client()
-        with socket.create_connection((host, int(port)), 5) as peer:
-            peer.settimeout(3)
-            for at in range(4, min(len(hello), 12)):
-                damaged = bytearray(hello)
-                damaged[at] ^= 0x55
-                with socket.create_connection((host, int(port)), 5) as one:
-                    one.sendall(bytes(damaged))
-        assert server.poll() is None, server.errors()
+        address = altering_relay(
+            server.address, lambda hello: hello[:8] + struct.pack("<HH", 98, 99) + hello[12:]
+        )
+        result = omega("run", "--nodes", address, "--", *app(), status=125)
+        expect_error(result, address, "version")
+        wait_until(lambda: "version" in server.errors(), 5, "the node's word on it")
         omega("run", "--nodes", server.address, "--", "vulkaninfo", "--summary")
+
+
+def test_greeting_that_was_tampered_with():
+    """A version line that somebody on the way changed, to one that is allowed, is found out."""
+    with node() as server:
+        address = altering_relay(
+            server.address, lambda hello: hello[:8] + struct.pack("<HH", 0, 99) + hello[12:]
+        )
+        omega("run", "--nodes", address, "--", *app(), status=125)
+        assert not (folder() / "started").exists()
 
 
 def first_bytes_of_client() -> bytes:
