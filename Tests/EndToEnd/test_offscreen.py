@@ -110,7 +110,7 @@ def test_validation_below():
     """The layer under the node: what the node does to its driver is valid too."""
     path = folder() / "result"
     want = run([PROGRAM, path], native_environment(**VALIDATION))
-    with node(environment=native_environment(**VALIDATION)) as server:
+    with node("--validate") as server:
         omega("run", "--nodes", server.address, "--", PROGRAM, path, seconds=120)
         expect_native(path)
         more = messages(server.errors()) - messages(want.stdout + want.stderr)

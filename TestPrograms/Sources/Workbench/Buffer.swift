@@ -131,7 +131,7 @@ public final class Buffer: @unchecked Sendable {
 
 extension Device {
   /// Memory for a resource, of the type that its path asks for.
-  func allocate(
+  public func allocate(
     _ needs: VkMemoryRequirements, _ path: MemoryPath, deviceAddress: Bool = false
   ) -> VkDeviceMemory {
     let visible = bits(VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)

@@ -22,6 +22,8 @@ let sections: [Section] =
       Section(name: "transfers-\(path)") { transferBuffers($0, path) },
     ]
   } + [
+    Section(name: "requirements", body: askRequirements),
+    Section(name: "linear-images", body: mapLinearImages),
     Section(name: "transfers-images", body: transferImages),
     Section(name: "scene-secondary", body: drawSceneFromSecondaries),
     Section(name: "scene-indirect", body: drawSceneIndirectly),
