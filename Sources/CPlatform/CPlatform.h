@@ -252,6 +252,16 @@ static inline uint32_t platform_uid(void) { return (uint32_t)getuid(); }
 static inline const char *_Nullable platform_getenv(const char *_Nonnull name) {
   return getenv(name);
 }
+/// Sets or, with NULL, removes a variable of the environment; while the process has one thread.
+static inline void platform_setenv(const char *_Nonnull name, const char *_Nullable value) {
+  if (value != NULL) {
+    setenv(name, value, 1);
+  } else {
+    unsetenv(name);
+  }
+}
+/// Ends the process at once, without running what is registered for its end.
+static inline void platform_exit(int status) { _exit(status); }
 /// getenv, but NULL in a set-user-ID program.
 static inline const char *_Nullable platform_secure_getenv(const char *_Nonnull name) {
   return secure_getenv(name);

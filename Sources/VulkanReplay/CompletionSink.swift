@@ -27,8 +27,8 @@ public struct FramePixels {
 public protocol CompletionSink: AnyObject, Sendable {
   /// Raises slots, and wakes who waits for them.
   func complete(_ completions: UnsafeBufferPointer<Completion>)
-  /// Delivers the reply record of `ticket`.
-  func reply(ticket: UInt32, _ record: UnsafeRawBufferPointer)
+  /// Delivers the reply record of `ticket`; false when there is no such ticket or it is too large.
+  func reply(ticket: UInt32, _ record: UnsafeRawBufferPointer) -> Bool
   /// Delivers bytes of a mapped allocation for the client's segment, before the completions that
   /// announce them. Never called for a session that shares the segment.
   func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer)

@@ -284,7 +284,7 @@ private func signalSemaphores(_ c: UnsafeMutablePointer<ReplayContext>, _ f: ino
     info.signalSemaphoreCount = UInt32(semaphores.count)
     info.pSignalSemaphores = semaphores.baseAddress
     let result = device.functions.queueSubmit(queue, 1, &info, nil)
-    if result != VK_SUCCESS { c.pointee.fail(ControlOpcode.signalSemaphores, result) }
+    if result != VK_SUCCESS { c.pointee.failed(ControlOpcode.signalSemaphores, result) }
   }
 }
 
@@ -305,7 +305,7 @@ private func createSwapchain(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inou
     let swapchain = try SwapchainState.make(device, request)
     device.swapchains[request.id] = swapchain
     for (id, image) in zip(request.imageIDs, swapchain.images) {
-      c.pointee.insert(ControlOpcode.createSwapchain, id, image)
+      c.pointee.insert(id, image)
     }
   } catch {
     c.pointee.session.lose(error.reason, error.message)
@@ -320,7 +320,7 @@ private func destroySwapchain(_ c: UnsafeMutablePointer<ReplayContext>, _ f: ino
     return
   }
   swapchain.destroy(device, destroyImages: true)
-  for image in swapchain.request.imageIDs { c.pointee.remove(image) }
+  for image in swapchain.request.imageIDs { c.pointee.session.remove(image) }
   c.pointee.session.detachFrameBuffers(swapchain: id)
 }
 
@@ -405,7 +405,7 @@ func runOnQueue(
     let result = submit(fence)
     guard result == VK_SUCCESS else {
       device.functions.destroyFence(device.handle, fence, nil)
-      return c.pointee.fail(opcode, result)
+      return c.pointee.failed(opcode, result)
     }
     queue.enqueue(
       QueueOperation(fence: fence, completions: all, frames: frames, mayWrite: mayWrite))

@@ -8,11 +8,14 @@ final class ResourceState {
   let isWritable: Bool
   /// Size of a buffer in bytes; 0 for an image.
   let size: Int
+  /// An image whose planes are bound one by one.
+  let isDisjoint: Bool
   var memories: [MemoryState] = []
 
-  init(isWritable: Bool, size: Int) {
+  init(isWritable: Bool, size: Int, isDisjoint: Bool = false) {
     self.isWritable = isWritable
     self.size = size
+    self.isDisjoint = isDisjoint
   }
 
   static func canWrite(buffer usage: VkBufferUsageFlags) -> Bool {
@@ -77,6 +80,8 @@ final class DeviceState: @unchecked Sendable {
   let hostImportAlignment: Int
   /// Whether VK_KHR_swapchain is enabled, which names the layout that presented images are in.
   let hasPresentLayout: Bool
+  /// How many queues of each family were asked for.
+  private let queueCounts: [UInt32: UInt32]
 
   // Of the channel's thread alone.
   var resources: [UInt64: ResourceState] = [:]
@@ -94,7 +99,7 @@ final class DeviceState: @unchecked Sendable {
   init(
     handle: VkDevice, physicalDevice: VkPhysicalDevice, functions: DeviceFunctions,
     dispatch: UnsafeMutablePointer<DriverDispatch>, memoryTypes: [VkMemoryPropertyFlags],
-    hostImportAlignment: Int, hasPresentLayout: Bool
+    hostImportAlignment: Int, hasPresentLayout: Bool, queueCounts: [UInt32: UInt32]
   ) {
     self.handle = handle
     self.physicalDevice = physicalDevice
@@ -103,7 +108,10 @@ final class DeviceState: @unchecked Sendable {
     self.memoryTypes = memoryTypes
     self.hostImportAlignment = hostImportAlignment
     self.hasPresentLayout = hasPresentLayout
+    self.queueCounts = queueCounts
   }
+
+  func hasQueue(family: UInt32, index: UInt32) -> Bool { index < queueCounts[family] ?? 0 }
 
   // MARK: Memory
 

@@ -59,12 +59,21 @@ enum DeviceMaker {
         hostImportAlignment: enabled.contains("VK_EXT_external_memory_host")
           && deviceFunctions.getMemoryHostPointerProperties != nil
           ? importAlignment(functions, physicalDevice) : 0,
-        hasPresentLayout: enabled.contains("VK_KHR_swapchain"))
+        hasPresentLayout: enabled.contains("VK_KHR_swapchain"), queueCounts: queueCounts(info))
       return VK_SUCCESS
     } catch {
       session.sink.log(0, "vkCreateDevice: \(error.message)")
       return VK_ERROR_INITIALIZATION_FAILED
     }
+  }
+
+  private static func queueCounts(_ info: VkDeviceCreateInfo) -> [UInt32: UInt32] {
+    var counts: [UInt32: UInt32] = [:]
+    for i in 0..<Int(info.queueCreateInfoCount) {
+      guard let queue = info.pQueueCreateInfos?[i] else { continue }
+      counts[queue.queueFamilyIndex] = max(counts[queue.queueFamilyIndex] ?? 0, queue.queueCount)
+    }
+    return counts
   }
 
   private static func features2(

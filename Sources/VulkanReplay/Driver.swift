@@ -1,6 +1,5 @@
 import CPlatform
 import CVulkan
-import Glibc
 
 /// How a node finds and checks its driver.
 public struct DriverConfiguration: Sendable {
@@ -40,19 +39,19 @@ public final class Driver: @unchecked Sendable {
 
   /// Makes the process's environment one in which the loader gives real drivers only: without
   /// Omega itself, and without layers that were meant for the application. Before any thread is
-  /// started, as `setenv(3)` asks.
+  /// started, as setenv(3) asks.
   public static func prepareEnvironment(_ configuration: DriverConfiguration) {
-    setenv("OMEGA_NODE_PROCESS", "1", 1)
-    setenv("OMEGA_DISABLE", "1", 1)
-    unsetenv("OMEGA_ENABLE")
-    unsetenv("VK_INSTANCE_LAYERS")
-    unsetenv("VK_LOADER_LAYERS_ENABLE")
+    platform_setenv("OMEGA_NODE_PROCESS", "1")
+    platform_setenv("OMEGA_DISABLE", "1")
+    platform_setenv("OMEGA_ENABLE", nil)
+    platform_setenv("VK_INSTANCE_LAYERS", nil)
+    platform_setenv("VK_LOADER_LAYERS_ENABLE", nil)
     // The application's own loader sorts the devices; here it would cost a look at the display.
-    setenv("NODEVICE_SELECT", "1", 1)
+    platform_setenv("NODEVICE_SELECT", "1")
     if let manifest = configuration.manifest {
-      setenv("VK_DRIVER_FILES", manifest, 1)
-      setenv("VK_ICD_FILENAMES", manifest, 1)
-      unsetenv("VK_ADD_DRIVER_FILES")
+      platform_setenv("VK_DRIVER_FILES", manifest)
+      platform_setenv("VK_ICD_FILENAMES", manifest)
+      platform_setenv("VK_ADD_DRIVER_FILES", nil)
     } else {
       for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"] {
         removeOwnManifests(name)
@@ -62,7 +61,7 @@ public final class Driver: @unchecked Sendable {
 
   /// Takes Omega's own manifests out of a list of paths in the environment.
   private static func removeOwnManifests(_ variable: String) {
-    guard let value = getenv(variable) else { return }
+    guard let value = platform_getenv(variable) else { return }
     let all = String(cString: value).split(separator: ":")
     let rest = all.filter { path in
       let name = path.split(separator: "/").last ?? path
@@ -70,9 +69,9 @@ public final class Driver: @unchecked Sendable {
     }
     guard rest.count < all.count else { return }
     if rest.isEmpty {
-      unsetenv(variable)
+      platform_setenv(variable, nil)
     } else {
-      setenv(variable, rest.joined(separator: ":"), 1)
+      platform_setenv(variable, rest.joined(separator: ":"))
     }
   }
 

@@ -45,6 +45,8 @@ final class InstanceState {
   let functions: InstanceFunctions
   /// Devices made from it and not destroyed yet.
   var deviceCount = 0
+  /// Ids of its physical devices; enumerating again gives them further ones.
+  var physicalDeviceIDs: [UInt64] = []
 
   init(handle: VkInstance, functions: InstanceFunctions) {
     self.handle = handle

@@ -85,13 +85,17 @@ func replayRecord(
   c.pointee.record = record
   if opcode < Opcode.first {
     replayControlRecord(c, opcode, record, isNested: isNested)
-  } else if let handler = replayHandler(opcode), !isRecorded(opcode) {
+  } else if c.pointee.session.recorded.contains(opcode) {
+    c.pointee.malformed(opcode, "opcode", "belongs into a command buffer")
+  } else {
     var reader = Reader(
       UnsafeRawBufferPointer(rebasing: record[8...]), arena: c.pointee.arena,
       handles: c.pointee.handles)
-    handler(c, &reader)
-  } else {
-    c.pointee.malformed(opcode, "opcode", "is unknown here")
+    if !replay(opcode, c, &reader) {
+      c.pointee.malformed(opcode, "opcode", "is unknown")
+    } else if reader.failure != nil {
+      c.pointee.malformed(opcode, reader)
+    }
   }
   c.pointee.arena.pointee.reset()
 }
@@ -103,6 +107,7 @@ func replayCommands(
 ) {
   guard let start = bytes.baseAddress, bytes.count > 0 else { return }
   let session = c.pointee.session
+  let recorded = session.recorded
   c.pointee.commandBuffer = commandBuffer
   var position = 0
   var count: UInt64 = 0
@@ -120,14 +125,15 @@ func replayCommands(
       c.pointee.malformed(opcode, "commands", "is truncated")
       break
     }
-    guard isRecorded(opcode), let handler = replayHandler(opcode) else {
+    guard recorded.contains(opcode) else {
       c.pointee.malformed(opcode, "opcode", "is no command of a command buffer")
       break
     }
     var reader = Reader(
       UnsafeRawBufferPointer(start: record + 8, count: size &- 8), arena: c.pointee.arena,
       handles: c.pointee.handles)
-    handler(c, &reader)
+    _ = replay(opcode, c, &reader)
+    if reader.failure != nil { c.pointee.malformed(opcode, reader) }
     position &+= size
     count &+= 1
     untilReset &-= size
@@ -143,3 +149,25 @@ func replayCommands(
 /// Bytes of commands after which the arena is reset: often enough to stay small, seldom enough to
 /// cost nothing.
 private let arenaResetInterval: Int = 16 << 10
+
+/// Which commands belong into command buffers: a bit for each opcode, since the question is asked
+/// for every command.
+struct RecordedCommands: @unchecked Sendable {
+  private let bits: UnsafeMutablePointer<UInt64>
+  private static var count: UInt32 { 1 << 16 }
+
+  init() {
+    let words = Int(RecordedCommands.count) / 64
+    bits = .allocate(capacity: words)
+    bits.initialize(repeating: 0, count: words)
+    for opcode in Opcode.first...Opcode.last where commandInfo(opcode)?.travel == .recorded {
+      bits[Int(opcode) / 64] |= 1 << UInt64(opcode % 64)
+    }
+  }
+
+  func contains(_ opcode: UInt32) -> Bool {
+    opcode < RecordedCommands.count && bits[Int(opcode) / 64] & (1 << UInt64(opcode % 64)) != 0
+  }
+
+  func free() { bits.deallocate() }
+}

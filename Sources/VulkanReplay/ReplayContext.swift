@@ -7,9 +7,9 @@ public import Wire
 /// What replaying one channel needs: one per channel, at a fixed address, used by that channel's
 /// thread alone. Generated handlers get a pointer to it and touch nothing else.
 ///
-/// A handler decodes, calls the driver, and then says what came of it by one of `insert`, `remove`,
-/// `fail`, `malformed` and `sendReply`. After `fail` or `malformed` the session is over: the record
-/// loop stops, so a handler need not look.
+/// A handler decodes, calls the driver, and then says what came of it by `insert`, `forget`,
+/// `failed`, `missing` and `sendReply`. After a failure the session is over: the record loop stops,
+/// so a handler need not look.
 public struct ReplayContext {
   /// What all channels of this client share.
   public let session: ReplaySession
@@ -72,31 +72,40 @@ public struct ReplayContext {
     reply.free()
   }
 
-  /// Remembers the driver's handle of a new object.
-  public func insert(_ opcode: UInt32, _ id: UInt64, _ handle: OpaquePointer?) {
-    insert(opcode, id, bits: UInt64(UInt(bitPattern: handle)))
-  }
+  /// Opcode of the record being replayed.
+  private var opcode: UInt32 { record.count >= 4 ? record.baseAddress?.get32(0) ?? 0 : 0 }
 
-  /// The same, for a handle that is no pointer.
-  public func insert(_ opcode: UInt32, _ id: UInt64, bits: UInt64) {
-    if !session.insert(id, bits) {
+  /// Remembers the driver's handle of a new object.
+  public func insert(_ id: UInt64, _ handle: OpaquePointer?) {
+    if !session.insert(id, UInt64(UInt(bitPattern: handle))) {
       session.lose(
         LostReason.protocolError,
         "\(commandDescription(opcode)): object id \(id) is in use or out of range")
     }
   }
 
-  /// Forgets a destroyed object; id 0 is VK_NULL_HANDLE and nothing.
-  public func remove(_ id: UInt64) {
-    session.remove(id)
+  /// Forgets a destroyed object, whose id lies at `recordOffset` of the record; id 0 is
+  /// VK_NULL_HANDLE and nothing.
+  public func forget(recordOffset: Int) {
+    session.remove(id(recordOffset: recordOffset))
+  }
+
+  /// The 8 bytes at an offset of the record being replayed; 0 behind its end.
+  func id(recordOffset: Int) -> UInt64 {
+    guard let p = record.baseAddress, recordOffset >= 0, recordOffset <= record.count &- 8 else {
+      return 0
+    }
+    return p.get64(recordOffset)
   }
 
   /// Ends the session because the driver refused what the client was told had succeeded.
-  public func fail(_ opcode: UInt32, _ result: VkResult) {
-    session.lose(
-      result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY
-        ? LostReason.noMemory : LostReason.deviceLost,
-      "\(commandDescription(opcode)) failed with \(resultName(result))")
+  public func failed(_ opcode: UInt32, _ result: VkResult) {
+    let reason =
+      switch result {
+      case VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY: LostReason.noMemory
+      default: LostReason.deviceLost
+      }
+    session.lose(reason, "\(commandDescription(opcode)) failed with \(resultName(result))")
   }
 
   /// Ends the session because a record could not be decoded.
@@ -104,14 +113,14 @@ public struct ReplayContext {
     malformed(opcode, reader.failure ?? "record", reader.failureReason.sentence)
   }
 
-  /// The same, for checks that a reader does not make: "command X: field Y is wrong".
+  /// The same, for checks that a reader does not make: "command: field X is wrong".
   public func malformed(_ opcode: UInt32, _ field: StaticString, _ sentence: StaticString) {
     session.lose(
       LostReason.protocolError, "\(commandDescription(opcode)): field \(field) \(sentence)")
   }
 
   /// Ends the session because the driver does not have the command at all.
-  public func unsupported(_ opcode: UInt32) {
+  public func missing(_ opcode: UInt32) {
     session.lose(
       LostReason.protocolError, "\(commandDescription(opcode)): the node's driver lacks it")
   }
@@ -120,15 +129,13 @@ public struct ReplayContext {
   public mutating func sendReply(_ ticket: UInt32) {
     if reply.writer.failed {
       session.lose(LostReason.noMemory, "no memory for a reply")
-    } else {
-      session.sink.reply(ticket: ticket, reply.bytes)
+    } else if !session.sink.reply(ticket: ticket, reply.bytes) {
+      session.lose(
+        LostReason.protocolError,
+        "\(commandDescription(opcode)): a reply of \(reply.bytes.count) bytes to ticket \(ticket)"
+          + " cannot be delivered")
     }
     reply.reset()
-  }
-
-  /// A call's result as one that has been answered: reports a lost device beside the reply.
-  public func note(_ opcode: UInt32, _ result: VkResult) {
-    if result == VK_ERROR_DEVICE_LOST { fail(opcode, result) }
   }
 }
 

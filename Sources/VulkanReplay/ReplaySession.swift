@@ -33,6 +33,7 @@ public final class ReplaySession: @unchecked Sendable {
   public let handles: UnsafeMutablePointer<HandleTable>
   /// Functions of the instance; what channels without a device use.
   public let dispatch: UnsafeMutablePointer<DriverDispatch>
+  let recorded = RecordedCommands()
 
   /// Guards the writing side of `handles`, and the tables below.
   private let lock = Lock()
@@ -42,7 +43,9 @@ public final class ReplaySession: @unchecked Sendable {
   private let frameBuffersArrived = Word()
   private let over = Word()
   let counters = SessionCounters()
+  /// Instances by id, and by the driver handles of their physical devices. Channel 0 alone.
   var instances: [UInt64: InstanceState] = [:]
+  var owners: [UInt64: InstanceState] = [:]
   private var allocated: UInt64 = 0
 
   /// Starts the thread of a channel that the client has opened; false when its number is wrong or
@@ -80,6 +83,12 @@ public final class ReplaySession: @unchecked Sendable {
     _ = over.exchange(1)
     frameBuffersArrived.add(1)
     frameBuffersArrived.wakeAll()
+  }
+
+  /// Stops what still waits for the GPU; for a process that goes on after its client.
+  public func stopQueues() {
+    let all = lock.withLock { Array(devices.values) }
+    for device in all { for queue in device.queues.values { queue.stop() } }
   }
 
   // MARK: Objects

@@ -1,18 +1,17 @@
 import CPlatform
 
 /// A mutual exclusion lock of one process.
-final class Lock: @unchecked Sendable {
+public final class Lock: @unchecked Sendable {
   private let raw: UnsafeMutableRawPointer
 
-  init() {
+  public init() {
     raw = .allocate(byteCount: platform_lock_size, alignment: 16)
     platform_lock_init(raw)
   }
 
   deinit { raw.deallocate() }
 
-  @inline(__always)
-  func withLock<R>(_ body: () -> R) -> R {
+  public func withLock<R>(_ body: () -> R) -> R {
     platform_lock(raw)
     defer { platform_unlock(raw) }
     return body()
@@ -20,27 +19,27 @@ final class Lock: @unchecked Sendable {
 }
 
 /// A 32-bit word that threads change and sleep on.
-final class Word: @unchecked Sendable {
+public final class Word: @unchecked Sendable {
   private let raw: UnsafeMutablePointer<UInt32>
 
-  init(_ value: UInt32 = 0) {
+  public init(_ value: UInt32 = 0) {
     raw = .allocate(capacity: 1)
     raw.initialize(to: value)
   }
 
   deinit { raw.deallocate() }
 
-  func load() -> UInt32 { platform_load32_seq(raw) }
-  func store(_ value: UInt32) { platform_store32_seq(raw, value) }
-  func exchange(_ value: UInt32) -> UInt32 { platform_exchange32(raw, value) }
-  func add(_ value: UInt32) { _ = platform_add32(raw, value) }
-  func subtract(_ value: UInt32) { _ = platform_add32(raw, 0 &- value) }
+  public func load() -> UInt32 { platform_load32_seq(raw) }
+  public func store(_ value: UInt32) { platform_store32_seq(raw, value) }
+  public func exchange(_ value: UInt32) -> UInt32 { platform_exchange32(raw, value) }
+  public func add(_ value: UInt32) { _ = platform_add32(raw, value) }
+  public func subtract(_ value: UInt32) { _ = platform_add32(raw, 0 &- value) }
 
   /// Sleeps while the word is `value`, at most `nanoseconds`; may return early.
-  func wait(while value: UInt32, nanoseconds: UInt64 = UInt64.max) {
+  public func wait(while value: UInt32, nanoseconds: UInt64 = UInt64.max) {
     _ = platform_futex_wait(raw, value, nanoseconds)
   }
-  func wakeAll() { _ = platform_futex_wake(raw, Int32.max) }
+  public func wakeAll() { _ = platform_futex_wake(raw, Int32.max) }
 }
 
 /// Starts a thread that runs `body`; false when the system refuses. `name` is at most 15 bytes.

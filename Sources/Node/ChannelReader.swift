@@ -1,0 +1,214 @@
+import CPlatform
+import Ring
+import VulkanReplay
+import Wire
+
+/// The threads that replay a client's channels, one for each. They read the rings of a client on
+/// this host themselves; otherwise they take what the link has brought.
+final class ChannelReader: @unchecked Sendable {
+  private let session: ReplaySession
+  private let lock = Lock()
+  /// Channels that have a thread.
+  private var isOpen = [Bool](repeating: false, count: Int(SegmentLayout.channelCount))
+  /// Bumped when a channel's thread ends.
+  private let closed = Word()
+  private let streams: [RecordStream]
+
+  init(session: ReplaySession) {
+    self.session = session
+    streams = (0..<SegmentLayout.channelCount).map { _ in RecordStream() }
+  }
+
+  /// Starts a channel's thread. The client may open a channel again right after it has closed it:
+  /// waits up to 10 s for the last thread of it. False when the number is wrong.
+  func open(_ channel: UInt32, device: UInt64) -> Bool {
+    guard channel < SegmentLayout.channelCount else { return false }
+    let deadline = platform_now() &+ 10_000_000_000
+    while true {
+      let seen = closed.load()
+      let taken = lock.withLock {
+        if isOpen[Int(channel)] { return false }
+        isOpen[Int(channel)] = true
+        return true
+      }
+      if taken { break }
+      guard !session.isOver, platform_now() < deadline else { return false }
+      closed.wait(while: seen, nanoseconds: 100_000_000)
+    }
+    let replay = ReplayChannel(number: channel, session: session, device: device)
+    let started = startThread("omega-channel") { [self] in
+      if let segment = session.segment {
+        readRing(segment, replay)
+      } else {
+        readStream(streams[Int(channel)], replay)
+      }
+      lock.withLock { isOpen[Int(channel)] = false }
+      closed.add(1)
+      closed.wakeAll()
+    }
+    if !started { lock.withLock { isOpen[Int(channel)] = false } }
+    return started
+  }
+
+  /// Hands over records that came with the link, in order. Waits while the channel has enough.
+  func deliver(channel: UInt32, _ records: UnsafeRawBufferPointer) {
+    guard channel < SegmentLayout.channelCount, records.count & 7 == 0 else {
+      return session.lose(
+        LostReason.protocolError, "records: \(records.count) bytes for channel \(channel)")
+    }
+    if !streams[Int(channel)].append(records, session) {
+      session.lose(LostReason.noMemory, "records: no memory for \(records.count) bytes")
+    }
+  }
+
+  /// Waits for all threads to end. The session must be over.
+  func join() {
+    for stream in streams { stream.wake() }
+    while true {
+      let seen = closed.load()
+      if lock.withLock({ !isOpen.contains(true) }) { return }
+      closed.wait(while: seen, nanoseconds: 100_000_000)
+    }
+  }
+
+  // MARK: Rings
+
+  /// Bytes copied out of the ring at a time: few enough to stay in the cache between copying and
+  /// decoding.
+  private static var batch: Int { 64 << 10 }
+  /// Looks at an empty ring before the thread sleeps. A wake-up costs the producer 2–5 µs; on a
+  /// machine with few cores a longer spin takes the time from the producer itself.
+  private static var spins: Int { 64 }
+
+  private func readRing(_ segment: Segment, _ channel: ReplayChannel) {
+    let ring = RingHeader(segment: segment, channel: channel.number)
+    let room = UnsafeMutableRawPointer.allocate(
+      byteCount: SegmentLayout.largestInlineRecord, alignment: 64)
+    defer { room.deallocate() }
+    var position: UInt64 = 0
+    while !session.isOver && !channel.isClosed {
+      guard let run = ring.readable(at: position) else {
+        return session.lose(
+          LostReason.protocolError, "channel \(channel.number): its ring makes no sense")
+      }
+      guard run.count > 0, let start = run.baseAddress else {
+        waitForRecords(ring, position)
+        continue
+      }
+      var count = min(run.count, ChannelReader.batch)
+      room.copyMemory(from: start, byteCount: count)
+      var used = channel.replay(UnsafeRawBufferPointer(start: room, count: count))
+      if used == 0 && run.count > count {
+        // A record larger than a batch.
+        count = min(run.count, SegmentLayout.largestInlineRecord)
+        room.copyMemory(from: start, byteCount: count)
+        used = channel.replay(UnsafeRawBufferPointer(start: room, count: count))
+      }
+      guard used > 0 || session.isOver else {
+        return session.lose(
+          LostReason.protocolError, "channel \(channel.number): a record is not whole")
+      }
+      position &+= UInt64(used)
+      ring.advance(reader: RingHeader.nodeReader, to: position)
+    }
+  }
+
+  private func waitForRecords(_ ring: RingHeader, _ position: UInt64) {
+    for _ in 0..<ChannelReader.spins {
+      if ring.published != position { return }
+      platform_pause()
+    }
+    ring.waitForRecords(
+      reader: RingHeader.nodeReader, beyond: position, nanoseconds: 1_000_000_000)
+  }
+
+  // MARK: Streams
+
+  private func readStream(_ stream: RecordStream, _ channel: ReplayChannel) {
+    while !session.isOver && !channel.isClosed {
+      guard let block = stream.take(session) else { return }
+      let used = channel.replay(UnsafeRawBufferPointer(block.bytes))
+      if used < block.bytes.count && !session.isOver {
+        guard channel.isClosed else {
+          session.lose(
+            LostReason.protocolError, "channel \(channel.number): a record is not whole")
+          break
+        }
+        // What follows the last record is for the channel's next life.
+        stream.putBack(block, from: used)
+        return
+      }
+      block.free()
+    }
+  }
+}
+
+/// Records on their way from the link to a channel's thread: bounded, in order.
+final class RecordStream: @unchecked Sendable {
+  /// Bytes that may wait before the link is no longer read.
+  private static var bound: Int { 64 << 20 }
+
+  struct Block {
+    let memory: UnsafeMutableRawPointer
+    let bytes: UnsafeMutableRawBufferPointer
+    func free() { memory.deallocate() }
+  }
+
+  private let lock = Lock()
+  private var blocks: [Block] = []
+  private var byteCount = 0
+  private let changed = Word()
+
+  deinit { for block in blocks { block.free() } }
+
+  /// False when there is no memory.
+  func append(_ records: UnsafeRawBufferPointer, _ session: ReplaySession) -> Bool {
+    guard let source = records.baseAddress, records.count > 0 else { return true }
+    while true {
+      let seen = changed.load()
+      if lock.withLock({ byteCount < RecordStream.bound }) || session.isOver { break }
+      changed.wait(while: seen, nanoseconds: 100_000_000)
+    }
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: records.count, alignment: 16)
+    memory.copyMemory(from: source, byteCount: records.count)
+    let bytes = UnsafeMutableRawBufferPointer(start: memory, count: records.count)
+    lock.withLock {
+      blocks.append(Block(memory: memory, bytes: bytes))
+      byteCount += records.count
+    }
+    wake()
+    return true
+  }
+
+  /// The next block; waits. Nil when the session is over.
+  func take(_ session: ReplaySession) -> Block? {
+    while true {
+      let seen = changed.load()
+      let block: Block? = lock.withLock {
+        guard !blocks.isEmpty else { return nil }
+        let first = blocks.removeFirst()
+        byteCount -= first.bytes.count
+        return first
+      }
+      if let block {
+        wake()
+        return block
+      }
+      if session.isOver { return nil }
+      changed.wait(while: seen, nanoseconds: 1_000_000_000)
+    }
+  }
+
+  func putBack(_ block: Block, from used: Int) {
+    let rest = UnsafeMutableRawBufferPointer(rebasing: block.bytes[used...])
+    lock.withLock {
+      blocks.insert(Block(memory: block.memory, bytes: rest), at: 0)
+      byteCount += rest.count
+    }
+  }
+
+  func wake() {
+    changed.add(1)
+    changed.wakeAll()
+  }
+}

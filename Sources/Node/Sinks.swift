@@ -1,0 +1,146 @@
+import CPlatform
+import Ring
+import Transport
+import VulkanReplay
+import Wire
+
+/// Results of a client on this host: straight into its segment.
+final class SharedSink: CompletionSink, @unchecked Sendable {
+  private let segment: Segment
+  private let link: Link
+
+  init(segment: Segment, link: Link) {
+    self.segment = segment
+    self.link = link
+  }
+
+  func complete(_ completions: UnsafeBufferPointer<Completion>) {
+    for completion in completions {
+      segment.complete(slot: completion.slot, value: completion.value)
+    }
+  }
+
+  func reply(ticket: UInt32, _ record: UnsafeRawBufferPointer) -> Bool {
+    segment.deliverReply(ticket: ticket, record)
+  }
+
+  // Memory and frames of a session that shares the segment are written in place.
+  func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer) {}
+  func flushReadback() {}
+  func frame(_ frame: FramePixels) {}
+
+  func lost(_ reason: UInt32, _ message: String) {
+    var text = message
+    text.withUTF8 { segment.markLost(reason, UnsafeRawBufferPointer($0)) }
+    sendLost(link, reason, message)
+  }
+
+  func log(_ level: UInt32, _ message: String) { sendLog(link, level, message) }
+}
+
+/// Results of a client elsewhere: messages on its link. A link that has ended takes nothing more;
+/// the thread that receives from it ends the session.
+final class LinkSink: CompletionSink, @unchecked Sendable {
+  private let link: Link
+  private let lock = Lock()
+  /// Bytes gathered for the next `readback` message.
+  private var gathered = HeapWriter(capacity: 64 << 10)
+
+  private static var enough: Int { 1 << 20 }
+  /// Bytes of a frame in one message: enough to be cheap, little enough to be on its way early.
+  private static var frameSlice: Int { 1 << 20 }
+
+  init(link: Link) { self.link = link }
+
+  deinit { gathered.free() }
+
+  func complete(_ completions: UnsafeBufferPointer<Completion>) {
+    withUnsafeTemporaryAllocation(byteCount: completions.count * 16 + 16, alignment: 8) { room in
+      guard let p = room.baseAddress else { return }
+      var count = 0
+      for completion in completions where completion.slot != ControlField.noSlot {
+        p.put32(completion.slot, count * 16)
+        p.put32(0, count * 16 + 4)
+        p.put64(completion.value, count * 16 + 8)
+        count += 1
+      }
+      guard count > 0 else { return }
+      try? link.send(
+        MessageType.completions, UnsafeRawBufferPointer(start: p, count: count * 16))
+    }
+  }
+
+  func reply(ticket: UInt32, _ record: UnsafeRawBufferPointer) -> Bool {
+    guard ticket < SegmentLayout.replyCount,
+      record.count <= SegmentLayout.replyAreaSize - Segment.replyHeaderSize
+    else { return false }
+    var header = (ticket, UInt32(0))
+    withUnsafeBytes(of: &header) { header in
+      try? link.send(MessageType.reply, [header, record])
+    }
+    return true
+  }
+
+  func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer) {
+    lock.withLock {
+      gathered.writer.u64(segmentOffset)
+      gathered.writer.u32(UInt32(truncatingIfNeeded: bytes.count))
+      gathered.writer.u32(0)
+      gathered.writer.bytes(bytes.baseAddress, bytes.count)
+      if (bytes.count + 3) & 4 != 0 { gathered.writer.u32(0) }
+      if gathered.bytes.count >= LinkSink.enough { sendGathered() }
+    }
+  }
+
+  func flushReadback() {
+    lock.withLock { sendGathered() }
+  }
+
+  /// With the lock held.
+  private func sendGathered() {
+    guard gathered.bytes.count > 0 else { return }
+    try? link.send(MessageType.readback, gathered.bytes)
+    gathered.reset()
+  }
+
+  func frame(_ frame: FramePixels) {
+    var offset = 0
+    while offset < frame.bytes.count {
+      let count = min(LinkSink.frameSlice, frame.bytes.count - offset)
+      withUnsafeTemporaryAllocation(byteCount: 24, alignment: 8) { header in
+        guard let p = header.baseAddress else { return }
+        p.put64(frame.swapchain, 0)
+        p.put32(frame.imageIndex, 8)
+        p.put32(0, 12)
+        p.put64(UInt64(offset), 16)
+        try? link.send(
+          MessageType.frame,
+          [
+            UnsafeRawBufferPointer(header),
+            UnsafeRawBufferPointer(rebasing: frame.bytes[offset..<offset + count]),
+          ])
+      }
+      offset += count
+    }
+  }
+
+  func lost(_ reason: UInt32, _ message: String) { sendLost(link, reason, message) }
+  func log(_ level: UInt32, _ message: String) { sendLog(link, level, message) }
+}
+
+private func sendLost(_ link: Link, _ reason: UInt32, _ message: String) {
+  sendText(link, MessageType.lost, reason, message)
+}
+
+private func sendLog(_ link: Link, _ level: UInt32, _ message: String) {
+  sendText(link, MessageType.log, level, message)
+}
+
+private func sendText(_ link: Link, _ type: UInt32, _ number: UInt32, _ text: String) {
+  var w = HeapWriter(capacity: 256)
+  defer { w.free() }
+  w.writer.u32(number)
+  w.writer.u32(0)
+  text.withCString { w.writer.string($0) }
+  try? link.send(type, w.bytes)
+}

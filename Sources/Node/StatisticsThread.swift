@@ -1,0 +1,52 @@
+import CPlatform
+import Ring
+import Transport
+import VulkanReplay
+import Wire
+
+/// Tells the agent once a second, and at the end, what the session has cost so far. Ends the link of
+/// a session that was lost and whose agent does not hang up.
+final class StatisticsThread: @unchecked Sendable {
+  private let link: Link
+  private let session: ReplaySession
+  private let stopping = Word()
+
+  init(link: Link, session: ReplaySession) {
+    self.link = link
+    self.session = session
+  }
+
+  func start() {
+    _ = startThread("omega-stats") { [self] in
+      var secondsOver = 0
+      while stopping.load() == 0 {
+        stopping.wait(while: 0, nanoseconds: 1_000_000_000)
+        if stopping.load() != 0 { return }
+        send()
+        guard session.isOver else { continue }
+        secondsOver += 1
+        if secondsOver == 2 { link.close() }
+      }
+    }
+  }
+
+  /// Sends the last numbers and ends.
+  func stop() {
+    stopping.store(1)
+    stopping.wakeAll()
+    send()
+  }
+
+  private func send() {
+    withUnsafeTemporaryAllocation(byteCount: 48, alignment: 8) { room in
+      guard let p = room.baseAddress else { return }
+      p.put64(platform_cpu_time(), 0)
+      p.put64(0, 8)
+      p.put64(session.commandsReplayed, 16)
+      p.put64(session.queueOperations, 24)
+      p.put64(session.framesDelivered, 32)
+      p.put64(session.driverMemory, 40)
+      try? link.send(MessageType.statistics, UnsafeRawBufferPointer(room))
+    }
+  }
+}
