@@ -16,7 +16,7 @@ struct Generation {
     var generation = Generation()
     let sources =
       try TableGenerator(scope: scope).files() + StructureGenerator(scope: scope).files()
-      + CommandGenerator(scope: scope).files()
+      + CommandGenerator(scope: scope).files() + ClientFiles(scope: scope).files()
     for file in sources {
       for (path, text) in file.rendered(registry) {
         generation.files.append(("Sources/\(path)", text))
