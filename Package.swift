@@ -26,6 +26,10 @@ let house: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny")
 ]
 
+/// For a room that sees both CPlatform, which has the GNU C library whole, and the C modules that
+/// Swift itself brings along with swift-crypto: they must see the same.
+let gnu: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])]
+
 /// Settings of the rooms that are linked into other people's processes.
 let injected: [SwiftSetting] =
   house
@@ -93,7 +97,7 @@ let package = Package(
     .target(
       name: "Node",
       dependencies: ["CPlatform", "Wire", "Ring", "Transport", "VulkanReplay"],
-      swiftSettings: house),
+      swiftSettings: house + gnu),
     // Floor 6
     .executableTarget(
       name: "omega", dependencies: ["CPlatform", "Ring", "Transport", "Agent", "Node"],

@@ -76,7 +76,11 @@ struct ReplayTemplate {
       "func replay_\(command.name)(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader)"
     ) { out in
       let isDoer = kind.parts.contains("doer")
-      out.line("\(isDoer ? "var" : "let") a: Args_\(command.name) = decode_\(command.name)(&r)")
+      let isUsed = isDoer || kind.replies || model.parameters.contains {
+        if case .left = $0.role { false } else { true }
+      }
+      let binding = isUsed ? "\(isDoer ? "var" : "let") a: Args_\(command.name)" : "_"
+      out.line("\(binding) = decode_\(command.name)(&r)")
       out.line("guard r.failure == nil else { return }")
       if isDoer {
         out.line("doer_\(command.name)(c, &a)")
@@ -114,7 +118,7 @@ struct ReplayTemplate {
     }
     if model.kind.replies {
       let result = returns ? "result, " : ""
-      out.line("encodeReply_\(command.name)(&c.pointee.reply.writer.pointee, \(result)a)")
+      out.line("encodeReply_\(command.name)(&c.pointee.reply.writer, \(result)a)")
       out.line("c.pointee.sendReply(a.ticket)")
     } else if command.returns == "VkResult" {
       out.line(failure)

@@ -2,36 +2,34 @@ import CVulkan
 import VulkanWire
 import Wire
 
-// Doers of VK_EXT_debug_utils names and tags: the object travels as its id, and what has no object
-// on the node (a fence, a surface) keeps its name to itself.
+// Doers of names and tags for debugging. An object travels as its id; what has none on the node (a
+// fence, a surface) is decoded as null, and its name is left out. A name that the driver refuses
+// hurts nobody.
 
 func doer_vkSetDebugUtilsObjectNameEXT(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkSetDebugUtilsObjectNameEXT
 ) {
-  guard let device = c.pointee.device, let info = a.pNameInfo,
-    let setName = device.dispatch.pointee.vkSetDebugUtilsObjectNameEXT,
-    let handle = c.pointee.driverHandle(info.pointee.objectHandle)
-  else { return }
-  var copy = info.pointee
-  copy.objectHandle = handle
-  _ = setName(device.handle, &copy)
+  guard let info = a.pNameInfo, info.pointee.objectHandle != 0 else { return }
+  _ = c.pointee.dispatch.pointee.vkSetDebugUtilsObjectNameEXT?(a.device, info)
 }
 
 func doer_vkSetDebugUtilsObjectTagEXT(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkSetDebugUtilsObjectTagEXT
 ) {
-  guard let device = c.pointee.device, let info = a.pTagInfo,
-    let setTag = device.dispatch.pointee.vkSetDebugUtilsObjectTagEXT,
-    let handle = c.pointee.driverHandle(info.pointee.objectHandle)
-  else { return }
-  var copy = info.pointee
-  copy.objectHandle = handle
-  _ = setTag(device.handle, &copy)
+  guard let info = a.pTagInfo, info.pointee.objectHandle != 0 else { return }
+  _ = c.pointee.dispatch.pointee.vkSetDebugUtilsObjectTagEXT?(a.device, info)
 }
 
-extension ReplayContext {
-  /// The driver's handle of any object by its id.
-  fileprivate func driverHandle(_ id: UInt64) -> UInt64? {
-    handles.pointee.lookup(id, HandleID.kind(of: id))
-  }
+func doer_vkDebugMarkerSetObjectNameEXT(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkDebugMarkerSetObjectNameEXT
+) {
+  guard let info = a.pNameInfo, info.pointee.object != 0 else { return }
+  _ = c.pointee.dispatch.pointee.vkDebugMarkerSetObjectNameEXT?(a.device, info)
+}
+
+func doer_vkDebugMarkerSetObjectTagEXT(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkDebugMarkerSetObjectTagEXT
+) {
+  guard let info = a.pTagInfo, info.pointee.object != 0 else { return }
+  _ = c.pointee.dispatch.pointee.vkDebugMarkerSetObjectTagEXT?(a.device, info)
 }

@@ -46,7 +46,7 @@ func replay_vkCmdBeginConditionalRenderingEXT(
 func replay_vkCmdEndConditionalRenderingEXT(
   _ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader
 ) {
-  let a: Args_vkCmdEndConditionalRenderingEXT = decode_vkCmdEndConditionalRenderingEXT(&r)
+  _ = decode_vkCmdEndConditionalRenderingEXT(&r)
   guard r.failure == nil else { return }
   guard let call = c.pointee.dispatch.pointee.vkCmdEndConditionalRenderingEXT else {
     return c.pointee.missing(Opcode.vkCmdEndConditionalRenderingEXT)
@@ -84,7 +84,7 @@ func replay_vkCmdDebugMarkerBeginEXT(_ c: UnsafeMutablePointer<ReplayContext>, _
 
 /// Replays `vkCmdDebugMarkerEndEXT`.
 func replay_vkCmdDebugMarkerEndEXT(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCmdDebugMarkerEndEXT = decode_vkCmdDebugMarkerEndEXT(&r)
+  _ = decode_vkCmdDebugMarkerEndEXT(&r)
   guard r.failure == nil else { return }
   guard let call = c.pointee.dispatch.pointee.vkCmdDebugMarkerEndEXT else {
     return c.pointee.missing(Opcode.vkCmdDebugMarkerEndEXT)
@@ -138,7 +138,7 @@ func replay_vkGetPhysicalDeviceMultisamplePropertiesEXT(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceMultisamplePropertiesEXT)
   }
   call(a.physicalDevice, a.samples, a.pMultisampleProperties)
-  encodeReply_vkGetPhysicalDeviceMultisamplePropertiesEXT(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceMultisamplePropertiesEXT(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -181,7 +181,7 @@ func replay_vkGetValidationCacheDataEXT(
     return c.pointee.missing(Opcode.vkGetValidationCacheDataEXT)
   }
   let result = call(a.device, a.validationCache, a.pDataSize, a.pData)
-  encodeReply_vkGetValidationCacheDataEXT(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetValidationCacheDataEXT(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -268,7 +268,7 @@ func replay_vkCmdBeginDebugUtilsLabelEXT(
 func replay_vkCmdEndDebugUtilsLabelEXT(
   _ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader
 ) {
-  let a: Args_vkCmdEndDebugUtilsLabelEXT = decode_vkCmdEndDebugUtilsLabelEXT(&r)
+  _ = decode_vkCmdEndDebugUtilsLabelEXT(&r)
   guard r.failure == nil else { return }
   guard let call = c.pointee.dispatch.pointee.vkCmdEndDebugUtilsLabelEXT else {
     return c.pointee.missing(Opcode.vkCmdEndDebugUtilsLabelEXT)
@@ -926,7 +926,7 @@ func replay_vkGetDeviceMicromapCompatibilityEXT(
     return c.pointee.missing(Opcode.vkGetDeviceMicromapCompatibilityEXT)
   }
   call(a.device, a.pVersionInfo, a.pCompatibility)
-  encodeReply_vkGetDeviceMicromapCompatibilityEXT(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetDeviceMicromapCompatibilityEXT(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -940,7 +940,7 @@ func replay_vkGetMicromapBuildSizesEXT(
     return c.pointee.missing(Opcode.vkGetMicromapBuildSizesEXT)
   }
   call(a.device, a.buildType, a.pBuildInfo, a.pSizeInfo)
-  encodeReply_vkGetMicromapBuildSizesEXT(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetMicromapBuildSizesEXT(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -954,7 +954,7 @@ func replay_vkGetShaderModuleIdentifierEXT(
     return c.pointee.missing(Opcode.vkGetShaderModuleIdentifierEXT)
   }
   call(a.device, a.shaderModule, a.pIdentifier)
-  encodeReply_vkGetShaderModuleIdentifierEXT(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetShaderModuleIdentifierEXT(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -968,7 +968,7 @@ func replay_vkGetShaderModuleCreateInfoIdentifierEXT(
     return c.pointee.missing(Opcode.vkGetShaderModuleCreateInfoIdentifierEXT)
   }
   call(a.device, a.pCreateInfo, a.pIdentifier)
-  encodeReply_vkGetShaderModuleCreateInfoIdentifierEXT(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetShaderModuleCreateInfoIdentifierEXT(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -982,6 +982,6 @@ func replay_vkGetImageSubresourceLayout2EXT(
     return c.pointee.missing(Opcode.vkGetImageSubresourceLayout2EXT)
   }
   call(a.device, a.image, a.pSubresource, a.pLayout)
-  encodeReply_vkGetImageSubresourceLayout2EXT(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetImageSubresourceLayout2EXT(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }

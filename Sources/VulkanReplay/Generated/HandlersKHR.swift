@@ -105,7 +105,7 @@ func replay_vkGetRayTracingShaderGroupHandlesKHR(
     return c.pointee.missing(Opcode.vkGetRayTracingShaderGroupHandlesKHR)
   }
   let result = call(a.device, a.pipeline, a.firstGroup, a.groupCount, a.dataSize, a.pData)
-  encodeReply_vkGetRayTracingShaderGroupHandlesKHR(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetRayTracingShaderGroupHandlesKHR(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -119,7 +119,7 @@ func replay_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR(
     return c.pointee.missing(Opcode.vkGetRayTracingCaptureReplayShaderGroupHandlesKHR)
   }
   let result = call(a.device, a.pipeline, a.firstGroup, a.groupCount, a.dataSize, a.pData)
-  encodeReply_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -143,7 +143,7 @@ func replay_vkCreateRayTracingPipelinesKHR(
     if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateRayTracingPipelinesKHR, result) }
     return
   }
-  encodeReply_vkCreateRayTracingPipelinesKHR(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkCreateRayTracingPipelinesKHR(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -182,7 +182,7 @@ func replay_vkGetDeviceAccelerationStructureCompatibilityKHR(
     return c.pointee.missing(Opcode.vkGetDeviceAccelerationStructureCompatibilityKHR)
   }
   call(a.device, a.pVersionInfo, a.pCompatibility)
-  encodeReply_vkGetDeviceAccelerationStructureCompatibilityKHR(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetDeviceAccelerationStructureCompatibilityKHR(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -196,7 +196,7 @@ func replay_vkGetRayTracingShaderGroupStackSizeKHR(
     return c.pointee.missing(Opcode.vkGetRayTracingShaderGroupStackSizeKHR)
   }
   let result = call(a.device, a.pipeline, a.group, a.groupShader)
-  encodeReply_vkGetRayTracingShaderGroupStackSizeKHR(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetRayTracingShaderGroupStackSizeKHR(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -224,7 +224,7 @@ func replay_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR(
   let result = call(
     a.physicalDevice, a.queueFamilyIndex, a.pCounterCount, a.pCounters, a.pCounterDescriptions
   )
-  encodeReply_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -238,7 +238,7 @@ func replay_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR)
   }
   call(a.physicalDevice, a.pPerformanceQueryCreateInfo, a.pNumPasses)
-  encodeReply_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -250,7 +250,7 @@ func replay_vkAcquireProfilingLockKHR(_ c: UnsafeMutablePointer<ReplayContext>, 
     return c.pointee.missing(Opcode.vkAcquireProfilingLockKHR)
   }
   let result = call(a.device, a.pInfo)
-  encodeReply_vkAcquireProfilingLockKHR(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkAcquireProfilingLockKHR(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -317,7 +317,7 @@ func replay_vkGetAccelerationStructureDeviceAddressKHR(
     return c.pointee.missing(Opcode.vkGetAccelerationStructureDeviceAddressKHR)
   }
   let result = call(a.device, a.pInfo)
-  encodeReply_vkGetAccelerationStructureDeviceAddressKHR(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetAccelerationStructureDeviceAddressKHR(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -343,7 +343,7 @@ func replay_vkGetPhysicalDeviceFragmentShadingRatesKHR(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceFragmentShadingRatesKHR)
   }
   let result = call(a.physicalDevice, a.pFragmentShadingRateCount, a.pFragmentShadingRates)
-  encodeReply_vkGetPhysicalDeviceFragmentShadingRatesKHR(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetPhysicalDeviceFragmentShadingRatesKHR(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -357,6 +357,6 @@ func replay_vkGetAccelerationStructureBuildSizesKHR(
     return c.pointee.missing(Opcode.vkGetAccelerationStructureBuildSizesKHR)
   }
   call(a.device, a.buildType, a.pBuildInfo, a.pMaxPrimitiveCounts, a.pSizeInfo)
-  encodeReply_vkGetAccelerationStructureBuildSizesKHR(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetAccelerationStructureBuildSizesKHR(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }

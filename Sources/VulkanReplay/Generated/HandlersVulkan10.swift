@@ -38,7 +38,7 @@ func replay_vkGetPhysicalDeviceProperties(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceProperties)
   }
   call(a.physicalDevice, a.pProperties)
-  encodeReply_vkGetPhysicalDeviceProperties(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceProperties(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -52,7 +52,7 @@ func replay_vkGetPhysicalDeviceQueueFamilyProperties(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceQueueFamilyProperties)
   }
   call(a.physicalDevice, a.pQueueFamilyPropertyCount, a.pQueueFamilyProperties)
-  encodeReply_vkGetPhysicalDeviceQueueFamilyProperties(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceQueueFamilyProperties(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -66,7 +66,7 @@ func replay_vkGetPhysicalDeviceMemoryProperties(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceMemoryProperties)
   }
   call(a.physicalDevice, a.pMemoryProperties)
-  encodeReply_vkGetPhysicalDeviceMemoryProperties(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceMemoryProperties(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -80,7 +80,7 @@ func replay_vkGetPhysicalDeviceFeatures(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceFeatures)
   }
   call(a.physicalDevice, a.pFeatures)
-  encodeReply_vkGetPhysicalDeviceFeatures(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceFeatures(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -94,7 +94,7 @@ func replay_vkGetPhysicalDeviceFormatProperties(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceFormatProperties)
   }
   call(a.physicalDevice, a.format, a.pFormatProperties)
-  encodeReply_vkGetPhysicalDeviceFormatProperties(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceFormatProperties(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -110,7 +110,7 @@ func replay_vkGetPhysicalDeviceImageFormatProperties(
   let result = call(
     a.physicalDevice, a.format, a.type, a.tiling, a.usage, a.flags, a.pImageFormatProperties
   )
-  encodeReply_vkGetPhysicalDeviceImageFormatProperties(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetPhysicalDeviceImageFormatProperties(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -138,7 +138,7 @@ func replay_vkEnumerateDeviceExtensionProperties(
     return c.pointee.missing(Opcode.vkEnumerateDeviceExtensionProperties)
   }
   let result = call(a.physicalDevice, a.pLayerName, a.pPropertyCount, a.pProperties)
-  encodeReply_vkEnumerateDeviceExtensionProperties(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkEnumerateDeviceExtensionProperties(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -164,7 +164,7 @@ func replay_vkQueueWaitIdle(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
     return c.pointee.missing(Opcode.vkQueueWaitIdle)
   }
   let result = call(a.queue)
-  encodeReply_vkQueueWaitIdle(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkQueueWaitIdle(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -176,7 +176,7 @@ func replay_vkDeviceWaitIdle(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inou
     return c.pointee.missing(Opcode.vkDeviceWaitIdle)
   }
   let result = call(a.device)
-  encodeReply_vkDeviceWaitIdle(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkDeviceWaitIdle(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -204,7 +204,7 @@ func replay_vkGetDeviceMemoryCommitment(
     return c.pointee.missing(Opcode.vkGetDeviceMemoryCommitment)
   }
   call(a.device, a.memory, a.pCommittedMemoryInBytes)
-  encodeReply_vkGetDeviceMemoryCommitment(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetDeviceMemoryCommitment(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -218,7 +218,7 @@ func replay_vkGetBufferMemoryRequirements(
     return c.pointee.missing(Opcode.vkGetBufferMemoryRequirements)
   }
   call(a.device, a.buffer, a.pMemoryRequirements)
-  encodeReply_vkGetBufferMemoryRequirements(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetBufferMemoryRequirements(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -243,7 +243,7 @@ func replay_vkGetImageMemoryRequirements(
     return c.pointee.missing(Opcode.vkGetImageMemoryRequirements)
   }
   call(a.device, a.image, a.pMemoryRequirements)
-  encodeReply_vkGetImageMemoryRequirements(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetImageMemoryRequirements(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -268,7 +268,7 @@ func replay_vkGetImageSparseMemoryRequirements(
     return c.pointee.missing(Opcode.vkGetImageSparseMemoryRequirements)
   }
   call(a.device, a.image, a.pSparseMemoryRequirementCount, a.pSparseMemoryRequirements)
-  encodeReply_vkGetImageSparseMemoryRequirements(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetImageSparseMemoryRequirements(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -285,7 +285,7 @@ func replay_vkGetPhysicalDeviceSparseImageFormatProperties(
     a.physicalDevice, a.format, a.type, a.samples, a.usage, a.tiling, a.pPropertyCount,
     a.pProperties
   )
-  encodeReply_vkGetPhysicalDeviceSparseImageFormatProperties(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceSparseImageFormatProperties(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -354,7 +354,7 @@ func replay_vkGetEventStatus(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inou
     return c.pointee.missing(Opcode.vkGetEventStatus)
   }
   let result = call(a.device, a.event)
-  encodeReply_vkGetEventStatus(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetEventStatus(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -415,7 +415,7 @@ func replay_vkGetQueryPoolResults(_ c: UnsafeMutablePointer<ReplayContext>, _ r:
   let result = call(
     a.device, a.queryPool, a.firstQuery, a.queryCount, a.dataSize, a.pData, a.stride, a.flags
   )
-  encodeReply_vkGetQueryPoolResults(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetQueryPoolResults(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -504,7 +504,7 @@ func replay_vkGetImageSubresourceLayout(
     return c.pointee.missing(Opcode.vkGetImageSubresourceLayout)
   }
   call(a.device, a.image, a.pSubresource, a.pLayout)
-  encodeReply_vkGetImageSubresourceLayout(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetImageSubresourceLayout(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -591,7 +591,7 @@ func replay_vkGetPipelineCacheData(_ c: UnsafeMutablePointer<ReplayContext>, _ r
     return c.pointee.missing(Opcode.vkGetPipelineCacheData)
   }
   let result = call(a.device, a.pipelineCache, a.pDataSize, a.pData)
-  encodeReply_vkGetPipelineCacheData(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetPipelineCacheData(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -621,7 +621,7 @@ func replay_vkCreateGraphicsPipelines(_ c: UnsafeMutablePointer<ReplayContext>, 
     if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateGraphicsPipelines, result) }
     return
   }
-  encodeReply_vkCreateGraphicsPipelines(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkCreateGraphicsPipelines(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -640,7 +640,7 @@ func replay_vkCreateComputePipelines(_ c: UnsafeMutablePointer<ReplayContext>, _
     if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateComputePipelines, result) }
     return
   }
-  encodeReply_vkCreateComputePipelines(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkCreateComputePipelines(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -849,15 +849,22 @@ func replay_vkGetRenderAreaGranularity(
     return c.pointee.missing(Opcode.vkGetRenderAreaGranularity)
   }
   call(a.device, a.renderPass, a.pGranularity)
-  encodeReply_vkGetRenderAreaGranularity(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetRenderAreaGranularity(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
 /// Replays `vkCreateCommandPool`.
 func replay_vkCreateCommandPool(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  var a: Args_vkCreateCommandPool = decode_vkCreateCommandPool(&r)
+  let a: Args_vkCreateCommandPool = decode_vkCreateCommandPool(&r)
   guard r.failure == nil else { return }
-  doer_vkCreateCommandPool(c, &a)
+  guard let call = c.pointee.dispatch.pointee.vkCreateCommandPool else {
+    return c.pointee.missing(Opcode.vkCreateCommandPool)
+  }
+  let result = call(a.device, a.pCreateInfo, nil, a.pCommandPool)
+  if result.rawValue >= 0, let ids = a.ids {
+    c.pointee.insert(ids[0], a.pCommandPool?.pointee ?? nil)
+  }
+  if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateCommandPool, result) }
 }
 
 /// Replays `vkDestroyCommandPool`.
@@ -869,9 +876,13 @@ func replay_vkDestroyCommandPool(_ c: UnsafeMutablePointer<ReplayContext>, _ r: 
 
 /// Replays `vkResetCommandPool`.
 func replay_vkResetCommandPool(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  var a: Args_vkResetCommandPool = decode_vkResetCommandPool(&r)
+  let a: Args_vkResetCommandPool = decode_vkResetCommandPool(&r)
   guard r.failure == nil else { return }
-  doer_vkResetCommandPool(c, &a)
+  guard let call = c.pointee.dispatch.pointee.vkResetCommandPool else {
+    return c.pointee.missing(Opcode.vkResetCommandPool)
+  }
+  let result = call(a.device, a.commandPool, a.flags)
+  if result.rawValue < 0 { c.pointee.failed(Opcode.vkResetCommandPool, result) }
 }
 
 /// Replays `vkAllocateCommandBuffers`.
@@ -890,23 +901,35 @@ func replay_vkFreeCommandBuffers(_ c: UnsafeMutablePointer<ReplayContext>, _ r: 
 
 /// Replays `vkBeginCommandBuffer`.
 func replay_vkBeginCommandBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  var a: Args_vkBeginCommandBuffer = decode_vkBeginCommandBuffer(&r)
+  let a: Args_vkBeginCommandBuffer = decode_vkBeginCommandBuffer(&r)
   guard r.failure == nil else { return }
-  doer_vkBeginCommandBuffer(c, &a)
+  guard let call = c.pointee.dispatch.pointee.vkBeginCommandBuffer else {
+    return c.pointee.missing(Opcode.vkBeginCommandBuffer)
+  }
+  let result = call(c.pointee.commandBuffer, a.pBeginInfo)
+  if result.rawValue < 0 { c.pointee.failed(Opcode.vkBeginCommandBuffer, result) }
 }
 
 /// Replays `vkEndCommandBuffer`.
 func replay_vkEndCommandBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  var a: Args_vkEndCommandBuffer = decode_vkEndCommandBuffer(&r)
+  _ = decode_vkEndCommandBuffer(&r)
   guard r.failure == nil else { return }
-  doer_vkEndCommandBuffer(c, &a)
+  guard let call = c.pointee.dispatch.pointee.vkEndCommandBuffer else {
+    return c.pointee.missing(Opcode.vkEndCommandBuffer)
+  }
+  let result = call(c.pointee.commandBuffer)
+  if result.rawValue < 0 { c.pointee.failed(Opcode.vkEndCommandBuffer, result) }
 }
 
 /// Replays `vkResetCommandBuffer`.
 func replay_vkResetCommandBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  var a: Args_vkResetCommandBuffer = decode_vkResetCommandBuffer(&r)
+  let a: Args_vkResetCommandBuffer = decode_vkResetCommandBuffer(&r)
   guard r.failure == nil else { return }
-  doer_vkResetCommandBuffer(c, &a)
+  guard let call = c.pointee.dispatch.pointee.vkResetCommandBuffer else {
+    return c.pointee.missing(Opcode.vkResetCommandBuffer)
+  }
+  let result = call(a.commandBuffer, a.flags)
+  if result.rawValue < 0 { c.pointee.failed(Opcode.vkResetCommandBuffer, result) }
 }
 
 /// Replays `vkCmdBindPipeline`.
@@ -1365,7 +1388,7 @@ func replay_vkCmdNextSubpass(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inou
 
 /// Replays `vkCmdEndRenderPass`.
 func replay_vkCmdEndRenderPass(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCmdEndRenderPass = decode_vkCmdEndRenderPass(&r)
+  _ = decode_vkCmdEndRenderPass(&r)
   guard r.failure == nil else { return }
   guard let call = c.pointee.dispatch.pointee.vkCmdEndRenderPass else {
     return c.pointee.missing(Opcode.vkCmdEndRenderPass)

@@ -15,7 +15,7 @@ func replay_vkGetPhysicalDeviceFeatures2(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceFeatures2)
   }
   call(a.physicalDevice, a.pFeatures)
-  encodeReply_vkGetPhysicalDeviceFeatures2(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceFeatures2(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -29,7 +29,7 @@ func replay_vkGetPhysicalDeviceProperties2(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceProperties2)
   }
   call(a.physicalDevice, a.pProperties)
-  encodeReply_vkGetPhysicalDeviceProperties2(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceProperties2(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -43,7 +43,7 @@ func replay_vkGetPhysicalDeviceFormatProperties2(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceFormatProperties2)
   }
   call(a.physicalDevice, a.format, a.pFormatProperties)
-  encodeReply_vkGetPhysicalDeviceFormatProperties2(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceFormatProperties2(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -57,7 +57,7 @@ func replay_vkGetPhysicalDeviceImageFormatProperties2(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceImageFormatProperties2)
   }
   let result = call(a.physicalDevice, a.pImageFormatInfo, a.pImageFormatProperties)
-  encodeReply_vkGetPhysicalDeviceImageFormatProperties2(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetPhysicalDeviceImageFormatProperties2(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -71,7 +71,7 @@ func replay_vkGetPhysicalDeviceQueueFamilyProperties2(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceQueueFamilyProperties2)
   }
   call(a.physicalDevice, a.pQueueFamilyPropertyCount, a.pQueueFamilyProperties)
-  encodeReply_vkGetPhysicalDeviceQueueFamilyProperties2(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceQueueFamilyProperties2(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -85,7 +85,7 @@ func replay_vkGetPhysicalDeviceMemoryProperties2(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceMemoryProperties2)
   }
   call(a.physicalDevice, a.pMemoryProperties)
-  encodeReply_vkGetPhysicalDeviceMemoryProperties2(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceMemoryProperties2(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -99,15 +99,18 @@ func replay_vkGetPhysicalDeviceSparseImageFormatProperties2(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceSparseImageFormatProperties2)
   }
   call(a.physicalDevice, a.pFormatInfo, a.pPropertyCount, a.pProperties)
-  encodeReply_vkGetPhysicalDeviceSparseImageFormatProperties2(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceSparseImageFormatProperties2(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
 /// Replays `vkTrimCommandPool`.
 func replay_vkTrimCommandPool(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  var a: Args_vkTrimCommandPool = decode_vkTrimCommandPool(&r)
+  let a: Args_vkTrimCommandPool = decode_vkTrimCommandPool(&r)
   guard r.failure == nil else { return }
-  doer_vkTrimCommandPool(c, &a)
+  guard let call = c.pointee.dispatch.pointee.vkTrimCommandPool else {
+    return c.pointee.missing(Opcode.vkTrimCommandPool)
+  }
+  call(a.device, a.commandPool, a.flags)
 }
 
 /// Replays `vkGetPhysicalDeviceExternalBufferProperties`.
@@ -120,7 +123,7 @@ func replay_vkGetPhysicalDeviceExternalBufferProperties(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceExternalBufferProperties)
   }
   call(a.physicalDevice, a.pExternalBufferInfo, a.pExternalBufferProperties)
-  encodeReply_vkGetPhysicalDeviceExternalBufferProperties(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceExternalBufferProperties(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -134,7 +137,7 @@ func replay_vkGetPhysicalDeviceExternalSemaphoreProperties(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceExternalSemaphoreProperties)
   }
   call(a.physicalDevice, a.pExternalSemaphoreInfo, a.pExternalSemaphoreProperties)
-  encodeReply_vkGetPhysicalDeviceExternalSemaphoreProperties(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceExternalSemaphoreProperties(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -148,7 +151,7 @@ func replay_vkGetPhysicalDeviceExternalFenceProperties(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceExternalFenceProperties)
   }
   call(a.physicalDevice, a.pExternalFenceInfo, a.pExternalFenceProperties)
-  encodeReply_vkGetPhysicalDeviceExternalFenceProperties(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetPhysicalDeviceExternalFenceProperties(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -162,7 +165,7 @@ func replay_vkGetDeviceGroupPeerMemoryFeatures(
     return c.pointee.missing(Opcode.vkGetDeviceGroupPeerMemoryFeatures)
   }
   call(a.device, a.heapIndex, a.localDeviceIndex, a.remoteDeviceIndex, a.pPeerMemoryFeatures)
-  encodeReply_vkGetDeviceGroupPeerMemoryFeatures(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetDeviceGroupPeerMemoryFeatures(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -221,7 +224,7 @@ func replay_vkGetBufferMemoryRequirements2(
     return c.pointee.missing(Opcode.vkGetBufferMemoryRequirements2)
   }
   call(a.device, a.pInfo, a.pMemoryRequirements)
-  encodeReply_vkGetBufferMemoryRequirements2(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetBufferMemoryRequirements2(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -235,7 +238,7 @@ func replay_vkGetImageMemoryRequirements2(
     return c.pointee.missing(Opcode.vkGetImageMemoryRequirements2)
   }
   call(a.device, a.pInfo, a.pMemoryRequirements)
-  encodeReply_vkGetImageMemoryRequirements2(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetImageMemoryRequirements2(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -249,7 +252,7 @@ func replay_vkGetImageSparseMemoryRequirements2(
     return c.pointee.missing(Opcode.vkGetImageSparseMemoryRequirements2)
   }
   call(a.device, a.pInfo, a.pSparseMemoryRequirementCount, a.pSparseMemoryRequirements)
-  encodeReply_vkGetImageSparseMemoryRequirements2(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetImageSparseMemoryRequirements2(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -299,6 +302,6 @@ func replay_vkGetDescriptorSetLayoutSupport(
     return c.pointee.missing(Opcode.vkGetDescriptorSetLayoutSupport)
   }
   call(a.device, a.pCreateInfo, a.pSupport)
-  encodeReply_vkGetDescriptorSetLayoutSupport(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetDescriptorSetLayoutSupport(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }

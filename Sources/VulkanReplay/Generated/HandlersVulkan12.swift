@@ -108,7 +108,7 @@ func replay_vkGetBufferOpaqueCaptureAddress(
     return c.pointee.missing(Opcode.vkGetBufferOpaqueCaptureAddress)
   }
   let result = call(a.device, a.pInfo)
-  encodeReply_vkGetBufferOpaqueCaptureAddress(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetBufferOpaqueCaptureAddress(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -120,7 +120,7 @@ func replay_vkGetBufferDeviceAddress(_ c: UnsafeMutablePointer<ReplayContext>, _
     return c.pointee.missing(Opcode.vkGetBufferDeviceAddress)
   }
   let result = call(a.device, a.pInfo)
-  encodeReply_vkGetBufferDeviceAddress(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetBufferDeviceAddress(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -134,6 +134,6 @@ func replay_vkGetDeviceMemoryOpaqueCaptureAddress(
     return c.pointee.missing(Opcode.vkGetDeviceMemoryOpaqueCaptureAddress)
   }
   let result = call(a.device, a.pInfo)
-  encodeReply_vkGetDeviceMemoryOpaqueCaptureAddress(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetDeviceMemoryOpaqueCaptureAddress(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }

@@ -15,7 +15,7 @@ func replay_vkGetDeviceBufferMemoryRequirements(
     return c.pointee.missing(Opcode.vkGetDeviceBufferMemoryRequirements)
   }
   call(a.device, a.pInfo, a.pMemoryRequirements)
-  encodeReply_vkGetDeviceBufferMemoryRequirements(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetDeviceBufferMemoryRequirements(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -29,7 +29,7 @@ func replay_vkGetDeviceImageMemoryRequirements(
     return c.pointee.missing(Opcode.vkGetDeviceImageMemoryRequirements)
   }
   call(a.device, a.pInfo, a.pMemoryRequirements)
-  encodeReply_vkGetDeviceImageMemoryRequirements(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetDeviceImageMemoryRequirements(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -43,7 +43,7 @@ func replay_vkGetDeviceImageSparseMemoryRequirements(
     return c.pointee.missing(Opcode.vkGetDeviceImageSparseMemoryRequirements)
   }
   call(a.device, a.pInfo, a.pSparseMemoryRequirementCount, a.pSparseMemoryRequirements)
-  encodeReply_vkGetDeviceImageSparseMemoryRequirements(&c.pointee.reply.writer.pointee, a)
+  encodeReply_vkGetDeviceImageSparseMemoryRequirements(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -57,7 +57,7 @@ func replay_vkGetPhysicalDeviceToolProperties(
     return c.pointee.missing(Opcode.vkGetPhysicalDeviceToolProperties)
   }
   let result = call(a.physicalDevice, a.pToolCount, a.pToolProperties)
-  encodeReply_vkGetPhysicalDeviceToolProperties(&c.pointee.reply.writer.pointee, result, a)
+  encodeReply_vkGetPhysicalDeviceToolProperties(&c.pointee.reply.writer, result, a)
   c.pointee.sendReply(a.ticket)
 }
 
@@ -349,7 +349,7 @@ func replay_vkCmdBeginRendering(_ c: UnsafeMutablePointer<ReplayContext>, _ r: i
 
 /// Replays `vkCmdEndRendering`.
 func replay_vkCmdEndRendering(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCmdEndRendering = decode_vkCmdEndRendering(&r)
+  _ = decode_vkCmdEndRendering(&r)
   guard r.failure == nil else { return }
   guard let call = c.pointee.dispatch.pointee.vkCmdEndRendering else {
     return c.pointee.missing(Opcode.vkCmdEndRendering)
