@@ -108,6 +108,7 @@ let package = Package(
     .testTarget(name: "WireTests", dependencies: ["Wire"]),
     .testTarget(name: "RingTests", dependencies: ["Ring", "CPlatform"]),
     .testTarget(name: "VulkanWireTests", dependencies: ["VulkanWire", "Wire", "CVulkan"]),
+    .testTarget(name: "RegistryGeneratorTests", dependencies: ["RegistryGenerator"]),
     .testTarget(name: "PageTrackerTests", dependencies: ["PageTracker", "CPlatform"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "CPlatform"]),
     .testTarget(name: "FloorTests"),

@@ -305,7 +305,10 @@ struct CommandGenerator {
             ], "))")
         } else {
           out.line("a.\(member.name) = \(try namer.get(member, at))")
-          if scope.checkedValues(name) != nil {
+          if scope.rules.lenient.contains("\(model.name).\(member.name)") {
+            out.line(
+              "if !isKnown_\(name)(p.get32(\(at))) { a.\(member.name) = \(namer.zero(member.type)) }")
+          } else if scope.checkedValues(name) != nil {
             out.line("if !isKnown_\(name)(p.get32(\(at))) { r.fail(.enumerant, \(field)) }")
           }
         }

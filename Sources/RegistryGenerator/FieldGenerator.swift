@@ -209,10 +209,10 @@ struct FieldGenerator {
       out.line(assign("\(member.name)List"))
     }
     let wrong: String
-    if let condition {
-      wrong = "\(found) != \(count) && (\(found) != 0 || (\(condition)))"
-    } else if member.isOptional {
+    if member.isOptional {
       wrong = "\(found) != 0 && \(found) != \(count)"
+    } else if let condition {
+      wrong = "\(found) != \(count) && (\(found) != 0 || (\(condition)))"
     } else {
       wrong = "\(found) != \(count)"
     }

@@ -22,6 +22,11 @@ struct Generation {
         generation.files.append(("Sources/\(path)", text))
       }
     }
+    for file in try TestGenerator(scope: scope).files() {
+      for (path, text) in file.rendered(registry) {
+        generation.files.append(("Tests/\(path)", text))
+      }
+    }
     generation.files.append(
       ("\(Generation.rules)/opcodes.txt", numbers(scope.opcodes, Generation.opcodeHeader)))
     generation.files.append(

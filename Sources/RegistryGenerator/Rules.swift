@@ -35,6 +35,8 @@ struct Rules {
   var handwritten: [String: Int] = [:]
   /// Commands whose encoder and decoder are written by hand.
   var handwrittenCommands: Set<String> = []
+  /// "Owner.member" of checked enumerants of which an unknown value reads as 0.
+  var lenient: Set<String> = []
   /// Enumerations that are checked against the registry.
   var checked: Set<String> = []
   var opcodes: [(name: String, value: Int)] = []
@@ -69,6 +71,7 @@ struct Rules {
       case "drop": dropped.insert(words[0])
       case "hand": handwritten[words[0]] = words.count > 2 ? Int(words[2]) ?? 4 : 4
       case "hand-command": handwrittenCommands.insert(words[0])
+      case "lenient": lenient.insert(words[0])
       case "checked": checked.insert(words[0])
       default: throw GenerationError("structures.txt: \(words[0]) has no rule")
       }

@@ -302,6 +302,12 @@ struct StructureGenerator {
       case .checked(let type):
         let get = leaf.size == 8 ? "get64" : "get32"
         let put = leaf.size == 8 ? "put64" : "put32"
+        if scope.rules.lenient.contains("\(place.owner).\(leaf.path)") {
+          out.line(
+            "m.put32(isKnown_\(type)(p.get32(\(at))) ? p.get32(\(at)) : 0, \(leaf.offset))\(note)")
+          at += leaf.wireSize
+          continue
+        }
         out.line("m.\(put)(p.\(get)(\(at)), \(leaf.offset))\(note)")
         let check = "if !isKnown_\(type)(p.\(get)(\(at))) { r.fail(.enumerant, \(field)) }"
         out.line(check)

@@ -412,7 +412,7 @@ public func decode_vkGetPhysicalDeviceFormatProperties(
     "vkGetPhysicalDeviceFormatProperties.physicalDevice"
   ))
   a.format = VkFormat(rawValue: p.get32(16))
-  if !isKnown_VkFormat(p.get32(16)) { r.fail(.enumerant, "vkGetPhysicalDeviceFormatProperties.format") }
+  if !isKnown_VkFormat(p.get32(16)) { a.format = VkFormat(rawValue: 0) }
   a.pFormatProperties = typedMutable(r.room(1, 12, "vkGetPhysicalDeviceFormatProperties.pFormatProperties"))
   return a
 }
@@ -478,7 +478,7 @@ public func decode_vkGetPhysicalDeviceImageFormatProperties(
     "vkGetPhysicalDeviceImageFormatProperties.physicalDevice"
   ))
   a.format = VkFormat(rawValue: p.get32(16))
-  if !isKnown_VkFormat(p.get32(16)) { r.fail(.enumerant, "vkGetPhysicalDeviceImageFormatProperties.format") }
+  if !isKnown_VkFormat(p.get32(16)) { a.format = VkFormat(rawValue: 0) }
   a.type = VkImageType(rawValue: p.get32(20))
   if !isKnown_VkImageType(p.get32(20)) { r.fail(.enumerant, "vkGetPhysicalDeviceImageFormatProperties.type") }
   a.tiling = VkImageTiling(rawValue: p.get32(24))
@@ -1282,7 +1282,7 @@ public func decode_vkGetPhysicalDeviceSparseImageFormatProperties(
     "vkGetPhysicalDeviceSparseImageFormatProperties.physicalDevice"
   ))
   a.format = VkFormat(rawValue: p.get32(16))
-  if !isKnown_VkFormat(p.get32(16)) { r.fail(.enumerant, "vkGetPhysicalDeviceSparseImageFormatProperties.format") }
+  if !isKnown_VkFormat(p.get32(16)) { a.format = VkFormat(rawValue: 0) }
   a.type = VkImageType(rawValue: p.get32(20))
   if !isKnown_VkImageType(p.get32(20)) { r.fail(.enumerant, "vkGetPhysicalDeviceSparseImageFormatProperties.type") }
   a.samples = VkSampleCountFlagBits(rawValue: p.get32(24))

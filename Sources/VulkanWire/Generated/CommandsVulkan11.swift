@@ -149,7 +149,7 @@ public func decode_vkGetPhysicalDeviceFormatProperties2(
     "vkGetPhysicalDeviceFormatProperties2.physicalDevice"
   ))
   a.format = VkFormat(rawValue: p.get32(16))
-  if !isKnown_VkFormat(p.get32(16)) { r.fail(.enumerant, "vkGetPhysicalDeviceFormatProperties2.format") }
+  if !isKnown_VkFormat(p.get32(16)) { a.format = VkFormat(rawValue: 0) }
   a.pFormatProperties = typedMutable(r.room(1, 32, "vkGetPhysicalDeviceFormatProperties2.pFormatProperties"))
   if let e = a.pFormatProperties { decodeShape_VkFormatProperties2(&r, e) }
   return a

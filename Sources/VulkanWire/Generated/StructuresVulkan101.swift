@@ -1323,7 +1323,7 @@ public func decode_VkDescriptorSetLayoutBinding(
   m.put(p, 8, 8, 8)  // descriptorCount … stageFlags
   var pImmutableSamplersFound: Int = 0
   m.putPointer(r.handleArray(.sampler, optional: true, "VkDescriptorSetLayoutBinding.pImmutableSamplers", &pImmutableSamplersFound), 16)
-  if pImmutableSamplersFound != Int(truncatingIfNeeded: s.pointee.descriptorCount) && (pImmutableSamplersFound != 0 || (usesSampler(s.pointee.descriptorType))) { r.fail(.count, "VkDescriptorSetLayoutBinding.pImmutableSamplers") }
+  if pImmutableSamplersFound != 0 && pImmutableSamplersFound != Int(truncatingIfNeeded: s.pointee.descriptorCount) { r.fail(.count, "VkDescriptorSetLayoutBinding.pImmutableSamplers") }
 }
 
 /// Encodes `VkDescriptorSetLayoutCreateInfo` with its chain.

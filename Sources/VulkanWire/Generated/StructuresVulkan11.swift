@@ -254,8 +254,7 @@ func decodeBody_VkPhysicalDeviceImageFormatInfo2(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkPhysicalDeviceImageFormatInfo2.format") else { return }
-  m.put32(p.get32(0), 16)  // format
-  if !isKnown_VkFormat(p.get32(0)) { r.fail(.enumerant, "VkPhysicalDeviceImageFormatInfo2.format") }
+  m.put32(isKnown_VkFormat(p.get32(0)) ? p.get32(0) : 0, 16)  // format
   m.put32(p.get32(4), 20)  // type
   if !isKnown_VkImageType(p.get32(4)) { r.fail(.enumerant, "VkPhysicalDeviceImageFormatInfo2.type") }
   m.put(p, 8, 12, 24)  // tiling … flags
@@ -482,8 +481,7 @@ func decodeBody_VkPhysicalDeviceSparseImageFormatInfo2(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkPhysicalDeviceSparseImageFormatInfo2.format") else { return }
-  m.put32(p.get32(0), 16)  // format
-  if !isKnown_VkFormat(p.get32(0)) { r.fail(.enumerant, "VkPhysicalDeviceSparseImageFormatInfo2.format") }
+  m.put32(isKnown_VkFormat(p.get32(0)) ? p.get32(0) : 0, 16)  // format
   m.put32(p.get32(4), 20)  // type
   if !isKnown_VkImageType(p.get32(4)) { r.fail(.enumerant, "VkPhysicalDeviceSparseImageFormatInfo2.type") }
   m.put(p, 8, 12, 24)  // samples … tiling
