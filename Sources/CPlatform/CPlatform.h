@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -468,6 +469,42 @@ static inline bool platform_peer_is_gone(int fd) {
   char c;
   ssize_t r = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
   return r == 0 || (r < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+/// True when a socket is a unix one, over which descriptors can travel.
+static inline bool platform_is_unix_socket(int fd) {
+  struct sockaddr_storage address;
+  socklen_t n = sizeof address;
+  return getsockname(fd, (struct sockaddr *)&address, &n) == 0 && address.ss_family == AF_UNIX;
+}
+/// A second descriptor of the same file, close-on-exec; -errno on failure.
+static inline int platform_duplicate(int fd) {
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  return copy >= 0 ? copy : -errno;
+}
+/// An event: a descriptor that is readable once `platform_event_set` was called.
+static inline int platform_event(void) {
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return fd >= 0 ? fd : -errno;
+}
+static inline void platform_event_set(int fd) {
+  uint64_t one = 1;
+  ssize_t r = write(fd, &one, sizeof one);
+  (void)r;
+}
+static inline void platform_event_clear(int fd) {
+  uint64_t count;
+  ssize_t r = read(fd, &count, sizeof count);
+  (void)r;
+}
+/// Waits until `a` or `b` can be read, at most `nanoseconds` (UINT64_MAX = no limit). Bit 0: `a` is
+/// ready, bit 1: `b`; 0 when neither is, or a signal came. A descriptor of -1 is left out.
+static inline unsigned platform_poll_either(int a, int b, uint64_t nanoseconds) {
+  struct pollfd fds[2] = {{.fd = a, .events = POLLIN}, {.fd = b, .events = POLLIN}};
+  struct timespec t = {.tv_sec = (time_t)(nanoseconds / 1000000000ull),
+                       .tv_nsec = (long)(nanoseconds % 1000000000ull)};
+  if (ppoll(fds, 2, nanoseconds == UINT64_MAX ? NULL : &t, NULL) <= 0) return 0;
+  return (fds[0].revents != 0 ? 1u : 0u) | (fds[1].revents != 0 ? 2u : 0u);
 }
 
 // MARK: Written pages (userfaultfd WP_ASYNC and PAGEMAP_SCAN, Linux 6.7)

@@ -1,0 +1,259 @@
+import CPlatform
+import Ring
+
+/// How an acquire ended.
+public enum AcquireResult: Sendable {
+  /// The image, free of the node and the window system.
+  case image(UInt32)
+  case timeout
+  /// The swapchain shows nothing any more.
+  case outOfDate
+  case surfaceLost
+  /// The connection is lost.
+  case lost
+}
+
+/// Shows the frames of one swapchain in its window: a queue of presents, and a thread that takes
+/// them in order, waits until each has arrived in its frame buffer, and shows it when its present
+/// mode says so.
+///
+/// ```
+///            acquire            present            frame arrived, shown
+///   free ───────────► acquired ─────────► queued ──────────────────────► free
+///                                                  └► held (Wayland) ──►
+/// ```
+///
+/// A plain value around memory that `stop` gives back. Thread-safety: `acquire` and `present` as
+/// Vulkan says for a swapchain (one thread at a time); the rest of the process is not concerned.
+public struct Presenter: @unchecked Sendable {
+  /// One presented image on its way.
+  struct Present {
+    var image: UInt32
+    var slot: UInt32
+    var value: UInt64
+    var number: UInt64
+    var time: UInt64
+  }
+
+  /// Where frames are shown.
+  enum Backend {
+    case x11(X11Presenter)
+    case wayland(WaylandPresenter)
+    case headless
+  }
+
+  struct State {
+    let connection: Connection
+    let frames: FrameBuffers
+    let backend: Backend
+    var pacing: Pacing
+    let lock: Lock
+    /// Readable: look at the queue.
+    let wake: Int32
+    /// Presents in order; as many places as images. Guarded by `lock`.
+    let queue: UnsafeMutablePointer<Present>
+    var queueHead = 0
+    var queueCount = 0
+    /// Images that may be acquired, the one that has been free longest first. Guarded by `lock`.
+    let free: UnsafeMutablePointer<UInt32>
+    var freeHead = 0
+    var freeCount = 0
+    /// Frames that were shown and that the compositor may still read. Presenter thread.
+    var held: UInt64 = 0
+    /// The presenter thread sleeps on `wake`.
+    var sleeps: UInt32 = 0
+    /// `PresentStatus`; never becomes better.
+    var status: UInt32 = 0
+    /// 1: replaced; frames are shown at once.
+    var isRetired: UInt32 = 0
+    /// `stopping`: the thread shall end after what is queued; `stopped`: it has.
+    var stop: UInt32 = 0
+  }
+
+  let state: UnsafeMutablePointer<State>
+
+  /// Starts to present. The frame buffers belong to the presenter from now on, also when it cannot
+  /// be made: then nil, and the window is gone or there is no memory.
+  public static func start(
+    connection: Connection, window: Window, frames: FrameBuffers, mode: PresentMode,
+    isOpaque: Bool
+  ) -> Presenter? {
+    let backend: Backend?
+    switch window.system {
+    case .x11: backend = X11Presenter(window, frames).map { .x11($0) }
+    case .wayland:
+      backend = WaylandPresenter(window, frames, isOpaque: isOpaque).map { .wayland($0) }
+    case .headless: backend = .headless
+    }
+    let count = frames.imageCount
+    guard let backend else {
+      frames.free()
+      return nil
+    }
+    guard let lock = Lock(), let raw = platform_malloc(MemoryLayout<State>.stride),
+      let queue = platform_malloc(count &* MemoryLayout<Present>.stride),
+      let free = platform_malloc(count &* 4), case let wake = platform_event(), wake >= 0
+    else {
+      finish(backend)
+      frames.free()
+      return nil
+    }
+    let state = raw.bindMemory(to: State.self, capacity: 1)
+    state.initialize(
+      to: State(
+        connection: connection, frames: frames, backend: backend,
+        pacing: Pacing(mode: mode, period: window.refreshPeriod()), lock: lock, wake: wake,
+        queue: queue.bindMemory(to: Present.self, capacity: count),
+        free: free.bindMemory(to: UInt32.self, capacity: count)))
+    let presenter = Presenter(state: state)
+    var image = 0
+    while image < count {
+      presenter.release(UInt32(image))
+      image &+= 1
+    }
+    let body: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { argument in
+      guard let argument else { return nil }
+      Presenter(state: argument.assumingMemoryBound(to: State.self)).run()
+      return nil
+    }
+    guard platform_thread_start(body, state, 256 << 10, "omega-present") == 0 else {
+      presenter.dispose()
+      return nil
+    }
+    return presenter
+  }
+
+  public var frames: FrameBuffers { state.pointee.frames }
+
+  /// What the swapchain has come to.
+  public var status: PresentStatus {
+    PresentStatus(rawValue: platform_load32(&state.pointee.status)) ?? .surfaceLost
+  }
+
+  // MARK: The application's side
+
+  /// Takes the image that has been free longest; waits for one at most `nanoseconds` (0: one look,
+  /// UInt64.max: no limit). Only completions that were pushed, and our own thread, are waited for.
+  public func acquire(nanoseconds: UInt64) -> AcquireResult {
+    let now = platform_now()
+    let deadline = nanoseconds > UInt64.max &- now ? UInt64.max : now &+ nanoseconds
+    let segment = state.pointee.connection.segment
+    while true {
+      guard segment.lost == 0 else { return .lost }
+      switch status {
+      case .surfaceLost: return .surfaceLost
+      case .outOfDate: return .outOfDate
+      case .optimal, .suboptimal: break
+      }
+      if let image = takeFree() { return .image(image) }
+      let time = platform_now()
+      guard time < deadline else { return .timeout }
+      let step = min(Connection.heartbeat, deadline &- time)
+      let ended = segment.waitStep(nanoseconds: step) {
+        state.pointee.freeCount > 0 || status.rawValue >= PresentStatus.outOfDate.rawValue
+      }
+      guard ended || step < Connection.heartbeat || state.pointee.connection.isAlive() else {
+        return .lost
+      }
+    }
+  }
+
+  private func takeFree() -> UInt32? {
+    state.pointee.lock.lock()
+    defer { state.pointee.lock.unlock() }
+    guard state.pointee.freeCount > 0 else { return nil }
+    let image = state.pointee.free[state.pointee.freeHead]
+    state.pointee.freeHead = (state.pointee.freeHead &+ 1) % frames.imageCount
+    state.pointee.freeCount &-= 1
+    return image
+  }
+
+  /// Makes an image free for the next acquire, and wakes who waits for one.
+  func release(_ image: UInt32) {
+    state.pointee.lock.lock()
+    if state.pointee.freeCount < frames.imageCount {
+      let place = (state.pointee.freeHead &+ state.pointee.freeCount) % frames.imageCount
+      state.pointee.free[place] = image
+      state.pointee.freeCount &+= 1
+    }
+    state.pointee.lock.unlock()
+    state.pointee.connection.segment.ring(always: false)
+  }
+
+  /// Queues an acquired image to be shown once `slot` has reached `value`. Never waits.
+  public func present(image: UInt32, slot: UInt32, value: UInt64) -> PresentStatus {
+    let segment = state.pointee.connection.segment
+    let now = platform_now()
+    segment.count(Counter.framesPresented, 1)
+    if platform_load64_relaxed(segment.counter(Counter.firstPresentTime)) == 0 {
+      _ = platform_max64(segment.counter(Counter.firstPresentTime), now)
+    }
+    _ = platform_max64(segment.counter(Counter.latestPresentTime), now)
+    let present = Present(
+      image: image, slot: slot, value: value, number: FrameDump.nextNumber(), time: now)
+    state.pointee.lock.lock()
+    if state.pointee.queueCount < frames.imageCount {
+      let place = (state.pointee.queueHead &+ state.pointee.queueCount) % frames.imageCount
+      state.pointee.queue[place] = present
+      state.pointee.queueCount &+= 1
+    }
+    state.pointee.lock.unlock()
+    wakeThread()
+    return status
+  }
+
+  private func wakeThread() {
+    platform_fence()
+    if platform_load32_seq(&state.pointee.sleeps) != 0 { platform_event_set(state.pointee.wake) }
+    state.pointee.connection.segment.ring(always: false)
+  }
+
+  /// The swapchain was replaced by another one: nothing can be acquired any more, what is queued is
+  /// shown without waiting for refreshes.
+  public func retire() {
+    platform_store32_seq(&state.pointee.isRetired, 1)
+    worsen(.outOfDate)
+    wakeThread()
+  }
+
+  func worsen(_ worse: PresentStatus) {
+    var old = platform_load32(&state.pointee.status)
+    while old < worse.rawValue {
+      if platform_compare_exchange32(&state.pointee.status, old, worse.rawValue) { break }
+      old = platform_load32(&state.pointee.status)
+    }
+  }
+
+  /// Shows what is queued, without waiting for refreshes, ends the thread and gives everything
+  /// back, the frame buffers included. The presenter must not be used any more.
+  public func stop() {
+    retire()
+    platform_store32_seq(&state.pointee.stop, Presenter.stopping)
+    platform_event_set(state.pointee.wake)
+    while platform_load32_seq(&state.pointee.stop) != Presenter.stopped {
+      _ = platform_futex_wait(&state.pointee.stop, Presenter.stopping, Connection.heartbeat)
+    }
+    dispose()
+  }
+
+  static var stopping: UInt32 { 1 }
+  static var stopped: UInt32 { 2 }
+
+  private func dispose() {
+    Presenter.finish(state.pointee.backend)
+    state.pointee.frames.free()
+    _ = platform_close(state.pointee.wake)
+    state.pointee.lock.free()
+    platform_free(state.pointee.queue)
+    platform_free(state.pointee.free)
+    platform_free(state)
+  }
+
+  private static func finish(_ backend: Backend) {
+    switch backend {
+    case .x11(let x11): x11.finish()
+    case .wayland(let wayland): wayland.finish()
+    case .headless: break
+    }
+  }
+}

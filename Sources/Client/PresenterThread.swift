@@ -1,0 +1,188 @@
+import CPlatform
+import Ring
+
+/// The presenter's own thread.
+extension Presenter {
+  func run() {
+    while let present = next() {
+      guard arrived(present) else {
+        // The connection is lost, or the node never finishes: nothing can be shown any more.
+        release(present.image)
+        continue
+      }
+      FrameDump.write(frames, image: Int(present.image), number: present.number)
+      if isUnpaced || waitForTurn(present) {
+        show(present)
+      } else {
+        state.pointee.connection.segment.count(Counter.framesDropped, 1)
+        release(present.image)
+      }
+    }
+    // `stop` frees everything as soon as it sees this.
+    let word = UnsafeMutableRawPointer(state) + (MemoryLayout<State>.offset(of: \State.stop) ?? 0)
+    let stop = word.assumingMemoryBound(to: UInt32.self)
+    _ = platform_exchange32(stop, Presenter.stopped)
+    _ = platform_futex_wake(stop, 1)
+  }
+
+  private var isUnpaced: Bool { platform_load32(&state.pointee.isRetired) != 0 }
+
+  /// The oldest queued present, taken out; waits for one. Nil when the thread shall end and the
+  /// queue is empty.
+  private func next() -> Present? {
+    while true {
+      if let present = takeQueued() { return present }
+      guard platform_load32_seq(&state.pointee.stop) == 0 else { return nil }
+      platform_store32_seq(&state.pointee.sleeps, 1)
+      platform_fence()
+      if state.pointee.queueCount == 0 && platform_load32_seq(&state.pointee.stop) == 0 {
+        sleep(nanoseconds: UInt64.max)
+      }
+      platform_store32_seq(&state.pointee.sleeps, 0)
+      platform_event_clear(state.pointee.wake)
+    }
+  }
+
+  private func takeQueued() -> Present? {
+    state.pointee.lock.lock()
+    defer { state.pointee.lock.unlock() }
+    guard state.pointee.queueCount > 0 else { return nil }
+    let present = state.pointee.queue[state.pointee.queueHead]
+    state.pointee.queueHead = (state.pointee.queueHead &+ 1) % frames.imageCount
+    state.pointee.queueCount &-= 1
+    return present
+  }
+
+  /// Sleeps until `wake` is set, or the window system says something.
+  private func sleep(nanoseconds: UInt64) {
+    switch state.pointee.backend {
+    case .wayland(let wayland) where status != .surfaceLost:
+      if !wayland.dispatch(wake: state.pointee.wake, nanoseconds: nanoseconds) {
+        worsen(.surfaceLost)
+      }
+      releaseUnheld(wayland.held)
+    default:
+      _ = platform_poll_either(state.pointee.wake, -1, nanoseconds)
+    }
+  }
+
+  /// Waits until the frame lies in its buffer; false when it never will. A compositor that holds
+  /// frames is listened to meanwhile: the application may be waiting for one of them.
+  private func arrived(_ present: Present) -> Bool {
+    let target = WaitTarget(slot: present.slot, value: present.value)
+    let connection = state.pointee.connection
+    var waited: UInt64 = 0
+    while true {
+      if connection.isReached(target) { return true }
+      guard connection.segment.lost == 0 else { return false }
+      let step = state.pointee.held == 0 ? Connection.heartbeat : 2_000_000
+      if connection.segment.waitStep(
+        nanoseconds: step, { connection.isReached(target) })
+      {
+        return true
+      }
+      if state.pointee.held != 0 { sleep(nanoseconds: 0) }
+      waited &+= step
+      if waited >= Connection.heartbeat {
+        waited = 0
+        guard connection.isAlive() else { return connection.isReached(target) }
+      }
+    }
+  }
+
+  /// Waits for the refresh that the frame belongs to. False when, in mailbox mode, a newer frame
+  /// has arrived before it.
+  private func waitForTurn(_ present: Present) -> Bool {
+    guard state.pointee.pacing.mode != .immediate else { return true }
+    if case .wayland(let wayland) = state.pointee.backend {
+      return waitForCompositor(wayland)
+    }
+    let time = state.pointee.pacing.timeToShow(now: platform_now())
+    let isMailbox = state.pointee.pacing.mode == .mailbox
+    while true {
+      if isMailbox && newerHasArrived {
+        state.pointee.pacing.giveBack(time)
+        return false
+      }
+      let now = platform_now()
+      guard now < time, !isUnpaced else { return true }
+      // A replaced swapchain is looked for often enough not to be noticed.
+      let step = min(time &- now, 20_000_000)
+      guard isMailbox else {
+        platform_sleep(step)
+        continue
+      }
+      _ = state.pointee.connection.segment.waitStep(nanoseconds: step) {
+        newerHasArrived || isUnpaced
+      }
+    }
+  }
+
+  /// Whether the present behind this one is complete as well.
+  private var newerHasArrived: Bool {
+    state.pointee.lock.lock()
+    defer { state.pointee.lock.unlock() }
+    guard state.pointee.queueCount > 0 else { return false }
+    let next = state.pointee.queue[state.pointee.queueHead]
+    return state.pointee.connection.isReached(WaitTarget(slot: next.slot, value: next.value))
+  }
+
+  /// Frames go out when the compositor asks for them. One that is hidden never asks; then one frame
+  /// a tenth of a second keeps the application alive.
+  private func waitForCompositor(_ wayland: WaylandPresenter) -> Bool {
+    let deadline = platform_now() &+ Connection.heartbeat
+    while wayland.frameIsPending && !isUnpaced && status != .surfaceLost {
+      if state.pointee.pacing.mode == .mailbox && newerHasArrived { return false }
+      let now = platform_now()
+      guard now < deadline else { break }
+      platform_store32_seq(&state.pointee.sleeps, 1)
+      sleep(nanoseconds: min(deadline &- now, 2_000_000))
+      platform_store32_seq(&state.pointee.sleeps, 0)
+      platform_event_clear(state.pointee.wake)
+    }
+    return true
+  }
+
+  private func show(_ present: Present) {
+    let segment = state.pointee.connection.segment
+    let image = Int(present.image)
+    var result: PresentStatus = .optimal
+    switch state.pointee.backend {
+    case .headless: break
+    case _ where status == .surfaceLost: result = .surfaceLost
+    case .x11(let x11): result = x11.show(image)
+    case .wayland(let wayland):
+      result = wayland.show(image, paced: state.pointee.pacing.mode != .immediate)
+      if result != .surfaceLost {
+        state.pointee.held |= 1 &<< UInt64(image)
+        sleep(nanoseconds: 0)
+      }
+    }
+    worsen(result)
+    if result == .surfaceLost {
+      segment.count(Counter.framesDropped, 1)
+    } else {
+      segment.count(Counter.framesShown, 1)
+      segment.record(Histogram.presentToShown, nanoseconds: platform_now() &- present.time)
+    }
+    if result == .surfaceLost || state.pointee.backend.releasesAtOnce { release(present.image) }
+  }
+
+  /// Frees the images that the compositor has let go of.
+  private func releaseUnheld(_ held: UInt64) {
+    var released = state.pointee.held & ~held
+    state.pointee.held &= held
+    while released != 0 {
+      release(UInt32(truncatingIfNeeded: released.trailingZeroBitCount))
+      released &= released &- 1
+    }
+  }
+}
+
+extension Presenter.Backend {
+  /// Whether a frame buffer can be written again as soon as its frame was shown.
+  fileprivate var releasesAtOnce: Bool {
+    if case .wayland = self { return false }
+    return true
+  }
+}
