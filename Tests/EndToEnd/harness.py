@@ -327,12 +327,19 @@ def read_bmp(path: pathlib.Path) -> tuple[int, int, bytes]:
     return width, abs(height), b"".join(rows)
 
 
-def screenshot(display_name: str, width: int, height: int) -> tuple[int, int, bytes]:
-    """The upper left of a display."""
-    need("import")
+def window(display_name: str) -> int:
+    """The id of the only window of a display."""
+    tree = run(["xwininfo", "-root", "-tree"], plain_environment(DISPLAY=display_name)).stdout
+    found = re.search(r"^ +(0x[0-9a-f]+) ", tree.split("child")[-1], re.M)
+    assert found, f"no window\n{tree}"
+    return int(found.group(1), 16)
+
+
+def screenshot(display_name: str) -> tuple[int, int, bytes]:
+    """What the only window of a display shows."""
+    need("import", "xwininfo")
     path = folder() / "screenshot.ppm"
-    crop = f"{width}x{height}+0+0"
-    command = ["import", "-window", "root", "-crop", crop, "+repage", "-depth", "8", str(path)]
+    command = ["import", "-window", window(display_name), "-depth", "8", path]
     run(command, plain_environment(DISPLAY=display_name))
     return read_ppm(path)
 
