@@ -9,6 +9,7 @@ public struct Call {
   /// Where the request is encoded.
   public let writer: UnsafeMutablePointer<Writer>
   let channel: Channel
+  public var connection: Connection { channel.connection }
   let opcode: UInt32
   let frame: UnsafeMutablePointer<CallFrame>
 }
@@ -99,8 +100,8 @@ struct CallFrames {
 
 extension Connection {
   /// Begins a command with a reply: takes a ticket and gives a writer for the request. Nil when the
-  /// connection is lost. Every call that began ends with `endCall` (or `endCached`), and when that
-  /// gave a reader, with `finishCall`.
+  /// connection is lost. Every call that began ends with `endCall` (or `endCached`) and `finishCall`;
+  /// the ticket of a lost connection is of no use any more and need not be given back.
   public func beginCall(_ channel: Channel, opcode: UInt32) -> Call? {
     guard segment.lost == 0, let ticket = calls.acquire(self) else { return nil }
     guard let frame = calls.frame(ticket) else {
@@ -114,20 +115,20 @@ extension Connection {
       ticket: ticket, writer: writer, channel: channel, opcode: opcode, frame: frame)
   }
 
-  /// Publishes the request and waits for its reply, whose body the reader then stands on. Nil, and
-  /// the call is over, when the connection is lost.
+  /// Publishes the request and waits for its reply, whose body the reader then stands on. Nil when
+  /// the connection is lost.
   public func endCall(_ call: Call) -> Reader? {
     let frame = call.frame
     guard !frame.pointee.request.writer.failed else {
       lose(LostReason.noMemory, "the application has no memory left for a command")
-      return giveUp(call)
+      return nil
     }
     let state = segment.replyArea(call.ticket).assumingMemoryBound(to: UInt32.self)
     platform_store32_seq(state, 0)
     let start = platform_now()
-    guard call.channel.publish(frame.pointee.request.bytes) else { return giveUp(call) }
+    guard call.channel.publish(frame.pointee.request.bytes) else { return nil }
     while !segment.waitStep(nanoseconds: Connection.heartbeat, { platform_load32(state) != 0 }) {
-      guard isAlive() else { return giveUp(call) }
+      guard isAlive() else { return nil }
     }
     countRoundTrip(call.opcode, platform_now() &- start)
     return reply(call, frame)
@@ -138,7 +139,7 @@ extension Connection {
     let area = segment.replyArea(call.ticket)
     let count = Int(area.load(fromByteOffset: 4, as: UInt32.self))
     guard count >= 8, count <= SegmentLayout.replyAreaSize &- Segment.replyHeaderSize else {
-      return giveUpMalformed(call)
+      return loseMalformed()
     }
     if frame.pointee.replyCapacity < count {
       platform_free(frame.pointee.reply)
@@ -147,11 +148,11 @@ extension Connection {
     }
     guard let copy = frame.pointee.reply else {
       lose(LostReason.noMemory, "the application has no memory left for a reply")
-      return giveUp(call)
+      return nil
     }
     platform_copy(copy, area + Segment.replyHeaderSize, count)
     let bytes = UnsafeRawBufferPointer(start: copy, count: count)
-    guard isReply(bytes, to: call.opcode) else { return giveUpMalformed(call) }
+    guard isReply(bytes, to: call.opcode) else { return loseMalformed() }
     return reader(bytes, frame)
   }
 
@@ -167,14 +168,9 @@ extension Connection {
       UnsafeRawBufferPointer(rebasing: record[8...]), arena: frame.pointee.arena, handles: nil)
   }
 
-  private func giveUp(_ call: Call) -> Reader? {
-    finishCall(call)
-    return nil
-  }
-
-  private func giveUpMalformed(_ call: Call) -> Reader? {
+  private func loseMalformed() -> Reader? {
     lose(LostReason.protocolError, "a node sent a reply that is none")
-    return giveUp(call)
+    return nil
   }
 
   /// Gives the ticket back; the reply's structures are gone.

@@ -42,6 +42,11 @@ public struct Channel: @unchecked Sendable {
   /// A scratch that had to grow beyond this is given back.
   private static var scratchLimit: Int { 4 << 20 }
 
+  /// The channel whose writer this is: what `begin` gave.
+  public init(writer: UnsafeMutablePointer<Writer>) {
+    state = UnsafeMutableRawPointer(writer).assumingMemoryBound(to: State.self)
+  }
+
   /// Number of the channel, below `SegmentLayout.channelCount`.
   public var index: UInt32 { state.pointee.index }
   public var connection: Connection { state.pointee.connection }

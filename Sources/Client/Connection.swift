@@ -12,6 +12,8 @@ public struct Connection: @unchecked Sendable {
   struct State {
     var process: Int32
     var socket: Int32
+    /// Which readers the rings have.
+    var readers: UInt32
     var sendLock: Lock
     var openLock: Lock
     var channels: UnsafeMutablePointer<Channel?>
@@ -110,7 +112,7 @@ public struct Connection: @unchecked Sendable {
     state = raw.bindMemory(to: State.self, capacity: 1)
     state.initialize(
       to: State(
-        process: process, socket: socket, sendLock: sendLock, openLock: openLock,
+        process: process, socket: socket, readers: readers, sendLock: sendLock, openLock: openLock,
         channels: channels, memory: memory, slots: slots))
     self.segment = segment
     self.arena = arena
@@ -118,11 +120,7 @@ public struct Connection: @unchecked Sendable {
     self.cache = cache
     switches = Switches.fromEnvironment()
     tracker = PageTracker.open(allowWriteProtect: switches.pageTracking)
-    var i: UInt32 = 0
-    while i < SegmentLayout.channelCount {
-      RingHeader(segment: segment, channel: i).setReaders(readers)
-      i += 1
-    }
+    RingHeader(segment: segment, channel: 0).setReaders(readers)
     channels[0] = Channel(index: 0, connection: self)
     guard channels[0] != nil else { return nil }
   }
@@ -172,11 +170,13 @@ public struct Connection: @unchecked Sendable {
     defer { state.pointee.openLock.unlock() }
     var index: UInt32 = 1
     while index < SegmentLayout.channelCount {
-      if let channel = state.pointee.channels[Int(index)] {
-        if channel.take() { return channel }
-      } else if let channel = Channel(index: index, connection: self) {
-        state.pointee.channels[Int(index)] = channel
-        if channel.take() { return channel }
+      if state.pointee.channels[Int(index)] == nil {
+        state.pointee.channels[Int(index)] = Channel(index: index, connection: self)
+      }
+      if let channel = state.pointee.channels[Int(index)], channel.take() {
+        channel.ring.initialise()
+        channel.ring.setReaders(state.pointee.readers)
+        return channel
       }
       index += 1
     }
@@ -193,6 +193,11 @@ public struct Connection: @unchecked Sendable {
 
   /// Offset in the segment for a mapped allocation of `size` bytes; nil when there is no room.
   public func allocateMemory(_ size: UInt64) -> UInt64? { state.pointee.memory.allocate(size) }
+
+  /// Takes an offset back that no record has named.
+  public func freeMemory(offset: UInt64, size: UInt64) {
+    giveBack(.memory, offset: offset, size: size)
+  }
 
   /// Makes a range free that no reader looks at any more.
   func giveBack(_ part: SegmentPart, offset: UInt64, size: UInt64) {
