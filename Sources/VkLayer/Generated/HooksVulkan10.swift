@@ -532,25 +532,6 @@ func hook_vkDestroyDescriptorSetLayout(
   didDestroy(.descriptorSetLayout, UInt64(UInt(bitPattern: descriptorSetLayout)))
 }
 
-/// Hooks `vkCreateDescriptorPool`.
-@c(omega_vkCreateDescriptorPool)
-func hook_vkCreateDescriptorPool(
-  _ device: VkDevice?,
-  _ pCreateInfo: UnsafePointer<VkDescriptorPoolCreateInfo>?,
-  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
-  _ pDescriptorPool: UnsafeMutablePointer<VkDescriptorPool?>?
-) -> VkResult {
-  let id: UInt64 = makeID(.descriptorPool, device: device)
-  guard id != 0 else { return VK_ERROR_OUT_OF_HOST_MEMORY }
-  guard let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
-  encode_vkCreateDescriptorPool(&writer.pointee, device, pCreateInfo, id)
-  let result: VkResult = endAsync(writer)
-  guard result == VK_SUCCESS else { return result }
-  didCreate(.descriptorPool, id)
-  pDescriptorPool?.pointee = OpaquePointer(bitPattern: UInt(id))
-  return VK_SUCCESS
-}
-
 /// Hooks `vkUpdateDescriptorSets`.
 @c(omega_vkUpdateDescriptorSets)
 func hook_vkUpdateDescriptorSets(
