@@ -1,1 +1,127 @@
-// Agent
+internal import CPlatform
+internal import Glibc
+internal import Ring
+public import Transport
+
+/// The hand: serves application processes on a unix socket and connects each with its nodes.
+public final class Agent: @unchecked Sendable {
+  /// Where applications connect: `OMEGA_AGENT`.
+  public let socketPath: String
+
+  private let listener: Listener
+  private let pool: NodePool
+  private let table = StatisticsTable()
+  private let sessions = RunningCount()
+  private let lock = Lock()
+  private var statisticsFile: StatisticsFile?
+  private var latestActivity: UInt64 = platform_now()
+
+  /// Listens at `socketPath`, whose directory must be its owner's alone.
+  public init(socketPath: String, nodes: NodePlaces) throws(LinkError) {
+    self.socketPath = socketPath
+    listener = try Listener(.unix(path: socketPath))
+    pool = NodePool(nodes)
+  }
+
+  /// Connects to the nodes ahead of the first application process. With `wait`, fails when one of
+  /// them cannot serve.
+  public func prepareNodes(application: String, wait: Bool) throws(LinkError) {
+    try pool.prepare(application: application, wait: wait)
+  }
+
+  /// Writes statistics to a file every second and in `finish`.
+  public func writeStatistics(to path: String, application: String) {
+    let file = StatisticsFile(path: path, application: application, table: table)
+    statisticsFile = file
+    file.start()
+  }
+
+  /// Serves in the background. False when the system has no thread.
+  public func start() -> Bool {
+    startThread("omega-accept") { [self] in serve() }
+  }
+
+  /// Serves until nobody has been connected for `idle` nanoseconds.
+  public func serve(idle: UInt64 = UInt64.max) {
+    while true {
+      let events = platform_poll(listener.descriptor, Int32(POLLIN), idle == .max ? -1 : 1000)
+      if events == 0 {
+        if !sessions.isZero { lock.withLock { latestActivity = platform_now() } }
+        let since = platform_now() &- lock.withLock { latestActivity }
+        if since > idle { return }
+        continue
+      }
+      guard let socket = listener.accept() else {
+        if events & Int32(POLLNVAL | POLLERR) != 0 { return }
+        continue
+      }
+      lock.withLock { latestActivity = platform_now() }
+      sessions.enter()
+      let session = AppSession(socket: socket, pool: pool, statistics: table)
+      let started = startThread("omega-session") { [self] in
+        session.run()
+        lock.withLock { latestActivity = platform_now() }
+        sessions.leave()
+      }
+      if !started {
+        sessions.leave()
+        Log.error("no thread for an application")
+      }
+    }
+  }
+
+  /// True while an application process is connected.
+  public var isServing: Bool { !sessions.isZero }
+
+  /// Waits until no application process is connected, at most `nanoseconds`.
+  public func waitUntilIdle(nanoseconds: UInt64) -> Bool {
+    sessions.waitForZero(nanoseconds: nanoseconds)
+  }
+
+  /// How many application processes connected so far, and how many devices they made.
+  public var usage: (connections: Int, devices: UInt64) {
+    (table.connectionCount, table.snapshot.devicesCreated)
+  }
+
+  /// Ends: removes the socket, ends nodes that were never used, writes the last statistics.
+  public func finish() {
+    unlink(socketPath)
+    pool.close()
+    statisticsFile?.write()
+  }
+
+  /// Starts an embedded node, asks it who it is, and ends it. For `omega doctor`.
+  public static func probe(_ settings: EmbeddedNodes) throws(LinkError) -> NodeDescription {
+    let node = try NodeConnection.embedded(settings)
+    defer { node.end(nanoseconds: 1_000_000_000) }
+    try node.sayHello(application: "omega doctor", process: platform_pid(), stayIdle: true)
+    try node.greeted()
+    return node.description
+  }
+}
+
+/// The private directory of a user's sockets.
+public enum AgentDirectory {
+  /// `$XDG_RUNTIME_DIR/omega`, or `/tmp/omega-<uid>`; made when it is not there. Fails when it is
+  /// somebody else's or open to others.
+  public static func open() throws(LinkError) -> String {
+    let path: String
+    if let runtime = platform_secure_getenv("XDG_RUNTIME_DIR"), runtime[0] != 0 {
+      path = String(cString: runtime) + "/omega"
+    } else {
+      path = "/tmp/omega-\(platform_uid())"
+    }
+    if mkdir(path, 0o700) != 0 && errno != EEXIST {
+      throw LinkError(.system, "cannot make '\(path)': \(String(cString: strerror(errno)))")
+    }
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR,
+      status.st_uid == platform_uid(), status.st_mode & 0o077 == 0
+    else {
+      throw LinkError(
+        .system,
+        "'\(path)' is not a directory of yours alone; remove it, or set XDG_RUNTIME_DIR")
+    }
+    return path
+  }
+}

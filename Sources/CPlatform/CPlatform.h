@@ -268,6 +268,12 @@ static inline const char *_Nullable platform_secure_getenv(const char *_Nonnull 
   return secure_getenv(name);
 }
 
+/// The process' environment: "NAME=value", then NULL.
+static inline char *_Nullable *_Nullable platform_environment(void) {
+  extern char **environ;
+  return environ;
+}
+
 // MARK: Files and sockets
 
 static inline int64_t platform_read(int fd, void *_Nonnull p, size_t n) {

@@ -1,0 +1,401 @@
+internal import CPlatform
+internal import Glibc
+internal import Ring
+internal import Transport
+internal import Wire
+
+/// One application process: its socket, its segment, and its nodes.
+///
+/// Threads: one for the application's socket (`run`), one for each node's link, and for a primary
+/// node on another host the forwarder's. Whatever ends one of them marks the segment lost, which
+/// wakes and ends the others.
+final class AppSession: @unchecked Sendable {
+  private static let helloTime: UInt64 = 5_000_000_000
+
+  private let app: Link
+  private let pool: NodePool
+  private let statistics: StatisticsTable
+  private let threads = RunningCount()
+  private var segment: Segment?
+  private var memory: MemoryTable?
+  private var forwarder: Forwarder?
+  private var nodes: [NodeConnection] = []
+  private var frames = FrameTable()
+  private let isEnding = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
+  private(set) var application = "an application"
+  private(set) var process: Int32 = 0
+
+  init(socket: Int32, pool: NodePool, statistics: StatisticsTable) {
+    app = Link(descriptor: socket, peer: "the application")
+    self.pool = pool
+    self.statistics = statistics
+    isEnding.initialize(to: 0)
+  }
+
+  deinit { isEnding.deallocate() }
+
+  private var name: String { "\(application) (process \(process))" }
+
+  /// Serves the application until it goes.
+  func run() {
+    do throws(LinkError) {
+      guard try begin() else { return end() }
+      while let message = try app.receive() { try handle(message) }
+      Log.debug("\(name) has ended")
+    } catch {
+      // A killed application closes its socket in the middle of things; that is its business.
+      if error.kind == .closed || error.kind == .system {
+        Log.debug("\(name): \(error.message)")
+      } else {
+        Log.error("\(name): \(error.message)")
+      }
+    }
+    end()
+  }
+
+  // MARK: Beginning
+
+  /// False when the application was told that there is no node.
+  private func begin() throws(LinkError) -> Bool {
+    let user = platform_peer_uid(app.descriptor)
+    guard user == Int64(platform_uid()) || user == 0 else {
+      throw LinkError(.system, "a process of another user (\(user)) asked for a connection")
+    }
+    app.messageLimit = 4096
+    let hello = try firstMessage()
+    guard hello.type == MessageType.appHello, let descriptor = hello.descriptors.first else {
+      close(hello.descriptors)
+      throw LinkError(.notOmega, "a process connected and did not say hello")
+    }
+    close(Array(hello.descriptors.dropFirst()))
+    let version = readHello(hello.payload)
+    guard version == WireVersion.current else {
+      _ = platform_close(descriptor)
+      try welcome(
+        status: 2, readers: 0,
+        "the library speaks version \(version) of the wire format, the agent "
+          + "\(WireVersion.current); install one release of both")
+      return false
+    }
+    guard let segment = Segment.attach(descriptor) else {
+      throw LinkError(.notOmega, "\(name) sent a descriptor that is no sealed segment")
+    }
+    self.segment = segment
+    app.messageLimit = 64 << 10
+
+    do throws(LinkError) {
+      nodes = try pool.take(application: application, process: process)
+    } catch {
+      Log.error(error.message)
+      try welcome(status: 1, readers: 0, error.message)
+      return false
+    }
+    guard let primary = nodes.first else {
+      try welcome(status: 1, readers: 0, "the agent has no node")
+      return false
+    }
+    for node in nodes where node.isSameHost {
+      try node.link.send(
+        MessageType.attachSegment, bytes: [], descriptors: [segment.descriptor])
+    }
+    statistics.begin(self, segment: segment, nodes: nodes)
+    Log.info(
+      "\(name) draws on \(primary.description.driver) of node \(primary.description.name)")
+
+    // Readers: the agent for a node that cannot read the rings itself, else that node alone.
+    try welcome(
+      status: 0,
+      readers: primary.isSameHost ? 1 << RingHeader.nodeReader : 1 << RingHeader.agentReader, "")
+    if !primary.isSameHost { startForwarding(segment, primary) }
+    for (index, node) in nodes.enumerated() {
+      threads.enter()
+      let started = startThread("omega-node") { [self] in
+        receive(from: node, isPrimary: index == 0)
+        threads.leave()
+      }
+      if !started {
+        threads.leave()
+        lose(LostReason.noMemory, "no thread for a node")
+      }
+    }
+    return true
+  }
+
+  private func startForwarding(_ segment: Segment, _ primary: NodeConnection) {
+    let memory = MemoryTable(segment: segment)
+    self.memory = memory
+    let forwarder = Forwarder(
+      segment: segment, link: primary.link, memory: memory, running: threads
+    ) { [weak self] reason, message in self?.lose(reason, message) }
+    self.forwarder = forwarder
+    statistics.setForwarder(self, forwarder)
+    forwarder.open(0)
+  }
+
+  private func firstMessage() throws(LinkError) -> Message {
+    let events = platform_poll(
+      app.descriptor, Int32(POLLIN), Int32(AppSession.helloTime / 1_000_000))
+    guard events != 0, let hello = try app.receive() else {
+      throw LinkError(.closed, "a process connected and said nothing")
+    }
+    return hello
+  }
+
+  /// Takes the application's name and process; its version, or 0.
+  private func readHello(_ payload: UnsafeRawBufferPointer) -> UInt32 {
+    var arena = Arena(limit: 1 << 16)
+    defer { arena.free() }
+    return withUnsafeMutablePointer(to: &arena) { arena in
+      var reader = Reader(payload, arena: arena, handles: nil)
+      let version = reader.u32("appHello.version")
+      let process = reader.u32("appHello.pid")
+      let text = reader.string(optional: true, "appHello.name")
+      guard reader.failure == nil else { return 0 }
+      self.process = Int32(truncatingIfNeeded: process)
+      if let text { application = String(String(cString: text).prefix(64)) }
+      return version
+    }
+  }
+
+  private func welcome(status: UInt32, readers: UInt32, _ message: String) throws(LinkError) {
+    var w = HeapWriter(capacity: 256)
+    defer { w.free() }
+    w.writer.u32(WireVersion.current)
+    w.writer.u32(status)
+    w.writer.u32(readers)
+    w.writer.u32(0)
+    message.withCString { w.writer.string($0) }
+    try app.send(MessageType.appWelcome, w.bytes)
+  }
+
+  // MARK: From the application
+
+  private func handle(_ message: Message) throws(LinkError) {
+    let payload = message.payload
+    switch message.type {
+    case MessageType.appFrameBuffers:
+      guard payload.count >= 24, let descriptor = message.descriptors.first else { break }
+      defer { close(message.descriptors) }
+      guard let primary = nodes.first else { return }
+      let swapchain = payload.loadUnaligned(as: UInt64.self)
+      if primary.isSameHost {
+        try primary.link.send(
+          MessageType.frameBuffers, [payload], descriptors: [descriptor])
+        return
+      }
+      guard
+        frames.attach(
+          swapchain: swapchain, descriptor: descriptor,
+          byteCount: payload.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+          imageCount: payload.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
+      else {
+        throw LinkError(.notOmega, "appFrameBuffers: the descriptor is no sealed frame memory")
+      }
+      return
+    case MessageType.appSwapchainGone:
+      guard payload.count >= 8, let primary = nodes.first else { break }
+      if !primary.isSameHost { frames.detach(payload.loadUnaligned(as: UInt64.self)) }
+      try primary.link.send(MessageType.swapchainGone, payload)
+      return
+    default: break
+    }
+    close(message.descriptors)
+    throw LinkError(.notOmega, "message \(message.type) makes no sense from an application")
+  }
+
+  // MARK: From the nodes
+
+  private func receive(from node: NodeConnection, isPrimary: Bool) {
+    var why: String?
+    do throws(LinkError) {
+      while let message = try node.link.receive() {
+        close(message.descriptors)
+        why = take(message, from: node, isPrimary: isPrimary)
+        if why != nil { break }
+      }
+    } catch {
+      why = error.message
+    }
+    guard platform_load32_seq(isEnding) == 0 else { return }
+    let message =
+      "node \(node.description.name) is gone\(node.howItEnded())\(why.map { " (\($0))" } ?? "")"
+    if isPrimary {
+      lose(LostReason.nodeGone, message)
+    } else {
+      Log.warning("\(message); it was idle, the application goes on")
+    }
+  }
+
+  /// Handles one message; what is wrong with it, or nil.
+  private func take(_ message: Message, from node: NodeConnection, isPrimary: Bool) -> String? {
+    guard let segment else { return nil }
+    let payload = message.payload
+    switch message.type {
+    case MessageType.completions where isPrimary:
+      for offset in stride(from: 0, to: payload.count & ~15, by: 16) {
+        segment.complete(
+          slot: payload.loadUnaligned(fromByteOffset: offset, as: UInt32.self),
+          value: payload.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))
+      }
+    case MessageType.reply where isPrimary:
+      guard payload.count >= 8,
+        segment.deliverReply(
+          ticket: payload.loadUnaligned(as: UInt32.self),
+          UnsafeRawBufferPointer(rebasing: payload[8...]))
+      else { return "a reply that does not fit" }
+    case MessageType.readback where isPrimary: return readback(payload)
+    case MessageType.frame where isPrimary: return frames.write(payload)
+    case MessageType.lost:
+      guard payload.count >= 8 else { return "a loss without a reason" }
+      let reason = payload.loadUnaligned(as: UInt32.self)
+      let text = NodeMessage.text(payload, at: 8)
+      if isPrimary { lose(max(reason, 1), "node \(node.description.name): \(text)") }
+    case MessageType.statistics:
+      guard payload.count >= 48 else { return "statistics that are too short" }
+      let word = { (index: Int) -> UInt64 in
+        payload.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
+      }
+      node.statistics = NodeStatistics(
+        cpuNanoseconds: word(0), gpuNanoseconds: word(1), commands: word(2),
+        queueOperations: word(3), frames: word(4), driverMemory: word(5))
+    case MessageType.log:
+      guard payload.count >= 8 else { return "a log line without a level" }
+      let level = Log.Level(rawValue: Int(payload.loadUnaligned(as: UInt32.self))) ?? .debug
+      Log.write(level) { "node \(node.description.name): \(NodeMessage.text(payload, at: 8))" }
+    default:
+      return "message \(message.type) makes no sense from a node"
+    }
+    return nil
+  }
+
+  private func readback(_ payload: UnsafeRawBufferPointer) -> String? {
+    var offset = 0
+    while offset + 16 <= payload.count {
+      let place = payload.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      let count = Int(payload.loadUnaligned(fromByteOffset: offset + 8, as: UInt32.self))
+      offset += 16
+      guard count <= payload.count - offset else { return "a readback that is cut off" }
+      let bytes = UnsafeRawBufferPointer(rebasing: payload[offset..<offset + count])
+      // Memory may have been freed while its readback was on the way: then nobody looks at it.
+      if memory?.readback(segmentOffset: place, bytes) == false {
+        Log.debug("\(name): \(count) bytes read back for memory that is gone")
+      }
+      offset += (count + 7) & ~7
+    }
+    return nil
+  }
+
+  // MARK: End
+
+  /// Ends the connection for the application. Any thread; the first reason stays.
+  private func lose(_ reason: UInt32, _ message: String) {
+    guard let segment, segment.lost == 0 else { return }
+    if platform_load32_seq(isEnding) == 0 { Log.error("\(name): \(message)") }
+    var text = message
+    text.withUTF8 { segment.markLost(reason, UnsafeRawBufferPointer($0)) }
+  }
+
+  private func end() {
+    platform_store32_seq(isEnding, 1)
+    app.close()
+    // The application is gone; this wakes the threads that wait in its rings.
+    segment?.markLost(LostReason.agentGone, UnsafeRawBufferPointer(start: nil, count: 0))
+    forwarder?.end()
+    for node in nodes {
+      do throws(LinkError) { try node.link.send(MessageType.goodbye, bytes: []) } catch {
+        Log.debug("node \(node.description.name): \(error.message)")
+      }
+    }
+    // A node closes its end after its last statistics; one that does not is left.
+    if !threads.waitForZero(nanoseconds: 500_000_000) {
+      for node in nodes { node.link.close() }
+    }
+    for node in nodes { node.end(nanoseconds: 500_000_000) }
+    _ = threads.waitForZero(nanoseconds: 2_000_000_000)
+    statistics.end(self)
+    guard threads.isZero else {
+      // A thread that is stuck still looks at the segment: leave it mapped.
+      return Log.warning("\(name): a thread of its connection does not end")
+    }
+    frames.detachAll()
+    memory = nil
+    segment?.unmap()
+    segment = nil
+  }
+
+  private func close(_ descriptors: [Int32]) {
+    for descriptor in descriptors { _ = platform_close(descriptor) }
+  }
+}
+
+enum NodeMessage {
+  /// A wire string (`u32 byteCount`, bytes) in a payload; "" when it is none.
+  static func text(_ payload: UnsafeRawBufferPointer, at offset: Int) -> String {
+    guard offset + 4 <= payload.count else { return "" }
+    let count = Int(payload.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    guard count <= payload.count - offset - 4 else { return "" }
+    return String(decoding: payload[(offset + 4)..<(offset + 4 + count)], as: UTF8.self)
+  }
+}
+
+/// The frame buffers of an application's swapchains, for frames that come over a link.
+struct FrameTable {
+  private struct Buffers {
+    let bytes: UnsafeMutableRawPointer
+    let byteCount: Int
+    let imageCount: Int
+  }
+
+  private let lock = Lock()
+  private var bySwapchain: [UInt64: Buffers] = [:]
+  private static let largest: UInt64 = 16 << 30
+
+  /// Maps a swapchain's frame memory. The descriptor stays the caller's.
+  mutating func attach(
+    swapchain: UInt64, descriptor: Int32, byteCount: UInt64, imageCount: UInt32
+  ) -> Bool {
+    guard byteCount > 0, byteCount <= FrameTable.largest, imageCount > 0, imageCount <= 64,
+      platform_size_is_sealed(descriptor), platform_file_size(descriptor) >= Int64(byteCount),
+      let bytes = platform_map_shared(descriptor, 0, Int(byteCount))
+    else { return false }
+    detach(swapchain)
+    lock.withLock {
+      bySwapchain[swapchain] = Buffers(
+        bytes: bytes, byteCount: Int(byteCount), imageCount: Int(imageCount))
+    }
+    return true
+  }
+
+  mutating func detach(_ swapchain: UInt64) {
+    lock.withLock {
+      guard let old = bySwapchain.removeValue(forKey: swapchain) else { return }
+      _ = platform_unmap(old.bytes, old.byteCount)
+    }
+  }
+
+  mutating func detachAll() {
+    for swapchain in lock.withLock({ Array(bySwapchain.keys) }) { detach(swapchain) }
+  }
+
+  /// Writes a `frame` message's bytes to their place; what is wrong with it, or nil. A frame for a
+  /// swapchain that is gone is nothing wrong.
+  func write(_ payload: UnsafeRawBufferPointer) -> String? {
+    guard payload.count >= 24 else { return "a frame that is too short" }
+    let swapchain = payload.loadUnaligned(as: UInt64.self)
+    let image = Int(payload.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
+    let offset = payload.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
+    let source = UnsafeRawBufferPointer(rebasing: payload[24...])
+    return lock.withLock {
+      guard let buffers = bySwapchain[swapchain] else { return nil }
+      let frameBytes = buffers.byteCount / buffers.imageCount
+      guard image < buffers.imageCount, offset <= UInt64(frameBytes),
+        source.count <= frameBytes - Int(offset)
+      else { return "a frame that does not fit its buffer" }
+      if let start = source.baseAddress {
+        (buffers.bytes + image * frameBytes + Int(offset)).copyMemory(
+          from: start, byteCount: source.count)
+      }
+      return nil
+    }
+  }
+}

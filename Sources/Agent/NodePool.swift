@@ -1,0 +1,77 @@
+public import Transport
+
+/// Where an agent's nodes are.
+public enum NodePlaces: Sendable {
+  /// Nodes that run by themselves.
+  case addresses([Address], Token?)
+  /// So many processes of our own for each application process.
+  case embedded(Int, EmbeddedNodes)
+}
+
+/// Makes the node connections of application processes. One set can be made ahead of time, while
+/// the application starts.
+final class NodePool: @unchecked Sendable {
+  private let places: NodePlaces
+  private let lock = Lock()
+  private var ready: [NodeConnection]?
+
+  init(_ places: NodePlaces) { self.places = places }
+
+  /// Connects to every node and says hello, so that nodes load their drivers meanwhile. With
+  /// `wait`, also waits for the answers, so that a node that cannot serve is known now.
+  func prepare(application: String, wait: Bool) throws(LinkError) {
+    let nodes = try connectAll(application: application, process: 0)
+    if wait {
+      for node in nodes { try node.greeted() }
+    }
+    lock.withLock { ready = nodes }
+  }
+
+  /// The nodes for one application process, all greeted; the first is primary.
+  func take(application: String, process: Int32) throws(LinkError) -> [NodeConnection] {
+    let prepared = lock.withLock { () -> [NodeConnection]? in
+      defer { ready = nil }
+      return ready
+    }
+    let nodes = if let prepared { prepared } else {
+      try connectAll(application: application, process: process)
+    }
+    do throws(LinkError) {
+      for node in nodes where !node.isGreeted { try node.greeted() }
+    } catch {
+      for node in nodes { node.end(nanoseconds: 0) }
+      throw error
+    }
+    return nodes
+  }
+
+  /// Ends what was prepared and not taken.
+  func close() {
+    let rest = lock.withLock { () -> [NodeConnection] in
+      defer { ready = nil }
+      return ready ?? []
+    }
+    for node in rest { node.end(nanoseconds: 200_000_000) }
+  }
+
+  private func connectAll(
+    application: String, process: Int32
+  ) throws(LinkError) -> [NodeConnection] {
+    var nodes: [NodeConnection] = []
+    do throws(LinkError) {
+      switch places {
+      case .addresses(let addresses, let token):
+        for address in addresses { nodes.append(try .connect(address, token: token)) }
+      case .embedded(let count, let settings):
+        for _ in 0..<count { nodes.append(try .embedded(settings)) }
+      }
+      for (index, node) in nodes.enumerated() {
+        try node.sayHello(application: application, process: process, stayIdle: index > 0)
+      }
+    } catch {
+      for node in nodes { node.end(nanoseconds: 0) }
+      throw error
+    }
+    return nodes
+  }
+}

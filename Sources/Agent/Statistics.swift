@@ -1,0 +1,246 @@
+internal import CPlatform
+internal import Glibc
+internal import Ring
+internal import VulkanWire
+
+/// What `--stats` says: the counters of every application process that was served, added up.
+///
+/// Threads: any.
+final class StatisticsTable: @unchecked Sendable {
+  private struct Live {
+    let segment: Segment
+    let nodes: [NodeConnection]
+    var forwarder: Forwarder?
+  }
+
+  private let lock = Lock()
+  private var live: [ObjectIdentifier: Live] = [:]
+  private var ended = StatisticsSnapshot()
+  private var begun = 0
+
+  func begin(_ session: AppSession, segment: Segment, nodes: [NodeConnection]) {
+    lock.withLock {
+      live[ObjectIdentifier(session)] = Live(segment: segment, nodes: nodes)
+      begun += 1
+    }
+  }
+
+  func setForwarder(_ session: AppSession, _ forwarder: Forwarder) {
+    lock.withLock { live[ObjectIdentifier(session)]?.forwarder = forwarder }
+  }
+
+  /// Takes the session's last figures; its segment is not looked at afterwards.
+  func end(_ session: AppSession) {
+    lock.withLock {
+      guard let last = live.removeValue(forKey: ObjectIdentifier(session)) else { return }
+      ended.add(last.segment, last.nodes, last.forwarder)
+    }
+  }
+
+  /// How many application processes have connected.
+  var connectionCount: Int { lock.withLock { begun } }
+
+  var snapshot: StatisticsSnapshot {
+    lock.withLock {
+      var sum = ended
+      for one in live.values { sum.add(one.segment, one.nodes, one.forwarder) }
+      return sum
+    }
+  }
+}
+
+/// Figures at one moment.
+struct StatisticsSnapshot {
+  private(set) var counters = [UInt64](repeating: 0, count: 32)
+  private var roundTrips: [UInt32: UInt64] = [:]
+  private var histograms = [[UInt64]](
+    repeating: [UInt64](repeating: 0, count: Histogram.buckets), count: 4)
+  private var nodes: [(NodeDescription, NodeStatistics)] = []
+  private var up: UInt64 = 0
+  private var down: UInt64 = 0
+  private var uploads: UInt64 = 0
+  private var journal: (objects: Int, bytes: Int)?
+  private var firstPresent: UInt64 = 0
+  private var latestPresent: UInt64 = 0
+
+  var devicesCreated: UInt64 { counters[Counter.devicesCreated] }
+
+  mutating func add(_ segment: Segment, _ nodes: [NodeConnection], _ forwarder: Forwarder?) {
+    for index in 0..<counters.count {
+      counters[index] &+= platform_load64_relaxed(segment.counter(index))
+    }
+    for index in 0..<Counter.commandCount {
+      let opcode = UInt32(0x1000 + index)
+      guard let counter = segment.roundTripCounter(opcode) else { continue }
+      let count = platform_load32_relaxed(counter)
+      if count > 0 { roundTrips[opcode, default: 0] &+= UInt64(count) }
+    }
+    for histogram in 0..<histograms.count {
+      for bucket in 0..<Histogram.buckets {
+        histograms[histogram][bucket] &+= UInt64(
+          platform_load32_relaxed(segment.histogramBucket(histogram, bucket)))
+      }
+    }
+    let first = platform_load64_relaxed(segment.counter(Counter.firstPresentTime))
+    let latest = platform_load64_relaxed(segment.counter(Counter.latestPresentTime))
+    if first > 0 {
+      firstPresent = firstPresent == 0 ? first : min(firstPresent, first)
+      latestPresent = max(latestPresent, latest)
+    }
+    for node in nodes {
+      self.nodes.append((node.description, node.statistics))
+      up &+= node.link.sentByteCount
+      down &+= node.link.receivedByteCount
+    }
+    if let totals = forwarder?.statistics {
+      uploads &+= totals.uploadBytes
+      journal = (
+        (journal?.objects ?? 0) + totals.journalObjects, (journal?.bytes ?? 0) + totals.journalBytes
+      )
+    }
+  }
+
+  /// Milliseconds below which `part` of the measurements lie; nil without any.
+  private func percentile(_ histogram: Int, _ part: Double) -> Double? {
+    let buckets = histograms[histogram]
+    let total = buckets.reduce(0, &+)
+    guard total > 0 else { return nil }
+    let wanted = max(1, UInt64((Double(total) * part).rounded(.up)))
+    var seen: UInt64 = 0
+    for (bucket, count) in buckets.enumerated() {
+      seen &+= count
+      if seen >= wanted { return Double(Histogram.lowerBound(bucket)) / 1e6 }
+    }
+    return nil
+  }
+
+  /// The JSON object of `--stats`. Fields that do not apply are absent.
+  func json(application: String) -> String {
+    let frames = counters[Counter.framesPresented]
+    let seconds =
+      latestPresent > firstPresent ? Double(latestPresent - firstPresent) / 1e9 : 0
+    let trips = counters[Counter.roundTrips]
+    let steady = min(counters[Counter.steadyRoundTrips], trips)
+    let commands = counters[Counter.recordBytes] &+ counters[Counter.commandBufferBytes]
+    var json = JSONText()
+    json.begin("{")
+      json.field("version", 1)
+      json.field("app", application)
+      json.field("api", "vulkan")
+      json.field("frames", frames)
+      json.field("seconds", seconds)
+      json.field("fps", seconds > 0 && frames > 1 ? Double(frames - 1) / seconds : 0)
+      let replayed = nodes.reduce(0) { $0 &+ $1.1.commands }
+      if replayed > 0 { json.field("calls", replayed) }
+      json.begin("{", "round_trips")
+        json.field("startup", trips - steady)
+        json.field("steady", steady)
+        json.field("steady_per_frame", frames > 60 ? Double(steady) / Double(frames - 60) : 0)
+        json.begin("{", "by_command")
+          for (opcode, count) in roundTrips.sorted(by: { $0.key < $1.key }) {
+            json.field(commandName(opcode).map { "\($0)" } ?? "\(opcode)", count)
+          }
+        json.end("}")
+      json.end("}")
+      json.begin("{", "bytes")
+        json.field("up", up)
+        json.field("down", down)
+        if frames > 0 { json.field("up_per_frame", Double(up) / Double(frames)) }
+        json.field("commands", commands)
+        if journal != nil { json.field("uploads", uploads) }
+      json.end("}")
+      json.begin("{", "memory")
+        json.field("tracked_bytes", counters[Counter.trackedBytes])
+        json.field("dirty_pages", counters[Counter.dirtyPages])
+        json.field("scan_ms_p50", percentile(Histogram.pageScan, 0.5))
+        json.field("scan_ms_p99", percentile(Histogram.pageScan, 0.99))
+        json.field("readback_pages", counters[Counter.readbackPages])
+      json.end("}")
+      json.begin("{", "latency_ms")
+        json.field("submit_to_fence_p50", percentile(Histogram.submitToFence, 0.5))
+        json.field("present_to_shown_p50", percentile(Histogram.presentToShown, 0.5))
+        json.field("present_to_shown_p99", percentile(Histogram.presentToShown, 0.99))
+        json.field("round_trip_p50", percentile(Histogram.roundTrip, 0.5))
+      json.end("}")
+      json.begin("{", "frames_out")
+        json.field("codec", "raw")
+        json.field("dropped", counters[Counter.framesDropped])
+      json.end("}")
+      if let journal {
+        json.begin("{", "journal")
+          json.field("objects", UInt64(max(journal.objects, 0)))
+          json.field("bytes", UInt64(max(journal.bytes, 0)))
+        json.end("}")
+      }
+      json.begin("[", "nodes")
+        for (description, statistics) in nodes {
+          json.begin("{")
+            json.field("name", description.name)
+            json.field("driver", description.driver)
+            json.field("cpu_ms", Double(statistics.cpuNanoseconds) / 1e6)
+            json.field("gpu_ms", Double(statistics.gpuNanoseconds) / 1e6)
+          json.end("}")
+        }
+      json.end("]")
+      json.begin("{", "shard")
+      json.field("mode", "off")
+      json.end("}")
+    json.end("}")
+    return json.text + "\n"
+  }
+}
+
+/// Writes a statistics file every second, and once more at the end.
+final class StatisticsFile: @unchecked Sendable {
+  private let path: String
+  private let application: String
+  private let table: StatisticsTable
+  private let lock = Lock()
+  private var hasFailed = false
+
+  init(path: String, application: String, table: StatisticsTable) {
+    self.path = path
+    self.application = application
+    self.table = table
+  }
+
+  func start() {
+    let started = startThread("omega-stats") { [self] in
+      while true {
+        platform_sleep(1_000_000_000)
+        write()
+      }
+    }
+    if !started { Log.warning("no thread for --stats; the file is written at exit only") }
+  }
+
+  /// Replaces the file in one step, so that a reader never sees a part of it.
+  func write() {
+    let text = table.snapshot.json(application: application)
+    lock.withLock {
+      let temporary = "\(path).\(platform_pid())"
+      let descriptor = platform_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+      guard descriptor >= 0 else { return complain(-descriptor) }
+      var written = 0
+      let bytes = Array(text.utf8)
+      while written < bytes.count {
+        let count = bytes.withUnsafeBytes {
+          platform_write(descriptor, $0.baseAddress! + written, bytes.count - written)
+        }
+        guard count > 0 else { break }
+        written += Int(count)
+      }
+      _ = platform_close(descriptor)
+      if written < bytes.count || rename(temporary, path) != 0 {
+        complain(written < bytes.count ? ENOSPC : errno)
+        unlink(temporary)
+      }
+    }
+  }
+
+  private func complain(_ code: Int32) {
+    guard !hasFailed else { return }
+    hasFailed = true
+    Log.error("cannot write statistics to '\(path)': \(String(cString: strerror(code)))")
+  }
+}
