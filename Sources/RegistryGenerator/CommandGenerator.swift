@@ -223,7 +223,8 @@ struct CommandGenerator {
   // MARK: Arguments and decoder
 
   private func printArguments(_ model: CommandModel, _ out: inout SourcePrinter) throws {
-    out.line("/// The arguments of `\(model.name)`, ready for a driver. Valid until the arena is reset.")
+    out.line(
+      "/// The arguments of `\(model.name)`, ready for a driver. Valid until the arena is reset.")
     out.block("public struct Args_\(model.name)") { out in
       if model.kind.replies { out.line("public var ticket: UInt32 = 0") }
       if model.created != nil {
@@ -296,7 +297,8 @@ struct CommandGenerator {
       case .scalar(let member):
         let name = scope.registry.canonical(member.type.base)
         if scope.registry.handles[name] != nil {
-          let optional = member.isOptional || member.hasNoAutomaticValidity
+          let optional =
+            member.isOptional || member.hasNoAutomaticValidity
             || fields.condition(member, place(model, "")) != nil
           out.list(
             "a.\(member.name) = handlePointer(r.resolve(",
@@ -307,7 +309,8 @@ struct CommandGenerator {
           out.line("a.\(member.name) = \(try namer.get(member, at))")
           if scope.rules.lenient.contains("\(model.name).\(member.name)") {
             out.line(
-              "if !isKnown_\(name)(p.get32(\(at))) { a.\(member.name) = \(namer.zero(member.type)) }")
+              "if !isKnown_\(name)(p.get32(\(at))) { a.\(member.name) = \(namer.zero(member.type)) }"
+            )
           } else if scope.checkedValues(name) != nil {
             out.line("if !isKnown_\(name)(p.get32(\(at))) { r.fail(.enumerant, \(field)) }")
           }
@@ -358,7 +361,8 @@ struct CommandGenerator {
       let size = try layout.measure(member.type.base).size
       out.line("a.\(member.name) = typedMutable(r.room(1, \(size), \(field)))")
     case .created(let isArray):
-      out.line("a.\(member.name) = typedMutable(r.room(\(isArray ? "a.idCount" : "1"), 8, \(field)))")
+      out.line(
+        "a.\(member.name) = typedMutable(r.room(\(isArray ? "a.idCount" : "1"), 8, \(field)))")
     default: break
     }
   }
@@ -449,7 +453,8 @@ struct CommandGenerator {
             out.line("w.array(a.\(member.name), \(member.name)Count, stride: \(stride))")
           } else {
             out.line(
-              "w.u32(a.\(member.name) == nil ? 0 : UInt32(truncatingIfNeeded: \(member.name)Count))")
+              "w.u32(a.\(member.name) == nil ? 0 : UInt32(truncatingIfNeeded: \(member.name)Count))"
+            )
             out.block("if let e = a.\(member.name)") {
               $0.line(
                 "for i: Int in 0..<\(member.name)Count { encode_\(element)(&w, e + i) }")
@@ -515,7 +520,8 @@ struct CommandGenerator {
       out.line(
         size == 8
           ? "let \(member.name)Value = Int(truncatingIfNeeded: r.u64(\(field)))"
-          : "let \(member.name)Value: \(element == "uint32_t" ? "UInt32" : element) = r.u32(\(field))")
+          : "let \(member.name)Value: \(element == "uint32_t" ? "UInt32" : element) = r.u32(\(field))"
+      )
       out.line("\(member.name)?.pointee = \(member.name)Value")
     case .output:
       if let plain = try layout.plainSize(element, decoding: true) {
@@ -531,7 +537,8 @@ struct CommandGenerator {
           "r.copyArray(to: \(member.name), \(member.name)Capacity, stride: \(stride), \(field))")
       } else {
         let hasChain = scope.structure(element)?.hasChain == true
-        out.line("let \(member.name)Count: Int = r.count(\(try layout.minimumSize(element)), \(field))")
+        out.line(
+          "let \(member.name)Count: Int = r.count(\(try layout.minimumSize(element)), \(field))")
         out.block("if let e = \(member.name), \(member.name)Count <= \(member.name)Capacity") {
           $0.line("for i: Int in 0..<\(member.name)Count {")
           $0.line("  \(hasChain ? "decodeInto" : "decode")_\(element)(&r, e + i)")

@@ -98,7 +98,8 @@ struct EntryTemplate {
         "  switch index {",
       ]
       for (k, row) in rows[(i * block)..<min((i + 1) * block, rows.count)].enumerated() {
-        let cast = "unsafeBitCast(\(hook(row.command)) as PFN_\(row.name), to: PFN_vkVoidFunction.self)"
+        let cast =
+          "unsafeBitCast(\(hook(row.command)) as PFN_\(row.name), to: PFN_vkVoidFunction.self)"
         lines += ["  case \(k): return \(cast)"]
       }
       lines += ["  default: return nil", "  }", "}"]

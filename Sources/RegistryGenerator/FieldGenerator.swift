@@ -142,8 +142,9 @@ struct FieldGenerator {
       out.block("else") { $0.line("w.u32(0)") }
     } else {
       out.line("guard let e_\(member.name) = \(source) else { return w.fail() }")
-      out.line(body.replacingOccurrences("(e,", with: "(e_\(member.name),")
-        .replacingOccurrences(", e)", with: ", e_\(member.name))"))
+      out.line(
+        body.replacingOccurrences("(e,", with: "(e_\(member.name),")
+          .replacingOccurrences(", e)", with: ", e_\(member.name))"))
     }
   }
 

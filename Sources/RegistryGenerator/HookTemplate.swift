@@ -177,7 +177,8 @@ struct HookTemplate {
     lines += ["  encode_\(command.name)(\(list.joined(separator: ", ")))"]
     lines += ["  guard var reply = end\(word)(&call) else {", "    finishCall(&call)"]
     lines += emptyOutputs(command) + ["    \(lost(command))", "  }"]
-    let outputs = (["&reply"] + (try model(command).results.map(\.member.name))).joined(separator: ", ")
+    let outputs = (["&reply"] + (try model(command).results.map(\.member.name))).joined(
+      separator: ", ")
     let decode = "decodeReply_\(command.name)(\(outputs))"
     if command.returns == "void" {
       lines += ["  \(decode)", "  finishCall(&call)"]

@@ -23,7 +23,8 @@ struct LayerTemplate {
   }
 
   private func spellings(_ command: Command) -> [String] {
-    [command.name] + scope.offered.filter { $0.canonical == command.name && $0.name != command.name }
+    [command.name]
+      + scope.offered.filter { $0.canonical == command.name && $0.name != command.name }
       .map(\.name)
   }
 
@@ -60,7 +61,8 @@ struct LayerTemplate {
   func hooks() -> [String] {
     var lines: [String] = []
     for command in commands
-    where entries.level(command) == .physicalDevice && !LayerTemplate.handwritten.contains(command.name)
+    where entries.level(command) == .physicalDevice
+      && !LayerTemplate.handwritten.contains(command.name)
     {
       let names = command.parameters.map(\.name).joined(separator: ", ")
       let parameters = command.parameters.map { "  _ \($0.name): \(types.parameter($0))" }

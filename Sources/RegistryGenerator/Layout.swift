@@ -168,8 +168,9 @@ struct Layout {
     }
     let size = try measure(name).size
     let kind = try leafKind(member, name)
-    if kind == .plain || ((name == "char" || name == "uint8_t")
-      && member.type.elementCount % 4 == 0)
+    if kind == .plain
+      || ((name == "char" || name == "uint8_t")
+        && member.type.elementCount % 4 == 0)
     {
       return [
         Leaf(

@@ -76,8 +76,13 @@ struct Feature {
 
   /// The blocks that apply where only `extensions` exist.
   func blocks(with extensions: Set<String>) -> [Block] {
-    blocks.filter { $0.dependency.map { $0.split(separator: ",").contains { name in
-      extensions.contains(String(name)) } } ?? true }
+    blocks.filter {
+      $0.dependency.map {
+        $0.split(separator: ",").contains { name in
+          extensions.contains(String(name))
+        }
+      } ?? true
+    }
   }
 }
 

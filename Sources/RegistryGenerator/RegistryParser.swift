@@ -95,8 +95,9 @@ struct RegistryParser {
     guard let name, let category = type.attribute("category") else { return }
     if name == "VK_HEADER_VERSION_COMPLETE" || name == "VK_HEADER_VERSION" {
       if name == "VK_HEADER_VERSION" {
-        registry.headerVersion = type.allText.split(whereSeparator: \.isWhitespace).last.map(
-          String.init) ?? ""
+        registry.headerVersion =
+          type.allText.split(whereSeparator: \.isWhitespace).last.map(
+            String.init) ?? ""
       }
       return
     }

@@ -27,7 +27,8 @@ struct ReplayTemplate {
 
   func dispatch() -> String {
     var out = SourcePrinter()
-    out.line("/// The functions of the node's driver, as its loader gives them; nil for what it lacks.")
+    out.line(
+      "/// The functions of the node's driver, as its loader gives them; nil for what it lacks.")
     out.line("/// Plain data. Loaded once for the instance and once for the device.")
     out.block("public struct DriverDispatch") { out in
       for command in scope.commands { out.line("var \(command.name): PFN_\(command.name)?") }
@@ -76,9 +77,11 @@ struct ReplayTemplate {
       "func replay_\(command.name)(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader)"
     ) { out in
       let isDoer = kind.parts.contains("doer")
-      let isUsed = isDoer || kind.replies || model.parameters.contains {
-        if case .left = $0.role { false } else { true }
-      }
+      let isUsed =
+        isDoer || kind.replies
+        || model.parameters.contains {
+          if case .left = $0.role { false } else { true }
+        }
       let binding = isUsed ? "\(isDoer ? "var" : "let") a: Args_\(command.name)" : "_"
       out.line("\(binding) = decode_\(command.name)(&r)")
       out.line("guard r.failure == nil else { return }")

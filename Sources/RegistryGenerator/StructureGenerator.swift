@@ -227,9 +227,11 @@ struct StructureGenerator {
         let load: String
         switch leaf.kind {
         case .handle(_, true, _): load = "wireID(of: member(s, \(leaf.offset)).handle)"
-        case .handle, .plain where leaf.size == 8, .checked where leaf.size == 8:
+        case .handle,
+          .plain where leaf.size == 8, .checked where leaf.size == 8:
           load = "member(s, \(leaf.offset)).get64(0)"
-        case .narrow(let signed): load = "member(s, \(leaf.offset)).widened(\(leaf.size), \(signed))"
+        case .narrow(let signed):
+          load = "member(s, \(leaf.offset)).widened(\(leaf.size), \(signed))"
         default: load = "member(s, \(leaf.offset)).get32(0)"
         }
         let put = leaf.wireSize == 8 ? "put64" : "put32"
@@ -250,7 +252,9 @@ struct StructureGenerator {
     case .pointer(let member):
       let index = structure.members.firstIndex { $0.name == member.name }!
       let offset = try layout.offsets(structure)[index]
-      return try fields.decode(member, place, &out) { "m.putPointer(\($0), \(offset))" }.map { [$0] }
+      return try fields.decode(member, place, &out) { "m.putPointer(\($0), \(offset))" }.map {
+        [$0]
+      }
         ?? []
     case .nested(let member, let inner, let offset):
       out.line(
@@ -374,7 +378,8 @@ struct StructureGenerator {
     }
     parts.append(out.text)
     out = SourcePrinter()
-    out.line("/// Encodes the body of a structure in a chain. Those that are only numbers share cases.")
+    out.line(
+      "/// Encodes the body of a structure in a chain. Those that are only numbers share cases.")
     out.block(
       "func encodeChained(_ w: inout Writer, _ sType: UInt32, _ s: UnsafeRawPointer)"
     ) { out in

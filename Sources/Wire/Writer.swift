@@ -58,7 +58,8 @@ public struct Writer {
   mutating func reserveSlowly(_ count: Int) -> UnsafeMutableRawPointer? {
     if failed { return nil }
     // Nothing that is encoded is larger than a record can be.
-    let grown = count >= 0 && count <= 0x7FFF_FFF0
+    let grown =
+      count >= 0 && count <= 0x7FFF_FFF0
       && withUnsafeMutablePointer(to: &self) { (w: UnsafeMutablePointer<Writer>) -> Bool in
         w.pointee.grow(UnsafeMutableRawPointer(w), count)
       }

@@ -19,7 +19,8 @@ struct Comparison {
   ) {
     switch element {
     case .scalar(let size):
-      for i in 0..<size where a.load(fromByteOffset: i, as: UInt8.self)
+      for i in 0..<size
+      where a.load(fromByteOffset: i, as: UInt8.self)
         != b.load(fromByteOffset: i, as: UInt8.self)
       {
         return differ(path)
@@ -149,7 +150,8 @@ struct Comparison {
     }
   }
 
-  private mutating func compareWrites(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ path: String) {
+  private mutating func compareWrites(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ path: String)
+  {
     compare(.scalar(24), a + 16, b + 16, path)
     let type = a.get32(36)
     let at = type == 4 || type == 5 ? 56 : type >= 6 && type <= 9 ? 48 : 40

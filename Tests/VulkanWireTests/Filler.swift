@@ -85,7 +85,9 @@ final class Filler {
   func string() -> UnsafeMutableRawPointer {
     let length = numbers.below(9)
     let text = room(length + 1)
-    for i in 0..<length { text.storeBytes(of: UInt8(97 + numbers.below(26)), toByteOffset: i, as: UInt8.self) }
+    for i in 0..<length {
+      text.storeBytes(of: UInt8(97 + numbers.below(26)), toByteOffset: i, as: UInt8.self)
+    }
     return text
   }
 

@@ -41,7 +41,9 @@ struct WriterReaderTests {
     for i: UInt32 in 0..<1000 { heap.writer.u32(i) }
     heap.writer.string(text)
     heap.writer.string(nil)
-    [UInt16](arrayLiteral: 1, 2, 3).withUnsafeBytes { heap.writer.array($0.baseAddress, 3, stride: 2) }
+    [UInt16](arrayLiteral: 1, 2, 3).withUnsafeBytes {
+      heap.writer.array($0.baseAddress, 3, stride: 2)
+    }
     heap.writer.array(nil, 5, stride: 8)
     heap.writer.end()
     #expect(!heap.writer.failed)

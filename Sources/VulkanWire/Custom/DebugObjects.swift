@@ -60,8 +60,9 @@ private func encode(_ w: inout Writer, _ type: UInt32, _ kind: HandleKind?, _ ob
   p.put32(type, 0)
   guard let kind else { return p.put64(0, 4) }
   // Dispatchable objects have the first kinds of the registry.
-  p.put64(kind.rawValue <= HandleKind.commandBuffer.rawValue && isDispatchable(kind)
-    ? wireID(of: handlePointer(object)) : object, 4)
+  p.put64(
+    kind.rawValue <= HandleKind.commandBuffer.rawValue && isDispatchable(kind)
+      ? wireID(of: handlePointer(object)) : object, 4)
 }
 
 private func isDispatchable(_ kind: HandleKind) -> Bool {
