@@ -1,4 +1,5 @@
 import CVulkan
+import Foundation
 import Testing
 import Wire
 
@@ -195,6 +196,22 @@ struct CommandTests {
       let kind = info.created ?? info.destroyed
       let id = start.get64(at)
       #expect(id == 0 || HandleID.kind(of: id) == kind, "\(command.name)")
+    }
+  }
+
+  @Test(
+    "are written as seeds for the fuzzer",
+    .enabled(if: ProcessInfo.processInfo.environment["OMEGA_FUZZ_SEEDS"] != nil))
+  func writesSeeds() throws {
+    let folder = try #require(ProcessInfo.processInfo.environment["OMEGA_FUZZ_SEEDS"])
+    let box = ArenaBox()
+    for (n, command) in Descriptions.shared.commands.enumerated() {
+      for count in 0..<4 {
+        let t = Exercise(command, seed: UInt64(n * 4 + count), arrayCount: count, box: box)
+        exercise(command.name, t)
+        try Data(t.heap.bytes).write(
+          to: URL(fileURLWithPath: "\(folder)/\(command.name)-\(count)"))
+      }
     }
   }
 }
