@@ -120,8 +120,10 @@ def test_loads_quickly():
 
 
 def exported() -> set[str]:
+    """Global symbols; nm's lower-case kinds are local ones that a linker leaves in the table."""
     lines = run(["nm", "-D", "--defined-only", LIBRARY]).stdout.splitlines()
-    return {line.split()[-1].split("@")[0] for line in lines if " A " not in line}
+    symbols = [line.split() for line in lines]
+    return {name.split("@")[0] for _, kind, name in symbols if kind.isupper() and kind != "A"}
 
 
 def test_exports_what_the_version_script_says():
