@@ -19,10 +19,10 @@ extension Presenter {
       }
     }
     // `stop` frees everything as soon as it sees this.
-    let word = UnsafeMutableRawPointer(state) + (MemoryLayout<State>.offset(of: \State.stop) ?? 0)
-    let stop = word.assumingMemoryBound(to: UInt32.self)
-    _ = platform_exchange32(stop, Presenter.stopped)
-    _ = platform_futex_wake(stop, 1)
+    withUnsafeMutablePointer(to: &state.pointee.stop) { stop in
+      _ = platform_exchange32(stop, Presenter.stopped)
+      _ = platform_futex_wake(stop, 1)
+    }
   }
 
   private var isUnpaced: Bool { platform_load32(&state.pointee.isRetired) != 0 }

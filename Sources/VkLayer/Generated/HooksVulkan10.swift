@@ -2,6 +2,7 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 import CVulkan
+import Client
 import VulkanWire
 import Wire
 
