@@ -26,12 +26,12 @@ MANIFESTS := icd.d/omega_icd.json implicit_layer.d/VkLayer_omega_implicit.json \
 
 # What the build needs, and what the tests, the demonstration and the benchmarks run.
 BUILD_PACKAGES := build-essential pkg-config git python3 libvulkan-dev libxcb1-dev \
-  libxcb-shm0-dev libx11-dev libx11-xcb-dev libwayland-dev
+  libxcb-shm0-dev libxcb-randr0-dev libx11-dev libx11-xcb-dev libwayland-dev
 CHECK_PACKAGES := mesa-vulkan-drivers vulkan-tools vulkan-validationlayers gfxreconstruct \
   vkd3d-demos spirv-tools glslang-tools xvfb xauth x11-utils x11-apps weston imagemagick ffmpeg \
   iproute2 python3-venv
 
-.PHONY: help deps build programs demo test bench soak conformance install uninstall generate \
+.PHONY: help deps build programs demo test bench soak fuzz conformance install uninstall generate \
   shaders format check-format check-generated clean
 
 help: ## lists these targets
@@ -88,6 +88,9 @@ bench: deps build programs ## the benchmarks against the peers: one table of rat
 
 soak: deps build programs ## hours of clients and kills (HOURS=8)
 	@Tests/EndToEnd/run --repeat-for $${HOURS:-8}h
+
+fuzz: deps ## the decoder under AddressSanitizer (FUZZ_SECONDS=600)
+	@Fuzz/run $${FUZZ_SECONDS:-600}
 
 conformance: deps build ## CTS and piglit, where they are there
 	@Scripts/conformance

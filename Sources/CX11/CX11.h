@@ -1,5 +1,9 @@
 // X11 types for the presenter. Nothing is linked: the libraries are opened when a surface is made.
 #pragma once
+// As CPlatform has it: modules that are read together must see the same libc.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
 #include <xcb/xcb.h>
 #include <xcb/randr.h>
 #include <xcb/shm.h>
