@@ -111,6 +111,14 @@ let package = Package(
     .testTarget(name: "RegistryGeneratorTests", dependencies: ["RegistryGenerator"]),
     .testTarget(name: "PageTrackerTests", dependencies: ["PageTracker", "CPlatform"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "CPlatform"]),
+    .testTarget(
+      name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CPlatform"], swiftSettings: gnu),
+    .testTarget(
+      name: "NodeTests",
+      dependencies: [
+        "Node", "Transport", "Ring", "Wire", "VulkanWire", "VulkanReplay", "CVulkan", "CPlatform",
+      ],
+      swiftSettings: gnu),
     .testTarget(name: "FloorTests"),
   ],
   swiftLanguageModes: [.v6]

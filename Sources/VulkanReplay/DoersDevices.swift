@@ -4,8 +4,10 @@ import Ring
 import VulkanWire
 import Wire
 
-// Doers of chapters "Initialization" and "Devices and Queues". Ids of handle parameters lie in the
-// record: the first parameter at 8, the next at 16; behind a ticket, 8 bytes later.
+// Doers of chapters "Initialization" and "Devices and Queues".
+
+/// A driver handle as a key of the tables of states.
+private func key(_ handle: OpaquePointer?) -> UInt64 { UInt64(UInt(bitPattern: handle)) }
 
 func doer_vkCreateInstance(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkCreateInstance
@@ -17,7 +19,7 @@ func doer_vkCreateInstance(
   if result == VK_SUCCESS, let instance, let id = a.ids?[0] {
     do throws(ReplayError) {
       let functions = try InstanceFunctions(session.driver.getInstanceProcAddr, instance)
-      session.instances[id] = InstanceState(handle: instance, functions: functions)
+      session.instances[key(instance)] = InstanceState(handle: instance, functions: functions)
       c.pointee.insert(id, instance)
       // The loader's instance-level functions find their driver by the handle: one table serves
       // every instance, since all enable the same extensions.
@@ -35,7 +37,7 @@ func doer_vkDestroyInstance(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkDestroyInstance
 ) {
   let session = c.pointee.session
-  guard let state = session.instances.removeValue(forKey: c.pointee.id(recordOffset: 8)) else {
+  guard let state = session.instances.removeValue(forKey: key(a.instance)) else {
     return
   }
   for (handle, owner) in session.owners where owner === state {
@@ -53,7 +55,7 @@ func doer_vkEnumeratePhysicalDevices(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkEnumeratePhysicalDevices
 ) {
   let session = c.pointee.session
-  guard let state = session.instances[c.pointee.id(recordOffset: 16)],
+  guard let state = session.instances[key(a.instance)],
     let count = a.pPhysicalDeviceCount
   else {
     return c.pointee.malformed(
@@ -66,7 +68,7 @@ func doer_vkEnumeratePhysicalDevices(
     for i in 0..<min(Int(count.pointee), a.idCount) {
       c.pointee.insert(ids[i], asked[i])
       state.physicalDeviceIDs.append(ids[i])
-      session.owners[UInt64(UInt(bitPattern: asked[i]))] = state
+      session.owners[key(asked[i])] = state
     }
   }
   encodeReply_vkEnumeratePhysicalDevices(&c.pointee.reply.writer, result, a)
@@ -78,7 +80,7 @@ func doer_vkCreateDevice(
 ) {
   let session = c.pointee.session
   guard let physicalDevice = a.physicalDevice, let info = a.pCreateInfo?.pointee,
-    let owner = session.owners[UInt64(UInt(bitPattern: physicalDevice))]
+    let owner = session.owners[key(physicalDevice)]
   else {
     return c.pointee.malformed(Opcode.vkCreateDevice, "physicalDevice", "names no such object")
   }

@@ -43,7 +43,7 @@ public final class ReplaySession: @unchecked Sendable {
   private let frameBuffersArrived = Word()
   private let over = Word()
   let counters = SessionCounters()
-  /// Instances by id, and by the driver handles of their physical devices. Channel 0 alone.
+  /// Instances by driver handle, and by the handles of their physical devices. Channel 0 alone.
   var instances: [UInt64: InstanceState] = [:]
   var owners: [UInt64: InstanceState] = [:]
   private var allocated: UInt64 = 0

@@ -1,0 +1,96 @@
+import CPlatform
+import CVulkan
+import Ring
+import Testing
+import VulkanWire
+import Wire
+
+@Suite("A node's session", .serialized)
+struct NodeTests {
+  @Test("brings what the GPU fills to mapped memory", arguments: Joining.allCases)
+  func fill(joining: Joining) throws {
+    let t = try TestDevice(joining)
+    let base = SegmentLayout.memoryOffset
+    let (buffer, memory) = try t.makeBuffer(size: 8192, usage: VK_BUFFER_USAGE_TRANSFER_DST_BIT)
+    try t.attach(memory, at: base, size: 8192, answered: false)
+    try t.record { encode_vkCmdFillBuffer(&$0, t.client.handle(buffer), 4, 8000, 0xA1B2_C3D4) }
+    try t.submit(sequence: 1)
+    let bytes = try t.bytes(at: base, count: 8192)
+    #expect(Array(bytes[0..<8]) == [0, 0, 0, 0, 0xD4, 0xC3, 0xB2, 0xA1])
+    #expect(Array(bytes[8000..<8008]) == [0xD4, 0xC3, 0xB2, 0xA1, 0, 0, 0, 0])
+  }
+
+  @Test("delivers what the GPU wrote before memory was mapped", arguments: Joining.allCases)
+  func lateMap(joining: Joining) throws {
+    let t = try TestDevice(joining)
+    let base = SegmentLayout.memoryOffset + (1 << 20)
+    let (buffer, memory) = try t.makeBuffer(size: 4096, usage: VK_BUFFER_USAGE_TRANSFER_DST_BIT)
+    try t.record { encode_vkCmdFillBuffer(&$0, t.client.handle(buffer), 0, 4096, 0x0101_0101) }
+    try t.submit(sequence: 1)
+    try t.attach(memory, at: base, size: 4096, answered: true)
+    #expect(try t.bytes(at: base, count: 4096) == [UInt8](repeating: 1, count: 4096))
+  }
+
+  @Test("brings what the application writes to the GPU, and spares its neighbours' bytes",
+    arguments: Joining.allCases)
+  func copy(joining: Joining) throws {
+    let t = try TestDevice(joining)
+    let base = SegmentLayout.memoryOffset
+    let (source, sourceMemory) = try t.makeBuffer(
+      size: 4096, usage: VK_BUFFER_USAGE_TRANSFER_SRC_BIT)
+    let (target, targetMemory) = try t.makeBuffer(
+      size: 4096, usage: VK_BUFFER_USAGE_TRANSFER_DST_BIT)
+    try t.attach(sourceMemory, at: base, size: 4096, answered: false)
+    try t.attach(targetMemory, at: base + 65536, size: 4096, answered: false)
+    let written = (0..<100).map { UInt8($0 + 1) }
+    try t.write(sourceMemory, base: base, at: 300, written)
+    try t.record { w in
+      var region = VkBufferCopy(srcOffset: 300, dstOffset: 1000, size: 100)
+      encode_vkCmdCopyBuffer(
+        &w, t.client.handle(source), t.client.handle(target), 1, &region)
+    }
+    // The application writes another part of the page that the GPU is about to write.
+    try t.write(targetMemory, base: base + 65536, at: 0, [9, 9, 9])
+    try t.submit(sequence: 1)
+    let bytes = try t.bytes(at: base + 65536, count: 4096)
+    #expect(Array(bytes[1000..<1100]) == written)
+    #expect(Array(bytes[0..<4]) == [9, 9, 9, 0])
+    #expect(bytes[999] == 0 && bytes[1100] == 0)
+  }
+
+  @Test("names the command and the field of a record that is wrong", arguments: Joining.allCases)
+  func wrongHandle(joining: Joining) throws {
+    let t = try TestDevice(joining)
+    try t.client.send(TestDevice.channel) { w in
+      encode_vkFreeMemory(&w, t.device, t.client.handle(t.client.makeID(.deviceMemory)))
+    }
+    let message = try t.client.awaitLoss()
+    #expect(message == "vkFreeMemory: field vkFreeMemory.memory names no such object")
+  }
+
+  @Test("ends with a message when it is sent garbage", arguments: Joining.allCases)
+  func garbage(joining: Joining) throws {
+    var state: UInt64 = 88_172_645_463_325_252
+    for round in 0..<20 {
+      let client = try TestClient(joining)
+      var words = (0..<64).map { _ -> UInt64 in
+        state ^= state &<< 13
+        state ^= state &>> 7
+        state ^= state &<< 17
+        return state
+      }
+      // Now and then something that begins like a record.
+      if round % 2 == 0 { words[0] = UInt64(0x1000 + round * 7) | 64 << 32 }
+      if round % 5 == 0 { words[0] = UInt64(1 + round % 13) | 64 << 32 }
+      try words.withUnsafeBytes { try client.send(0, bytes: $0) }
+      #expect(try !client.awaitLoss().isEmpty)
+    }
+  }
+
+  @Test("recorded commands do not run outside of a command buffer")
+  func strayCommand() throws {
+    let t = try TestDevice(.messages)
+    try t.client.send(TestDevice.channel) { encode_vkCmdFillBuffer(&$0, nil, 0, 4, 0) }
+    #expect(try t.client.awaitLoss() == "vkCmdFillBuffer: field opcode belongs into a command buffer")
+  }
+}
