@@ -31,7 +31,8 @@ struct NodeTests {
     #expect(try t.bytes(at: base, count: 4096) == [UInt8](repeating: 1, count: 4096))
   }
 
-  @Test("brings what the application writes to the GPU, and spares its neighbours' bytes",
+  @Test(
+    "brings what the application writes to the GPU, and spares its neighbours' bytes",
     arguments: Joining.allCases)
   func copy(joining: Joining) throws {
     let t = try TestDevice(joining)
@@ -91,6 +92,7 @@ struct NodeTests {
   func strayCommand() throws {
     let t = try TestDevice(.messages)
     try t.client.send(TestDevice.channel) { encode_vkCmdFillBuffer(&$0, nil, 0, 4, 0) }
-    #expect(try t.client.awaitLoss() == "vkCmdFillBuffer: field opcode belongs into a command buffer")
+    #expect(
+      try t.client.awaitLoss() == "vkCmdFillBuffer: field opcode belongs into a command buffer")
   }
 }

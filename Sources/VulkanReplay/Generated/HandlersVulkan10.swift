@@ -224,13 +224,9 @@ func replay_vkGetBufferMemoryRequirements(
 
 /// Replays `vkBindBufferMemory`.
 func replay_vkBindBufferMemory(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkBindBufferMemory = decode_vkBindBufferMemory(&r)
+  var a: Args_vkBindBufferMemory = decode_vkBindBufferMemory(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkBindBufferMemory else {
-    return c.pointee.missing(Opcode.vkBindBufferMemory)
-  }
-  let result = call(a.device, a.buffer, a.memory, a.memoryOffset)
-  if result.rawValue < 0 { c.pointee.failed(Opcode.vkBindBufferMemory, result) }
+  doer_vkBindBufferMemory(c, &a)
 }
 
 /// Replays `vkGetImageMemoryRequirements`.
@@ -249,13 +245,9 @@ func replay_vkGetImageMemoryRequirements(
 
 /// Replays `vkBindImageMemory`.
 func replay_vkBindImageMemory(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkBindImageMemory = decode_vkBindImageMemory(&r)
+  var a: Args_vkBindImageMemory = decode_vkBindImageMemory(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkBindImageMemory else {
-    return c.pointee.missing(Opcode.vkBindImageMemory)
-  }
-  let result = call(a.device, a.image, a.memory, a.memoryOffset)
-  if result.rawValue < 0 { c.pointee.failed(Opcode.vkBindImageMemory, result) }
+  doer_vkBindImageMemory(c, &a)
 }
 
 /// Replays `vkGetImageSparseMemoryRequirements`.
@@ -421,27 +413,16 @@ func replay_vkGetQueryPoolResults(_ c: UnsafeMutablePointer<ReplayContext>, _ r:
 
 /// Replays `vkCreateBuffer`.
 func replay_vkCreateBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCreateBuffer = decode_vkCreateBuffer(&r)
+  var a: Args_vkCreateBuffer = decode_vkCreateBuffer(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkCreateBuffer else {
-    return c.pointee.missing(Opcode.vkCreateBuffer)
-  }
-  let result = call(a.device, a.pCreateInfo, nil, a.pBuffer)
-  if result.rawValue >= 0, let ids = a.ids {
-    c.pointee.insert(ids[0], a.pBuffer?.pointee ?? nil)
-  }
-  if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateBuffer, result) }
+  doer_vkCreateBuffer(c, &a)
 }
 
 /// Replays `vkDestroyBuffer`.
 func replay_vkDestroyBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkDestroyBuffer = decode_vkDestroyBuffer(&r)
+  var a: Args_vkDestroyBuffer = decode_vkDestroyBuffer(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkDestroyBuffer else {
-    return c.pointee.missing(Opcode.vkDestroyBuffer)
-  }
-  call(a.device, a.buffer, nil)
-  c.pointee.forget(recordOffset: 16)
+  doer_vkDestroyBuffer(c, &a)
 }
 
 /// Replays `vkCreateBufferView`.
@@ -471,27 +452,16 @@ func replay_vkDestroyBufferView(_ c: UnsafeMutablePointer<ReplayContext>, _ r: i
 
 /// Replays `vkCreateImage`.
 func replay_vkCreateImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCreateImage = decode_vkCreateImage(&r)
+  var a: Args_vkCreateImage = decode_vkCreateImage(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkCreateImage else {
-    return c.pointee.missing(Opcode.vkCreateImage)
-  }
-  let result = call(a.device, a.pCreateInfo, nil, a.pImage)
-  if result.rawValue >= 0, let ids = a.ids {
-    c.pointee.insert(ids[0], a.pImage?.pointee ?? nil)
-  }
-  if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateImage, result) }
+  doer_vkCreateImage(c, &a)
 }
 
 /// Replays `vkDestroyImage`.
 func replay_vkDestroyImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkDestroyImage = decode_vkDestroyImage(&r)
+  var a: Args_vkDestroyImage = decode_vkDestroyImage(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkDestroyImage else {
-    return c.pointee.missing(Opcode.vkDestroyImage)
-  }
-  call(a.device, a.image, nil)
-  c.pointee.forget(recordOffset: 16)
+  doer_vkDestroyImage(c, &a)
 }
 
 /// Replays `vkGetImageSubresourceLayout`.

@@ -171,24 +171,16 @@ func replay_vkGetDeviceGroupPeerMemoryFeatures(
 
 /// Replays `vkBindBufferMemory2`.
 func replay_vkBindBufferMemory2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkBindBufferMemory2 = decode_vkBindBufferMemory2(&r)
+  var a: Args_vkBindBufferMemory2 = decode_vkBindBufferMemory2(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkBindBufferMemory2 else {
-    return c.pointee.missing(Opcode.vkBindBufferMemory2)
-  }
-  let result = call(a.device, a.bindInfoCount, a.pBindInfos)
-  if result.rawValue < 0 { c.pointee.failed(Opcode.vkBindBufferMemory2, result) }
+  doer_vkBindBufferMemory2(c, &a)
 }
 
 /// Replays `vkBindImageMemory2`.
 func replay_vkBindImageMemory2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkBindImageMemory2 = decode_vkBindImageMemory2(&r)
+  var a: Args_vkBindImageMemory2 = decode_vkBindImageMemory2(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkBindImageMemory2 else {
-    return c.pointee.missing(Opcode.vkBindImageMemory2)
-  }
-  let result = call(a.device, a.bindInfoCount, a.pBindInfos)
-  if result.rawValue < 0 { c.pointee.failed(Opcode.vkBindImageMemory2, result) }
+  doer_vkBindImageMemory2(c, &a)
 }
 
 /// Replays `vkCmdSetDeviceMask`.
