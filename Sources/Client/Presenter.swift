@@ -75,7 +75,7 @@ public struct Presenter: @unchecked Sendable {
   /// Starts to present. The frame buffers belong to the presenter from now on, also when it cannot
   /// be made: then nil, and the window is gone or there is no memory.
   public static func start(
-    connection: Connection, window: Window, frames: FrameBuffers, mode: PresentMode,
+    connection: Connection, window: TargetWindow, frames: FrameBuffers, mode: PresentMode,
     isOpaque: Bool
   ) -> Presenter? {
     let backend: Backend?

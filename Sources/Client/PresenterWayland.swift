@@ -38,7 +38,7 @@ struct WaylandPresenter {
   private let shared: UnsafeMutablePointer<Shared>
 
   /// Nil when the compositor cannot take the frames.
-  init?(_ window: Window, _ frames: FrameBuffers, isOpaque: Bool) {
+  init?(_ window: TargetWindow, _ frames: FrameBuffers, isOpaque: Bool) {
     guard let display = window.connection, let target = window.surface,
       frames.byteCount <= Int(Int32.max), let corner = WaylandCorner(display)
     else { return nil }

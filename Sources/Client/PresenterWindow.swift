@@ -14,7 +14,7 @@ public enum PresentStatus: UInt32, Sendable {
 
 /// A window that the application wants to present on, by the handles that it gave. A plain value;
 /// the window stays the application's.
-public struct Window: @unchecked Sendable {
+public struct TargetWindow: @unchecked Sendable {
   public enum System: UInt8, Sendable { case x11, wayland, headless }
 
   public let system: System
@@ -25,14 +25,14 @@ public struct Window: @unchecked Sendable {
   /// wl_surface.
   public let surface: OpaquePointer?
 
-  public static func x11(_ connection: OpaquePointer?, _ window: UInt32) -> Window {
-    Window(system: .x11, connection: connection, drawable: window, surface: nil)
+  public static func x11(_ connection: OpaquePointer?, _ window: UInt32) -> TargetWindow {
+    TargetWindow(system: .x11, connection: connection, drawable: window, surface: nil)
   }
-  public static func wayland(_ display: OpaquePointer?, _ surface: OpaquePointer?) -> Window {
-    Window(system: .wayland, connection: display, drawable: 0, surface: surface)
+  public static func wayland(_ display: OpaquePointer?, _ surface: OpaquePointer?) -> TargetWindow {
+    TargetWindow(system: .wayland, connection: display, drawable: 0, surface: surface)
   }
-  public static var headless: Window {
-    Window(system: .headless, connection: nil, drawable: 0, surface: nil)
+  public static var headless: TargetWindow {
+    TargetWindow(system: .headless, connection: nil, drawable: 0, surface: nil)
   }
 
   /// Asks the window system; nil when the window is gone. A round trip to the display server.

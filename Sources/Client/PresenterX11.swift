@@ -16,7 +16,7 @@ struct X11Presenter {
   private static var zPixmap: UInt8 { UInt8(XCB_IMAGE_FORMAT_Z_PIXMAP.rawValue) }
 
   /// Nil when the window is gone.
-  init?(_ window: Window, _ frames: FrameBuffers) {
+  init?(_ window: TargetWindow, _ frames: FrameBuffers) {
     guard let library = X11Library.open(), let connection = window.connection,
       let geometry = X11Window.geometry(library, connection, window.drawable)
     else { return nil }

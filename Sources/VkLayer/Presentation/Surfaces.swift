@@ -1,130 +1,126 @@
+import CPlatform
 import CVulkan
+import Client
+import Wire
 
-// Vulkan, "Window System Integration". No surface is supported, and every command says so.
+// Vulkan, "WSI Surface": from the application's windows to VkSurfaceKHR handles. Nothing is asked
+// of a window here; that is done when a device looks at it.
+
+/// All surfaces of this process: what window stands behind a handle. As a driver the handle is the
+/// address of its entry; as a layer it is the lower driver's, remembered on its way through.
+///
+/// Entries are used again and never freed, so that any value may be looked up. They are few, and
+/// every operation is short: a word is the lock.
+enum SurfaceTable {
+  struct Entry {
+    /// 0 while the entry is free.
+    var handle: UInt64
+    var window: TargetWindow
+    var next: UnsafeMutablePointer<Entry>?
+  }
+
+  private static func locked<Result>(_ body: () -> Result) -> Result {
+    while !platform_compare_exchange32(&surfacesLock, 0, 1) { platform_yield() }
+    defer { platform_store32_seq(&surfacesLock, 0) }
+    return body()
+  }
+
+  /// Remembers a window under `handle`; under a handle of our own when that is 0. The handle, or 0
+  /// without memory.
+  static func add(_ window: TargetWindow, handle: UInt64 = 0) -> UInt64 {
+    locked {
+      var free = surfaces
+      while let entry = free, entry.pointee.handle != 0 { free = entry.pointee.next }
+      if free == nil {
+        free = makeObject(Entry(handle: 0, window: window, next: surfaces))
+        surfaces = free ?? surfaces
+      }
+      guard let entry = free else { return 0 }
+      entry.pointee.window = window
+      entry.pointee.handle = handle != 0 ? handle : UInt64(UInt(bitPattern: entry))
+      return entry.pointee.handle
+    }
+  }
+
+  /// The window of a surface; nil for anything that is none.
+  static func window(of surface: VkSurfaceKHR?) -> TargetWindow? {
+    let handle = UInt64(UInt(bitPattern: surface))
+    guard handle != 0 else { return nil }
+    return locked {
+      var known = surfaces
+      while let entry = known, entry.pointee.handle != handle { known = entry.pointee.next }
+      return known?.pointee.window
+    }
+  }
+
+  static func remove(_ surface: VkSurfaceKHR?) {
+    let handle = UInt64(UInt(bitPattern: surface))
+    guard handle != 0 else { return }
+    locked {
+      var known = surfaces
+      while let entry = known, entry.pointee.handle != handle { known = entry.pointee.next }
+      known?.pointee.handle = 0
+    }
+  }
+}
+
+nonisolated(unsafe) private var surfaces: UnsafeMutablePointer<SurfaceTable.Entry>? = nil
+nonisolated(unsafe) private var surfacesLock: UInt32 = 0
+
+// MARK: Windows
+
+func window(_ info: VkXcbSurfaceCreateInfoKHR) -> TargetWindow {
+  .x11(info.connection, info.window)
+}
+
+/// Nil when libX11-xcb is missing.
+func window(_ info: VkXlibSurfaceCreateInfoKHR) -> TargetWindow? {
+  guard let display = info.dpy, let connection = xcbConnection(ofDisplay: display)
+  else { return nil }
+  return .x11(connection, UInt32(truncatingIfNeeded: info.window))
+}
+
+func window(_ info: VkWaylandSurfaceCreateInfoKHR) -> TargetWindow {
+  .wayland(info.display, info.surface)
+}
+
+private func makeSurface(_ window: TargetWindow?, _ pSurface: UnsafeMutablePointer<VkSurfaceKHR?>?)
+  -> VkResult
+{
+  guard let window, let pSurface else { return VK_ERROR_OUT_OF_HOST_MEMORY }
+  let handle = SurfaceTable.add(window)
+  guard handle != 0 else { return VK_ERROR_OUT_OF_HOST_MEMORY }
+  pSurface.pointee = handlePointer(handle)
+  return VK_SUCCESS
+}
+
+// MARK: The driver's commands
 
 func hook_vkCreateXcbSurfaceKHR(
   _ instance: VkInstance?, _ pCreateInfo: UnsafePointer<VkXcbSurfaceCreateInfoKHR>?,
   _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
   _ pSurface: UnsafeMutablePointer<VkSurfaceKHR?>?
-) -> VkResult { VK_ERROR_EXTENSION_NOT_PRESENT }
+) -> VkResult { makeSurface(pCreateInfo.map { window($0.pointee) }, pSurface) }
 
 func hook_vkCreateXlibSurfaceKHR(
   _ instance: VkInstance?, _ pCreateInfo: UnsafePointer<VkXlibSurfaceCreateInfoKHR>?,
   _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
   _ pSurface: UnsafeMutablePointer<VkSurfaceKHR?>?
-) -> VkResult { VK_ERROR_EXTENSION_NOT_PRESENT }
+) -> VkResult { makeSurface(pCreateInfo.flatMap { window($0.pointee) }, pSurface) }
 
 func hook_vkCreateWaylandSurfaceKHR(
   _ instance: VkInstance?, _ pCreateInfo: UnsafePointer<VkWaylandSurfaceCreateInfoKHR>?,
   _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
   _ pSurface: UnsafeMutablePointer<VkSurfaceKHR?>?
-) -> VkResult { VK_ERROR_EXTENSION_NOT_PRESENT }
+) -> VkResult { makeSurface(pCreateInfo.map { window($0.pointee) }, pSurface) }
 
 func hook_vkCreateHeadlessSurfaceEXT(
   _ instance: VkInstance?, _ pCreateInfo: UnsafePointer<VkHeadlessSurfaceCreateInfoEXT>?,
   _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
   _ pSurface: UnsafeMutablePointer<VkSurfaceKHR?>?
-) -> VkResult { VK_ERROR_EXTENSION_NOT_PRESENT }
+) -> VkResult { makeSurface(.headless, pSurface) }
 
 func hook_vkDestroySurfaceKHR(
   _ instance: VkInstance?, _ surface: VkSurfaceKHR?,
   _ pAllocator: UnsafePointer<VkAllocationCallbacks>?
-) {}
-
-func hook_vkGetPhysicalDeviceXcbPresentationSupportKHR(
-  _ physicalDevice: VkPhysicalDevice?, _ queueFamilyIndex: UInt32, _ connection: OpaquePointer?,
-  _ visual_id: UInt32
-) -> VkBool32 { VkBool32(VK_FALSE) }
-
-func hook_vkGetPhysicalDeviceXlibPresentationSupportKHR(
-  _ physicalDevice: VkPhysicalDevice?, _ queueFamilyIndex: UInt32, _ dpy: OpaquePointer?,
-  _ visualID: UInt
-) -> VkBool32 { VkBool32(VK_FALSE) }
-
-func hook_vkGetPhysicalDeviceWaylandPresentationSupportKHR(
-  _ physicalDevice: VkPhysicalDevice?, _ queueFamilyIndex: UInt32, _ display: OpaquePointer?
-) -> VkBool32 { VkBool32(VK_FALSE) }
-
-func hook_vkGetPhysicalDeviceSurfaceSupportKHR(
-  _ physicalDevice: VkPhysicalDevice?, _ queueFamilyIndex: UInt32, _ surface: VkSurfaceKHR?,
-  _ pSupported: UnsafeMutablePointer<VkBool32>?
-) -> VkResult {
-  pSupported?.pointee = VkBool32(VK_FALSE)
-  return VK_SUCCESS
-}
-
-func hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR(
-  _ physicalDevice: VkPhysicalDevice?, _ surface: VkSurfaceKHR?,
-  _ pSurfaceCapabilities: UnsafeMutablePointer<VkSurfaceCapabilitiesKHR>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkGetPhysicalDeviceSurfaceCapabilities2KHR(
-  _ physicalDevice: VkPhysicalDevice?,
-  _ pSurfaceInfo: UnsafePointer<VkPhysicalDeviceSurfaceInfo2KHR>?,
-  _ pSurfaceCapabilities: UnsafeMutablePointer<VkSurfaceCapabilities2KHR>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkGetPhysicalDeviceSurfaceFormatsKHR(
-  _ physicalDevice: VkPhysicalDevice?, _ surface: VkSurfaceKHR?,
-  _ pSurfaceFormatCount: UnsafeMutablePointer<UInt32>?,
-  _ pSurfaceFormats: UnsafeMutablePointer<VkSurfaceFormatKHR>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkGetPhysicalDeviceSurfaceFormats2KHR(
-  _ physicalDevice: VkPhysicalDevice?,
-  _ pSurfaceInfo: UnsafePointer<VkPhysicalDeviceSurfaceInfo2KHR>?,
-  _ pSurfaceFormatCount: UnsafeMutablePointer<UInt32>?,
-  _ pSurfaceFormats: UnsafeMutablePointer<VkSurfaceFormat2KHR>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkGetPhysicalDeviceSurfacePresentModesKHR(
-  _ physicalDevice: VkPhysicalDevice?, _ surface: VkSurfaceKHR?,
-  _ pPresentModeCount: UnsafeMutablePointer<UInt32>?,
-  _ pPresentModes: UnsafeMutablePointer<VkPresentModeKHR>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkGetPhysicalDevicePresentRectanglesKHR(
-  _ physicalDevice: VkPhysicalDevice?, _ surface: VkSurfaceKHR?,
-  _ pRectCount: UnsafeMutablePointer<UInt32>?, _ pRects: UnsafeMutablePointer<VkRect2D>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkGetDeviceGroupPresentCapabilitiesKHR(
-  _ device: VkDevice?,
-  _ pDeviceGroupPresentCapabilities: UnsafeMutablePointer<VkDeviceGroupPresentCapabilitiesKHR>?
-) -> VkResult { VK_ERROR_EXTENSION_NOT_PRESENT }
-
-func hook_vkGetDeviceGroupSurfacePresentModesKHR(
-  _ device: VkDevice?, _ surface: VkSurfaceKHR?,
-  _ pModes: UnsafeMutablePointer<VkDeviceGroupPresentModeFlagsKHR>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkCreateSwapchainKHR(
-  _ device: VkDevice?, _ pCreateInfo: UnsafePointer<VkSwapchainCreateInfoKHR>?,
-  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
-  _ pSwapchain: UnsafeMutablePointer<VkSwapchainKHR?>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkDestroySwapchainKHR(
-  _ device: VkDevice?, _ swapchain: VkSwapchainKHR?,
-  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?
-) {}
-
-func hook_vkGetSwapchainImagesKHR(
-  _ device: VkDevice?, _ swapchain: VkSwapchainKHR?,
-  _ pSwapchainImageCount: UnsafeMutablePointer<UInt32>?,
-  _ pSwapchainImages: UnsafeMutablePointer<VkImage?>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkAcquireNextImageKHR(
-  _ device: VkDevice?, _ swapchain: VkSwapchainKHR?, _ timeout: UInt64,
-  _ semaphore: VkSemaphore?, _ fence: VkFence?, _ pImageIndex: UnsafeMutablePointer<UInt32>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkAcquireNextImage2KHR(
-  _ device: VkDevice?, _ pAcquireInfo: UnsafePointer<VkAcquireNextImageInfoKHR>?,
-  _ pImageIndex: UnsafeMutablePointer<UInt32>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
-
-func hook_vkQueuePresentKHR(
-  _ queue: VkQueue?, _ pPresentInfo: UnsafePointer<VkPresentInfoKHR>?
-) -> VkResult { VK_ERROR_SURFACE_LOST_KHR }
+) { SurfaceTable.remove(surface) }

@@ -1,0 +1,132 @@
+import CPlatform
+import CVulkan
+import Client
+import Ring
+import Wire
+
+// Vulkan, "Acquiring and presenting". Neither waits for the node: an image that can be acquired is
+// free on the node as well, and a present is a record like any other.
+
+// MARK: Acquire
+
+func hook_vkAcquireNextImageKHR(
+  _ device: VkDevice?, _ swapchain: VkSwapchainKHR?, _ timeout: UInt64,
+  _ semaphore: VkSemaphore?, _ fence: VkFence?, _ pImageIndex: UnsafeMutablePointer<UInt32>?
+) -> VkResult {
+  guard let state = deviceState(of: device), let object = swapchainState(swapchain),
+    let pImageIndex
+  else { return VK_ERROR_SURFACE_LOST_KHR }
+  switch object.pointee.presenter.acquire(nanoseconds: timeout) {
+  case .image(let index):
+    pImageIndex.pointee = index
+    markSemaphoreAcquired(semaphore)
+    if fence != nil { signalFenceLocally(fence, state.pointee.connection) }
+    return object.pointee.presenter.status == .suboptimal ? VK_SUBOPTIMAL_KHR : VK_SUCCESS
+  case .timeout: return timeout == 0 ? VK_NOT_READY : VK_TIMEOUT
+  case .outOfDate: return VK_ERROR_OUT_OF_DATE_KHR
+  case .surfaceLost: return VK_ERROR_SURFACE_LOST_KHR
+  case .lost: return VK_ERROR_DEVICE_LOST
+  }
+}
+
+func hook_vkAcquireNextImage2KHR(
+  _ device: VkDevice?, _ pAcquireInfo: UnsafePointer<VkAcquireNextImageInfoKHR>?,
+  _ pImageIndex: UnsafeMutablePointer<UInt32>?
+) -> VkResult {
+  guard let info = pAcquireInfo?.pointee else { return VK_ERROR_SURFACE_LOST_KHR }
+  return hook_vkAcquireNextImageKHR(
+    device, info.swapchain, info.timeout, info.semaphore, info.fence, pImageIndex)
+}
+
+// MARK: Present
+
+func hook_vkQueuePresentKHR(
+  _ queue: VkQueue?, _ pPresentInfo: UnsafePointer<VkPresentInfoKHR>?
+) -> VkResult {
+  guard let state = queueState(of: queue), let info = pPresentInfo?.pointee else {
+    return VK_ERROR_DEVICE_LOST
+  }
+  guard send(queue, state, info) == VK_SUCCESS else {
+    var i = 0
+    while i < Int(info.swapchainCount) {
+      info.pResults?[i] = VK_ERROR_DEVICE_LOST
+      i &+= 1
+    }
+    return VK_ERROR_DEVICE_LOST
+  }
+  var worst = VK_SUCCESS
+  var i = 0
+  while i < Int(info.swapchainCount) {
+    let result = hand(info, i)
+    info.pResults?[i] = result
+    // The first error counts, else the first thing to say.
+    if result.rawValue < 0 ? worst.rawValue >= 0 : worst == VK_SUCCESS { worst = result }
+    i &+= 1
+  }
+  return worst
+}
+
+/// The image of the n-th swapchain that is to be presented.
+private func image(_ info: VkPresentInfoKHR, _ i: Int)
+  -> (swapchain: UnsafeMutablePointer<SwapchainObject>, index: Int)?
+{
+  guard let swapchain = swapchainState(info.pSwapchains?[i]), let index = info.pImageIndices?[i],
+    index < swapchain.pointee.imageCount
+  else { return nil }
+  return (swapchain, Int(index))
+}
+
+/// Tells the node: which semaphores to wait for, and which frames to bring.
+private func send(
+  _ queue: VkQueue?, _ state: UnsafeMutablePointer<QueueObject>, _ info: VkPresentInfoKHR
+) -> VkResult {
+  guard let writer = beginAsync(queue: queue) else { return VK_ERROR_DEVICE_LOST }
+  var announcement = Announcement(writer, state)
+  announcement.end()
+  writer.pointee.begin(ControlOpcode.present)
+  writer.pointee.u64(state.pointee.id)
+  writer.pointee.u32(0)
+  writer.pointee.u32(0)
+  var waits: UInt32 = 0
+  var i = 0
+  while i < Int(info.waitSemaphoreCount), let semaphore = info.pWaitSemaphores?[i] {
+    // What an acquire signalled, the node never knew of.
+    if !takeAcquired(semaphore) {
+      writer.pointee.u64(handleID(semaphore))
+      waits &+= 1
+    }
+    i &+= 1
+  }
+  var presents: UInt32 = 0
+  i = 0
+  while i < Int(info.swapchainCount) {
+    if let (swapchain, index) = image(info, i) {
+      let image = swapchain.pointee.images + index
+      image.pointee.generation &+= 1
+      writer.pointee.u64(swapchain.pointee.id)
+      writer.pointee.u32(UInt32(truncatingIfNeeded: index))
+      writer.pointee.u32(image.pointee.slot)
+      writer.pointee.u64(image.pointee.generation)
+      presents &+= 1
+    }
+    i &+= 1
+  }
+  writer.pointee.patch(16, waits)
+  writer.pointee.patch(20, presents)
+  writer.pointee.end()
+  return endAsync(writer)
+}
+
+/// Hands the n-th image to its presenter.
+private func hand(_ info: VkPresentInfoKHR, _ i: Int) -> VkResult {
+  guard let (swapchain, index) = image(info, i) else { return VK_ERROR_SURFACE_LOST_KHR }
+  let image = swapchain.pointee.images[index]
+  let status = swapchain.pointee.presenter.present(
+    image: UInt32(truncatingIfNeeded: index), slot: image.slot, value: image.generation)
+  switch status {
+  case .suboptimal: return VK_SUBOPTIMAL_KHR
+  case .surfaceLost: return VK_ERROR_SURFACE_LOST_KHR
+  // A replaced swapchain still shows what was acquired before.
+  case .optimal, .outOfDate: return VK_SUCCESS
+  }
+}
