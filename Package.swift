@@ -100,7 +100,8 @@ let package = Package(
       swiftSettings: house + gnu),
     // Floor 6
     .executableTarget(
-      name: "omega", dependencies: ["CPlatform", "Ring", "Transport", "Agent", "Node"],
+      name: "omega",
+      dependencies: ["CPlatform", "PageTracker", "Ring", "Transport", "Agent", "Node"],
       swiftSettings: house),
     // Beside
     .executableTarget(name: "RegistryGenerator", swiftSettings: house),

@@ -54,6 +54,32 @@ public struct Listener: Sendable {
     return descriptor
   }
 
+  /// The next connection and the name of its other end, for messages.
+  public func acceptPeer() -> (descriptor: Int32, peer: String)? {
+    guard let descriptor = accept() else { return nil }
+    guard case .tcp = address else {
+      return (descriptor, "process \(platform_peer_pid(descriptor))")
+    }
+    var peer = SocketAddress()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    guard peer.withPointer({ getpeername(descriptor, $0, &length) }) == 0 else {
+      return (descriptor, "a client that is gone")
+    }
+    var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+    var port = [CChar](repeating: 0, count: 32)
+    let result = peer.withPointer {
+      getnameinfo(
+        $0, length, &host, socklen_t(host.count), &port, socklen_t(port.count),
+        NI_NUMERICHOST | NI_NUMERICSERV)
+    }
+    guard result == 0 else { return (descriptor, "a client") }
+    let text = { (bytes: [CChar]) -> String in
+      String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+    let name = text(host)
+    return (descriptor, (name.contains(":") ? "[\(name)]:" : "\(name):") + text(port))
+  }
+
   /// Stops listening, and removes the socket file.
   public func close() {
     if case .unix(let path) = address { _ = unlink(path) }

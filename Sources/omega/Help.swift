@@ -1,0 +1,80 @@
+/// What `omega help` prints.
+enum Help {
+  static let version = "0.1.0"
+
+  static let overview = """
+    Omega draws an unmodified program with the GPUs of other machines.
+
+      omega run [FLAGS] [--] APP [ARG…]   start a program on a node
+      omega node [FLAGS]                  serve this machine's GPU
+      omega doctor [--json]               say what works here, and what to do about the rest
+      omega help [COMMAND]                this, or one command's flags
+      omega --version
+
+    """
+
+  static func text(of command: String) -> String? {
+    switch command {
+    case "run": run
+    case "node": node
+    case "doctor": doctor
+    case "agent": agent
+    default: nil
+    }
+  }
+
+  private static let run = """
+    omega run [FLAGS] [--] APP [ARG…]
+
+    Starts APP with Omega's devices in place of the local ones. Exits with APP's status
+    (128 + n when a signal n ended it; 125: omega failed before it started; 126: APP cannot be
+    executed; 127: APP is not found). Serves processes that APP leaves behind until they end.
+
+      --nodes ADDRESS[,…]   nodes to draw on: HOST:PORT, [IPv6]:PORT or unix:PATH (OMEGA_NODES)
+      --local N             N node processes on this machine; 1 when no node is named
+      --token-file FILE     the secret shared with the nodes (OMEGA_TOKEN_FILE)
+      --with-local          shows the local devices too
+      --driver ICD.json     the driver of --local nodes
+      --validate            runs --local nodes below the Khronos validation layer
+      --stats FILE          figures as JSON, written every second and at exit (OMEGA_STATS)
+      --dump-frames DIR     every shown frame as DIR/frame-000001.ppm
+      --dump-at N,N-M,…     only these frames
+      --codec auto|raw      how frames travel; auto is raw
+      --shard auto|off      how nodes share a frame; further nodes stay idle
+      --interim auto|off    synthesised frames; none are made
+      -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
+
+    """
+
+  private static let node = """
+    omega node [FLAGS]
+
+    Serves this machine's GPU, one process for each client, until SIGTERM or SIGINT.
+
+      --listen ADDRESS      HOST:PORT, [IPv6]:PORT or unix:PATH; 127.0.0.1:4700 when not given.
+                            Beyond loopback a token is required
+      --token-file FILE     the secret shared with the clients (OMEGA_TOKEN_FILE); make one with
+                            head -c 32 /dev/urandom | base64 > FILE; chmod 600 FILE
+      --driver ICD.json     the Vulkan driver to use
+      --max-clients N       more are turned away; 64
+      --validate            puts the Khronos validation layer below the clients
+      -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
+
+    """
+
+  private static let doctor = """
+    omega doctor [--json]
+
+    Checks what `omega run --local 1` needs and exits with 0 when it would work. Each line that is
+    not well says what to do.
+
+    """
+
+  private static let agent = """
+    omega agent
+
+    Serves this user's programs that were started without `omega run`, on the nodes in OMEGA_NODES
+    or an embedded one. Programs start it by themselves; it ends when idle for a minute.
+
+    """
+}

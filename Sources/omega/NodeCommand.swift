@@ -1,0 +1,167 @@
+import Agent
+import CPlatform
+import Glibc
+import Transport
+
+/// `omega node`: accepts connections and gives each a process of its own, so that whatever a client
+/// does to a driver it does to itself.
+enum NodeCommand {
+  private static let endTime: UInt64 = 2_000_000_000
+
+  private struct Client {
+    let number: Int
+    let process: Int32
+    let peer: String
+  }
+
+  static func run(_ words: [String]) throws(Failure) -> Int32 {
+    let arguments = try Arguments(
+      words, command: "node",
+      known: [
+        .init("--listen"), .init("--driver"), .init("--token-file"), .init("--max-clients"),
+        .init("--name"), .init("--validate", value: false), .init("-v", value: false),
+        .init("-q", value: false), .init("--view"),
+      ])
+    if arguments.has("--help") { return CommandLineTool.help(["node"]) }
+    try Settings.setLogLevel(arguments, standard: .info)
+    if arguments.has("--view") { throw Failure("--view is not in this version; leave it out") }
+    guard arguments.rest.isEmpty else {
+      throw Failure("omega node: what is '\(arguments.rest[0])'? see: omega help node")
+    }
+    let most = try arguments.number("--max-clients", in: 1...4096, standard: 64)
+    if let driver = arguments["--driver"], !Installation.isReadable(driver) {
+      throw Failure("--driver '\(driver)' cannot be read; name a driver's manifest (*.json)")
+    }
+    let installation = try Installation()
+    let listener: Listener
+    do throws(LinkError) {
+      let address = try Address(arguments["--listen"] ?? "127.0.0.1:4700")
+      let token = try Token.load(file: arguments["--token-file"])
+      try Token.require(token, for: address)
+      listener = try Listener(address)
+    } catch {
+      throw Failure(error.message)
+    }
+
+    NodeSignals.watch()
+    Log.info("listening on \(listener.address)")
+    serve(
+      listener, most,
+      Worker(arguments: arguments, installation: installation, address: listener.address))
+    listener.close()
+    return 0
+  }
+
+  private static func serve(
+    _ listener: Listener, _ most: Int, _ worker: Worker
+  ) {
+    var clients: [Client] = []
+    var count = 0
+    while true {
+      let isReady = NodeSignals.waitForReading(listener.descriptor)
+      if NodeSignals.endRequested != 0 { return end(clients) }
+      reap(&clients)
+      guard isReady, let (descriptor, peer) = listener.acceptPeer() else { continue }
+      count += 1
+      guard clients.count < most else {
+        Log.warning("client \(count) from \(peer) is turned away: \(most) are served already")
+        if case .tcp = listener.address {
+          Link.refuseFull(tcp: descriptor, peer: peer)
+        } else {
+          _ = platform_close(descriptor)
+        }
+        continue
+      }
+      let process = worker.start(descriptor, peer)
+      _ = platform_close(descriptor)
+      guard process > 0 else {
+        Log.error("cannot start a process for client \(count): \(String(cString: strerror(-process)))")
+        continue
+      }
+      Log.info("client \(count) from \(peer): process \(process)")
+      clients.append(Client(number: count, process: process, peer: peer))
+    }
+  }
+
+  private static func reap(_ clients: inout [Client]) {
+    clients.removeAll { client in
+      var status: Int32 = 0
+      guard waitpid(client.process, &status, WNOHANG) == client.process else { return false }
+      if status == 0 {
+        Log.info("client \(client.number) from \(client.peer) has gone")
+      } else {
+        Log.warning(
+          "client \(client.number) from \(client.peer): its process was "
+            + Subprocess.text(waitStatus: status))
+      }
+      return true
+    }
+  }
+
+  private static func end(_ clients: [Client]) {
+    var rest = clients
+    for client in rest { kill(client.process, SIGTERM) }
+    let deadline = platform_now() &+ endTime
+    while !rest.isEmpty && platform_now() < deadline {
+      reap(&rest)
+      platform_sleep(5_000_000)
+    }
+    for client in rest { kill(client.process, SIGKILL) }
+    reap(&rest)
+  }
+}
+
+/// The daemon's signals. They are blocked but while it waits, so that none is missed.
+enum NodeSignals {
+  nonisolated(unsafe) fileprivate static var endRequested: sig_atomic_t = 0
+
+  fileprivate static func watch() {
+    var all = sigset_t()
+    sigemptyset(&all)
+    for signal in [SIGCHLD, SIGTERM, SIGINT, SIGHUP] { sigaddset(&all, signal) }
+    pthread_sigmask(SIG_BLOCK, &all, nil)
+    // Without a handler SIGCHLD would not interrupt the wait.
+    signal(SIGCHLD) { _ in }
+    for number in [SIGTERM, SIGINT, SIGHUP] {
+      signal(number) { _ in NodeSignals.endRequested = 1 }
+    }
+  }
+
+  /// Waits for a connection or a signal; true for a connection.
+  fileprivate static func waitForReading(_ descriptor: Int32) -> Bool {
+    var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    var none = sigset_t()
+    sigemptyset(&none)
+    return ppoll(&wanted, 1, nil, &none) > 0
+  }
+}
+
+/// How a client's process is started.
+struct Worker {
+  let words: [String]
+  let environment: [String]
+
+  init(arguments: Arguments, installation: Installation, address: Address) {
+    var words = [installation.program, "node-worker"]
+    if case .tcp = address { words.append("--sealed") }
+    for flag in ["--driver", "--token-file"] {
+      if let value = arguments[flag] { words += [flag, value] }
+    }
+    words += ["--name", arguments["--name"] ?? Worker.hostName()]
+    if arguments.has("--validate") { words.append("--validate") }
+    self.words = words
+    environment = Subprocess.setting(Subprocess.environment(), "OMEGA_LOG", Settings.logWord)
+  }
+
+  func start(_ descriptor: Int32, _ peer: String) -> Int32 {
+    Subprocess.start(
+      words + ["--peer", peer], environment: environment,
+      descriptors: [(descriptor, EmbeddedNodes.descriptor)])
+  }
+
+  private static func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "node" }
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}

@@ -1,0 +1,68 @@
+import Agent
+import CPlatform
+import Node
+import Transport
+
+/// What several commands read from flags and environment.
+enum Settings {
+  static func environment(_ name: String) -> String? {
+    guard let value = platform_getenv(name), value[0] != 0 else { return nil }
+    return String(cString: value)
+  }
+
+  /// Sets the log's level from `OMEGA_LOG`, `-v` and `-q`.
+  static func setLogLevel(_ arguments: Arguments, standard: Log.Level) throws(Failure) {
+    Log.level = standard
+    if let text = environment("OMEGA_LOG") {
+      guard let level = Log.Level(environment: text) else {
+        throw Failure("OMEGA_LOG is '\(text)', and error, warn, info or debug is expected")
+      }
+      Log.level = level
+    }
+    if arguments.has("-v") { Log.level = Log.level < .info ? .info : .debug }
+    if arguments.has("-q") { Log.level = .error }
+  }
+
+  /// The word for `OMEGA_LOG` that a child gets, so that both say as much.
+  static var logWord: String {
+    switch Log.level {
+    case .error: "error"
+    case .warning: "warn"
+    case .info: "info"
+    case .debug: "debug"
+    }
+  }
+
+  /// The nodes that `--nodes`, `--local` or `OMEGA_NODES` name.
+  static func nodes(
+    _ arguments: Arguments, _ installation: Installation
+  ) throws(Failure) -> NodePlaces {
+    if arguments.has("--nodes") && arguments.has("--local") {
+      throw Failure("--nodes and --local exclude each other; give one of them")
+    }
+    let named =
+      arguments["--nodes"] ?? (arguments.has("--local") ? nil : environment("OMEGA_NODES"))
+    guard let named else {
+      let count = try arguments.number("--local", in: 1...32, standard: 1)
+      return .embedded(count, embedded(arguments, installation))
+    }
+    do throws(LinkError) {
+      var addresses: [Address] = []
+      for text in named.split(separator: ",") { addresses.append(try Address(String(text))) }
+      guard !addresses.isEmpty else { throw LinkError(.address, "no node is named; use HOST:PORT") }
+      return .addresses(addresses, try Token.load(file: arguments["--token-file"]))
+    } catch {
+      throw Failure(error.message)
+    }
+  }
+
+  static func embedded(_ arguments: Arguments, _ installation: Installation) -> EmbeddedNodes {
+    var environment = Subprocess.setting(Subprocess.environment(), "OMEGA_LOG", logWord)
+    environment = Subprocess.setting(environment, "OMEGA_NODE_PROCESS", "1")
+    var words = ["--name", "local"]
+    if let driver = arguments["--driver"] { words += ["--driver", driver] }
+    if arguments.has("--validate") { words.append("--validate") }
+    return EmbeddedNodes(
+      program: installation.program, arguments: words, environment: environment)
+  }
+}
