@@ -56,10 +56,12 @@ struct Floors {
     #expect(house.violations == ["Bytes.swift:1: Bytes may not import \(module)"])
   }
 
-  @Test("an injected room uses no concurrency")
-  func injectedConcurrency() {
+  @Test(
+    "an injected room uses no concurrency",
+    arguments: ["func f() async {}", "async let x = 1", "  let x = await f()", "actor A {}"])
+  func injectedConcurrency(code: String) {
     var house = Self.smallHouse()
-    house.rooms["Bytes"]?.sources["Bytes.swift"] = facts(of: "// await\nfunc f() async {}\n")
+    house.rooms["Bytes"]?.sources["Bytes.swift"] = facts(of: "f(.async) // await\n\(code)\n")
     #expect(house.violations == ["Bytes.swift:2: Bytes is injected: no concurrency"])
   }
 

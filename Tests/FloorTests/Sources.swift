@@ -17,14 +17,19 @@ func facts(of text: String) -> SourceFacts {
   var facts = SourceFacts()
   var state = LineState.code
   for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-    let words = words(of: code(in: line, &state))
-    if let module = importedModule(words) {
+    let code = code(in: line, &state)
+    if let module = importedModule(words(of: code)) {
       facts.imports.append(Import(module: module, line: index + 1))
-    } else if words.contains(where: { ["await", "async", "actor"].contains($0) }) {
+    } else if usesConcurrency(code) {
       facts.concurrency.append(index + 1)
     }
   }
   return facts
+}
+
+/// `await x`, `async let`, `func f() async`, `actor A`; but not `.async`, a name like any other.
+private func usesConcurrency(_ code: String) -> Bool {
+  code.contains(/(^|[^.\w])await\b|\)\s*async\b|\basync\s+let\b|(^|\s)actor\s+\w/)
 }
 
 /// What the start of a line belongs to.
