@@ -39,6 +39,7 @@ func hook_vkCreateDevice(
     writer.pointee.begin(ControlOpcode.openChannel)
     writer.pointee.u32(channel.index)
     writer.pointee.u32(0)
+    writer.pointee.u64(id)
     writer.pointee.end()
     endAsync(writer)
   }
