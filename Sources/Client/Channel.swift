@@ -66,7 +66,10 @@ public struct Channel: @unchecked Sendable {
 
   /// Locks the channel and gives its empty writer; nil, and no lock, once the connection is lost.
   public func begin() -> UnsafeMutablePointer<Writer>? {
-    guard state.pointee.ring.segment.lost == 0 else { return nil }
+    guard state.pointee.ring.segment.lost == 0 else {
+      connection.reportLoss()
+      return nil
+    }
     state.pointee.lock.lock()
     return beginLocked()
   }

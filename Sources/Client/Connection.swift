@@ -19,6 +19,8 @@ public struct Connection: @unchecked Sendable {
     var channels: UnsafeMutablePointer<Channel?>
     var memory: RangeAllocator
     var slots: SlotAllocator
+    /// 1 once the loss was told to the user.
+    var lossReported: UInt32
   }
 
   private let state: UnsafeMutablePointer<State>
@@ -113,7 +115,7 @@ public struct Connection: @unchecked Sendable {
     state.initialize(
       to: State(
         process: process, socket: socket, readers: readers, sendLock: sendLock, openLock: openLock,
-        channels: channels, memory: memory, slots: slots))
+        channels: channels, memory: memory, slots: slots, lossReported: 0))
     self.segment = segment
     self.arena = arena
     self.calls = calls
@@ -129,7 +131,10 @@ public struct Connection: @unchecked Sendable {
 
   /// Whether the agent is there. Marks the connection lost when it is not. A system call.
   public func isAlive() -> Bool {
-    guard segment.lost == 0 else { return false }
+    guard segment.lost == 0 else {
+      reportLoss()
+      return false
+    }
     guard state.pointee.socket >= 0, platform_peer_is_gone(state.pointee.socket) else { return true }
     lose(LostReason.agentGone, "the agent (omega run) has ended; start the application again")
     return false
@@ -141,7 +146,19 @@ public struct Connection: @unchecked Sendable {
     segment.markLost(
       reason,
       UnsafeRawBufferPointer(start: message.utf8Start, count: message.utf8CodeUnitCount))
-    log(.error, message)
+    reportLoss()
+  }
+
+  /// Says once why the connection was lost, in the words of whoever ended it.
+  func reportLoss() {
+    guard platform_exchange32(&state.pointee.lossReported, 1) == 0 else { return }
+    let message = segment.base + HeaderField.lostMessage
+    var count = 0
+    while count < 1023, message.load(fromByteOffset: count, as: UInt8.self) != 0 { count &+= 1 }
+    var line = LogLine(.error)
+    line.text("the connection is lost: ")
+    line.text(UnsafeRawBufferPointer(start: message, count: count))
+    line.send()
   }
 
   /// Sends a message with descriptors to the agent; false when it is gone. `message` is whole, with
