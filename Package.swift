@@ -120,6 +120,7 @@ let package = Package(
         "Node", "Transport", "Ring", "Wire", "VulkanWire", "VulkanReplay", "CVulkan", "CPlatform",
       ],
       swiftSettings: gnu),
+    .testTarget(name: "PresenterTests", dependencies: ["Client", "Ring", "CPlatform"]),
     .testTarget(name: "FloorTests"),
   ],
   swiftLanguageModes: [.v6]

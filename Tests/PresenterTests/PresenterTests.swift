@@ -1,0 +1,200 @@
+import CPlatform
+import Client
+import Ring
+import Testing
+
+@Suite("Pixels become 8-bit red, green and blue")
+struct PixelTests {
+  func convert(_ layout: PixelLayout, _ bytes: [UInt8]) -> [UInt8] {
+    let count = bytes.count / layout.bytesPerPixel
+    var rgb = [UInt8](repeating: 0, count: count * 3)
+    bytes.withUnsafeBytes { layout.convert($0.baseAddress!, count, into: &rgb) }
+    return rgb
+  }
+
+  @Test("Bytes are put in order")
+  func bytes() {
+    #expect(convert(.bgra8, [1, 2, 3, 4, 5, 6, 7, 8]) == [3, 2, 1, 7, 6, 5])
+    #expect(convert(.rgba8, [1, 2, 3, 4, 5, 6, 7, 8]) == [1, 2, 3, 5, 6, 7])
+  }
+
+  @Test("Ten bits lose their lowest two")
+  func tenBits() {
+    let word: UInt32 = 0x3FF | 0x200 << 10 | 0x007 << 20 | 3 << 30
+    let bytes = (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * UInt32($0))) }
+    #expect(convert(.rgba10, bytes) == [0xFF, 0x80, 0x01])
+    #expect(convert(.bgra10, bytes) == [0x01, 0x80, 0xFF])
+  }
+
+  @Test("Five and six bits fill eight")
+  func fewBits() {
+    #expect(convert(.bgr565, [0xFF, 0xFF]) == [255, 255, 255])
+    #expect(convert(.bgr565, [0x00, 0x00]) == [0, 0, 0])
+    #expect(convert(.bgr565, [0x00, 0x80]) == [0x84, 0, 0])
+    #expect(convert(.bgr565, [0x10, 0x04]) == [0, 0x82, 0x84])
+  }
+}
+
+@Suite("Frames are shown at refreshes")
+struct PacingTests {
+  let period: UInt64 = 10_000_000
+
+  @Test("FIFO: early frames queue up, a late one waits for the next refresh")
+  func fifo() {
+    var pacing = Pacing(mode: .fifo, period: period)
+    #expect(pacing.timeToShow(now: 1000) == 1000)
+    #expect(pacing.timeToShow(now: 1001) == 1000 + period)
+    #expect(pacing.timeToShow(now: 1002) == 1000 + 2 * period)
+    #expect(pacing.timeToShow(now: 1000 + 3 * period) == 1000 + 3 * period)
+    #expect(pacing.timeToShow(now: 1000 + 5 * period + 1) == 1000 + 6 * period)
+  }
+
+  @Test("FIFO relaxed: a late frame is shown at once")
+  func relaxed() {
+    var pacing = Pacing(mode: .fifoRelaxed, period: period)
+    #expect(pacing.timeToShow(now: 1000) == 1000)
+    #expect(pacing.timeToShow(now: 1001) == 1000 + period)
+    #expect(pacing.timeToShow(now: 1000 + 5 * period + 7) == 1000 + 5 * period + 7)
+    #expect(pacing.timeToShow(now: 1000 + 5 * period + 8) == 1000 + 6 * period + 7)
+  }
+
+  @Test("Mailbox: a refresh that a newer frame takes over is not lost")
+  func mailbox() {
+    var pacing = Pacing(mode: .mailbox, period: period)
+    _ = pacing.timeToShow(now: 1000)
+    let time = pacing.timeToShow(now: 2000)
+    pacing.giveBack(time)
+    #expect(pacing.timeToShow(now: 3000) == time)
+  }
+
+  @Test("Immediate: now. No mode shows a frame before it is there")
+  func immediate() {
+    var pacing = Pacing(mode: .immediate, period: period)
+    #expect(pacing.timeToShow(now: 5) == 5)
+    for mode in [PresentMode.immediate, .mailbox, .fifo, .fifoRelaxed] {
+      var pacing = Pacing(mode: mode, period: period)
+      var now: UInt64 = 1
+      for step in 0..<1000 as Range<UInt64> {
+        now += step * 37_129 % (3 * period)
+        #expect(pacing.timeToShow(now: now) >= now)
+      }
+    }
+  }
+
+  @Test("A period out of reason becomes 60 Hz")
+  func period60() {
+    #expect(Pacing(mode: .fifo, period: 0).period == 16_666_667)
+    #expect(Pacing(mode: .fifo, period: .max).period == 16_666_667)
+  }
+}
+
+@Suite("The list of frames to dump")
+struct DumpListTests {
+  @Test(
+    "Numbers, ranges and open ranges",
+    arguments: [
+      ("1", [1]), ("3,5-7", [3, 5, 6, 7]), ("8-", [8, 9]), ("-2", [1, 2]), ("", []),
+      ("x,4", [4]), ("4x,6", [4, 6]), ("9-8", []),
+    ])
+  func list(_ list: String, _ wanted: [UInt64]) {
+    #expect((1...9 as ClosedRange<UInt64>).filter { FrameDump.isWanted($0, list) } == wanted)
+  }
+
+  @Test("No list means all")
+  func all() { #expect(FrameDump.isWanted(123_456, nil)) }
+}
+
+@Suite("A presenter without a window")
+struct HeadlessTests {
+  func start(_ mode: PresentMode, images: Int = 3) throws -> (Connection, Presenter) {
+    let connection = try #require(Connection.detached(readerMask: 0))
+    let frames = try #require(
+      FrameBuffers.make(imageCount: images, width: 33, height: 7, layout: .bgra8))
+    let presenter = try #require(
+      Presenter.start(
+        connection: connection, window: .headless, frames: frames, mode: mode, isOpaque: true))
+    return (connection, presenter)
+  }
+
+  func image(_ result: AcquireResult) -> UInt32? {
+    if case .image(let image) = result { image } else { nil }
+  }
+
+  @Test("Frames come back in order, one after each arrival", arguments: [0, 2, 3] as [UInt32])
+  func inOrder(_ number: UInt32) throws {
+    let mode = try #require(PresentMode(rawValue: number))
+    let (connection, presenter) = try start(mode)
+    for frame in 0..<12 as Range<UInt64> {
+      let index = try #require(image(presenter.acquire(nanoseconds: 1_000_000_000)))
+      #expect(UInt64(index) == frame % 3)
+      #expect(presenter.present(image: index, slot: index, value: frame + 1) == .optimal)
+      connection.segment.complete(slot: index, value: frame + 1)
+    }
+    presenter.stop()
+    #expect(platform_load64(connection.segment.counter(Counter.framesPresented)) == 12)
+    #expect(platform_load64(connection.segment.counter(Counter.framesShown)) == 12)
+  }
+
+  @Test("An acquire waits for arrivals, and no longer than it was told")
+  func timeout() throws {
+    let (connection, presenter) = try start(.immediate, images: 1)
+    let index = try #require(image(presenter.acquire(nanoseconds: 0)))
+    let start = platform_now()
+    guard case .timeout = presenter.acquire(nanoseconds: 30_000_000) else {
+      Issue.record("an image that is in use was given")
+      return
+    }
+    #expect((30_000_000..<500_000_000).contains(platform_now() - start))
+    _ = presenter.present(image: index, slot: 5, value: 1)
+    guard case .timeout = presenter.acquire(nanoseconds: 0) else {
+      Issue.record("an image that has not arrived was given")
+      return
+    }
+    connection.segment.complete(slot: 5, value: 1)
+    #expect(image(presenter.acquire(nanoseconds: 1_000_000_000)) == index)
+    presenter.stop()
+  }
+
+  @Test("Mailbox: all but the newest of what has arrived may be dropped, none is kept")
+  func mailbox() throws {
+    let (connection, presenter) = try start(.mailbox, images: 5)
+    for frame in 1...50 as ClosedRange<UInt64> {
+      let index = try #require(image(presenter.acquire(nanoseconds: 1_000_000_000)))
+      _ = presenter.present(image: index, slot: index, value: frame)
+      connection.segment.complete(slot: index, value: frame)
+    }
+    presenter.stop()
+    let shown = platform_load64(connection.segment.counter(Counter.framesShown))
+    let dropped = platform_load64(connection.segment.counter(Counter.framesDropped))
+    #expect(shown + dropped == 50)
+    #expect(shown >= 1 && dropped >= 1)
+  }
+
+  @Test("A lost connection ends acquires and the thread")
+  func lost() throws {
+    let (connection, presenter) = try start(.fifo, images: 1)
+    let index = try #require(image(presenter.acquire(nanoseconds: 0)))
+    _ = presenter.present(image: index, slot: 0, value: 1)
+    connection.segment.markLost(LostReason.nodeGone, UnsafeRawBufferPointer(start: nil, count: 0))
+    guard case .lost = presenter.acquire(nanoseconds: .max) else {
+      Issue.record("acquired from a lost connection")
+      return
+    }
+    presenter.stop()
+  }
+
+  @Test("A replaced swapchain gives no image, and shows what it has")
+  func retired() throws {
+    let (connection, presenter) = try start(.fifo)
+    let index = try #require(image(presenter.acquire(nanoseconds: 0)))
+    presenter.retire()
+    guard case .outOfDate = presenter.acquire(nanoseconds: .max) else {
+      Issue.record("acquired from a replaced swapchain")
+      return
+    }
+    _ = presenter.present(image: index, slot: 0, value: 1)
+    connection.segment.complete(slot: 0, value: 1)
+    presenter.stop()
+    #expect(platform_load64(connection.segment.counter(Counter.framesShown)) == 1)
+  }
+}
