@@ -60,6 +60,7 @@ func layer_vkGetInstanceProcAddr(_ instance: VkInstance?, _ pName: UnsafePointer
   if let own = instanceFunction(pName) { return own }
   guard let known = LayerRegistry.instance(of: instance) else { return nil }
   if let own = layer_vkGetPhysicalDeviceProcAddr(instance, pName) { return own }
+  if let own = surfaceFunction(pName, known.pointee.dispatch) { return own }
   return known.pointee.getInstanceProcAddr(instance, pName)
 }
 
