@@ -22,6 +22,7 @@ final class AppSession: @unchecked Sendable {
   private var nodes: [NodeConnection] = []
   private var frames = FrameTable()
   private let isEnding = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
+  private let wasLost = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
   private(set) var application = "an application"
   private(set) var process: Int32 = 0
 
@@ -30,9 +31,13 @@ final class AppSession: @unchecked Sendable {
     self.pool = pool
     self.statistics = statistics
     isEnding.initialize(to: 0)
+    wasLost.initialize(to: 0)
   }
 
-  deinit { isEnding.deallocate() }
+  deinit {
+    isEnding.deallocate()
+    wasLost.deallocate()
+  }
 
   private var name: String { "\(application) (process \(process))" }
 
@@ -289,10 +294,16 @@ final class AppSession: @unchecked Sendable {
 
   /// Ends the connection for the application. Any thread; the first reason stays.
   private func lose(_ reason: UInt32, _ message: String) {
-    guard let segment, segment.lost == 0 else { return }
-    if platform_load32_seq(isEnding) == 0 { Log.error("\(name): \(message)") }
+    guard let segment, isFirstLoss() else { return }
+    Log.error("\(name): \(message)")
     var text = message
     text.withUTF8 { segment.markLost(reason, UnsafeRawBufferPointer($0)) }
+  }
+
+  /// A node on this host marks the segment itself: whether it is marked does not tell whether the
+  /// loss was reported.
+  private func isFirstLoss() -> Bool {
+    platform_load32_seq(isEnding) == 0 && platform_compare_exchange32(wasLost, 0, 1)
   }
 
   private func end() {
