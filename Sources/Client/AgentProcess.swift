@@ -231,7 +231,10 @@ private struct PathBuffer {
   var overflowed: Bool { length.pointee >= PathBuffer.capacity }
 
   private func put(_ character: CChar) {
-    if length.pointee < PathBuffer.capacity - 1 { memory[length.pointee] = character }
+    if length.pointee < PathBuffer.capacity - 1 {
+      memory[length.pointee] = character
+      memory[length.pointee &+ 1] = 0
+    }
     length.pointee &+= 1
   }
 
