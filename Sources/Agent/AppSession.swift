@@ -99,8 +99,8 @@ final class AppSession: @unchecked Sendable {
       try welcome(status: 1, readers: 0, "the agent has no node")
       return false
     }
-    for node in nodes where node.isSameHost {
-      try node.link.send(
+    if primary.isSameHost {
+      try primary.link.send(
         MessageType.attachSegment, bytes: [], descriptors: [segment.descriptor])
     }
     statistics.begin(self, segment: segment, nodes: nodes)

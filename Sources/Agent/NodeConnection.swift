@@ -90,7 +90,8 @@ public final class NodeConnection: @unchecked Sendable {
     var w = HeapWriter(capacity: 512)
     defer { w.free() }
     w.writer.u32(WireVersion.current)
-    w.writer.u32((isSameHost ? 1 : 0) | (stayIdle ? 2 : 0))
+    // A node that is idle gets no segment: two readers of the rings would both draw.
+    w.writer.u32(stayIdle ? 2 : isSameHost ? 1 : 0)
     w.writer.u32(0x1_0000)
     w.writer.u32(UInt32(truncatingIfNeeded: process))
     application.withCString { w.writer.string($0) }
@@ -156,7 +157,7 @@ public final class NodeConnection: @unchecked Sendable {
     if mustReap, let process { _ = Subprocess.finish(process, nanoseconds: nanoseconds) }
   }
 
-  /// ": killed by signal 9" when an embedded node's process has ended, else nothing.
+  /// ": its process was killed by signal 9" when an embedded node's process has ended, else nothing.
   func howItEnded() -> String {
     guard let process else { return "" }
     return lock.withLock {
@@ -166,7 +167,7 @@ public final class NodeConnection: @unchecked Sendable {
       for _ in 0..<50 {
         if waitpid(process, &status, WNOHANG) == process {
           isReaped = true
-          return ": \(Subprocess.text(waitStatus: status))"
+          return ": its process \(Subprocess.text(waitStatus: status))"
         }
         platform_sleep(2_000_000)
       }

@@ -80,11 +80,11 @@ public enum Subprocess {
     return status
   }
 
-  /// "killed by signal 9 (Killed)", "exited with status 1".
+  /// "was killed by signal 9 (Killed)", "exited with status 1".
   public static func text(waitStatus status: Int32) -> String {
     let signal = status & 0x7F
     guard signal != 0 else { return "exited with status \((status >> 8) & 0xFF)" }
-    return "killed by signal \(signal) (\(String(cString: strsignal(signal))))"
+    return "was killed by signal \(signal) (\(String(cString: strsignal(signal))))"
   }
 }
 

@@ -116,13 +116,20 @@ extension Address {
     return found
   }
 
+  private func unreachable(_ code: Int32) -> LinkError {
+    LinkError(
+      .system,
+      "cannot connect to \(self): \(LinkError.text(code)); "
+        + "check the address, and that `omega node` runs there")
+  }
+
   /// A connected stream socket, blocking and close-on-exec. Tries each address of a name in turn
   /// until `deadline` (CLOCK_MONOTONIC, nanoseconds).
   func connectSocket(deadline: UInt64) throws(LinkError) -> Int32 {
     if case .unix(let path) = self {
       let descriptor = platform_unix_connect(path)
       guard descriptor >= 0 else {
-        throw .system("cannot connect to \(self)", -descriptor)
+        throw unreachable(-descriptor)
       }
       return descriptor
     }
@@ -156,7 +163,7 @@ extension Address {
       failure = code
       _ = platform_close(descriptor)
     }
-    throw .system("cannot connect to \(self)", failure)
+    throw unreachable(failure)
   }
 }
 

@@ -75,7 +75,8 @@ enum NodeCommand {
       let process = worker.start(descriptor, peer)
       _ = platform_close(descriptor)
       guard process > 0 else {
-        Log.error("cannot start a process for client \(count): \(String(cString: strerror(-process)))")
+        let why = String(cString: strerror(-process))
+        Log.error("cannot start a process for client \(count): \(why)")
         continue
       }
       Log.info("client \(count) from \(peer): process \(process)")
@@ -91,7 +92,7 @@ enum NodeCommand {
         Log.info("client \(client.number) from \(client.peer) has gone")
       } else {
         Log.warning(
-          "client \(client.number) from \(client.peer): its process was "
+          "client \(client.number) from \(client.peer): its process "
             + Subprocess.text(waitStatus: status))
       }
       return true
