@@ -139,7 +139,9 @@ struct CommandGenerator {
       let body = try slots.reduce(0) { try $0 + self.size($1) }
       let total = (8 + body + 7) / 8 * 8
       out.line(
-        "  guard let p = w.fixedRecord(Opcode.\(model.name), \(total)) else { return }")
+        total == 8
+          ? "  _ = w.fixedRecord(Opcode.\(model.name), 8)"
+          : "  guard let p = w.fixedRecord(Opcode.\(model.name), \(total)) else { return }")
       for line in try puts(slots, at: 8, model) { out.line("  " + line) }
       if total != 8 + body { out.line("  p.put32(0, \(total - 4))") }
       out.line("}")

@@ -417,7 +417,8 @@ struct StructureGenerator {
     }
     parts.append(out.text)
     return GeneratedFile(
-      path: "VulkanWire/Generated/ChainTables", imports: Self.imports, parts: parts)
+      path: "VulkanWire/Generated/ChainTables", imports: ["import CVulkan", "import Wire"],
+      parts: parts)
   }
 
   private func fieldName(_ structures: [Structure]) -> String {
@@ -462,6 +463,6 @@ struct StructureGenerator {
       parts.append(out.text)
     }
     return GeneratedFile(
-      path: "VulkanWire/Generated/Enumerants", imports: Self.imports, parts: parts)
+      path: "VulkanWire/Generated/Enumerants", imports: [], parts: parts)
   }
 }

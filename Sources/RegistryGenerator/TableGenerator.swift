@@ -8,7 +8,7 @@ struct TableGenerator {
         path: "VulkanWire/Generated/Opcodes", imports: ["public import Wire"],
         parts: [opcodes(), kinds(), names()]),
       GeneratedFile(
-        path: "VulkanWire/Generated/CommandFacts", imports: ["public import Wire"],
+        path: "VulkanWire/Generated/CommandFacts", imports: ["import Wire"],
         parts: [try info()]),
       GeneratedFile(path: "VulkanWire/Generated/Extensions", imports: [], parts: [extensions()]),
     ]

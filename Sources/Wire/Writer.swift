@@ -104,7 +104,10 @@ public struct Writer {
 
   /// A whole record of `size` bytes (a multiple of 8, header included) in one step; the caller
   /// fills everything behind the header. There is no `end`.
+  ///
+  /// Always inlined: as a call, vkCmdDraw's hook takes 5.0 ns and not 3.5 (`Benchmarks/encode`).
   @inlinable
+  @inline(__always)
   public mutating func fixedRecord(_ opcode: UInt32, _ size: Int) -> UnsafeMutableRawPointer? {
     record = cursor
     guard let p = reserve(size) else { return nil }
@@ -146,9 +149,12 @@ public struct Writer {
   public mutating func array(_ source: UnsafeRawPointer?, _ count: Int, stride: Int) {
     guard let source, count > 0 else { return u32(0) }
     let (size, overflow) = count.multipliedReportingOverflow(by: stride)
-    guard !overflow && size <= 0x7FFF_FFF0 else { return fail() }
-    u32(UInt32(truncatingIfNeeded: count))
-    bytes(source, size)
+    guard !overflow && size <= 0x7FFF_FFE0 else { return fail() }
+    let padded: Int = (size &+ 3) & ~3
+    guard let p = reserve(4 &+ padded) else { return }
+    p.put32(UInt32(truncatingIfNeeded: count), 0)
+    if padded != size { p.put32(0, padded) }
+    (p + 4).copyMemory(from: source, byteCount: size)
   }
 
   /// An array of dispatchable handles of ours, as ids.

@@ -35,7 +35,7 @@ public func decode_vkCmdBeginConditionalRenderingEXT(
 /// Encodes `vkCmdEndConditionalRenderingEXT`, header included.
 @inlinable
 public func encode_vkCmdEndConditionalRenderingEXT(_ w: inout Writer) {
-  guard let p = w.fixedRecord(Opcode.vkCmdEndConditionalRenderingEXT, 8) else { return }
+  _ = w.fixedRecord(Opcode.vkCmdEndConditionalRenderingEXT, 8)
 }
 
 /// The arguments of `vkCmdEndConditionalRenderingEXT`, ready for a driver. Valid until the arena is reset.
@@ -148,7 +148,7 @@ public func decode_vkCmdDebugMarkerBeginEXT(_ r: inout Reader) -> Args_vkCmdDebu
 /// Encodes `vkCmdDebugMarkerEndEXT`, header included.
 @inlinable
 public func encode_vkCmdDebugMarkerEndEXT(_ w: inout Writer) {
-  guard let p = w.fixedRecord(Opcode.vkCmdDebugMarkerEndEXT, 8) else { return }
+  _ = w.fixedRecord(Opcode.vkCmdDebugMarkerEndEXT, 8)
 }
 
 /// The arguments of `vkCmdDebugMarkerEndEXT`, ready for a driver. Valid until the arena is reset.
@@ -695,7 +695,7 @@ public func decode_vkCmdBeginDebugUtilsLabelEXT(
 /// Encodes `vkCmdEndDebugUtilsLabelEXT`, header included.
 @inlinable
 public func encode_vkCmdEndDebugUtilsLabelEXT(_ w: inout Writer) {
-  guard let p = w.fixedRecord(Opcode.vkCmdEndDebugUtilsLabelEXT, 8) else { return }
+  _ = w.fixedRecord(Opcode.vkCmdEndDebugUtilsLabelEXT, 8)
 }
 
 /// The arguments of `vkCmdEndDebugUtilsLabelEXT`, ready for a driver. Valid until the arena is reset.

@@ -1008,7 +1008,7 @@ public func decode_vkBeginCommandBuffer(_ r: inout Reader) -> Args_vkBeginComman
 /// Encodes `vkEndCommandBuffer`, header included.
 @inlinable
 public func encode_vkEndCommandBuffer(_ w: inout Writer) {
-  guard let p = w.fixedRecord(Opcode.vkEndCommandBuffer, 8) else { return }
+  _ = w.fixedRecord(Opcode.vkEndCommandBuffer, 8)
 }
 
 /// The arguments of `vkEndCommandBuffer`, ready for a driver. Valid until the arena is reset.

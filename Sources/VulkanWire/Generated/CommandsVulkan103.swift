@@ -212,7 +212,7 @@ public func decode_vkCmdNextSubpass(_ r: inout Reader) -> Args_vkCmdNextSubpass 
 /// Encodes `vkCmdEndRenderPass`, header included.
 @inlinable
 public func encode_vkCmdEndRenderPass(_ w: inout Writer) {
-  guard let p = w.fixedRecord(Opcode.vkCmdEndRenderPass, 8) else { return }
+  _ = w.fixedRecord(Opcode.vkCmdEndRenderPass, 8)
 }
 
 /// The arguments of `vkCmdEndRenderPass`, ready for a driver. Valid until the arena is reset.

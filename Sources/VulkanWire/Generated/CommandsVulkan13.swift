@@ -1114,7 +1114,7 @@ public func decode_vkCmdBeginRendering(_ r: inout Reader) -> Args_vkCmdBeginRend
 /// Encodes `vkCmdEndRendering`, header included.
 @inlinable
 public func encode_vkCmdEndRendering(_ w: inout Writer) {
-  guard let p = w.fixedRecord(Opcode.vkCmdEndRendering, 8) else { return }
+  _ = w.fixedRecord(Opcode.vkCmdEndRendering, 8)
 }
 
 /// The arguments of `vkCmdEndRendering`, ready for a driver. Valid until the arena is reset.
