@@ -101,6 +101,7 @@ private final class NodeSession {
 
   /// `hello`'s flags.
   private static var sameHost: UInt32 { 1 }
+  private static var stayIdle: UInt32 { 2 }
 
   init(link: Link, configuration: NodeConfiguration) {
     self.link = link
@@ -147,6 +148,11 @@ private final class NodeSession {
     }
     try answer(status: 0, driver: driver.deviceName, "")
     link.messageLimit = Link.largestMessage
+    if client.flags & NodeSession.stayIdle != 0 {
+      // Another node draws; this one is there, warm, until the link ends.
+      while let message = try link.receive() { close(message.descriptors) }
+      return
+    }
     if client.flags & NodeSession.sameHost != 0 {
       guard let attach = try link.receive() else { return }
       guard attach.type == MessageType.attachSegment, let descriptor = attach.descriptors.first
