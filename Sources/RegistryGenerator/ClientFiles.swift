@@ -2,7 +2,9 @@
 struct ClientFiles {
   let scope: Scope
 
-  private static let layerImports = ["import Client", "import CVulkan", "import VulkanWire", "import Wire"]
+  private static let layerImports = [
+    "import Client", "import CVulkan", "import VulkanWire", "import Wire",
+  ]
   private static let replayImports = ["import CVulkan", "import VulkanWire", "import Wire"]
 
   func files() throws -> [GeneratedFile] { try layer() + replay() }

@@ -23,6 +23,8 @@ struct Rules {
   /// Extensions that are in; those that are out only have to be listed.
   var extensions: Set<String> = []
   var knownExtensions: Set<String> = []
+  /// Extensions whose records are there, but which are not offered to applications.
+  var codecOnly: Set<String> = []
   /// "Owner.member" -> Swift expression that is true when the member is used. `$x` is sibling x.
   var conditions: [String: String] = [:]
   /// "Owner.member" -> Swift expression of the element count.
@@ -51,11 +53,12 @@ struct Rules {
       classes[words[0]] = CommandClass(kind: kind, parts: Set(parts.dropFirst()))
     }
     for (words, _) in try Rules.lines(folder + "/extensions.txt") {
-      guard words.count > 1, words[1] == "in" || words[1] == "out" else {
-        throw GenerationError("extensions.txt: \(words[0]) is neither in nor out")
+      guard words.count > 1, ["in", "out", "codec"].contains(words[1]) else {
+        throw GenerationError("extensions.txt: \(words[0]) is neither in, out nor codec")
       }
       knownExtensions.insert(words[0])
-      if words[1] == "in" { extensions.insert(words[0]) }
+      if words[1] != "out" { extensions.insert(words[0]) }
+      if words[1] == "codec" { codecOnly.insert(words[0]) }
     }
     for (words, rest) in try Rules.lines(folder + "/conditions.txt") { conditions[words[0]] = rest }
     for (words, rest) in try Rules.lines(folder + "/pointers.txt") {
