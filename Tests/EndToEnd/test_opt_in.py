@@ -7,6 +7,7 @@ import functools
 import itertools
 import os
 import shutil
+import time
 
 from harness import (
     BUILD, DRIVER, EXPLICIT, LAVAPIPE, LAYER, PROGRAMS, ROOT, deadline, folder, native_environment,
@@ -26,14 +27,23 @@ def native() -> bytes:
 
 
 def calls(*prefix: object, **environment: object) -> int:
-    """Runs the program, checks what it computed, and says how many calls Omega saw."""
+    """Runs the program, checks what it computed, and says how many calls Omega saw. An agent that the
+    library starts outlives the program and writes at least every second."""
     number = next(_numbers)
     result, statistics = folder() / f"result-{number}", folder() / f"stats-{number}.json"
+    runtime = folder() / f"runtime-{number}"
+    runtime.mkdir(mode=0o700)
+    own = {"OMEGA_STATS": statistics, "XDG_RUNTIME_DIR": runtime}
     run(
         [*prefix, PROGRAMS / "offscreen", result, *SECTIONS],
-        plain_environment(OMEGA_STATS=statistics, **environment),
+        plain_environment(**own | environment),
     )
     assert result.read_bytes() == native(), "not as natively"
+    end = time.monotonic() + 3
+    while time.monotonic() < end and any(runtime.rglob("*.sock")):
+        if seen := stats(statistics).get("calls", 0):
+            return seen
+        time.sleep(0.05)
     return stats(statistics).get("calls", 0)
 
 

@@ -16,6 +16,21 @@ EXPLAINED = [
     ),
     ("less", r"device/extensions/VK_EXT_image_drm_format_modifier", "modifiers name local hardware"),
     ("less", r"device/extensions/VK_EXT_physical_device_drm", "device nodes are the other host's"),
+    (
+        "less",
+        r"device/properties/VkPhysicalDeviceExternalMemoryHostPropertiesEXT/.*",
+        "goes with VK_EXT_external_memory_host",
+    ),
+    (
+        "less",
+        r"device/extensions/VK_EXT_calibrated_timestamps",
+        "the clocks of another host are not the application's",
+    ),
+    (
+        "less",
+        r"device/extensions/VK_ARM_rasterization_order_attachment_access",
+        "a vendor's name of VK_EXT_rasterization_order_attachment_access, which is there",
+    ),
     ("less", r"device/extensions/VK_ANDROID_.*", "another platform's"),
     (
         "any",
