@@ -15,6 +15,8 @@ public final class Agent: @unchecked Sendable {
   private let lock = Lock()
   private var statisticsFile: StatisticsFile?
   private var latestActivity: UInt64 = platform_now()
+  /// The socket's name is not ours any more.
+  private var hasRetired = false
 
   /// Listens at `socketPath`, whose directory must be its owner's alone.
   public init(socketPath: String, nodes: NodePlaces) throws(LinkError) {
@@ -43,12 +45,19 @@ public final class Agent: @unchecked Sendable {
 
   /// Serves until nobody has been connected for `idle` nanoseconds.
   public func serve(idle: UInt64 = UInt64.max) {
+    var isRetiring = false
     while true {
       let events = platform_poll(listener.descriptor, Int32(POLLIN), idle == .max ? -1 : 1000)
       if events == 0 {
         if !sessions.isZero { lock.withLock { latestActivity = platform_now() } }
         let since = platform_now() &- lock.withLock { latestActivity }
-        if since > idle { return }
+        guard since > idle else { continue }
+        // Who comes from now on finds no socket and starts another agent; who came just before
+        // is still served.
+        if isRetiring { return }
+        isRetiring = true
+        hasRetired = true
+        unlink(socketPath)
         continue
       }
       guard let socket = listener.accept() else {
@@ -85,7 +94,7 @@ public final class Agent: @unchecked Sendable {
 
   /// Ends: removes the socket, ends nodes that were never used, writes the last statistics.
   public func finish() {
-    unlink(socketPath)
+    if !hasRetired { unlink(socketPath) }
     pool.close()
     statisticsFile?.write()
   }

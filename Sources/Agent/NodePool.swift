@@ -33,9 +33,10 @@ final class NodePool: @unchecked Sendable {
       defer { ready = nil }
       return ready
     }
-    let nodes = if let prepared { prepared } else {
-      try connectAll(application: application, process: process)
-    }
+    let nodes =
+      if let prepared { prepared } else {
+        try connectAll(application: application, process: process)
+      }
     do throws(LinkError) {
       for node in nodes where !node.isGreeted { try node.greeted() }
     } catch {

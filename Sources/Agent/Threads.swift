@@ -54,7 +54,8 @@ func startThread(_ name: StaticString, _ body: @escaping @Sendable () -> Void) -
     { context in
       if let context { Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().run() }
       return nil
-    }, context.toOpaque(), 512 << 10, UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
+    }, context.toOpaque(), 512 << 10,
+    UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
   if result != 0 { context.release() }
   return result == 0
 }

@@ -39,7 +39,8 @@ public enum Address: Equatable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .unix(let path): return "unix:\(path)"
-    case .tcp(let host, let port): return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .tcp(let host, let port):
+      return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
   }
 
@@ -136,7 +137,8 @@ extension Address {
     var failure: Int32 = ECONNREFUSED
     for var address in try resolve(passive: false) {
       let descriptor = socket(
-        address.family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue),
+        address.family,
+        Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue),
         0)
       guard descriptor >= 0 else {
         failure = errno

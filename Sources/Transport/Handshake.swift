@@ -57,7 +57,8 @@ enum Handshake {
     case Verdict.ok where chosen >= versions.lowest && chosen <= versions.highest: break
     case Verdict.full:
       throw LinkError(
-        .full, "\(stream.peer) has as many clients as it may; "
+        .full,
+        "\(stream.peer) has as many clients as it may; "
           + "try later, or start the node with a larger --max-clients")
     default:
       throw LinkError(
@@ -158,7 +159,9 @@ enum Handshake {
   // MARK: Bytes
 
   private static func opening(_ a: UInt16, _ b: UInt16, _ verdict: UInt32) -> [UInt8] {
-    magic + [UInt8(truncatingIfNeeded: a), UInt8(a >> 8), UInt8(truncatingIfNeeded: b), UInt8(b >> 8)]
+    magic + [
+      UInt8(truncatingIfNeeded: a), UInt8(a >> 8), UInt8(truncatingIfNeeded: b), UInt8(b >> 8),
+    ]
       + u32(verdict)
   }
   private static func u32(_ value: UInt32) -> [UInt8] {

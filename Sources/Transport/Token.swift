@@ -31,7 +31,8 @@ public struct Token: Sendable {
   public init(file path: String) throws(LinkError) {
     let descriptor = platform_open(path, O_RDONLY, 0)
     guard descriptor >= 0 else {
-      throw LinkError(.token, "cannot read the token file '\(path)': \(LinkError.text(-descriptor))")
+      throw LinkError(
+        .token, "cannot read the token file '\(path)': \(LinkError.text(-descriptor))")
     }
     defer { _ = platform_close(descriptor) }
     var status = stat()

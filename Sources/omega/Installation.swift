@@ -27,6 +27,27 @@ struct Installation {
     ]
   }
 
+  /// Whether the Vulkan loader is likely to find a driver. A look at directories, no more.
+  static var hasDriver: Bool {
+    for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"] {
+      if Settings.environment(name) != nil { return true }
+    }
+    return ["/usr/share", "/etc", "/usr/local/share", "/usr/local/etc"].contains { prefix in
+      guard let directory = opendir(prefix + "/vulkan/icd.d") else { return false }
+      defer { closedir(directory) }
+      while let entry = readdir(directory) {
+        let isManifest = withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { name in
+            let text = String(cString: name)
+            return text.hasSuffix(".json") && !text.hasPrefix("omega_icd")
+          }
+        }
+        if isManifest { return true }
+      }
+      return false
+    }
+  }
+
   static func isReadable(_ path: String) -> Bool { access(path, R_OK) == 0 }
 
   /// Fails when a program could not be started with Omega.

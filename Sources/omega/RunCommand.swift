@@ -33,12 +33,10 @@ enum RunCommand {
       agent = try Agent(
         socketPath: "\(directory)/run-\(platform_pid()).sock", nodes: places)
       // A node elsewhere must be known to work before the program starts; one of our own gets
-      // ready beside it.
-      if case .addresses = places {
-        try agent.prepareNodes(application: name, wait: true)
-      } else {
-        try agent.prepareNodes(application: name, wait: false)
-      }
+      // ready beside it, unless there is reason to doubt that it will.
+      var mustWait = arguments.has("--driver") || !Installation.hasDriver
+      if case .addresses = places { mustWait = true }
+      try agent.prepareNodes(application: name, wait: mustWait)
     } catch {
       throw Failure(error.message)
     }

@@ -43,6 +43,9 @@ enum Settings {
     let named =
       arguments["--nodes"] ?? (arguments.has("--local") ? nil : environment("OMEGA_NODES"))
     guard let named else {
+      if let driver = arguments["--driver"], !Installation.isReadable(driver) {
+        throw Failure("--driver '\(driver)' cannot be read; name a driver's manifest (*.json)")
+      }
       let count = try arguments.number("--local", in: 1...32, standard: 1)
       return .embedded(count, embedded(arguments, installation))
     }
