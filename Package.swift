@@ -104,7 +104,7 @@ let package = Package(
       dependencies: ["CPlatform", "PageTracker", "Ring", "Transport", "Agent", "Node"],
       swiftSettings: house),
     // Beside
-    .executableTarget(name: "RegistryGenerator", swiftSettings: house),
+    .executableTarget(name: "RegistryGenerator", exclude: ["Rules"], swiftSettings: house),
     // Tests
     .testTarget(name: "WireTests", dependencies: ["Wire"]),
     .testTarget(name: "RingTests", dependencies: ["Ring", "CPlatform"]),
