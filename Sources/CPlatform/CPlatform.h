@@ -63,6 +63,11 @@ static inline int platform_string_compare(const char *_Nonnull a, const char *_N
   return strcmp(a, b);
 }
 
+/// Whether `s` has `part` in it.
+static inline bool platform_contains(const char *_Nonnull s, const char *_Nonnull part) {
+  return strstr(s, part) != NULL;
+}
+
 /// A new memfd, close-on-exec and sealable; -errno on failure. `memfd_create(2)`.
 static inline int platform_memfd(const char *_Nonnull name) {
   int fd = (int)syscall(SYS_memfd_create, name, 0x0001u | 0x0002u);  // CLOEXEC | ALLOW_SEALING

@@ -27,11 +27,16 @@ struct Installation {
     ]
   }
 
+  /// Whether the environment names drivers, which may be wrong.
+  static var namesDriver: Bool {
+    ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"].contains {
+      Settings.environment($0) != nil
+    }
+  }
+
   /// Whether the Vulkan loader is likely to find a driver. A look at directories, no more.
   static var hasDriver: Bool {
-    for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"] {
-      if Settings.environment(name) != nil { return true }
-    }
+    if namesDriver { return true }
     return ["/usr/share", "/etc", "/usr/local/share", "/usr/local/etc"].contains { prefix in
       guard let directory = opendir(prefix + "/vulkan/icd.d") else { return false }
       defer { closedir(directory) }

@@ -15,7 +15,7 @@ enum RunCommand {
 
   static func run(_ words: [String]) throws(Failure) -> Int32 {
     let arguments = try Arguments(words, command: "run", known: flags)
-    if arguments.has("--help") || words.isEmpty { return CommandLineTool.help(["run"]) }
+    if arguments.has("--help") { return CommandLineTool.help(["run"]) }
     try Settings.setLogLevel(arguments, standard: .warning)
     try refuseWhatIsNotThere(arguments)
     guard let application = arguments.rest.first else {
@@ -34,7 +34,8 @@ enum RunCommand {
         socketPath: "\(directory)/run-\(platform_pid()).sock", nodes: places)
       // A node elsewhere must be known to work before the program starts; one of our own gets
       // ready beside it, unless there is reason to doubt that it will.
-      var mustWait = arguments.has("--driver") || !Installation.hasDriver
+      var mustWait =
+        arguments.has("--driver") || Installation.namesDriver || !Installation.hasDriver
       if case .addresses = places { mustWait = true }
       try agent.prepareNodes(application: name, wait: mustWait)
     } catch {

@@ -85,6 +85,29 @@ private func isNodeProcess() -> Bool {
   return value[0] != 0 && !equal(value, "0")
 }
 
+/// Whether somebody asked for this driver: the launcher, a user who names its manifest, or one who
+/// names nodes. A driver that is merely installed offers no device, so that a program that did not
+/// ask sees the devices it always saw, and starts no agent.
+private func isAskedFor() -> Bool {
+  if let value = environment("OMEGA_AGENT"), value[0] != 0 { return true }
+  if let value = environment("OMEGA_NODES"), value[0] != 0 { return true }
+  if let value = environment("OMEGA_ENABLE"), equal(value, "1") {
+    guard let disabled = environment("OMEGA_DISABLE") else { return true }
+    return disabled[0] == 0
+  }
+  let lists: [4 of StaticString] = [
+    "VK_DRIVER_FILES", "VK_ADD_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_LOADER_DRIVERS_SELECT",
+  ]
+  for i in lists.indices {
+    if let value = environment(lists[i]), platform_contains(value, "omega") { return true }
+  }
+  return false
+}
+
+private func environment(_ name: StaticString) -> UnsafePointer<CChar>? {
+  platform_getenv(UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
+}
+
 /// How many instances this driver has made: a layer in the same process sees by it that the driver
 /// is there.
 nonisolated(unsafe) var driverInstancesMade: UInt32 = 0
@@ -94,7 +117,8 @@ func hook_vkCreateInstance(
   _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
   _ pInstance: UnsafeMutablePointer<VkInstance?>?
 ) -> VkResult {
-  guard let pCreateInfo, let pInstance, let instance = makeInstance(pCreateInfo) else {
+  guard let pCreateInfo, let pInstance, let instance = makeInstance(pCreateInfo, isAskedFor())
+  else {
     return VK_ERROR_OUT_OF_HOST_MEMORY
   }
   driverInstancesMade &+= 1
@@ -103,12 +127,13 @@ func hook_vkCreateInstance(
 }
 
 /// Makes an instance. Without agent or node it is one without physical devices: an instance that
-/// fails would take every other driver's devices with it. Nil without memory.
-func makeInstance(_ pCreateInfo: UnsafePointer<VkInstanceCreateInfo>)
+/// fails would take every other driver's devices with it; so is one that does not want devices.
+/// Nil without memory.
+func makeInstance(_ pCreateInfo: UnsafePointer<VkInstanceCreateInfo>, _ wantsDevices: Bool)
   -> UnsafeMutablePointer<InstanceObject>?
 {
   guard let lock = Lock() else { return nil }
-  var connection = isNodeProcess() ? nil : Connection.open()
+  var connection = isNodeProcess() || !wantsDevices ? nil : Connection.open()
   let id = connection == nil ? 0 : ObjectTable.makeID(.instance, channel: 0)
   if let open = connection, !createOnNode(open, id, pCreateInfo.pointee) { connection = nil }
   return makeObject(

@@ -46,7 +46,7 @@ func layer_vkCreateInstance(
     getInstanceProcAddr: get, own: nil, next: nil)
   guard let instance = makeObject(object) else { return VK_ERROR_OUT_OF_HOST_MEMORY }
   if isOuter && driversBefore == driverInstancesMade {
-    instance.pointee.own = makeInstance(pCreateInfo)
+    instance.pointee.own = makeInstance(pCreateInfo, true)
     instance.pointee.own?.pointee.loaderWord = instance.pointee.word
   }
   LayerRegistry.add(instance)
