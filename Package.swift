@@ -110,6 +110,7 @@ let package = Package(
     .testTarget(name: "RingTests", dependencies: ["Ring", "CPlatform"]),
     .testTarget(name: "VulkanWireTests", dependencies: ["VulkanWire", "Wire", "CVulkan"]),
     .testTarget(name: "RegistryGeneratorTests", dependencies: ["RegistryGenerator"]),
+    .testTarget(name: "ClientTests", dependencies: ["Client", "CPlatform", "Ring", "Wire"]),
     .testTarget(name: "PageTrackerTests", dependencies: ["PageTracker", "CPlatform"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "CPlatform"]),
     .testTarget(
