@@ -226,6 +226,12 @@ final class SwapchainState: @unchecked Sendable {
     for index in request.imageIDs.indices {
       frames.append(try FrameTarget.make(device, request, index, shared))
     }
+    let staged = frames.contains { $0.staging != nil }
+    session.sink.log(
+      3,
+      "swapchain \(request.id): \(request.imageIDs.count) images of \(request.extent.width) x "
+        + "\(request.extent.height), brought out "
+        + (staged ? "through staging memory" : "into the client's own memory"))
   }
 
   private func commandPool(
