@@ -68,7 +68,7 @@ func doer_vkQueueBindSparse(
 private func noteSparseMemory(_ device: DeviceState, _ info: VkBindSparseInfo) {
   func note(_ memory: VkDeviceMemory?) {
     guard let state = device.memory(memory), state.isHostVisible else { return }
-    state.bind(UInt64.max, ByteRange(start: 0, end: state.size))
+    state.bindWhole()
   }
   for i in 0..<Int(info.bufferBindCount) {
     guard let bind = info.pBufferBinds?[i] else { continue }

@@ -65,6 +65,15 @@ final class MemoryState: @unchecked Sendable {
     }
   }
 
+  /// Notes that the GPU may write anywhere: sparse resources may come to lie here.
+  func bindWhole() {
+    lock.withLock {
+      guard bindings[0] == nil else { return }
+      bindings[0] = [ByteRange(start: 0, end: size)]
+      merge()
+    }
+  }
+
   /// Forgets a resource that is destroyed.
   func unbind(_ resource: UInt64) {
     lock.withLock {
