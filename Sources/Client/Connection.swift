@@ -135,7 +135,9 @@ public struct Connection: @unchecked Sendable {
       reportLoss()
       return false
     }
-    guard state.pointee.socket >= 0, platform_peer_is_gone(state.pointee.socket) else { return true }
+    guard state.pointee.socket >= 0, platform_peer_is_gone(state.pointee.socket) else {
+      return true
+    }
     lose(LostReason.agentGone, "the agent (omega run) has ended; start the application again")
     return false
   }

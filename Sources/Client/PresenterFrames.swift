@@ -37,9 +37,13 @@ public enum PixelLayout: UInt8, Sendable {
     var left = count
     while left > 0 {
       switch self {
-      case .bgra8: store(to, from.load(fromByteOffset: 2, as: UInt8.self),
+      case .bgra8:
+        store(
+          to, from.load(fromByteOffset: 2, as: UInt8.self),
           from.load(fromByteOffset: 1, as: UInt8.self), from.load(as: UInt8.self))
-      case .rgba8: store(to, from.load(as: UInt8.self),
+      case .rgba8:
+        store(
+          to, from.load(as: UInt8.self),
           from.load(fromByteOffset: 1, as: UInt8.self),
           from.load(fromByteOffset: 2, as: UInt8.self))
       case .bgra10:

@@ -44,7 +44,9 @@ struct WaylandLibrary {
     defer { ProcessLock.unlock() }
     if let opened { return UnsafePointer(opened) }
     guard let loaded = load(), let raw = platform_malloc(MemoryLayout<WaylandLibrary>.stride) else {
-      log(.error, "libwayland-client.so.0 (1.20 or later) cannot be opened; install libwayland-client0")
+      log(
+        .error,
+        "libwayland-client.so.0 (1.20 or later) cannot be opened; install libwayland-client0")
       return nil
     }
     let library = raw.bindMemory(to: WaylandLibrary.self, capacity: 1)

@@ -160,7 +160,8 @@ enum X11Window {
     _ library: UnsafePointer<X11Library>, _ connection: OpaquePointer, _ visual: xcb_visualid_t,
     depth: UInt8?
   ) -> (layout: PixelLayout, hasAlpha: Bool)? {
-    guard library.pointee.hasError(connection) == 0, let setup = library.pointee.getSetup(connection)
+    guard library.pointee.hasError(connection) == 0,
+      let setup = library.pointee.getSetup(connection)
     else { return nil }
     var screens = library.pointee.rootsIterator(setup)
     while screens.rem > 0 {

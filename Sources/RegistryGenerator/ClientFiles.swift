@@ -36,7 +36,7 @@ struct ClientFiles {
         path: "VkLayer/Generated/LayerDispatch", imports: ["import CVulkan"],
         parts: [text(layer.dispatch())]),
       GeneratedFile(
-        path: "VkLayer/Generated/LayerHooks", imports: ["import CVulkan"],
+        path: "VkLayer/Generated/LayerHooks", imports: ["import CVulkan", "import Client"],
         parts: [text(layer.hooks()), text(layer.table())]),
     ]
   }

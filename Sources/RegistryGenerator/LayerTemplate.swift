@@ -22,6 +22,45 @@ struct LayerTemplate {
     }
   }
 
+  /// Physical-device commands that Omega does not offer. The layer takes them too: a device of ours
+  /// must never reach a driver that cannot know it.
+  var strangers: [Command] {
+    let offered = Set(scope.offered.map(\.canonical))
+    var seen: Set<String> = []
+    return scope.registry.extensions
+      .filter { [nil, "xcb", "xlib", "wayland"].contains($0.platform) }
+      .flatMap { $0.blocks.flatMap(\.commands) }
+      .map { scope.registry.canonicalCommand($0) }
+      .filter { !offered.contains($0) && seen.insert($0).inserted }
+      .compactMap { scope.registry.commands[$0] }
+      .filter { entries.level($0) == .physicalDevice }
+  }
+
+  /// Strangers that `VkLayer` answers for devices of ours: a local driver offers them for surfaces.
+  static let answered: Set<String> = ["vkGetPhysicalDeviceSurfaceCapabilities2EXT"]
+
+  /// What a command of an extension that our devices do not have says.
+  private func refusal(_ command: Command) -> [String] {
+    if LayerTemplate.answered.contains(command.name) {
+      return ["return hook_\(command.name)(\(names(command)))"]
+    }
+    let counts = command.parameters.filter {
+      $0.type.base == "uint32_t" && $0.type.pointers == 1 && $0.name.hasSuffix("Count")
+    }
+    var lines = counts.map { "\($0.name)?.pointee = 0" }
+    switch command.returns {
+    case "void": lines.append("return")
+    case "VkResult":
+      lines.append("return \(counts.isEmpty ? "VK_ERROR_EXTENSION_NOT_PRESENT" : "VK_SUCCESS")")
+    default: lines.append("return 0")
+    }
+    return lines
+  }
+
+  private func names(_ command: Command) -> String {
+    command.parameters.map(\.name).joined(separator: ", ")
+  }
+
   private func spellings(_ command: Command) -> [String] {
     [command.name]
       + scope.offered.filter { $0.canonical == command.name && $0.name != command.name }
@@ -34,12 +73,14 @@ struct LayerTemplate {
       "/// a function that the chain does not have is nil.",
       "struct LayerInstanceDispatch {",
     ]
-    for command in commands { lines.append("  var \(command.name): PFN_\(command.name)?") }
+    for command in commands + strangers {
+      lines.append("  var \(command.name): PFN_\(command.name)?")
+    }
     lines += [
       "", "  /// All functions of the chain that `get` knows for `instance`.",
       "  init(_ get: PFN_vkGetInstanceProcAddr, _ instance: VkInstance?) {",
     ]
-    for command in commands {
+    for command in commands + strangers {
       let tries = spellings(command).map { "nextFunction(get, instance, \"\($0)\")" }
       lines.append(
         "    \(command.name) = unsafeBitCast(\(tries.joined(separator: " ?? ")), to: PFN_\(command.name)?.self)"
@@ -64,29 +105,36 @@ struct LayerTemplate {
     where entries.level(command) == .physicalDevice
       && !LayerTemplate.handwritten.contains(command.name)
     {
-      let names = command.parameters.map(\.name).joined(separator: ", ")
-      let parameters = command.parameters.map { "  _ \($0.name): \(types.parameter($0))" }
-      let result = types.result(command)
-      let absent: String
-      switch command.returns {
-      case "void": absent = ""
-      case "VkResult": absent = " ?? VK_ERROR_EXTENSION_NOT_PRESENT"
-      default: absent = " ?? 0"
-      }
-      let next =
-        "nextDispatch(of: physicalDevice)?.pointee.\(command.name)?(\(names))\(absent)"
-      lines += [
-        "/// Hooks `\(command.name)` in the layer.",
-        "@c(omega_layer_\(command.name))",
-        "func layer_\(command.name)(",
-        parameters.joined(separator: ",\n"),
-        result == "Void" ? ") {" : ") -> \(result) {",
-        "  if isOmega(physicalDevice) { return hook_\(command.name)(\(names)) }",
-        command.returns == "void" ? "  \(next)" : "  return \(next)",
-        "}", "",
-      ]
+      lines += hook(command, own: ["return hook_\(command.name)(\(names(command)))"]) + [""]
     }
+    for command in strangers { lines += hook(command, own: refusal(command)) + [""] }
     return lines.dropLast()
+  }
+
+  /// One hook: `own` for a device of ours, the next function for any other.
+  private func hook(_ command: Command, own: [String]) -> [String] {
+    let parameters = command.parameters.map { "  _ \($0.name): \(types.parameter($0))" }
+    let result = types.result(command)
+    let absent: String
+    switch command.returns {
+    case "void": absent = ""
+    case "VkResult": absent = " ?? VK_ERROR_EXTENSION_NOT_PRESENT"
+    default: absent = " ?? 0"
+    }
+    let next =
+      "nextDispatch(of: physicalDevice)?.pointee.\(command.name)?(\(names(command)))\(absent)"
+    return [
+      "/// Hooks `\(command.name)` in the layer.",
+      "@c(omega_layer_\(command.name))",
+      "func layer_\(command.name)(",
+      parameters.joined(separator: ",\n"),
+      result == "Void" ? ") {" : ") -> \(result) {",
+      "  if isOmega(physicalDevice) {",
+    ] + own.map { "    " + $0 } + [
+      "  }",
+      command.returns == "void" ? "  \(next)" : "  return \(next)",
+      "}",
+    ]
   }
 
   /// Physical-device commands whose layer hooks are hand-written.
@@ -107,7 +155,21 @@ struct LayerTemplate {
         "  case \(index): return unsafeBitCast(layer_\(row.command.name) as PFN_\(row.name), to: PFN_vkVoidFunction.self)"
       )
     }
-    lines += ["  default: return nil", "  }", "}"]
+    lines += [
+      "  default: return nil", "  }", "}", "",
+      "/// The layer's function for a physical-device command that Omega does not offer.",
+      "func strangerFunction(_ name: UnsafePointer<CChar>) -> PFN_vkVoidFunction? {",
+    ]
+    for command in strangers {
+      for spelling in [command.name] + command.aliases {
+        lines += [
+          "  if equal(name, \"\(spelling)\") {",
+          "    return unsafeBitCast(layer_\(command.name) as PFN_\(spelling), to: PFN_vkVoidFunction.self)",
+          "  }",
+        ]
+      }
+    }
+    lines += ["  return nil", "}"]
     return lines
   }
 }

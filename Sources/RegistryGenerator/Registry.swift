@@ -65,6 +65,8 @@ struct Feature {
   var name: String
   var specVersion: Int
   var isDevice: Bool
+  /// The window system that its header needs; nil when it is in vulkan_core.h.
+  var platform: String? = nil
   var blocks: [Block]
 
   /// Things that it adds, when another extension is there too.

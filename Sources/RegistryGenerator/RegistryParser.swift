@@ -201,7 +201,8 @@ struct RegistryParser {
   private mutating func readFeature(_ element: XMLElement, number: Int) -> Feature {
     var feature = Feature(
       name: element.attribute("name") ?? "", specVersion: 1,
-      isDevice: element.attribute("type") == "device", blocks: [])
+      isDevice: element.attribute("type") == "device", platform: element.attribute("platform"),
+      blocks: [])
     for require in element.elements(forName: "require") {
       feature.blocks.append(
         Feature.Block(

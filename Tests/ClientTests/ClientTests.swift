@@ -167,7 +167,8 @@ private func connection(readers mask: UInt32 = 0) throws -> Connection {
     let connection = try connection()
     let slot = connection.allocateSlot()
     let start = platform_now()
-    #expect(wait(connection, [WaitTarget(slot: slot, value: 1)], all: true, 150_000_000) == .timeout)
+    #expect(
+      wait(connection, [WaitTarget(slot: slot, value: 1)], all: true, 150_000_000) == .timeout)
     let taken = platform_now() - start
     #expect(taken >= 150_000_000 && taken < 2_000_000_000)
   }

@@ -25,7 +25,9 @@ private struct Mapping: ~Copyable {
     _ = platform_close(file)
   }
 
-  func write(page: Int) { (base + page * PageTracker.pageSize + 17).storeBytes(of: 7, as: UInt8.self) }
+  func write(page: Int) {
+    (base + page * PageTracker.pageSize + 17).storeBytes(of: 7, as: UInt8.self)
+  }
 
   /// The runs written since the last call, in pages.
   func written() -> [Range<Int>] {
@@ -115,7 +117,9 @@ private let hasTier = kernelTracker.tier == .writeProtect
     while true {
       let last = ended
       ended = platform_load64(cells + 1) == 1
-      for run in m.written() { for page in run { copy[page] = platform_load64(cells + page * 512) } }
+      for run in m.written() {
+        for page in run { copy[page] = platform_load64(cells + page * 512) }
+      }
       if last { break }
     }
     for page in 0..<16 { #expect(copy[page] == platform_load64(cells + page * 512)) }

@@ -143,7 +143,8 @@ struct SegmentTests {
 
 @Suite("Ring")
 struct RingHeaderTests {
-  @Test("two readers see the same records in order across many wraps", arguments: [1, 3, 117, 9000])
+  @Test(
+    "two readers see the same records in order across many wraps", arguments: [1, 3, 117, 9000])
   func wraps(words: Int) throws {
     let made = try TestSegment()
     let ring = RingHeader(segment: made.segment, channel: 2)

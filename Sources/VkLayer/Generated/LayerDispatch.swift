@@ -55,6 +55,27 @@ struct LayerInstanceDispatch {
   var vkGetPhysicalDeviceXcbPresentationSupportKHR: PFN_vkGetPhysicalDeviceXcbPresentationSupportKHR?
   var vkGetPhysicalDeviceXlibPresentationSupportKHR: PFN_vkGetPhysicalDeviceXlibPresentationSupportKHR?
   var vkSubmitDebugUtilsMessageEXT: PFN_vkSubmitDebugUtilsMessageEXT?
+  var vkGetPhysicalDeviceDisplayPropertiesKHR: PFN_vkGetPhysicalDeviceDisplayPropertiesKHR?
+  var vkGetPhysicalDeviceDisplayPlanePropertiesKHR: PFN_vkGetPhysicalDeviceDisplayPlanePropertiesKHR?
+  var vkGetDisplayPlaneSupportedDisplaysKHR: PFN_vkGetDisplayPlaneSupportedDisplaysKHR?
+  var vkGetDisplayModePropertiesKHR: PFN_vkGetDisplayModePropertiesKHR?
+  var vkCreateDisplayModeKHR: PFN_vkCreateDisplayModeKHR?
+  var vkGetDisplayPlaneCapabilitiesKHR: PFN_vkGetDisplayPlaneCapabilitiesKHR?
+  var vkGetPhysicalDeviceVideoCapabilitiesKHR: PFN_vkGetPhysicalDeviceVideoCapabilitiesKHR?
+  var vkGetPhysicalDeviceVideoFormatPropertiesKHR: PFN_vkGetPhysicalDeviceVideoFormatPropertiesKHR?
+  var vkGetPhysicalDeviceExternalImageFormatPropertiesNV: PFN_vkGetPhysicalDeviceExternalImageFormatPropertiesNV?
+  var vkReleaseDisplayEXT: PFN_vkReleaseDisplayEXT?
+  var vkGetPhysicalDeviceSurfaceCapabilities2EXT: PFN_vkGetPhysicalDeviceSurfaceCapabilities2EXT?
+  var vkGetPhysicalDeviceDisplayProperties2KHR: PFN_vkGetPhysicalDeviceDisplayProperties2KHR?
+  var vkGetPhysicalDeviceDisplayPlaneProperties2KHR: PFN_vkGetPhysicalDeviceDisplayPlaneProperties2KHR?
+  var vkGetDisplayModeProperties2KHR: PFN_vkGetDisplayModeProperties2KHR?
+  var vkGetDisplayPlaneCapabilities2KHR: PFN_vkGetDisplayPlaneCapabilities2KHR?
+  var vkGetPhysicalDeviceCalibrateableTimeDomainsEXT: PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT?
+  var vkGetPhysicalDeviceCooperativeMatrixPropertiesNV: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV?
+  var vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV: PFN_vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV?
+  var vkAcquireDrmDisplayEXT: PFN_vkAcquireDrmDisplayEXT?
+  var vkGetDrmDisplayEXT: PFN_vkGetDrmDisplayEXT?
+  var vkGetPhysicalDeviceOpticalFlowImageFormatsNV: PFN_vkGetPhysicalDeviceOpticalFlowImageFormatsNV?
 
   /// All functions of the chain that `get` knows for `instance`.
   init(_ get: PFN_vkGetInstanceProcAddr, _ instance: VkInstance?) {
@@ -107,6 +128,27 @@ struct LayerInstanceDispatch {
     vkGetPhysicalDeviceXcbPresentationSupportKHR = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceXcbPresentationSupportKHR"), to: PFN_vkGetPhysicalDeviceXcbPresentationSupportKHR?.self)
     vkGetPhysicalDeviceXlibPresentationSupportKHR = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceXlibPresentationSupportKHR"), to: PFN_vkGetPhysicalDeviceXlibPresentationSupportKHR?.self)
     vkSubmitDebugUtilsMessageEXT = unsafeBitCast(nextFunction(get, instance, "vkSubmitDebugUtilsMessageEXT"), to: PFN_vkSubmitDebugUtilsMessageEXT?.self)
+    vkGetPhysicalDeviceDisplayPropertiesKHR = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceDisplayPropertiesKHR"), to: PFN_vkGetPhysicalDeviceDisplayPropertiesKHR?.self)
+    vkGetPhysicalDeviceDisplayPlanePropertiesKHR = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceDisplayPlanePropertiesKHR"), to: PFN_vkGetPhysicalDeviceDisplayPlanePropertiesKHR?.self)
+    vkGetDisplayPlaneSupportedDisplaysKHR = unsafeBitCast(nextFunction(get, instance, "vkGetDisplayPlaneSupportedDisplaysKHR"), to: PFN_vkGetDisplayPlaneSupportedDisplaysKHR?.self)
+    vkGetDisplayModePropertiesKHR = unsafeBitCast(nextFunction(get, instance, "vkGetDisplayModePropertiesKHR"), to: PFN_vkGetDisplayModePropertiesKHR?.self)
+    vkCreateDisplayModeKHR = unsafeBitCast(nextFunction(get, instance, "vkCreateDisplayModeKHR"), to: PFN_vkCreateDisplayModeKHR?.self)
+    vkGetDisplayPlaneCapabilitiesKHR = unsafeBitCast(nextFunction(get, instance, "vkGetDisplayPlaneCapabilitiesKHR"), to: PFN_vkGetDisplayPlaneCapabilitiesKHR?.self)
+    vkGetPhysicalDeviceVideoCapabilitiesKHR = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceVideoCapabilitiesKHR"), to: PFN_vkGetPhysicalDeviceVideoCapabilitiesKHR?.self)
+    vkGetPhysicalDeviceVideoFormatPropertiesKHR = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceVideoFormatPropertiesKHR"), to: PFN_vkGetPhysicalDeviceVideoFormatPropertiesKHR?.self)
+    vkGetPhysicalDeviceExternalImageFormatPropertiesNV = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceExternalImageFormatPropertiesNV"), to: PFN_vkGetPhysicalDeviceExternalImageFormatPropertiesNV?.self)
+    vkReleaseDisplayEXT = unsafeBitCast(nextFunction(get, instance, "vkReleaseDisplayEXT"), to: PFN_vkReleaseDisplayEXT?.self)
+    vkGetPhysicalDeviceSurfaceCapabilities2EXT = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceSurfaceCapabilities2EXT"), to: PFN_vkGetPhysicalDeviceSurfaceCapabilities2EXT?.self)
+    vkGetPhysicalDeviceDisplayProperties2KHR = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceDisplayProperties2KHR"), to: PFN_vkGetPhysicalDeviceDisplayProperties2KHR?.self)
+    vkGetPhysicalDeviceDisplayPlaneProperties2KHR = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceDisplayPlaneProperties2KHR"), to: PFN_vkGetPhysicalDeviceDisplayPlaneProperties2KHR?.self)
+    vkGetDisplayModeProperties2KHR = unsafeBitCast(nextFunction(get, instance, "vkGetDisplayModeProperties2KHR"), to: PFN_vkGetDisplayModeProperties2KHR?.self)
+    vkGetDisplayPlaneCapabilities2KHR = unsafeBitCast(nextFunction(get, instance, "vkGetDisplayPlaneCapabilities2KHR"), to: PFN_vkGetDisplayPlaneCapabilities2KHR?.self)
+    vkGetPhysicalDeviceCalibrateableTimeDomainsEXT = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT"), to: PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT?.self)
+    vkGetPhysicalDeviceCooperativeMatrixPropertiesNV = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV"), to: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV?.self)
+    vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV"), to: PFN_vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV?.self)
+    vkAcquireDrmDisplayEXT = unsafeBitCast(nextFunction(get, instance, "vkAcquireDrmDisplayEXT"), to: PFN_vkAcquireDrmDisplayEXT?.self)
+    vkGetDrmDisplayEXT = unsafeBitCast(nextFunction(get, instance, "vkGetDrmDisplayEXT"), to: PFN_vkGetDrmDisplayEXT?.self)
+    vkGetPhysicalDeviceOpticalFlowImageFormatsNV = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceOpticalFlowImageFormatsNV"), to: PFN_vkGetPhysicalDeviceOpticalFlowImageFormatsNV?.self)
   }
 }
 

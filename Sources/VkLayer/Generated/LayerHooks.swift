@@ -2,6 +2,7 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 import CVulkan
+import Client
 
 /// Hooks `vkEnumerateDeviceExtensionProperties` in the layer.
 @c(omega_layer_vkEnumerateDeviceExtensionProperties)
@@ -11,7 +12,9 @@ func layer_vkEnumerateDeviceExtensionProperties(
   _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
   _ pProperties: UnsafeMutablePointer<VkExtensionProperties>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkEnumerateDeviceExtensionProperties(physicalDevice, pLayerName, pPropertyCount, pProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkEnumerateDeviceExtensionProperties(physicalDevice, pLayerName, pPropertyCount, pProperties)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkEnumerateDeviceExtensionProperties?(physicalDevice, pLayerName, pPropertyCount, pProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -22,7 +25,9 @@ func layer_vkEnumerateDeviceLayerProperties(
   _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
   _ pProperties: UnsafeMutablePointer<VkLayerProperties>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkEnumerateDeviceLayerProperties(physicalDevice, pPropertyCount, pProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkEnumerateDeviceLayerProperties(physicalDevice, pPropertyCount, pProperties)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkEnumerateDeviceLayerProperties?(physicalDevice, pPropertyCount, pProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -35,7 +40,9 @@ func layer_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR(
   _ pCounters: UnsafeMutablePointer<VkPerformanceCounterKHR>?,
   _ pCounterDescriptions: UnsafeMutablePointer<VkPerformanceCounterDescriptionKHR>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR(physicalDevice, queueFamilyIndex, pCounterCount, pCounters, pCounterDescriptions) }
+  if isOmega(physicalDevice) {
+    return hook_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR(physicalDevice, queueFamilyIndex, pCounterCount, pCounters, pCounterDescriptions)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR?(physicalDevice, queueFamilyIndex, pCounterCount, pCounters, pCounterDescriptions) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -46,7 +53,9 @@ func layer_vkGetPhysicalDeviceExternalBufferProperties(
   _ pExternalBufferInfo: UnsafePointer<VkPhysicalDeviceExternalBufferInfo>?,
   _ pExternalBufferProperties: UnsafeMutablePointer<VkExternalBufferProperties>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceExternalBufferProperties(physicalDevice, pExternalBufferInfo, pExternalBufferProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceExternalBufferProperties(physicalDevice, pExternalBufferInfo, pExternalBufferProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceExternalBufferProperties?(physicalDevice, pExternalBufferInfo, pExternalBufferProperties)
 }
 
@@ -57,7 +66,9 @@ func layer_vkGetPhysicalDeviceExternalFenceProperties(
   _ pExternalFenceInfo: UnsafePointer<VkPhysicalDeviceExternalFenceInfo>?,
   _ pExternalFenceProperties: UnsafeMutablePointer<VkExternalFenceProperties>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceExternalFenceProperties(physicalDevice, pExternalFenceInfo, pExternalFenceProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceExternalFenceProperties(physicalDevice, pExternalFenceInfo, pExternalFenceProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceExternalFenceProperties?(physicalDevice, pExternalFenceInfo, pExternalFenceProperties)
 }
 
@@ -68,7 +79,9 @@ func layer_vkGetPhysicalDeviceExternalSemaphoreProperties(
   _ pExternalSemaphoreInfo: UnsafePointer<VkPhysicalDeviceExternalSemaphoreInfo>?,
   _ pExternalSemaphoreProperties: UnsafeMutablePointer<VkExternalSemaphoreProperties>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceExternalSemaphoreProperties(physicalDevice, pExternalSemaphoreInfo, pExternalSemaphoreProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceExternalSemaphoreProperties(physicalDevice, pExternalSemaphoreInfo, pExternalSemaphoreProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceExternalSemaphoreProperties?(physicalDevice, pExternalSemaphoreInfo, pExternalSemaphoreProperties)
 }
 
@@ -78,7 +91,9 @@ func layer_vkGetPhysicalDeviceFeatures(
   _ physicalDevice: VkPhysicalDevice?,
   _ pFeatures: UnsafeMutablePointer<VkPhysicalDeviceFeatures>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceFeatures(physicalDevice, pFeatures) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceFeatures(physicalDevice, pFeatures)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceFeatures?(physicalDevice, pFeatures)
 }
 
@@ -88,7 +103,9 @@ func layer_vkGetPhysicalDeviceFeatures2(
   _ physicalDevice: VkPhysicalDevice?,
   _ pFeatures: UnsafeMutablePointer<VkPhysicalDeviceFeatures2>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceFeatures2(physicalDevice, pFeatures) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceFeatures2(physicalDevice, pFeatures)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceFeatures2?(physicalDevice, pFeatures)
 }
 
@@ -99,7 +116,9 @@ func layer_vkGetPhysicalDeviceFormatProperties(
   _ format: VkFormat,
   _ pFormatProperties: UnsafeMutablePointer<VkFormatProperties>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceFormatProperties(physicalDevice, format, pFormatProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceFormatProperties(physicalDevice, format, pFormatProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceFormatProperties?(physicalDevice, format, pFormatProperties)
 }
 
@@ -110,7 +129,9 @@ func layer_vkGetPhysicalDeviceFormatProperties2(
   _ format: VkFormat,
   _ pFormatProperties: UnsafeMutablePointer<VkFormatProperties2>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceFormatProperties2(physicalDevice, format, pFormatProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceFormatProperties2(physicalDevice, format, pFormatProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceFormatProperties2?(physicalDevice, format, pFormatProperties)
 }
 
@@ -121,7 +142,9 @@ func layer_vkGetPhysicalDeviceFragmentShadingRatesKHR(
   _ pFragmentShadingRateCount: UnsafeMutablePointer<UInt32>?,
   _ pFragmentShadingRates: UnsafeMutablePointer<VkPhysicalDeviceFragmentShadingRateKHR>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceFragmentShadingRatesKHR(physicalDevice, pFragmentShadingRateCount, pFragmentShadingRates) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceFragmentShadingRatesKHR(physicalDevice, pFragmentShadingRateCount, pFragmentShadingRates)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceFragmentShadingRatesKHR?(physicalDevice, pFragmentShadingRateCount, pFragmentShadingRates) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -136,7 +159,9 @@ func layer_vkGetPhysicalDeviceImageFormatProperties(
   _ flags: VkImageCreateFlags,
   _ pImageFormatProperties: UnsafeMutablePointer<VkImageFormatProperties>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceImageFormatProperties(physicalDevice, format, type, tiling, usage, flags, pImageFormatProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceImageFormatProperties(physicalDevice, format, type, tiling, usage, flags, pImageFormatProperties)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceImageFormatProperties?(physicalDevice, format, type, tiling, usage, flags, pImageFormatProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -147,7 +172,9 @@ func layer_vkGetPhysicalDeviceImageFormatProperties2(
   _ pImageFormatInfo: UnsafePointer<VkPhysicalDeviceImageFormatInfo2>?,
   _ pImageFormatProperties: UnsafeMutablePointer<VkImageFormatProperties2>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceImageFormatProperties2(physicalDevice, pImageFormatInfo, pImageFormatProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceImageFormatProperties2(physicalDevice, pImageFormatInfo, pImageFormatProperties)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceImageFormatProperties2?(physicalDevice, pImageFormatInfo, pImageFormatProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -157,7 +184,9 @@ func layer_vkGetPhysicalDeviceMemoryProperties(
   _ physicalDevice: VkPhysicalDevice?,
   _ pMemoryProperties: UnsafeMutablePointer<VkPhysicalDeviceMemoryProperties>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceMemoryProperties(physicalDevice, pMemoryProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceMemoryProperties(physicalDevice, pMemoryProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceMemoryProperties?(physicalDevice, pMemoryProperties)
 }
 
@@ -167,7 +196,9 @@ func layer_vkGetPhysicalDeviceMemoryProperties2(
   _ physicalDevice: VkPhysicalDevice?,
   _ pMemoryProperties: UnsafeMutablePointer<VkPhysicalDeviceMemoryProperties2>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceMemoryProperties2(physicalDevice, pMemoryProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceMemoryProperties2(physicalDevice, pMemoryProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceMemoryProperties2?(physicalDevice, pMemoryProperties)
 }
 
@@ -178,7 +209,9 @@ func layer_vkGetPhysicalDeviceMultisamplePropertiesEXT(
   _ samples: VkSampleCountFlagBits,
   _ pMultisampleProperties: UnsafeMutablePointer<VkMultisamplePropertiesEXT>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceMultisamplePropertiesEXT(physicalDevice, samples, pMultisampleProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceMultisamplePropertiesEXT(physicalDevice, samples, pMultisampleProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceMultisamplePropertiesEXT?(physicalDevice, samples, pMultisampleProperties)
 }
 
@@ -190,7 +223,9 @@ func layer_vkGetPhysicalDevicePresentRectanglesKHR(
   _ pRectCount: UnsafeMutablePointer<UInt32>?,
   _ pRects: UnsafeMutablePointer<VkRect2D>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDevicePresentRectanglesKHR(physicalDevice, surface, pRectCount, pRects) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDevicePresentRectanglesKHR(physicalDevice, surface, pRectCount, pRects)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDevicePresentRectanglesKHR?(physicalDevice, surface, pRectCount, pRects) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -200,7 +235,9 @@ func layer_vkGetPhysicalDeviceProperties(
   _ physicalDevice: VkPhysicalDevice?,
   _ pProperties: UnsafeMutablePointer<VkPhysicalDeviceProperties>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceProperties(physicalDevice, pProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceProperties(physicalDevice, pProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceProperties?(physicalDevice, pProperties)
 }
 
@@ -210,7 +247,9 @@ func layer_vkGetPhysicalDeviceProperties2(
   _ physicalDevice: VkPhysicalDevice?,
   _ pProperties: UnsafeMutablePointer<VkPhysicalDeviceProperties2>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceProperties2(physicalDevice, pProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceProperties2(physicalDevice, pProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceProperties2?(physicalDevice, pProperties)
 }
 
@@ -221,7 +260,9 @@ func layer_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR(
   _ pPerformanceQueryCreateInfo: UnsafePointer<VkQueryPoolPerformanceCreateInfoKHR>?,
   _ pNumPasses: UnsafeMutablePointer<UInt32>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR(physicalDevice, pPerformanceQueryCreateInfo, pNumPasses) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR(physicalDevice, pPerformanceQueryCreateInfo, pNumPasses)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR?(physicalDevice, pPerformanceQueryCreateInfo, pNumPasses)
 }
 
@@ -232,7 +273,9 @@ func layer_vkGetPhysicalDeviceQueueFamilyProperties(
   _ pQueueFamilyPropertyCount: UnsafeMutablePointer<UInt32>?,
   _ pQueueFamilyProperties: UnsafeMutablePointer<VkQueueFamilyProperties>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceQueueFamilyProperties(physicalDevice, pQueueFamilyPropertyCount, pQueueFamilyProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceQueueFamilyProperties(physicalDevice, pQueueFamilyPropertyCount, pQueueFamilyProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceQueueFamilyProperties?(physicalDevice, pQueueFamilyPropertyCount, pQueueFamilyProperties)
 }
 
@@ -243,7 +286,9 @@ func layer_vkGetPhysicalDeviceQueueFamilyProperties2(
   _ pQueueFamilyPropertyCount: UnsafeMutablePointer<UInt32>?,
   _ pQueueFamilyProperties: UnsafeMutablePointer<VkQueueFamilyProperties2>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceQueueFamilyProperties2(physicalDevice, pQueueFamilyPropertyCount, pQueueFamilyProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceQueueFamilyProperties2(physicalDevice, pQueueFamilyPropertyCount, pQueueFamilyProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceQueueFamilyProperties2?(physicalDevice, pQueueFamilyPropertyCount, pQueueFamilyProperties)
 }
 
@@ -259,7 +304,9 @@ func layer_vkGetPhysicalDeviceSparseImageFormatProperties(
   _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
   _ pProperties: UnsafeMutablePointer<VkSparseImageFormatProperties>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceSparseImageFormatProperties(physicalDevice, format, type, samples, usage, tiling, pPropertyCount, pProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceSparseImageFormatProperties(physicalDevice, format, type, samples, usage, tiling, pPropertyCount, pProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceSparseImageFormatProperties?(physicalDevice, format, type, samples, usage, tiling, pPropertyCount, pProperties)
 }
 
@@ -271,7 +318,9 @@ func layer_vkGetPhysicalDeviceSparseImageFormatProperties2(
   _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
   _ pProperties: UnsafeMutablePointer<VkSparseImageFormatProperties2>?
 ) {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceSparseImageFormatProperties2(physicalDevice, pFormatInfo, pPropertyCount, pProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceSparseImageFormatProperties2(physicalDevice, pFormatInfo, pPropertyCount, pProperties)
+  }
   nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceSparseImageFormatProperties2?(physicalDevice, pFormatInfo, pPropertyCount, pProperties)
 }
 
@@ -282,7 +331,9 @@ func layer_vkGetPhysicalDeviceSurfaceCapabilities2KHR(
   _ pSurfaceInfo: UnsafePointer<VkPhysicalDeviceSurfaceInfo2KHR>?,
   _ pSurfaceCapabilities: UnsafeMutablePointer<VkSurfaceCapabilities2KHR>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceSurfaceCapabilities2KHR(physicalDevice, pSurfaceInfo, pSurfaceCapabilities) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceSurfaceCapabilities2KHR(physicalDevice, pSurfaceInfo, pSurfaceCapabilities)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceSurfaceCapabilities2KHR?(physicalDevice, pSurfaceInfo, pSurfaceCapabilities) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -293,7 +344,9 @@ func layer_vkGetPhysicalDeviceSurfaceCapabilitiesKHR(
   _ surface: VkSurfaceKHR?,
   _ pSurfaceCapabilities: UnsafeMutablePointer<VkSurfaceCapabilitiesKHR>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR(physicalDevice, surface, pSurfaceCapabilities) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR(physicalDevice, surface, pSurfaceCapabilities)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceSurfaceCapabilitiesKHR?(physicalDevice, surface, pSurfaceCapabilities) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -305,7 +358,9 @@ func layer_vkGetPhysicalDeviceSurfaceFormats2KHR(
   _ pSurfaceFormatCount: UnsafeMutablePointer<UInt32>?,
   _ pSurfaceFormats: UnsafeMutablePointer<VkSurfaceFormat2KHR>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceSurfaceFormats2KHR(physicalDevice, pSurfaceInfo, pSurfaceFormatCount, pSurfaceFormats) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceSurfaceFormats2KHR(physicalDevice, pSurfaceInfo, pSurfaceFormatCount, pSurfaceFormats)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceSurfaceFormats2KHR?(physicalDevice, pSurfaceInfo, pSurfaceFormatCount, pSurfaceFormats) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -317,7 +372,9 @@ func layer_vkGetPhysicalDeviceSurfaceFormatsKHR(
   _ pSurfaceFormatCount: UnsafeMutablePointer<UInt32>?,
   _ pSurfaceFormats: UnsafeMutablePointer<VkSurfaceFormatKHR>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceSurfaceFormatsKHR(physicalDevice, surface, pSurfaceFormatCount, pSurfaceFormats) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceSurfaceFormatsKHR(physicalDevice, surface, pSurfaceFormatCount, pSurfaceFormats)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceSurfaceFormatsKHR?(physicalDevice, surface, pSurfaceFormatCount, pSurfaceFormats) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -329,7 +386,9 @@ func layer_vkGetPhysicalDeviceSurfacePresentModesKHR(
   _ pPresentModeCount: UnsafeMutablePointer<UInt32>?,
   _ pPresentModes: UnsafeMutablePointer<VkPresentModeKHR>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceSurfacePresentModesKHR(physicalDevice, surface, pPresentModeCount, pPresentModes) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceSurfacePresentModesKHR(physicalDevice, surface, pPresentModeCount, pPresentModes)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceSurfacePresentModesKHR?(physicalDevice, surface, pPresentModeCount, pPresentModes) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -341,7 +400,9 @@ func layer_vkGetPhysicalDeviceSurfaceSupportKHR(
   _ surface: VkSurfaceKHR?,
   _ pSupported: UnsafeMutablePointer<VkBool32>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceSurfaceSupportKHR(physicalDevice, queueFamilyIndex, surface, pSupported) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceSurfaceSupportKHR(physicalDevice, queueFamilyIndex, surface, pSupported)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceSurfaceSupportKHR?(physicalDevice, queueFamilyIndex, surface, pSupported) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -352,7 +413,9 @@ func layer_vkGetPhysicalDeviceToolProperties(
   _ pToolCount: UnsafeMutablePointer<UInt32>?,
   _ pToolProperties: UnsafeMutablePointer<VkPhysicalDeviceToolProperties>?
 ) -> VkResult {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceToolProperties(physicalDevice, pToolCount, pToolProperties) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceToolProperties(physicalDevice, pToolCount, pToolProperties)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceToolProperties?(physicalDevice, pToolCount, pToolProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
@@ -363,7 +426,9 @@ func layer_vkGetPhysicalDeviceWaylandPresentationSupportKHR(
   _ queueFamilyIndex: UInt32,
   _ display: OpaquePointer?
 ) -> VkBool32 {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceWaylandPresentationSupportKHR(physicalDevice, queueFamilyIndex, display) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceWaylandPresentationSupportKHR(physicalDevice, queueFamilyIndex, display)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceWaylandPresentationSupportKHR?(physicalDevice, queueFamilyIndex, display) ?? 0
 }
 
@@ -375,7 +440,9 @@ func layer_vkGetPhysicalDeviceXcbPresentationSupportKHR(
   _ connection: OpaquePointer?,
   _ visual_id: UInt32
 ) -> VkBool32 {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceXcbPresentationSupportKHR(physicalDevice, queueFamilyIndex, connection, visual_id) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceXcbPresentationSupportKHR(physicalDevice, queueFamilyIndex, connection, visual_id)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceXcbPresentationSupportKHR?(physicalDevice, queueFamilyIndex, connection, visual_id) ?? 0
 }
 
@@ -387,8 +454,308 @@ func layer_vkGetPhysicalDeviceXlibPresentationSupportKHR(
   _ dpy: OpaquePointer?,
   _ visualID: UInt
 ) -> VkBool32 {
-  if isOmega(physicalDevice) { return hook_vkGetPhysicalDeviceXlibPresentationSupportKHR(physicalDevice, queueFamilyIndex, dpy, visualID) }
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceXlibPresentationSupportKHR(physicalDevice, queueFamilyIndex, dpy, visualID)
+  }
   return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceXlibPresentationSupportKHR?(physicalDevice, queueFamilyIndex, dpy, visualID) ?? 0
+}
+
+/// Hooks `vkGetPhysicalDeviceDisplayPropertiesKHR` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceDisplayPropertiesKHR)
+func layer_vkGetPhysicalDeviceDisplayPropertiesKHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
+  _ pProperties: UnsafeMutablePointer<VkDisplayPropertiesKHR>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pPropertyCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceDisplayPropertiesKHR?(physicalDevice, pPropertyCount, pProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceDisplayPlanePropertiesKHR` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceDisplayPlanePropertiesKHR)
+func layer_vkGetPhysicalDeviceDisplayPlanePropertiesKHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
+  _ pProperties: UnsafeMutablePointer<VkDisplayPlanePropertiesKHR>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pPropertyCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceDisplayPlanePropertiesKHR?(physicalDevice, pPropertyCount, pProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetDisplayPlaneSupportedDisplaysKHR` in the layer.
+@c(omega_layer_vkGetDisplayPlaneSupportedDisplaysKHR)
+func layer_vkGetDisplayPlaneSupportedDisplaysKHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ planeIndex: UInt32,
+  _ pDisplayCount: UnsafeMutablePointer<UInt32>?,
+  _ pDisplays: UnsafeMutablePointer<VkDisplayKHR?>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pDisplayCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetDisplayPlaneSupportedDisplaysKHR?(physicalDevice, planeIndex, pDisplayCount, pDisplays) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetDisplayModePropertiesKHR` in the layer.
+@c(omega_layer_vkGetDisplayModePropertiesKHR)
+func layer_vkGetDisplayModePropertiesKHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ display: VkDisplayKHR?,
+  _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
+  _ pProperties: UnsafeMutablePointer<VkDisplayModePropertiesKHR>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pPropertyCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetDisplayModePropertiesKHR?(physicalDevice, display, pPropertyCount, pProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkCreateDisplayModeKHR` in the layer.
+@c(omega_layer_vkCreateDisplayModeKHR)
+func layer_vkCreateDisplayModeKHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ display: VkDisplayKHR?,
+  _ pCreateInfo: UnsafePointer<VkDisplayModeCreateInfoKHR>?,
+  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
+  _ pMode: UnsafeMutablePointer<VkDisplayModeKHR?>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    return VK_ERROR_EXTENSION_NOT_PRESENT
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkCreateDisplayModeKHR?(physicalDevice, display, pCreateInfo, pAllocator, pMode) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetDisplayPlaneCapabilitiesKHR` in the layer.
+@c(omega_layer_vkGetDisplayPlaneCapabilitiesKHR)
+func layer_vkGetDisplayPlaneCapabilitiesKHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ mode: VkDisplayModeKHR?,
+  _ planeIndex: UInt32,
+  _ pCapabilities: UnsafeMutablePointer<VkDisplayPlaneCapabilitiesKHR>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    return VK_ERROR_EXTENSION_NOT_PRESENT
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetDisplayPlaneCapabilitiesKHR?(physicalDevice, mode, planeIndex, pCapabilities) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceVideoCapabilitiesKHR` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceVideoCapabilitiesKHR)
+func layer_vkGetPhysicalDeviceVideoCapabilitiesKHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pVideoProfile: UnsafePointer<VkVideoProfileInfoKHR>?,
+  _ pCapabilities: UnsafeMutablePointer<VkVideoCapabilitiesKHR>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    return VK_ERROR_EXTENSION_NOT_PRESENT
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceVideoCapabilitiesKHR?(physicalDevice, pVideoProfile, pCapabilities) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceVideoFormatPropertiesKHR` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceVideoFormatPropertiesKHR)
+func layer_vkGetPhysicalDeviceVideoFormatPropertiesKHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pVideoFormatInfo: UnsafePointer<VkPhysicalDeviceVideoFormatInfoKHR>?,
+  _ pVideoFormatPropertyCount: UnsafeMutablePointer<UInt32>?,
+  _ pVideoFormatProperties: UnsafeMutablePointer<VkVideoFormatPropertiesKHR>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pVideoFormatPropertyCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceVideoFormatPropertiesKHR?(physicalDevice, pVideoFormatInfo, pVideoFormatPropertyCount, pVideoFormatProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceExternalImageFormatPropertiesNV` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceExternalImageFormatPropertiesNV)
+func layer_vkGetPhysicalDeviceExternalImageFormatPropertiesNV(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ format: VkFormat,
+  _ type: VkImageType,
+  _ tiling: VkImageTiling,
+  _ usage: VkImageUsageFlags,
+  _ flags: VkImageCreateFlags,
+  _ externalHandleType: VkExternalMemoryHandleTypeFlagsNV,
+  _ pExternalImageFormatProperties: UnsafeMutablePointer<VkExternalImageFormatPropertiesNV>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    return VK_ERROR_EXTENSION_NOT_PRESENT
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceExternalImageFormatPropertiesNV?(physicalDevice, format, type, tiling, usage, flags, externalHandleType, pExternalImageFormatProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkReleaseDisplayEXT` in the layer.
+@c(omega_layer_vkReleaseDisplayEXT)
+func layer_vkReleaseDisplayEXT(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ display: VkDisplayKHR?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    return VK_ERROR_EXTENSION_NOT_PRESENT
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkReleaseDisplayEXT?(physicalDevice, display) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceSurfaceCapabilities2EXT` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceSurfaceCapabilities2EXT)
+func layer_vkGetPhysicalDeviceSurfaceCapabilities2EXT(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ surface: VkSurfaceKHR?,
+  _ pSurfaceCapabilities: UnsafeMutablePointer<VkSurfaceCapabilities2EXT>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceSurfaceCapabilities2EXT(physicalDevice, surface, pSurfaceCapabilities)
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceSurfaceCapabilities2EXT?(physicalDevice, surface, pSurfaceCapabilities) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceDisplayProperties2KHR` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceDisplayProperties2KHR)
+func layer_vkGetPhysicalDeviceDisplayProperties2KHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
+  _ pProperties: UnsafeMutablePointer<VkDisplayProperties2KHR>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pPropertyCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceDisplayProperties2KHR?(physicalDevice, pPropertyCount, pProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceDisplayPlaneProperties2KHR` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceDisplayPlaneProperties2KHR)
+func layer_vkGetPhysicalDeviceDisplayPlaneProperties2KHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
+  _ pProperties: UnsafeMutablePointer<VkDisplayPlaneProperties2KHR>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pPropertyCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceDisplayPlaneProperties2KHR?(physicalDevice, pPropertyCount, pProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetDisplayModeProperties2KHR` in the layer.
+@c(omega_layer_vkGetDisplayModeProperties2KHR)
+func layer_vkGetDisplayModeProperties2KHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ display: VkDisplayKHR?,
+  _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
+  _ pProperties: UnsafeMutablePointer<VkDisplayModeProperties2KHR>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pPropertyCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetDisplayModeProperties2KHR?(physicalDevice, display, pPropertyCount, pProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetDisplayPlaneCapabilities2KHR` in the layer.
+@c(omega_layer_vkGetDisplayPlaneCapabilities2KHR)
+func layer_vkGetDisplayPlaneCapabilities2KHR(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pDisplayPlaneInfo: UnsafePointer<VkDisplayPlaneInfo2KHR>?,
+  _ pCapabilities: UnsafeMutablePointer<VkDisplayPlaneCapabilities2KHR>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    return VK_ERROR_EXTENSION_NOT_PRESENT
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetDisplayPlaneCapabilities2KHR?(physicalDevice, pDisplayPlaneInfo, pCapabilities) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceCalibrateableTimeDomainsEXT` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)
+func layer_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pTimeDomainCount: UnsafeMutablePointer<UInt32>?,
+  _ pTimeDomains: UnsafeMutablePointer<VkTimeDomainEXT>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pTimeDomainCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceCalibrateableTimeDomainsEXT?(physicalDevice, pTimeDomainCount, pTimeDomains) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceCooperativeMatrixPropertiesNV` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)
+func layer_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pPropertyCount: UnsafeMutablePointer<UInt32>?,
+  _ pProperties: UnsafeMutablePointer<VkCooperativeMatrixPropertiesNV>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pPropertyCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceCooperativeMatrixPropertiesNV?(physicalDevice, pPropertyCount, pProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV)
+func layer_vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pCombinationCount: UnsafeMutablePointer<UInt32>?,
+  _ pCombinations: UnsafeMutablePointer<VkFramebufferMixedSamplesCombinationNV>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pCombinationCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV?(physicalDevice, pCombinationCount, pCombinations) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkAcquireDrmDisplayEXT` in the layer.
+@c(omega_layer_vkAcquireDrmDisplayEXT)
+func layer_vkAcquireDrmDisplayEXT(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ drmFd: Int32,
+  _ display: VkDisplayKHR?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    return VK_ERROR_EXTENSION_NOT_PRESENT
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkAcquireDrmDisplayEXT?(physicalDevice, drmFd, display) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetDrmDisplayEXT` in the layer.
+@c(omega_layer_vkGetDrmDisplayEXT)
+func layer_vkGetDrmDisplayEXT(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ drmFd: Int32,
+  _ connectorId: UInt32,
+  _ display: UnsafeMutablePointer<VkDisplayKHR?>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    return VK_ERROR_EXTENSION_NOT_PRESENT
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetDrmDisplayEXT?(physicalDevice, drmFd, connectorId, display) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
+/// Hooks `vkGetPhysicalDeviceOpticalFlowImageFormatsNV` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceOpticalFlowImageFormatsNV)
+func layer_vkGetPhysicalDeviceOpticalFlowImageFormatsNV(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pOpticalFlowImageFormatInfo: UnsafePointer<VkOpticalFlowImageFormatInfoNV>?,
+  _ pFormatCount: UnsafeMutablePointer<UInt32>?,
+  _ pImageFormatProperties: UnsafeMutablePointer<VkOpticalFlowImageFormatPropertiesNV>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    pFormatCount?.pointee = 0
+    return VK_SUCCESS
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceOpticalFlowImageFormatsNV?(physicalDevice, pOpticalFlowImageFormatInfo, pFormatCount, pImageFormatProperties) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
 /// The layer's function for a physical-device command; nil for other names.
@@ -443,4 +810,72 @@ func layerFunction(_ index: Int) -> PFN_vkVoidFunction? {
   case 376: return unsafeBitCast(layer_vkGetPhysicalDeviceXlibPresentationSupportKHR as PFN_vkGetPhysicalDeviceXlibPresentationSupportKHR, to: PFN_vkVoidFunction.self)
   default: return nil
   }
+}
+
+/// The layer's function for a physical-device command that Omega does not offer.
+func strangerFunction(_ name: UnsafePointer<CChar>) -> PFN_vkVoidFunction? {
+  if equal(name, "vkGetPhysicalDeviceDisplayPropertiesKHR") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceDisplayPropertiesKHR as PFN_vkGetPhysicalDeviceDisplayPropertiesKHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceDisplayPlanePropertiesKHR") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceDisplayPlanePropertiesKHR as PFN_vkGetPhysicalDeviceDisplayPlanePropertiesKHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetDisplayPlaneSupportedDisplaysKHR") {
+    return unsafeBitCast(layer_vkGetDisplayPlaneSupportedDisplaysKHR as PFN_vkGetDisplayPlaneSupportedDisplaysKHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetDisplayModePropertiesKHR") {
+    return unsafeBitCast(layer_vkGetDisplayModePropertiesKHR as PFN_vkGetDisplayModePropertiesKHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkCreateDisplayModeKHR") {
+    return unsafeBitCast(layer_vkCreateDisplayModeKHR as PFN_vkCreateDisplayModeKHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetDisplayPlaneCapabilitiesKHR") {
+    return unsafeBitCast(layer_vkGetDisplayPlaneCapabilitiesKHR as PFN_vkGetDisplayPlaneCapabilitiesKHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceVideoCapabilitiesKHR") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceVideoCapabilitiesKHR as PFN_vkGetPhysicalDeviceVideoCapabilitiesKHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceVideoFormatPropertiesKHR") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceVideoFormatPropertiesKHR as PFN_vkGetPhysicalDeviceVideoFormatPropertiesKHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceExternalImageFormatPropertiesNV") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceExternalImageFormatPropertiesNV as PFN_vkGetPhysicalDeviceExternalImageFormatPropertiesNV, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkReleaseDisplayEXT") {
+    return unsafeBitCast(layer_vkReleaseDisplayEXT as PFN_vkReleaseDisplayEXT, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceSurfaceCapabilities2EXT") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceCapabilities2EXT as PFN_vkGetPhysicalDeviceSurfaceCapabilities2EXT, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceDisplayProperties2KHR") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceDisplayProperties2KHR as PFN_vkGetPhysicalDeviceDisplayProperties2KHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceDisplayPlaneProperties2KHR") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceDisplayPlaneProperties2KHR as PFN_vkGetPhysicalDeviceDisplayPlaneProperties2KHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetDisplayModeProperties2KHR") {
+    return unsafeBitCast(layer_vkGetDisplayModeProperties2KHR as PFN_vkGetDisplayModeProperties2KHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetDisplayPlaneCapabilities2KHR") {
+    return unsafeBitCast(layer_vkGetDisplayPlaneCapabilities2KHR as PFN_vkGetDisplayPlaneCapabilities2KHR, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT as PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV as PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV as PFN_vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkAcquireDrmDisplayEXT") {
+    return unsafeBitCast(layer_vkAcquireDrmDisplayEXT as PFN_vkAcquireDrmDisplayEXT, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetDrmDisplayEXT") {
+    return unsafeBitCast(layer_vkGetDrmDisplayEXT as PFN_vkGetDrmDisplayEXT, to: PFN_vkVoidFunction.self)
+  }
+  if equal(name, "vkGetPhysicalDeviceOpticalFlowImageFormatsNV") {
+    return unsafeBitCast(layer_vkGetPhysicalDeviceOpticalFlowImageFormatsNV as PFN_vkGetPhysicalDeviceOpticalFlowImageFormatsNV, to: PFN_vkVoidFunction.self)
+  }
+  return nil
 }

@@ -124,18 +124,20 @@ private func memoryBudget(_ physicalDevice: VkPhysicalDevice?) -> MemoryBudget {
   withUnsafeBytes(of: &properties.memoryTypes) { types in
     var i = 0
     while i < Int(budget.typeCount) {
-      budget.heapOfType[i] = types.load(
-        fromByteOffset: i &* MemoryLayout<VkMemoryType>.stride, as: VkMemoryType.self
-      ).heapIndex
+      budget.heapOfType[i] =
+        types.load(
+          fromByteOffset: i &* MemoryLayout<VkMemoryType>.stride, as: VkMemoryType.self
+        ).heapIndex
       i &+= 1
     }
   }
   withUnsafeBytes(of: &properties.memoryHeaps) { heaps in
     var i = 0
     while i < Int(min(properties.memoryHeapCount, 16)) {
-      budget.heapSizes[i] = heaps.load(
-        fromByteOffset: i &* MemoryLayout<VkMemoryHeap>.stride, as: VkMemoryHeap.self
-      ).size
+      budget.heapSizes[i] =
+        heaps.load(
+          fromByteOffset: i &* MemoryLayout<VkMemoryHeap>.stride, as: VkMemoryHeap.self
+        ).size
       i &+= 1
     }
   }
@@ -210,7 +212,8 @@ private func queue(_ device: VkDevice?, _ family: UInt32, _ index: UInt32, _ fla
   let id = makeID(.queue, device: device)
   // Layers look at word 0 before the loader has set it: it is the device's then.
   let object = QueueObject(
-    loaderWord: state.pointee.loaderWord, id: id, device: state, next: state.pointee.queues, family: family,
+    loaderWord: state.pointee.loaderWord, id: id, device: state, next: state.pointee.queues,
+    family: family,
     index: index, flags: flags, slot: slot,
     sequence: platform_load64(state.pointee.connection.segment.slot(slot)))
   guard let queue = makeObject(object) else { return nil }

@@ -69,6 +69,7 @@ func layer_vkGetInstanceProcAddr(_ instance: VkInstance?, _ pName: UnsafePointer
 func layer_vkGetPhysicalDeviceProcAddr(_ instance: VkInstance?, _ pName: UnsafePointer<CChar>?)
   -> PFN_vkVoidFunction?
 {
-  guard let pName, let index = entryIndex(named: pName) else { return nil }
-  return layerFunction(index)
+  guard let pName else { return nil }
+  if let index = entryIndex(named: pName) { return layerFunction(index) }
+  return strangerFunction(pName)
 }

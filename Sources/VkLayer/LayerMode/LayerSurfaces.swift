@@ -98,3 +98,27 @@ func layer_vkDestroySurfaceKHR(
   LayerRegistry.instance(of: instance)?.pointee.dispatch.vkDestroySurfaceKHR?(
     instance, surface, pAllocator)
 }
+
+/// VK_EXT_display_surface_counter is the local driver's, whose instance extensions the layer's
+/// caller sees; our devices answer with the same capabilities and no counter.
+func hook_vkGetPhysicalDeviceSurfaceCapabilities2EXT(
+  _ physicalDevice: VkPhysicalDevice?, _ surface: VkSurfaceKHR?,
+  _ pSurfaceCapabilities: UnsafeMutablePointer<VkSurfaceCapabilities2EXT>?
+) -> VkResult {
+  guard let answer = pSurfaceCapabilities else { return VK_ERROR_INITIALIZATION_FAILED }
+  var known = VkSurfaceCapabilitiesKHR()
+  let result = hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR(physicalDevice, surface, &known)
+  guard result == VK_SUCCESS else { return result }
+  answer.pointee.minImageCount = known.minImageCount
+  answer.pointee.maxImageCount = known.maxImageCount
+  answer.pointee.currentExtent = known.currentExtent
+  answer.pointee.minImageExtent = known.minImageExtent
+  answer.pointee.maxImageExtent = known.maxImageExtent
+  answer.pointee.maxImageArrayLayers = known.maxImageArrayLayers
+  answer.pointee.supportedTransforms = known.supportedTransforms
+  answer.pointee.currentTransform = known.currentTransform
+  answer.pointee.supportedCompositeAlpha = known.supportedCompositeAlpha
+  answer.pointee.supportedUsageFlags = known.supportedUsageFlags
+  answer.pointee.supportedSurfaceCounters = 0
+  return VK_SUCCESS
+}

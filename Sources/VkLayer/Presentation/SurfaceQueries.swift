@@ -91,7 +91,9 @@ func hook_vkGetPhysicalDeviceXlibPresentationSupportKHR(
 func hook_vkGetPhysicalDeviceWaylandPresentationSupportKHR(
   _ physicalDevice: VkPhysicalDevice?, _ queueFamilyIndex: UInt32, _ display: OpaquePointer?
 ) -> VkBool32 {
-  guard let display, TargetWindow.wayland(display, nil).facts() != nil else { return VkBool32(VK_FALSE) }
+  guard let display, TargetWindow.wayland(display, nil).facts() != nil else {
+    return VkBool32(VK_FALSE)
+  }
   return VkBool32(VK_TRUE)
 }
 
