@@ -14,8 +14,9 @@ DESTDIR ?=
 SWIFT   ?= swift
 SCRATCH ?= .build
 
-# FREESTANDING=1 builds the injected library as Embedded Swift: no runtime, libc alone.
-FREESTANDING ?=
+# The injected library is built as Embedded Swift: no runtime, libc alone. `make FREESTANDING=` builds
+# it with the static standard library instead, for debugging.
+FREESTANDING ?= 1
 
 RELEASE  := $(SWIFT) build -c release --static-swift-stdlib --scratch-path $(SCRATCH)
 PROGRAMS := $(SWIFT) build -c release --package-path TestPrograms --scratch-path $(SCRATCH)/programs
