@@ -72,7 +72,8 @@ public enum FrameDump {
     path.append(directory)
     path.append("/frame-")
     path.append(number, digits: 6)
-    path.append(".ppm\0")
+    path.append(".ppm")
+    path.terminate()
     let result = save(
       UnsafeRawPointer(pathMemory).assumingMemoryBound(to: CChar.self), memory,
       pixels - memory.assumingMemoryBound(to: UInt8.self) &+ rowBytes &* frames.height)
@@ -118,6 +119,12 @@ private struct Text {
   mutating func append(_ text: StaticString) {
     platform_copy(cursor, text.utf8Start, text.utf8CodeUnitCount)
     cursor += text.utf8CodeUnitCount
+  }
+
+  /// The NUL that ends a C string. A literal's count leaves out one that is written into it.
+  mutating func terminate() {
+    cursor.pointee = 0
+    cursor += 1
   }
 
   mutating func append(_ text: UnsafePointer<CChar>) {
