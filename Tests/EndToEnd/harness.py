@@ -159,7 +159,7 @@ def start(command: list[object], environment: dict[str, str] | None = None, **op
         [str(word) for word in command],
         env=environment if environment is not None else plain_environment(),
         cwd=folder(),
-        stdin=subprocess.DEVNULL,
+        stdin=options.pop("stdin", subprocess.DEVNULL),
         stdout=log,
         stderr=subprocess.STDOUT,
         **options,
@@ -208,12 +208,12 @@ def stop(process: subprocess.Popen) -> None:
 
 
 @contextlib.contextmanager
-def display(size: str = "1280x1024x24"):
+def display(size: str = "1280x1024x24", *options: str):
     """A virtual X display of the test's own; gives its name."""
     need("Xvfb")
     reader, writer = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writer), "-screen", "0", size, "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", str(writer), "-screen", "0", size, "-nolisten", "tcp", *options],
         pass_fds=[writer],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

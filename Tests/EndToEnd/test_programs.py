@@ -4,15 +4,18 @@ import contextlib
 import fcntl
 import pathlib
 import re
+import subprocess
 import sys
+import time
 
 from harness import (
     OMEGA, SCRATCH, Skip, deadline, display, folder, native_environment, need, node, omega,
-    plain_environment, read_ppm, run, screenshot, start, stop, wait_until,
+    plain_environment, read_ppm, run, screenshot, start, stop, wait_for_end,
+    wait_until,
 )
 
 HERE = pathlib.Path(__file__).parent / "programs"
-PACKAGES = ["wgpu==0.32.0", "taichi==1.7.4", "numpy"]
+PACKAGES = ["wgpu==0.32.0", "rendercanvas==2.7.2", "glfw==2.11.0", "taichi==1.7.4", "numpy"]
 
 
 def python() -> pathlib.Path:
@@ -22,7 +25,7 @@ def python() -> pathlib.Path:
     SCRATCH.mkdir(exist_ok=True)
     with open(SCRATCH / "venv.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        imports = [interpreter, "-c", "import wgpu, taichi, numpy"]
+        imports = [interpreter, "-c", "import wgpu, rendercanvas, glfw, taichi, numpy"]
         if interpreter.exists() and run(imports, status=None).returncode == 0:
             return interpreter
         run([sys.executable, "-m", "venv", environment])
@@ -57,6 +60,55 @@ def test_wgpu():
 @deadline(400)
 def test_taichi():
     expect_same("taichi_results.py")
+
+
+def screens(*prefix: object, environment) -> list[tuple[int, int, bytes]]:
+    """The whole screen after each step of the program with two windows."""
+    with display() as screen:
+        process = start(
+            [*prefix, python(), HERE / "wgpu_windows.py"], environment(DISPLAY=screen),
+            stdin=subprocess.PIPE,
+        )
+        try:
+            shots = []
+            for name in ("both", "resized", "destroyed"):
+                said = lambda: name in process.errors().splitlines() or process.poll() is not None
+                wait_until(said, 30, f"step {name}")
+                assert process.poll() is None, process.errors()
+                # Frames are on their way until the screen is still.
+                shot = wait_until(lambda: still(screen), 10, "a still screen")
+                shots.append(shot)
+                process.stdin.write(b"\n")
+                process.stdin.flush()
+            wait_for_end(process, 20, "the program")
+            assert process.returncode == 0, process.errors()
+            return shots
+        finally:
+            stop(process)
+
+
+def still(screen: str) -> tuple[int, int, bytes] | None:
+    """The root window, once two looks at it agree."""
+    found = []
+    for _ in range(2):
+        path = folder() / "root.ppm"
+        run(
+            ["import", "-window", "root", "-depth", "8", path],
+            plain_environment(DISPLAY=screen),
+        )
+        found.append(read_ppm(path))
+        time.sleep(0.3)
+    return found[0] if found[0] == found[1] else None
+
+
+@deadline(240)
+def test_two_windows_of_one_program():
+    """Xlib surfaces; one window is resized, the other destroyed before its swapchain."""
+    want = screens(environment=native_environment)
+    assert len(set(want)) == 3, "the native steps look alike"
+    got = screens(OMEGA, "run", "--", environment=plain_environment)
+    for number, (one, other) in enumerate(zip(got, want), 1):
+        assert one == other, f"the screen after step {number} is not as natively"
 
 
 def shown(program: str) -> tuple[int, int, bytes]:

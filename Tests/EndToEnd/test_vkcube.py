@@ -112,7 +112,18 @@ def test_dump_of_chosen_frames():
 @deadline(180)
 def test_window_shows_what_was_presented():
     """What an X client sees in the window is one of the presented frames, whole."""
-    with display() as screen:
+    expect_whole_frames()
+
+
+@deadline(120)
+def test_window_without_shared_memory():
+    """An X server on another host, or one that cannot share memory: pictures are sent to it."""
+    expect_whole_frames("-extension", "MIT-SHM")
+
+
+def expect_whole_frames(*server_options: str) -> None:
+    """Looks at the window while frames come: each look shows one of them, whole."""
+    with display("1280x1024x24", *server_options) as screen:
         process = start(
             [OMEGA, "run", "--dump-frames", folder() / "frames", "--", *command(2000)],
             plain_environment(DISPLAY=screen),
