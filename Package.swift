@@ -113,6 +113,7 @@ let package = Package(
     .testTarget(name: "ClientTests", dependencies: ["Client", "CPlatform", "Ring", "Wire"]),
     .testTarget(name: "PageTrackerTests", dependencies: ["PageTracker", "CPlatform"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "CPlatform"]),
+    .testTarget(name: "AgentTests", dependencies: ["Agent", "Ring", "CPlatform"]),
     .testTarget(
       name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CPlatform"], swiftSettings: gnu),
     .testTarget(
