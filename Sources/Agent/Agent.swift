@@ -111,6 +111,13 @@ public final class Agent: @unchecked Sendable {
 
 /// The private directory of a user's sockets.
 public enum AgentDirectory {
+  /// Where an agent listens for programs with this one's environment, in the private directory.
+  public static func socketPath() throws(LinkError) -> String {
+    let key = AgentKey.fromEnvironment()
+    let name = key == 0 ? "agent" : "agent-\(key >> 32)-\(key & 0xFFFF_FFFF)"
+    return try open() + "/\(name).sock"
+  }
+
   /// `$XDG_RUNTIME_DIR/omega`, or `/tmp/omega-<uid>`; made when it is not there. Fails when it is
   /// somebody else's or open to others.
   public static func open() throws(LinkError) -> String {

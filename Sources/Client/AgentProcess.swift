@@ -55,12 +55,20 @@ enum AgentProcess {
     }
     if let directory = platform_secure_getenv("XDG_RUNTIME_DIR"), directory[0] != 0 {
       path.append(directory)
-      path.append("/omega/agent.sock")
+      path.append("/omega/agent")
     } else {
       path.append("/tmp/omega-")
       path.append(platform_uid())
-      path.append("/agent.sock")
+      path.append("/agent")
     }
+    let key = AgentKey.fromEnvironment()
+    if key != 0 {
+      path.append("-")
+      path.append(UInt32(truncatingIfNeeded: key &>> 32))
+      path.append("-")
+      path.append(UInt32(truncatingIfNeeded: key))
+    }
+    path.append(".sock")
     return false
   }
 

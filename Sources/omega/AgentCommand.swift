@@ -21,7 +21,7 @@ enum AgentCommand {
     let places = try Settings.nodes(arguments, installation)
     do throws(LinkError) {
       let agent = try Agent(
-        socketPath: try AgentDirectory.open() + "/agent.sock", nodes: places)
+        socketPath: try AgentDirectory.socketPath(), nodes: places)
       Log.info("listening on \(agent.socketPath)")
       if let path = Settings.environment("OMEGA_STATS") {
         agent.writeStatistics(to: path, application: "omega agent")

@@ -161,3 +161,13 @@ def test_beside_device_select():
 
 def test_without_device_select():
     assert calls(VK_DRIVER_FILES=DRIVER, NODEVICE_SELECT=1) > 0
+
+
+def test_agents_are_apart_by_their_nodes():
+    """A program that names nodes is not served by the agent of one that named others."""
+    summary, environment = ["vulkaninfo", "--summary"], plain_environment(VK_DRIVER_FILES=DRIVER)
+    assert "GPU0:" in run(summary, environment).stdout
+    elsewhere = run(summary, environment | {"OMEGA_NODES": "127.0.0.1:1"}, status=None)
+    assert "GPU0:" not in elsewhere.stdout, elsewhere.stdout
+    assert "127.0.0.1:1" in elsewhere.stderr, elsewhere.stderr
+    assert "GPU0:" in run(summary, environment).stdout
