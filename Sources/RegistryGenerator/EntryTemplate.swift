@@ -66,11 +66,51 @@ struct EntryTemplate {
         }
       })
     lines += ["]", ""]
+    lines += providers(rows)
     lines += [
       "/// How many entry points there are.",
       "var entryCount: Int { \(rows.count) }",
     ]
     return lines
+  }
+
+  /// Which core version and which extensions bring each device-level spelling: `vkGetDeviceProcAddr`
+  /// answers for those that are enabled alone.
+  private func providers(_ rows: [(name: String, command: Command)]) -> [String] {
+    var codes: [String: [Int]] = [:]
+    for (minor, version) in scope.registry.versions.enumerated() {
+      for block in version.blocks(with: scope.rules.extensions) {
+        for name in block.commands { codes[name, default: []].append(minor) }
+      }
+    }
+    for isDevice in [true, false] {
+      let first = isDevice ? 0x100 : 0x200
+      for (index, feature) in scope.offeredExtensions(isDevice: isDevice).enumerated() {
+        for block in feature.blocks(with: scope.rules.extensions) {
+          for name in block.commands { codes[name, default: []].append(first + index) }
+        }
+      }
+    }
+    var all: [Int] = []
+    var starts: [Int] = []
+    for row in rows {
+      starts.append(all.count)
+      if level(row.command) == .device { all += codes[row.name] ?? [] }
+    }
+    starts.append(all.count)
+    var lines = [
+      "/// What brings the device-level entry points: 0 to 3 is Vulkan 1.0 to 1.3, 0x100 + n the n-th known",
+      "/// device extension, 0x200 + n the n-th known instance extension. Those of row i lie at",
+      "/// `entryProviderStarts[i]` up to, but not including, `entryProviderStarts[i + 1]`.",
+      "nonisolated(unsafe) let entryProviders: InlineArray<\(all.count), UInt16> = [",
+    ]
+    lines += EntryTemplate.wrapped(all.map(String.init))
+    lines += [
+      "]", "",
+      "nonisolated(unsafe) let entryProviderStarts: InlineArray<\(starts.count), UInt16> = [",
+    ]
+    lines += EntryTemplate.wrapped(starts.map(String.init))
+    return lines + ["]", ""]
   }
 
   static func wrapped(_ items: [String]) -> [String] {

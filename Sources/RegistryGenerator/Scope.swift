@@ -121,6 +121,12 @@ struct Scope {
 
   func commandClass(_ command: Command) -> CommandClass { rules.classes[command.name]! }
 
+  /// The extensions that may be offered to an application, sorted by name.
+  func offeredExtensions(isDevice: Bool) -> [Feature] {
+    extensions.filter { $0.isDevice == isDevice && !rules.codecOnly.contains($0.name) }
+      .sorted { $0.name < $1.name }
+  }
+
   func structure(_ type: String) -> Structure? { registry.structures[registry.canonical(type)] }
 
   /// The value of a structure's sType; nil when it has none.

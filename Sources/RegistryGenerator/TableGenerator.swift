@@ -102,9 +102,7 @@ struct TableGenerator {
       $0.line("public let specVersion: UInt32")
     }
     for (title, isDevice) in [("Device", true), ("Instance", false)] {
-      let list = scope.extensions.filter {
-        $0.isDevice == isDevice && !scope.rules.codecOnly.contains($0.name)
-      }.sorted { $0.name < $1.name }
+      let list = scope.offeredExtensions(isDevice: isDevice)
       out.blank()
       out.line("/// \(title) extensions that may be offered to an application.")
       out.line("public let known\(title)ExtensionCount: Int = \(list.count)")

@@ -500,25 +500,6 @@ func hook_vkDestroySampler(
   didDestroy(.sampler, UInt64(UInt(bitPattern: sampler)))
 }
 
-/// Hooks `vkCreateDescriptorSetLayout`.
-@c(omega_vkCreateDescriptorSetLayout)
-func hook_vkCreateDescriptorSetLayout(
-  _ device: VkDevice?,
-  _ pCreateInfo: UnsafePointer<VkDescriptorSetLayoutCreateInfo>?,
-  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
-  _ pSetLayout: UnsafeMutablePointer<VkDescriptorSetLayout?>?
-) -> VkResult {
-  let id: UInt64 = makeID(.descriptorSetLayout, device: device)
-  guard id != 0 else { return VK_ERROR_OUT_OF_HOST_MEMORY }
-  guard let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
-  encode_vkCreateDescriptorSetLayout(&writer.pointee, device, pCreateInfo, id)
-  let result: VkResult = endAsync(writer)
-  guard result == VK_SUCCESS else { return result }
-  didCreate(.descriptorSetLayout, id)
-  pSetLayout?.pointee = OpaquePointer(bitPattern: UInt(id))
-  return VK_SUCCESS
-}
-
 /// Hooks `vkDestroyDescriptorSetLayout`.
 @c(omega_vkDestroyDescriptorSetLayout)
 func hook_vkDestroyDescriptorSetLayout(

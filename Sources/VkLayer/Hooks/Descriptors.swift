@@ -22,6 +22,36 @@ private func setState(at index: UInt32) -> UnsafeMutablePointer<DescriptorSetSta
   setState(ObjectTable.id(at: index))
 }
 
+// MARK: Layouts
+
+private func layoutState(_ layout: VkDescriptorSetLayout?)
+  -> UnsafeMutablePointer<DescriptorSetLayoutState>?
+{
+  ObjectTable.state(of: handleID(layout), .descriptorSetLayout)?
+    .assumingMemoryBound(to: DescriptorSetLayoutState.self)
+}
+
+func hook_vkCreateDescriptorSetLayout(
+  _ device: VkDevice?, _ pCreateInfo: UnsafePointer<VkDescriptorSetLayoutCreateInfo>?,
+  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
+  _ pSetLayout: UnsafeMutablePointer<VkDescriptorSetLayout?>?
+) -> VkResult {
+  let id = makeID(.descriptorSetLayout, device: device)
+  guard let info = pCreateInfo?.pointee, let layout = layoutState(handlePointer(id)),
+    let needs = LayoutNeeds.of(info)
+  else {
+    didDestroy(.descriptorSetLayout, id)
+    return VK_ERROR_OUT_OF_HOST_MEMORY
+  }
+  layout.pointee.needs = needs
+  guard let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
+  encode_vkCreateDescriptorSetLayout(&writer.pointee, device, pCreateInfo, id)
+  let result = endAsync(writer)
+  guard result == VK_SUCCESS else { return result }
+  pSetLayout?.pointee = handlePointer(id)
+  return VK_SUCCESS
+}
+
 // MARK: Pools
 
 func hook_vkCreateDescriptorPool(
@@ -30,10 +60,22 @@ func hook_vkCreateDescriptorPool(
   _ pDescriptorPool: UnsafeMutablePointer<VkDescriptorPool?>?
 ) -> VkResult {
   let id = makeID(.descriptorPool, device: device)
-  guard let info = pCreateInfo?.pointee, let pool = poolState(handlePointer(id)) else {
+  guard let info = pCreateInfo?.pointee, let pool = poolState(handlePointer(id)),
+    let raw = platform_malloc(2 &* MemoryLayout<DescriptorCounts>.stride)
+  else {
+    didDestroy(.descriptorPool, id)
     return VK_ERROR_OUT_OF_HOST_MEMORY
   }
+  var capacity = DescriptorCounts()
+  var i = 0
+  while i < Int(info.poolSizeCount), let size = info.pPoolSizes?[i] {
+    capacity.add(size.type, size.descriptorCount)
+    i &+= 1
+  }
+  let left = raw.bindMemory(to: DescriptorCounts.self, capacity: 2)
+  left.initialize(repeating: capacity, count: 2)
   pool.pointee.maxSets = info.maxSets
+  pool.pointee.left = left
   guard let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
   encode_vkCreateDescriptorPool(&writer.pointee, device, pCreateInfo, id)
   let result = endAsync(writer)
@@ -51,7 +93,9 @@ func hook_vkDestroyDescriptorPool(
     encode_vkDestroyDescriptorPool(&writer.pointee, device, descriptorPool)
     endAsync(writer)
   }
-  forgetSets(poolState(descriptorPool))
+  let pool = poolState(descriptorPool)
+  forgetSets(pool)
+  platform_free(pool?.pointee.left)
   didDestroy(.descriptorPool, handleID(descriptorPool))
 }
 
@@ -77,6 +121,7 @@ private func forgetSets(_ pool: UnsafeMutablePointer<DescriptorPoolState>?) {
   }
   pool.pointee.firstSet = 0
   pool.pointee.setCount = 0
+  if let left = pool.pointee.left { left[0] = left[1] }
 }
 
 // MARK: Sets
@@ -92,6 +137,10 @@ func hook_vkAllocateDescriptorSets(
   guard info.descriptorSetCount <= pool.pointee.maxSets &- pool.pointee.setCount else {
     return refuse(pDescriptorSets, count, VK_ERROR_OUT_OF_POOL_MEMORY)
   }
+  let variable = variableCounts(info)
+  guard take(pool, info, variable) else {
+    return refuse(pDescriptorSets, count, VK_ERROR_OUT_OF_POOL_MEMORY)
+  }
   return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: max(count, 1)) { room in
     guard let ids = room.baseAddress else { return VK_ERROR_OUT_OF_HOST_MEMORY }
     var made = 0
@@ -102,6 +151,7 @@ func hook_vkAllocateDescriptorSets(
     }
     guard made == count, let writer = beginAsync(device: device) else {
       forgetIDs(.descriptorSet, ids, made)
+      giveBack(pool, info, variable, count)
       let lost = deviceState(of: device)?.pointee.connection.segment.lost != 0
       return refuse(
         pDescriptorSets, count, lost ? VK_ERROR_DEVICE_LOST : VK_ERROR_OUT_OF_HOST_MEMORY)
@@ -109,11 +159,62 @@ func hook_vkAllocateDescriptorSets(
     encode_vkAllocateDescriptorSets(&writer.pointee, device, pAllocateInfo, ids)
     var i = 0
     while i < count {
-      link(ids[i], into: pool, handleID(info.descriptorPool))
+      link(
+        ids[i], into: pool, handleID(info.descriptorPool),
+        layoutState(info.pSetLayouts?[i])?.pointee.needs, variableCount(variable, i))
       pDescriptorSets[i] = handlePointer(ids[i])
       i &+= 1
     }
     return endAsync(writer)
+  }
+}
+
+private func variableCounts(_ info: VkDescriptorSetAllocateInfo)
+  -> VkDescriptorSetVariableDescriptorCountAllocateInfo?
+{
+  chained(
+    VK_STRUCTURE_TYPE_DESCRIPTOR_SET_VARIABLE_DESCRIPTOR_COUNT_ALLOCATE_INFO, in: info.pNext)?
+    .assumingMemoryBound(to: VkDescriptorSetVariableDescriptorCountAllocateInfo.self).pointee
+}
+
+/// Descriptors in the variable binding of the n-th set: 0 when the chain says nothing.
+private func variableCount(
+  _ counts: VkDescriptorSetVariableDescriptorCountAllocateInfo?, _ i: Int
+) -> UInt32 {
+  guard let counts, i < Int(counts.descriptorSetCount) else { return 0 }
+  return counts.pDescriptorCounts?[i] ?? 0
+}
+
+/// Takes what all sets need out of the pool, or nothing and is false.
+private func take(
+  _ pool: UnsafeMutablePointer<DescriptorPoolState>, _ info: VkDescriptorSetAllocateInfo,
+  _ variable: VkDescriptorSetVariableDescriptorCountAllocateInfo?
+) -> Bool {
+  guard let left = pool.pointee.left else { return true }
+  var i = 0
+  while i < Int(info.descriptorSetCount) {
+    if let needs = layoutState(info.pSetLayouts?[i])?.pointee.needs,
+      !left[0].take(needs.pointee.counts(variable: variableCount(variable, i)))
+    {
+      giveBack(pool, info, variable, i)
+      return false
+    }
+    i &+= 1
+  }
+  return true
+}
+
+/// Gives back what the first `count` sets have taken.
+private func giveBack(
+  _ pool: UnsafeMutablePointer<DescriptorPoolState>, _ info: VkDescriptorSetAllocateInfo,
+  _ variable: VkDescriptorSetVariableDescriptorCountAllocateInfo?, _ count: Int
+) {
+  var i = 0
+  while i < count {
+    if let needs = layoutState(info.pSetLayouts?[i])?.pointee.needs {
+      pool.pointee.left?[0].give(needs.pointee.counts(variable: variableCount(variable, i)))
+    }
+    i &+= 1
   }
 }
 
@@ -130,12 +231,15 @@ private func refuse(
 }
 
 private func link(
-  _ id: UInt64, into pool: UnsafeMutablePointer<DescriptorPoolState>, _ poolID: UInt64
+  _ id: UInt64, into pool: UnsafeMutablePointer<DescriptorPoolState>, _ poolID: UInt64,
+  _ needs: UnsafeMutablePointer<LayoutNeeds>?, _ variableCount: UInt32
 ) {
   guard let set = setState(id) else { return }
   let index = HandleID.index(of: id)
   set.initialize(
-    to: DescriptorSetState(pool: poolID, previous: 0, next: pool.pointee.firstSet))
+    to: DescriptorSetState(
+      pool: poolID, previous: 0, next: pool.pointee.firstSet, needs: needs,
+      variableCount: variableCount))
   if pool.pointee.firstSet != 0 {
     setState(at: pool.pointee.firstSet)?.pointee.previous = index
   }
@@ -152,6 +256,9 @@ private func unlink(_ id: UInt64, from pool: UnsafeMutablePointer<DescriptorPool
   }
   if set.next != 0 { setState(at: set.next)?.pointee.previous = set.previous }
   pool.pointee.setCount &-= 1
+  if let needs = set.needs {
+    pool.pointee.left?[0].give(needs.pointee.counts(variable: set.variableCount))
+  }
 }
 
 func hook_vkFreeDescriptorSets(

@@ -31,7 +31,8 @@ func hook_vkCreateDevice(
   else { return VK_ERROR_OUT_OF_HOST_MEMORY }
   let object = DeviceObject(
     loaderWord: loaderMagic, id: id, channel: channel, connection: connection,
-    physicalDevice: physical, queues: nil, attached: AttachedMemories(), operations: 0,
+    physicalDevice: physical, enabled: enabledFeatures(physical, pCreateInfo.pointee), queues: nil,
+    attached: AttachedMemories(), operations: 0,
     budget: memoryBudget(physicalDevice), shapes: shapes, privateData: privateData, shadow: nil,
     shadowDestroy: nil)
   guard let device = makeObject(object) else { return VK_ERROR_OUT_OF_HOST_MEMORY }
@@ -60,6 +61,23 @@ private func areKnown(
     i &+= 1
   }
   return true
+}
+
+/// What the application may call on the device: the instance's extensions, the device's, and the
+/// core commands up to what both the application and the driver speak.
+private func enabledFeatures(
+  _ physical: UnsafeMutablePointer<PhysicalDeviceObject>, _ createInfo: VkDeviceCreateInfo
+) -> EnabledFeatures {
+  var enabled = physical.pointee.instance.pointee.enabled
+  var properties = VkPhysicalDeviceProperties()
+  hook_vkGetPhysicalDeviceProperties(OpaquePointer(physical), &properties)
+  enabled.minorVersion = min(enabled.minorVersion, (properties.apiVersion &>> 12) & 0x3FF)
+  var i = 0
+  while i < Int(createInfo.enabledExtensionCount) {
+    if let name = createInfo.ppEnabledExtensionNames?[i] { enabled.enableDeviceExtension(name) }
+    i &+= 1
+  }
+  return enabled
 }
 
 private func isOffered(

@@ -136,10 +136,17 @@ func makeInstance(_ pCreateInfo: UnsafePointer<VkInstanceCreateInfo>, _ wantsDev
   var connection = isNodeProcess() || !wantsDevices ? nil : Connection.open()
   let id = connection == nil ? 0 : ObjectTable.makeID(.instance, channel: 0)
   if let open = connection, !createOnNode(open, id, pCreateInfo.pointee) { connection = nil }
+  let info = pCreateInfo.pointee
+  var enabled = EnabledFeatures(apiVersion: info.pApplicationInfo?.pointee.apiVersion ?? 0)
+  var i = 0
+  while i < Int(info.enabledExtensionCount) {
+    if let name = info.ppEnabledExtensionNames?[i] { enabled.enableInstanceExtension(name) }
+    i &+= 1
+  }
   return makeObject(
     InstanceObject(
-      loaderWord: loaderMagic, id: id, connection: connection, lock: lock, enumerated: false,
-      physicalDeviceCount: 0, physicalDevices: nil))
+      loaderWord: loaderMagic, id: id, connection: connection, lock: lock, enabled: enabled,
+      enumerated: false, physicalDeviceCount: 0, physicalDevices: nil))
 }
 
 /// Makes the instance on the node; false when it cannot, which a message has then said.
@@ -220,9 +227,57 @@ func hook_vkGetDeviceProcAddr(_ device: VkDevice?, _ pName: UnsafePointer<CChar>
   -> PFN_vkVoidFunction?
 {
   guard let pName, let index = entryIndex(named: pName),
-    entryLevels[index] == EntryLevel.device.rawValue
+    entryLevels[index] == EntryLevel.device.rawValue,
+    let state = deviceState(of: device), state.pointee.enabled.provides(index)
   else { return nil }
   return entryFunction(index)
+}
+
+/// What an instance or a device was created with: commands of anything else have no address.
+struct EnabledFeatures {
+  /// Highest minor version of Vulkan 1 whose commands there are.
+  var minorVersion: UInt32
+  /// Bits by index of the known device extensions, then of the known instance extensions.
+  private var deviceExtensions: [4 of UInt64]
+  private var instanceExtensions: UInt64
+
+  /// `apiVersion` as in VkApplicationInfo: 0 is 1.0.
+  init(apiVersion: UInt32) {
+    minorVersion = apiVersion == 0 ? 0 : (apiVersion &>> 12) & 0x3FF
+    deviceExtensions = [0, 0, 0, 0]
+    instanceExtensions = 0
+  }
+
+  mutating func enableInstanceExtension(_ name: UnsafePointer<CChar>) {
+    if let index = knownIndex(name, knownInstanceExtensionCount, knownInstanceExtension),
+      index < 64
+    {
+      instanceExtensions |= 1 &<< UInt64(index)
+    }
+  }
+
+  mutating func enableDeviceExtension(_ name: UnsafePointer<CChar>) {
+    if let index = knownIndex(name, knownDeviceExtensionCount, knownDeviceExtension), index < 256 {
+      deviceExtensions[index &>> 6] |= 1 &<< UInt64(index & 63)
+    }
+  }
+
+  /// Whether a device-level entry point belongs to the version or to an extension that is enabled.
+  func provides(_ entry: Int) -> Bool {
+    var i = Int(entryProviderStarts[entry])
+    while i < Int(entryProviderStarts[entry &+ 1]) {
+      let code = Int(entryProviders[i])
+      let isEnabled =
+        switch code &>> 8 {
+        case 0: UInt32(code) <= minorVersion
+        case 1: deviceExtensions[(code & 0xFF) &>> 6] &>> UInt64(code & 63) & 1 != 0
+        default: instanceExtensions &>> UInt64(code & 63) & 1 != 0
+        }
+      if isEnabled { return true }
+      i &+= 1
+    }
+    return false
+  }
 }
 
 /// Whose command an entry is, as `entryLevels` has it.

@@ -144,19 +144,28 @@ func isLocalDeviceExtension(_ name: UnsafePointer<CChar>) -> Bool {
   return false
 }
 
-/// The spec version of an extension whose commands and structures travel; nil for any other.
-private func knownVersion(_ name: UnsafePointer<CChar>) -> UInt32? {
+/// The index of a name among the first `count` of `known`, which are sorted by name; nil for a
+/// stranger.
+func knownIndex(
+  _ name: UnsafePointer<CChar>, _ count: Int, _ known: (Int) -> KnownExtension?
+) -> Int? {
   var low = 0
-  var high = knownDeviceExtensionCount
+  var high = count
   while low < high {
     let middle = (low &+ high) / 2
-    guard let known = knownDeviceExtension(middle) else { return nil }
-    let text = UnsafeRawPointer(known.name.utf8Start).assumingMemoryBound(to: CChar.self)
+    guard let candidate = known(middle) else { return nil }
+    let text = UnsafeRawPointer(candidate.name.utf8Start).assumingMemoryBound(to: CChar.self)
     let order = platform_string_compare(name, text)
-    if order == 0 { return known.specVersion }
+    if order == 0 { return middle }
     if order < 0 { high = middle } else { low = middle &+ 1 }
   }
   return nil
+}
+
+/// The spec version of an extension whose commands and structures travel; nil for any other.
+private func knownVersion(_ name: UnsafePointer<CChar>) -> UInt32? {
+  knownIndex(name, knownDeviceExtensionCount, knownDeviceExtension)
+    .flatMap { knownDeviceExtension($0)?.specVersion }
 }
 
 /// Fills a structure of the caller.

@@ -19,6 +19,7 @@ struct InstanceObject {
   /// Nil when there is no agent or no node: an instance without physical devices.
   var connection: Connection?
   var lock: Lock
+  var enabled: EnabledFeatures
   /// Enumerated once, at the first question.
   var enumerated: Bool
   var physicalDeviceCount: Int
@@ -45,6 +46,8 @@ struct DeviceObject {
   var channel: Channel
   var connection: Connection
   var physicalDevice: UnsafeMutablePointer<PhysicalDeviceObject>
+  /// What `vkGetDeviceProcAddr` answers for.
+  var enabled: EnabledFeatures
   /// All queues that were asked for, newest first. Grows under the channel's lock.
   var queues: UnsafeMutablePointer<QueueObject>?
   /// Allocations that are mapped into this process. Under the channel's lock.
@@ -186,6 +189,13 @@ struct DescriptorPoolState {
   var firstSet: UInt32
   var maxSets: UInt32
   var setCount: UInt32
+  /// What is left of each type, and behind it what there was at the beginning.
+  var left: UnsafeMutablePointer<DescriptorCounts>?
+}
+
+/// A VkDescriptorSetLayout.
+struct DescriptorSetLayoutState {
+  var needs: UnsafeMutablePointer<LayoutNeeds>?
 }
 
 /// A VkDescriptorSet.
@@ -193,6 +203,9 @@ struct DescriptorSetState {
   var pool: UInt64
   var previous: UInt32
   var next: UInt32
+  /// What it has taken: that of its layout, with so many in the variable binding.
+  var needs: UnsafeMutablePointer<LayoutNeeds>?
+  var variableCount: UInt32
 }
 
 /// A VkDescriptorUpdateTemplate.
