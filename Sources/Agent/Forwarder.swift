@@ -170,14 +170,14 @@ final class Forwarder: @unchecked Sendable {
       switch opcode {
       case ControlOpcode.indirect: return indirect(record)
       case ControlOpcode.commandBuffer: return commandBuffer(record)
-      case ControlOpcode.memoryAttach:
+      case ControlOpcode.memoryAttach, ControlOpcode.queryAttach:
         guard record.count >= 40,
           owner.memory.attach(
             id: u64(record, 8), segmentOffset: u64(record, 16), size: u64(record, 24))
-        else { return fail("memoryAttach: the place makes no sense, or there is no memory") }
+        else { return fail("memoryAttach or queryAttach: the place makes no sense, or there is no memory") }
         return append(record)
       case ControlOpcode.memoryPages: return memoryPages(record)
-      case ControlOpcode.memoryDetach:
+      case ControlOpcode.memoryDetach, ControlOpcode.queryDetach:
         guard record.count >= 16 else { return fail("memoryDetach is too short") }
         owner.memory.detach(id: u64(record, 8))
         return append(record)

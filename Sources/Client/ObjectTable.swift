@@ -1,4 +1,5 @@
 import CPlatform
+import Ring
 public import Wire
 
 /// What the client remembers of one object: its id, and 48 bytes that belong to whoever made it.
@@ -26,7 +27,7 @@ public enum ObjectTable {
   private static var chunkShift: Int { 12 }
   private static var chunkCells: Int { 1 << chunkShift }
   private static var chunkCount: Int { 4096 }
-  private static var channelCount: Int { 16 }
+  private static var channelCount: Int { Int(SegmentLayout.channelCount) }
 
   fileprivate struct State {
     var lock: Lock

@@ -20,6 +20,9 @@ public struct Switches: Sendable {
   /// Memory requirements and subresource layouts are kept per shape of resource.
   public var requirementCache: Bool { off & 32 == 0 }
 
+  /// Query results are pushed; off: each question goes to the node.
+  public var queryPush: Bool { off & 64 == 0 }
+
   private static func name(_ bit: UInt32) -> StaticString? {
     switch bit {
     case 0: "no_page_tracking"
@@ -28,6 +31,7 @@ public struct Switches: Sendable {
     case 3: "no_id_reuse"
     case 4: "no_lazy_attach"
     case 5: "no_requirement_cache"
+    case 6: "no_query_push"
     default: nil
     }
   }

@@ -36,6 +36,10 @@ public enum ControlOpcode {
   /// u64 queue (8), u32 semaphoreCount (16), u32 reserved, then u64 each: signals binary
   /// semaphores at once, for an acquire whose wait could not be taken out of its submit.
   @inlinable public static var signalSemaphores: UInt32 { 0x00D }
+  /// As `memoryAttach`, of a query pool (8): its results go to the segment from now on. u32 flags is 0.
+  @inlinable public static var queryAttach: UInt32 { 0x00E }
+  /// u64 query pool (8): its results are not looked at any more, and it is about to be destroyed.
+  @inlinable public static var queryDetach: UInt32 { 0x00F }
 
   /// u64 id (8), u64 byteCount (16), bytes.
   @inlinable public static var commandBufferInline: UInt32 { 0x103 }

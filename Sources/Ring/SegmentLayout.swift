@@ -6,7 +6,7 @@
 /// 8 KiB        counters      what `--stats` prints; written by the client
 /// 1 MiB        slots         65,536 x u64: fences, timelines, queues, frames
 /// 1 GiB        replies       64 areas of 16 MiB
-/// 2 GiB        channels      16 rings, 16 MiB apart: header page, then 8 MiB of records
+/// 2 GiB        channels      128 rings, 16 MiB apart: header page, then 8 MiB of records
 /// 4 GiB        arena         chunks of command buffers, and records too large for a ring
 /// 16 GiB       memory        mapped VkDeviceMemory, page aligned, up to 1 TiB
 /// ```
@@ -30,7 +30,7 @@ public enum SegmentLayout {
   @inlinable public static var replyCount: UInt32 { 64 }
   @inlinable public static var channelsOffset: Int { 2 << 30 }
   @inlinable public static var channelStride: Int { 16 << 20 }
-  @inlinable public static var channelCount: UInt32 { 16 }
+  @inlinable public static var channelCount: UInt32 { 128 }
   @inlinable public static var channelCapacity: Int { 8 << 20 }
   @inlinable public static var arenaOffset: Int { 4 << 30 }
   @inlinable public static var arenaSize: Int { 12 << 30 }

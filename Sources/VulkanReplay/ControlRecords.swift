@@ -16,6 +16,8 @@ func replayControlRecord(
   case ControlOpcode.commandBuffer: replayCommandBuffer(c, &fields)
   case ControlOpcode.commandBufferInline: replayInlineCommandBuffer(c, &fields)
   case ControlOpcode.memoryAttach: attachMemory(c, &fields)
+  case ControlOpcode.queryAttach: attachQueryPool(c, &fields)
+  case ControlOpcode.queryDetach: detachQueryPool(c, &fields)
   case ControlOpcode.memoryPages: applyPages(c, &fields)
   case ControlOpcode.memoryDiff: applyDifferences(c, &fields)
   case ControlOpcode.memoryDetach: detachMemory(c, &fields)
@@ -249,6 +251,42 @@ private func detachMemory(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout R
   device.detach(memory)
 }
 
+// MARK: Query pools
+
+private func queryPool(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ f: inout RecordFields
+) -> (DeviceState, QueryPoolState)? {
+  guard let device = f.device(c),
+    let handle = f.handle(8, .queryPool, c.pointee.handles, "queryPool"),
+    let pool = device.queryPool(handle)
+  else {
+    f.wrong = f.wrong ?? "queryPool"
+    return nil
+  }
+  return (device, pool)
+}
+
+private func attachQueryPool(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout RecordFields) {
+  let offset = f.u64(16, "segmentOffset")
+  let size = f.u64(24, "size")
+  let ticket = f.u32(32, "ticket")
+  guard let (device, pool) = queryPool(c, &f), f.wrong == nil else { return }
+  guard pool.attach(device: device, session: c.pointee.session, offset: offset, size: size) else {
+    f.wrong = "size"
+    return
+  }
+  guard ticket != ControlField.noTicket else { return }
+  c.pointee.reply.writer.begin(ControlOpcode.queryAttach)
+  c.pointee.reply.writer.i32(VK_SUCCESS.rawValue)
+  c.pointee.reply.writer.end()
+  c.pointee.sendReply(ticket)
+}
+
+private func detachQueryPool(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout RecordFields) {
+  guard let (_, pool) = queryPool(c, &f), f.wrong == nil else { return }
+  pool.detach()
+}
+
 // MARK: Queues
 
 private func announce(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout RecordFields) {
@@ -389,6 +427,7 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
 func runOnQueue(
   _ c: UnsafeMutablePointer<ReplayContext>, opcode: UInt32, queue: QueueState,
   device: DeviceState, frames: [PendingFrame], completions: [Completion], mayWrite: Bool,
+  queries: [QueryUse] = [],
   _ submit: (_ fence: VkFence) -> VkResult
 ) {
   var all: [Completion] = []
@@ -408,7 +447,8 @@ func runOnQueue(
       return c.pointee.failed(opcode, result)
     }
     queue.enqueue(
-      QueueOperation(fence: fence, completions: all, frames: frames, mayWrite: mayWrite))
+      QueueOperation(fence: fence, completions: all, frames: frames, mayWrite: mayWrite,
+        queries: queries))
   } catch {
     c.pointee.session.lose(error.reason, error.message)
   }

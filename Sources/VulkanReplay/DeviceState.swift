@@ -80,6 +80,8 @@ final class DeviceState: @unchecked Sendable {
   let hostImportAlignment: Int
   /// Whether VK_KHR_swapchain is enabled, which names the layout that presented images are in.
   let hasPresentLayout: Bool
+  /// How many queries a command may use where it names one: with multiview, one for each view.
+  let queriesAtOnce: Int
   /// How many queues of each family were asked for.
   private let queueCounts: [UInt32: UInt32]
 
@@ -88,6 +90,9 @@ final class DeviceState: @unchecked Sendable {
   var pools: [UInt64: PoolState] = [:]
   var queues: [UInt64: QueueState] = [:]
   var swapchains: [UInt64: SwapchainState] = [:]
+  var queryPools: [UInt64: QueryPoolState] = [:]
+  /// What recorded command buffers do to queries.
+  var queryUses: [UInt64: [QueryUse]] = [:]
   /// Allocations, by driver handle.
   private var memories: [UInt64: MemoryState] = [:]
 
@@ -99,7 +104,8 @@ final class DeviceState: @unchecked Sendable {
   init(
     handle: VkDevice, physicalDevice: VkPhysicalDevice, functions: DeviceFunctions,
     dispatch: UnsafeMutablePointer<DriverDispatch>, memoryTypes: [VkMemoryPropertyFlags],
-    hostImportAlignment: Int, hasPresentLayout: Bool, queueCounts: [UInt32: UInt32]
+    hostImportAlignment: Int, hasPresentLayout: Bool, queriesAtOnce: Int,
+    queueCounts: [UInt32: UInt32]
   ) {
     self.handle = handle
     self.physicalDevice = physicalDevice
@@ -108,6 +114,7 @@ final class DeviceState: @unchecked Sendable {
     self.memoryTypes = memoryTypes
     self.hostImportAlignment = hostImportAlignment
     self.hasPresentLayout = hasPresentLayout
+    self.queriesAtOnce = queriesAtOnce
     self.queueCounts = queueCounts
   }
 

@@ -59,7 +59,8 @@ enum DeviceMaker {
         hostImportAlignment: enabled.contains("VK_EXT_external_memory_host")
           && deviceFunctions.getMemoryHostPointerProperties != nil
           ? importAlignment(functions, physicalDevice) : 0,
-        hasPresentLayout: enabled.contains("VK_KHR_swapchain"), queueCounts: queueCounts(info))
+        hasPresentLayout: enabled.contains("VK_KHR_swapchain"),
+        queriesAtOnce: queriesAtOnce(info.pNext), queueCounts: queueCounts(info))
       return VK_SUCCESS
     } catch {
       session.sink.log(0, "vkCreateDevice: \(error.message)")
@@ -74,6 +75,28 @@ enum DeviceMaker {
       counts[queue.queueFamilyIndex] = max(counts[queue.queueFamilyIndex] ?? 0, queue.queueCount)
     }
     return counts
+  }
+
+  /// A view mask has 32 bits; without the multiview feature there is one view.
+  private static func queriesAtOnce(_ chain: UnsafeRawPointer?) -> Int {
+    var next = chain
+    while let entry = next?.assumingMemoryBound(to: VkBaseInStructure.self) {
+      let multiview =
+        switch entry.pointee.sType {
+        case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES:
+          UnsafeRawPointer(entry).assumingMemoryBound(
+            to: VkPhysicalDeviceMultiviewFeatures.self
+          ).pointee.multiview
+        case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES:
+          UnsafeRawPointer(entry).assumingMemoryBound(
+            to: VkPhysicalDeviceVulkan11Features.self
+          ).pointee.multiview
+        default: VkBool32(VK_FALSE)
+        }
+      if multiview != VK_FALSE { return 32 }
+      next = entry.pointee.pNext.map { UnsafeRawPointer($0) }
+    }
+    return 1
   }
 
   private static func features2(

@@ -13,13 +13,18 @@ func doer_vkQueueSubmit(
     return
   }
   var mayWrite = false
+  var queries: [QueryUse] = []
   for i in 0..<Int(a.submitCount) {
-    if let submit = a.pSubmits?[i], submit.commandBufferCount > 0 { mayWrite = true }
+    guard let submit = a.pSubmits?[i], submit.commandBufferCount > 0 else { continue }
+    mayWrite = true
+    for j in 0..<Int(submit.commandBufferCount) {
+      device.beginQueries(submit.pCommandBuffers?[j], &queries)
+    }
   }
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
-    mayWrite: mayWrite
+    mayWrite: mayWrite, queries: queries
   ) { fence in
     device.functions.queueSubmit(queue.handle, count, submits, fence)
   }
@@ -34,13 +39,18 @@ func doer_vkQueueSubmit2(
   }
   guard let submit = device.functions.queueSubmit2 else { return c.pointee.missing(opcode) }
   var mayWrite = false
+  var queries: [QueryUse] = []
   for i in 0..<Int(a.submitCount) {
-    if let submit = a.pSubmits?[i], submit.commandBufferInfoCount > 0 { mayWrite = true }
+    guard let submit = a.pSubmits?[i], submit.commandBufferInfoCount > 0 else { continue }
+    mayWrite = true
+    for j in 0..<Int(submit.commandBufferInfoCount) {
+      device.beginQueries(submit.pCommandBufferInfos?[j].commandBuffer, &queries)
+    }
   }
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
-    mayWrite: mayWrite
+    mayWrite: mayWrite, queries: queries
   ) { fence in
     submit(queue.handle, count, submits, fence)
   }

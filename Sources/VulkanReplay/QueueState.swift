@@ -17,6 +17,8 @@ struct QueueOperation {
   var frames: [PendingFrame]
   /// Whether mapped memory may have been written.
   var mayWrite: Bool
+  /// Queries that it uses.
+  var queries: [QueryUse]
 }
 
 /// A VkQueue, with the thread that waits for its operations in their order and tells the client:
@@ -120,6 +122,10 @@ final class QueueState: @unchecked Sendable {
   private func finish(_ operation: QueueOperation) {
     device.giveBack(operation.fence)
     if operation.mayWrite { device.deliverWrites(session.sink) }
+    if !operation.queries.isEmpty {
+      for use in operation.queries { use.pool.finish(use, device, session.sink) }
+      session.sink.flushReadback()
+    }
     for frame in operation.frames { frame.deliver(session) }
     operation.completions.withUnsafeBufferPointer { session.sink.complete($0) }
   }

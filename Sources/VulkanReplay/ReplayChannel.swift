@@ -133,7 +133,11 @@ func replayCommands(
       UnsafeRawBufferPointer(start: record + 8, count: size &- 8), arena: c.pointee.arena,
       handles: c.pointee.handles)
     _ = replay(opcode, c, &reader)
-    if reader.failure != nil { c.pointee.malformed(opcode, reader) }
+    if reader.failure != nil {
+      c.pointee.malformed(opcode, reader)
+    } else if queryCommands.contains(opcode) {
+      c.pointee.device?.noteQueries(opcode, record, commandBuffer, c.pointee.handles)
+    }
     position &+= size
     count &+= 1
     untilReset &-= size
@@ -150,23 +154,27 @@ func replayCommands(
 /// cost nothing.
 private let arenaResetInterval: Int = 16 << 10
 
-/// Which commands belong into command buffers: a bit for each opcode, since the question is asked
-/// for every command.
-struct RecordedCommands: @unchecked Sendable {
+/// A set of commands: a bit for each opcode, since the question is asked for every command.
+struct OpcodeSet: @unchecked Sendable {
   private let bits: UnsafeMutablePointer<UInt64>
   private static var count: UInt32 { 1 << 16 }
 
-  init() {
-    let words = Int(RecordedCommands.count) / 64
+  init(_ opcodes: [UInt32]) {
+    let words = Int(OpcodeSet.count) / 64
     bits = .allocate(capacity: words)
     bits.initialize(repeating: 0, count: words)
-    for opcode in Opcode.first...Opcode.last where commandInfo(opcode)?.travel == .recorded {
+    for opcode in opcodes where opcode < OpcodeSet.count {
       bits[Int(opcode) / 64] |= 1 << UInt64(opcode % 64)
     }
   }
 
+  /// The commands that belong into command buffers.
+  static func recorded() -> OpcodeSet {
+    OpcodeSet((Opcode.first...Opcode.last).filter { commandInfo($0)?.travel == .recorded })
+  }
+
   func contains(_ opcode: UInt32) -> Bool {
-    opcode < RecordedCommands.count && bits[Int(opcode) / 64] & (1 << UInt64(opcode % 64)) != 0
+    opcode < OpcodeSet.count && bits[Int(opcode) / 64] & (1 << UInt64(opcode % 64)) != 0
   }
 
   func free() { bits.deallocate() }

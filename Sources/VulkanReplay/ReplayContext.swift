@@ -155,6 +155,8 @@ func commandDescription(_ opcode: UInt32) -> String {
   case ControlOpcode.memoryPages: "memoryPages"
   case ControlOpcode.memoryDiff: "memoryDiff"
   case ControlOpcode.memoryDetach: "memoryDetach"
+  case ControlOpcode.queryAttach: "queryAttach"
+  case ControlOpcode.queryDetach: "queryDetach"
   case ControlOpcode.announce: "announce"
   case ControlOpcode.createSwapchain: "createSwapchain"
   case ControlOpcode.present: "present"

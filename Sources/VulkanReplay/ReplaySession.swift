@@ -33,7 +33,7 @@ public final class ReplaySession: @unchecked Sendable {
   public let handles: UnsafeMutablePointer<HandleTable>
   /// Functions of the instance; what channels without a device use.
   public let dispatch: UnsafeMutablePointer<DriverDispatch>
-  let recorded = RecordedCommands()
+  let recorded = OpcodeSet.recorded()
 
   /// Guards the writing side of `handles`, and the tables below.
   private let lock = Lock()

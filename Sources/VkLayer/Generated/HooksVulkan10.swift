@@ -221,39 +221,6 @@ func hook_vkGetEventStatus(
   return result
 }
 
-/// Hooks `vkCreateQueryPool`.
-@c(omega_vkCreateQueryPool)
-func hook_vkCreateQueryPool(
-  _ device: VkDevice?,
-  _ pCreateInfo: UnsafePointer<VkQueryPoolCreateInfo>?,
-  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
-  _ pQueryPool: UnsafeMutablePointer<VkQueryPool?>?
-) -> VkResult {
-  let id: UInt64 = makeID(.queryPool, device: device)
-  guard id != 0 else { return VK_ERROR_OUT_OF_HOST_MEMORY }
-  guard let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
-  encode_vkCreateQueryPool(&writer.pointee, device, pCreateInfo, id)
-  let result: VkResult = endAsync(writer)
-  guard result == VK_SUCCESS else { return result }
-  didCreate(.queryPool, id)
-  pQueryPool?.pointee = OpaquePointer(bitPattern: UInt(id))
-  return VK_SUCCESS
-}
-
-/// Hooks `vkDestroyQueryPool`.
-@c(omega_vkDestroyQueryPool)
-func hook_vkDestroyQueryPool(
-  _ device: VkDevice?,
-  _ queryPool: VkQueryPool?,
-  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?
-) {
-  guard let queryPool else { return }
-  guard let writer = beginAsync(device: device) else { return }
-  encode_vkDestroyQueryPool(&writer.pointee, device, queryPool)
-  _ = endAsync(writer)
-  didDestroy(.queryPool, UInt64(UInt(bitPattern: queryPool)))
-}
-
 /// Hooks `vkCreateBufferView`.
 @c(omega_vkCreateBufferView)
 func hook_vkCreateBufferView(

@@ -6,19 +6,6 @@ import Client
 import VulkanWire
 import Wire
 
-/// Hooks `vkResetQueryPool`.
-@c(omega_vkResetQueryPool)
-func hook_vkResetQueryPool(
-  _ device: VkDevice?,
-  _ queryPool: VkQueryPool?,
-  _ firstQuery: UInt32,
-  _ queryCount: UInt32
-) {
-  guard let writer = beginAsync(device: device) else { return }
-  encode_vkResetQueryPool(&writer.pointee, device, queryPool, firstQuery, queryCount)
-  _ = endAsync(writer)
-}
-
 /// Hooks `vkCreateRenderPass2`.
 @c(omega_vkCreateRenderPass2)
 func hook_vkCreateRenderPass2(

@@ -1,26 +1,299 @@
 import CPlatform
 import CVulkan
 import Client
+import PageTracker
 import Ring
 import VulkanWire
 import Wire
 
-// Vulkan, "Queries".
+// Vulkan, "Queries". The first question about a pool asks the node to keep a mirror of its results in
+// the segment; from then on the results of an operation arrive before its fence, and looking at them
+// is local. `VulkanReplay/QueryPools.swift` is the other end.
 
-/// Results come from the node without waiting there: its thread has other commands to replay, and
-/// perhaps the very submit that the application waits for. VK_QUERY_RESULT_WAIT_BIT is kept here.
+/// A VkQueryPool.
+struct QueryPoolState {
+  var queryCount: UInt32
+  /// Values of one query; 0 for types that have no mirror.
+  var valueCount: UInt32
+  /// 0: none yet; 1: a thread is asking for it; 2: it is there; 3: there can be none.
+  var mirrorState: UInt32
+  var segmentOffset: UInt64
+  var mirror: UnsafeMutableRawPointer?
+  /// How often the host has reset each query; as the node counts it too. Nil without a mirror.
+  var resets: UnsafeMutablePointer<UInt32>?
+
+  /// Bytes of the mirror, whole pages.
+  var mirrorSize: Int {
+    let page = PageTracker.pageSize
+    let size = Int(queryCount) &* (Int(valueCount) &+ 1) &* 8
+    return (size &+ page &- 1) & ~(page &- 1)
+  }
+
+  /// Whether the mirror has the results of a query that were not reset since.
+  @inline(__always)
+  func isAvailable(_ query: Int) -> Bool {
+    guard let mirror, let resets else { return false }
+    let word = (mirror + (Int(queryCount) &* Int(valueCount) &+ query) &* 8)
+      .assumingMemoryBound(to: UInt64.self)
+    return platform_load64_seq(word) == UInt64(resets[query]) &<< 1 | 1
+  }
+
+  func value(_ query: Int, _ index: Int) -> UInt64 {
+    mirror?.load(fromByteOffset: (query &* Int(valueCount) &+ index) &* 8, as: UInt64.self) ?? 0
+  }
+}
+
+private func poolState(_ pool: VkQueryPool?) -> UnsafeMutablePointer<QueryPoolState>? {
+  ObjectTable.state(of: handleID(pool), .queryPool)?.assumingMemoryBound(to: QueryPoolState.self)
+}
+
+/// Values of one query of a pool; 0 for types whose results only the driver can lay out.
+private func valueCount(_ info: VkQueryPoolCreateInfo) -> UInt32 {
+  switch info.queryType {
+  case VK_QUERY_TYPE_OCCLUSION, VK_QUERY_TYPE_TIMESTAMP, VK_QUERY_TYPE_PRIMITIVES_GENERATED_EXT:
+    1
+  case VK_QUERY_TYPE_TRANSFORM_FEEDBACK_STREAM_EXT: 2
+  case VK_QUERY_TYPE_PIPELINE_STATISTICS:
+    UInt32(truncatingIfNeeded: info.pipelineStatistics.nonzeroBitCount)
+  default: 0
+  }
+}
+
+// MARK: Pools
+
+func hook_vkCreateQueryPool(
+  _ device: VkDevice?, _ pCreateInfo: UnsafePointer<VkQueryPoolCreateInfo>?,
+  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
+  _ pQueryPool: UnsafeMutablePointer<VkQueryPool?>?
+) -> VkResult {
+  let id = makeID(.queryPool, device: device)
+  guard let state = deviceState(of: device), let info = pCreateInfo?.pointee,
+    let pool = poolState(handlePointer(id))
+  else { return VK_ERROR_OUT_OF_HOST_MEMORY }
+  pool.pointee.queryCount = info.queryCount
+  pool.pointee.valueCount = valueCount(info)
+  pool.pointee.mirrorState = 3
+  if state.pointee.connection.switches.queryPush, pool.pointee.valueCount > 0,
+    let raw = platform_calloc(Int(info.queryCount), 4)
+  {
+    pool.pointee.resets = raw.bindMemory(to: UInt32.self, capacity: Int(info.queryCount))
+    pool.pointee.mirrorState = 0
+  }
+  guard let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
+  encode_vkCreateQueryPool(&writer.pointee, device, pCreateInfo, id)
+  let result = endAsync(writer)
+  guard result == VK_SUCCESS else { return result }
+  pQueryPool?.pointee = handlePointer(id)
+  return VK_SUCCESS
+}
+
+func hook_vkDestroyQueryPool(
+  _ device: VkDevice?, _ queryPool: VkQueryPool?,
+  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?
+) {
+  guard let queryPool, let state = deviceState(of: device) else { return }
+  let id = handleID(queryPool)
+  let known = poolState(queryPool)?.pointee
+  let channel = state.pointee.channel
+  if let writer = channel.begin() {
+    if known?.mirror != nil {
+      writer.pointee.begin(ControlOpcode.queryDetach)
+      writer.pointee.u64(id)
+      writer.pointee.end()
+    }
+    encode_vkDestroyQueryPool(&writer.pointee, device, queryPool)
+    _ = channel.flush()
+    if let known, known.mirror != nil {
+      channel.retire(.memory, offset: known.segmentOffset, size: UInt64(known.mirrorSize))
+    }
+    _ = channel.end()
+  }
+  if let known {
+    if let mirror = known.mirror { _ = platform_unmap(mirror, known.mirrorSize) }
+    platform_free(known.resets)
+  }
+  didDestroy(.queryPool, id)
+}
+
+func hook_vkResetQueryPool(
+  _ device: VkDevice?, _ queryPool: VkQueryPool?, _ firstQuery: UInt32, _ queryCount: UInt32
+) {
+  guard let writer = beginAsync(device: device) else { return }
+  encode_vkResetQueryPool(&writer.pointee, device, queryPool, firstQuery, queryCount)
+  // What an operation of before still brings carries the old count, and is not taken for valid.
+  if let pool = poolState(queryPool)?.pointee, let resets = pool.resets {
+    var i = Int(firstQuery)
+    while i < min(Int(firstQuery) &+ Int(queryCount), Int(pool.queryCount)) {
+      resets[i] &+= 1
+      i &+= 1
+    }
+  }
+  endAsync(writer)
+}
+
+// MARK: Mirror
+
+/// Whether the pool has a mirror, which the first question asks for. Any thread: a pool is not
+/// externally synchronised here.
+private func hasMirror(
+  _ device: VkDevice?, _ queryPool: VkQueryPool?, _ pool: UnsafeMutablePointer<QueryPoolState>
+) -> Bool {
+  while true {
+    switch platform_load32_seq(&pool.pointee.mirrorState) {
+    case 2: return true
+    case 3: return false
+    case 0:
+      guard platform_compare_exchange32(&pool.pointee.mirrorState, 0, 1) else { continue }
+      let made = makeMirror(device, queryPool, pool)
+      platform_store32_seq(&pool.pointee.mirrorState, made ? 2 : 3)
+      return made
+    default: platform_sleep(20_000)
+    }
+  }
+}
+
+private func makeMirror(
+  _ device: VkDevice?, _ queryPool: VkQueryPool?, _ pool: UnsafeMutablePointer<QueryPoolState>
+) -> Bool {
+  guard let state = deviceState(of: device) else { return false }
+  let connection = state.pointee.connection
+  let size = pool.pointee.mirrorSize
+  guard let offset = connection.allocateMemory(UInt64(size)) else { return false }
+  guard let mirror = connection.segment.mapMemory(offset: offset, size: UInt64(size)) else {
+    connection.freeMemory(offset: offset, size: UInt64(size))
+    return false
+  }
+  guard var call = beginCall(device: device, opcode: ControlOpcode.queryAttach) else {
+    _ = platform_unmap(mirror, size)
+    return false
+  }
+  call.writer.pointee.begin(ControlOpcode.queryAttach)
+  call.writer.pointee.u64(handleID(queryPool))
+  call.writer.pointee.u64(offset)
+  call.writer.pointee.u64(UInt64(size))
+  call.writer.pointee.u32(call.ticket)
+  call.writer.pointee.u32(0)
+  call.writer.pointee.end()
+  guard endCall(&call) != nil else {
+    _ = platform_unmap(mirror, size)
+    return false
+  }
+  finishCall(&call)
+  pool.pointee.segmentOffset = offset
+  pool.pointee.mirror = mirror
+  return true
+}
+
+// MARK: Results
+
 func hook_vkGetQueryPoolResults(
   _ device: VkDevice?, _ queryPool: VkQueryPool?, _ firstQuery: UInt32, _ queryCount: UInt32,
   _ dataSize: Int, _ pData: UnsafeMutableRawPointer?, _ stride: VkDeviceSize,
   _ flags: VkQueryResultFlags
 ) -> VkResult {
-  let waits = flags & VK_QUERY_RESULT_WAIT_BIT.rawValue != 0
-  let sent = flags & ~VK_QUERY_RESULT_WAIT_BIT.rawValue
-  // What was submitted before may be all there is to wait for.
-  if waits {
-    let result = hook_vkDeviceWaitIdle(device)
-    guard result == VK_SUCCESS else { return result }
+  guard let state = deviceState(of: device), let pool = poolState(queryPool), let pData else {
+    return VK_ERROR_DEVICE_LOST
   }
+  let waits = flags & VK_QUERY_RESULT_WAIT_BIT.rawValue != 0
+  guard Int(firstQuery) &+ Int(queryCount) <= Int(pool.pointee.queryCount),
+    hasMirror(device, queryPool, pool)
+  else {
+    return askNode(
+      device, queryPool, firstQuery, queryCount, dataSize, pData, stride, flags, waits: waits)
+  }
+  if waits, !waitForResults(state, pool, Int(firstQuery), Int(queryCount)) {
+    return VK_ERROR_DEVICE_LOST
+  }
+  guard state.pointee.connection.segment.lost == 0 else { return VK_ERROR_DEVICE_LOST }
+  return write(
+    pool.pointee, Int(firstQuery), Int(queryCount),
+    UnsafeMutableRawBufferPointer(start: pData, count: dataSize),
+    Int(truncatingIfNeeded: stride), flags)
+}
+
+/// Writes the results as vkGetQueryPoolResults lays them out.
+private func write(
+  _ pool: QueryPoolState, _ first: Int, _ count: Int, _ out: UnsafeMutableRawBufferPointer,
+  _ stride: Int, _ flags: VkQueryResultFlags
+) -> VkResult {
+  let isWide = flags & VK_QUERY_RESULT_64_BIT.rawValue != 0
+  let isPartial = flags & VK_QUERY_RESULT_PARTIAL_BIT.rawValue != 0
+  let withAvailability = flags & VK_QUERY_RESULT_WITH_AVAILABILITY_BIT.rawValue != 0
+  let size = isWide ? 8 : 4
+  func store(_ value: UInt64, _ offset: Int) {
+    guard offset >= 0, offset &+ size <= out.count, let start = out.baseAddress else { return }
+    if isWide {
+      start.storeBytes(of: value, toByteOffset: offset, as: UInt64.self)
+    } else {
+      // More than fits is allowed to wrap or to saturate; drivers saturate.
+      start.storeBytes(
+        of: UInt32(truncatingIfNeeded: min(value, UInt64(UInt32.max))), toByteOffset: offset,
+        as: UInt32.self)
+    }
+  }
+  let values = Int(pool.valueCount)
+  var result = VK_SUCCESS
+  var i = 0
+  while i < count {
+    let isAvailable = pool.isAvailable(first &+ i)
+    let offset = i &* stride
+    if isAvailable || isPartial {
+      var value = 0
+      while value < values {
+        // Anything between zero and the final result is a partial one.
+        store(isAvailable ? pool.value(first &+ i, value) : 0, offset &+ value &* size)
+        value &+= 1
+      }
+    }
+    if withAvailability { store(isAvailable ? 1 : 0, offset &+ values &* size) }
+    if !isAvailable { result = VK_NOT_READY }
+    i &+= 1
+  }
+  return result
+}
+
+/// Waits until the results are there; false when the connection is lost.
+///
+/// What was submitted before may be about to reset a query whose old result is still in the mirror,
+/// so it is waited for as well. But not for ever: an operation may be waiting for a semaphore that
+/// the host signals only when it has seen these results.
+private func waitForResults(
+  _ device: UnsafeMutablePointer<DeviceObject>, _ pool: UnsafeMutablePointer<QueryPoolState>,
+  _ first: Int, _ count: Int
+) -> Bool {
+  func isComplete() -> Bool {
+    var i = first
+    while i < first &+ count {
+      if !pool.pointee.isAvailable(i) { return false }
+      i &+= 1
+    }
+    return true
+  }
+  let connection = device.pointee.connection
+  var queue = device.pointee.queues
+  while let known = queue {
+    while true {
+      let result = connection.wait(
+        slot: known.pointee.slot, value: known.pointee.sequence, nanoseconds: 50_000_000)
+      if result == .lost { return false }
+      if result == .done || isComplete() { break }
+    }
+    queue = known.pointee.next
+  }
+  while !connection.segment.waitStep(nanoseconds: Connection.heartbeat, isComplete) {
+    guard connection.isAlive() else { return false }
+  }
+  return true
+}
+
+/// Asks the node, without waiting there: its thread has other commands to replay, and perhaps the
+/// very submit that the application waits for.
+private func askNode(
+  _ device: VkDevice?, _ queryPool: VkQueryPool?, _ firstQuery: UInt32, _ queryCount: UInt32,
+  _ dataSize: Int, _ pData: UnsafeMutableRawPointer?, _ stride: VkDeviceSize,
+  _ flags: VkQueryResultFlags, waits: Bool
+) -> VkResult {
+  let sent = flags & ~VK_QUERY_RESULT_WAIT_BIT.rawValue
   var pause: UInt64 = 50_000
   while true {
     let opcode = Opcode.vkGetQueryPoolResults
@@ -34,7 +307,7 @@ func hook_vkGetQueryPoolResults(
     let result = decodeReply_vkGetQueryPoolResults(&reply, dataSize, pData)
     finishCall(&call)
     guard waits, result == VK_NOT_READY else { return result }
-    // Another thread has yet to submit: look again, less and less often.
+    // The results may be those of an operation that is yet to come: look less and less often.
     platform_sleep(pause)
     pause = min(pause &* 2, 4_000_000)
   }

@@ -374,41 +374,23 @@ func replay_vkResetEvent(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Re
 
 /// Replays `vkCreateQueryPool`.
 func replay_vkCreateQueryPool(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCreateQueryPool = decode_vkCreateQueryPool(&r)
+  var a: Args_vkCreateQueryPool = decode_vkCreateQueryPool(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkCreateQueryPool else {
-    return c.pointee.missing(Opcode.vkCreateQueryPool)
-  }
-  let result = call(a.device, a.pCreateInfo, nil, a.pQueryPool)
-  if result.rawValue >= 0, let ids = a.ids {
-    c.pointee.insert(ids[0], a.pQueryPool?.pointee ?? nil)
-  }
-  if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateQueryPool, result) }
+  doer_vkCreateQueryPool(c, &a)
 }
 
 /// Replays `vkDestroyQueryPool`.
 func replay_vkDestroyQueryPool(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkDestroyQueryPool = decode_vkDestroyQueryPool(&r)
+  var a: Args_vkDestroyQueryPool = decode_vkDestroyQueryPool(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkDestroyQueryPool else {
-    return c.pointee.missing(Opcode.vkDestroyQueryPool)
-  }
-  call(a.device, a.queryPool, nil)
-  c.pointee.forget(recordOffset: 16)
+  doer_vkDestroyQueryPool(c, &a)
 }
 
 /// Replays `vkGetQueryPoolResults`.
 func replay_vkGetQueryPoolResults(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkGetQueryPoolResults = decode_vkGetQueryPoolResults(&r)
+  var a: Args_vkGetQueryPoolResults = decode_vkGetQueryPoolResults(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkGetQueryPoolResults else {
-    return c.pointee.missing(Opcode.vkGetQueryPoolResults)
-  }
-  let result = call(
-    a.device, a.queryPool, a.firstQuery, a.queryCount, a.dataSize, a.pData, a.stride, a.flags
-  )
-  encodeReply_vkGetQueryPoolResults(&c.pointee.reply.writer, result, a)
-  c.pointee.sendReply(a.ticket)
+  doer_vkGetQueryPoolResults(c, &a)
 }
 
 /// Replays `vkCreateBuffer`.

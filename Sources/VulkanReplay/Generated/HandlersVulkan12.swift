@@ -7,12 +7,9 @@ import Wire
 
 /// Replays `vkResetQueryPool`.
 func replay_vkResetQueryPool(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkResetQueryPool = decode_vkResetQueryPool(&r)
+  var a: Args_vkResetQueryPool = decode_vkResetQueryPool(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkResetQueryPool else {
-    return c.pointee.missing(Opcode.vkResetQueryPool)
-  }
-  call(a.device, a.queryPool, a.firstQuery, a.queryCount)
+  doer_vkResetQueryPool(c, &a)
 }
 
 /// Replays `vkCreateRenderPass2`.
