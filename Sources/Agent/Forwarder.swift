@@ -174,7 +174,10 @@ final class Forwarder: @unchecked Sendable {
         guard record.count >= 40,
           owner.memory.attach(
             id: u64(record, 8), segmentOffset: u64(record, 16), size: u64(record, 24))
-        else { return fail("memoryAttach or queryAttach: the place makes no sense, or there is no memory") }
+        else {
+          return fail(
+            "memoryAttach or queryAttach: the place makes no sense, or there is no memory")
+        }
         return append(record)
       case ControlOpcode.memoryPages: return memoryPages(record)
       case ControlOpcode.memoryDetach, ControlOpcode.queryDetach:

@@ -180,6 +180,14 @@ static inline void platform_pause(void) {
 }
 static inline void platform_yield(void) { sched_yield(); }
 
+/// Processors that this process may use, at least 1.
+static inline int32_t platform_processor_count(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count < 1 ? 1 : count;
+}
+
 // MARK: Futex (process-shared)
 
 /// Sleeps while `*p == expected`, at most `nanoseconds` (UINT64_MAX = no limit).

@@ -427,7 +427,7 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
 func runOnQueue(
   _ c: UnsafeMutablePointer<ReplayContext>, opcode: UInt32, queue: QueueState,
   device: DeviceState, frames: [PendingFrame], completions: [Completion], mayWrite: Bool,
-  queries: [QueryUse] = [],
+  queries: [QueryUse] = [], signals: [TimelineSignal] = [],
   _ submit: (_ fence: VkFence) -> VkResult
 ) {
   var all: [Completion] = []
@@ -447,8 +447,9 @@ func runOnQueue(
       return c.pointee.failed(opcode, result)
     }
     queue.enqueue(
-      QueueOperation(fence: fence, completions: all, frames: frames, mayWrite: mayWrite,
-        queries: queries))
+      QueueOperation(
+        fence: fence, completions: all, frames: frames, mayWrite: mayWrite,
+        queries: queries, signals: signals))
   } catch {
     c.pointee.session.lose(error.reason, error.message)
   }

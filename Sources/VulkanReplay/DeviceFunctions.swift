@@ -34,6 +34,8 @@ struct DeviceFunctions {
   let cmdCopyImageToBuffer: PFN_vkCmdCopyImageToBuffer
   /// Of VK_KHR_synchronization2 or Vulkan 1.3, where the driver has it.
   let queueSubmit2: PFN_vkQueueSubmit2?
+  /// Of VK_KHR_timeline_semaphore or Vulkan 1.2, where the driver has it.
+  let waitSemaphores: PFN_vkWaitSemaphores?
   /// Of VK_EXT_external_memory_host, where the driver has it.
   let getMemoryHostPointerProperties: PFN_vkGetMemoryHostPointerPropertiesEXT?
 
@@ -84,6 +86,9 @@ struct DeviceFunctions {
     queueSubmit2 =
       find("vkQueueSubmit2", PFN_vkQueueSubmit2.self)
       ?? find("vkQueueSubmit2KHR", PFN_vkQueueSubmit2.self)
+    waitSemaphores =
+      find("vkWaitSemaphores", PFN_vkWaitSemaphores.self)
+      ?? find("vkWaitSemaphoresKHR", PFN_vkWaitSemaphores.self)
     getMemoryHostPointerProperties = find(
       "vkGetMemoryHostPointerPropertiesEXT", PFN_vkGetMemoryHostPointerPropertiesEXT.self)
   }

@@ -91,6 +91,8 @@ final class DeviceState: @unchecked Sendable {
   var queues: [UInt64: QueueState] = [:]
   var swapchains: [UInt64: SwapchainState] = [:]
   var queryPools: [UInt64: QueryPoolState] = [:]
+  /// Semaphores that have a value, by driver handle.
+  var timelines: Set<UInt64> = []
   /// What recorded command buffers do to queries.
   var queryUses: [UInt64: [QueryUse]] = [:]
   /// Allocations, by driver handle.

@@ -14,8 +14,12 @@ func doer_vkQueueSubmit(
   }
   var mayWrite = false
   var queries: [QueryUse] = []
+  var signals: [TimelineSignal] = []
   for i in 0..<Int(a.submitCount) {
-    guard let submit = a.pSubmits?[i], submit.commandBufferCount > 0 else { continue }
+    guard let submit = a.pSubmits?[i] else { continue }
+    noteSignals(
+      device, submit.pNext, submit.pSignalSemaphores, submit.signalSemaphoreCount, &signals)
+    guard submit.commandBufferCount > 0 else { continue }
     mayWrite = true
     for j in 0..<Int(submit.commandBufferCount) {
       device.beginQueries(submit.pCommandBuffers?[j], &queries)
@@ -24,7 +28,7 @@ func doer_vkQueueSubmit(
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
-    mayWrite: mayWrite, queries: queries
+    mayWrite: mayWrite, queries: queries, signals: signals
   ) { fence in
     device.functions.queueSubmit(queue.handle, count, submits, fence)
   }
@@ -40,8 +44,14 @@ func doer_vkQueueSubmit2(
   guard let submit = device.functions.queueSubmit2 else { return c.pointee.missing(opcode) }
   var mayWrite = false
   var queries: [QueryUse] = []
+  var signals: [TimelineSignal] = []
   for i in 0..<Int(a.submitCount) {
-    guard let submit = a.pSubmits?[i], submit.commandBufferInfoCount > 0 else { continue }
+    guard let submit = a.pSubmits?[i] else { continue }
+    for j in 0..<Int(submit.signalSemaphoreInfoCount) {
+      guard let info = submit.pSignalSemaphoreInfos?[j] else { continue }
+      device.noteSignal(info.semaphore, info.value, &signals)
+    }
+    guard submit.commandBufferInfoCount > 0 else { continue }
     mayWrite = true
     for j in 0..<Int(submit.commandBufferInfoCount) {
       device.beginQueries(submit.pCommandBufferInfos?[j].commandBuffer, &queries)
@@ -50,7 +60,7 @@ func doer_vkQueueSubmit2(
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
-    mayWrite: mayWrite, queries: queries
+    mayWrite: mayWrite, queries: queries, signals: signals
   ) { fence in
     submit(queue.handle, count, submits, fence)
   }
@@ -63,15 +73,87 @@ func doer_vkQueueBindSparse(
   guard let device = device(c, opcode), let queue = queue(c, device, a.queue, opcode) else {
     return
   }
+  var signals: [TimelineSignal] = []
   for i in 0..<Int(a.bindInfoCount) {
-    if let info = a.pBindInfo?[i] { noteSparseMemory(device, info) }
+    guard let info = a.pBindInfo?[i] else { continue }
+    noteSparseMemory(device, info)
+    noteSignals(device, info.pNext, info.pSignalSemaphores, info.signalSemaphoreCount, &signals)
   }
   let (count, infos) = (a.bindInfoCount, a.pBindInfo)
   runOnQueue(
-    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [], mayWrite: false
+    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [], mayWrite: false,
+    signals: signals
   ) { fence in
     device.functions.queueBindSparse(queue.handle, count, infos, fence)
   }
+}
+
+/// Collects the values that a batch signals, from the chain of its VkSubmitInfo or VkBindSparseInfo.
+private func noteSignals(
+  _ device: DeviceState, _ chain: UnsafeRawPointer?, _ semaphores: UnsafePointer<VkSemaphore?>?,
+  _ count: UInt32, _ signals: inout [TimelineSignal]
+) {
+  var next = chain
+  while let entry = next?.assumingMemoryBound(to: VkBaseInStructure.self) {
+    if entry.pointee.sType == VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO {
+      let info = UnsafeRawPointer(entry).assumingMemoryBound(
+        to: VkTimelineSemaphoreSubmitInfo.self
+      ).pointee
+      for i in 0..<Int(min(count, info.signalSemaphoreValueCount)) {
+        guard let value = info.pSignalSemaphoreValues?[i] else { break }
+        device.noteSignal(semaphores?[i], value, &signals)
+      }
+    }
+    next = entry.pointee.pNext.map { UnsafeRawPointer($0) }
+  }
+}
+
+extension DeviceState {
+  /// Collects a value unless the semaphore is a binary one, which has none.
+  fileprivate func noteSignal(
+    _ semaphore: VkSemaphore?, _ value: UInt64, _ signals: inout [TimelineSignal]
+  ) {
+    guard let semaphore, timelines.contains(UInt64(UInt(bitPattern: semaphore))) else { return }
+    signals.append(TimelineSignal(semaphore: semaphore, value: value))
+  }
+}
+
+func doer_vkCreateSemaphore(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkCreateSemaphore
+) {
+  let opcode = Opcode.vkCreateSemaphore
+  guard let device = device(c, opcode), let id = a.ids?[0] else { return }
+  guard let create = device.dispatch.pointee.vkCreateSemaphore else {
+    return c.pointee.missing(opcode)
+  }
+  let result = create(device.handle, a.pCreateInfo, nil, a.pSemaphore)
+  guard result == VK_SUCCESS, let semaphore = a.pSemaphore?.pointee else {
+    return c.pointee.failed(opcode, result)
+  }
+  var next = a.pCreateInfo?.pointee.pNext
+  while let entry = next?.assumingMemoryBound(to: VkBaseInStructure.self) {
+    if entry.pointee.sType == VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+      UnsafeRawPointer(entry).assumingMemoryBound(to: VkSemaphoreTypeCreateInfo.self).pointee
+        .semaphoreType == VK_SEMAPHORE_TYPE_TIMELINE
+    {
+      device.timelines.insert(UInt64(UInt(bitPattern: semaphore)))
+    }
+    next = entry.pointee.pNext.map { UnsafeRawPointer($0) }
+  }
+  c.pointee.insert(id, semaphore)
+}
+
+func doer_vkDestroySemaphore(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkDestroySemaphore
+) {
+  let opcode = Opcode.vkDestroySemaphore
+  guard let device = device(c, opcode), a.semaphore != nil else { return }
+  guard let destroy = device.dispatch.pointee.vkDestroySemaphore else {
+    return c.pointee.missing(opcode)
+  }
+  device.timelines.remove(UInt64(UInt(bitPattern: a.semaphore)))
+  destroy(device.handle, a.semaphore, nil)
+  c.pointee.forget(recordOffset: 16)
 }
 
 /// Memory that sparse resources may lie in counts as written anywhere.

@@ -9,6 +9,12 @@ struct Announcement {
   var completions: [Completion]
 }
 
+/// A value that a queue operation signals a timeline semaphore with.
+struct TimelineSignal {
+  let semaphore: VkSemaphore
+  let value: UInt64
+}
+
 /// An operation that a queue was given and whose end its completion thread waits for.
 struct QueueOperation {
   var fence: VkFence
@@ -19,6 +25,8 @@ struct QueueOperation {
   var mayWrite: Bool
   /// Queries that it uses.
   var queries: [QueryUse]
+  /// Timeline values that it signals.
+  var signals: [TimelineSignal]
 }
 
 /// A VkQueue, with the thread that waits for its operations in their order and tells the client:
@@ -108,7 +116,7 @@ final class QueueState: @unchecked Sendable {
       let result = device.functions.waitForFences(
         device.handle, 1, &fence, VkBool32(VK_TRUE), 1_000_000_000)
       switch result {
-      case VK_SUCCESS: return true
+      case VK_SUCCESS: return wait(for: operation.signals)
       case VK_TIMEOUT: if session.isOver { return false }
       default:
         session.lose(
@@ -117,6 +125,37 @@ final class QueueState: @unchecked Sendable {
         return false
       }
     }
+  }
+
+  /// A driver may signal a submit's fence before its semaphores. The client that saw a timeline's value
+  /// may at once signal the next, which must not come between. False when the session is over.
+  private func wait(for signals: [TimelineSignal]) -> Bool {
+    guard !signals.isEmpty, let wait = device.functions.waitSemaphores else { return true }
+    for signal in signals {
+      var semaphore: VkSemaphore? = signal.semaphore
+      var value = signal.value
+      while true {
+        let result = withUnsafePointer(to: &semaphore) { semaphore in
+          withUnsafePointer(to: &value) { value in
+            var info = VkSemaphoreWaitInfo()
+            info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO
+            info.semaphoreCount = 1
+            info.pSemaphores = semaphore
+            info.pValues = value
+            return wait(device.handle, &info, 1_000_000_000)
+          }
+        }
+        if result == VK_SUCCESS { break }
+        guard result == VK_TIMEOUT else {
+          session.lose(
+            LostReason.deviceLost,
+            "the GPU has stopped: vkWaitSemaphores failed with \(resultName(result))")
+          return false
+        }
+        if session.isOver { return false }
+      }
+    }
+    return true
   }
 
   private func finish(_ operation: QueueOperation) {

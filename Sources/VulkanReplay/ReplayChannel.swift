@@ -88,6 +88,7 @@ func replayRecord(
   } else if c.pointee.session.recorded.contains(opcode) {
     c.pointee.malformed(opcode, "opcode", "belongs into a command buffer")
   } else {
+    if pipelineBarriers.contains(opcode) { c.pointee.session.compiler.drain() }
     var reader = Reader(
       UnsafeRawBufferPointer(rebasing: record[8...]), arena: c.pointee.arena,
       handles: c.pointee.handles)

@@ -99,14 +99,7 @@ public struct ReplayContext {
   }
 
   /// Ends the session because the driver refused what the client was told had succeeded.
-  public func failed(_ opcode: UInt32, _ result: VkResult) {
-    let reason =
-      switch result {
-      case VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY: LostReason.noMemory
-      default: LostReason.deviceLost
-      }
-    session.lose(reason, "\(commandDescription(opcode)) failed with \(resultName(result))")
-  }
+  public func failed(_ opcode: UInt32, _ result: VkResult) { session.failed(opcode, result) }
 
   /// Ends the session because a record could not be decoded.
   public func malformed(_ opcode: UInt32, _ reader: borrowing Reader) {
@@ -136,6 +129,18 @@ public struct ReplayContext {
           + " cannot be delivered")
     }
     reply.reset()
+  }
+}
+
+extension ReplaySession {
+  /// Ends the session because the driver refused what the client was told had succeeded.
+  func failed(_ opcode: UInt32, _ result: VkResult) {
+    let reason =
+      switch result {
+      case VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY: LostReason.noMemory
+      default: LostReason.deviceLost
+      }
+    lose(reason, "\(commandDescription(opcode)) failed with \(resultName(result))")
   }
 }
 

@@ -34,6 +34,8 @@ public final class ReplaySession: @unchecked Sendable {
   /// Functions of the instance; what channels without a device use.
   public let dispatch: UnsafeMutablePointer<DriverDispatch>
   let recorded = OpcodeSet.recorded()
+  /// Makes pipelines beside the channels' threads.
+  let compiler = PipelineCompiler(threads: Int(platform_processor_count()))
 
   /// Guards the writing side of `handles`, and the tables below.
   private let lock = Lock()
@@ -61,6 +63,11 @@ public final class ReplaySession: @unchecked Sendable {
     self.limits = limits
     handles = .allocate(capacity: 1)
     handles.initialize(to: HandleTable(indexLimit: limits.objects))
+    // The session keeps the compiler as long as anybody looks into its table.
+    handles.pointee.missingContext = Unmanaged.passUnretained(compiler).toOpaque()
+    handles.pointee.missing = { context, id in
+      Unmanaged<PipelineCompiler>.fromOpaque(context).takeUnretainedValue().wait(for: id)
+    }
     dispatch = .allocate(capacity: 1)
     dispatch.initialize(to: DriverDispatch())
   }

@@ -12,6 +12,12 @@ public struct HandleTable {
   private let chunks: UnsafeMutablePointer<UInt64>?
   private let chunkCount: Int
 
+  /// Told of an id that is not known: when its object is in the making, waits until it is made.
+  public var missing: (@convention(c) (_ context: UnsafeMutableRawPointer, _ id: UInt64) -> Void)? =
+    nil
+  /// What `missing` is given.
+  public var missingContext: UnsafeMutableRawPointer? = nil
+
   /// A table for indices below `indexLimit`, rounded up to a multiple of 4096. Without memory it
   /// is a table that takes nothing.
   public init(indexLimit: Int = 16 << 20) {
@@ -52,6 +58,14 @@ public struct HandleTable {
       let e = entry(Int(HandleID.index(of: id)), create: false), platform_load64(e) == id
     else { return nil }
     return e[1]
+  }
+
+  /// The same, for an id that may name an object in the making, which is waited for.
+  public func await(_ id: UInt64, _ kind: HandleKind) -> UInt64? {
+    if let handle = lookup(id, kind) { return handle }
+    guard let missing, let missingContext else { return nil }
+    missing(missingContext, id)
+    return lookup(id, kind)
   }
 
   /// Puts another handle behind a known id; false when the id is not known.

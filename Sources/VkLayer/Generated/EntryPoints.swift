@@ -308,6 +308,7 @@ let entryNames: StaticString = """
   vkGetBufferMemoryRequirements2KHR\0\
   vkGetBufferOpaqueCaptureAddress\0\
   vkGetBufferOpaqueCaptureAddressKHR\0\
+  vkGetCalibratedTimestampsEXT\0\
   vkGetDescriptorSetLayoutSupport\0\
   vkGetDescriptorSetLayoutSupportKHR\0\
   vkGetDeviceAccelerationStructureCompatibilityKHR\0\
@@ -340,6 +341,7 @@ let entryNames: StaticString = """
   vkGetImageSubresourceLayout2EXT\0\
   vkGetInstanceProcAddr\0\
   vkGetMicromapBuildSizesEXT\0\
+  vkGetPhysicalDeviceCalibrateableTimeDomainsEXT\0\
   vkGetPhysicalDeviceExternalBufferProperties\0\
   vkGetPhysicalDeviceExternalBufferPropertiesKHR\0\
   vkGetPhysicalDeviceExternalFenceProperties\0\
@@ -439,7 +441,7 @@ let entryNames: StaticString = """
   """
 
 /// Where each name begins in `entryNames`.
-nonisolated(unsafe) let entryNameOffsets: InlineArray<430, UInt16> = [
+nonisolated(unsafe) let entryNameOffsets: InlineArray<432, UInt16> = [
   0, 23, 45, 71, 96, 121, 138, 159, 178, 198, 221, 239, 258, 280,
   314, 343, 359, 385, 406, 428, 453, 473, 496, 527, 551, 572, 590, 627,
   650, 674, 701, 716, 732, 751, 795, 831, 854, 876, 897, 925, 959, 1001,
@@ -461,20 +463,20 @@ nonisolated(unsafe) let entryNameOffsets: InlineArray<430, UInt16> = [
   6240, 6269, 6303, 6340, 6356, 6371, 6386, 6407, 6422, 6441, 6459, 6480, 6498, 6521,
   6545, 6570, 6598, 6617, 6637, 6654, 6686, 6721, 6740, 6762, 6782, 6804, 6832, 6849,
   6868, 6905, 6938, 6977, 7012, 7039, 7071, 7106, 7170, 7197, 7223, 7244, 7265, 7278,
-  7318, 7361, 7386, 7414, 7442, 7472, 7503, 7537, 7569, 7604, 7636, 7671, 7720, 7756,
-  7795, 7830, 7868, 7907, 7946, 7981, 8019, 8060, 8104, 8132, 8170, 8211, 8247, 8267,
-  8284, 8302, 8319, 8336, 8365, 8395, 8428, 8463, 8499, 8538, 8566, 8598, 8620, 8647,
-  8691, 8738, 8781, 8827, 8874, 8924, 8952, 8981, 9013, 9049, 9086, 9126, 9169, 9210,
-  9252, 9297, 9333, 9370, 9410, 9454, 9494, 9524, 9555, 9589, 9645, 9686, 9728, 9773,
-  9820, 9868, 9919, 9962, 10004, 10042, 10079, 10121, 10158, 10192, 10229, 10278, 10323, 10369,
-  10392, 10409, 10429, 10451, 10501, 10538, 10577, 10604, 10631, 10661, 10702, 10733, 10757, 10785,
-  10816, 10828, 10850, 10877, 10908, 10926, 10955, 10987, 11005, 11019, 11034, 11052, 11068, 11094,
-  11115, 11134, 11156, 11169, 11183, 11200, 11220, 11249, 11277, 11306, 11317, 11334, 11354, 11372,
-  11393, 11422, 11440, 11461, 11475, 11509, 11546, 11569, 11585, 11602,
+  7318, 7361, 7386, 7414, 7442, 7472, 7503, 7537, 7569, 7604, 7633, 7665, 7700, 7749,
+  7785, 7824, 7859, 7897, 7936, 7975, 8010, 8048, 8089, 8133, 8161, 8199, 8240, 8276,
+  8296, 8313, 8331, 8348, 8365, 8394, 8424, 8457, 8492, 8528, 8567, 8595, 8627, 8649,
+  8676, 8723, 8767, 8814, 8857, 8903, 8950, 9000, 9028, 9057, 9089, 9125, 9162, 9202,
+  9245, 9286, 9328, 9373, 9409, 9446, 9486, 9530, 9570, 9600, 9631, 9665, 9721, 9762,
+  9804, 9849, 9896, 9944, 9995, 10038, 10080, 10118, 10155, 10197, 10234, 10268, 10305, 10354,
+  10399, 10445, 10468, 10485, 10505, 10527, 10577, 10614, 10653, 10680, 10707, 10737, 10778, 10809,
+  10833, 10861, 10892, 10904, 10926, 10953, 10984, 11002, 11031, 11063, 11081, 11095, 11110, 11128,
+  11144, 11170, 11191, 11210, 11232, 11245, 11259, 11276, 11296, 11325, 11353, 11382, 11393, 11410,
+  11430, 11448, 11469, 11498, 11516, 11537, 11551, 11585, 11622, 11645, 11661, 11678,
 ]
 
 /// The level of each name: 0 global, 1 instance, 2 physical device, 3 device.
-nonisolated(unsafe) let entryLevels: InlineArray<430, UInt8> = [
+nonisolated(unsafe) let entryLevels: InlineArray<432, UInt8> = [
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
@@ -498,48 +500,48 @@ nonisolated(unsafe) let entryLevels: InlineArray<430, UInt8> = [
   2, 2, 0, 0, 0, 1, 1, 2, 1, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 3, 2,
+  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 3,
   2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
   2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3,
+  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+  2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  1, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+  3, 3, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 ]
 
 /// What brings the device-level entry points: 0 to 3 is Vulkan 1.0 to 1.3, 0x100 + n the n-th known
 /// device extension, 0x200 + n the n-th known instance extension. Those of row i lie at
 /// `entryProviderStarts[i]` up to, but not including, `entryProviderStarts[i + 1]`.
-nonisolated(unsafe) let entryProviders: InlineArray<341, UInt16> = [
-  351, 390, 390, 371, 0, 0, 0, 0, 0, 1, 344, 0, 1, 344,
-  263, 513, 0, 333, 0, 2, 347, 3, 354, 333, 0, 0, 0, 333,
-  0, 3, 273, 0, 3, 346, 0, 0, 0, 0, 3, 346, 0, 3,
-  346, 0, 3, 346, 0, 3, 346, 0, 266, 266, 266, 0, 1, 351,
-  0, 0, 0, 0, 2, 352, 0, 333, 2, 352, 295, 295, 295, 296,
-  296, 263, 513, 0, 333, 0, 2, 347, 3, 354, 333, 0, 0, 513,
-  0, 2, 347, 0, 3, 392, 0, 373, 350, 373, 373, 0, 3, 392,
-  0, 0, 3, 346, 275, 275, 0, 275, 275, 275, 262, 275, 275, 275,
-  275, 275, 275, 275, 275, 3, 273, 0, 3, 274, 0, 3, 273, 275,
-  275, 275, 3, 273, 3, 273, 3, 273, 1, 351, 272, 0, 3, 392,
-  275, 360, 3, 273, 275, 291, 275, 0, 274, 275, 274, 275, 3, 274,
-  3, 273, 275, 275, 275, 3, 274, 275, 315, 275, 275, 0, 3, 273,
-  275, 0, 3, 273, 0, 3, 273, 0, 275, 336, 0, 275, 275, 3,
-  273, 0, 0, 3, 392, 0, 3, 392, 0, 0, 0, 0, 0, 0,
-  1, 350, 0, 0, 0, 0, 0, 0, 0, 0, 3, 309, 0, 0,
-  2, 347, 0, 1, 376, 0, 0, 390, 334, 266, 266, 0, 0, 0,
-  0, 0, 1, 350, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3,
-  309, 0, 0, 0, 1, 376, 0, 0, 390, 334, 0, 0, 0, 0,
-  0, 0, 2, 261, 345, 0, 1, 361, 2, 345, 1, 368, 3, 369,
-  1, 351, 351, 390, 351, 390, 3, 369, 3, 369, 0, 2, 345, 0,
-  0, 1, 0, 0, 0, 1, 361, 0, 1, 361, 0, 285, 0, 3,
-  309, 0, 0, 2, 393, 323, 323, 390, 334, 0, 0, 0, 334, 513,
-  0, 513, 513, 390, 0, 3, 392, 0, 371, 0, 0, 0, 0, 0,
-  2, 283, 513, 513, 300, 0, 3, 309, 2, 393, 1, 366, 0, 1,
-  350, 0, 0, 2, 393,
+nonisolated(unsafe) let entryProviders: InlineArray<342, UInt16> = [
+  353, 392, 392, 373, 0, 0, 0, 0, 0, 1, 346, 0, 1, 346,
+  265, 513, 0, 335, 0, 2, 349, 3, 356, 335, 0, 0, 0, 335,
+  0, 3, 275, 0, 3, 348, 0, 0, 0, 0, 3, 348, 0, 3,
+  348, 0, 3, 348, 0, 3, 348, 0, 268, 268, 268, 0, 1, 353,
+  0, 0, 0, 0, 2, 354, 0, 335, 2, 354, 297, 297, 297, 298,
+  298, 265, 513, 0, 335, 0, 2, 349, 3, 356, 335, 0, 0, 513,
+  0, 2, 349, 0, 3, 394, 0, 375, 352, 375, 375, 0, 3, 394,
+  0, 0, 3, 348, 277, 277, 0, 277, 277, 277, 264, 277, 277, 277,
+  277, 277, 277, 277, 277, 3, 275, 0, 3, 276, 0, 3, 275, 277,
+  277, 277, 3, 275, 3, 275, 3, 275, 1, 353, 274, 0, 3, 394,
+  277, 362, 3, 275, 277, 293, 277, 0, 276, 277, 276, 277, 3, 276,
+  3, 275, 277, 277, 277, 3, 276, 277, 317, 277, 277, 0, 3, 275,
+  277, 0, 3, 275, 0, 3, 275, 0, 277, 338, 0, 277, 277, 3,
+  275, 0, 0, 3, 394, 0, 3, 394, 0, 0, 0, 0, 0, 0,
+  1, 352, 0, 0, 0, 0, 0, 0, 0, 0, 3, 311, 0, 0,
+  2, 349, 0, 1, 378, 0, 0, 392, 336, 268, 268, 0, 0, 0,
+  0, 0, 1, 352, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3,
+  311, 0, 0, 0, 1, 378, 0, 0, 392, 336, 0, 0, 0, 0,
+  0, 0, 2, 262, 347, 0, 1, 363, 2, 347, 263, 1, 370, 3,
+  371, 1, 353, 353, 392, 353, 392, 3, 371, 3, 371, 0, 2, 347,
+  0, 0, 1, 0, 0, 0, 1, 363, 0, 1, 363, 0, 287, 0,
+  3, 311, 0, 0, 2, 395, 325, 325, 392, 336, 0, 0, 0, 336,
+  513, 0, 513, 513, 392, 0, 3, 394, 0, 373, 0, 0, 0, 0,
+  0, 2, 285, 513, 513, 302, 0, 3, 311, 2, 395, 1, 368, 0,
+  1, 352, 0, 0, 2, 395,
 ]
 
-nonisolated(unsafe) let entryProviderStarts: InlineArray<431, UInt16> = [
+nonisolated(unsafe) let entryProviderStarts: InlineArray<433, UInt16> = [
   0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
   15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
   29, 30, 31, 32, 33, 34, 34, 34, 34, 35, 36, 37, 37, 37,
@@ -561,20 +563,20 @@ nonisolated(unsafe) let entryProviderStarts: InlineArray<431, UInt16> = [
   225, 226, 227, 228, 229, 230, 231, 232, 233, 234, 234, 234, 235, 236,
   237, 238, 239, 240, 241, 242, 243, 244, 245, 246, 246, 247, 248, 249,
   250, 250, 250, 250, 250, 250, 250, 250, 250, 250, 251, 252, 253, 254,
-  254, 254, 255, 256, 257, 258, 259, 260, 261, 262, 263, 264, 264, 265,
-  266, 267, 268, 270, 272, 273, 274, 275, 276, 277, 278, 279, 279, 280,
-  281, 282, 283, 284, 285, 286, 287, 288, 289, 290, 291, 292, 292, 292,
-  292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292,
-  292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292,
-  292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292, 292,
-  293, 294, 295, 296, 296, 296, 296, 297, 298, 299, 300, 301, 302, 303,
-  304, 305, 306, 307, 308, 309, 310, 311, 312, 313, 314, 315, 316, 317,
-  318, 319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 329, 330, 331,
-  332, 332, 333, 334, 335, 336, 337, 338, 339, 340, 341,
+  254, 254, 255, 256, 257, 258, 259, 260, 261, 262, 263, 264, 265, 265,
+  266, 267, 268, 269, 271, 273, 274, 275, 276, 277, 278, 279, 280, 280,
+  281, 282, 283, 284, 285, 286, 287, 288, 289, 290, 291, 292, 293, 293,
+  293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293,
+  293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293,
+  293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293,
+  293, 293, 294, 295, 296, 297, 297, 297, 297, 298, 299, 300, 301, 302,
+  303, 304, 305, 306, 307, 308, 309, 310, 311, 312, 313, 314, 315, 316,
+  317, 318, 319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 329, 330,
+  331, 332, 333, 333, 334, 335, 336, 337, 338, 339, 340, 341, 342,
 ]
 
 /// How many entry points there are.
-var entryCount: Int { 430 }
+var entryCount: Int { 432 }
 
 /// The function of an entry point; nil for an index out of range.
 func entryFunction(_ index: Int) -> PFN_vkVoidFunction? {
@@ -904,139 +906,141 @@ private func entryFunctionBlock2(_ index: Int) -> PFN_vkVoidFunction? {
   case 44: return unsafeBitCast(hook_vkGetBufferMemoryRequirements2 as PFN_vkGetBufferMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
   case 45: return unsafeBitCast(hook_vkGetBufferOpaqueCaptureAddress as PFN_vkGetBufferOpaqueCaptureAddress, to: PFN_vkVoidFunction.self)
   case 46: return unsafeBitCast(hook_vkGetBufferOpaqueCaptureAddress as PFN_vkGetBufferOpaqueCaptureAddressKHR, to: PFN_vkVoidFunction.self)
-  case 47: return unsafeBitCast(hook_vkGetDescriptorSetLayoutSupport as PFN_vkGetDescriptorSetLayoutSupport, to: PFN_vkVoidFunction.self)
-  case 48: return unsafeBitCast(hook_vkGetDescriptorSetLayoutSupport as PFN_vkGetDescriptorSetLayoutSupportKHR, to: PFN_vkVoidFunction.self)
-  case 49: return unsafeBitCast(hook_vkGetDeviceAccelerationStructureCompatibilityKHR as PFN_vkGetDeviceAccelerationStructureCompatibilityKHR, to: PFN_vkVoidFunction.self)
-  case 50: return unsafeBitCast(hook_vkGetDeviceBufferMemoryRequirements as PFN_vkGetDeviceBufferMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 51: return unsafeBitCast(hook_vkGetDeviceBufferMemoryRequirements as PFN_vkGetDeviceBufferMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
-  case 52: return unsafeBitCast(hook_vkGetDeviceGroupPeerMemoryFeatures as PFN_vkGetDeviceGroupPeerMemoryFeatures, to: PFN_vkVoidFunction.self)
-  case 53: return unsafeBitCast(hook_vkGetDeviceGroupPeerMemoryFeatures as PFN_vkGetDeviceGroupPeerMemoryFeaturesKHR, to: PFN_vkVoidFunction.self)
-  case 54: return unsafeBitCast(hook_vkGetDeviceGroupPresentCapabilitiesKHR as PFN_vkGetDeviceGroupPresentCapabilitiesKHR, to: PFN_vkVoidFunction.self)
-  case 55: return unsafeBitCast(hook_vkGetDeviceGroupSurfacePresentModesKHR as PFN_vkGetDeviceGroupSurfacePresentModesKHR, to: PFN_vkVoidFunction.self)
-  case 56: return unsafeBitCast(hook_vkGetDeviceImageMemoryRequirements as PFN_vkGetDeviceImageMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 57: return unsafeBitCast(hook_vkGetDeviceImageMemoryRequirements as PFN_vkGetDeviceImageMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
-  case 58: return unsafeBitCast(hook_vkGetDeviceImageSparseMemoryRequirements as PFN_vkGetDeviceImageSparseMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 59: return unsafeBitCast(hook_vkGetDeviceImageSparseMemoryRequirements as PFN_vkGetDeviceImageSparseMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
-  case 60: return unsafeBitCast(hook_vkGetDeviceMemoryCommitment as PFN_vkGetDeviceMemoryCommitment, to: PFN_vkVoidFunction.self)
-  case 61: return unsafeBitCast(hook_vkGetDeviceMemoryOpaqueCaptureAddress as PFN_vkGetDeviceMemoryOpaqueCaptureAddress, to: PFN_vkVoidFunction.self)
-  case 62: return unsafeBitCast(hook_vkGetDeviceMemoryOpaqueCaptureAddress as PFN_vkGetDeviceMemoryOpaqueCaptureAddressKHR, to: PFN_vkVoidFunction.self)
-  case 63: return unsafeBitCast(hook_vkGetDeviceMicromapCompatibilityEXT as PFN_vkGetDeviceMicromapCompatibilityEXT, to: PFN_vkVoidFunction.self)
-  case 64: return unsafeBitCast(hook_vkGetDeviceProcAddr as PFN_vkGetDeviceProcAddr, to: PFN_vkVoidFunction.self)
-  case 65: return unsafeBitCast(hook_vkGetDeviceQueue as PFN_vkGetDeviceQueue, to: PFN_vkVoidFunction.self)
-  case 66: return unsafeBitCast(hook_vkGetDeviceQueue2 as PFN_vkGetDeviceQueue2, to: PFN_vkVoidFunction.self)
-  case 67: return unsafeBitCast(hook_vkGetEventStatus as PFN_vkGetEventStatus, to: PFN_vkVoidFunction.self)
-  case 68: return unsafeBitCast(hook_vkGetFenceStatus as PFN_vkGetFenceStatus, to: PFN_vkVoidFunction.self)
-  case 69: return unsafeBitCast(hook_vkGetImageMemoryRequirements as PFN_vkGetImageMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 70: return unsafeBitCast(hook_vkGetImageMemoryRequirements2 as PFN_vkGetImageMemoryRequirements2, to: PFN_vkVoidFunction.self)
-  case 71: return unsafeBitCast(hook_vkGetImageMemoryRequirements2 as PFN_vkGetImageMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
-  case 72: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements as PFN_vkGetImageSparseMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 73: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements2 as PFN_vkGetImageSparseMemoryRequirements2, to: PFN_vkVoidFunction.self)
-  case 74: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements2 as PFN_vkGetImageSparseMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
-  case 75: return unsafeBitCast(hook_vkGetImageSubresourceLayout as PFN_vkGetImageSubresourceLayout, to: PFN_vkVoidFunction.self)
-  case 76: return unsafeBitCast(hook_vkGetImageSubresourceLayout2EXT as PFN_vkGetImageSubresourceLayout2EXT, to: PFN_vkVoidFunction.self)
-  case 77: return unsafeBitCast(hook_vkGetInstanceProcAddr as PFN_vkGetInstanceProcAddr, to: PFN_vkVoidFunction.self)
-  case 78: return unsafeBitCast(hook_vkGetMicromapBuildSizesEXT as PFN_vkGetMicromapBuildSizesEXT, to: PFN_vkVoidFunction.self)
-  case 79: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferProperties, to: PFN_vkVoidFunction.self)
-  case 80: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferPropertiesKHR, to: PFN_vkVoidFunction.self)
-  case 81: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFenceProperties, to: PFN_vkVoidFunction.self)
-  case 82: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFencePropertiesKHR, to: PFN_vkVoidFunction.self)
-  case 83: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphoreProperties, to: PFN_vkVoidFunction.self)
-  case 84: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphorePropertiesKHR, to: PFN_vkVoidFunction.self)
-  case 85: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures as PFN_vkGetPhysicalDeviceFeatures, to: PFN_vkVoidFunction.self)
-  case 86: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2, to: PFN_vkVoidFunction.self)
-  case 87: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2KHR, to: PFN_vkVoidFunction.self)
-  case 88: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties as PFN_vkGetPhysicalDeviceFormatProperties, to: PFN_vkVoidFunction.self)
-  case 89: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2, to: PFN_vkVoidFunction.self)
-  case 90: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 91: return unsafeBitCast(hook_vkGetPhysicalDeviceFragmentShadingRatesKHR as PFN_vkGetPhysicalDeviceFragmentShadingRatesKHR, to: PFN_vkVoidFunction.self)
-  case 92: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties as PFN_vkGetPhysicalDeviceImageFormatProperties, to: PFN_vkVoidFunction.self)
-  case 93: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2, to: PFN_vkVoidFunction.self)
-  case 94: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 95: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties as PFN_vkGetPhysicalDeviceMemoryProperties, to: PFN_vkVoidFunction.self)
-  case 96: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2, to: PFN_vkVoidFunction.self)
-  case 97: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 98: return unsafeBitCast(hook_vkGetPhysicalDeviceMultisamplePropertiesEXT as PFN_vkGetPhysicalDeviceMultisamplePropertiesEXT, to: PFN_vkVoidFunction.self)
-  case 99: return unsafeBitCast(hook_vkGetPhysicalDevicePresentRectanglesKHR as PFN_vkGetPhysicalDevicePresentRectanglesKHR, to: PFN_vkVoidFunction.self)
-  case 100: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties as PFN_vkGetPhysicalDeviceProperties, to: PFN_vkVoidFunction.self)
-  case 101: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2, to: PFN_vkVoidFunction.self)
-  case 102: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 103: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR as PFN_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR, to: PFN_vkVoidFunction.self)
-  case 104: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties as PFN_vkGetPhysicalDeviceQueueFamilyProperties, to: PFN_vkVoidFunction.self)
-  case 105: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2, to: PFN_vkVoidFunction.self)
-  case 106: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 107: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties as PFN_vkGetPhysicalDeviceSparseImageFormatProperties, to: PFN_vkVoidFunction.self)
-  case 108: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2, to: PFN_vkVoidFunction.self)
-  case 109: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 110: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceCapabilities2KHR as PFN_vkGetPhysicalDeviceSurfaceCapabilities2KHR, to: PFN_vkVoidFunction.self)
-  case 111: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR as PFN_vkGetPhysicalDeviceSurfaceCapabilitiesKHR, to: PFN_vkVoidFunction.self)
-  case 112: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceFormats2KHR as PFN_vkGetPhysicalDeviceSurfaceFormats2KHR, to: PFN_vkVoidFunction.self)
-  case 113: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceFormatsKHR as PFN_vkGetPhysicalDeviceSurfaceFormatsKHR, to: PFN_vkVoidFunction.self)
-  case 114: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfacePresentModesKHR as PFN_vkGetPhysicalDeviceSurfacePresentModesKHR, to: PFN_vkVoidFunction.self)
-  case 115: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceSupportKHR as PFN_vkGetPhysicalDeviceSurfaceSupportKHR, to: PFN_vkVoidFunction.self)
-  case 116: return unsafeBitCast(hook_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolProperties, to: PFN_vkVoidFunction.self)
-  case 117: return unsafeBitCast(hook_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolPropertiesEXT, to: PFN_vkVoidFunction.self)
-  case 118: return unsafeBitCast(hook_vkGetPhysicalDeviceWaylandPresentationSupportKHR as PFN_vkGetPhysicalDeviceWaylandPresentationSupportKHR, to: PFN_vkVoidFunction.self)
-  case 119: return unsafeBitCast(hook_vkGetPhysicalDeviceXcbPresentationSupportKHR as PFN_vkGetPhysicalDeviceXcbPresentationSupportKHR, to: PFN_vkVoidFunction.self)
-  case 120: return unsafeBitCast(hook_vkGetPhysicalDeviceXlibPresentationSupportKHR as PFN_vkGetPhysicalDeviceXlibPresentationSupportKHR, to: PFN_vkVoidFunction.self)
-  case 121: return unsafeBitCast(hook_vkGetPipelineCacheData as PFN_vkGetPipelineCacheData, to: PFN_vkVoidFunction.self)
-  case 122: return unsafeBitCast(hook_vkGetPrivateData as PFN_vkGetPrivateData, to: PFN_vkVoidFunction.self)
-  case 123: return unsafeBitCast(hook_vkGetPrivateData as PFN_vkGetPrivateDataEXT, to: PFN_vkVoidFunction.self)
-  case 124: return unsafeBitCast(hook_vkGetQueryPoolResults as PFN_vkGetQueryPoolResults, to: PFN_vkVoidFunction.self)
-  case 125: return unsafeBitCast(hook_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR as PFN_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR, to: PFN_vkVoidFunction.self)
-  case 126: return unsafeBitCast(hook_vkGetRayTracingShaderGroupHandlesKHR as PFN_vkGetRayTracingShaderGroupHandlesKHR, to: PFN_vkVoidFunction.self)
-  case 127: return unsafeBitCast(hook_vkGetRayTracingShaderGroupStackSizeKHR as PFN_vkGetRayTracingShaderGroupStackSizeKHR, to: PFN_vkVoidFunction.self)
+  case 47: return unsafeBitCast(hook_vkGetCalibratedTimestampsEXT as PFN_vkGetCalibratedTimestampsEXT, to: PFN_vkVoidFunction.self)
+  case 48: return unsafeBitCast(hook_vkGetDescriptorSetLayoutSupport as PFN_vkGetDescriptorSetLayoutSupport, to: PFN_vkVoidFunction.self)
+  case 49: return unsafeBitCast(hook_vkGetDescriptorSetLayoutSupport as PFN_vkGetDescriptorSetLayoutSupportKHR, to: PFN_vkVoidFunction.self)
+  case 50: return unsafeBitCast(hook_vkGetDeviceAccelerationStructureCompatibilityKHR as PFN_vkGetDeviceAccelerationStructureCompatibilityKHR, to: PFN_vkVoidFunction.self)
+  case 51: return unsafeBitCast(hook_vkGetDeviceBufferMemoryRequirements as PFN_vkGetDeviceBufferMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 52: return unsafeBitCast(hook_vkGetDeviceBufferMemoryRequirements as PFN_vkGetDeviceBufferMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
+  case 53: return unsafeBitCast(hook_vkGetDeviceGroupPeerMemoryFeatures as PFN_vkGetDeviceGroupPeerMemoryFeatures, to: PFN_vkVoidFunction.self)
+  case 54: return unsafeBitCast(hook_vkGetDeviceGroupPeerMemoryFeatures as PFN_vkGetDeviceGroupPeerMemoryFeaturesKHR, to: PFN_vkVoidFunction.self)
+  case 55: return unsafeBitCast(hook_vkGetDeviceGroupPresentCapabilitiesKHR as PFN_vkGetDeviceGroupPresentCapabilitiesKHR, to: PFN_vkVoidFunction.self)
+  case 56: return unsafeBitCast(hook_vkGetDeviceGroupSurfacePresentModesKHR as PFN_vkGetDeviceGroupSurfacePresentModesKHR, to: PFN_vkVoidFunction.self)
+  case 57: return unsafeBitCast(hook_vkGetDeviceImageMemoryRequirements as PFN_vkGetDeviceImageMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 58: return unsafeBitCast(hook_vkGetDeviceImageMemoryRequirements as PFN_vkGetDeviceImageMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
+  case 59: return unsafeBitCast(hook_vkGetDeviceImageSparseMemoryRequirements as PFN_vkGetDeviceImageSparseMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 60: return unsafeBitCast(hook_vkGetDeviceImageSparseMemoryRequirements as PFN_vkGetDeviceImageSparseMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
+  case 61: return unsafeBitCast(hook_vkGetDeviceMemoryCommitment as PFN_vkGetDeviceMemoryCommitment, to: PFN_vkVoidFunction.self)
+  case 62: return unsafeBitCast(hook_vkGetDeviceMemoryOpaqueCaptureAddress as PFN_vkGetDeviceMemoryOpaqueCaptureAddress, to: PFN_vkVoidFunction.self)
+  case 63: return unsafeBitCast(hook_vkGetDeviceMemoryOpaqueCaptureAddress as PFN_vkGetDeviceMemoryOpaqueCaptureAddressKHR, to: PFN_vkVoidFunction.self)
+  case 64: return unsafeBitCast(hook_vkGetDeviceMicromapCompatibilityEXT as PFN_vkGetDeviceMicromapCompatibilityEXT, to: PFN_vkVoidFunction.self)
+  case 65: return unsafeBitCast(hook_vkGetDeviceProcAddr as PFN_vkGetDeviceProcAddr, to: PFN_vkVoidFunction.self)
+  case 66: return unsafeBitCast(hook_vkGetDeviceQueue as PFN_vkGetDeviceQueue, to: PFN_vkVoidFunction.self)
+  case 67: return unsafeBitCast(hook_vkGetDeviceQueue2 as PFN_vkGetDeviceQueue2, to: PFN_vkVoidFunction.self)
+  case 68: return unsafeBitCast(hook_vkGetEventStatus as PFN_vkGetEventStatus, to: PFN_vkVoidFunction.self)
+  case 69: return unsafeBitCast(hook_vkGetFenceStatus as PFN_vkGetFenceStatus, to: PFN_vkVoidFunction.self)
+  case 70: return unsafeBitCast(hook_vkGetImageMemoryRequirements as PFN_vkGetImageMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 71: return unsafeBitCast(hook_vkGetImageMemoryRequirements2 as PFN_vkGetImageMemoryRequirements2, to: PFN_vkVoidFunction.self)
+  case 72: return unsafeBitCast(hook_vkGetImageMemoryRequirements2 as PFN_vkGetImageMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
+  case 73: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements as PFN_vkGetImageSparseMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 74: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements2 as PFN_vkGetImageSparseMemoryRequirements2, to: PFN_vkVoidFunction.self)
+  case 75: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements2 as PFN_vkGetImageSparseMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
+  case 76: return unsafeBitCast(hook_vkGetImageSubresourceLayout as PFN_vkGetImageSubresourceLayout, to: PFN_vkVoidFunction.self)
+  case 77: return unsafeBitCast(hook_vkGetImageSubresourceLayout2EXT as PFN_vkGetImageSubresourceLayout2EXT, to: PFN_vkVoidFunction.self)
+  case 78: return unsafeBitCast(hook_vkGetInstanceProcAddr as PFN_vkGetInstanceProcAddr, to: PFN_vkVoidFunction.self)
+  case 79: return unsafeBitCast(hook_vkGetMicromapBuildSizesEXT as PFN_vkGetMicromapBuildSizesEXT, to: PFN_vkVoidFunction.self)
+  case 80: return unsafeBitCast(hook_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT as PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT, to: PFN_vkVoidFunction.self)
+  case 81: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferProperties, to: PFN_vkVoidFunction.self)
+  case 82: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferPropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 83: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFenceProperties, to: PFN_vkVoidFunction.self)
+  case 84: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFencePropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 85: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphoreProperties, to: PFN_vkVoidFunction.self)
+  case 86: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphorePropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 87: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures as PFN_vkGetPhysicalDeviceFeatures, to: PFN_vkVoidFunction.self)
+  case 88: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2, to: PFN_vkVoidFunction.self)
+  case 89: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2KHR, to: PFN_vkVoidFunction.self)
+  case 90: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties as PFN_vkGetPhysicalDeviceFormatProperties, to: PFN_vkVoidFunction.self)
+  case 91: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2, to: PFN_vkVoidFunction.self)
+  case 92: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 93: return unsafeBitCast(hook_vkGetPhysicalDeviceFragmentShadingRatesKHR as PFN_vkGetPhysicalDeviceFragmentShadingRatesKHR, to: PFN_vkVoidFunction.self)
+  case 94: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties as PFN_vkGetPhysicalDeviceImageFormatProperties, to: PFN_vkVoidFunction.self)
+  case 95: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2, to: PFN_vkVoidFunction.self)
+  case 96: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 97: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties as PFN_vkGetPhysicalDeviceMemoryProperties, to: PFN_vkVoidFunction.self)
+  case 98: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2, to: PFN_vkVoidFunction.self)
+  case 99: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 100: return unsafeBitCast(hook_vkGetPhysicalDeviceMultisamplePropertiesEXT as PFN_vkGetPhysicalDeviceMultisamplePropertiesEXT, to: PFN_vkVoidFunction.self)
+  case 101: return unsafeBitCast(hook_vkGetPhysicalDevicePresentRectanglesKHR as PFN_vkGetPhysicalDevicePresentRectanglesKHR, to: PFN_vkVoidFunction.self)
+  case 102: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties as PFN_vkGetPhysicalDeviceProperties, to: PFN_vkVoidFunction.self)
+  case 103: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2, to: PFN_vkVoidFunction.self)
+  case 104: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 105: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR as PFN_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR, to: PFN_vkVoidFunction.self)
+  case 106: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties as PFN_vkGetPhysicalDeviceQueueFamilyProperties, to: PFN_vkVoidFunction.self)
+  case 107: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2, to: PFN_vkVoidFunction.self)
+  case 108: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 109: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties as PFN_vkGetPhysicalDeviceSparseImageFormatProperties, to: PFN_vkVoidFunction.self)
+  case 110: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2, to: PFN_vkVoidFunction.self)
+  case 111: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 112: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceCapabilities2KHR as PFN_vkGetPhysicalDeviceSurfaceCapabilities2KHR, to: PFN_vkVoidFunction.self)
+  case 113: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR as PFN_vkGetPhysicalDeviceSurfaceCapabilitiesKHR, to: PFN_vkVoidFunction.self)
+  case 114: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceFormats2KHR as PFN_vkGetPhysicalDeviceSurfaceFormats2KHR, to: PFN_vkVoidFunction.self)
+  case 115: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceFormatsKHR as PFN_vkGetPhysicalDeviceSurfaceFormatsKHR, to: PFN_vkVoidFunction.self)
+  case 116: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfacePresentModesKHR as PFN_vkGetPhysicalDeviceSurfacePresentModesKHR, to: PFN_vkVoidFunction.self)
+  case 117: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceSupportKHR as PFN_vkGetPhysicalDeviceSurfaceSupportKHR, to: PFN_vkVoidFunction.self)
+  case 118: return unsafeBitCast(hook_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolProperties, to: PFN_vkVoidFunction.self)
+  case 119: return unsafeBitCast(hook_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolPropertiesEXT, to: PFN_vkVoidFunction.self)
+  case 120: return unsafeBitCast(hook_vkGetPhysicalDeviceWaylandPresentationSupportKHR as PFN_vkGetPhysicalDeviceWaylandPresentationSupportKHR, to: PFN_vkVoidFunction.self)
+  case 121: return unsafeBitCast(hook_vkGetPhysicalDeviceXcbPresentationSupportKHR as PFN_vkGetPhysicalDeviceXcbPresentationSupportKHR, to: PFN_vkVoidFunction.self)
+  case 122: return unsafeBitCast(hook_vkGetPhysicalDeviceXlibPresentationSupportKHR as PFN_vkGetPhysicalDeviceXlibPresentationSupportKHR, to: PFN_vkVoidFunction.self)
+  case 123: return unsafeBitCast(hook_vkGetPipelineCacheData as PFN_vkGetPipelineCacheData, to: PFN_vkVoidFunction.self)
+  case 124: return unsafeBitCast(hook_vkGetPrivateData as PFN_vkGetPrivateData, to: PFN_vkVoidFunction.self)
+  case 125: return unsafeBitCast(hook_vkGetPrivateData as PFN_vkGetPrivateDataEXT, to: PFN_vkVoidFunction.self)
+  case 126: return unsafeBitCast(hook_vkGetQueryPoolResults as PFN_vkGetQueryPoolResults, to: PFN_vkVoidFunction.self)
+  case 127: return unsafeBitCast(hook_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR as PFN_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR, to: PFN_vkVoidFunction.self)
   default: return nil
   }
 }
 
 private func entryFunctionBlock3(_ index: Int) -> PFN_vkVoidFunction? {
   switch index {
-  case 0: return unsafeBitCast(hook_vkGetRenderAreaGranularity as PFN_vkGetRenderAreaGranularity, to: PFN_vkVoidFunction.self)
-  case 1: return unsafeBitCast(hook_vkGetSemaphoreCounterValue as PFN_vkGetSemaphoreCounterValue, to: PFN_vkVoidFunction.self)
-  case 2: return unsafeBitCast(hook_vkGetSemaphoreCounterValue as PFN_vkGetSemaphoreCounterValueKHR, to: PFN_vkVoidFunction.self)
-  case 3: return unsafeBitCast(hook_vkGetShaderModuleCreateInfoIdentifierEXT as PFN_vkGetShaderModuleCreateInfoIdentifierEXT, to: PFN_vkVoidFunction.self)
-  case 4: return unsafeBitCast(hook_vkGetShaderModuleIdentifierEXT as PFN_vkGetShaderModuleIdentifierEXT, to: PFN_vkVoidFunction.self)
-  case 5: return unsafeBitCast(hook_vkGetSwapchainImagesKHR as PFN_vkGetSwapchainImagesKHR, to: PFN_vkVoidFunction.self)
-  case 6: return unsafeBitCast(hook_vkGetValidationCacheDataEXT as PFN_vkGetValidationCacheDataEXT, to: PFN_vkVoidFunction.self)
-  case 7: return unsafeBitCast(hook_vkInvalidateMappedMemoryRanges as PFN_vkInvalidateMappedMemoryRanges, to: PFN_vkVoidFunction.self)
-  case 8: return unsafeBitCast(hook_vkMapMemory as PFN_vkMapMemory, to: PFN_vkVoidFunction.self)
-  case 9: return unsafeBitCast(hook_vkMergePipelineCaches as PFN_vkMergePipelineCaches, to: PFN_vkVoidFunction.self)
-  case 10: return unsafeBitCast(hook_vkMergeValidationCachesEXT as PFN_vkMergeValidationCachesEXT, to: PFN_vkVoidFunction.self)
-  case 11: return unsafeBitCast(hook_vkQueueBeginDebugUtilsLabelEXT as PFN_vkQueueBeginDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
-  case 12: return unsafeBitCast(hook_vkQueueBindSparse as PFN_vkQueueBindSparse, to: PFN_vkVoidFunction.self)
-  case 13: return unsafeBitCast(hook_vkQueueEndDebugUtilsLabelEXT as PFN_vkQueueEndDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
-  case 14: return unsafeBitCast(hook_vkQueueInsertDebugUtilsLabelEXT as PFN_vkQueueInsertDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
-  case 15: return unsafeBitCast(hook_vkQueuePresentKHR as PFN_vkQueuePresentKHR, to: PFN_vkVoidFunction.self)
-  case 16: return unsafeBitCast(hook_vkQueueSubmit as PFN_vkQueueSubmit, to: PFN_vkVoidFunction.self)
-  case 17: return unsafeBitCast(hook_vkQueueSubmit2 as PFN_vkQueueSubmit2, to: PFN_vkVoidFunction.self)
-  case 18: return unsafeBitCast(hook_vkQueueSubmit2 as PFN_vkQueueSubmit2KHR, to: PFN_vkVoidFunction.self)
-  case 19: return unsafeBitCast(hook_vkQueueWaitIdle as PFN_vkQueueWaitIdle, to: PFN_vkVoidFunction.self)
-  case 20: return unsafeBitCast(hook_vkReleaseProfilingLockKHR as PFN_vkReleaseProfilingLockKHR, to: PFN_vkVoidFunction.self)
-  case 21: return unsafeBitCast(hook_vkResetCommandBuffer as PFN_vkResetCommandBuffer, to: PFN_vkVoidFunction.self)
-  case 22: return unsafeBitCast(hook_vkResetCommandPool as PFN_vkResetCommandPool, to: PFN_vkVoidFunction.self)
-  case 23: return unsafeBitCast(hook_vkResetDescriptorPool as PFN_vkResetDescriptorPool, to: PFN_vkVoidFunction.self)
-  case 24: return unsafeBitCast(hook_vkResetEvent as PFN_vkResetEvent, to: PFN_vkVoidFunction.self)
-  case 25: return unsafeBitCast(hook_vkResetFences as PFN_vkResetFences, to: PFN_vkVoidFunction.self)
-  case 26: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPool, to: PFN_vkVoidFunction.self)
-  case 27: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPoolEXT, to: PFN_vkVoidFunction.self)
-  case 28: return unsafeBitCast(hook_vkSetDebugUtilsObjectNameEXT as PFN_vkSetDebugUtilsObjectNameEXT, to: PFN_vkVoidFunction.self)
-  case 29: return unsafeBitCast(hook_vkSetDebugUtilsObjectTagEXT as PFN_vkSetDebugUtilsObjectTagEXT, to: PFN_vkVoidFunction.self)
-  case 30: return unsafeBitCast(hook_vkSetDeviceMemoryPriorityEXT as PFN_vkSetDeviceMemoryPriorityEXT, to: PFN_vkVoidFunction.self)
-  case 31: return unsafeBitCast(hook_vkSetEvent as PFN_vkSetEvent, to: PFN_vkVoidFunction.self)
-  case 32: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateData, to: PFN_vkVoidFunction.self)
-  case 33: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateDataEXT, to: PFN_vkVoidFunction.self)
-  case 34: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphore, to: PFN_vkVoidFunction.self)
-  case 35: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphoreKHR, to: PFN_vkVoidFunction.self)
-  case 36: return unsafeBitCast(hook_vkSubmitDebugUtilsMessageEXT as PFN_vkSubmitDebugUtilsMessageEXT, to: PFN_vkVoidFunction.self)
-  case 37: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPool, to: PFN_vkVoidFunction.self)
-  case 38: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPoolKHR, to: PFN_vkVoidFunction.self)
-  case 39: return unsafeBitCast(hook_vkUnmapMemory as PFN_vkUnmapMemory, to: PFN_vkVoidFunction.self)
-  case 40: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplate, to: PFN_vkVoidFunction.self)
-  case 41: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplateKHR, to: PFN_vkVoidFunction.self)
-  case 42: return unsafeBitCast(hook_vkUpdateDescriptorSets as PFN_vkUpdateDescriptorSets, to: PFN_vkVoidFunction.self)
-  case 43: return unsafeBitCast(hook_vkWaitForFences as PFN_vkWaitForFences, to: PFN_vkVoidFunction.self)
-  case 44: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphores, to: PFN_vkVoidFunction.self)
-  case 45: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphoresKHR, to: PFN_vkVoidFunction.self)
+  case 0: return unsafeBitCast(hook_vkGetRayTracingShaderGroupHandlesKHR as PFN_vkGetRayTracingShaderGroupHandlesKHR, to: PFN_vkVoidFunction.self)
+  case 1: return unsafeBitCast(hook_vkGetRayTracingShaderGroupStackSizeKHR as PFN_vkGetRayTracingShaderGroupStackSizeKHR, to: PFN_vkVoidFunction.self)
+  case 2: return unsafeBitCast(hook_vkGetRenderAreaGranularity as PFN_vkGetRenderAreaGranularity, to: PFN_vkVoidFunction.self)
+  case 3: return unsafeBitCast(hook_vkGetSemaphoreCounterValue as PFN_vkGetSemaphoreCounterValue, to: PFN_vkVoidFunction.self)
+  case 4: return unsafeBitCast(hook_vkGetSemaphoreCounterValue as PFN_vkGetSemaphoreCounterValueKHR, to: PFN_vkVoidFunction.self)
+  case 5: return unsafeBitCast(hook_vkGetShaderModuleCreateInfoIdentifierEXT as PFN_vkGetShaderModuleCreateInfoIdentifierEXT, to: PFN_vkVoidFunction.self)
+  case 6: return unsafeBitCast(hook_vkGetShaderModuleIdentifierEXT as PFN_vkGetShaderModuleIdentifierEXT, to: PFN_vkVoidFunction.self)
+  case 7: return unsafeBitCast(hook_vkGetSwapchainImagesKHR as PFN_vkGetSwapchainImagesKHR, to: PFN_vkVoidFunction.self)
+  case 8: return unsafeBitCast(hook_vkGetValidationCacheDataEXT as PFN_vkGetValidationCacheDataEXT, to: PFN_vkVoidFunction.self)
+  case 9: return unsafeBitCast(hook_vkInvalidateMappedMemoryRanges as PFN_vkInvalidateMappedMemoryRanges, to: PFN_vkVoidFunction.self)
+  case 10: return unsafeBitCast(hook_vkMapMemory as PFN_vkMapMemory, to: PFN_vkVoidFunction.self)
+  case 11: return unsafeBitCast(hook_vkMergePipelineCaches as PFN_vkMergePipelineCaches, to: PFN_vkVoidFunction.self)
+  case 12: return unsafeBitCast(hook_vkMergeValidationCachesEXT as PFN_vkMergeValidationCachesEXT, to: PFN_vkVoidFunction.self)
+  case 13: return unsafeBitCast(hook_vkQueueBeginDebugUtilsLabelEXT as PFN_vkQueueBeginDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
+  case 14: return unsafeBitCast(hook_vkQueueBindSparse as PFN_vkQueueBindSparse, to: PFN_vkVoidFunction.self)
+  case 15: return unsafeBitCast(hook_vkQueueEndDebugUtilsLabelEXT as PFN_vkQueueEndDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
+  case 16: return unsafeBitCast(hook_vkQueueInsertDebugUtilsLabelEXT as PFN_vkQueueInsertDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
+  case 17: return unsafeBitCast(hook_vkQueuePresentKHR as PFN_vkQueuePresentKHR, to: PFN_vkVoidFunction.self)
+  case 18: return unsafeBitCast(hook_vkQueueSubmit as PFN_vkQueueSubmit, to: PFN_vkVoidFunction.self)
+  case 19: return unsafeBitCast(hook_vkQueueSubmit2 as PFN_vkQueueSubmit2, to: PFN_vkVoidFunction.self)
+  case 20: return unsafeBitCast(hook_vkQueueSubmit2 as PFN_vkQueueSubmit2KHR, to: PFN_vkVoidFunction.self)
+  case 21: return unsafeBitCast(hook_vkQueueWaitIdle as PFN_vkQueueWaitIdle, to: PFN_vkVoidFunction.self)
+  case 22: return unsafeBitCast(hook_vkReleaseProfilingLockKHR as PFN_vkReleaseProfilingLockKHR, to: PFN_vkVoidFunction.self)
+  case 23: return unsafeBitCast(hook_vkResetCommandBuffer as PFN_vkResetCommandBuffer, to: PFN_vkVoidFunction.self)
+  case 24: return unsafeBitCast(hook_vkResetCommandPool as PFN_vkResetCommandPool, to: PFN_vkVoidFunction.self)
+  case 25: return unsafeBitCast(hook_vkResetDescriptorPool as PFN_vkResetDescriptorPool, to: PFN_vkVoidFunction.self)
+  case 26: return unsafeBitCast(hook_vkResetEvent as PFN_vkResetEvent, to: PFN_vkVoidFunction.self)
+  case 27: return unsafeBitCast(hook_vkResetFences as PFN_vkResetFences, to: PFN_vkVoidFunction.self)
+  case 28: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPool, to: PFN_vkVoidFunction.self)
+  case 29: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPoolEXT, to: PFN_vkVoidFunction.self)
+  case 30: return unsafeBitCast(hook_vkSetDebugUtilsObjectNameEXT as PFN_vkSetDebugUtilsObjectNameEXT, to: PFN_vkVoidFunction.self)
+  case 31: return unsafeBitCast(hook_vkSetDebugUtilsObjectTagEXT as PFN_vkSetDebugUtilsObjectTagEXT, to: PFN_vkVoidFunction.self)
+  case 32: return unsafeBitCast(hook_vkSetDeviceMemoryPriorityEXT as PFN_vkSetDeviceMemoryPriorityEXT, to: PFN_vkVoidFunction.self)
+  case 33: return unsafeBitCast(hook_vkSetEvent as PFN_vkSetEvent, to: PFN_vkVoidFunction.self)
+  case 34: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateData, to: PFN_vkVoidFunction.self)
+  case 35: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateDataEXT, to: PFN_vkVoidFunction.self)
+  case 36: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphore, to: PFN_vkVoidFunction.self)
+  case 37: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphoreKHR, to: PFN_vkVoidFunction.self)
+  case 38: return unsafeBitCast(hook_vkSubmitDebugUtilsMessageEXT as PFN_vkSubmitDebugUtilsMessageEXT, to: PFN_vkVoidFunction.self)
+  case 39: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPool, to: PFN_vkVoidFunction.self)
+  case 40: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPoolKHR, to: PFN_vkVoidFunction.self)
+  case 41: return unsafeBitCast(hook_vkUnmapMemory as PFN_vkUnmapMemory, to: PFN_vkVoidFunction.self)
+  case 42: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplate, to: PFN_vkVoidFunction.self)
+  case 43: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplateKHR, to: PFN_vkVoidFunction.self)
+  case 44: return unsafeBitCast(hook_vkUpdateDescriptorSets as PFN_vkUpdateDescriptorSets, to: PFN_vkVoidFunction.self)
+  case 45: return unsafeBitCast(hook_vkWaitForFences as PFN_vkWaitForFences, to: PFN_vkVoidFunction.self)
+  case 46: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphores, to: PFN_vkVoidFunction.self)
+  case 47: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphoresKHR, to: PFN_vkVoidFunction.self)
   default: return nil
   }
 }

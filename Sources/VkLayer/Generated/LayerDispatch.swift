@@ -23,6 +23,7 @@ struct LayerInstanceDispatch {
   var vkEnumeratePhysicalDeviceGroups: PFN_vkEnumeratePhysicalDeviceGroups?
   var vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR: PFN_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR?
   var vkEnumeratePhysicalDevices: PFN_vkEnumeratePhysicalDevices?
+  var vkGetPhysicalDeviceCalibrateableTimeDomainsEXT: PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT?
   var vkGetPhysicalDeviceExternalBufferProperties: PFN_vkGetPhysicalDeviceExternalBufferProperties?
   var vkGetPhysicalDeviceExternalFenceProperties: PFN_vkGetPhysicalDeviceExternalFenceProperties?
   var vkGetPhysicalDeviceExternalSemaphoreProperties: PFN_vkGetPhysicalDeviceExternalSemaphoreProperties?
@@ -70,7 +71,6 @@ struct LayerInstanceDispatch {
   var vkGetPhysicalDeviceDisplayPlaneProperties2KHR: PFN_vkGetPhysicalDeviceDisplayPlaneProperties2KHR?
   var vkGetDisplayModeProperties2KHR: PFN_vkGetDisplayModeProperties2KHR?
   var vkGetDisplayPlaneCapabilities2KHR: PFN_vkGetDisplayPlaneCapabilities2KHR?
-  var vkGetPhysicalDeviceCalibrateableTimeDomainsEXT: PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT?
   var vkGetPhysicalDeviceCooperativeMatrixPropertiesNV: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV?
   var vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV: PFN_vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV?
   var vkAcquireDrmDisplayEXT: PFN_vkAcquireDrmDisplayEXT?
@@ -96,6 +96,7 @@ struct LayerInstanceDispatch {
     vkEnumeratePhysicalDeviceGroups = unsafeBitCast(nextFunction(get, instance, "vkEnumeratePhysicalDeviceGroups") ?? nextFunction(get, instance, "vkEnumeratePhysicalDeviceGroupsKHR"), to: PFN_vkEnumeratePhysicalDeviceGroups?.self)
     vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR = unsafeBitCast(nextFunction(get, instance, "vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR"), to: PFN_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR?.self)
     vkEnumeratePhysicalDevices = unsafeBitCast(nextFunction(get, instance, "vkEnumeratePhysicalDevices"), to: PFN_vkEnumeratePhysicalDevices?.self)
+    vkGetPhysicalDeviceCalibrateableTimeDomainsEXT = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT"), to: PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT?.self)
     vkGetPhysicalDeviceExternalBufferProperties = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceExternalBufferProperties") ?? nextFunction(get, instance, "vkGetPhysicalDeviceExternalBufferPropertiesKHR"), to: PFN_vkGetPhysicalDeviceExternalBufferProperties?.self)
     vkGetPhysicalDeviceExternalFenceProperties = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceExternalFenceProperties") ?? nextFunction(get, instance, "vkGetPhysicalDeviceExternalFencePropertiesKHR"), to: PFN_vkGetPhysicalDeviceExternalFenceProperties?.self)
     vkGetPhysicalDeviceExternalSemaphoreProperties = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceExternalSemaphoreProperties") ?? nextFunction(get, instance, "vkGetPhysicalDeviceExternalSemaphorePropertiesKHR"), to: PFN_vkGetPhysicalDeviceExternalSemaphoreProperties?.self)
@@ -143,7 +144,6 @@ struct LayerInstanceDispatch {
     vkGetPhysicalDeviceDisplayPlaneProperties2KHR = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceDisplayPlaneProperties2KHR"), to: PFN_vkGetPhysicalDeviceDisplayPlaneProperties2KHR?.self)
     vkGetDisplayModeProperties2KHR = unsafeBitCast(nextFunction(get, instance, "vkGetDisplayModeProperties2KHR"), to: PFN_vkGetDisplayModeProperties2KHR?.self)
     vkGetDisplayPlaneCapabilities2KHR = unsafeBitCast(nextFunction(get, instance, "vkGetDisplayPlaneCapabilities2KHR"), to: PFN_vkGetDisplayPlaneCapabilities2KHR?.self)
-    vkGetPhysicalDeviceCalibrateableTimeDomainsEXT = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT"), to: PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT?.self)
     vkGetPhysicalDeviceCooperativeMatrixPropertiesNV = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV"), to: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV?.self)
     vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV = unsafeBitCast(nextFunction(get, instance, "vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV"), to: PFN_vkGetPhysicalDeviceSupportedFramebufferMixedSamplesCombinationsNV?.self)
     vkAcquireDrmDisplayEXT = unsafeBitCast(nextFunction(get, instance, "vkAcquireDrmDisplayEXT"), to: PFN_vkAcquireDrmDisplayEXT?.self)

@@ -46,6 +46,19 @@ func layer_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR(
   return nextDispatch(of: physicalDevice)?.pointee.vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR?(physicalDevice, queueFamilyIndex, pCounterCount, pCounters, pCounterDescriptions) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
+/// Hooks `vkGetPhysicalDeviceCalibrateableTimeDomainsEXT` in the layer.
+@c(omega_layer_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)
+func layer_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT(
+  _ physicalDevice: VkPhysicalDevice?,
+  _ pTimeDomainCount: UnsafeMutablePointer<UInt32>?,
+  _ pTimeDomains: UnsafeMutablePointer<VkTimeDomainEXT>?
+) -> VkResult {
+  if isOmega(physicalDevice) {
+    return hook_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT(physicalDevice, pTimeDomainCount, pTimeDomains)
+  }
+  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceCalibrateableTimeDomainsEXT?(physicalDevice, pTimeDomainCount, pTimeDomains) ?? VK_ERROR_EXTENSION_NOT_PRESENT
+}
+
 /// Hooks `vkGetPhysicalDeviceExternalBufferProperties` in the layer.
 @c(omega_layer_vkGetPhysicalDeviceExternalBufferProperties)
 func layer_vkGetPhysicalDeviceExternalBufferProperties(
@@ -674,20 +687,6 @@ func layer_vkGetDisplayPlaneCapabilities2KHR(
   return nextDispatch(of: physicalDevice)?.pointee.vkGetDisplayPlaneCapabilities2KHR?(physicalDevice, pDisplayPlaneInfo, pCapabilities) ?? VK_ERROR_EXTENSION_NOT_PRESENT
 }
 
-/// Hooks `vkGetPhysicalDeviceCalibrateableTimeDomainsEXT` in the layer.
-@c(omega_layer_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)
-func layer_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT(
-  _ physicalDevice: VkPhysicalDevice?,
-  _ pTimeDomainCount: UnsafeMutablePointer<UInt32>?,
-  _ pTimeDomains: UnsafeMutablePointer<VkTimeDomainEXT>?
-) -> VkResult {
-  if isOmega(physicalDevice) {
-    pTimeDomainCount?.pointee = 0
-    return VK_SUCCESS
-  }
-  return nextDispatch(of: physicalDevice)?.pointee.vkGetPhysicalDeviceCalibrateableTimeDomainsEXT?(physicalDevice, pTimeDomainCount, pTimeDomains) ?? VK_ERROR_EXTENSION_NOT_PRESENT
-}
-
 /// Hooks `vkGetPhysicalDeviceCooperativeMatrixPropertiesNV` in the layer.
 @c(omega_layer_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)
 func layer_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV(
@@ -766,48 +765,49 @@ func layerFunction(_ index: Int) -> PFN_vkVoidFunction? {
   case 280: return unsafeBitCast(layer_vkEnumerateDeviceExtensionProperties as PFN_vkEnumerateDeviceExtensionProperties, to: PFN_vkVoidFunction.self)
   case 281: return unsafeBitCast(layer_vkEnumerateDeviceLayerProperties as PFN_vkEnumerateDeviceLayerProperties, to: PFN_vkVoidFunction.self)
   case 287: return unsafeBitCast(layer_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR as PFN_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR, to: PFN_vkVoidFunction.self)
-  case 335: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferProperties, to: PFN_vkVoidFunction.self)
-  case 336: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferPropertiesKHR, to: PFN_vkVoidFunction.self)
-  case 337: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFenceProperties, to: PFN_vkVoidFunction.self)
-  case 338: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFencePropertiesKHR, to: PFN_vkVoidFunction.self)
-  case 339: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphoreProperties, to: PFN_vkVoidFunction.self)
-  case 340: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphorePropertiesKHR, to: PFN_vkVoidFunction.self)
-  case 341: return unsafeBitCast(layer_vkGetPhysicalDeviceFeatures as PFN_vkGetPhysicalDeviceFeatures, to: PFN_vkVoidFunction.self)
-  case 342: return unsafeBitCast(layer_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2, to: PFN_vkVoidFunction.self)
-  case 343: return unsafeBitCast(layer_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2KHR, to: PFN_vkVoidFunction.self)
-  case 344: return unsafeBitCast(layer_vkGetPhysicalDeviceFormatProperties as PFN_vkGetPhysicalDeviceFormatProperties, to: PFN_vkVoidFunction.self)
-  case 345: return unsafeBitCast(layer_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2, to: PFN_vkVoidFunction.self)
-  case 346: return unsafeBitCast(layer_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 347: return unsafeBitCast(layer_vkGetPhysicalDeviceFragmentShadingRatesKHR as PFN_vkGetPhysicalDeviceFragmentShadingRatesKHR, to: PFN_vkVoidFunction.self)
-  case 348: return unsafeBitCast(layer_vkGetPhysicalDeviceImageFormatProperties as PFN_vkGetPhysicalDeviceImageFormatProperties, to: PFN_vkVoidFunction.self)
-  case 349: return unsafeBitCast(layer_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2, to: PFN_vkVoidFunction.self)
-  case 350: return unsafeBitCast(layer_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 351: return unsafeBitCast(layer_vkGetPhysicalDeviceMemoryProperties as PFN_vkGetPhysicalDeviceMemoryProperties, to: PFN_vkVoidFunction.self)
-  case 352: return unsafeBitCast(layer_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2, to: PFN_vkVoidFunction.self)
-  case 353: return unsafeBitCast(layer_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 354: return unsafeBitCast(layer_vkGetPhysicalDeviceMultisamplePropertiesEXT as PFN_vkGetPhysicalDeviceMultisamplePropertiesEXT, to: PFN_vkVoidFunction.self)
-  case 355: return unsafeBitCast(layer_vkGetPhysicalDevicePresentRectanglesKHR as PFN_vkGetPhysicalDevicePresentRectanglesKHR, to: PFN_vkVoidFunction.self)
-  case 356: return unsafeBitCast(layer_vkGetPhysicalDeviceProperties as PFN_vkGetPhysicalDeviceProperties, to: PFN_vkVoidFunction.self)
-  case 357: return unsafeBitCast(layer_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2, to: PFN_vkVoidFunction.self)
-  case 358: return unsafeBitCast(layer_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 359: return unsafeBitCast(layer_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR as PFN_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR, to: PFN_vkVoidFunction.self)
-  case 360: return unsafeBitCast(layer_vkGetPhysicalDeviceQueueFamilyProperties as PFN_vkGetPhysicalDeviceQueueFamilyProperties, to: PFN_vkVoidFunction.self)
-  case 361: return unsafeBitCast(layer_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2, to: PFN_vkVoidFunction.self)
-  case 362: return unsafeBitCast(layer_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 363: return unsafeBitCast(layer_vkGetPhysicalDeviceSparseImageFormatProperties as PFN_vkGetPhysicalDeviceSparseImageFormatProperties, to: PFN_vkVoidFunction.self)
-  case 364: return unsafeBitCast(layer_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2, to: PFN_vkVoidFunction.self)
-  case 365: return unsafeBitCast(layer_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 366: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceCapabilities2KHR as PFN_vkGetPhysicalDeviceSurfaceCapabilities2KHR, to: PFN_vkVoidFunction.self)
-  case 367: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceCapabilitiesKHR as PFN_vkGetPhysicalDeviceSurfaceCapabilitiesKHR, to: PFN_vkVoidFunction.self)
-  case 368: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceFormats2KHR as PFN_vkGetPhysicalDeviceSurfaceFormats2KHR, to: PFN_vkVoidFunction.self)
-  case 369: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceFormatsKHR as PFN_vkGetPhysicalDeviceSurfaceFormatsKHR, to: PFN_vkVoidFunction.self)
-  case 370: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfacePresentModesKHR as PFN_vkGetPhysicalDeviceSurfacePresentModesKHR, to: PFN_vkVoidFunction.self)
-  case 371: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceSupportKHR as PFN_vkGetPhysicalDeviceSurfaceSupportKHR, to: PFN_vkVoidFunction.self)
-  case 372: return unsafeBitCast(layer_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolProperties, to: PFN_vkVoidFunction.self)
-  case 373: return unsafeBitCast(layer_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolPropertiesEXT, to: PFN_vkVoidFunction.self)
-  case 374: return unsafeBitCast(layer_vkGetPhysicalDeviceWaylandPresentationSupportKHR as PFN_vkGetPhysicalDeviceWaylandPresentationSupportKHR, to: PFN_vkVoidFunction.self)
-  case 375: return unsafeBitCast(layer_vkGetPhysicalDeviceXcbPresentationSupportKHR as PFN_vkGetPhysicalDeviceXcbPresentationSupportKHR, to: PFN_vkVoidFunction.self)
-  case 376: return unsafeBitCast(layer_vkGetPhysicalDeviceXlibPresentationSupportKHR as PFN_vkGetPhysicalDeviceXlibPresentationSupportKHR, to: PFN_vkVoidFunction.self)
+  case 336: return unsafeBitCast(layer_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT as PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT, to: PFN_vkVoidFunction.self)
+  case 337: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferProperties, to: PFN_vkVoidFunction.self)
+  case 338: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferPropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 339: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFenceProperties, to: PFN_vkVoidFunction.self)
+  case 340: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFencePropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 341: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphoreProperties, to: PFN_vkVoidFunction.self)
+  case 342: return unsafeBitCast(layer_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphorePropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 343: return unsafeBitCast(layer_vkGetPhysicalDeviceFeatures as PFN_vkGetPhysicalDeviceFeatures, to: PFN_vkVoidFunction.self)
+  case 344: return unsafeBitCast(layer_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2, to: PFN_vkVoidFunction.self)
+  case 345: return unsafeBitCast(layer_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2KHR, to: PFN_vkVoidFunction.self)
+  case 346: return unsafeBitCast(layer_vkGetPhysicalDeviceFormatProperties as PFN_vkGetPhysicalDeviceFormatProperties, to: PFN_vkVoidFunction.self)
+  case 347: return unsafeBitCast(layer_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2, to: PFN_vkVoidFunction.self)
+  case 348: return unsafeBitCast(layer_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 349: return unsafeBitCast(layer_vkGetPhysicalDeviceFragmentShadingRatesKHR as PFN_vkGetPhysicalDeviceFragmentShadingRatesKHR, to: PFN_vkVoidFunction.self)
+  case 350: return unsafeBitCast(layer_vkGetPhysicalDeviceImageFormatProperties as PFN_vkGetPhysicalDeviceImageFormatProperties, to: PFN_vkVoidFunction.self)
+  case 351: return unsafeBitCast(layer_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2, to: PFN_vkVoidFunction.self)
+  case 352: return unsafeBitCast(layer_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 353: return unsafeBitCast(layer_vkGetPhysicalDeviceMemoryProperties as PFN_vkGetPhysicalDeviceMemoryProperties, to: PFN_vkVoidFunction.self)
+  case 354: return unsafeBitCast(layer_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2, to: PFN_vkVoidFunction.self)
+  case 355: return unsafeBitCast(layer_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 356: return unsafeBitCast(layer_vkGetPhysicalDeviceMultisamplePropertiesEXT as PFN_vkGetPhysicalDeviceMultisamplePropertiesEXT, to: PFN_vkVoidFunction.self)
+  case 357: return unsafeBitCast(layer_vkGetPhysicalDevicePresentRectanglesKHR as PFN_vkGetPhysicalDevicePresentRectanglesKHR, to: PFN_vkVoidFunction.self)
+  case 358: return unsafeBitCast(layer_vkGetPhysicalDeviceProperties as PFN_vkGetPhysicalDeviceProperties, to: PFN_vkVoidFunction.self)
+  case 359: return unsafeBitCast(layer_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2, to: PFN_vkVoidFunction.self)
+  case 360: return unsafeBitCast(layer_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 361: return unsafeBitCast(layer_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR as PFN_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR, to: PFN_vkVoidFunction.self)
+  case 362: return unsafeBitCast(layer_vkGetPhysicalDeviceQueueFamilyProperties as PFN_vkGetPhysicalDeviceQueueFamilyProperties, to: PFN_vkVoidFunction.self)
+  case 363: return unsafeBitCast(layer_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2, to: PFN_vkVoidFunction.self)
+  case 364: return unsafeBitCast(layer_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 365: return unsafeBitCast(layer_vkGetPhysicalDeviceSparseImageFormatProperties as PFN_vkGetPhysicalDeviceSparseImageFormatProperties, to: PFN_vkVoidFunction.self)
+  case 366: return unsafeBitCast(layer_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2, to: PFN_vkVoidFunction.self)
+  case 367: return unsafeBitCast(layer_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 368: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceCapabilities2KHR as PFN_vkGetPhysicalDeviceSurfaceCapabilities2KHR, to: PFN_vkVoidFunction.self)
+  case 369: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceCapabilitiesKHR as PFN_vkGetPhysicalDeviceSurfaceCapabilitiesKHR, to: PFN_vkVoidFunction.self)
+  case 370: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceFormats2KHR as PFN_vkGetPhysicalDeviceSurfaceFormats2KHR, to: PFN_vkVoidFunction.self)
+  case 371: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceFormatsKHR as PFN_vkGetPhysicalDeviceSurfaceFormatsKHR, to: PFN_vkVoidFunction.self)
+  case 372: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfacePresentModesKHR as PFN_vkGetPhysicalDeviceSurfacePresentModesKHR, to: PFN_vkVoidFunction.self)
+  case 373: return unsafeBitCast(layer_vkGetPhysicalDeviceSurfaceSupportKHR as PFN_vkGetPhysicalDeviceSurfaceSupportKHR, to: PFN_vkVoidFunction.self)
+  case 374: return unsafeBitCast(layer_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolProperties, to: PFN_vkVoidFunction.self)
+  case 375: return unsafeBitCast(layer_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolPropertiesEXT, to: PFN_vkVoidFunction.self)
+  case 376: return unsafeBitCast(layer_vkGetPhysicalDeviceWaylandPresentationSupportKHR as PFN_vkGetPhysicalDeviceWaylandPresentationSupportKHR, to: PFN_vkVoidFunction.self)
+  case 377: return unsafeBitCast(layer_vkGetPhysicalDeviceXcbPresentationSupportKHR as PFN_vkGetPhysicalDeviceXcbPresentationSupportKHR, to: PFN_vkVoidFunction.self)
+  case 378: return unsafeBitCast(layer_vkGetPhysicalDeviceXlibPresentationSupportKHR as PFN_vkGetPhysicalDeviceXlibPresentationSupportKHR, to: PFN_vkVoidFunction.self)
   default: return nil
   }
 }
@@ -858,9 +858,6 @@ func strangerFunction(_ name: UnsafePointer<CChar>) -> PFN_vkVoidFunction? {
   }
   if equal(name, "vkGetDisplayPlaneCapabilities2KHR") {
     return unsafeBitCast(layer_vkGetDisplayPlaneCapabilities2KHR as PFN_vkGetDisplayPlaneCapabilities2KHR, to: PFN_vkVoidFunction.self)
-  }
-  if equal(name, "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT") {
-    return unsafeBitCast(layer_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT as PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT, to: PFN_vkVoidFunction.self)
   }
   if equal(name, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV") {
     return unsafeBitCast(layer_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV as PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV, to: PFN_vkVoidFunction.self)

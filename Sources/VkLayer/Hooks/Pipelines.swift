@@ -19,13 +19,16 @@ private func asksForAnswer(_ flags: VkPipelineCreateFlags, _ chain: UnsafeRawPoi
     || chained(VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO, in: chain) != nil
 }
 
-/// Says of every chained creation feedback that it is not valid, which an implementation may.
+private func creationFeedback(_ chain: UnsafeRawPointer?)
+  -> VkPipelineCreationFeedbackCreateInfo?
+{
+  chained(VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO, in: chain)?
+    .assumingMemoryBound(to: VkPipelineCreationFeedbackCreateInfo.self).pointee
+}
+
+/// Says of a chained creation feedback that it is not valid, until the node says otherwise.
 private func clearFeedback(_ chain: UnsafeRawPointer?) {
-  guard
-    let feedback = chained(
-      VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO, in: chain)?
-      .assumingMemoryBound(to: VkPipelineCreationFeedbackCreateInfo.self).pointee
-  else { return }
+  guard let feedback = creationFeedback(chain) else { return }
   feedback.pPipelineCreationFeedback?.pointee = VkPipelineCreationFeedback()
   var i = 0
   while i < Int(feedback.pipelineStageCreationFeedbackCount) {
@@ -34,10 +37,33 @@ private func clearFeedback(_ chain: UnsafeRawPointer?) {
   }
 }
 
+/// Reads what a reply says of one pipeline behind its result: whether it exists, and how it was made.
+private func readOutcome(_ reply: inout Reader, _ chain: UnsafeRawPointer?) -> Bool {
+  func one() -> VkPipelineCreationFeedback {
+    let flags = reply.u32("feedback.flags")
+    return VkPipelineCreationFeedback(flags: flags, duration: reply.u64("feedback.duration"))
+  }
+  let exists = reply.u32("reply.exists") != 0
+  let feedback = creationFeedback(chain)
+  let whole = one()
+  feedback?.pPipelineCreationFeedback?.pointee = whole
+  let stages = reply.u32("reply.stageCount")
+  var i: UInt32 = 0
+  while i < stages, reply.failure == nil {
+    let stage = one()
+    if let feedback, i < feedback.pipelineStageCreationFeedbackCount {
+      feedback.pPipelineStageCreationFeedbacks?[Int(i)] = stage
+    }
+    i &+= 1
+  }
+  return exists && reply.failure == nil
+}
+
 /// Makes pipelines: ids, then one record, with or without an answer.
 private func create(
   _ device: VkDevice?, _ count: Int, _ pipelines: UnsafeMutablePointer<VkPipeline?>?,
   opcode: UInt32, answer: Bool,
+  chain: (Int) -> UnsafeRawPointer?,
   _ encode: (inout Writer, UInt32, UnsafePointer<UInt64>) -> Void,
   _ decode: (inout Reader) -> VkResult
 ) -> VkResult {
@@ -56,17 +82,26 @@ private func create(
         encode(&call.writer.pointee, call.ticket, ids)
         if var reply = endCall(&call) {
           result = decode(&reply)
+          // With some results a part of the pipelines exists, and the application is to have it.
+          let answered = Int(reply.u32("reply.count"))
+          i = 0
+          while i < count {
+            if i < answered, readOutcome(&reply, chain(i)) {
+              pipelines[i] = handlePointer(ids[i])
+            } else {
+              didDestroy(.pipeline, ids[i])
+            }
+            i &+= 1
+          }
           finishCall(&call)
+          return result
         }
       }
     } else if let writer = beginAsync(device: device) {
       encode(&writer.pointee, ControlField.noTicket, ids)
       result = endAsync(writer)
     }
-    guard result == VK_SUCCESS else {
-      // Some may exist on the node; the application sees none, and the node keeps theirs.
-      return result
-    }
+    guard result == VK_SUCCESS else { return result }
     i = 0
     while i < count {
       pipelines[i] = handlePointer(ids[i])
@@ -92,7 +127,7 @@ func hook_vkCreateGraphicsPipelines(
   }
   return create(
     device, Int(createInfoCount), pPipelines, opcode: Opcode.vkCreateGraphicsPipelines,
-    answer: answer,
+    answer: answer, chain: { UnsafeRawPointer(pCreateInfos?[$0].pNext) },
     { writer, ticket, ids in
       encode_vkCreateGraphicsPipelines(
         &writer, ticket, device, pipelineCache, createInfoCount, pCreateInfos, ids)
@@ -116,7 +151,7 @@ func hook_vkCreateComputePipelines(
   }
   return create(
     device, Int(createInfoCount), pPipelines, opcode: Opcode.vkCreateComputePipelines,
-    answer: answer,
+    answer: answer, chain: { UnsafeRawPointer(pCreateInfos?[$0].pNext) },
     { writer, ticket, ids in
       encode_vkCreateComputePipelines(
         &writer, ticket, device, pipelineCache, createInfoCount, pCreateInfos, ids)
@@ -142,7 +177,7 @@ func hook_vkCreateRayTracingPipelinesKHR(
   // The creation is not deferred: it is complete, as VK_SUCCESS says.
   return create(
     device, Int(createInfoCount), pPipelines, opcode: Opcode.vkCreateRayTracingPipelinesKHR,
-    answer: answer,
+    answer: answer, chain: { UnsafeRawPointer(pCreateInfos?[$0].pNext) },
     { writer, ticket, ids in
       encode_vkCreateRayTracingPipelinesKHR(
         &writer, ticket, device, nil, pipelineCache, createInfoCount, pCreateInfos, ids)

@@ -77,6 +77,57 @@ func hook_vkQueueSubmit(
   let device = state.pointee.device
   collectWrittenPages(device, into: writer)
   let count = Int(submitCount)
+  forEachOperation(count) { i in
+    signalsTimeline(pSubmits?[i].pSignalSemaphores, pSubmits?[i].signalSemaphoreCount)
+  } _: { first, count, isLast in
+    encodeOperation(
+      writer, queue, state, count, pSubmits.map { $0 + first }, isLast ? fence : nil)
+  }
+  device.pointee.connection.segment.count(Counter.submits, 1)
+  return endAsync(writer)
+}
+
+/// The node tells of an operation's completions when all of it has finished. But the host may wait
+/// for a timeline value that one batch signals before it signals what the next batch waits for: an
+/// operation ends with each batch that signals a timeline.
+private func forEachOperation(
+  _ batchCount: Int, _ endsOperation: (Int) -> Bool,
+  _ body: (_ first: Int, _ count: Int, _ isLast: Bool) -> Void
+) {
+  var first = 0
+  var end = 0
+  while end < batchCount {
+    end &+= 1
+    if end < batchCount, endsOperation(end &- 1) {
+      body(first, end &- first, false)
+      first = end
+    }
+  }
+  body(first, batchCount &- first, true)
+}
+
+private func signalsTimeline(
+  _ semaphores: UnsafePointer<VkSemaphore?>?, _ count: UInt32?
+) -> Bool {
+  var i = 0
+  while i < Int(count ?? 0) {
+    if isTimeline(semaphores?[i]) { return true }
+    i &+= 1
+  }
+  return false
+}
+
+private func isTimeline(_ semaphore: VkSemaphore?) -> Bool {
+  guard let state = semaphoreState(semaphore) else { return false }
+  return state.pointee.slot != ControlField.noSlot
+}
+
+private func encodeOperation(
+  _ writer: UnsafeMutablePointer<Writer>, _ queue: VkQueue?,
+  _ state: UnsafeMutablePointer<QueueObject>, _ count: Int,
+  _ pSubmits: UnsafePointer<VkSubmitInfo>?, _ fence: VkFence?
+) {
+  let submitCount = UInt32(truncatingIfNeeded: count)
   var waits = 0
   var i = 0
   while i < count, let pSubmits {
@@ -106,8 +157,6 @@ func hook_vkQueueSubmit(
   } else {
     encodeThinned(writer, queue, submitCount, pSubmits, waits)
   }
-  device.pointee.connection.segment.count(Counter.submits, 1)
-  return endAsync(writer)
 }
 
 /// Encodes the submits without the waits that are over, of which there are at most `waits`.
@@ -160,6 +209,27 @@ func hook_vkQueueSubmit2(
   }
   let device = state.pointee.device
   collectWrittenPages(device, into: writer)
+  forEachOperation(Int(submitCount)) { i in
+    var j = 0
+    while j < Int(pSubmits?[i].signalSemaphoreInfoCount ?? 0) {
+      if isTimeline(pSubmits?[i].pSignalSemaphoreInfos?[j].semaphore) { return true }
+      j &+= 1
+    }
+    return false
+  } _: { first, count, isLast in
+    encodeOperation(
+      writer, queue, state, UInt32(truncatingIfNeeded: count), pSubmits.map { $0 + first },
+      isLast ? fence : nil)
+  }
+  device.pointee.connection.segment.count(Counter.submits, 1)
+  return endAsync(writer)
+}
+
+private func encodeOperation(
+  _ writer: UnsafeMutablePointer<Writer>, _ queue: VkQueue?,
+  _ state: UnsafeMutablePointer<QueueObject>, _ submitCount: UInt32,
+  _ pSubmits: UnsafePointer<VkSubmitInfo2>?, _ fence: VkFence?
+) {
   var announcement = Announcement(writer, state)
   announcement.complete(fence)
   var waits = 0
@@ -180,8 +250,6 @@ func hook_vkQueueSubmit2(
   } else {
     encodeThinned(writer, queue, submitCount, pSubmits, waits)
   }
-  device.pointee.connection.segment.count(Counter.submits, 1)
-  return endAsync(writer)
 }
 
 private func hasAcquired(_ submit: VkSubmitInfo2) -> Bool {
@@ -237,6 +305,21 @@ func hook_vkQueueBindSparse(
   guard let state = queueState(of: queue), let writer = beginAsync(queue: queue) else {
     return VK_ERROR_DEVICE_LOST
   }
+  forEachOperation(Int(bindInfoCount)) { i in
+    signalsTimeline(pBindInfo?[i].pSignalSemaphores, pBindInfo?[i].signalSemaphoreCount)
+  } _: { first, count, isLast in
+    encodeOperation(
+      writer, queue, state, UInt32(truncatingIfNeeded: count), pBindInfo.map { $0 + first },
+      isLast ? fence : nil)
+  }
+  return endAsync(writer)
+}
+
+private func encodeOperation(
+  _ writer: UnsafeMutablePointer<Writer>, _ queue: VkQueue?,
+  _ state: UnsafeMutablePointer<QueueObject>, _ bindInfoCount: UInt32,
+  _ pBindInfo: UnsafePointer<VkBindSparseInfo>?, _ fence: VkFence?
+) {
   var i = 0
   while i < Int(bindInfoCount), let info = pBindInfo?[i] {
     signalAcquired(writer, state, info.pWaitSemaphores, info.waitSemaphoreCount)
@@ -252,5 +335,4 @@ func hook_vkQueueBindSparse(
   }
   announcement.end()
   encode_vkQueueBindSparse(&writer.pointee, queue, bindInfoCount, pBindInfo, nil)
-  return endAsync(writer)
 }

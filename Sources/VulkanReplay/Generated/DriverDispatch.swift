@@ -304,6 +304,7 @@ public struct DriverDispatch {
   var vkGetShaderModuleIdentifierEXT: PFN_vkGetShaderModuleIdentifierEXT?
   var vkGetShaderModuleCreateInfoIdentifierEXT: PFN_vkGetShaderModuleCreateInfoIdentifierEXT?
   var vkGetImageSubresourceLayout2EXT: PFN_vkGetImageSubresourceLayout2EXT?
+  var vkGetCalibratedTimestampsEXT: PFN_vkGetCalibratedTimestampsEXT?
 
   public init() {}
 }
@@ -631,5 +632,6 @@ extension DriverDispatch {
     vkGetShaderModuleIdentifierEXT = unsafeBitCast(get(owner, "vkGetShaderModuleIdentifierEXT"), to: PFN_vkGetShaderModuleIdentifierEXT?.self)
     vkGetShaderModuleCreateInfoIdentifierEXT = unsafeBitCast(get(owner, "vkGetShaderModuleCreateInfoIdentifierEXT"), to: PFN_vkGetShaderModuleCreateInfoIdentifierEXT?.self)
     vkGetImageSubresourceLayout2EXT = unsafeBitCast(get(owner, "vkGetImageSubresourceLayout2EXT"), to: PFN_vkGetImageSubresourceLayout2EXT?.self)
+    vkGetCalibratedTimestampsEXT = unsafeBitCast(get(owner, "vkGetCalibratedTimestampsEXT"), to: PFN_vkGetCalibratedTimestampsEXT?.self)
   }
 }

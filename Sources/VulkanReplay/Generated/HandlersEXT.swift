@@ -985,3 +985,17 @@ func replay_vkGetImageSubresourceLayout2EXT(
   encodeReply_vkGetImageSubresourceLayout2EXT(&c.pointee.reply.writer, a)
   c.pointee.sendReply(a.ticket)
 }
+
+/// Replays `vkGetCalibratedTimestampsEXT`.
+func replay_vkGetCalibratedTimestampsEXT(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader
+) {
+  let a: Args_vkGetCalibratedTimestampsEXT = decode_vkGetCalibratedTimestampsEXT(&r)
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.dispatch.pointee.vkGetCalibratedTimestampsEXT else {
+    return c.pointee.missing(Opcode.vkGetCalibratedTimestampsEXT)
+  }
+  let result = call(a.device, a.timestampCount, a.pTimestampInfos, a.pTimestamps, a.pMaxDeviation)
+  encodeReply_vkGetCalibratedTimestampsEXT(&c.pointee.reply.writer, result, a)
+  c.pointee.sendReply(a.ticket)
+}

@@ -290,27 +290,16 @@ func replay_vkQueueBindSparse(_ c: UnsafeMutablePointer<ReplayContext>, _ r: ino
 
 /// Replays `vkCreateSemaphore`.
 func replay_vkCreateSemaphore(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCreateSemaphore = decode_vkCreateSemaphore(&r)
+  var a: Args_vkCreateSemaphore = decode_vkCreateSemaphore(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkCreateSemaphore else {
-    return c.pointee.missing(Opcode.vkCreateSemaphore)
-  }
-  let result = call(a.device, a.pCreateInfo, nil, a.pSemaphore)
-  if result.rawValue >= 0, let ids = a.ids {
-    c.pointee.insert(ids[0], a.pSemaphore?.pointee ?? nil)
-  }
-  if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateSemaphore, result) }
+  doer_vkCreateSemaphore(c, &a)
 }
 
 /// Replays `vkDestroySemaphore`.
 func replay_vkDestroySemaphore(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkDestroySemaphore = decode_vkDestroySemaphore(&r)
+  var a: Args_vkDestroySemaphore = decode_vkDestroySemaphore(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkDestroySemaphore else {
-    return c.pointee.missing(Opcode.vkDestroySemaphore)
-  }
-  call(a.device, a.semaphore, nil)
-  c.pointee.forget(recordOffset: 16)
+  doer_vkDestroySemaphore(c, &a)
 }
 
 /// Replays `vkCreateEvent`.
@@ -501,27 +490,16 @@ func replay_vkCreateShaderModule(_ c: UnsafeMutablePointer<ReplayContext>, _ r: 
 
 /// Replays `vkDestroyShaderModule`.
 func replay_vkDestroyShaderModule(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkDestroyShaderModule = decode_vkDestroyShaderModule(&r)
+  var a: Args_vkDestroyShaderModule = decode_vkDestroyShaderModule(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkDestroyShaderModule else {
-    return c.pointee.missing(Opcode.vkDestroyShaderModule)
-  }
-  call(a.device, a.shaderModule, nil)
-  c.pointee.forget(recordOffset: 16)
+  doer_vkDestroyShaderModule(c, &a)
 }
 
 /// Replays `vkCreatePipelineCache`.
 func replay_vkCreatePipelineCache(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCreatePipelineCache = decode_vkCreatePipelineCache(&r)
+  var a: Args_vkCreatePipelineCache = decode_vkCreatePipelineCache(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkCreatePipelineCache else {
-    return c.pointee.missing(Opcode.vkCreatePipelineCache)
-  }
-  let result = call(a.device, a.pCreateInfo, nil, a.pPipelineCache)
-  if result.rawValue >= 0, let ids = a.ids {
-    c.pointee.insert(ids[0], a.pPipelineCache?.pointee ?? nil)
-  }
-  if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreatePipelineCache, result) }
+  doer_vkCreatePipelineCache(c, &a)
 }
 
 /// Replays `vkDestroyPipelineCache`.
@@ -560,40 +538,16 @@ func replay_vkMergePipelineCaches(_ c: UnsafeMutablePointer<ReplayContext>, _ r:
 
 /// Replays `vkCreateGraphicsPipelines`.
 func replay_vkCreateGraphicsPipelines(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCreateGraphicsPipelines = decode_vkCreateGraphicsPipelines(&r)
+  var a: Args_vkCreateGraphicsPipelines = decode_vkCreateGraphicsPipelines(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkCreateGraphicsPipelines else {
-    return c.pointee.missing(Opcode.vkCreateGraphicsPipelines)
-  }
-  let result = call(a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
-  if result.rawValue >= 0, let ids = a.ids {
-    for i: Int in 0..<a.idCount { c.pointee.insert(ids[i], a.pPipelines?[i] ?? nil) }
-  }
-  guard a.ticket != noTicket else {
-    if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateGraphicsPipelines, result) }
-    return
-  }
-  encodeReply_vkCreateGraphicsPipelines(&c.pointee.reply.writer, result, a)
-  c.pointee.sendReply(a.ticket)
+  doer_vkCreateGraphicsPipelines(c, &a)
 }
 
 /// Replays `vkCreateComputePipelines`.
 func replay_vkCreateComputePipelines(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCreateComputePipelines = decode_vkCreateComputePipelines(&r)
+  var a: Args_vkCreateComputePipelines = decode_vkCreateComputePipelines(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkCreateComputePipelines else {
-    return c.pointee.missing(Opcode.vkCreateComputePipelines)
-  }
-  let result = call(a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
-  if result.rawValue >= 0, let ids = a.ids {
-    for i: Int in 0..<a.idCount { c.pointee.insert(ids[i], a.pPipelines?[i] ?? nil) }
-  }
-  guard a.ticket != noTicket else {
-    if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateComputePipelines, result) }
-    return
-  }
-  encodeReply_vkCreateComputePipelines(&c.pointee.reply.writer, result, a)
-  c.pointee.sendReply(a.ticket)
+  doer_vkCreateComputePipelines(c, &a)
 }
 
 /// Replays `vkDestroyPipeline`.

@@ -340,6 +340,7 @@ private func replayBlock2(
     case 39: replay_vkGetShaderModuleIdentifierEXT(c, &r)
     case 40: replay_vkGetShaderModuleCreateInfoIdentifierEXT(c, &r)
     case 41: replay_vkGetImageSubresourceLayout2EXT(c, &r)
+    case 42: replay_vkGetCalibratedTimestampsEXT(c, &r)
     default: return false
   }
   return true

@@ -602,6 +602,8 @@ public func commandInfo(_ opcode: UInt32) -> CommandInfo? {
       CommandInfo(.call)
     case Opcode.vkGetImageSubresourceLayout2EXT:
       CommandInfo(.call)
+    case Opcode.vkGetCalibratedTimestampsEXT:
+      CommandInfo(.call)
     default: nil
   }
 }

@@ -254,3 +254,97 @@ public func decodeReply_vkGetImageSubresourceLayout2EXT(
 ) {
   if let pLayout { decodeInto_VkSubresourceLayout2EXT(&r, pLayout) }
 }
+
+/// Encodes `vkGetCalibratedTimestampsEXT`, header included.
+public func encode_vkGetCalibratedTimestampsEXT(
+  _ w: inout Writer, _ ticket: UInt32, _ device: VkDevice?, _ timestampCount: UInt32,
+  _ pTimestampInfos: UnsafePointer<VkCalibratedTimestampInfoEXT>?,
+  _ pTimestamps: UnsafeMutablePointer<UInt64>?, _ pMaxDeviation: UnsafeMutablePointer<UInt64>?
+) {
+  w.begin(Opcode.vkGetCalibratedTimestampsEXT)
+  guard let p = w.reserve(20) else { return }
+  p.put32(ticket, 0)
+  p.put32(0, 4)
+  p.put64(wireID(of: device), 8)
+  p.put32(timestampCount, 16)
+  if let e = pTimestampInfos {
+    let n: Int = Int(truncatingIfNeeded: timestampCount)
+    w.u32(UInt32(truncatingIfNeeded: n))
+    for i: Int in 0..<n { encode_VkCalibratedTimestampInfoEXT(&w, e + i) }
+  }
+  else {
+    w.u32(0)
+  }
+  if let p = w.reserve(4) {
+    p.put32(pTimestamps == nil ? 0 : 1, 0)
+  }
+  w.end()
+}
+
+/// The arguments of `vkGetCalibratedTimestampsEXT`, ready for a driver. Valid until the arena is reset.
+public struct Args_vkGetCalibratedTimestampsEXT {
+  public var ticket: UInt32 = 0
+  public var device: VkDevice? = nil
+  public var timestampCount: UInt32 = 0
+  public var pTimestampInfos: UnsafePointer<VkCalibratedTimestampInfoEXT>? = nil
+  public var pTimestamps: UnsafeMutablePointer<UInt64>? = nil
+  public var pTimestampsCapacity: Int = 0
+  public var pMaxDeviation: UnsafeMutablePointer<UInt64>? = nil
+  public init() {}
+}
+
+/// Decodes the body of `vkGetCalibratedTimestampsEXT`. Look at the reader's `failure` before use.
+public func decode_vkGetCalibratedTimestampsEXT(
+  _ r: inout Reader
+) -> Args_vkGetCalibratedTimestampsEXT {
+  var a = Args_vkGetCalibratedTimestampsEXT()
+  guard let p = r.take(20, "vkGetCalibratedTimestampsEXT.ticket") else { return a }
+  a.ticket = p.get32(0)
+  a.device = handlePointer(r.resolve(
+    p.get64(8), .device, optional: false, "vkGetCalibratedTimestampsEXT.device"
+  ))
+  a.timestampCount = p.get32(16)
+  var pTimestampInfosFound: Int = 0
+  pTimestampInfosFound = r.count(8, "vkGetCalibratedTimestampsEXT.pTimestampInfos")
+  let pTimestampInfosList = r.room(pTimestampInfosFound, 24, "vkGetCalibratedTimestampsEXT.pTimestampInfos")
+  if let list = pTimestampInfosList?.assumingMemoryBound(to: VkCalibratedTimestampInfoEXT.self) {
+    for i: Int in 0..<pTimestampInfosFound { decode_VkCalibratedTimestampInfoEXT(&r, list + i) }
+  }
+  a.pTimestampInfos = typed(pTimestampInfosList)
+  if let p = r.take(4, "vkGetCalibratedTimestampsEXT.pTimestamps") {
+    let pTimestampsWanted: Bool = p.get32(0) != 0
+    a.pTimestampsCapacity = pTimestampsWanted ? Int(truncatingIfNeeded: a.timestampCount) : 0
+    if pTimestampsWanted {
+      let e = r.room(max(a.pTimestampsCapacity, 1), 8, "vkGetCalibratedTimestampsEXT.pTimestamps")
+      a.pTimestamps = typedMutable(e)
+    }
+  }
+  a.pMaxDeviation = typedMutable(r.room(1, 8, "vkGetCalibratedTimestampsEXT.pMaxDeviation"))
+  if pTimestampInfosFound != Int(truncatingIfNeeded: a.timestampCount) { r.fail(.count, "vkGetCalibratedTimestampsEXT.pTimestampInfos") }
+  return a
+}
+
+/// Encodes the reply to `vkGetCalibratedTimestampsEXT`, header included.
+public func encodeReply_vkGetCalibratedTimestampsEXT(
+  _ w: inout Writer, _ result: VkResult, _ a: borrowing Args_vkGetCalibratedTimestampsEXT
+) {
+  w.begin(Opcode.vkGetCalibratedTimestampsEXT)
+  w.i32(result.rawValue)
+  let pTimestampsCount: Int = min(a.pTimestampsCapacity, Int(truncatingIfNeeded: a.timestampCount))
+  w.array(a.pTimestamps, pTimestampsCount, stride: 8)
+  w.bytes(a.pMaxDeviation, 8)
+  w.end()
+}
+
+/// Decodes the reply to `vkGetCalibratedTimestampsEXT` into the caller's memory.
+/// A malformed reply is VK_ERROR_DEVICE_LOST.
+public func decodeReply_vkGetCalibratedTimestampsEXT(
+  _ r: inout Reader, _ timestampCount: UInt32, _ pTimestamps: UnsafeMutablePointer<UInt64>?,
+  _ pMaxDeviation: UnsafeMutablePointer<UInt64>?
+) -> VkResult {
+  let result = VkResult(rawValue: r.i32("vkGetCalibratedTimestampsEXT.result"))
+  let pTimestampsCapacity: Int = Int(truncatingIfNeeded: timestampCount)
+  r.copyArray(to: pTimestamps, pTimestampsCapacity, stride: 8, "vkGetCalibratedTimestampsEXT.pTimestamps")
+  if let pMaxDeviation { r.copy(to: pMaxDeviation, 8, "vkGetCalibratedTimestampsEXT.pMaxDeviation") }
+  return r.failure == nil ? result : VK_ERROR_DEVICE_LOST
+}

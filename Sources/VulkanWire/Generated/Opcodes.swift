@@ -303,10 +303,11 @@ public enum Opcode {
   @inlinable public static var vkGetShaderModuleIdentifierEXT: UInt32 { 0x1127 }
   @inlinable public static var vkGetShaderModuleCreateInfoIdentifierEXT: UInt32 { 0x1128 }
   @inlinable public static var vkGetImageSubresourceLayout2EXT: UInt32 { 0x1129 }
+  @inlinable public static var vkGetCalibratedTimestampsEXT: UInt32 { 0x112A }
 
   /// The first and the last number.
   @inlinable public static var first: UInt32 { 0x1000 }
-  @inlinable public static var last: UInt32 { 0x1129 }
+  @inlinable public static var last: UInt32 { 0x112A }
 }
 
 /// What Vulkan ids name.
@@ -650,6 +651,7 @@ public func commandName(_ opcode: UInt32) -> StaticString? {
     case Opcode.vkGetShaderModuleIdentifierEXT: "vkGetShaderModuleIdentifierEXT"
     case Opcode.vkGetShaderModuleCreateInfoIdentifierEXT: "vkGetShaderModuleCreateInfoIdentifierEXT"
     case Opcode.vkGetImageSubresourceLayout2EXT: "vkGetImageSubresourceLayout2EXT"
+    case Opcode.vkGetCalibratedTimestampsEXT: "vkGetCalibratedTimestampsEXT"
     default: nil
   }
 }

@@ -665,6 +665,38 @@ func decodeBody_VkDebugUtilsLabelEXT(
 }
 
 
+/// Encodes `VkCalibratedTimestampInfoEXT` with its chain.
+public func encode_VkCalibratedTimestampInfoEXT(
+  _ w: inout Writer, _ s: UnsafePointer<VkCalibratedTimestampInfoEXT>
+) {
+  encodeChain(&w, s, nothing)
+  encodeBody_VkCalibratedTimestampInfoEXT(&w, s)
+}
+
+/// Decodes `VkCalibratedTimestampInfoEXT` with its chain into zeroed memory.
+public func decode_VkCalibratedTimestampInfoEXT(
+  _ r: inout Reader, _ s: UnsafeMutablePointer<VkCalibratedTimestampInfoEXT>
+) {
+  UnsafeMutableRawPointer(s).put32(1000184000, 0)
+  decodeChain(&r, s, nothing, "VkCalibratedTimestampInfoEXT.pNext")
+  decodeBody_VkCalibratedTimestampInfoEXT(&r, s)
+}
+
+func encodeBody_VkCalibratedTimestampInfoEXT(
+  _ w: inout Writer, _ s: UnsafePointer<VkCalibratedTimestampInfoEXT>
+) {
+  guard let p = w.reserve(4) else { return }
+  p.put(s, 16, 4, 0)  // timeDomain
+}
+
+func decodeBody_VkCalibratedTimestampInfoEXT(
+  _ r: inout Reader, _ s: UnsafeMutablePointer<VkCalibratedTimestampInfoEXT>
+) {
+  let m = UnsafeMutableRawPointer(s)
+  guard let p = r.take(4, "VkCalibratedTimestampInfoEXT.timeDomain") else { return }
+  m.put(p, 0, 4, 16)  // timeDomain
+}
+
 
 /// Encodes `VkVertexInputBindingDivisorDescriptionEXT`.
 public func encode_VkVertexInputBindingDivisorDescriptionEXT(

@@ -306,6 +306,7 @@ func decodeCommand(_ opcode: UInt32, _ r: inout Reader) -> Bool {
     case Opcode.vkGetShaderModuleIdentifierEXT: _ = decode_vkGetShaderModuleIdentifierEXT(&r)
     case Opcode.vkGetShaderModuleCreateInfoIdentifierEXT: _ = decode_vkGetShaderModuleCreateInfoIdentifierEXT(&r)
     case Opcode.vkGetImageSubresourceLayout2EXT: _ = decode_vkGetImageSubresourceLayout2EXT(&r)
+    case Opcode.vkGetCalibratedTimestampsEXT: _ = decode_vkGetCalibratedTimestampsEXT(&r)
     default: return false
   }
   return true

@@ -797,6 +797,25 @@ func exercise_vkGetImageSubresourceLayout2EXT(_ t: Exercise) {
   }
 }
 
+func exercise_vkGetCalibratedTimestampsEXT(_ t: Exercise) {
+  encode_vkGetCalibratedTimestampsEXT(
+    &t.heap.writer, 7, t.load(0), t.load(8), t.load(16), t.load(24), t.load(32)
+  )
+  t.decode { (r: inout Reader) in
+    let a: Args_vkGetCalibratedTimestampsEXT = decode_vkGetCalibratedTimestampsEXT(&r)
+    t.store(a.device, 0)
+    t.store(a.timestampCount, 8)
+    t.store(a.pTimestampInfos, 16)
+    t.store(a.pTimestamps, 24)
+    t.store(a.pMaxDeviation, 32)
+    t.fillOutputs()
+    encodeReply_vkGetCalibratedTimestampsEXT(&t.reply.writer, VkResult(rawValue: 5), a)
+  }
+  t.decodeReply { (r: inout Reader) in
+    t.expectResult(Int64(decodeReply_vkGetCalibratedTimestampsEXT(&r, t.load(8), t.load(24), t.load(32)).rawValue))
+  }
+}
+
 /// Encodes, decodes and answers the command whose parameters lie in `t`.
 func exercise(_ name: String, _ t: Exercise) {
   switch name {
@@ -1093,6 +1112,7 @@ func exercise(_ name: String, _ t: Exercise) {
     case "vkGetShaderModuleIdentifierEXT": exercise_vkGetShaderModuleIdentifierEXT(t)
     case "vkGetShaderModuleCreateInfoIdentifierEXT": exercise_vkGetShaderModuleCreateInfoIdentifierEXT(t)
     case "vkGetImageSubresourceLayout2EXT": exercise_vkGetImageSubresourceLayout2EXT(t)
+    case "vkGetCalibratedTimestampsEXT": exercise_vkGetCalibratedTimestampsEXT(t)
     default: break
   }
 }

@@ -1182,6 +1182,8 @@ let structureDescriptions0: String = """
   M degenerateLinesRasterized value 40 scalar:4 1
   M fullyCoveredFragmentShaderInputVariable value 44 scalar:4 1
   M conservativeRasterizationPostDepthCoverage value 48 scalar:4 1
+  S VkCalibratedTimestampInfoEXT 24 1000184000
+  M timeDomain value 16 scalar:4 1
   S VkPipelineRasterizationConservativeStateCreateInfoEXT 32 1000101001
   M flags value 16 scalar:4 1 optional
   M conservativeRasterizationMode value 20 scalar:4 1
@@ -1513,11 +1515,11 @@ let structureDescriptions0: String = """
   S VkRenderPassFragmentDensityMapCreateInfoEXT 24 1000218002
   M fragmentDensityMapAttachment value 16 struct:VkAttachmentReference 1
   S VkPhysicalDeviceScalarBlockLayoutFeatures 24 1000221000
-  M scalarBlockLayout value 16 scalar:4 1
-  S VkPhysicalDeviceUniformBufferStandardLayoutFeatures 24 1000253000
   """
 
 let structureDescriptions1: String = """
+  M scalarBlockLayout value 16 scalar:4 1
+  S VkPhysicalDeviceUniformBufferStandardLayoutFeatures 24 1000253000
   M uniformBufferStandardLayout value 16 scalar:4 1
   S VkPhysicalDeviceDepthClipEnableFeaturesEXT 24 1000102000
   M depthClipEnable value 16 scalar:4 1

@@ -1091,6 +1091,12 @@ let commandDescriptions0: String = """
   M image value 8 handle:10:0:0 1
   M pSubresource pointer 16 struct:VkImageSubresource2EXT one -
   M pLayout output 24 struct:VkSubresourceLayout2EXT one -
+  S vkGetCalibratedTimestampsEXT 40 -
+  M device value 0 handle:3:1:0 1
+  M timestampCount value 8 scalar:4 1
+  M pTimestampInfos pointer 16 struct:VkCalibratedTimestampInfoEXT sibling timestampCount
+  M pTimestamps output 24 scalar:8 sibling timestampCount
+  M pMaxDeviation output 32 scalar:8 one -
   """
 
 let commandDescriptions: [String] = [commandDescriptions0]

@@ -334,6 +334,8 @@ func structureCodec(_ name: String) -> StructureCodec? {
       return StructureCodec(encode_VkDebugUtilsObjectTagInfoEXT, decode_VkDebugUtilsObjectTagInfoEXT)
     case "VkDebugUtilsLabelEXT":
       return StructureCodec(encode_VkDebugUtilsLabelEXT, decode_VkDebugUtilsLabelEXT)
+    case "VkCalibratedTimestampInfoEXT":
+      return StructureCodec(encode_VkCalibratedTimestampInfoEXT, decode_VkCalibratedTimestampInfoEXT)
     case "VkDescriptorSetLayoutBindingFlagsCreateInfo":
       return StructureCodec(encode_VkDescriptorSetLayoutBindingFlagsCreateInfo, decode_VkDescriptorSetLayoutBindingFlagsCreateInfo)
     case "VkDescriptorSetVariableDescriptorCountAllocateInfo":

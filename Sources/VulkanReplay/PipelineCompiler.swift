@@ -1,0 +1,328 @@
+import CPlatform
+import CVulkan
+import Ring
+import VulkanWire
+import Wire
+
+// Pipelines take the driver milliseconds, and an application makes thousands of them while it draws.
+// They are made beside the channel's thread, on as many threads as there are processors; a record
+// that names a pipeline which is not made yet waits for that one alone.
+
+/// The pipelines of a session that are being made.
+final class PipelineCompiler: @unchecked Sendable {
+  /// One vkCreate*Pipelines record.
+  private final class Job {
+    let ids: [UInt64]
+    let run: () -> Void
+
+    init(ids: [UInt64], run: @escaping () -> Void) {
+      self.ids = ids
+      self.run = run
+    }
+  }
+
+  private let lock = Lock()
+  private var queue: [Job] = []
+  private var pendingIDs: Set<UInt64> = []
+  private var jobs = 0
+  private var threads = 0
+  private let mostThreads: Int
+  /// What waits for all jobs to end: the ends of shader modules that they may still read.
+  private var afterwards: [() -> Void] = []
+  /// Grows with every job that has ended.
+  private let ended = Word()
+
+  /// Jobs that may wait at once; a client that makes more waits itself.
+  private static var mostJobs: Int { 4096 }
+
+  init(threads: Int) { mostThreads = max(1, threads) }
+
+  /// Makes pipelines named `ids` by calling `run` on a thread of its own, or at once when the system
+  /// gives no thread.
+  func start(_ ids: [UInt64], _ run: @escaping () -> Void) {
+    while lock.withLock({ jobs >= PipelineCompiler.mostJobs }) { waitForAnEnd() }
+    let needsThread = lock.withLock {
+      queue.append(Job(ids: ids, run: run))
+      pendingIDs.formUnion(ids)
+      jobs += 1
+      guard threads < mostThreads else { return false }
+      threads += 1
+      return true
+    }
+    guard needsThread else { return }
+    if !startThread("omega-pipeline", { [self] in work() }) { work() }
+  }
+
+  private func work() {
+    while true {
+      let next: Job? = lock.withLock {
+        if queue.isEmpty {
+          threads -= 1
+          return nil
+        }
+        return queue.removeFirst()
+      }
+      guard let next else { return }
+      next.run()
+      let rest: [() -> Void] = lock.withLock {
+        pendingIDs.subtract(next.ids)
+        jobs -= 1
+        guard jobs == 0 else { return [] }
+        defer { afterwards = [] }
+        return afterwards
+      }
+      for action in rest { action() }
+      ended.add(1)
+      ended.wakeAll()
+    }
+  }
+
+  private func waitForAnEnd() {
+    let seen = ended.load()
+    guard lock.withLock({ jobs > 0 }) else { return }
+    ended.wait(while: seen, nanoseconds: 100_000_000)
+  }
+
+  /// Waits while `id` is being made.
+  func wait(for id: UInt64) {
+    while true {
+      let seen = ended.load()
+      guard lock.withLock({ pendingIDs.contains(id) }) else { return }
+      ended.wait(while: seen, nanoseconds: 100_000_000)
+    }
+  }
+
+  /// Waits until nothing is being made.
+  func drain() {
+    while lock.withLock({ jobs > 0 }) { waitForAnEnd() }
+  }
+
+  /// Calls `action` once everything that is being made now is made: at once when that is nothing.
+  func afterAll(_ action: @escaping () -> Void) {
+    let mustWait = lock.withLock {
+      guard jobs > 0 else { return false }
+      afterwards.append(action)
+      return true
+    }
+    if !mustWait { action() }
+  }
+}
+
+/// Commands that end or change what a pipeline in the making may look at: they wait for all.
+let pipelineBarriers = OpcodeSet([
+  Opcode.vkDestroyPipelineLayout, Opcode.vkDestroyRenderPass, Opcode.vkDestroyPipelineCache,
+  Opcode.vkDestroyDescriptorSetLayout, Opcode.vkDestroyPipeline, Opcode.vkMergePipelineCaches,
+  Opcode.vkGetPipelineCacheData, Opcode.vkDestroyDevice,
+])
+
+// MARK: Doers
+
+/// A private copy of a record and what was decoded from it, for a thread beside the channel's.
+private final class DetachedRecord {
+  private let bytes: UnsafeMutableRawPointer
+  private let count: Int
+  private let arena: UnsafeMutablePointer<Arena>
+  private let handles: UnsafeMutablePointer<HandleTable>
+
+  init?(_ c: UnsafeMutablePointer<ReplayContext>) {
+    let record = c.pointee.record
+    guard let source = record.baseAddress, let copy = platform_aligned_alloc(16, record.count)
+    else { return nil }
+    copy.copyMemory(from: source, byteCount: record.count)
+    bytes = copy
+    count = record.count
+    arena = .allocate(capacity: 1)
+    arena.initialize(to: Arena(limit: c.pointee.session.limits.decodedRecord))
+    handles = c.pointee.handles
+  }
+
+  deinit {
+    arena.pointee.free()
+    arena.deallocate()
+    platform_free(bytes)
+  }
+
+  /// Decodes the copy; ids become driver handles now. Nil when the record is wrong, as it was not
+  /// when it was decoded first.
+  func decode<Arguments>(_ body: (inout Reader) -> Arguments) -> Arguments? {
+    var reader = Reader(
+      UnsafeRawBufferPointer(start: bytes + 8, count: count &- 8), arena: arena, handles: handles)
+    let arguments = body(&reader)
+    return reader.failure == nil ? arguments : nil
+  }
+
+  func room(_ count: Int) -> UnsafeMutableRawPointer? { arena.pointee.allocate(max(count, 1)) }
+}
+
+/// What the driver says of a pipeline's creation.
+private struct Feedback {
+  var whole: UnsafeMutablePointer<VkPipelineCreationFeedback>
+  var stages: UnsafeMutablePointer<VkPipelineCreationFeedback>
+  var stageCount: Int
+
+  /// Hangs a creation feedback into a decoded chain.
+  init?(
+    _ record: DetachedRecord, stageCount: UInt32, chain: UnsafeMutablePointer<UnsafeRawPointer?>
+  ) {
+    let count = Int(min(stageCount, 64))
+    guard
+      let raw = record.room(
+        (count &+ 1) &* MemoryLayout<VkPipelineCreationFeedback>.stride),
+      let entry = record.room(MemoryLayout<VkPipelineCreationFeedbackCreateInfo>.stride)
+    else { return nil }
+    whole = raw.bindMemory(to: VkPipelineCreationFeedback.self, capacity: count &+ 1)
+    stages = whole + 1
+    self.stageCount = count
+    let info = entry.bindMemory(to: VkPipelineCreationFeedbackCreateInfo.self, capacity: 1)
+    info.initialize(to: VkPipelineCreationFeedbackCreateInfo())
+    info.pointee.sType = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO
+    info.pointee.pNext = chain.pointee
+    info.pointee.pPipelineCreationFeedback = whole
+    info.pointee.pipelineStageCreationFeedbackCount = UInt32(count)
+    info.pointee.pPipelineStageCreationFeedbacks = stages
+    chain.pointee = UnsafeRawPointer(info)
+  }
+}
+
+/// What a reply says: the result, then for each pipeline whether it exists and how it was made.
+private func encodeReply(
+  _ writer: inout Writer, _ opcode: UInt32, _ result: VkResult,
+  _ pipelines: UnsafePointer<VkPipeline?>?, _ count: Int, _ feedback: [Feedback?]
+) {
+  func put(_ one: VkPipelineCreationFeedback) {
+    writer.u32(one.flags)
+    writer.u64(one.duration)
+  }
+  writer.begin(opcode)
+  writer.i32(result.rawValue)
+  writer.u32(UInt32(truncatingIfNeeded: count))
+  for i in 0..<count {
+    writer.u32(pipelines?[i] == nil ? 0 : 1)
+    guard i < feedback.count, let one = feedback[i] else {
+      put(VkPipelineCreationFeedback())
+      writer.u32(0)
+      continue
+    }
+    put(one.whole.pointee)
+    writer.u32(UInt32(one.stageCount))
+    for stage in 0..<one.stageCount { put(one.stages[stage]) }
+  }
+  writer.end()
+}
+
+/// Makes the pipelines of a record, on whatever thread: calls the driver, gives them their ids, and
+/// replies or reports the failure.
+private func finish(
+  _ session: ReplaySession, _ opcode: UInt32, ticket: UInt32, ids: [UInt64],
+  _ pipelines: UnsafeMutablePointer<VkPipeline?>?, _ feedback: [Feedback?], _ result: VkResult
+) {
+  for (i, id) in ids.enumerated() {
+    guard let pipeline = pipelines?[i] else { continue }
+    if !session.insert(id, UInt64(UInt(bitPattern: pipeline))) {
+      return session.lose(
+        LostReason.protocolError,
+        "\(commandDescription(opcode)): object id \(id) is in use or out of range")
+    }
+  }
+  guard ticket != noTicket else {
+    if result.rawValue < 0 { session.failed(opcode, result) }
+    return
+  }
+  var reply = HeapWriter(capacity: 4096)
+  defer { reply.free() }
+  encodeReply(&reply.writer, opcode, result, pipelines, ids.count, feedback)
+  if !session.sink.reply(ticket: ticket, reply.bytes) {
+    session.lose(
+      LostReason.protocolError,
+      "\(commandDescription(opcode)): the reply to ticket \(ticket) cannot be delivered")
+  }
+}
+
+/// Begins a record's work: its copy, decoded, and a job that runs `make` on it.
+private func compile<Arguments>(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ opcode: UInt32, ids: UnsafePointer<UInt64>?,
+  _ idCount: Int, decode: (inout Reader) -> Arguments,
+  _ make: @escaping (DetachedRecord, Arguments, [UInt64]) -> Void
+) {
+  guard let record = DetachedRecord(c), let arguments = record.decode(decode) else {
+    return c.pointee.failed(opcode, VK_ERROR_OUT_OF_HOST_MEMORY)
+  }
+  let ids = (0..<idCount).map { ids?[$0] ?? 0 }
+  let session = c.pointee.session
+  session.compiler.start(ids) {
+    if !session.isOver { make(record, arguments, ids) }
+  }
+}
+
+func doer_vkCreateGraphicsPipelines(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkCreateGraphicsPipelines
+) {
+  let opcode = Opcode.vkCreateGraphicsPipelines
+  guard let create = c.pointee.dispatch.pointee.vkCreateGraphicsPipelines else {
+    return c.pointee.missing(opcode)
+  }
+  let session = c.pointee.session
+  compile(c, opcode, ids: a.ids, a.idCount, decode: decode_vkCreateGraphicsPipelines) {
+    record, a, ids in
+    var feedback: [Feedback?] = []
+    if a.ticket != noTicket, let infos = UnsafeMutablePointer(mutating: a.pCreateInfos) {
+      for i in ids.indices {
+        feedback.append(
+          Feedback(record, stageCount: infos[i].stageCount, chain: &infos[i].pNext))
+      }
+    }
+    let result = create(
+      a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
+    finish(session, opcode, ticket: a.ticket, ids: ids, a.pPipelines, feedback, result)
+  }
+}
+
+func doer_vkCreateComputePipelines(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkCreateComputePipelines
+) {
+  let opcode = Opcode.vkCreateComputePipelines
+  guard let create = c.pointee.dispatch.pointee.vkCreateComputePipelines else {
+    return c.pointee.missing(opcode)
+  }
+  let session = c.pointee.session
+  compile(c, opcode, ids: a.ids, a.idCount, decode: decode_vkCreateComputePipelines) {
+    record, a, ids in
+    var feedback: [Feedback?] = []
+    if a.ticket != noTicket, let infos = UnsafeMutablePointer(mutating: a.pCreateInfos) {
+      for i in ids.indices {
+        feedback.append(Feedback(record, stageCount: 1, chain: &infos[i].pNext))
+      }
+    }
+    let result = create(
+      a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
+    finish(session, opcode, ticket: a.ticket, ids: ids, a.pPipelines, feedback, result)
+  }
+}
+
+/// The driver may still be reading the module for a pipeline: its end is put off until then.
+func doer_vkDestroyShaderModule(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkDestroyShaderModule
+) {
+  let opcode = Opcode.vkDestroyShaderModule
+  guard let destroy = c.pointee.dispatch.pointee.vkDestroyShaderModule else {
+    return c.pointee.missing(opcode)
+  }
+  let (device, module) = (a.device, a.shaderModule)
+  c.pointee.session.compiler.afterAll { destroy(device, module, nil) }
+  c.pointee.forget(recordOffset: 16)
+}
+
+/// Several threads use a cache at once here, whatever the application has promised of its own.
+func doer_vkCreatePipelineCache(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkCreatePipelineCache
+) {
+  let opcode = Opcode.vkCreatePipelineCache
+  guard let create = c.pointee.dispatch.pointee.vkCreatePipelineCache else {
+    return c.pointee.missing(opcode)
+  }
+  guard var info = a.pCreateInfo?.pointee, let id = a.ids?[0] else { return }
+  info.flags &= ~VK_PIPELINE_CACHE_CREATE_EXTERNALLY_SYNCHRONIZED_BIT.rawValue
+  let result = create(a.device, &info, nil, a.pPipelineCache)
+  guard result == VK_SUCCESS else { return c.pointee.failed(opcode, result) }
+  c.pointee.insert(id, a.pPipelineCache?.pointee ?? nil)
+}
