@@ -410,6 +410,7 @@ let entryNames: StaticString = """
   vkQueueSubmit2KHR\0\
   vkQueueWaitIdle\0\
   vkReleaseProfilingLockKHR\0\
+  vkReleaseSwapchainImagesEXT\0\
   vkResetCommandBuffer\0\
   vkResetCommandPool\0\
   vkResetDescriptorPool\0\
@@ -433,13 +434,14 @@ let entryNames: StaticString = """
   vkUpdateDescriptorSetWithTemplateKHR\0\
   vkUpdateDescriptorSets\0\
   vkWaitForFences\0\
+  vkWaitForPresentKHR\0\
   vkWaitSemaphores\0\
   vkWaitSemaphoresKHR\0\
 
   """
 
 /// Where each name begins in `entryNames`.
-nonisolated(unsafe) let entryNameOffsets: InlineArray<430, UInt16> = [
+nonisolated(unsafe) let entryNameOffsets: InlineArray<432, UInt16> = [
   0, 23, 45, 71, 96, 121, 138, 159, 178, 198, 221, 239, 258, 280,
   314, 343, 359, 385, 406, 428, 453, 473, 496, 527, 551, 572, 590, 627,
   650, 674, 701, 716, 732, 751, 795, 831, 854, 876, 897, 925, 959, 1001,
@@ -469,12 +471,12 @@ nonisolated(unsafe) let entryNameOffsets: InlineArray<430, UInt16> = [
   9820, 9868, 9919, 9962, 10004, 10042, 10079, 10121, 10158, 10192, 10229, 10278, 10323, 10369,
   10392, 10409, 10429, 10451, 10501, 10538, 10577, 10604, 10631, 10661, 10702, 10733, 10757, 10785,
   10816, 10828, 10850, 10877, 10908, 10926, 10955, 10987, 11005, 11019, 11034, 11052, 11068, 11094,
-  11115, 11134, 11156, 11169, 11183, 11200, 11220, 11249, 11277, 11306, 11317, 11334, 11354, 11372,
-  11393, 11422, 11440, 11461, 11475, 11509, 11546, 11569, 11585, 11602,
+  11122, 11143, 11162, 11184, 11197, 11211, 11228, 11248, 11277, 11305, 11334, 11345, 11362, 11382,
+  11400, 11421, 11450, 11468, 11489, 11503, 11537, 11574, 11597, 11613, 11633, 11650,
 ]
 
 /// The level of each name: 0 global, 1 instance, 2 physical device, 3 device.
-nonisolated(unsafe) let entryLevels: InlineArray<430, UInt8> = [
+nonisolated(unsafe) let entryLevels: InlineArray<432, UInt8> = [
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
@@ -505,41 +507,41 @@ nonisolated(unsafe) let entryLevels: InlineArray<430, UInt8> = [
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  1, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+  3, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 ]
 
 /// What brings the device-level entry points: 0 to 3 is Vulkan 1.0 to 1.3, 0x100 + n the n-th known
 /// device extension, 0x200 + n the n-th known instance extension. Those of row i lie at
 /// `entryProviderStarts[i]` up to, but not including, `entryProviderStarts[i + 1]`.
-nonisolated(unsafe) let entryProviders: InlineArray<341, UInt16> = [
-  351, 390, 390, 371, 0, 0, 0, 0, 0, 1, 344, 0, 1, 344,
-  263, 513, 0, 333, 0, 2, 347, 3, 354, 333, 0, 0, 0, 333,
-  0, 3, 273, 0, 3, 346, 0, 0, 0, 0, 3, 346, 0, 3,
-  346, 0, 3, 346, 0, 3, 346, 0, 266, 266, 266, 0, 1, 351,
-  0, 0, 0, 0, 2, 352, 0, 333, 2, 352, 295, 295, 295, 296,
-  296, 263, 513, 0, 333, 0, 2, 347, 3, 354, 333, 0, 0, 513,
-  0, 2, 347, 0, 3, 392, 0, 373, 350, 373, 373, 0, 3, 392,
-  0, 0, 3, 346, 275, 275, 0, 275, 275, 275, 262, 275, 275, 275,
+nonisolated(unsafe) let entryProviders: InlineArray<343, UInt16> = [
+  352, 393, 393, 372, 0, 0, 0, 0, 0, 1, 345, 0, 1, 345,
+  263, 513, 0, 334, 0, 2, 348, 3, 355, 334, 0, 0, 0, 334,
+  0, 3, 273, 0, 3, 347, 0, 0, 0, 0, 3, 347, 0, 3,
+  347, 0, 3, 347, 0, 3, 347, 0, 266, 266, 266, 0, 1, 352,
+  0, 0, 0, 0, 2, 353, 0, 334, 2, 353, 295, 295, 295, 296,
+  296, 263, 513, 0, 334, 0, 2, 348, 3, 355, 334, 0, 0, 513,
+  0, 2, 348, 0, 3, 395, 0, 376, 351, 376, 376, 0, 3, 395,
+  0, 0, 3, 347, 275, 275, 0, 275, 275, 275, 262, 275, 275, 275,
   275, 275, 275, 275, 275, 3, 273, 0, 3, 274, 0, 3, 273, 275,
-  275, 275, 3, 273, 3, 273, 3, 273, 1, 351, 272, 0, 3, 392,
-  275, 360, 3, 273, 275, 291, 275, 0, 274, 275, 274, 275, 3, 274,
+  275, 275, 3, 273, 3, 273, 3, 273, 1, 352, 272, 0, 3, 395,
+  275, 361, 3, 273, 275, 291, 275, 0, 274, 275, 274, 275, 3, 274,
   3, 273, 275, 275, 275, 3, 274, 275, 315, 275, 275, 0, 3, 273,
-  275, 0, 3, 273, 0, 3, 273, 0, 275, 336, 0, 275, 275, 3,
-  273, 0, 0, 3, 392, 0, 3, 392, 0, 0, 0, 0, 0, 0,
-  1, 350, 0, 0, 0, 0, 0, 0, 0, 0, 3, 309, 0, 0,
-  2, 347, 0, 1, 376, 0, 0, 390, 334, 266, 266, 0, 0, 0,
-  0, 0, 1, 350, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3,
-  309, 0, 0, 0, 1, 376, 0, 0, 390, 334, 0, 0, 0, 0,
-  0, 0, 2, 261, 345, 0, 1, 361, 2, 345, 1, 368, 3, 369,
-  1, 351, 351, 390, 351, 390, 3, 369, 3, 369, 0, 2, 345, 0,
-  0, 1, 0, 0, 0, 1, 361, 0, 1, 361, 0, 285, 0, 3,
-  309, 0, 0, 2, 393, 323, 323, 390, 334, 0, 0, 0, 334, 513,
-  0, 513, 513, 390, 0, 3, 392, 0, 371, 0, 0, 0, 0, 0,
-  2, 283, 513, 513, 300, 0, 3, 309, 2, 393, 1, 366, 0, 1,
-  350, 0, 0, 2, 393,
+  275, 0, 3, 273, 0, 3, 273, 0, 275, 337, 0, 275, 275, 3,
+  273, 0, 0, 3, 395, 0, 3, 395, 0, 0, 0, 0, 0, 0,
+  1, 351, 0, 0, 0, 0, 0, 0, 0, 0, 3, 309, 0, 0,
+  2, 348, 0, 1, 379, 0, 0, 393, 335, 266, 266, 0, 0, 0,
+  0, 0, 1, 351, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3,
+  309, 0, 0, 0, 1, 379, 0, 0, 393, 335, 0, 0, 0, 0,
+  0, 0, 2, 261, 346, 0, 1, 362, 2, 346, 1, 369, 3, 370,
+  1, 352, 352, 393, 352, 393, 3, 370, 3, 370, 0, 2, 346, 0,
+  0, 1, 0, 0, 0, 1, 362, 0, 1, 362, 0, 285, 0, 3,
+  309, 0, 0, 2, 396, 323, 323, 393, 335, 0, 0, 0, 335, 513,
+  0, 513, 513, 393, 0, 3, 395, 0, 372, 330, 0, 0, 0, 0,
+  0, 2, 283, 513, 513, 300, 0, 3, 309, 2, 396, 1, 367, 0,
+  1, 351, 0, 0, 375, 2, 396,
 ]
 
-nonisolated(unsafe) let entryProviderStarts: InlineArray<431, UInt16> = [
+nonisolated(unsafe) let entryProviderStarts: InlineArray<433, UInt16> = [
   0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
   15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
   29, 30, 31, 32, 33, 34, 34, 34, 34, 35, 36, 37, 37, 37,
@@ -570,11 +572,11 @@ nonisolated(unsafe) let entryProviderStarts: InlineArray<431, UInt16> = [
   293, 294, 295, 296, 296, 296, 296, 297, 298, 299, 300, 301, 302, 303,
   304, 305, 306, 307, 308, 309, 310, 311, 312, 313, 314, 315, 316, 317,
   318, 319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 329, 330, 331,
-  332, 332, 333, 334, 335, 336, 337, 338, 339, 340, 341,
+  332, 333, 333, 334, 335, 336, 337, 338, 339, 340, 341, 342, 343,
 ]
 
 /// How many entry points there are.
-var entryCount: Int { 430 }
+var entryCount: Int { 432 }
 
 /// The function of an entry point; nil for an index out of range.
 func entryFunction(_ index: Int) -> PFN_vkVoidFunction? {
@@ -1012,31 +1014,33 @@ private func entryFunctionBlock3(_ index: Int) -> PFN_vkVoidFunction? {
   case 18: return unsafeBitCast(hook_vkQueueSubmit2 as PFN_vkQueueSubmit2KHR, to: PFN_vkVoidFunction.self)
   case 19: return unsafeBitCast(hook_vkQueueWaitIdle as PFN_vkQueueWaitIdle, to: PFN_vkVoidFunction.self)
   case 20: return unsafeBitCast(hook_vkReleaseProfilingLockKHR as PFN_vkReleaseProfilingLockKHR, to: PFN_vkVoidFunction.self)
-  case 21: return unsafeBitCast(hook_vkResetCommandBuffer as PFN_vkResetCommandBuffer, to: PFN_vkVoidFunction.self)
-  case 22: return unsafeBitCast(hook_vkResetCommandPool as PFN_vkResetCommandPool, to: PFN_vkVoidFunction.self)
-  case 23: return unsafeBitCast(hook_vkResetDescriptorPool as PFN_vkResetDescriptorPool, to: PFN_vkVoidFunction.self)
-  case 24: return unsafeBitCast(hook_vkResetEvent as PFN_vkResetEvent, to: PFN_vkVoidFunction.self)
-  case 25: return unsafeBitCast(hook_vkResetFences as PFN_vkResetFences, to: PFN_vkVoidFunction.self)
-  case 26: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPool, to: PFN_vkVoidFunction.self)
-  case 27: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPoolEXT, to: PFN_vkVoidFunction.self)
-  case 28: return unsafeBitCast(hook_vkSetDebugUtilsObjectNameEXT as PFN_vkSetDebugUtilsObjectNameEXT, to: PFN_vkVoidFunction.self)
-  case 29: return unsafeBitCast(hook_vkSetDebugUtilsObjectTagEXT as PFN_vkSetDebugUtilsObjectTagEXT, to: PFN_vkVoidFunction.self)
-  case 30: return unsafeBitCast(hook_vkSetDeviceMemoryPriorityEXT as PFN_vkSetDeviceMemoryPriorityEXT, to: PFN_vkVoidFunction.self)
-  case 31: return unsafeBitCast(hook_vkSetEvent as PFN_vkSetEvent, to: PFN_vkVoidFunction.self)
-  case 32: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateData, to: PFN_vkVoidFunction.self)
-  case 33: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateDataEXT, to: PFN_vkVoidFunction.self)
-  case 34: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphore, to: PFN_vkVoidFunction.self)
-  case 35: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphoreKHR, to: PFN_vkVoidFunction.self)
-  case 36: return unsafeBitCast(hook_vkSubmitDebugUtilsMessageEXT as PFN_vkSubmitDebugUtilsMessageEXT, to: PFN_vkVoidFunction.self)
-  case 37: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPool, to: PFN_vkVoidFunction.self)
-  case 38: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPoolKHR, to: PFN_vkVoidFunction.self)
-  case 39: return unsafeBitCast(hook_vkUnmapMemory as PFN_vkUnmapMemory, to: PFN_vkVoidFunction.self)
-  case 40: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplate, to: PFN_vkVoidFunction.self)
-  case 41: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplateKHR, to: PFN_vkVoidFunction.self)
-  case 42: return unsafeBitCast(hook_vkUpdateDescriptorSets as PFN_vkUpdateDescriptorSets, to: PFN_vkVoidFunction.self)
-  case 43: return unsafeBitCast(hook_vkWaitForFences as PFN_vkWaitForFences, to: PFN_vkVoidFunction.self)
-  case 44: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphores, to: PFN_vkVoidFunction.self)
-  case 45: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphoresKHR, to: PFN_vkVoidFunction.self)
+  case 21: return unsafeBitCast(hook_vkReleaseSwapchainImagesEXT as PFN_vkReleaseSwapchainImagesEXT, to: PFN_vkVoidFunction.self)
+  case 22: return unsafeBitCast(hook_vkResetCommandBuffer as PFN_vkResetCommandBuffer, to: PFN_vkVoidFunction.self)
+  case 23: return unsafeBitCast(hook_vkResetCommandPool as PFN_vkResetCommandPool, to: PFN_vkVoidFunction.self)
+  case 24: return unsafeBitCast(hook_vkResetDescriptorPool as PFN_vkResetDescriptorPool, to: PFN_vkVoidFunction.self)
+  case 25: return unsafeBitCast(hook_vkResetEvent as PFN_vkResetEvent, to: PFN_vkVoidFunction.self)
+  case 26: return unsafeBitCast(hook_vkResetFences as PFN_vkResetFences, to: PFN_vkVoidFunction.self)
+  case 27: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPool, to: PFN_vkVoidFunction.self)
+  case 28: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPoolEXT, to: PFN_vkVoidFunction.self)
+  case 29: return unsafeBitCast(hook_vkSetDebugUtilsObjectNameEXT as PFN_vkSetDebugUtilsObjectNameEXT, to: PFN_vkVoidFunction.self)
+  case 30: return unsafeBitCast(hook_vkSetDebugUtilsObjectTagEXT as PFN_vkSetDebugUtilsObjectTagEXT, to: PFN_vkVoidFunction.self)
+  case 31: return unsafeBitCast(hook_vkSetDeviceMemoryPriorityEXT as PFN_vkSetDeviceMemoryPriorityEXT, to: PFN_vkVoidFunction.self)
+  case 32: return unsafeBitCast(hook_vkSetEvent as PFN_vkSetEvent, to: PFN_vkVoidFunction.self)
+  case 33: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateData, to: PFN_vkVoidFunction.self)
+  case 34: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateDataEXT, to: PFN_vkVoidFunction.self)
+  case 35: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphore, to: PFN_vkVoidFunction.self)
+  case 36: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphoreKHR, to: PFN_vkVoidFunction.self)
+  case 37: return unsafeBitCast(hook_vkSubmitDebugUtilsMessageEXT as PFN_vkSubmitDebugUtilsMessageEXT, to: PFN_vkVoidFunction.self)
+  case 38: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPool, to: PFN_vkVoidFunction.self)
+  case 39: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPoolKHR, to: PFN_vkVoidFunction.self)
+  case 40: return unsafeBitCast(hook_vkUnmapMemory as PFN_vkUnmapMemory, to: PFN_vkVoidFunction.self)
+  case 41: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplate, to: PFN_vkVoidFunction.self)
+  case 42: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplateKHR, to: PFN_vkVoidFunction.self)
+  case 43: return unsafeBitCast(hook_vkUpdateDescriptorSets as PFN_vkUpdateDescriptorSets, to: PFN_vkVoidFunction.self)
+  case 44: return unsafeBitCast(hook_vkWaitForFences as PFN_vkWaitForFences, to: PFN_vkVoidFunction.self)
+  case 45: return unsafeBitCast(hook_vkWaitForPresentKHR as PFN_vkWaitForPresentKHR, to: PFN_vkVoidFunction.self)
+  case 46: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphores, to: PFN_vkVoidFunction.self)
+  case 47: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphoresKHR, to: PFN_vkVoidFunction.self)
   default: return nil
   }
 }
