@@ -21,6 +21,8 @@ let package = Package(
       swiftSettings: script),
     .executableTarget(
       name: "firstframe", dependencies: ["CVulkan", "CXCB", "Workbench"], swiftSettings: script),
+    .executableTarget(
+      name: "wsi", dependencies: ["CVulkan", "CXCB", "Workbench"], swiftSettings: script),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -13,6 +13,18 @@ public enum AcquireResult: Sendable {
   case lost
 }
 
+/// How a wait for a present ended.
+public enum PresentWaitResult: Sendable {
+  /// The frame was shown, or one that was presented after it took its place.
+  case shown
+  case timeout
+  /// The swapchain was replaced before anything was presented under that id.
+  case outOfDate
+  case surfaceLost
+  /// The connection is lost.
+  case lost
+}
+
 /// Shows the frames of one swapchain in its window: a queue of presents, and a thread that takes
 /// them in order, waits until each has arrived in its frame buffer, and shows it when its present
 /// mode says so.
@@ -20,11 +32,13 @@ public enum AcquireResult: Sendable {
 /// ```
 ///            acquire            present            frame arrived, shown
 ///   free ───────────► acquired ─────────► queued ──────────────────────► free
-///                                                  └► held (Wayland) ──►
+///    ▲    release       │                          └► held (Wayland) ──►
+///    └──────────────────┘
 /// ```
 ///
-/// A plain value around memory that `stop` gives back. Thread-safety: `acquire` and `present` as
-/// Vulkan says for a swapchain (one thread at a time); the rest of the process is not concerned.
+/// A plain value around memory that `stop` gives back. Thread-safety: `acquire`, `present` and
+/// `giveBack` as Vulkan says for a swapchain (one thread at a time); `waitForPresent` from any number
+/// of threads beside them.
 public struct Presenter: @unchecked Sendable {
   /// One presented image on its way.
   struct Present {
@@ -33,6 +47,9 @@ public struct Presenter: @unchecked Sendable {
     var value: UInt64
     var number: UInt64
     var time: UInt64
+    var mode: PresentMode
+    /// What `waitForPresent` knows it by; 0 when nobody waits for it.
+    var id: UInt64
   }
 
   /// Where frames are shown.
@@ -50,6 +67,15 @@ public struct Presenter: @unchecked Sendable {
     let lock: Lock
     /// Readable: look at the queue.
     let wake: Int32
+    /// How frames are shown that do not say it themselves: as the one before. Guarded by `lock`.
+    var mode: PresentMode
+    /// Bit i: the application has acquired image i, and neither presented nor given it back. Guarded
+    /// by `lock`.
+    var acquired: UInt64 = 0
+    /// The greatest id that was presented. Guarded by `lock`.
+    var presentedID: UInt64 = 0
+    /// The greatest id of a frame that was shown, or whose turn another took; only grows.
+    var shownID: UInt64 = 0
     /// Presents in order; as many places as images. Guarded by `lock`.
     let queue: UnsafeMutablePointer<Present>
     var queueHead = 0
@@ -73,14 +99,15 @@ public struct Presenter: @unchecked Sendable {
   let state: UnsafeMutablePointer<State>
 
   /// Starts to present. The frame buffers belong to the presenter from now on, also when it cannot
-  /// be made: then nil, and the window is gone or there is no memory.
+  /// be made: then nil, and the window is gone or there is no memory. With a `placement` frames may
+  /// have another size than the window.
   public static func start(
     connection: Connection, window: TargetWindow, frames: FrameBuffers, mode: PresentMode,
-    isOpaque: Bool
+    isOpaque: Bool, placement: FramePlacement? = nil
   ) -> Presenter? {
     let backend: Backend?
     switch window.system {
-    case .x11: backend = X11Presenter(window, frames).map { .x11($0) }
+    case .x11: backend = X11Presenter(window, frames, placement).map { .x11($0) }
     case .wayland:
       backend = WaylandPresenter(window, frames, isOpaque: isOpaque).map { .wayland($0) }
     case .headless: backend = .headless
@@ -103,6 +130,7 @@ public struct Presenter: @unchecked Sendable {
       to: State(
         connection: connection, frames: frames, backend: backend,
         pacing: Pacing(mode: mode, period: window.refreshPeriod()), lock: lock, wake: wake,
+        mode: mode,
         queue: queue.bindMemory(to: Present.self, capacity: count),
         free: free.bindMemory(to: UInt32.self, capacity: count)))
     let presenter = Presenter(state: state)
@@ -165,7 +193,26 @@ public struct Presenter: @unchecked Sendable {
     let image = state.pointee.free[state.pointee.freeHead]
     state.pointee.freeHead = (state.pointee.freeHead &+ 1) % frames.imageCount
     state.pointee.freeCount &-= 1
+    state.pointee.acquired |= 1 &<< UInt64(image)
     return image
+  }
+
+  /// Ends the application's hold on an image; false when it has none. Under `lock`.
+  private func endAcquisition(_ image: UInt32) -> Bool {
+    let bit: UInt64 = image < 64 ? 1 &<< UInt64(image) : 0
+    guard state.pointee.acquired & bit != 0 else { return false }
+    state.pointee.acquired &= ~bit
+    return true
+  }
+
+  /// Takes an acquired image back that is not to be presented, and says how the swapchain is. An
+  /// image that is not acquired stays where it is.
+  public func giveBack(image: UInt32) -> PresentStatus {
+    state.pointee.lock.lock()
+    let wasAcquired = endAcquisition(image)
+    state.pointee.lock.unlock()
+    if wasAcquired { release(image) }
+    return status
   }
 
   /// Makes an image free for the next acquire, and wakes who waits for one.
@@ -180,8 +227,11 @@ public struct Presenter: @unchecked Sendable {
     state.pointee.connection.segment.ring(always: false)
   }
 
-  /// Queues an acquired image to be shown once `slot` has reached `value`. Never waits.
-  public func present(image: UInt32, slot: UInt32, value: UInt64) -> PresentStatus {
+  /// Queues an acquired image to be shown once `slot` has reached `value`; as `mode` says, from now
+  /// on, when there is one. Never waits. The status says how the swapchain is.
+  public func present(
+    image: UInt32, slot: UInt32, value: UInt64, mode: PresentMode? = nil, id: UInt64 = 0
+  ) -> PresentStatus {
     let segment = state.pointee.connection.segment
     let now = platform_now()
     segment.count(Counter.framesPresented, 1)
@@ -189,10 +239,14 @@ public struct Presenter: @unchecked Sendable {
       _ = platform_max64(segment.counter(Counter.firstPresentTime), now)
     }
     _ = platform_max64(segment.counter(Counter.latestPresentTime), now)
-    let present = Present(
-      image: image, slot: slot, value: value, number: FrameDump.nextNumber(), time: now)
+    let number = FrameDump.nextNumber()
     state.pointee.lock.lock()
-    if state.pointee.queueCount < frames.imageCount {
+    state.pointee.mode = mode ?? state.pointee.mode
+    state.pointee.presentedID = max(id, state.pointee.presentedID)
+    let present = Present(
+      image: image, slot: slot, value: value, number: number, time: now, mode: state.pointee.mode,
+      id: id)
+    if endAcquisition(image), state.pointee.queueCount < frames.imageCount {
       let place = (state.pointee.queueHead &+ state.pointee.queueCount) % frames.imageCount
       state.pointee.queue[place] = present
       state.pointee.queueCount &+= 1
@@ -206,6 +260,38 @@ public struct Presenter: @unchecked Sendable {
     platform_fence()
     if platform_load32_seq(&state.pointee.sleeps) != 0 { platform_event_set(state.pointee.wake) }
     state.pointee.connection.segment.ring(always: false)
+  }
+
+  /// Waits until a frame with this id, or a greater one, was shown; at most `nanoseconds` (0: one
+  /// look, UInt64.max: no limit).
+  public func waitForPresent(id: UInt64, nanoseconds: UInt64) -> PresentWaitResult {
+    let now = platform_now()
+    let deadline = nanoseconds > UInt64.max &- now ? UInt64.max : now &+ nanoseconds
+    let segment = state.pointee.connection.segment
+    while true {
+      if isShown(id) { return .shown }
+      guard segment.lost == 0 else { return .lost }
+      guard status != .surfaceLost else { return .surfaceLost }
+      // What a replaced swapchain has queued it still shows.
+      guard !isUnpaced || isPresented(id) else { return .outOfDate }
+      let time = platform_now()
+      guard time < deadline else { return .timeout }
+      let step = min(Connection.heartbeat, deadline &- time)
+      let ended = segment.waitStep(nanoseconds: step) {
+        isShown(id) || status == .surfaceLost || (isUnpaced && !isPresented(id))
+      }
+      guard ended || step < Connection.heartbeat || state.pointee.connection.isAlive() else {
+        return isShown(id) ? .shown : .lost
+      }
+    }
+  }
+
+  private func isShown(_ id: UInt64) -> Bool { platform_load64(&state.pointee.shownID) >= id }
+
+  private func isPresented(_ id: UInt64) -> Bool {
+    state.pointee.lock.lock()
+    defer { state.pointee.lock.unlock() }
+    return state.pointee.presentedID >= id
   }
 
   /// The swapchain was replaced by another one: nothing can be acquired any more, what is queued is

@@ -12,6 +12,29 @@ public enum PresentMode: UInt32, Sendable {
   case fifoRelaxed = 3
 }
 
+/// Where frames lie in a window of another size: pixel for pixel, and cut at its edges.
+public struct FramePlacement: Sendable {
+  /// What a frame and its window have in common along one axis.
+  public enum Anchor: Sendable { case start, end, center }
+
+  public var x: Anchor
+  public var y: Anchor
+
+  public init(x: Anchor, y: Anchor) {
+    self.x = x
+    self.y = y
+  }
+
+  /// Where a frame begins in a window, along one axis; negative when it begins before it.
+  public static func offset(_ anchor: Anchor, frame: Int, window: Int) -> Int {
+    switch anchor {
+    case .start: 0
+    case .end: window &- frame
+    case .center: (window &- frame) / 2
+    }
+  }
+}
+
 /// How the pixels of a frame buffer lie in memory, first byte or least significant bit first.
 public enum PixelLayout: UInt8, Sendable {
   /// Bytes blue, green, red, alpha.

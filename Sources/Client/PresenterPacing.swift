@@ -2,7 +2,8 @@
 /// one monotonic clock. Refreshes are a grid that begins at the first frame: neither X11's core
 /// protocol nor wl_shm tells the real one, and what counts is that frames come evenly.
 public struct Pacing: Sendable {
-  public let mode: PresentMode
+  /// May change from frame to frame.
+  public var mode: PresentMode
   /// Nanoseconds between two refreshes.
   public let period: UInt64
   /// The next refresh that no frame has taken; 0 before the first frame.

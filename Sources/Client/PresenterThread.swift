@@ -11,10 +11,12 @@ extension Presenter {
         continue
       }
       FrameDump.write(frames, image: Int(present.image), number: present.number)
+      state.pointee.pacing.mode = present.mode
       if isUnpaced || waitForTurn(present) {
         show(present)
       } else {
         state.pointee.connection.segment.count(Counter.framesDropped, 1)
+        announceShown(present)
         release(present.image)
       }
     }
@@ -25,7 +27,8 @@ extension Presenter {
     }
   }
 
-  private var isUnpaced: Bool { platform_load32(&state.pointee.isRetired) != 0 }
+  /// Frames are shown without waiting for refreshes: the swapchain was replaced.
+  var isUnpaced: Bool { platform_load32(&state.pointee.isRetired) != 0 }
 
   /// The oldest queued present, taken out; waits for one. Nil when the thread shall end and the
   /// queue is empty.
@@ -118,12 +121,13 @@ extension Presenter {
     }
   }
 
-  /// Whether the present behind this one is complete as well.
+  /// Whether the present behind this one is complete as well, and does not wait for its turn either.
   private var newerHasArrived: Bool {
     state.pointee.lock.lock()
     defer { state.pointee.lock.unlock() }
     guard state.pointee.queueCount > 0 else { return false }
     let next = state.pointee.queue[state.pointee.queueHead]
+    guard next.mode == .mailbox || next.mode == .immediate else { return false }
     return state.pointee.connection.isReached(WaitTarget(slot: next.slot, value: next.value))
   }
 
@@ -164,8 +168,16 @@ extension Presenter {
     } else {
       segment.count(Counter.framesShown, 1)
       segment.record(Histogram.presentToShown, nanoseconds: platform_now() &- present.time)
+      announceShown(present)
     }
     if result == .surfaceLost || state.pointee.backend.releasesAtOnce { release(present.image) }
+  }
+
+  /// Tells who waits for a present that it was shown, or that a newer one took its turn.
+  private func announceShown(_ present: Present) {
+    guard present.id != 0 else { return }
+    _ = platform_max64(&state.pointee.shownID, present.id)
+    state.pointee.connection.segment.ring(always: false)
   }
 
   /// Frees the images that the compositor has let go of.

@@ -8,6 +8,8 @@ struct X11Presenter {
   private let connection: OpaquePointer
   private let window: xcb_window_t
   private let frames: FrameBuffers
+  /// Nil when frames are meant to have the window's size.
+  private let placement: FramePlacement?
   private let depth: UInt8
   private let context: xcb_gcontext_t
   /// The frame buffers as the server knows them; 0 when it cannot share memory with us.
@@ -16,7 +18,7 @@ struct X11Presenter {
   private static var zPixmap: UInt8 { UInt8(XCB_IMAGE_FORMAT_Z_PIXMAP.rawValue) }
 
   /// Nil when the window is gone.
-  init?(_ window: TargetWindow, _ frames: FrameBuffers) {
+  init?(_ window: TargetWindow, _ frames: FrameBuffers, _ placement: FramePlacement?) {
     guard let library = X11Library.open(), let connection = window.connection,
       let geometry = X11Window.geometry(library, connection, window.drawable)
     else { return nil }
@@ -24,6 +26,7 @@ struct X11Presenter {
     self.connection = connection
     self.window = window.drawable
     self.frames = frames
+    self.placement = placement
     depth = geometry.depth
     context = library.pointee.generateID(connection)
     let created = library.pointee.createGC(connection, context, window.drawable, 0, nil)
@@ -53,27 +56,35 @@ struct X11Presenter {
 
   /// Puts one frame, and returns once the server has read it.
   func show(_ image: Int) -> PresentStatus {
+    var (x, y) = (Int16(0), Int16(0))
+    if let placement {
+      guard let size = X11Window.geometry(library, connection, window) else { return .surfaceLost }
+      x = Int16(
+        clamping: FramePlacement.offset(placement.x, frame: frames.width, window: size.width))
+      y = Int16(
+        clamping: FramePlacement.offset(placement.y, frame: frames.height, window: size.height))
+    }
     let put: xcb_void_cookie_t
     if let shm = library.pointee.shm, shared != 0 {
       put = shm.putImage(
         connection, window, context, UInt16(frames.stride / frames.layout.bytesPerPixel),
-        UInt16(frames.height), 0, 0, UInt16(frames.width), UInt16(frames.height), 0, 0, depth,
+        UInt16(frames.height), 0, 0, UInt16(frames.width), UInt16(frames.height), x, y, depth,
         X11Presenter.zPixmap, 0, shared, UInt32(truncatingIfNeeded: image &* frames.frameBytes))
     } else {
-      put = putInSlices(image)
+      put = putInSlices(image, x, y)
     }
     // The reply comes after the server has done the put. One round trip, two answers.
     let geometry = X11Window.geometry(library, connection, window)
     guard X11Window.succeeded(library, connection, put), let geometry else {
       return .surfaceLost
     }
-    return geometry.width == frames.width && geometry.height == frames.height
+    return placement != nil || geometry.width == frames.width && geometry.height == frames.height
       ? .optimal : .suboptimal
   }
 
   /// Sends a frame through the connection, in as many requests as its largest allows. The cookie is
   /// the last one's; if an earlier one fails, so does it.
-  private func putInSlices(_ image: Int) -> xcb_void_cookie_t {
+  private func putInSlices(_ image: Int, _ x: Int16, _ y: Int16) -> xcb_void_cookie_t {
     let room = Int(library.pointee.maximumRequestLength(connection)) &* 4 &- 64
     let rows = max(1, min(frames.height, room / frames.stride))
     var row = 0
@@ -83,8 +94,8 @@ struct X11Presenter {
       let start = frames.frame(image) + row &* frames.stride
       if row > 0 { library.pointee.discardReply(connection, last.sequence) }
       last = library.pointee.putImage(
-        connection, X11Presenter.zPixmap, window, context, UInt16(frames.width), UInt16(count), 0,
-        Int16(truncatingIfNeeded: row), 0, depth, UInt32(count &* frames.stride),
+        connection, X11Presenter.zPixmap, window, context, UInt16(frames.width), UInt16(count), x,
+        Int16(clamping: Int(y) &+ row), 0, depth, UInt32(count &* frames.stride),
         start.assumingMemoryBound(to: UInt8.self))
       row &+= count
     }

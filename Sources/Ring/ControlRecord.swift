@@ -1,6 +1,6 @@
 /// Opcodes of control records, below 0x1000. Layouts: `docs/architecture.md` §6. Every record
 /// begins with `u32 opcode, u32 size`; offsets below count from the start of the record.
-/// The inline forms (0x100 and up) are what a reference becomes when it leaves the host.
+/// The inline forms (0x100 to 0x13F) are what a reference becomes when it leaves the host.
 public enum ControlOpcode {
   /// Nothing; skips to the start of the ring.
   @inlinable public static var pad: UInt32 { 0x001 }
@@ -40,6 +40,13 @@ public enum ControlOpcode {
   @inlinable public static var queryAttach: UInt32 { 0x00E }
   /// u64 query pool (8): its results are not looked at any more, and it is about to be destroyed.
   @inlinable public static var queryDetach: UInt32 { 0x00F }
+
+  /// u64 image (8), u64 swapchain (16), u32 imageIndex (24), u32 reserved (28): an image is bound to
+  /// the memory of one of a swapchain's. An id that the node does not know becomes another name of
+  /// the swapchain's image; one that it knows is bound to that image's memory.
+  @inlinable public static var bindSwapchainImage: UInt32 { 0x140 }
+  /// u64 image (8): an image that `bindSwapchainImage` gave another name loses it.
+  @inlinable public static var forgetSwapchainImage: UInt32 { 0x141 }
 
   /// u64 id (8), u64 byteCount (16), bytes.
   @inlinable public static var commandBufferInline: UInt32 { 0x103 }

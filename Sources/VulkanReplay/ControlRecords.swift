@@ -28,6 +28,8 @@ func replayControlRecord(
   case ControlOpcode.openChannel: openChannel(c, &fields)
   case ControlOpcode.closeChannel: c.pointee.isClosed = true
   case ControlOpcode.signalSemaphores: signalSemaphores(c, &fields)
+  case ControlOpcode.bindSwapchainImage: bindSwapchainImage(c, &fields)
+  case ControlOpcode.forgetSwapchainImage: forgetSwapchainImage(c, &fields)
   default: fields.wrong = "opcode"
   }
   if let wrong = fields.wrong {
@@ -340,7 +342,7 @@ private func createSwapchain(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inou
     return
   }
   do throws(ReplayError) {
-    let swapchain = try SwapchainState.make(device, request)
+    let swapchain = try SwapchainState.make(device, request, c.pointee.session)
     device.swapchains[request.id] = swapchain
     for (id, image) in zip(request.imageIDs, swapchain.images) {
       c.pointee.insert(id, image)
@@ -359,7 +361,59 @@ private func destroySwapchain(_ c: UnsafeMutablePointer<ReplayContext>, _ f: ino
   }
   swapchain.destroy(device, destroyImages: true)
   for image in swapchain.request.imageIDs { c.pointee.session.remove(image) }
+  for image in swapchain.names { c.pointee.session.remove(image) }
   c.pointee.session.detachFrameBuffers(swapchain: id)
+}
+
+private func bindSwapchainImage(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ f: inout RecordFields
+) {
+  let id = f.u64(8, "image")
+  let swapchainID = f.u64(16, "swapchain")
+  let index = Int(f.u32(24, "imageIndex"))
+  guard let device = f.device(c), f.wrong == nil else { return }
+  guard let swapchain = device.swapchains[swapchainID] else {
+    f.wrong = "swapchain"
+    return
+  }
+  guard index < swapchain.images.count else {
+    f.wrong = "imageIndex"
+    return
+  }
+  let image = swapchain.images[index]
+  guard let known = c.pointee.handles.pointee.lookup(id, .image) else {
+    guard HandleID.kind(of: id) == .image else {
+      f.wrong = "image"
+      return
+    }
+    swapchain.names.insert(id)
+    c.pointee.insert(id, image)
+    return
+  }
+  guard !swapchain.names.contains(id) else {
+    c.pointee.session.replace(id, UInt64(UInt(bitPattern: image)))
+    return
+  }
+  guard !device.isPresentable(handlePointer(known)) else {
+    f.wrong = "image"
+    return
+  }
+  do throws(ReplayError) {
+    try swapchain.bind(handlePointer(known), toMemoryOf: index, device)
+  } catch {
+    c.pointee.session.lose(error.reason, error.message)
+  }
+}
+
+/// The name may have ended with its swapchain already.
+private func forgetSwapchainImage(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ f: inout RecordFields
+) {
+  let id = f.u64(8, "image")
+  guard let device = f.device(c), f.wrong == nil else { return }
+  for swapchain in device.swapchains.values where swapchain.names.remove(id) != nil {
+    c.pointee.session.remove(id)
+  }
 }
 
 private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout RecordFields) {

@@ -89,6 +89,8 @@ final class DeviceState: @unchecked Sendable {
   var resources: [UInt64: ResourceState] = [:]
   var pools: [UInt64: PoolState] = [:]
   var queues: [UInt64: QueueState] = [:]
+  /// Ids of its queues, which end with the device.
+  var queueIDs: [UInt64] = []
   var swapchains: [UInt64: SwapchainState] = [:]
   var queryPools: [UInt64: QueryPoolState] = [:]
   /// Semaphores that have a value, by driver handle.

@@ -107,6 +107,7 @@ func doer_vkDestroyDevice(
     return c.pointee.malformed(Opcode.vkDestroyDevice, "device", "is not this channel's")
   }
   _ = c.pointee.session.removeDevice(id)
+  for queue in device.queueIDs { c.pointee.session.remove(queue) }
   c.pointee.forget(recordOffset: 8)
   c.pointee.device = nil
   c.pointee.dispatch = c.pointee.session.dispatch
@@ -148,6 +149,7 @@ private func adoptQueue(
   }
   do throws(ReplayError) {
     _ = try device.queue(queue, family: family, session: c.pointee.session)
+    device.queueIDs.append(id)
     c.pointee.insert(id, queue)
   } catch {
     c.pointee.session.lose(error.reason, error.message)

@@ -120,6 +120,9 @@ func doer_vkDestroyImage(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkDestroyImage
 ) {
   guard let device = device(c, Opcode.vkDestroyImage), a.image != nil else { return }
+  guard !device.isPresentable(a.image) else {
+    return c.pointee.malformed(Opcode.vkDestroyImage, "image", "belongs to a swapchain")
+  }
   device.forgetResource(a.image)
   device.functions.destroyImage(device.handle, a.image, nil)
   c.pointee.forget(recordOffset: 16)

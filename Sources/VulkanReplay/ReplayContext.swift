@@ -169,6 +169,8 @@ func commandDescription(_ opcode: UInt32) -> String {
   case ControlOpcode.openChannel: "openChannel"
   case ControlOpcode.closeChannel: "closeChannel"
   case ControlOpcode.signalSemaphores: "signalSemaphores"
+  case ControlOpcode.bindSwapchainImage: "bindSwapchainImage"
+  case ControlOpcode.forgetSwapchainImage: "forgetSwapchainImage"
   default: "command 0x" + String(opcode, radix: 16)
   }
 }

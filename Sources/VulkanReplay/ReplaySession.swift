@@ -104,6 +104,11 @@ public final class ReplaySession: @unchecked Sendable {
     lock.withLock { handles.pointee.insert(id, handle) }
   }
 
+  /// Puts another driver handle behind a known id.
+  func replace(_ id: UInt64, _ handle: UInt64) {
+    lock.withLock { _ = handles.pointee.replace(id, handle) }
+  }
+
   func isAlive(_ id: UInt64) -> Bool {
     handles.pointee.lookup(id, HandleID.kind(of: id)) != nil
   }

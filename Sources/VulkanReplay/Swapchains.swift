@@ -95,6 +95,8 @@ struct SwapchainRequest {
 final class SwapchainState: @unchecked Sendable {
   let request: SwapchainRequest
   private(set) var images: [VkImage] = []
+  /// Ids that the client has given the images beside those it made the swapchain with.
+  var names: Set<UInt64> = []
   private var memory: [VkDeviceMemory] = []
   private var frames: [FrameTarget] = []
   private var pools: [UInt32: VkCommandPool] = [:]
@@ -103,14 +105,21 @@ final class SwapchainState: @unchecked Sendable {
   /// Frames on their way.
   let pending = Word()
 
-  private init(_ request: SwapchainRequest) { self.request = request }
+  private unowned let session: ReplaySession
+  /// Driver memory that the client's limit was charged for.
+  private var booked: UInt64 = 0
+
+  private init(_ request: SwapchainRequest, _ session: ReplaySession) {
+    self.request = request
+    self.session = session
+  }
 
   // MARK: Images
 
   static func make(
-    _ device: DeviceState, _ request: SwapchainRequest
+    _ device: DeviceState, _ request: SwapchainRequest, _ session: ReplaySession
   ) throws(ReplayError) -> SwapchainState {
-    let swapchain = SwapchainState(request)
+    let swapchain = SwapchainState(request, session)
     do throws(ReplayError) {
       for _ in request.imageIDs { try swapchain.addImage(device) }
     } catch {
@@ -125,12 +134,16 @@ final class SwapchainState: @unchecked Sendable {
     images.append(image)
     var requirements = VkMemoryRequirements()
     device.functions.getImageMemoryRequirements(device.handle, image, &requirements)
+    guard session.bookMemory(requirements.size) else {
+      throw ReplayError(
+        reason: LostReason.noMemory,
+        message: "swapchain \(request.id): more driver memory than the client may have")
+    }
+    booked &+= requirements.size
     var info = VkMemoryAllocateInfo()
     info.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO
     info.allocationSize = requirements.size
-    info.memoryTypeIndex =
-      device.memoryType(
-        requirements.memoryTypeBits, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT.rawValue) ?? 0
+    info.memoryTypeIndex = SwapchainState.memoryType(requirements, device)
     var allocation: VkDeviceMemory?
     try check(
       "vkAllocateMemory", device.functions.allocateMemory(device.handle, &info, nil, &allocation))
@@ -175,6 +188,33 @@ final class SwapchainState: @unchecked Sendable {
       throw ReplayError(reason: LostReason.noMemory, message: "createSwapchain: no image")
     }
     return image
+  }
+
+  /// Binds an image that has no memory yet to that of one of the swapchain's.
+  func bind(
+    _ image: VkImage?, toMemoryOf index: Int, _ device: DeviceState
+  ) throws(ReplayError) {
+    var wanted = VkMemoryRequirements()
+    var there = VkMemoryRequirements()
+    device.functions.getImageMemoryRequirements(device.handle, image, &wanted)
+    device.functions.getImageMemoryRequirements(device.handle, images[index], &there)
+    let type = SwapchainState.memoryType(there, device)
+    guard wanted.size <= there.size, wanted.memoryTypeBits & (1 << type) != 0 else {
+      throw ReplayError(
+        reason: LostReason.protocolError,
+        message: "swapchain \(request.id): an image that is not like those of the swapchain is to "
+          + "be bound to their memory")
+    }
+    try check(
+      "vkBindImageMemory",
+      device.functions.bindImageMemory(device.handle, image, memory[index], 0))
+  }
+
+  private static func memoryType(_ requirements: VkMemoryRequirements, _ device: DeviceState)
+    -> UInt32
+  {
+    device.memoryType(
+      requirements.memoryTypeBits, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT.rawValue) ?? 0
   }
 
   private var imageFlags: VkImageCreateFlags {
@@ -326,6 +366,8 @@ final class SwapchainState: @unchecked Sendable {
     for frame in frames { frame.destroy(device) }
     if destroyImages { for image in images { f.destroyImage(device.handle, image, nil) } }
     for allocation in memory { f.freeMemory(device.handle, allocation, nil) }
+    session.releaseMemory(booked)
+    booked = 0
     pools = [:]
     copies = [:]
     frames = []
@@ -338,5 +380,12 @@ final class SwapchainState: @unchecked Sendable {
     throw ReplayError(
       reason: result == VK_ERROR_DEVICE_LOST ? LostReason.deviceLost : LostReason.noMemory,
       message: "swapchain \(request.id): \(command) failed with \(resultName(result))")
+  }
+}
+
+extension DeviceState {
+  /// Whether an image belongs to a swapchain, under whatever name.
+  func isPresentable(_ image: VkImage?) -> Bool {
+    swapchains.values.contains { swapchain in swapchain.images.contains { $0 == image } }
   }
 }

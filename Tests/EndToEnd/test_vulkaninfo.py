@@ -39,6 +39,12 @@ EXPLAINED = [
         "presentation is Omega's own: the client's, not the node's",
     ),
     ("any", r"device/extensions/VK_(EXT|GOOGLE)_display_timing|.*swapchain_maintenance1", "as above"),
+    (
+        "any",
+        r"device/features/VkPhysicalDevice(PresentId|PresentWait)FeaturesKHR/.*"
+        r"|device/features/VkPhysicalDeviceSwapchainMaintenance1FeaturesEXT/.*",
+        "as above",
+    ),
     ("any", r"device/properties/VkPhysicalDeviceProperties/pipelineCacheUUID/.*", "no cache is shared"),
 ]
 

@@ -88,6 +88,19 @@ struct PacingTests {
   }
 }
 
+@Suite("Frames lie in windows of another size")
+struct PlacementTests {
+  @Test("At the start, at the end, or in the middle; before the window when they are larger")
+  func offsets() {
+    #expect(FramePlacement.offset(.start, frame: 30, window: 100) == 0)
+    #expect(FramePlacement.offset(.end, frame: 30, window: 100) == 70)
+    #expect(FramePlacement.offset(.center, frame: 30, window: 100) == 35)
+    #expect(FramePlacement.offset(.start, frame: 100, window: 30) == 0)
+    #expect(FramePlacement.offset(.end, frame: 100, window: 30) == -70)
+    #expect(FramePlacement.offset(.center, frame: 100, window: 30) == -35)
+  }
+}
+
 @Suite("The list of frames to dump")
 struct DumpListTests {
   @Test(
@@ -180,6 +193,126 @@ struct HeadlessTests {
       Issue.record("acquired from a lost connection")
       return
     }
+    presenter.stop()
+  }
+
+  @Test("A wait for a present ends with its frame, with a later one, or in time")
+  func waitForPresent() throws {
+    let (connection, presenter) = try start(.immediate)
+    let start = platform_now()
+    guard case .timeout = presenter.waitForPresent(id: 1, nanoseconds: 20_000_000) else {
+      Issue.record("waited for nothing")
+      return
+    }
+    #expect((20_000_000..<500_000_000).contains(platform_now() - start))
+    for (id, value) in [(5, 1), (0, 2), (9, 3)] as [(UInt64, UInt64)] {
+      let index = try #require(image(presenter.acquire(nanoseconds: 1_000_000_000)))
+      _ = presenter.present(image: index, slot: 0, value: value, id: id)
+      guard id != 0 else {
+        connection.segment.complete(slot: 0, value: value)
+        continue
+      }
+      guard case .timeout = presenter.waitForPresent(id: id, nanoseconds: 0) else {
+        Issue.record("shown before it arrived")
+        return
+      }
+      connection.segment.complete(slot: 0, value: value)
+      for known in [id, id - 1] {
+        guard case .shown = presenter.waitForPresent(id: known, nanoseconds: .max) else {
+          Issue.record("present \(known) was not shown")
+          return
+        }
+      }
+      guard case .timeout = presenter.waitForPresent(id: id + 1, nanoseconds: 0) else {
+        Issue.record("present \(id + 1) was never made")
+        return
+      }
+    }
+    presenter.stop()
+  }
+
+  @Test("A frame whose turn a newer one takes counts as shown")
+  func waitForDropped() throws {
+    let (connection, presenter) = try start(.mailbox, images: 5)
+    for frame in 1...30 as ClosedRange<UInt64> {
+      let index = try #require(image(presenter.acquire(nanoseconds: 1_000_000_000)))
+      // The last one has no id of its own.
+      _ = presenter.present(image: index, slot: index, value: frame, id: frame == 30 ? 0 : frame)
+      connection.segment.complete(slot: index, value: frame)
+    }
+    guard case .shown = presenter.waitForPresent(id: 29, nanoseconds: 5_000_000_000) else {
+      Issue.record("a dropped frame is waited for in vain")
+      return
+    }
+    presenter.stop()
+  }
+
+  @Test("Waits end when the connection is lost, or the swapchain replaced")
+  func waitEnds() throws {
+    let (connection, presenter) = try start(.fifo)
+    let index = try #require(image(presenter.acquire(nanoseconds: 0)))
+    _ = presenter.present(image: index, slot: 0, value: 1, id: 3)
+    presenter.retire()
+    guard case .outOfDate = presenter.waitForPresent(id: 4, nanoseconds: .max) else {
+      Issue.record("waited for a present that a replaced swapchain never got")
+      return
+    }
+    guard case .timeout = presenter.waitForPresent(id: 3, nanoseconds: 1_000_000) else {
+      Issue.record("what is queued is still shown, but not yet")
+      return
+    }
+    connection.segment.complete(slot: 0, value: 1)
+    guard case .shown = presenter.waitForPresent(id: 3, nanoseconds: .max) else {
+      Issue.record("what was queued was not shown")
+      return
+    }
+    presenter.stop()
+    let (lost, other) = try start(.fifo)
+    lost.segment.markLost(LostReason.nodeGone, UnsafeRawBufferPointer(start: nil, count: 0))
+    guard case .lost = other.waitForPresent(id: 1, nanoseconds: .max) else {
+      Issue.record("waited on a lost connection")
+      return
+    }
+    other.stop()
+  }
+
+  @Test("Images that are given back are acquired again; others stay where they are")
+  func giveBack() throws {
+    let (_, presenter) = try start(.fifo)
+    for _ in 0..<7 {
+      let held = try (0..<3).map { _ in try #require(image(presenter.acquire(nanoseconds: 0))) }
+      #expect(Set(held) == [0, 1, 2])
+      guard case .timeout = presenter.acquire(nanoseconds: 0) else {
+        Issue.record("an image too many")
+        return
+      }
+      for index in held { #expect(presenter.giveBack(image: index) == .optimal) }
+      // Twice, and one that there is not.
+      for index in [held[0], 63, 64, .max] { _ = presenter.giveBack(image: index) }
+    }
+    presenter.stop()
+  }
+
+  @Test("Each present may change the mode; the next ones keep it")
+  func changeModes() throws {
+    let (connection, presenter) = try start(.fifo)
+    var value: UInt64 = 0
+    func show(_ mode: PresentMode?) throws {
+      value += 1
+      let index = try #require(image(presenter.acquire(nanoseconds: 1_000_000_000)))
+      _ = presenter.present(image: index, slot: index, value: value, mode: mode, id: value)
+      connection.segment.complete(slot: index, value: value)
+    }
+    try show(.immediate)
+    var start = platform_now()
+    for _ in 0..<60 { try show(nil) }
+    guard case .shown = presenter.waitForPresent(id: value, nanoseconds: .max) else { return }
+    #expect(platform_now() - start < 900_000_000)
+    try show(.fifo)
+    start = platform_now()
+    for _ in 0..<12 { try show(nil) }
+    guard case .shown = presenter.waitForPresent(id: value, nanoseconds: .max) else { return }
+    #expect(platform_now() - start > 150_000_000)
     presenter.stop()
   }
 

@@ -412,6 +412,7 @@ let entryNames: StaticString = """
   vkQueueSubmit2KHR\0\
   vkQueueWaitIdle\0\
   vkReleaseProfilingLockKHR\0\
+  vkReleaseSwapchainImagesEXT\0\
   vkResetCommandBuffer\0\
   vkResetCommandPool\0\
   vkResetDescriptorPool\0\
@@ -435,13 +436,14 @@ let entryNames: StaticString = """
   vkUpdateDescriptorSetWithTemplateKHR\0\
   vkUpdateDescriptorSets\0\
   vkWaitForFences\0\
+  vkWaitForPresentKHR\0\
   vkWaitSemaphores\0\
   vkWaitSemaphoresKHR\0\
 
   """
 
 /// Where each name begins in `entryNames`.
-nonisolated(unsafe) let entryNameOffsets: InlineArray<432, UInt16> = [
+nonisolated(unsafe) let entryNameOffsets: InlineArray<434, UInt16> = [
   0, 23, 45, 71, 96, 121, 138, 159, 178, 198, 221, 239, 258, 280,
   314, 343, 359, 385, 406, 428, 453, 473, 496, 527, 551, 572, 590, 627,
   650, 674, 701, 716, 732, 751, 795, 831, 854, 876, 897, 925, 959, 1001,
@@ -471,12 +473,12 @@ nonisolated(unsafe) let entryNameOffsets: InlineArray<432, UInt16> = [
   9804, 9849, 9896, 9944, 9995, 10038, 10080, 10118, 10155, 10197, 10234, 10268, 10305, 10354,
   10399, 10445, 10468, 10485, 10505, 10527, 10577, 10614, 10653, 10680, 10707, 10737, 10778, 10809,
   10833, 10861, 10892, 10904, 10926, 10953, 10984, 11002, 11031, 11063, 11081, 11095, 11110, 11128,
-  11144, 11170, 11191, 11210, 11232, 11245, 11259, 11276, 11296, 11325, 11353, 11382, 11393, 11410,
-  11430, 11448, 11469, 11498, 11516, 11537, 11551, 11585, 11622, 11645, 11661, 11678,
+  11144, 11170, 11198, 11219, 11238, 11260, 11273, 11287, 11304, 11324, 11353, 11381, 11410, 11421,
+  11438, 11458, 11476, 11497, 11526, 11544, 11565, 11579, 11613, 11650, 11673, 11689, 11709, 11726,
 ]
 
 /// The level of each name: 0 global, 1 instance, 2 physical device, 3 device.
-nonisolated(unsafe) let entryLevels: InlineArray<432, UInt8> = [
+nonisolated(unsafe) let entryLevels: InlineArray<434, UInt8> = [
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
@@ -507,41 +509,41 @@ nonisolated(unsafe) let entryLevels: InlineArray<432, UInt8> = [
   2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  3, 3, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+  3, 3, 3, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 ]
 
 /// What brings the device-level entry points: 0 to 3 is Vulkan 1.0 to 1.3, 0x100 + n the n-th known
 /// device extension, 0x200 + n the n-th known instance extension. Those of row i lie at
 /// `entryProviderStarts[i]` up to, but not including, `entryProviderStarts[i + 1]`.
-nonisolated(unsafe) let entryProviders: InlineArray<342, UInt16> = [
-  353, 392, 392, 373, 0, 0, 0, 0, 0, 1, 346, 0, 1, 346,
-  265, 513, 0, 335, 0, 2, 349, 3, 356, 335, 0, 0, 0, 335,
-  0, 3, 275, 0, 3, 348, 0, 0, 0, 0, 3, 348, 0, 3,
-  348, 0, 3, 348, 0, 3, 348, 0, 268, 268, 268, 0, 1, 353,
-  0, 0, 0, 0, 2, 354, 0, 335, 2, 354, 297, 297, 297, 298,
-  298, 265, 513, 0, 335, 0, 2, 349, 3, 356, 335, 0, 0, 513,
-  0, 2, 349, 0, 3, 394, 0, 375, 352, 375, 375, 0, 3, 394,
-  0, 0, 3, 348, 277, 277, 0, 277, 277, 277, 264, 277, 277, 277,
+nonisolated(unsafe) let entryProviders: InlineArray<344, UInt16> = [
+  354, 395, 395, 374, 0, 0, 0, 0, 0, 1, 347, 0, 1, 347,
+  265, 513, 0, 336, 0, 2, 350, 3, 357, 336, 0, 0, 0, 336,
+  0, 3, 275, 0, 3, 349, 0, 0, 0, 0, 3, 349, 0, 3,
+  349, 0, 3, 349, 0, 3, 349, 0, 268, 268, 268, 0, 1, 354,
+  0, 0, 0, 0, 2, 355, 0, 336, 2, 355, 297, 297, 297, 298,
+  298, 265, 513, 0, 336, 0, 2, 350, 3, 357, 336, 0, 0, 513,
+  0, 2, 350, 0, 3, 397, 0, 378, 353, 378, 378, 0, 3, 397,
+  0, 0, 3, 349, 277, 277, 0, 277, 277, 277, 264, 277, 277, 277,
   277, 277, 277, 277, 277, 3, 275, 0, 3, 276, 0, 3, 275, 277,
-  277, 277, 3, 275, 3, 275, 3, 275, 1, 353, 274, 0, 3, 394,
-  277, 362, 3, 275, 277, 293, 277, 0, 276, 277, 276, 277, 3, 276,
+  277, 277, 3, 275, 3, 275, 3, 275, 1, 354, 274, 0, 3, 397,
+  277, 363, 3, 275, 277, 293, 277, 0, 276, 277, 276, 277, 3, 276,
   3, 275, 277, 277, 277, 3, 276, 277, 317, 277, 277, 0, 3, 275,
-  277, 0, 3, 275, 0, 3, 275, 0, 277, 338, 0, 277, 277, 3,
-  275, 0, 0, 3, 394, 0, 3, 394, 0, 0, 0, 0, 0, 0,
-  1, 352, 0, 0, 0, 0, 0, 0, 0, 0, 3, 311, 0, 0,
-  2, 349, 0, 1, 378, 0, 0, 392, 336, 268, 268, 0, 0, 0,
-  0, 0, 1, 352, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3,
-  311, 0, 0, 0, 1, 378, 0, 0, 392, 336, 0, 0, 0, 0,
-  0, 0, 2, 262, 347, 0, 1, 363, 2, 347, 263, 1, 370, 3,
-  371, 1, 353, 353, 392, 353, 392, 3, 371, 3, 371, 0, 2, 347,
-  0, 0, 1, 0, 0, 0, 1, 363, 0, 1, 363, 0, 287, 0,
-  3, 311, 0, 0, 2, 395, 325, 325, 392, 336, 0, 0, 0, 336,
-  513, 0, 513, 513, 392, 0, 3, 394, 0, 373, 0, 0, 0, 0,
-  0, 2, 285, 513, 513, 302, 0, 3, 311, 2, 395, 1, 368, 0,
-  1, 352, 0, 0, 2, 395,
+  277, 0, 3, 275, 0, 3, 275, 0, 277, 339, 0, 277, 277, 3,
+  275, 0, 0, 3, 397, 0, 3, 397, 0, 0, 0, 0, 0, 0,
+  1, 353, 0, 0, 0, 0, 0, 0, 0, 0, 3, 311, 0, 0,
+  2, 350, 0, 1, 381, 0, 0, 395, 337, 268, 268, 0, 0, 0,
+  0, 0, 1, 353, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3,
+  311, 0, 0, 0, 1, 381, 0, 0, 395, 337, 0, 0, 0, 0,
+  0, 0, 2, 262, 348, 0, 1, 364, 2, 348, 263, 1, 371, 3,
+  372, 1, 354, 354, 395, 354, 395, 3, 372, 3, 372, 0, 2, 348,
+  0, 0, 1, 0, 0, 0, 1, 364, 0, 1, 364, 0, 287, 0,
+  3, 311, 0, 0, 2, 398, 325, 325, 395, 337, 0, 0, 0, 337,
+  513, 0, 513, 513, 395, 0, 3, 397, 0, 374, 332, 0, 0, 0,
+  0, 0, 2, 285, 513, 513, 302, 0, 3, 311, 2, 398, 1, 369,
+  0, 1, 353, 0, 0, 377, 2, 398,
 ]
 
-nonisolated(unsafe) let entryProviderStarts: InlineArray<433, UInt16> = [
+nonisolated(unsafe) let entryProviderStarts: InlineArray<435, UInt16> = [
   0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
   15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
   29, 30, 31, 32, 33, 34, 34, 34, 34, 35, 36, 37, 37, 37,
@@ -572,11 +574,12 @@ nonisolated(unsafe) let entryProviderStarts: InlineArray<433, UInt16> = [
   293, 293, 294, 295, 296, 297, 297, 297, 297, 298, 299, 300, 301, 302,
   303, 304, 305, 306, 307, 308, 309, 310, 311, 312, 313, 314, 315, 316,
   317, 318, 319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 329, 330,
-  331, 332, 333, 333, 334, 335, 336, 337, 338, 339, 340, 341, 342,
+  331, 332, 333, 334, 334, 335, 336, 337, 338, 339, 340, 341, 342, 343,
+  344,
 ]
 
 /// How many entry points there are.
-var entryCount: Int { 432 }
+var entryCount: Int { 434 }
 
 /// The function of an entry point; nil for an index out of range.
 func entryFunction(_ index: Int) -> PFN_vkVoidFunction? {
@@ -1016,31 +1019,33 @@ private func entryFunctionBlock3(_ index: Int) -> PFN_vkVoidFunction? {
   case 20: return unsafeBitCast(hook_vkQueueSubmit2 as PFN_vkQueueSubmit2KHR, to: PFN_vkVoidFunction.self)
   case 21: return unsafeBitCast(hook_vkQueueWaitIdle as PFN_vkQueueWaitIdle, to: PFN_vkVoidFunction.self)
   case 22: return unsafeBitCast(hook_vkReleaseProfilingLockKHR as PFN_vkReleaseProfilingLockKHR, to: PFN_vkVoidFunction.self)
-  case 23: return unsafeBitCast(hook_vkResetCommandBuffer as PFN_vkResetCommandBuffer, to: PFN_vkVoidFunction.self)
-  case 24: return unsafeBitCast(hook_vkResetCommandPool as PFN_vkResetCommandPool, to: PFN_vkVoidFunction.self)
-  case 25: return unsafeBitCast(hook_vkResetDescriptorPool as PFN_vkResetDescriptorPool, to: PFN_vkVoidFunction.self)
-  case 26: return unsafeBitCast(hook_vkResetEvent as PFN_vkResetEvent, to: PFN_vkVoidFunction.self)
-  case 27: return unsafeBitCast(hook_vkResetFences as PFN_vkResetFences, to: PFN_vkVoidFunction.self)
-  case 28: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPool, to: PFN_vkVoidFunction.self)
-  case 29: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPoolEXT, to: PFN_vkVoidFunction.self)
-  case 30: return unsafeBitCast(hook_vkSetDebugUtilsObjectNameEXT as PFN_vkSetDebugUtilsObjectNameEXT, to: PFN_vkVoidFunction.self)
-  case 31: return unsafeBitCast(hook_vkSetDebugUtilsObjectTagEXT as PFN_vkSetDebugUtilsObjectTagEXT, to: PFN_vkVoidFunction.self)
-  case 32: return unsafeBitCast(hook_vkSetDeviceMemoryPriorityEXT as PFN_vkSetDeviceMemoryPriorityEXT, to: PFN_vkVoidFunction.self)
-  case 33: return unsafeBitCast(hook_vkSetEvent as PFN_vkSetEvent, to: PFN_vkVoidFunction.self)
-  case 34: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateData, to: PFN_vkVoidFunction.self)
-  case 35: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateDataEXT, to: PFN_vkVoidFunction.self)
-  case 36: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphore, to: PFN_vkVoidFunction.self)
-  case 37: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphoreKHR, to: PFN_vkVoidFunction.self)
-  case 38: return unsafeBitCast(hook_vkSubmitDebugUtilsMessageEXT as PFN_vkSubmitDebugUtilsMessageEXT, to: PFN_vkVoidFunction.self)
-  case 39: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPool, to: PFN_vkVoidFunction.self)
-  case 40: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPoolKHR, to: PFN_vkVoidFunction.self)
-  case 41: return unsafeBitCast(hook_vkUnmapMemory as PFN_vkUnmapMemory, to: PFN_vkVoidFunction.self)
-  case 42: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplate, to: PFN_vkVoidFunction.self)
-  case 43: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplateKHR, to: PFN_vkVoidFunction.self)
-  case 44: return unsafeBitCast(hook_vkUpdateDescriptorSets as PFN_vkUpdateDescriptorSets, to: PFN_vkVoidFunction.self)
-  case 45: return unsafeBitCast(hook_vkWaitForFences as PFN_vkWaitForFences, to: PFN_vkVoidFunction.self)
-  case 46: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphores, to: PFN_vkVoidFunction.self)
-  case 47: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphoresKHR, to: PFN_vkVoidFunction.self)
+  case 23: return unsafeBitCast(hook_vkReleaseSwapchainImagesEXT as PFN_vkReleaseSwapchainImagesEXT, to: PFN_vkVoidFunction.self)
+  case 24: return unsafeBitCast(hook_vkResetCommandBuffer as PFN_vkResetCommandBuffer, to: PFN_vkVoidFunction.self)
+  case 25: return unsafeBitCast(hook_vkResetCommandPool as PFN_vkResetCommandPool, to: PFN_vkVoidFunction.self)
+  case 26: return unsafeBitCast(hook_vkResetDescriptorPool as PFN_vkResetDescriptorPool, to: PFN_vkVoidFunction.self)
+  case 27: return unsafeBitCast(hook_vkResetEvent as PFN_vkResetEvent, to: PFN_vkVoidFunction.self)
+  case 28: return unsafeBitCast(hook_vkResetFences as PFN_vkResetFences, to: PFN_vkVoidFunction.self)
+  case 29: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPool, to: PFN_vkVoidFunction.self)
+  case 30: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPoolEXT, to: PFN_vkVoidFunction.self)
+  case 31: return unsafeBitCast(hook_vkSetDebugUtilsObjectNameEXT as PFN_vkSetDebugUtilsObjectNameEXT, to: PFN_vkVoidFunction.self)
+  case 32: return unsafeBitCast(hook_vkSetDebugUtilsObjectTagEXT as PFN_vkSetDebugUtilsObjectTagEXT, to: PFN_vkVoidFunction.self)
+  case 33: return unsafeBitCast(hook_vkSetDeviceMemoryPriorityEXT as PFN_vkSetDeviceMemoryPriorityEXT, to: PFN_vkVoidFunction.self)
+  case 34: return unsafeBitCast(hook_vkSetEvent as PFN_vkSetEvent, to: PFN_vkVoidFunction.self)
+  case 35: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateData, to: PFN_vkVoidFunction.self)
+  case 36: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateDataEXT, to: PFN_vkVoidFunction.self)
+  case 37: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphore, to: PFN_vkVoidFunction.self)
+  case 38: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphoreKHR, to: PFN_vkVoidFunction.self)
+  case 39: return unsafeBitCast(hook_vkSubmitDebugUtilsMessageEXT as PFN_vkSubmitDebugUtilsMessageEXT, to: PFN_vkVoidFunction.self)
+  case 40: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPool, to: PFN_vkVoidFunction.self)
+  case 41: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPoolKHR, to: PFN_vkVoidFunction.self)
+  case 42: return unsafeBitCast(hook_vkUnmapMemory as PFN_vkUnmapMemory, to: PFN_vkVoidFunction.self)
+  case 43: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplate, to: PFN_vkVoidFunction.self)
+  case 44: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplateKHR, to: PFN_vkVoidFunction.self)
+  case 45: return unsafeBitCast(hook_vkUpdateDescriptorSets as PFN_vkUpdateDescriptorSets, to: PFN_vkVoidFunction.self)
+  case 46: return unsafeBitCast(hook_vkWaitForFences as PFN_vkWaitForFences, to: PFN_vkVoidFunction.self)
+  case 47: return unsafeBitCast(hook_vkWaitForPresentKHR as PFN_vkWaitForPresentKHR, to: PFN_vkVoidFunction.self)
+  case 48: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphores, to: PFN_vkVoidFunction.self)
+  case 49: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphoresKHR, to: PFN_vkVoidFunction.self)
   default: return nil
   }
 }

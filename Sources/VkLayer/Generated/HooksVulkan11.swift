@@ -6,24 +6,6 @@ import Client
 import VulkanWire
 import Wire
 
-/// Hooks `vkGetPhysicalDeviceFeatures2`.
-@c(omega_vkGetPhysicalDeviceFeatures2)
-func hook_vkGetPhysicalDeviceFeatures2(
-  _ physicalDevice: VkPhysicalDevice?,
-  _ pFeatures: UnsafeMutablePointer<VkPhysicalDeviceFeatures2>?
-) {
-  guard var call = beginCached(physicalDevice: physicalDevice, opcode: Opcode.vkGetPhysicalDeviceFeatures2) else {
-    return
-  }
-  encode_vkGetPhysicalDeviceFeatures2(&call.writer.pointee, call.ticket, physicalDevice, pFeatures)
-  guard var reply = endCached(&call) else {
-    finishCall(&call)
-    return
-  }
-  decodeReply_vkGetPhysicalDeviceFeatures2(&reply, pFeatures)
-  finishCall(&call)
-}
-
 /// Hooks `vkGetPhysicalDeviceProperties2`.
 @c(omega_vkGetPhysicalDeviceProperties2)
 func hook_vkGetPhysicalDeviceProperties2(

@@ -117,6 +117,42 @@ func hook_vkEnumerateDeviceLayerProperties(
   return VK_SUCCESS
 }
 
+// MARK: Features
+
+func hook_vkGetPhysicalDeviceFeatures2(
+  _ physicalDevice: VkPhysicalDevice?, _ pFeatures: UnsafeMutablePointer<VkPhysicalDeviceFeatures2>?
+) {
+  let opcode = Opcode.vkGetPhysicalDeviceFeatures2
+  if var call = beginCached(physicalDevice: physicalDevice, opcode: opcode) {
+    encode_vkGetPhysicalDeviceFeatures2(
+      &call.writer.pointee, call.ticket, physicalDevice, pFeatures)
+    if var reply = endCached(&call) { decodeReply_vkGetPhysicalDeviceFeatures2(&reply, pFeatures) }
+    finishCall(&call)
+  }
+  addLocalFeatures(pFeatures?.pointee.pNext)
+}
+
+/// The features of extensions that are implemented on the client, which the node never hears of.
+private func addLocalFeatures(_ chain: UnsafeMutableRawPointer?) {
+  var next = chain
+  while let entry = next?.assumingMemoryBound(to: VkBaseOutStructure.self) {
+    let raw = UnsafeMutableRawPointer(entry)
+    switch entry.pointee.sType {
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PRESENT_ID_FEATURES_KHR:
+      raw.assumingMemoryBound(to: VkPhysicalDevicePresentIdFeaturesKHR.self)
+        .pointee.presentId = VkBool32(VK_TRUE)
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PRESENT_WAIT_FEATURES_KHR:
+      raw.assumingMemoryBound(to: VkPhysicalDevicePresentWaitFeaturesKHR.self)
+        .pointee.presentWait = VkBool32(VK_TRUE)
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SWAPCHAIN_MAINTENANCE_1_FEATURES_EXT:
+      raw.assumingMemoryBound(to: VkPhysicalDeviceSwapchainMaintenance1FeaturesEXT.self)
+        .pointee.swapchainMaintenance1 = VkBool32(VK_TRUE)
+    default: break
+    }
+    next = entry.pointee.pNext.map { UnsafeMutableRawPointer($0) }
+  }
+}
+
 // MARK: Extensions
 
 /// An extension of this library's own.
@@ -130,6 +166,10 @@ private func localDeviceExtension(_ index: Int) -> OfferedExtension? {
   switch index {
   case 0: OfferedExtension(name: "VK_KHR_swapchain", specVersion: 70)
   case 1: OfferedExtension(name: "VK_KHR_swapchain_mutable_format", specVersion: 1)
+  case 2: OfferedExtension(name: "VK_KHR_incremental_present", specVersion: 2)
+  case 3: OfferedExtension(name: "VK_KHR_present_id", specVersion: 1)
+  case 4: OfferedExtension(name: "VK_KHR_present_wait", specVersion: 1)
+  case 5: OfferedExtension(name: "VK_EXT_swapchain_maintenance1", specVersion: 1)
   default: nil
   }
 }

@@ -194,6 +194,9 @@ func hook_vkCreateImage(
   guard let state = deviceState(of: device), let info = pCreateInfo?.pointee, let pImage else {
     return VK_ERROR_OUT_OF_HOST_MEMORY
   }
+  if let swapchain = swapchain(ofNewImage: info) {
+    return makeImage(device, for: swapchain, usage: info.usage, pImage)
+  }
   let id = makeID(.image, device: device)
   guard id != 0, let image = imageState(handlePointer(id)) else {
     return VK_ERROR_OUT_OF_HOST_MEMORY
@@ -212,7 +215,7 @@ func hook_vkCreateImage(
 func hook_vkDestroyImage(
   _ device: VkDevice?, _ image: VkImage?, _ pAllocator: UnsafePointer<VkAllocationCallbacks>?
 ) {
-  guard let image else { return }
+  guard let image, !destroySwapchainName(device, image) else { return }
   if let writer = beginAsync(device: device) {
     encode_vkDestroyImage(&writer.pointee, device, image)
     endAsync(writer)
@@ -330,14 +333,18 @@ func hook_vkBindImageMemory2(
   _ device: VkDevice?, _ bindInfoCount: UInt32,
   _ pBindInfos: UnsafePointer<VkBindImageMemoryInfo>?
 ) -> VkResult {
-  var i = 0
-  while i < Int(bindInfoCount), let info = pBindInfos?[i] {
-    noteBinding(imageState(info.image), writableImageUsage, info.memory)
-    i &+= 1
+  guard let pBindInfos else { return VK_SUCCESS }
+  return bindImages(device, pBindInfos, Int(bindInfoCount)) { infos, count in
+    var i = 0
+    while i < count {
+      noteBinding(imageState(infos[i].image), writableImageUsage, infos[i].memory)
+      i &+= 1
+    }
+    guard let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
+    encode_vkBindImageMemory2(
+      &writer.pointee, device, UInt32(truncatingIfNeeded: count), infos)
+    return endAsync(writer)
   }
-  guard let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
-  encode_vkBindImageMemory2(&writer.pointee, device, bindInfoCount, pBindInfos)
-  return endAsync(writer)
 }
 
 // MARK: Requirements of what is not made yet

@@ -6,11 +6,13 @@ import Client
 // drivers (22.3), whose windows, like ours, are filled from memory: an application that was tuned
 // on Linux finds what it knows. All queue families can present: the node copies, it shows nothing.
 
-/// What a window system lets a swapchain have.
-private struct SurfaceRules {
+/// What a window system lets a swapchain have. All present modes of a surface are compatible: how a
+/// frame waits for its turn is decided when it is presented.
+struct SurfaceRules {
   let minImageCount: UInt32
-  let presentModes: (VkPresentModeKHR, VkPresentModeKHR, VkPresentModeKHR, VkPresentModeKHR)
-  let presentModeCount: Int
+  private let presentModes: (VkPresentModeKHR, VkPresentModeKHR, VkPresentModeKHR, VkPresentModeKHR)
+  private let presentModeCount: Int
+  private let needsMailboxImages: Bool
 
   init(_ system: TargetWindow.System) {
     minImageCount = system == .wayland ? 4 : 3
@@ -27,6 +29,28 @@ private struct SurfaceRules {
         VK_PRESENT_MODE_FIFO_RELAXED_KHR
       )
       presentModeCount = 4
+    }
+    needsMailboxImages = system == .x11
+  }
+
+  /// Present modes have numbers below this.
+  static var mostModes: Int { 4 }
+
+  /// How many images a swapchain of one mode has at least.
+  func minImageCount(_ mode: VkPresentModeKHR) -> UInt32 {
+    // Three to draw on while one waits and one is being read.
+    needsMailboxImages && mode == VK_PRESENT_MODE_MAILBOX_KHR
+      ? max(5, minImageCount) : minImageCount
+  }
+
+  /// The n-th present mode; nil behind the last.
+  func presentMode(_ index: Int) -> VkPresentModeKHR? {
+    guard index < presentModeCount else { return nil }
+    return switch index {
+    case 0: presentModes.0
+    case 1: presentModes.1
+    case 2: presentModes.2
+    default: presentModes.3
     }
   }
 }
@@ -123,7 +147,7 @@ func hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR(
   if facts.width == WindowFacts.undefined {
     capabilities.currentExtent = VkExtent2D(width: UInt32.max, height: UInt32.max)
     capabilities.minImageExtent = VkExtent2D(width: 1, height: 1)
-    capabilities.maxImageExtent = VkExtent2D(width: 16384, height: 16384)
+    capabilities.maxImageExtent = mostPixels
   } else {
     let extent = VkExtent2D(
       width: UInt32(truncatingIfNeeded: facts.width),
@@ -163,18 +187,79 @@ func hook_vkGetPhysicalDeviceSurfaceCapabilities2KHR(
   _ pSurfaceCapabilities: UnsafeMutablePointer<VkSurfaceCapabilities2KHR>?
 ) -> VkResult {
   guard let pSurfaceInfo, let out = pSurfaceCapabilities else { return VK_ERROR_SURFACE_LOST_KHR }
+  let surface = pSurfaceInfo.pointee.surface
+  let result = hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR(
+    physicalDevice, surface, &out.pointee.surfaceCapabilities)
+  guard result == VK_SUCCESS, let system = SurfaceTable.window(of: surface)?.system else {
+    return result
+  }
+  let rules = SurfaceRules(system)
+  let mode = chained(VK_STRUCTURE_TYPE_SURFACE_PRESENT_MODE_EXT, in: pSurfaceInfo.pointee.pNext)?
+    .assumingMemoryBound(to: VkSurfacePresentModeEXT.self)
+  if let mode {
+    out.pointee.surfaceCapabilities.minImageCount = rules.minImageCount(mode.pointee.presentMode)
+  }
   var next = out.pointee.pNext
   while let entry = next?.assumingMemoryBound(to: VkBaseOutStructure.self) {
-    if entry.pointee.sType == VK_STRUCTURE_TYPE_SURFACE_PROTECTED_CAPABILITIES_KHR {
-      UnsafeMutableRawPointer(entry)
-        .assumingMemoryBound(to: VkSurfaceProtectedCapabilitiesKHR.self)
+    let raw = UnsafeMutableRawPointer(entry)
+    switch entry.pointee.sType {
+    case VK_STRUCTURE_TYPE_SURFACE_PROTECTED_CAPABILITIES_KHR:
+      raw.assumingMemoryBound(to: VkSurfaceProtectedCapabilitiesKHR.self)
         .pointee.supportsProtected = VkBool32(VK_FALSE)
+    case VK_STRUCTURE_TYPE_SURFACE_PRESENT_SCALING_CAPABILITIES_EXT:
+      writeScaling(
+        raw.assumingMemoryBound(to: VkSurfacePresentScalingCapabilitiesEXT.self), system,
+        out.pointee.surfaceCapabilities)
+    case VK_STRUCTURE_TYPE_SURFACE_PRESENT_MODE_COMPATIBILITY_EXT:
+      writeCompatibility(
+        raw.assumingMemoryBound(to: VkSurfacePresentModeCompatibilityEXT.self), rules,
+        mode?.pointee.presentMode)
+    default: break
     }
     next = entry.pointee.pNext.map { UnsafeMutableRawPointer($0) }
   }
-  return hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR(
-    physicalDevice, pSurfaceInfo.pointee.surface, &out.pointee.surfaceCapabilities)
+  return VK_SUCCESS
 }
+
+/// X11 puts pixels wherever in a window, and never scales them. A Wayland surface has the size of
+/// its frames, and without a window there is nothing to scale to.
+private func writeScaling(
+  _ out: UnsafeMutablePointer<VkSurfacePresentScalingCapabilitiesEXT>,
+  _ system: TargetWindow.System, _ capabilities: VkSurfaceCapabilitiesKHR
+) {
+  let gravity =
+    VK_PRESENT_GRAVITY_MIN_BIT_EXT.rawValue | VK_PRESENT_GRAVITY_MAX_BIT_EXT.rawValue
+    | VK_PRESENT_GRAVITY_CENTERED_BIT_EXT.rawValue
+  let canPlace = system == .x11
+  out.pointee.supportedPresentScaling =
+    canPlace ? VK_PRESENT_SCALING_ONE_TO_ONE_BIT_EXT.rawValue : 0
+  out.pointee.supportedPresentGravityX = canPlace ? gravity : 0
+  out.pointee.supportedPresentGravityY = canPlace ? gravity : 0
+  out.pointee.minScaledImageExtent =
+    canPlace ? VkExtent2D(width: 1, height: 1) : capabilities.minImageExtent
+  out.pointee.maxScaledImageExtent =
+    canPlace ? mostPixels : capabilities.maxImageExtent
+}
+
+/// Vulkan has no VK_INCOMPLETE here: the count says what was written. The mode that is asked about
+/// comes first, so that it is among however few.
+private func writeCompatibility(
+  _ out: UnsafeMutablePointer<VkSurfacePresentModeCompatibilityEXT>, _ rules: SurfaceRules,
+  _ asked: VkPresentModeKHR?
+) {
+  var first = 0
+  while let mode = rules.presentMode(first), mode != asked { first &+= 1 }
+  if rules.presentMode(first) == nil { first = 0 }
+  _ = enumerate(&out.pointee.presentModeCount, out.pointee.pPresentModes) { index, place in
+    let source = index == 0 ? first : index <= first ? index &- 1 : index
+    guard let mode = rules.presentMode(source) else { return false }
+    place?.pointee = mode
+    return true
+  }
+}
+
+/// The greatest extent of a swapchain's images.
+private var mostPixels: VkExtent2D { VkExtent2D(width: 16384, height: 16384) }
 
 // MARK: Formats and modes
 
@@ -234,15 +319,8 @@ func hook_vkGetPhysicalDeviceSurfacePresentModesKHR(
   guard let window = SurfaceTable.window(of: surface) else { return VK_ERROR_SURFACE_LOST_KHR }
   let rules = SurfaceRules(window.system)
   return enumerate(pPresentModeCount, pPresentModes) { index, place in
-    guard index < rules.presentModeCount else { return false }
-    let modes = rules.presentModes
-    place?.pointee =
-      switch index {
-      case 0: modes.0
-      case 1: modes.1
-      case 2: modes.2
-      default: modes.3
-      }
+    guard let mode = rules.presentMode(index) else { return false }
+    place?.pointee = mode
     return true
   }
 }

@@ -37,6 +37,47 @@ func swapchainState(_ swapchain: VkSwapchainKHR?) -> UnsafeMutablePointer<Swapch
 
 // MARK: Creation
 
+/// What the chain of a VkSwapchainCreateInfoKHR asks for, beside formats.
+private struct SwapchainChain {
+  private let modes: UnsafePointer<VkSwapchainPresentModesCreateInfoEXT>?
+  private let scaling: UnsafePointer<VkSwapchainPresentScalingCreateInfoEXT>?
+
+  init(_ chain: UnsafeRawPointer?) {
+    modes = chained(VK_STRUCTURE_TYPE_SWAPCHAIN_PRESENT_MODES_CREATE_INFO_EXT, in: chain)?
+      .assumingMemoryBound(to: VkSwapchainPresentModesCreateInfoEXT.self)
+    scaling = chained(VK_STRUCTURE_TYPE_SWAPCHAIN_PRESENT_SCALING_CREATE_INFO_EXT, in: chain)?
+      .assumingMemoryBound(to: VkSwapchainPresentScalingCreateInfoEXT.self)
+  }
+
+  /// Whether presents may ask for this mode.
+  func names(_ mode: VkPresentModeKHR) -> Bool {
+    guard let modes, let list = modes.pointee.pPresentModes else { return false }
+    var i = 0
+    while i < Int(modes.pointee.presentModeCount) {
+      if list[i] == mode { return true }
+      i &+= 1
+    }
+    return false
+  }
+
+  /// Where frames lie in windows of another size; nil when such windows are nothing to count on.
+  var placement: FramePlacement? {
+    guard let scaling = scaling?.pointee,
+      scaling.scalingBehavior & VK_PRESENT_SCALING_ONE_TO_ONE_BIT_EXT.rawValue != 0
+    else { return nil }
+    return FramePlacement(
+      x: anchor(scaling.presentGravityX), y: anchor(scaling.presentGravityY))
+  }
+
+  private func anchor(_ gravity: VkPresentGravityFlagsEXT) -> FramePlacement.Anchor {
+    switch gravity {
+    case VK_PRESENT_GRAVITY_MAX_BIT_EXT.rawValue: .end
+    case VK_PRESENT_GRAVITY_CENTERED_BIT_EXT.rawValue: .center
+    default: .start
+    }
+  }
+}
+
 func hook_vkCreateSwapchainKHR(
   _ device: VkDevice?, _ pCreateInfo: UnsafePointer<VkSwapchainCreateInfoKHR>?,
   _ pAllocator: UnsafePointer<VkAllocationCallbacks>?,
@@ -57,50 +98,94 @@ func hook_vkCreateSwapchainKHR(
     log(.error, "vkCreateSwapchainKHR: imageFormat or presentMode is none that the surface has")
     return VK_ERROR_INITIALIZATION_FAILED
   }
-  var imageCount = max(1, Int(info.pointee.minImageCount))
-  // Three to draw on while one waits and one is being read.
-  if mode == .mailbox && window.system == .x11 { imageCount = max(5, imageCount) }
+  let chain = SwapchainChain(info.pointee.pNext)
+  var imageCount = max(Int(info.pointee.minImageCount), 1)
+  // What the mode needs, and every mode that it may be changed to.
+  for other in 0..<UInt32(SurfaceRules.mostModes) {
+    let other = VkPresentModeKHR(rawValue: other)
+    if other == info.pointee.presentMode || chain.names(other) {
+      imageCount = max(Int(SurfaceRules(window.system).minImageCount(other)), imageCount)
+    }
+  }
   guard imageCount <= SwapchainObject.mostImages,
+    let swapchain = makeObject(imageCount, pAllocator)
+  else { return VK_ERROR_OUT_OF_HOST_MEMORY }
+  guard
     let frames = FrameBuffers.make(
       imageCount: imageCount, width: Int(info.pointee.imageExtent.width),
       height: Int(info.pointee.imageExtent.height), layout: layout)
-  else { return VK_ERROR_OUT_OF_HOST_MEMORY }
+  else {
+    free(swapchain, pAllocator)
+    return VK_ERROR_OUT_OF_HOST_MEMORY
+  }
   guard
     let presenter = Presenter.start(
       connection: state.pointee.connection, window: window, frames: frames, mode: mode,
-      isOpaque: info.pointee.compositeAlpha != VK_COMPOSITE_ALPHA_PRE_MULTIPLIED_BIT_KHR)
-  else { return VK_ERROR_SURFACE_LOST_KHR }
-  guard let swapchain = makeSwapchain(device, state, info.pointee, presenter) else {
+      isOpaque: info.pointee.compositeAlpha != VK_COMPOSITE_ALPHA_PRE_MULTIPLIED_BIT_KHR,
+      placement: chain.placement)
+  else {
+    free(swapchain, pAllocator)
+    return VK_ERROR_SURFACE_LOST_KHR
+  }
+  swapchain.pointee.presenter = presenter
+  guard takeNumbers(swapchain, device, state, info.pointee) else {
     presenter.stop()
+    forget(swapchain, state, pAllocator)
     return VK_ERROR_OUT_OF_HOST_MEMORY
   }
   let result = announce(swapchain, device, state, info.pointee)
   guard result == VK_SUCCESS else {
-    end(swapchain, state)
+    end(swapchain, state, pAllocator)
     return result
   }
   pSwapchain.pointee = handlePointer(swapchain.pointee.id)
   return VK_SUCCESS
 }
 
-/// The client's side: ids and slots. Nil, with nothing left behind, when there are none.
-private func makeSwapchain(
-  _ device: VkDevice?, _ state: UnsafeMutablePointer<DeviceObject>,
-  _ info: VkSwapchainCreateInfoKHR, _ presenter: Presenter
-) -> UnsafeMutablePointer<SwapchainObject>? {
-  let count = presenter.frames.imageCount
-  guard let raw = platform_calloc(count, MemoryLayout<SwapchainImage>.stride) else { return nil }
-  let images = raw.bindMemory(to: SwapchainImage.self, capacity: count)
-  guard
-    let swapchain = makeObject(
-      SwapchainObject(id: 0, presenter: presenter, imageCount: count, images: images))
-  else {
-    platform_free(raw)
-    return nil
+/// The object and its images, zeroed, in one piece of the application's memory if it wants that.
+private func makeObject(_ imageCount: Int, _ pAllocator: UnsafePointer<VkAllocationCallbacks>?)
+  -> UnsafeMutablePointer<SwapchainObject>?
+{
+  let head =
+    (MemoryLayout<SwapchainObject>.stride &+ MemoryLayout<SwapchainImage>.alignment &- 1)
+    & ~(MemoryLayout<SwapchainImage>.alignment &- 1)
+  let size = head &+ imageCount &* MemoryLayout<SwapchainImage>.stride
+  let raw: UnsafeMutableRawPointer?
+  if let allocate = pAllocator?.pointee.pfnAllocation {
+    raw = allocate(
+      pAllocator?.pointee.pUserData, size, MemoryLayout<SwapchainObject>.alignment,
+      VK_SYSTEM_ALLOCATION_SCOPE_OBJECT)
+  } else {
+    raw = platform_malloc(size)
   }
+  guard let raw else { return nil }
+  platform_zero(raw, size)
+  let swapchain = raw.bindMemory(to: SwapchainObject.self, capacity: 1)
+  swapchain.pointee.imageCount = imageCount
+  swapchain.pointee.images = (raw + head).bindMemory(to: SwapchainImage.self, capacity: imageCount)
+  return swapchain
+}
+
+private func free(
+  _ swapchain: UnsafeMutablePointer<SwapchainObject>,
+  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?
+) {
+  if let free = pAllocator?.pointee.pfnFree {
+    free(pAllocator?.pointee.pUserData, swapchain)
+  } else {
+    platform_free(swapchain)
+  }
+}
+
+/// Takes ids and slots; false when there are not enough, and `forget` gives back what there was.
+private func takeNumbers(
+  _ swapchain: UnsafeMutablePointer<SwapchainObject>, _ device: VkDevice?,
+  _ state: UnsafeMutablePointer<DeviceObject>, _ info: VkSwapchainCreateInfoKHR
+) -> Bool {
+  let images = swapchain.pointee.images
   var complete = true
   var i = 0
-  while i < count {
+  while i < swapchain.pointee.imageCount {
     images[i].id = makeID(.image, device: device)
     images[i].slot = state.pointee.connection.allocateSlot()
     if images[i].slot == ControlField.noSlot {
@@ -118,12 +203,11 @@ private func makeSwapchain(
     i &+= 1
   }
   swapchain.pointee.id = makeID(.swapchain, device: device)
-  if complete, let cell = ObjectTable.state(of: swapchain.pointee.id, .swapchain) {
-    cell.storeBytes(of: swapchain, as: UnsafeMutablePointer<SwapchainObject>?.self)
-    return swapchain
+  guard complete, let cell = ObjectTable.state(of: swapchain.pointee.id, .swapchain) else {
+    return false
   }
-  forget(swapchain, state)
-  return nil
+  cell.storeBytes(of: swapchain, as: UnsafeMutablePointer<SwapchainObject>?.self)
+  return true
 }
 
 /// The node's side: the frame buffers by the agent's socket, the images on the device's channel.
@@ -182,13 +266,13 @@ func hook_vkDestroySwapchainKHR(
   _ pAllocator: UnsafePointer<VkAllocationCallbacks>?
 ) {
   guard let state = deviceState(of: device), let object = swapchainState(swapchain) else { return }
-  end(object, state, device: device)
+  end(object, state, pAllocator, device: device)
 }
 
 /// Shows what is queued, then gives everything back; with a device the node is told.
 private func end(
   _ swapchain: UnsafeMutablePointer<SwapchainObject>, _ state: UnsafeMutablePointer<DeviceObject>,
-  device: VkDevice? = nil
+  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?, device: VkDevice? = nil
 ) {
   swapchain.pointee.presenter.stop()
   if device != nil, let writer = beginAsync(device: device) {
@@ -201,11 +285,12 @@ private func end(
   withUnsafeBytes(of: &message) { bytes in
     _ = state.pointee.connection.send(bytes, UnsafeBufferPointer(start: nil, count: 0))
   }
-  forget(swapchain, state)
+  forget(swapchain, state, pAllocator)
 }
 
 private func forget(
-  _ swapchain: UnsafeMutablePointer<SwapchainObject>, _ state: UnsafeMutablePointer<DeviceObject>
+  _ swapchain: UnsafeMutablePointer<SwapchainObject>, _ state: UnsafeMutablePointer<DeviceObject>,
+  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?
 ) {
   var i = 0
   while i < swapchain.pointee.imageCount {
@@ -215,8 +300,7 @@ private func forget(
     i &+= 1
   }
   didDestroy(.swapchain, swapchain.pointee.id)
-  platform_free(swapchain.pointee.images)
-  platform_free(swapchain)
+  free(swapchain, pAllocator)
 }
 
 // MARK: Images

@@ -177,6 +177,8 @@ struct ResourceState {
   var usage: UInt32
   /// 1 for the images of a swapchain, which have no memory of their own.
   var isPresentable: UInt32
+  /// 1 for an image that the application has made for a swapchain: another name of one of those.
+  var isSwapchainName: UInt32
 }
 
 /// A VkCommandPool.

@@ -13,6 +13,8 @@ public final class Device: @unchecked Sendable {
   public let features: VkPhysicalDeviceFeatures
   public let features12: VkPhysicalDeviceVulkan12Features
   public let features13: VkPhysicalDeviceVulkan13Features
+  /// Extensions that are enabled, of instance and device.
+  public let extensions: Set<String>
   let memory: VkPhysicalDeviceMemoryProperties
   let pool: VkCommandPool
   private var owned: [(handle: OpaquePointer, destroy: Destroy)] = []
@@ -22,8 +24,15 @@ public final class Device: @unchecked Sendable {
     VkDevice?, OpaquePointer?, UnsafePointer<VkAllocationCallbacks>?
   ) -> Void
 
-  /// The extensions are those that the program cannot do without.
-  public init(instanceExtensions: [String] = [], deviceExtensions: [String] = []) {
+  /// The extensions are those that the program cannot do without; `optional` ones of either kind are
+  /// enabled where they are offered, and their features with them: `chain` makes the structures for
+  /// those that are enabled.
+  public init(
+    instanceExtensions: [String] = [], deviceExtensions: [String] = [], optional: [String] = [],
+    chain: (Set<String>) -> UnsafeMutableRawPointer? = { _ in nil }
+  ) {
+    let instanceExtensions =
+      instanceExtensions + (optional.isEmpty ? [] : Self.offered(nil).filter(optional.contains))
     instance = Self.makeInstance(instanceExtensions)
     physical = Self.choosePhysicalDevice(instance)
     var properties = VkPhysicalDeviceProperties()
@@ -38,8 +47,13 @@ public final class Device: @unchecked Sendable {
     features = offered.core
     features12 = offered.v12
     features13 = offered.v13
+    let deviceExtensions =
+      deviceExtensions
+      + (optional.isEmpty ? [] : Self.offered(physical).filter(optional.contains))
+    extensions = Set(instanceExtensions + deviceExtensions)
     handle = Self.makeDevice(
-      physical, family, deviceExtensions, offered.core, offered.v12, offered.v13)
+      physical, family, deviceExtensions, offered.core, offered.v12, offered.v13,
+      chain(extensions))
     var queue: VkQueue?
     vkGetDeviceQueue(handle, family, 0, &queue)
     self.queue = queue!
@@ -100,6 +114,28 @@ public final class Device: @unchecked Sendable {
     return instance!
   }
 
+  /// Names of the extensions that a physical device offers; nil: the instance.
+  private static func offered(_ physical: VkPhysicalDevice?) -> [String] {
+    func enumerate(
+      _ count: UnsafeMutablePointer<UInt32>, _ list: UnsafeMutablePointer<VkExtensionProperties>?
+    ) {
+      check(
+        physical == nil
+          ? vkEnumerateInstanceExtensionProperties(nil, count, list)
+          : vkEnumerateDeviceExtensionProperties(physical, nil, count, list),
+        "vkEnumerate…ExtensionProperties")
+    }
+    var count: UInt32 = 0
+    enumerate(&count, nil)
+    var list = [VkExtensionProperties](repeating: .init(), count: Int(count))
+    enumerate(&count, &list)
+    return list.map { properties in
+      withUnsafeBytes(of: properties.extensionName) { name in
+        String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
+      }
+    }
+  }
+
   private static func choosePhysicalDevice(_ instance: VkInstance) -> VkPhysicalDevice {
     var count: UInt32 = 0
     check(vkEnumeratePhysicalDevices(instance, &count, nil), "vkEnumeratePhysicalDevices")
@@ -151,10 +187,11 @@ public final class Device: @unchecked Sendable {
   private static func makeDevice(
     _ physical: VkPhysicalDevice, _ family: UInt32, _ extensions: [String],
     _ features: VkPhysicalDeviceFeatures, _ features12: VkPhysicalDeviceVulkan12Features,
-    _ features13: VkPhysicalDeviceVulkan13Features
+    _ features13: VkPhysicalDeviceVulkan13Features, _ chain: UnsafeMutableRawPointer?
   ) -> VkDevice {
     var wanted13 = VkPhysicalDeviceVulkan13Features()
     wanted13.sType = features13.sType
+    wanted13.pNext = chain
     wanted13.dynamicRendering = features13.dynamicRendering
     wanted13.synchronization2 = features13.synchronization2
     wanted13.maintenance4 = features13.maintenance4
