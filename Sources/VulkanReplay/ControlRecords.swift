@@ -403,7 +403,7 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
     repeating: VK_PIPELINE_STAGE_ALL_COMMANDS_BIT.rawValue, count: waits)
   runOnQueue(
     c, opcode: ControlOpcode.present, queue: state, device: device, frames: frames,
-    completions: completions, mayWrite: false
+    completions: completions, writes: .nothing
   ) { fence in
     semaphores.withUnsafeBufferPointer { semaphores in
       stages.withUnsafeBufferPointer { stages in
@@ -426,7 +426,7 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
 /// thread what is to be told when it is done: the announced completions, then `completions`.
 func runOnQueue(
   _ c: UnsafeMutablePointer<ReplayContext>, opcode: UInt32, queue: QueueState,
-  device: DeviceState, frames: [PendingFrame], completions: [Completion], mayWrite: Bool,
+  device: DeviceState, frames: [PendingFrame], completions: [Completion], writes: WriteSet,
   queries: [QueryUse] = [],
   _ submit: (_ fence: VkFence) -> VkResult
 ) {
@@ -447,8 +447,8 @@ func runOnQueue(
       return c.pointee.failed(opcode, result)
     }
     queue.enqueue(
-      QueueOperation(fence: fence, completions: all, frames: frames, mayWrite: mayWrite,
-        queries: queries))
+      QueueOperation(
+        fence: fence, completions: all, frames: frames, writes: writes, queries: queries))
   } catch {
     c.pointee.session.lose(error.reason, error.message)
   }

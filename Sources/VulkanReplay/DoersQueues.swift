@@ -12,19 +12,19 @@ func doer_vkQueueSubmit(
   guard let device = device(c, opcode), let queue = queue(c, device, a.queue, opcode) else {
     return
   }
-  var mayWrite = false
+  var commandBuffers: [VkCommandBuffer?] = []
   var queries: [QueryUse] = []
   for i in 0..<Int(a.submitCount) {
-    guard let submit = a.pSubmits?[i], submit.commandBufferCount > 0 else { continue }
-    mayWrite = true
+    guard let submit = a.pSubmits?[i] else { continue }
     for j in 0..<Int(submit.commandBufferCount) {
+      commandBuffers.append(submit.pCommandBuffers?[j] ?? nil)
       device.beginQueries(submit.pCommandBuffers?[j], &queries)
     }
   }
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
-    mayWrite: mayWrite, queries: queries
+    writes: device.writes(c.pointee.session, of: commandBuffers), queries: queries
   ) { fence in
     device.functions.queueSubmit(queue.handle, count, submits, fence)
   }
@@ -38,19 +38,19 @@ func doer_vkQueueSubmit2(
     return
   }
   guard let submit = device.functions.queueSubmit2 else { return c.pointee.missing(opcode) }
-  var mayWrite = false
+  var commandBuffers: [VkCommandBuffer?] = []
   var queries: [QueryUse] = []
   for i in 0..<Int(a.submitCount) {
-    guard let submit = a.pSubmits?[i], submit.commandBufferInfoCount > 0 else { continue }
-    mayWrite = true
+    guard let submit = a.pSubmits?[i] else { continue }
     for j in 0..<Int(submit.commandBufferInfoCount) {
+      commandBuffers.append(submit.pCommandBufferInfos?[j].commandBuffer)
       device.beginQueries(submit.pCommandBufferInfos?[j].commandBuffer, &queries)
     }
   }
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
-    mayWrite: mayWrite, queries: queries
+    writes: device.writes(c.pointee.session, of: commandBuffers), queries: queries
   ) { fence in
     submit(queue.handle, count, submits, fence)
   }
@@ -68,7 +68,7 @@ func doer_vkQueueBindSparse(
   }
   let (count, infos) = (a.bindInfoCount, a.pBindInfo)
   runOnQueue(
-    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [], mayWrite: false
+    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [], writes: .nothing
   ) { fence in
     device.functions.queueBindSparse(queue.handle, count, infos, fence)
   }
@@ -79,6 +79,7 @@ private func noteSparseMemory(_ device: DeviceState, _ info: VkBindSparseInfo) {
   func note(_ memory: VkDeviceMemory?) {
     guard let state = device.memory(memory), state.isHostVisible else { return }
     state.bindWhole()
+    device.hasSparseBindings = true
   }
   for i in 0..<Int(info.bufferBindCount) {
     guard let bind = info.pBufferBinds?[i] else { continue }

@@ -34,6 +34,8 @@ public final class ReplaySession: @unchecked Sendable {
   /// Functions of the instance; what channels without a device use.
   public let dispatch: UnsafeMutablePointer<DriverDispatch>
   let recorded = OpcodeSet.recorded()
+  /// Whether a queue operation is followed by a look at what it can have written alone.
+  let usesWriteSets: Bool
 
   /// Guards the writing side of `handles`, and the tables below.
   private let lock = Lock()
@@ -59,6 +61,7 @@ public final class ReplaySession: @unchecked Sendable {
     self.sink = sink
     self.segment = segment
     self.limits = limits
+    usesWriteSets = !isSwitchedOff("no_write_sets")
     handles = .allocate(capacity: 1)
     handles.initialize(to: HandleTable(indexLimit: limits.objects))
     dispatch = .allocate(capacity: 1)
@@ -209,4 +212,11 @@ extension ReplaySession {
   public var queueOperations: UInt64 { counters.queueOperations }
   /// Frames delivered so far.
   public var framesDelivered: UInt64 { counters.frames }
+}
+
+/// Whether `OMEGA_PERF` names a switch. The node reads its own environment: one that `omega run`
+/// starts has the application's.
+func isSwitchedOff(_ name: String) -> Bool {
+  guard let text = platform_getenv("OMEGA_PERF") else { return false }
+  return String(cString: text).split(separator: ",").contains { $0 == name }
 }
