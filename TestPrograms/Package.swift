@@ -20,6 +20,8 @@ let package = Package(
       name: "recordbench", dependencies: ["CVulkan", "Workbench", "Shaders"],
       swiftSettings: script),
     .executableTarget(
+      name: "mapbench", dependencies: ["CVulkan", "Workbench", "Shaders"], swiftSettings: script),
+    .executableTarget(
       name: "firstframe", dependencies: ["CVulkan", "CXCB", "Workbench"], swiftSettings: script),
     .executableTarget(
       name: "wsi", dependencies: ["CVulkan", "CXCB", "Workbench"], swiftSettings: script),

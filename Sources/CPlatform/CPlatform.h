@@ -104,6 +104,24 @@ static inline void *_Nullable platform_map_private(size_t size) {
 static inline int platform_unmap(void *_Nonnull p, size_t size) {
   return munmap(p, size) == 0 ? 0 : -errno;
 }
+/// Takes `size` bytes of address space that nothing else will be mapped into; NULL on failure.
+static inline void *_Nullable platform_reserve(size_t size) {
+  void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return p == MAP_FAILED ? NULL : p;
+}
+/// As `platform_map_shared`, in the place of reserved address space; 0 or -errno.
+static inline int platform_map_shared_at(void *_Nonnull place, int fd, uint64_t offset,
+                                         size_t size) {
+  void *p = mmap(place, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd,
+                 (off_t)offset);
+  return p == MAP_FAILED ? -errno : 0;
+}
+/// Takes a mapping away and keeps its address space reserved, in one step; 0 or -errno.
+static inline int platform_unmap_to_reserved(void *_Nonnull place, size_t size) {
+  void *p = mmap(place, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+                 -1, 0);
+  return p == MAP_FAILED ? -errno : 0;
+}
 /// Gives the pages of a range of a memfd back to the kernel; they read as zeros again.
 static inline int platform_punch_hole(int fd, uint64_t offset, uint64_t size) {
   return fallocate(fd, 0x01 | 0x02, (off_t)offset, (off_t)size) == 0 ? 0 : -errno;
@@ -555,6 +573,74 @@ static inline int platform_uffd_open(void) {
   }
   return fd;
 }
+/// A userfaultfd that reports writes to shared memory to a thread (Linux 5.19), those of the kernel
+/// in system calls included: the one for user mode alone makes read(2) into protected memory fail.
+/// It is there with vm.unprivileged_userfaultfd, with CAP_SYS_PTRACE, or to who may open
+/// /dev/userfaultfd; fd, or -errno.
+static inline int platform_uffd_open_synchronous(void) {
+  int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+    if (device < 0) return -errno;
+    fd = ioctl(device, _IO(0xAA, 0x00), O_CLOEXEC | O_NONBLOCK);  // USERFAULTFD_IOC_NEW
+    int e = errno;
+    close(device);
+    if (fd < 0) return -e;
+  }
+  // PAGEFAULT_FLAG_WP (1<<0) | WP_HUGETLBFS_SHMEM (1<<12)
+  struct uffdio_api api = {.api = UFFD_API, .features = (1ull << 0) | (1ull << 12)};
+  if (ioctl(fd, UFFDIO_API, &api) != 0) {
+    int e = errno;
+    close(fd);
+    return -e;
+  }
+  return fd;
+}
+/// Waits for write faults, or until `stop` is readable. Fills in up to `room` addresses; their
+/// number, 0 when there is to be a stop, or -errno.
+static inline int platform_uffd_faults(int uffd, int stop, uint64_t *_Nonnull addresses,
+                                       size_t room) {
+  struct uffd_msg messages[32];
+  if (room > 32) room = 32;
+  while (1) {
+    struct pollfd p[2] = {{.fd = stop, .events = POLLIN}, {.fd = uffd, .events = POLLIN}};
+    if (poll(p, 2, -1) < 0) {
+      if (errno == EINTR) continue;
+      return -errno;
+    }
+    if (p[0].revents != 0) return 0;
+    if ((p[1].revents & (POLLERR | POLLNVAL)) != 0) return -EIO;
+    ssize_t n = read(uffd, messages, room * sizeof messages[0]);
+    if (n < 0) {
+      if (errno == EAGAIN || errno == EINTR) continue;
+      return -errno;
+    }
+    int count = 0;
+    for (size_t i = 0; i < (size_t)n / sizeof messages[0]; i++) {
+      if (messages[i].event == UFFD_EVENT_PAGEFAULT) {
+        addresses[count++] = messages[i].arg.pagefault.address;
+      }
+    }
+    if (count > 0) return count;
+  }
+}
+/// Lets the page be written, and whoever waits for that go on.
+static inline void platform_uffd_release(int uffd, uint64_t page, size_t n) {
+  struct uffdio_writeprotect w = {.range = {.start = page, .len = n}, .mode = 0};
+  while (ioctl(uffd, UFFDIO_WRITEPROTECT, &w) != 0 && errno == EAGAIN) {
+  }
+  // Wakes also who faulted in memory that is protected no more, or gone.
+  struct uffdio_range r = {.start = page, .len = n};
+  ioctl(uffd, UFFDIO_WAKE, &r);
+}
+/// Whether a system call can write into the memory.
+static inline bool platform_fills(void *_Nonnull p) {
+  int file = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return true;
+  ssize_t r = read(file, p, 8);
+  close(file);
+  return r == 8;
+}
 /// Registers a mapping for write tracking; 0 or -errno.
 static inline int platform_uffd_register(int uffd, void *_Nonnull p, size_t n) {
   struct uffdio_register r = {.range = {.start = (uint64_t)(uintptr_t)p, .len = n},
@@ -569,22 +655,25 @@ static inline int platform_uffd_unregister(int uffd, void *_Nonnull p, size_t n)
 static inline int platform_uffd_protect(int uffd, void *_Nonnull p, size_t n) {
   struct uffdio_writeprotect w = {.range = {.start = (uint64_t)(uintptr_t)p, .len = n},
                                   .mode = UFFDIO_WRITEPROTECT_MODE_WP};
-  return ioctl(uffd, UFFDIO_WRITEPROTECT, &w) == 0 ? 0 : -errno;
+  int r;
+  do { r = ioctl(uffd, UFFDIO_WRITEPROTECT, &w); } while (r != 0 && errno == EAGAIN);
+  return r == 0 ? 0 : -errno;
 }
 /// Finds pages of [start, end) written since they were last protected, and protects them again, in
 /// one step. Fills up to `room` regions; `*walked` is where the next call goes on. The number of
-/// regions, or -errno. `pagemap` is an open /proc/self/pagemap.
-static inline int platform_scan_written(int pagemap, uint64_t start, uint64_t end,
+/// regions, or -errno. `pagemap` is an open /proc/self/pagemap. Memory in the range that is not
+/// registered is an error when `all`, and passed over otherwise.
+static inline int platform_scan_written(int pagemap, uint64_t start, uint64_t end, bool all,
                                         struct platform_page_region *_Nonnull regions, size_t room,
                                         uint64_t *_Nonnull walked) {
   struct platform_pagemap_scan s = {
       .size = sizeof s,
-      .flags = 3,  // PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC
+      .flags = all ? 3 : 1,  // PM_SCAN_WP_MATCHING, PM_SCAN_CHECK_WPASYNC
       .start = start,
       .end = end,
       .vec = (uint64_t)(uintptr_t)regions,
       .vec_len = room,
-      .category_mask = 2,  // PAGE_IS_WRITTEN
+      .category_mask = 3,  // PAGE_IS_WPALLOWED | PAGE_IS_WRITTEN
       .return_mask = 2,
   };
   int r = ioctl(pagemap, PLATFORM_PAGEMAP_SCAN, &s);
@@ -611,6 +700,18 @@ static inline int platform_poll_readable(int fd, int milliseconds) {
   struct pollfd p = {.fd = fd, .events = POLLIN};
   int r = poll(&p, 1, milliseconds);
   return r < 0 && errno != EINTR ? -errno : r > 0;
+}
+/// Runs `body` in a child of fork and waits for it: what it returns, or 128 and the signal that ended
+/// it; -errno. For tests.
+static inline int platform_in_child(int (*_Nonnull body)(void *_Nullable),
+                                    void *_Nullable argument) {
+  pid_t child = fork();
+  if (child == 0) _exit(body(argument));
+  if (child < 0) return -errno;
+  int status;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 /// Starts `path` with one argument as a process that belongs to nobody: its own session, no
 /// descriptor of ours, standard streams on /dev/null, default signals, working directory "/".

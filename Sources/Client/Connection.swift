@@ -121,7 +121,7 @@ public struct Connection: @unchecked Sendable {
     self.calls = calls
     self.cache = cache
     switches = Switches.fromEnvironment()
-    tracker = PageTracker.open(allowWriteProtect: switches.pageTracking)
+    tracker = PageTracker.open(best: switches.trackingTier)
     RingHeader(segment: segment, channel: 0).setReaders(readers)
     channels[0] = Channel(index: 0, connection: self)
     guard channels[0] != nil else { return nil }

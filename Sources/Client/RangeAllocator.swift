@@ -90,4 +90,16 @@ public struct RangeAllocator: @unchecked Sendable {
     list.pointee.offsets?[list.pointee.count] = offset
     list.pointee.count += 1
   }
+
+  /// Ends the allocator itself; nothing that it gave out may be given back any more.
+  func free() {
+    var i = 0
+    while i < RangeAllocator.classCount {
+      platform_free(state.pointee.lists[i].offsets)
+      i &+= 1
+    }
+    platform_free(state.pointee.lists)
+    platform_free(state)
+    lock.free()
+  }
 }

@@ -1,4 +1,5 @@
 import CPlatform
+public import PageTracker
 
 /// The optimisations that `OMEGA_PERF=no_…,no_…` turns off, each by its name, so that a fault can
 /// be narrowed down in the field. `OMEGA_PERF=help` prints the names.
@@ -19,9 +20,16 @@ public struct Switches: Sendable {
   public var lazyAttach: Bool { off & 16 == 0 }
   /// Memory requirements and subresource layouts are kept per shape of resource.
   public var requirementCache: Bool { off & 32 == 0 }
-
+  /// The kernel notes written pages by itself; off: a thread of ours does, where it may.
+  public var asynchronousPageTracking: Bool { off & 128 == 0 }
   /// Query results are pushed; off: each question goes to the node.
   public var queryPush: Bool { off & 64 == 0 }
+
+  /// The best way to find written pages that is not switched off.
+  public var trackingTier: TrackingTier {
+    guard pageTracking else { return .compare }
+    return asynchronousPageTracking ? .writeProtect : .faultThread
+  }
 
   private static func name(_ bit: UInt32) -> StaticString? {
     switch bit {
@@ -32,6 +40,9 @@ public struct Switches: Sendable {
     case 4: "no_lazy_attach"
     case 5: "no_requirement_cache"
     case 6: "no_query_push"
+    case 7: "no_async_page_tracking"
+    // Read by the node: after a queue operation it compares what that can have written.
+    case 8: "no_write_sets"
     default: nil
     }
   }

@@ -1,6 +1,7 @@
 /// Writes the node's side of each command: the table of driver functions, a handler that decodes,
 /// calls the driver and replies, and the switch from opcode to handler. Commands of class
-/// `…+doer` end in a hand-written `doer_vkX` in VulkanReplay.
+/// `…+doer` end in a hand-written `doer_vkX` in VulkanReplay; what they may write in mapped memory is
+/// noted as `Rules/writes.txt` says.
 struct ReplayTemplate {
   let scope: Scope
   let generator: CommandGenerator
@@ -89,6 +90,14 @@ struct ReplayTemplate {
         out.line("doer_\(command.name)(c, &a)")
         return
       }
+      if kind.isRecorded(command) {
+        switch scope.rules.writes[command.name] {
+        case "nothing": break
+        case "shaders": out.line("c.pointee.noteShaders()")
+        case "noted": out.line("note_\(command.name)(c, a)")
+        default: out.line("c.pointee.noteEverything()")
+        }
+      }
       out.block("guard let call = c.pointee.dispatch.pointee.\(command.name) else") {
         $0.line("return c.pointee.missing(Opcode.\(command.name))")
       }
@@ -111,6 +120,10 @@ struct ReplayTemplate {
     if let created = model.created { insert(created.member, created.isArray, &out) }
     if model.destroyed(scope) != nil, let offset = try generator.idOffset(model) {
       out.line("c.pointee.forget(recordOffset: \(offset))")
+    }
+    if scope.rules.writes[command.name] == "noted", !model.kind.isRecorded(command) {
+      let note = "note_\(command.name)(c, a)"
+      out.line(returns ? "if result.rawValue >= 0 { \(note) }" : note)
     }
     let failure = "if result.rawValue < 0 { c.pointee.failed(Opcode.\(command.name), result) }"
     if model.kind.mayReply {

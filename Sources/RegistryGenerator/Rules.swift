@@ -41,6 +41,8 @@ struct Rules {
   var lenient: Set<String> = []
   /// Enumerations that are checked against the registry.
   var checked: Set<String> = []
+  /// What a command may write in mapped memory: nothing, shaders, noted; absent: everything.
+  var writes: [String: String] = [:]
   var opcodes: [(name: String, value: Int)] = []
   var kinds: [(name: String, value: Int)] = []
 
@@ -78,6 +80,12 @@ struct Rules {
       case "checked": checked.insert(words[0])
       default: throw GenerationError("structures.txt: \(words[0]) has no rule")
       }
+    }
+    for (words, rest) in try Rules.lines(folder + "/writes.txt") {
+      guard ["nothing", "shaders", "noted"].contains(rest) else {
+        throw GenerationError("writes.txt: \(words[0]) has no rule")
+      }
+      writes[words[0]] = rest
     }
     opcodes = try Rules.numbers(folder + "/opcodes.txt")
     kinds = try Rules.numbers(folder + "/kinds.txt")

@@ -29,6 +29,9 @@ struct Scope {
     for name in rules.extensions.sorted() where !extensions.contains(where: { $0.name == name }) {
       throw GenerationError("extensions.txt: the registry has no \(name)")
     }
+    for name in rules.writes.keys.sorted() where registry.commands[name] == nil {
+      throw GenerationError("writes.txt: the registry has no \(name)")
+    }
     try selectCommands()
     selectStructures()
     try number()

@@ -457,7 +457,7 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
     repeating: VK_PIPELINE_STAGE_ALL_COMMANDS_BIT.rawValue, count: waits)
   runOnQueue(
     c, opcode: ControlOpcode.present, queue: state, device: device, frames: frames,
-    completions: completions, mayWrite: false
+    completions: completions, writes: .nothing
   ) { fence in
     semaphores.withUnsafeBufferPointer { semaphores in
       stages.withUnsafeBufferPointer { stages in
@@ -480,8 +480,13 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
 /// thread what is to be told when it is done: the announced completions, then `completions`.
 func runOnQueue(
   _ c: UnsafeMutablePointer<ReplayContext>, opcode: UInt32, queue: QueueState,
+<<<<<<< HEAD
   device: DeviceState, frames: [PendingFrame], completions: [Completion], mayWrite: Bool,
   queries: [QueryUse] = [], signals: [TimelineSignal] = [],
+=======
+  device: DeviceState, frames: [PendingFrame], completions: [Completion], writes: WriteSet,
+  queries: [QueryUse] = [],
+>>>>>>> fabric
   _ submit: (_ fence: VkFence) -> VkResult
 ) {
   var all: [Completion] = []
@@ -502,8 +507,12 @@ func runOnQueue(
     }
     queue.enqueue(
       QueueOperation(
+<<<<<<< HEAD
         fence: fence, completions: all, frames: frames, mayWrite: mayWrite,
         queries: queries, signals: signals))
+=======
+        fence: fence, completions: all, frames: frames, writes: writes, queries: queries))
+>>>>>>> fabric
   } catch {
     c.pointee.session.lose(error.reason, error.message)
   }

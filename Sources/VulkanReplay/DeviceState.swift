@@ -1,6 +1,8 @@
 import CPlatform
 import CVulkan
 import Ring
+import VulkanWire
+import Wire
 
 /// A buffer or an image: what has to be known of it to find what the GPU writes.
 final class ResourceState {
@@ -10,7 +12,8 @@ final class ResourceState {
   let size: Int
   /// An image whose planes are bound one by one.
   let isDisjoint: Bool
-  var memories: [MemoryState] = []
+  /// Where it lies, when the GPU may write it there and the application may come to read it.
+  var bindings: [(memory: MemoryState, range: ByteRange)] = []
 
   init(isWritable: Bool, size: Int, isDisjoint: Bool = false) {
     self.isWritable = isWritable
@@ -61,8 +64,11 @@ final class PoolState {
   }
 
   /// Forgets all children: the pool was reset or destroyed.
-  func removeAll(_ session: ReplaySession) {
-    for id in children { session.remove(id) }
+  func removeAll(_ session: ReplaySession, _ device: DeviceState) {
+    for id in children {
+      device.forgetChild(session, id)
+      session.remove(id)
+    }
     children.removeAll(keepingCapacity: true)
     alive = 0
   }
@@ -97,6 +103,21 @@ final class DeviceState: @unchecked Sendable {
   var timelines: Set<UInt64> = []
   /// What recorded command buffers do to queries.
   var queryUses: [UInt64: [QueryUse]] = [:]
+  // What the resources are called where the GPU writes them (`WriteNotes`); only those that lie in
+  // host-visible memory.
+  var imageViews: [UInt64: ResourceState] = [:]
+  var bufferViews: [UInt64: (ResourceState, ByteRange)] = [:]
+  var framebuffers: [UInt64: [ResourceState]] = [:]
+  /// Sets with something that shaders may write.
+  var descriptorSets: [UInt64: DescriptorWrites] = [:]
+  /// Layouts of sets that may be updated after they were bound.
+  var updatableLayouts: Set<UInt64> = []
+  var commandWrites: [UInt64: CommandWrites] = [:]
+  /// Buffers that shaders may find by their address, and whether there is a shader that does.
+  var addressable: [UInt64: ResourceState] = [:]
+  var usesAddresses = false
+  /// Sparse resources may lie anywhere in what was ever bound to one.
+  var hasSparseBindings = false
   /// Allocations, by driver handle.
   private var memories: [UInt64: MemoryState] = [:]
 
@@ -152,11 +173,52 @@ final class DeviceState: @unchecked Sendable {
     memory.detach()
   }
 
-  /// Brings everything that the GPU has written to mapped memory to the client.
-  func deliverWrites(_ sink: any CompletionSink) {
-    let all = lock.withLock { attached }
-    for memory in all { memory.deliverWrites(device: self, sink) }
+  /// Brings what a finished operation may have written to mapped memory to the client.
+  func deliver(_ writes: WriteSet, _ sink: any CompletionSink) {
+    if writes.isEverything {
+      let all = lock.withLock { attached }
+      for memory in all { memory.deliverWrites(device: self, nil, sink) }
+    } else {
+      for entry in writes.entries { entry.memory.deliverWrites(device: self, entry.ranges, sink) }
+    }
     sink.flushReadback()
+  }
+
+  /// What the execution of command buffers may write.
+  func writes(_ session: ReplaySession, of commandBuffers: [VkCommandBuffer?]) -> WriteSet {
+    var writes = WriteSet()
+    let addressable = usesAddresses ? Array(self.addressable.values) : []
+    for commandBuffer in commandBuffers {
+      let key = UInt64(UInt(bitPattern: commandBuffer))
+      if session.usesWriteSets, !hasSparseBindings, let noted = commandWrites[key] {
+        noted.resolve(into: &writes, addressable: addressable)
+      } else {
+        writes.addEverything()
+      }
+      if writes.isEverything { break }
+    }
+    writes.finish()
+    return writes
+  }
+
+  /// Where what is recorded into a command buffer is noted.
+  func writes(recording commandBuffer: VkCommandBuffer?) -> CommandWrites {
+    let key = UInt64(UInt(bitPattern: commandBuffer))
+    if let known = commandWrites[key] { return known }
+    let new = CommandWrites()
+    commandWrites[key] = new
+    return new
+  }
+
+  /// Forgets what was noted of a command buffer or descriptor set that is freed.
+  func forgetChild(_ session: ReplaySession, _ id: UInt64) {
+    let kind = HandleID.kind(of: id)
+    guard let handle = session.handles.pointee.lookup(id, kind) else { return }
+    switch kind {
+    case .commandBuffer: commandWrites.removeValue(forKey: handle)
+    case .descriptorSet: descriptorSets.removeValue(forKey: handle)
+    default: break
+    }
   }
 
   // MARK: Fences of the node's own

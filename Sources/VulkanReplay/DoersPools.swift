@@ -60,6 +60,10 @@ func doer_vkAllocateDescriptorSets(
   let result = allocate(device.handle, info, a.pDescriptorSets)
   if result == VK_SUCCESS {
     device.adopt(c, pool: info.pointee.descriptorPool, a.ids, a.pDescriptorSets, a.idCount)
+    for i in 0..<a.idCount {
+      device.noteDescriptorSet(
+        a.pDescriptorSets?[i] ?? nil, layout: info.pointee.pSetLayouts?[i] ?? nil)
+    }
   } else {
     c.pointee.failed(opcode, result)
   }
@@ -88,7 +92,7 @@ func doer_vkResetDescriptorPool(
   }
   let result = reset(device.handle, a.descriptorPool, a.flags)
   guard result == VK_SUCCESS else { return c.pointee.failed(opcode, result) }
-  device.pools[UInt64(UInt(bitPattern: a.descriptorPool))]?.removeAll(c.pointee.session)
+  device.pools[UInt64(UInt(bitPattern: a.descriptorPool))]?.removeAll(c.pointee.session, device)
 }
 
 func doer_vkDestroyDescriptorPool(
@@ -130,12 +134,13 @@ extension DeviceState {
     for i in 0..<count {
       let id = c.pointee.id(recordOffset: freedIDs + i * 8)
       guard id != 0 else { continue }
+      forgetChild(c.pointee.session, id)
       c.pointee.session.remove(id)
       state?.freed(c.pointee.session)
     }
   }
 
   fileprivate func removePool(_ c: UnsafeMutablePointer<ReplayContext>, _ pool: OpaquePointer?) {
-    pools.removeValue(forKey: UInt64(UInt(bitPattern: pool)))?.removeAll(c.pointee.session)
+    pools.removeValue(forKey: UInt64(UInt(bitPattern: pool)))?.removeAll(c.pointee.session, self)
   }
 }

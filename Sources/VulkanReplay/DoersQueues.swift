@@ -12,23 +12,31 @@ func doer_vkQueueSubmit(
   guard let device = device(c, opcode), let queue = queue(c, device, a.queue, opcode) else {
     return
   }
-  var mayWrite = false
+  var commandBuffers: [VkCommandBuffer?] = []
   var queries: [QueryUse] = []
   var signals: [TimelineSignal] = []
   for i in 0..<Int(a.submitCount) {
     guard let submit = a.pSubmits?[i] else { continue }
+<<<<<<< HEAD
     noteSignals(
       device, submit.pNext, submit.pSignalSemaphores, submit.signalSemaphoreCount, &signals)
     guard submit.commandBufferCount > 0 else { continue }
     mayWrite = true
+=======
+>>>>>>> fabric
     for j in 0..<Int(submit.commandBufferCount) {
+      commandBuffers.append(submit.pCommandBuffers?[j] ?? nil)
       device.beginQueries(submit.pCommandBuffers?[j], &queries)
     }
   }
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
+<<<<<<< HEAD
     mayWrite: mayWrite, queries: queries, signals: signals
+=======
+    writes: device.writes(c.pointee.session, of: commandBuffers), queries: queries
+>>>>>>> fabric
   ) { fence in
     device.functions.queueSubmit(queue.handle, count, submits, fence)
   }
@@ -42,25 +50,33 @@ func doer_vkQueueSubmit2(
     return
   }
   guard let submit = device.functions.queueSubmit2 else { return c.pointee.missing(opcode) }
-  var mayWrite = false
+  var commandBuffers: [VkCommandBuffer?] = []
   var queries: [QueryUse] = []
   var signals: [TimelineSignal] = []
   for i in 0..<Int(a.submitCount) {
     guard let submit = a.pSubmits?[i] else { continue }
+<<<<<<< HEAD
     for j in 0..<Int(submit.signalSemaphoreInfoCount) {
       guard let info = submit.pSignalSemaphoreInfos?[j] else { continue }
       device.noteSignal(info.semaphore, info.value, &signals)
     }
     guard submit.commandBufferInfoCount > 0 else { continue }
     mayWrite = true
+=======
+>>>>>>> fabric
     for j in 0..<Int(submit.commandBufferInfoCount) {
+      commandBuffers.append(submit.pCommandBufferInfos?[j].commandBuffer)
       device.beginQueries(submit.pCommandBufferInfos?[j].commandBuffer, &queries)
     }
   }
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
+<<<<<<< HEAD
     mayWrite: mayWrite, queries: queries, signals: signals
+=======
+    writes: device.writes(c.pointee.session, of: commandBuffers), queries: queries
+>>>>>>> fabric
   ) { fence in
     submit(queue.handle, count, submits, fence)
   }
@@ -81,8 +97,12 @@ func doer_vkQueueBindSparse(
   }
   let (count, infos) = (a.bindInfoCount, a.pBindInfo)
   runOnQueue(
+<<<<<<< HEAD
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [], mayWrite: false,
     signals: signals
+=======
+    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [], writes: .nothing
+>>>>>>> fabric
   ) { fence in
     device.functions.queueBindSparse(queue.handle, count, infos, fence)
   }
@@ -161,6 +181,7 @@ private func noteSparseMemory(_ device: DeviceState, _ info: VkBindSparseInfo) {
   func note(_ memory: VkDeviceMemory?) {
     guard let state = device.memory(memory), state.isHostVisible else { return }
     state.bindWhole()
+    device.hasSparseBindings = true
   }
   for i in 0..<Int(info.bufferBindCount) {
     guard let bind = info.pBufferBinds?[i] else { continue }

@@ -56,9 +56,14 @@ func doer_vkCreateBuffer(
   guard result == VK_SUCCESS, let buffer else {
     return c.pointee.failed(Opcode.vkCreateBuffer, result)
   }
-  device.resources[UInt64(UInt(bitPattern: buffer))] = ResourceState(
+  let key = UInt64(UInt(bitPattern: buffer))
+  let resource = ResourceState(
     isWritable: ResourceState.canWrite(buffer: info.pointee.usage),
     size: Int(truncatingIfNeeded: min(info.pointee.size, UInt64(Int.max / 2))))
+  device.resources[key] = resource
+  if info.pointee.usage & VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT.rawValue != 0 {
+    device.addressable[key] = resource
+  }
   c.pointee.insert(id, buffer)
 }
 
@@ -183,13 +188,15 @@ extension DeviceState {
   ) {
     guard resource.isWritable, let state = self.memory(memory), state.isHostVisible else { return }
     let start = Int(truncatingIfNeeded: min(offset, UInt64(Int.max / 2)))
-    state.bind(key, ByteRange(start: start, end: start &+ size))
-    resource.memories.append(state)
+    let range = state.bind(key, ByteRange(start: start, end: start &+ size))
+    resource.bindings.append((state, range))
   }
 
   func forgetResource(_ handle: OpaquePointer?) {
     let key = UInt64(UInt(bitPattern: handle))
     guard let resource = resources.removeValue(forKey: key) else { return }
-    for memory in resource.memories { memory.unbind(key) }
+    addressable.removeValue(forKey: key)
+    for binding in resource.bindings { binding.memory.unbind(key) }
+    resource.bindings.removeAll()
   }
 }

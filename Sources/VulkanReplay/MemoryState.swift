@@ -25,6 +25,7 @@ final class MemoryState: @unchecked Sendable {
   /// Ranges that the GPU may write, by the resource bound there, and the same merged and in order.
   private var bindings: [UInt64: [ByteRange]] = [:]
   private var writable: [ByteRange] = []
+  private var isMerged = true
 
   // While attached.
   private var mapping: UnsafeMutableRawPointer?
@@ -55,14 +56,16 @@ final class MemoryState: @unchecked Sendable {
 
   // MARK: Bindings
 
-  /// Notes that a resource which the GPU may write lies at `range`.
-  func bind(_ resource: UInt64, _ range: ByteRange) {
+  /// Notes that a resource which the GPU may write lies at `range`; what of it is within the
+  /// allocation is returned.
+  func bind(_ resource: UInt64, _ range: ByteRange) -> ByteRange {
+    let clipped = ByteRange(
+      start: max(0, min(range.start, size)), end: max(0, min(range.end, size)))
     lock.withLock {
-      let clipped = ByteRange(
-        start: max(0, min(range.start, size)), end: max(0, min(range.end, size)))
       bindings[resource, default: []].append(clipped)
-      merge()
+      isMerged = false
     }
+    return clipped
   }
 
   /// Notes that the GPU may write anywhere: sparse resources may come to lie here.
@@ -70,27 +73,25 @@ final class MemoryState: @unchecked Sendable {
     lock.withLock {
       guard bindings[0] == nil else { return }
       bindings[0] = [ByteRange(start: 0, end: size)]
-      merge()
+      isMerged = false
     }
   }
 
   /// Forgets a resource that is destroyed.
   func unbind(_ resource: UInt64) {
     lock.withLock {
-      if bindings.removeValue(forKey: resource) != nil { merge() }
+      if bindings.removeValue(forKey: resource) != nil { isMerged = false }
     }
   }
 
-  private func merge() {
-    let sorted = bindings.values.joined().sorted { $0.start < $1.start }
-    writable.removeAll(keepingCapacity: true)
-    for range in sorted where range.end > range.start {
-      if let last = writable.last, range.start <= last.end {
-        writable[writable.count - 1].end = max(last.end, range.end)
-      } else {
-        writable.append(range)
-      }
+  /// Everything that the GPU may write. With the lock held. Merged when it is asked for: an
+  /// allocation may be bound to thousands of resources one after the other.
+  private func allWritable() -> [ByteRange] {
+    if !isMerged {
+      writable = ByteRange.merged(bindings.values.joined())
+      isMerged = true
     }
+    return writable
   }
 
   // MARK: Mapping
@@ -137,7 +138,7 @@ final class MemoryState: @unchecked Sendable {
       self.client = client
       segmentOffset = offset
       if deliver {
-        if !isCoherent { invalidate(device) }
+        if !isCoherent { invalidate(device, [ByteRange(start: 0, end: size)]) }
         deliverRange(ByteRange(start: 0, end: size), session.sink)
       } else {
         // Reading what the CPU does not cache costs more than writing it.
@@ -208,13 +209,15 @@ final class MemoryState: @unchecked Sendable {
 
   // MARK: Down
 
-  /// Brings what the GPU has written to the client: the ranges it may write, where they differ from
-  /// what both sides last agreed on.
-  func deliverWrites(device: DeviceState, _ sink: any CompletionSink) {
+  /// Brings what the GPU has written to the client, where it differs from what both sides last
+  /// agreed on: in `ranges`, or in all that it may write.
+  func deliverWrites(device: DeviceState, _ ranges: [ByteRange]?, _ sink: any CompletionSink) {
     lock.withLock {
-      guard mapping != nil, !writable.isEmpty else { return }
-      if !isCoherent { invalidate(device) }
-      for range in writable { deliverRange(range, sink) }
+      guard mapping != nil else { return }
+      let ranges = ranges ?? allWritable()
+      guard !ranges.isEmpty else { return }
+      if !isCoherent { invalidate(device, ranges) }
+      for range in ranges { deliverRange(range, sink) }
     }
   }
 
@@ -259,8 +262,9 @@ final class MemoryState: @unchecked Sendable {
     _ = device.functions.flushMappedMemoryRanges(device.handle, 1, &range)
   }
 
-  private func invalidate(_ device: DeviceState) {
-    var range = mappedRange(0, size)
-    _ = device.functions.invalidateMappedMemoryRanges(device.handle, 1, &range)
+  private func invalidate(_ device: DeviceState, _ ranges: [ByteRange]) {
+    let mapped = ranges.map { mappedRange($0.start, $0.end) }
+    _ = device.functions.invalidateMappedMemoryRanges(
+      device.handle, UInt32(truncatingIfNeeded: mapped.count), mapped)
   }
 }

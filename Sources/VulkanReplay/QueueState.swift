@@ -21,8 +21,8 @@ struct QueueOperation {
   var completions: [Completion]
   /// Frames to bring out of their staging memory.
   var frames: [PendingFrame]
-  /// Whether mapped memory may have been written.
-  var mayWrite: Bool
+  /// What it may have written in mapped memory.
+  var writes: WriteSet
   /// Queries that it uses.
   var queries: [QueryUse]
   /// Timeline values that it signals.
@@ -160,7 +160,7 @@ final class QueueState: @unchecked Sendable {
 
   private func finish(_ operation: QueueOperation) {
     device.giveBack(operation.fence)
-    if operation.mayWrite { device.deliverWrites(session.sink) }
+    if !operation.writes.isEmpty { device.deliver(operation.writes, session.sink) }
     if !operation.queries.isEmpty {
       for use in operation.queries { use.pool.finish(use, device, session.sink) }
       session.sink.flushReadback()

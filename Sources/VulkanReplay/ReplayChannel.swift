@@ -110,6 +110,7 @@ func replayCommands(
   let session = c.pointee.session
   let recorded = session.recorded
   c.pointee.commandBuffer = commandBuffer
+  c.pointee.writes = c.pointee.device?.writes(recording: commandBuffer)
   var position = 0
   var count: UInt64 = 0
   var untilReset = arenaResetInterval
@@ -148,6 +149,7 @@ func replayCommands(
     }
   }
   c.pointee.commandBuffer = nil
+  c.pointee.writes = nil
   session.counters.addCommands(count)
 }
 

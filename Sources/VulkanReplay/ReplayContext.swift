@@ -27,6 +27,8 @@ public struct ReplayContext {
   public var reply: HeapWriter
   /// The device whose channel this is; nil on channel 0.
   var device: DeviceState?
+  /// Where the command buffer that is being recorded has its writes noted.
+  var writes: CommandWrites?
   /// What the next queue operation completes.
   var announcement: Announcement?
   /// True after the channel's last record.

@@ -34,8 +34,13 @@ public final class ReplaySession: @unchecked Sendable {
   /// Functions of the instance; what channels without a device use.
   public let dispatch: UnsafeMutablePointer<DriverDispatch>
   let recorded = OpcodeSet.recorded()
+<<<<<<< HEAD
   /// Makes pipelines beside the channels' threads.
   let compiler = PipelineCompiler(threads: Int(platform_processor_count()))
+=======
+  /// Whether a queue operation is followed by a look at what it can have written alone.
+  let usesWriteSets: Bool
+>>>>>>> fabric
 
   /// Guards the writing side of `handles`, and the tables below.
   private let lock = Lock()
@@ -61,6 +66,7 @@ public final class ReplaySession: @unchecked Sendable {
     self.sink = sink
     self.segment = segment
     self.limits = limits
+    usesWriteSets = !isSwitchedOff("no_write_sets")
     handles = .allocate(capacity: 1)
     handles.initialize(to: HandleTable(indexLimit: limits.objects))
     // The session keeps the compiler as long as anybody looks into its table.
@@ -221,4 +227,11 @@ extension ReplaySession {
   public var queueOperations: UInt64 { counters.queueOperations }
   /// Frames delivered so far.
   public var framesDelivered: UInt64 { counters.frames }
+}
+
+/// Whether `OMEGA_PERF` names a switch. The node reads its own environment: one that `omega run`
+/// starts has the application's.
+func isSwitchedOff(_ name: String) -> Bool {
+  guard let text = platform_getenv("OMEGA_PERF") else { return false }
+  return String(cString: text).split(separator: ",").contains { $0 == name }
 }

@@ -100,12 +100,15 @@ enum DoctorCommand {
   }
 
   private static func pages() -> Finding {
-    let tracker = PageTracker.open(allowWriteProtect: true)
+    let tracker = PageTracker.open(best: .writeProtect)
     defer { tracker.close() }
-    let isFast = tracker.tier == .writeProtect
     return Finding(
-      name: "page tracking", isWell: isFast, isNeeded: false, detail: "tier \(tracker.tier)",
-      remedy: "Linux 6.7 and unprivileged userfaultfd find written pages without comparing them")
+      name: "page tracking", isWell: tracker.tier == .writeProtect, isNeeded: false,
+      detail: "tier \(tracker.tier)",
+      remedy: tracker.tier == .faultThread
+        ? "Linux 6.7 finds written pages without stopping who writes them"
+        : "Linux 6.7 finds written pages without comparing them; so does Linux 5.19 with"
+          + " vm.unprivileged_userfaultfd=1")
   }
 
   private static func display() -> Finding {

@@ -32,7 +32,7 @@ func hook_vkCreateDevice(
   let object = DeviceObject(
     loaderWord: loaderMagic, id: id, channel: channel, connection: connection,
     physicalDevice: physical, enabled: enabledFeatures(physical, pCreateInfo.pointee), queues: nil,
-    attached: AttachedMemories(), operations: 0,
+    attached: AttachedMemories(), window: MappingWindow.reserve(), operations: 0,
     budget: memoryBudget(physicalDevice), shapes: shapes, privateData: privateData, shadow: nil,
     shadowDestroy: nil)
   guard let device = makeObject(object) else { return VK_ERROR_OUT_OF_HOST_MEMORY }
@@ -184,6 +184,7 @@ func hook_vkDestroyDevice(
   }
   detachAll(state)
   state.pointee.attached.free()
+  state.pointee.window?.release()
   state.pointee.shapes.free()
   state.pointee.privateData.free()
   didDestroy(.device, state.pointee.id)

@@ -88,7 +88,20 @@ private func unmap(
   _ device: UnsafeMutablePointer<DeviceObject>, _ base: UnsafeMutableRawPointer, _ size: Int
 ) {
   device.pointee.connection.tracker.untrack(base, size)
-  _ = platform_unmap(base, size)
+  if let window = device.pointee.window, window.contains(base) {
+    window.unmap(base, size: UInt64(size))
+  } else {
+    _ = platform_unmap(base, size)
+  }
+}
+
+/// Maps a part of the segment, if it can be beside the device's other allocations.
+private func map(
+  _ device: UnsafeMutablePointer<DeviceObject>, offset: UInt64, size: Int
+) -> UnsafeMutableRawPointer? {
+  let segment = device.pointee.connection.segment
+  return device.pointee.window?.map(segment, offset: offset, size: UInt64(size))
+    ?? segment.mapMemory(offset: offset, size: UInt64(size))
 }
 
 /// Takes everything out of this process that the application has not freed, at the device's end.
@@ -129,7 +142,7 @@ private func attach(
   guard let offset = connection.allocateMemory(UInt64(size)) else {
     return VK_ERROR_MEMORY_MAP_FAILED
   }
-  guard let base = connection.segment.mapMemory(offset: offset, size: UInt64(size)) else {
+  guard let base = map(state, offset: offset, size: size) else {
     connection.freeMemory(offset: offset, size: UInt64(size))
     return VK_ERROR_MEMORY_MAP_FAILED
   }
@@ -139,18 +152,22 @@ private func attach(
       && state.pointee.operations != memory.pointee.operationsBefore)
   if asks {
     guard bringContents(device, state, id, offset, size) else {
-      _ = platform_unmap(base, size)
+      unmap(state, base, size)
       return VK_ERROR_DEVICE_LOST
     }
   }
   // Tracked from here on: what the node brought through its own mapping is not our writing.
-  connection.tracker.track(base, size)
+  let isTracked = connection.tracker.track(base, size)
   guard let writer = beginAsync(device: device) else {
     unmap(state, base, size)
     return VK_ERROR_DEVICE_LOST
   }
   guard
-    state.pointee.attached.append(AttachedMemory(id: id, base: base, size: size))
+    state.pointee.attached.insert(
+      AttachedMemory(
+        id: id, base: base, size: size,
+        isScannedTogether: isTracked && connection.tracker.tier != .compare
+          && state.pointee.window?.contains(base) == true))
   else {
     endAsync(writer)
     unmap(state, base, size)
@@ -224,9 +241,10 @@ private func publishPages(_ device: VkDevice?, _ memory: VkDeviceMemory?) -> Boo
   guard let state = deviceState(of: device), let known = memoryState(memory),
     let base = known.pointee.base, let writer = beginAsync(device: device)
   else { return deviceState(of: device)?.pointee.connection.segment.lost == 0 }
-  collectWrittenPages(
-    state.pointee.connection.tracker,
-    AttachedMemory(id: handleID(memory), base: base, size: mappingSize(known.pointee.size)),
-    into: writer)
+  var records = PageRecords(writer)
+  records.collect(
+    state.pointee.connection.tracker, id: handleID(memory), base,
+    mappingSize(known.pointee.size))
+  records.end()
   return endAsync(writer) == VK_SUCCESS
 }

@@ -52,6 +52,8 @@ struct DeviceObject {
   var queues: UnsafeMutablePointer<QueueObject>?
   /// Allocations that are mapped into this process. Under the channel's lock.
   var attached: AttachedMemories
+  /// Where they are mapped; nil where address space is scarce.
+  var window: MappingWindow?
   /// Queue operations so far. Under the channel's lock.
   var operations: UInt64
   var budget: MemoryBudget

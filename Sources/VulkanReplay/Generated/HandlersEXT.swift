@@ -9,6 +9,7 @@ import Wire
 func replay_vkCmdDrawMultiEXT(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDrawMultiEXT = decode_vkCmdDrawMultiEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawMultiEXT else {
     return c.pointee.missing(Opcode.vkCmdDrawMultiEXT)
   }
@@ -21,6 +22,7 @@ func replay_vkCmdDrawMultiEXT(_ c: UnsafeMutablePointer<ReplayContext>, _ r: ino
 func replay_vkCmdDrawMultiIndexedEXT(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDrawMultiIndexedEXT = decode_vkCmdDrawMultiIndexedEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawMultiIndexedEXT else {
     return c.pointee.missing(Opcode.vkCmdDrawMultiIndexedEXT)
   }
@@ -294,6 +296,7 @@ func replay_vkCmdBindTransformFeedbackBuffersEXT(
 ) {
   let a: Args_vkCmdBindTransformFeedbackBuffersEXT = decode_vkCmdBindTransformFeedbackBuffersEXT(&r)
   guard r.failure == nil else { return }
+  note_vkCmdBindTransformFeedbackBuffersEXT(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdBindTransformFeedbackBuffersEXT else {
     return c.pointee.missing(Opcode.vkCmdBindTransformFeedbackBuffersEXT)
   }
@@ -306,6 +309,7 @@ func replay_vkCmdBeginTransformFeedbackEXT(
 ) {
   let a: Args_vkCmdBeginTransformFeedbackEXT = decode_vkCmdBeginTransformFeedbackEXT(&r)
   guard r.failure == nil else { return }
+  note_vkCmdBeginTransformFeedbackEXT(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdBeginTransformFeedbackEXT else {
     return c.pointee.missing(Opcode.vkCmdBeginTransformFeedbackEXT)
   }
@@ -321,6 +325,7 @@ func replay_vkCmdEndTransformFeedbackEXT(
 ) {
   let a: Args_vkCmdEndTransformFeedbackEXT = decode_vkCmdEndTransformFeedbackEXT(&r)
   guard r.failure == nil else { return }
+  note_vkCmdEndTransformFeedbackEXT(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdEndTransformFeedbackEXT else {
     return c.pointee.missing(Opcode.vkCmdEndTransformFeedbackEXT)
   }
@@ -356,6 +361,7 @@ func replay_vkCmdDrawIndirectByteCountEXT(
 ) {
   let a: Args_vkCmdDrawIndirectByteCountEXT = decode_vkCmdDrawIndirectByteCountEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawIndirectByteCountEXT else {
     return c.pointee.missing(Opcode.vkCmdDrawIndirectByteCountEXT)
   }
@@ -369,6 +375,7 @@ func replay_vkCmdDrawIndirectByteCountEXT(
 func replay_vkCmdDrawMeshTasksEXT(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDrawMeshTasksEXT = decode_vkCmdDrawMeshTasksEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawMeshTasksEXT else {
     return c.pointee.missing(Opcode.vkCmdDrawMeshTasksEXT)
   }
@@ -381,6 +388,7 @@ func replay_vkCmdDrawMeshTasksIndirectEXT(
 ) {
   let a: Args_vkCmdDrawMeshTasksIndirectEXT = decode_vkCmdDrawMeshTasksIndirectEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawMeshTasksIndirectEXT else {
     return c.pointee.missing(Opcode.vkCmdDrawMeshTasksIndirectEXT)
   }
@@ -393,6 +401,7 @@ func replay_vkCmdDrawMeshTasksIndirectCountEXT(
 ) {
   let a: Args_vkCmdDrawMeshTasksIndirectCountEXT = decode_vkCmdDrawMeshTasksIndirectCountEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawMeshTasksIndirectCountEXT else {
     return c.pointee.missing(Opcode.vkCmdDrawMeshTasksIndirectCountEXT)
   }
@@ -851,6 +860,7 @@ func replay_vkCreateMicromapEXT(_ c: UnsafeMutablePointer<ReplayContext>, _ r: i
 func replay_vkCmdBuildMicromapsEXT(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBuildMicromapsEXT = decode_vkCmdBuildMicromapsEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteEverything()
   guard let call = c.pointee.dispatch.pointee.vkCmdBuildMicromapsEXT else {
     return c.pointee.missing(Opcode.vkCmdBuildMicromapsEXT)
   }
@@ -872,6 +882,7 @@ func replay_vkDestroyMicromapEXT(_ c: UnsafeMutablePointer<ReplayContext>, _ r: 
 func replay_vkCmdCopyMicromapEXT(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyMicromapEXT = decode_vkCmdCopyMicromapEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteEverything()
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyMicromapEXT else {
     return c.pointee.missing(Opcode.vkCmdCopyMicromapEXT)
   }
@@ -884,6 +895,7 @@ func replay_vkCmdCopyMicromapToMemoryEXT(
 ) {
   let a: Args_vkCmdCopyMicromapToMemoryEXT = decode_vkCmdCopyMicromapToMemoryEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteEverything()
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyMicromapToMemoryEXT else {
     return c.pointee.missing(Opcode.vkCmdCopyMicromapToMemoryEXT)
   }
@@ -896,6 +908,7 @@ func replay_vkCmdCopyMemoryToMicromapEXT(
 ) {
   let a: Args_vkCmdCopyMemoryToMicromapEXT = decode_vkCmdCopyMemoryToMicromapEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteEverything()
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyMemoryToMicromapEXT else {
     return c.pointee.missing(Opcode.vkCmdCopyMemoryToMicromapEXT)
   }
@@ -908,6 +921,7 @@ func replay_vkCmdWriteMicromapsPropertiesEXT(
 ) {
   let a: Args_vkCmdWriteMicromapsPropertiesEXT = decode_vkCmdWriteMicromapsPropertiesEXT(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteEverything()
   guard let call = c.pointee.dispatch.pointee.vkCmdWriteMicromapsPropertiesEXT else {
     return c.pointee.missing(Opcode.vkCmdWriteMicromapsPropertiesEXT)
   }

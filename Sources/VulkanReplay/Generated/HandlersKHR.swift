@@ -9,6 +9,7 @@ import Wire
 func replay_vkCmdPushDescriptorSetKHR(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdPushDescriptorSetKHR = decode_vkCmdPushDescriptorSetKHR(&r)
   guard r.failure == nil else { return }
+  note_vkCmdPushDescriptorSetKHR(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdPushDescriptorSetKHR else {
     return c.pointee.missing(Opcode.vkCmdPushDescriptorSetKHR)
   }
@@ -37,6 +38,7 @@ func replay_vkCmdCopyAccelerationStructureKHR(
 ) {
   let a: Args_vkCmdCopyAccelerationStructureKHR = decode_vkCmdCopyAccelerationStructureKHR(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteEverything()
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyAccelerationStructureKHR else {
     return c.pointee.missing(Opcode.vkCmdCopyAccelerationStructureKHR)
   }
@@ -49,6 +51,7 @@ func replay_vkCmdCopyAccelerationStructureToMemoryKHR(
 ) {
   let a: Args_vkCmdCopyAccelerationStructureToMemoryKHR = decode_vkCmdCopyAccelerationStructureToMemoryKHR(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteEverything()
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyAccelerationStructureToMemoryKHR else {
     return c.pointee.missing(Opcode.vkCmdCopyAccelerationStructureToMemoryKHR)
   }
@@ -61,6 +64,7 @@ func replay_vkCmdCopyMemoryToAccelerationStructureKHR(
 ) {
   let a: Args_vkCmdCopyMemoryToAccelerationStructureKHR = decode_vkCmdCopyMemoryToAccelerationStructureKHR(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteEverything()
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyMemoryToAccelerationStructureKHR else {
     return c.pointee.missing(Opcode.vkCmdCopyMemoryToAccelerationStructureKHR)
   }
@@ -86,6 +90,7 @@ func replay_vkCmdWriteAccelerationStructuresPropertiesKHR(
 func replay_vkCmdTraceRaysKHR(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdTraceRaysKHR = decode_vkCmdTraceRaysKHR(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdTraceRaysKHR else {
     return c.pointee.missing(Opcode.vkCmdTraceRaysKHR)
   }
@@ -139,6 +144,7 @@ func replay_vkCreateRayTracingPipelinesKHR(
   if result.rawValue >= 0, let ids = a.ids {
     for i: Int in 0..<a.idCount { c.pointee.insert(ids[i], a.pPipelines?[i] ?? nil) }
   }
+  if result.rawValue >= 0 { note_vkCreateRayTracingPipelinesKHR(c, a) }
   guard a.ticket != noTicket else {
     if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateRayTracingPipelinesKHR, result) }
     return
@@ -151,6 +157,7 @@ func replay_vkCreateRayTracingPipelinesKHR(
 func replay_vkCmdTraceRaysIndirectKHR(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdTraceRaysIndirectKHR = decode_vkCmdTraceRaysIndirectKHR(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdTraceRaysIndirectKHR else {
     return c.pointee.missing(Opcode.vkCmdTraceRaysIndirectKHR)
   }
@@ -166,6 +173,7 @@ func replay_vkCmdTraceRaysIndirect2KHR(
 ) {
   let a: Args_vkCmdTraceRaysIndirect2KHR = decode_vkCmdTraceRaysIndirect2KHR(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdTraceRaysIndirect2KHR else {
     return c.pointee.missing(Opcode.vkCmdTraceRaysIndirect2KHR)
   }
@@ -286,6 +294,7 @@ func replay_vkCmdBuildAccelerationStructuresKHR(
 ) {
   let a: Args_vkCmdBuildAccelerationStructuresKHR = decode_vkCmdBuildAccelerationStructuresKHR(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteEverything()
   guard let call = c.pointee.dispatch.pointee.vkCmdBuildAccelerationStructuresKHR else {
     return c.pointee.missing(Opcode.vkCmdBuildAccelerationStructuresKHR)
   }
@@ -298,6 +307,7 @@ func replay_vkCmdBuildAccelerationStructuresIndirectKHR(
 ) {
   let a: Args_vkCmdBuildAccelerationStructuresIndirectKHR = decode_vkCmdBuildAccelerationStructuresIndirectKHR(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteEverything()
   guard let call = c.pointee.dispatch.pointee.vkCmdBuildAccelerationStructuresIndirectKHR else {
     return c.pointee.missing(Opcode.vkCmdBuildAccelerationStructuresIndirectKHR)
   }

@@ -407,6 +407,7 @@ func replay_vkCreateBufferView(_ c: UnsafeMutablePointer<ReplayContext>, _ r: in
   if result.rawValue >= 0, let ids = a.ids {
     c.pointee.insert(ids[0], a.pView?.pointee ?? nil)
   }
+  if result.rawValue >= 0 { note_vkCreateBufferView(c, a) }
   if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateBufferView, result) }
 }
 
@@ -419,6 +420,7 @@ func replay_vkDestroyBufferView(_ c: UnsafeMutablePointer<ReplayContext>, _ r: i
   }
   call(a.device, a.bufferView, nil)
   c.pointee.forget(recordOffset: 16)
+  note_vkDestroyBufferView(c, a)
 }
 
 /// Replays `vkCreateImage`.
@@ -460,6 +462,7 @@ func replay_vkCreateImageView(_ c: UnsafeMutablePointer<ReplayContext>, _ r: ino
   if result.rawValue >= 0, let ids = a.ids {
     c.pointee.insert(ids[0], a.pView?.pointee ?? nil)
   }
+  if result.rawValue >= 0 { note_vkCreateImageView(c, a) }
   if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateImageView, result) }
 }
 
@@ -472,6 +475,7 @@ func replay_vkDestroyImageView(_ c: UnsafeMutablePointer<ReplayContext>, _ r: in
   }
   call(a.device, a.imageView, nil)
   c.pointee.forget(recordOffset: 16)
+  note_vkDestroyImageView(c, a)
 }
 
 /// Replays `vkCreateShaderModule`.
@@ -485,6 +489,7 @@ func replay_vkCreateShaderModule(_ c: UnsafeMutablePointer<ReplayContext>, _ r: 
   if result.rawValue >= 0, let ids = a.ids {
     c.pointee.insert(ids[0], a.pShaderModule?.pointee ?? nil)
   }
+  if result.rawValue >= 0 { note_vkCreateShaderModule(c, a) }
   if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateShaderModule, result) }
 }
 
@@ -540,14 +545,48 @@ func replay_vkMergePipelineCaches(_ c: UnsafeMutablePointer<ReplayContext>, _ r:
 func replay_vkCreateGraphicsPipelines(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   var a: Args_vkCreateGraphicsPipelines = decode_vkCreateGraphicsPipelines(&r)
   guard r.failure == nil else { return }
+<<<<<<< HEAD
   doer_vkCreateGraphicsPipelines(c, &a)
+=======
+  guard let call = c.pointee.dispatch.pointee.vkCreateGraphicsPipelines else {
+    return c.pointee.missing(Opcode.vkCreateGraphicsPipelines)
+  }
+  let result = call(a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
+  if result.rawValue >= 0, let ids = a.ids {
+    for i: Int in 0..<a.idCount { c.pointee.insert(ids[i], a.pPipelines?[i] ?? nil) }
+  }
+  if result.rawValue >= 0 { note_vkCreateGraphicsPipelines(c, a) }
+  guard a.ticket != noTicket else {
+    if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateGraphicsPipelines, result) }
+    return
+  }
+  encodeReply_vkCreateGraphicsPipelines(&c.pointee.reply.writer, result, a)
+  c.pointee.sendReply(a.ticket)
+>>>>>>> fabric
 }
 
 /// Replays `vkCreateComputePipelines`.
 func replay_vkCreateComputePipelines(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   var a: Args_vkCreateComputePipelines = decode_vkCreateComputePipelines(&r)
   guard r.failure == nil else { return }
+<<<<<<< HEAD
   doer_vkCreateComputePipelines(c, &a)
+=======
+  guard let call = c.pointee.dispatch.pointee.vkCreateComputePipelines else {
+    return c.pointee.missing(Opcode.vkCreateComputePipelines)
+  }
+  let result = call(a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
+  if result.rawValue >= 0, let ids = a.ids {
+    for i: Int in 0..<a.idCount { c.pointee.insert(ids[i], a.pPipelines?[i] ?? nil) }
+  }
+  if result.rawValue >= 0 { note_vkCreateComputePipelines(c, a) }
+  guard a.ticket != noTicket else {
+    if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateComputePipelines, result) }
+    return
+  }
+  encodeReply_vkCreateComputePipelines(&c.pointee.reply.writer, result, a)
+  c.pointee.sendReply(a.ticket)
+>>>>>>> fabric
 }
 
 /// Replays `vkDestroyPipeline`.
@@ -624,6 +663,7 @@ func replay_vkCreateDescriptorSetLayout(
   if result.rawValue >= 0, let ids = a.ids {
     c.pointee.insert(ids[0], a.pSetLayout?.pointee ?? nil)
   }
+  if result.rawValue >= 0 { note_vkCreateDescriptorSetLayout(c, a) }
   if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateDescriptorSetLayout, result) }
 }
 
@@ -638,6 +678,7 @@ func replay_vkDestroyDescriptorSetLayout(
   }
   call(a.device, a.descriptorSetLayout, nil)
   c.pointee.forget(recordOffset: 16)
+  note_vkDestroyDescriptorSetLayout(c, a)
 }
 
 /// Replays `vkCreateDescriptorPool`.
@@ -693,6 +734,7 @@ func replay_vkUpdateDescriptorSets(_ c: UnsafeMutablePointer<ReplayContext>, _ r
     a.device, a.descriptorWriteCount, a.pDescriptorWrites, a.descriptorCopyCount,
     a.pDescriptorCopies
   )
+  note_vkUpdateDescriptorSets(c, a)
 }
 
 /// Replays `vkCreateFramebuffer`.
@@ -706,6 +748,7 @@ func replay_vkCreateFramebuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: i
   if result.rawValue >= 0, let ids = a.ids {
     c.pointee.insert(ids[0], a.pFramebuffer?.pointee ?? nil)
   }
+  if result.rawValue >= 0 { note_vkCreateFramebuffer(c, a) }
   if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateFramebuffer, result) }
 }
 
@@ -718,6 +761,7 @@ func replay_vkDestroyFramebuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: 
   }
   call(a.device, a.framebuffer, nil)
   c.pointee.forget(recordOffset: 16)
+  note_vkDestroyFramebuffer(c, a)
 }
 
 /// Replays `vkCreateRenderPass`.
@@ -809,6 +853,7 @@ func replay_vkFreeCommandBuffers(_ c: UnsafeMutablePointer<ReplayContext>, _ r: 
 func replay_vkBeginCommandBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkBeginCommandBuffer = decode_vkBeginCommandBuffer(&r)
   guard r.failure == nil else { return }
+  note_vkBeginCommandBuffer(c, a)
   guard let call = c.pointee.dispatch.pointee.vkBeginCommandBuffer else {
     return c.pointee.missing(Opcode.vkBeginCommandBuffer)
   }
@@ -944,6 +989,7 @@ func replay_vkCmdSetStencilReference(_ c: UnsafeMutablePointer<ReplayContext>, _
 func replay_vkCmdBindDescriptorSets(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBindDescriptorSets = decode_vkCmdBindDescriptorSets(&r)
   guard r.failure == nil else { return }
+  note_vkCmdBindDescriptorSets(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdBindDescriptorSets else {
     return c.pointee.missing(Opcode.vkCmdBindDescriptorSets)
   }
@@ -977,6 +1023,7 @@ func replay_vkCmdBindVertexBuffers(_ c: UnsafeMutablePointer<ReplayContext>, _ r
 func replay_vkCmdDraw(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDraw = decode_vkCmdDraw(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDraw else {
     return c.pointee.missing(Opcode.vkCmdDraw)
   }
@@ -987,6 +1034,7 @@ func replay_vkCmdDraw(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reade
 func replay_vkCmdDrawIndexed(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDrawIndexed = decode_vkCmdDrawIndexed(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawIndexed else {
     return c.pointee.missing(Opcode.vkCmdDrawIndexed)
   }
@@ -1000,6 +1048,7 @@ func replay_vkCmdDrawIndexed(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inou
 func replay_vkCmdDrawIndirect(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDrawIndirect = decode_vkCmdDrawIndirect(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawIndirect else {
     return c.pointee.missing(Opcode.vkCmdDrawIndirect)
   }
@@ -1010,6 +1059,7 @@ func replay_vkCmdDrawIndirect(_ c: UnsafeMutablePointer<ReplayContext>, _ r: ino
 func replay_vkCmdDrawIndexedIndirect(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDrawIndexedIndirect = decode_vkCmdDrawIndexedIndirect(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawIndexedIndirect else {
     return c.pointee.missing(Opcode.vkCmdDrawIndexedIndirect)
   }
@@ -1020,6 +1070,7 @@ func replay_vkCmdDrawIndexedIndirect(_ c: UnsafeMutablePointer<ReplayContext>, _
 func replay_vkCmdDispatch(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDispatch = decode_vkCmdDispatch(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDispatch else {
     return c.pointee.missing(Opcode.vkCmdDispatch)
   }
@@ -1030,6 +1081,7 @@ func replay_vkCmdDispatch(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout R
 func replay_vkCmdDispatchIndirect(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDispatchIndirect = decode_vkCmdDispatchIndirect(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDispatchIndirect else {
     return c.pointee.missing(Opcode.vkCmdDispatchIndirect)
   }
@@ -1040,6 +1092,7 @@ func replay_vkCmdDispatchIndirect(_ c: UnsafeMutablePointer<ReplayContext>, _ r:
 func replay_vkCmdCopyBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyBuffer = decode_vkCmdCopyBuffer(&r)
   guard r.failure == nil else { return }
+  note_vkCmdCopyBuffer(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyBuffer else {
     return c.pointee.missing(Opcode.vkCmdCopyBuffer)
   }
@@ -1050,6 +1103,7 @@ func replay_vkCmdCopyBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
 func replay_vkCmdCopyImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyImage = decode_vkCmdCopyImage(&r)
   guard r.failure == nil else { return }
+  note_vkCmdCopyImage(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyImage else {
     return c.pointee.missing(Opcode.vkCmdCopyImage)
   }
@@ -1063,6 +1117,7 @@ func replay_vkCmdCopyImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout 
 func replay_vkCmdBlitImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBlitImage = decode_vkCmdBlitImage(&r)
   guard r.failure == nil else { return }
+  note_vkCmdBlitImage(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdBlitImage else {
     return c.pointee.missing(Opcode.vkCmdBlitImage)
   }
@@ -1076,6 +1131,7 @@ func replay_vkCmdBlitImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout 
 func replay_vkCmdCopyBufferToImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyBufferToImage = decode_vkCmdCopyBufferToImage(&r)
   guard r.failure == nil else { return }
+  note_vkCmdCopyBufferToImage(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyBufferToImage else {
     return c.pointee.missing(Opcode.vkCmdCopyBufferToImage)
   }
@@ -1088,6 +1144,7 @@ func replay_vkCmdCopyBufferToImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r
 func replay_vkCmdCopyImageToBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyImageToBuffer = decode_vkCmdCopyImageToBuffer(&r)
   guard r.failure == nil else { return }
+  note_vkCmdCopyImageToBuffer(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyImageToBuffer else {
     return c.pointee.missing(Opcode.vkCmdCopyImageToBuffer)
   }
@@ -1100,6 +1157,7 @@ func replay_vkCmdCopyImageToBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r
 func replay_vkCmdUpdateBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdUpdateBuffer = decode_vkCmdUpdateBuffer(&r)
   guard r.failure == nil else { return }
+  note_vkCmdUpdateBuffer(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdUpdateBuffer else {
     return c.pointee.missing(Opcode.vkCmdUpdateBuffer)
   }
@@ -1110,6 +1168,7 @@ func replay_vkCmdUpdateBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: ino
 func replay_vkCmdFillBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdFillBuffer = decode_vkCmdFillBuffer(&r)
   guard r.failure == nil else { return }
+  note_vkCmdFillBuffer(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdFillBuffer else {
     return c.pointee.missing(Opcode.vkCmdFillBuffer)
   }
@@ -1120,6 +1179,7 @@ func replay_vkCmdFillBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
 func replay_vkCmdClearColorImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdClearColorImage = decode_vkCmdClearColorImage(&r)
   guard r.failure == nil else { return }
+  note_vkCmdClearColorImage(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdClearColorImage else {
     return c.pointee.missing(Opcode.vkCmdClearColorImage)
   }
@@ -1132,6 +1192,7 @@ func replay_vkCmdClearDepthStencilImage(
 ) {
   let a: Args_vkCmdClearDepthStencilImage = decode_vkCmdClearDepthStencilImage(&r)
   guard r.failure == nil else { return }
+  note_vkCmdClearDepthStencilImage(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdClearDepthStencilImage else {
     return c.pointee.missing(Opcode.vkCmdClearDepthStencilImage)
   }
@@ -1152,6 +1213,7 @@ func replay_vkCmdClearAttachments(_ c: UnsafeMutablePointer<ReplayContext>, _ r:
 func replay_vkCmdResolveImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdResolveImage = decode_vkCmdResolveImage(&r)
   guard r.failure == nil else { return }
+  note_vkCmdResolveImage(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdResolveImage else {
     return c.pointee.missing(Opcode.vkCmdResolveImage)
   }
@@ -1185,6 +1247,7 @@ func replay_vkCmdResetEvent(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
 func replay_vkCmdWaitEvents(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdWaitEvents = decode_vkCmdWaitEvents(&r)
   guard r.failure == nil else { return }
+  note_vkCmdWaitEvents(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdWaitEvents else {
     return c.pointee.missing(Opcode.vkCmdWaitEvents)
   }
@@ -1199,6 +1262,7 @@ func replay_vkCmdWaitEvents(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
 func replay_vkCmdPipelineBarrier(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdPipelineBarrier = decode_vkCmdPipelineBarrier(&r)
   guard r.failure == nil else { return }
+  note_vkCmdPipelineBarrier(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdPipelineBarrier else {
     return c.pointee.missing(Opcode.vkCmdPipelineBarrier)
   }
@@ -1253,6 +1317,7 @@ func replay_vkCmdWriteTimestamp(_ c: UnsafeMutablePointer<ReplayContext>, _ r: i
 func replay_vkCmdCopyQueryPoolResults(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyQueryPoolResults = decode_vkCmdCopyQueryPoolResults(&r)
   guard r.failure == nil else { return }
+  note_vkCmdCopyQueryPoolResults(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyQueryPoolResults else {
     return c.pointee.missing(Opcode.vkCmdCopyQueryPoolResults)
   }
@@ -1276,6 +1341,7 @@ func replay_vkCmdPushConstants(_ c: UnsafeMutablePointer<ReplayContext>, _ r: in
 func replay_vkCmdBeginRenderPass(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBeginRenderPass = decode_vkCmdBeginRenderPass(&r)
   guard r.failure == nil else { return }
+  note_vkCmdBeginRenderPass(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdBeginRenderPass else {
     return c.pointee.missing(Opcode.vkCmdBeginRenderPass)
   }
@@ -1306,6 +1372,7 @@ func replay_vkCmdEndRenderPass(_ c: UnsafeMutablePointer<ReplayContext>, _ r: in
 func replay_vkCmdExecuteCommands(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdExecuteCommands = decode_vkCmdExecuteCommands(&r)
   guard r.failure == nil else { return }
+  note_vkCmdExecuteCommands(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdExecuteCommands else {
     return c.pointee.missing(Opcode.vkCmdExecuteCommands)
   }

@@ -197,6 +197,7 @@ func replay_vkCmdSetDeviceMask(_ c: UnsafeMutablePointer<ReplayContext>, _ r: in
 func replay_vkCmdDispatchBase(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDispatchBase = decode_vkCmdDispatchBase(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDispatchBase else {
     return c.pointee.missing(Opcode.vkCmdDispatchBase)
   }

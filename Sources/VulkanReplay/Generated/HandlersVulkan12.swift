@@ -30,6 +30,7 @@ func replay_vkCreateRenderPass2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: i
 func replay_vkCmdBeginRenderPass2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBeginRenderPass2 = decode_vkCmdBeginRenderPass2(&r)
   guard r.failure == nil else { return }
+  note_vkCmdBeginRenderPass2(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdBeginRenderPass2 else {
     return c.pointee.missing(Opcode.vkCmdBeginRenderPass2)
   }
@@ -71,6 +72,7 @@ func replay_vkSignalSemaphore(_ c: UnsafeMutablePointer<ReplayContext>, _ r: ino
 func replay_vkCmdDrawIndirectCount(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDrawIndirectCount = decode_vkCmdDrawIndirectCount(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawIndirectCount else {
     return c.pointee.missing(Opcode.vkCmdDrawIndirectCount)
   }
@@ -86,6 +88,7 @@ func replay_vkCmdDrawIndexedIndirectCount(
 ) {
   let a: Args_vkCmdDrawIndexedIndirectCount = decode_vkCmdDrawIndexedIndirectCount(&r)
   guard r.failure == nil else { return }
+  c.pointee.noteShaders()
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawIndexedIndirectCount else {
     return c.pointee.missing(Opcode.vkCmdDrawIndexedIndirectCount)
   }

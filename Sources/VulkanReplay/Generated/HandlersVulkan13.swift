@@ -224,6 +224,7 @@ func replay_vkCmdSetPrimitiveRestartEnable(
 func replay_vkCmdCopyBuffer2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyBuffer2 = decode_vkCmdCopyBuffer2(&r)
   guard r.failure == nil else { return }
+  note_vkCmdCopyBuffer2(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyBuffer2 else {
     return c.pointee.missing(Opcode.vkCmdCopyBuffer2)
   }
@@ -234,6 +235,7 @@ func replay_vkCmdCopyBuffer2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inou
 func replay_vkCmdCopyImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyImage2 = decode_vkCmdCopyImage2(&r)
   guard r.failure == nil else { return }
+  note_vkCmdCopyImage2(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyImage2 else {
     return c.pointee.missing(Opcode.vkCmdCopyImage2)
   }
@@ -244,6 +246,7 @@ func replay_vkCmdCopyImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
 func replay_vkCmdBlitImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBlitImage2 = decode_vkCmdBlitImage2(&r)
   guard r.failure == nil else { return }
+  note_vkCmdBlitImage2(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdBlitImage2 else {
     return c.pointee.missing(Opcode.vkCmdBlitImage2)
   }
@@ -254,6 +257,7 @@ func replay_vkCmdBlitImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
 func replay_vkCmdCopyBufferToImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyBufferToImage2 = decode_vkCmdCopyBufferToImage2(&r)
   guard r.failure == nil else { return }
+  note_vkCmdCopyBufferToImage2(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyBufferToImage2 else {
     return c.pointee.missing(Opcode.vkCmdCopyBufferToImage2)
   }
@@ -264,6 +268,7 @@ func replay_vkCmdCopyBufferToImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ 
 func replay_vkCmdCopyImageToBuffer2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyImageToBuffer2 = decode_vkCmdCopyImageToBuffer2(&r)
   guard r.failure == nil else { return }
+  note_vkCmdCopyImageToBuffer2(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyImageToBuffer2 else {
     return c.pointee.missing(Opcode.vkCmdCopyImageToBuffer2)
   }
@@ -274,6 +279,7 @@ func replay_vkCmdCopyImageToBuffer2(_ c: UnsafeMutablePointer<ReplayContext>, _ 
 func replay_vkCmdResolveImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdResolveImage2 = decode_vkCmdResolveImage2(&r)
   guard r.failure == nil else { return }
+  note_vkCmdResolveImage2(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdResolveImage2 else {
     return c.pointee.missing(Opcode.vkCmdResolveImage2)
   }
@@ -304,6 +310,7 @@ func replay_vkCmdResetEvent2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inou
 func replay_vkCmdWaitEvents2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdWaitEvents2 = decode_vkCmdWaitEvents2(&r)
   guard r.failure == nil else { return }
+  note_vkCmdWaitEvents2(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdWaitEvents2 else {
     return c.pointee.missing(Opcode.vkCmdWaitEvents2)
   }
@@ -314,6 +321,7 @@ func replay_vkCmdWaitEvents2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inou
 func replay_vkCmdPipelineBarrier2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdPipelineBarrier2 = decode_vkCmdPipelineBarrier2(&r)
   guard r.failure == nil else { return }
+  note_vkCmdPipelineBarrier2(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdPipelineBarrier2 else {
     return c.pointee.missing(Opcode.vkCmdPipelineBarrier2)
   }
@@ -341,6 +349,7 @@ func replay_vkCmdWriteTimestamp2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: 
 func replay_vkCmdBeginRendering(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBeginRendering = decode_vkCmdBeginRendering(&r)
   guard r.failure == nil else { return }
+  note_vkCmdBeginRendering(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdBeginRendering else {
     return c.pointee.missing(Opcode.vkCmdBeginRendering)
   }

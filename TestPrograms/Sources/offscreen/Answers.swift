@@ -91,7 +91,7 @@ func mapLinearImages(_ device: Device) -> [UInt8] {
 }
 
 /// A linear image of 4-byte texels in coherent memory that stays mapped.
-private struct LinearImage {
+struct LinearImage {
   static let layers = VkImageSubresourceLayers(
     aspectMask: 1, mipLevel: 0, baseArrayLayer: 0, layerCount: 1)
 
