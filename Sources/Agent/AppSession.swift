@@ -129,8 +129,11 @@ final class AppSession: @unchecked Sendable {
   private func startForwarding(_ segment: Segment, _ primary: NodeConnection) {
     let memory = MemoryTable(segment: segment)
     self.memory = memory
+    let choices = StreamSwitches.fromEnvironment.choices
+    let isCoded = primary.abilities & NodeAbility.codedRecords != 0 && !choices.isEmpty
     let forwarder = Forwarder(
-      segment: segment, link: primary.link, memory: memory, running: threads
+      segment: segment, link: primary.link, memory: memory, coding: isCoded ? choices : nil,
+      running: threads
     ) { [weak self] reason, message in self?.lose(reason, message) }
     self.forwarder = forwarder
     statistics.setForwarder(self, forwarder)

@@ -32,6 +32,11 @@ public struct Switches: Sendable {
     case 4: "no_lazy_attach"
     case 5: "no_requirement_cache"
     case 6: "no_query_push"
+    // The agent's (`Agent/StreamSwitches.swift`): known and listed here, and of no meaning to the
+    // library.
+    case 7: "no_blob_dedup"
+    case 8: "no_blob_delta"
+    case 9: "no_compression"
     default: nil
     }
   }

@@ -99,10 +99,6 @@ private final class NodeSession {
   private var statistics: StatisticsThread?
   private var arena = Arena(limit: 1 << 20)
 
-  /// `hello`'s flags.
-  private static var sameHost: UInt32 { 1 }
-  private static var stayIdle: UInt32 { 2 }
-
   init(link: Link, configuration: NodeConfiguration) {
     self.link = link
     self.configuration = configuration
@@ -148,12 +144,12 @@ private final class NodeSession {
     }
     try answer(status: 0, driver: driver.deviceName, "")
     link.messageLimit = Link.largestMessage
-    if client.flags & NodeSession.stayIdle != 0 {
+    if client.flags & HelloFlag.stayIdle != 0 {
       // Another node draws; this one is there, warm, until the link ends.
       while let message = try link.receive() { close(message.descriptors) }
       return
     }
-    if client.flags & NodeSession.sameHost != 0 {
+    if client.flags & HelloFlag.sameHost != 0 {
       guard let attach = try link.receive() else { return }
       guard attach.type == MessageType.attachSegment, let descriptor = attach.descriptors.first
       else {
@@ -200,6 +196,13 @@ private final class NodeSession {
       channels?.deliver(
         channel: start.get32(0), UnsafeRawBufferPointer(rebasing: payload[8...]))
       return true
+    case MessageType.codedRecords:
+      guard session.segment == nil, payload.count >= 4, let start = payload.baseAddress else {
+        break
+      }
+      channels?.deliver(
+        channel: start.get32(0), coded: UnsafeRawBufferPointer(rebasing: payload[4...]))
+      return true
     case MessageType.frameBuffers:
       guard payload.count >= 16, let start = payload.baseAddress,
         let descriptor = message.descriptors.first
@@ -232,6 +235,7 @@ private final class NodeSession {
     configuration.name.withCString { w.writer.string($0) }
     driver.withCString { w.writer.string($0) }
     message.withCString { w.writer.string($0) }
+    w.writer.u32(NodeAbility.codedRecords)
     try link.send(MessageType.helloReply, w.bytes)
   }
 
