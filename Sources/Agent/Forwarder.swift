@@ -21,6 +21,7 @@ final class Forwarder: @unchecked Sendable {
   private let memory: MemoryTable
   /// How the records are coded; nil for a node that knows plain ones alone.
   private let coding: StreamChoices?
+  private let content: KnownContent?
   private let running: RunningCount
   private let lose: @Sendable (UInt32, String) -> Void
   private let lock = Lock()
@@ -40,13 +41,14 @@ final class Forwarder: @unchecked Sendable {
   /// `lose` ends the connection with a reason and a message; from any thread.
   init(
     segment: Segment, link: Link, memory: MemoryTable, coding: StreamChoices? = nil,
-    running: RunningCount,
+    content: KnownContent? = nil, running: RunningCount,
     lose: @escaping @Sendable (UInt32, String) -> Void
   ) {
     self.segment = segment
     self.link = link
     self.memory = memory
     self.coding = coding
+    self.content = content
     self.running = running
     self.lose = lose
     ending.initialize(to: 0)
@@ -105,7 +107,9 @@ final class Forwarder: @unchecked Sendable {
       self.channel = channel
       ring = RingHeader(segment: owner.segment, channel: channel)
       copy = .allocate(byteCount: SegmentLayout.largestInlineRecord, alignment: 64)
-      encoder = owner.coding.map { StreamEncoder(channel: channel, choices: $0) }
+      encoder = owner.coding.map {
+        StreamEncoder(channel: channel, choices: $0, known: owner.content)
+      }
       beginMessage()
     }
 

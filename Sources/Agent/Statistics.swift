@@ -127,7 +127,7 @@ struct StatisticsSnapshot {
     let recorded = counters[Counter.recordBytes] &+ counters[Counter.commandBufferBytes]
     // To another host: what the commands came to before compression.
     let isCoded = stream.coded > 0
-    let commands = isCoded ? stream.coded &- min(uploads, stream.coded) : recorded
+    let commands = isCoded ? stream.coded &- stream.uploads : recorded
     var json = JSONText()
     json.begin("{")
     json.field("version", 1)
@@ -162,6 +162,7 @@ struct StatisticsSnapshot {
       json.field("sent", stream.blobsSent)
       json.field("deduplicated", stream.blobsKnown)
       json.field("delta", stream.blobsAsDifference)
+      json.field("content", stream.contentHeld)
       json.end("}")
     }
     json.begin("{", "memory")

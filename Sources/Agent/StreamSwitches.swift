@@ -17,6 +17,7 @@ struct StreamSwitches {
       case "no_blob_dedup": choices.deduplicates = false
       case "no_blob_delta": choices.sendsDifferences = false
       case "no_compression": choices.compresses = false
+      case "no_content_cache": choices.knowsContent = false
       default: break
       }
     }

@@ -37,6 +37,7 @@ public struct Switches: Sendable {
     case 7: "no_blob_dedup"
     case 8: "no_blob_delta"
     case 9: "no_compression"
+    case 10: "no_content_cache"
     default: nil
     }
   }

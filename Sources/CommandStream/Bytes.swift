@@ -16,7 +16,15 @@ struct Bytes {
 
   var contents: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 
+  /// Memory that an empty buffer holds on to; one that was larger for once gives it back.
+  private static let kept = 32 << 20
+
   mutating func reset() {
+    if capacity > Bytes.kept {
+      platform_free(start)
+      start = nil
+      capacity = 0
+    }
     count = 0
     hasFailed = false
   }

@@ -18,9 +18,17 @@ public final class StreamDecoder {
   /// The parts of one message: a record of the largest size and what is sent along with it.
   private static let most = SegmentLayout.largestRecord + (64 << 20)
 
-  public convenience init() { self.init(limit: BlobStore.limit) }
+  private let keeper: (any ContentKeeper)?
 
-  init(limit: Int) { blobs = BlobDecoder(limit: limit) }
+  /// `keeper` has what the node has announced; nil when it keeps nothing.
+  public convenience init(keeper: (any ContentKeeper)?) {
+    self.init(keeper: keeper, limit: BlobStore.limit)
+  }
+
+  init(keeper: (any ContentKeeper)? = nil, limit: Int) {
+    self.keeper = keeper
+    blobs = BlobDecoder(limit: limit)
+  }
 
   deinit {
     gathered.free()
@@ -72,7 +80,9 @@ public final class StreamDecoder {
       guard size >= 8, size & 7 == 0, size <= records.count - at else {
         return "codedRecords: a record is not whole"
       }
-      if opcode == BlobRecord.define || opcode == BlobRecord.use {
+      if opcode == BlobRecord.define || opcode == BlobRecord.use
+        || opcode == ContentRecord.opcode
+      {
         // What came before it is replayed first, from where it lies.
         if kept < at {
           guard flush(replay), replay(UnsafeRawBufferPointer(rebasing: records[kept..<at])) else {
@@ -80,7 +90,10 @@ public final class StreamDecoder {
           }
         }
         let record = UnsafeRawBufferPointer(rebasing: records[at..<at + size])
-        if let wrong = blobs.decode(opcode, record, &out) { return wrong }
+        let wrong =
+          opcode == ContentRecord.opcode
+          ? ContentDecoder.decode(record, keeper, &out) : blobs.decode(opcode, record, &out)
+        if let wrong { return wrong }
         kept = at + size
         if out.count >= StreamDecoder.enough, !flush(replay) { return nil }
       }

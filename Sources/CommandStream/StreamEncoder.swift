@@ -7,11 +7,15 @@ public struct StreamChoices: Sendable {
   public var deduplicates = true
   public var sendsDifferences = true
   public var compresses = true
+  /// Parts that the node keeps from run to run go as their digests.
+  public var knowsContent = true
 
   public init() {}
 
   /// Whether there is anything to do.
-  public var isEmpty: Bool { !deduplicates && !sendsDifferences && !compresses }
+  public var isEmpty: Bool {
+    !deduplicates && !sendsDifferences && !compresses && !knowsContent
+  }
 }
 
 /// What coding a stream has come to.
@@ -20,6 +24,8 @@ public struct StreamTotals: Sendable {
   public var plain: UInt64 = 0
   /// Bytes after command buffers became blobs, before compression.
   public var coded: UInt64 = 0
+  /// Of these, bytes of records that carry mapped memory.
+  public var uploads: UInt64 = 0
   /// Bytes of the messages, without their headers.
   public var sent: UInt64 = 0
   /// Command buffers that were sent, that were known already, and those of the first that were sent
@@ -27,6 +33,8 @@ public struct StreamTotals: Sendable {
   public var blobsSent: UInt64 = 0
   public var blobsKnown: UInt64 = 0
   public var blobsAsDifference: UInt64 = 0
+  /// Parts of records that the node had from before.
+  public var contentHeld: UInt64 = 0
 
   public init() {}
 
@@ -35,20 +43,24 @@ public struct StreamTotals: Sendable {
     var difference = StreamTotals()
     difference.plain = plain &- earlier.plain
     difference.coded = coded &- earlier.coded
+    difference.uploads = uploads &- earlier.uploads
     difference.sent = sent &- earlier.sent
     difference.blobsSent = blobsSent &- earlier.blobsSent
     difference.blobsKnown = blobsKnown &- earlier.blobsKnown
     difference.blobsAsDifference = blobsAsDifference &- earlier.blobsAsDifference
+    difference.contentHeld = contentHeld &- earlier.contentHeld
     return difference
   }
 
   public static func += (a: inout StreamTotals, b: StreamTotals) {
     a.plain &+= b.plain
     a.coded &+= b.coded
+    a.uploads &+= b.uploads
     a.sent &+= b.sent
     a.blobsSent &+= b.blobsSent
     a.blobsKnown &+= b.blobsKnown
     a.blobsAsDifference &+= b.blobsAsDifference
+    a.contentHeld &+= b.contentHeld
   }
 }
 
@@ -66,22 +78,25 @@ public final class StreamEncoder {
 
   private let channel: UInt32
   private var blobs: BlobEncoder
+  private var content: ContentEncoder?
   private var compressor: Compressor?
   private var coded = Bytes()
   private var sum = StreamTotals()
   /// What of `coded` has gone into messages.
   private var position = 0
 
-  public convenience init(channel: UInt32, choices: StreamChoices) {
-    self.init(channel: channel, choices: choices, limit: BlobStore.limit)
+  /// `known` is what the node holds; nil when it keeps nothing.
+  public convenience init(channel: UInt32, choices: StreamChoices, known: KnownContent?) {
+    self.init(channel: channel, choices: choices, known: known, limit: BlobStore.limit)
   }
 
-  init(channel: UInt32, choices: StreamChoices, limit: Int) {
+  init(channel: UInt32, choices: StreamChoices, known: KnownContent?, limit: Int) {
     self.channel = channel
     blobs = BlobEncoder(
       BlobEncoder.Choices(
         deduplicates: choices.deduplicates, sendsDifferences: choices.sendsDifferences),
       limit: limit)
+    content = choices.knowsContent ? known.map { ContentEncoder($0) } : nil
     compressor = choices.compresses ? Compressor() : nil
   }
 
@@ -92,6 +107,7 @@ public final class StreamEncoder {
     sum.blobsSent = blobs.totals.sent
     sum.blobsKnown = blobs.totals.deduplicated
     sum.blobsAsDifference = blobs.totals.differences
+    sum.contentHeld = content?.held ?? 0
     return sum
   }
 
@@ -108,27 +124,45 @@ public final class StreamEncoder {
     while records.count - at >= 8 {
       let size = Int(start.get32(at + 4))
       guard size >= 8, size <= records.count - at else { break }
-      if start.get32(at) == ControlOpcode.commandBufferInline, size >= 24,
-        start.get64(at + 16) <= UInt64(size - 24)
-      {
-        // Everything before it, in one piece.
-        let before = coded.count
+      let opcode = start.get32(at)
+      let record = UnsafeRawBufferPointer(rebasing: records[at..<at + size])
+      var codedSize = size
+      if mayCode(opcode, record) {
+        // Everything before it, in one piece; then the record, or it is the first of the next piece.
         coded.append(UnsafeRawBufferPointer(rebasing: records[kept..<at]))
-        let commands = UnsafeRawBufferPointer(
-          start: start + at + 24, count: Int(start.get64(at + 16)))
-        if blobs.encode(start.get64(at + 8), commands, &coded) {
+        kept = at
+        let before = coded.count
+        if code(opcode, record) {
           kept = at + size
-        } else {
-          guard !coded.hasFailed else { return false }
-          coded.truncate(before)
+          codedSize = coded.count - before
         }
+        guard !coded.hasFailed else { return false }
       }
+      if opcode == ControlOpcode.memoryDiff { sum.uploads &+= UInt64(codedSize) }
       at += size
     }
     coded.append(UnsafeRawBufferPointer(rebasing: records[kept...]))
     sum.plain &+= UInt64(records.count)
     sum.coded &+= UInt64(coded.count)
     return !coded.hasFailed
+  }
+
+  /// Whether there is something to try with a record.
+  private func mayCode(_ opcode: UInt32, _ record: UnsafeRawBufferPointer) -> Bool {
+    opcode == ControlOpcode.commandBufferInline
+      || (content != nil && record.count >= ContentRecord.smallest)
+  }
+
+  /// Appends a record in another form; false when it has none.
+  private func code(_ opcode: UInt32, _ record: UnsafeRawBufferPointer) -> Bool {
+    guard opcode == ControlOpcode.commandBufferInline else {
+      return content?.encode(opcode, record, &coded) ?? false
+    }
+    guard record.count >= 24, let p = record.baseAddress,
+      p.get64(16) <= UInt64(record.count - 24)
+    else { return false }
+    return blobs.encode(
+      p.get64(8), UnsafeRawBufferPointer(start: p + 24, count: Int(p.get64(16))), &coded)
   }
 
   /// The header and the bytes of the next `codedRecords` message; nil when all has been given.

@@ -8,6 +8,8 @@ import Wire
 /// this host themselves; otherwise they take what the link has brought.
 final class ChannelReader: @unchecked Sendable {
   private let session: ReplaySession
+  /// What the node keeps of its clients' records; nil for nothing.
+  private let keeper: (any ContentKeeper)?
   private let lock = Lock()
   /// Channels that have a thread.
   private var isOpen = [Bool](repeating: false, count: Int(SegmentLayout.channelCount))
@@ -15,8 +17,9 @@ final class ChannelReader: @unchecked Sendable {
   private let closed = Word()
   private let streams: [RecordStream]
 
-  init(session: ReplaySession) {
+  init(session: ReplaySession, keeper: (any ContentKeeper)? = nil) {
     self.session = session
+    self.keeper = keeper
     streams = (0..<SegmentLayout.channelCount).map { _ in RecordStream() }
   }
 
@@ -136,7 +139,7 @@ final class ChannelReader: @unchecked Sendable {
   // MARK: Streams
 
   private func readStream(_ stream: RecordStream, _ channel: ReplayChannel) {
-    let decoder = StreamDecoder()
+    let decoder = StreamDecoder(keeper: keeper)
     while !session.isOver && !channel.isClosed {
       guard let block = stream.take(session) else { return }
       if block.isCoded {

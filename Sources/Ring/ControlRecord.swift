@@ -98,6 +98,8 @@ public enum MessageType {
   @inlinable public static var goodbye: UInt32 { 37 }
   /// As `records`, coded by `Sources/CommandStream`; for a node that knows it (`HelloFlag`).
   @inlinable public static var codedRecords: UInt32 { 72 }
+  /// node -> agent: large parts of records that the node has, for an agent to name instead of sending.
+  @inlinable public static var contentHeld: UInt32 { 73 }
   // node -> agent
   @inlinable public static var helloReply: UInt32 { 64 }
   @inlinable public static var completions: UInt32 { 65 }
@@ -121,6 +123,8 @@ public enum HelloFlag {
 public enum NodeAbility {
   /// Takes `codedRecords`.
   @inlinable public static var codedRecords: UInt32 { 1 }
+  /// Keeps large parts of records from run to run, and says which.
+  @inlinable public static var content: UInt32 { 2 }
 }
 
 /// The version of records and messages; peers must agree on it. See `docs/wire-format.md`.

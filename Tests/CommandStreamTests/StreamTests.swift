@@ -1,3 +1,4 @@
+import Foundation
 import Ring
 import Testing
 import VulkanWire
@@ -114,7 +115,7 @@ struct StreamTests {
     _ = sender.encode(records.bytes)
     let second = sender.encode(records.bytes)
     // The receiver has not had the first.
-    let receiver = StreamDecoder()
+    let receiver = StreamDecoder(keeper: nil)
     let wrong = second[0].withUnsafeBytes { receiver.decode($0) { _ in true } }
     #expect(wrong.map { "\($0)" } == "blob: it is not held")
   }
@@ -129,7 +130,7 @@ struct StreamTests {
   }
 
   private func verdict(_ message: [UInt8]) -> String? {
-    message.withUnsafeBytes { StreamDecoder().decode($0) { _ in true } }.map { "\($0)" }
+    message.withUnsafeBytes { StreamDecoder(keeper: nil).decode($0) { _ in true } }.map { "\($0)" }
   }
 
   @Test("believes no digest, number, count or base")
@@ -218,6 +219,50 @@ struct StreamTests {
         #expect(handed < 64 << 20)
       }
     }
+  }
+
+  @Test(
+    "is written as seeds for the fuzzer",
+    .enabled(if: ProcessInfo.processInfo.environment["OMEGA_FUZZ_SEEDS"] != nil))
+  func writesSeeds() throws {
+    let folder = try #require(ProcessInfo.processInfo.environment["OMEGA_FUZZ_SEEDS"])
+    for (n, choices) in everyChoice.enumerated() {
+      let stream = Stream(choices, known: KnownContent())
+      for frame in 0..<3 {
+        let records = Recording()
+        records.commandBuffer(id(.commandBuffer, 1), commands(n, frame / 2))
+        records.raw(Opcode.vkCreateShaderModule, [UInt32](repeating: 7, count: 1100))
+        _ = stream.encode(records.bytes)
+      }
+      var seed = Data()
+      for message in stream.messages {
+        withUnsafeBytes(of: UInt32(message.count).littleEndian) { seed += $0 }
+        seed += message
+      }
+      try seed.write(to: URL(fileURLWithPath: "\(folder)/stream-\(n)"))
+    }
+  }
+
+  @Test("compresses large messages when the link is slower than that, and small ones always")
+  func pays() {
+    var compressor = Compressor()
+    let large = [UInt8](repeating: 7, count: 1 << 20)
+    func isCompressed(_ bytes: [UInt8]) -> Bool {
+      bytes.withUnsafeBytes { compressor.compress($0) != nil }
+    }
+    #expect(isCompressed(large))
+    // A link that takes no time.
+    for _ in 0..<30 { compressor.noteSent(1 << 20, nanoseconds: 1) }
+    #expect((0..<20).filter { _ in isCompressed(large) }.count <= 5)
+    #expect(isCompressed([UInt8](repeating: 7, count: 1000)))
+    // One that takes a second for a megabyte.
+    for _ in 0..<30 { compressor.noteSent(1 << 20, nanoseconds: 1_000_000_000) }
+    #expect((0..<20).allSatisfy { _ in isCompressed(large) })
+    var numbers = Numbers(6)
+    let noise = (0..<(1 << 18)).map { _ in UInt8(truncatingIfNeeded: numbers.next()) }
+    for _ in 0..<40 { _ = isCompressed(noise) }
+    for _ in 0..<30 { compressor.noteSent(1 << 20, nanoseconds: 1 << 20) }
+    #expect(!isCompressed(noise))
   }
 
   @Test("does not grow without bound when it is compressed")

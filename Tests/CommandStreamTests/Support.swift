@@ -92,9 +92,12 @@ final class Stream {
   /// Payloads of the messages so far, behind the channel.
   private(set) var messages: [[UInt8]] = []
 
-  init(_ choices: StreamChoices = StreamChoices(), limit: Int = BlobStore.limit) {
-    encoder = StreamEncoder(channel: 3, choices: choices, limit: limit)
-    decoder = StreamDecoder(limit: limit)
+  init(
+    _ choices: StreamChoices = StreamChoices(), limit: Int = BlobStore.limit,
+    known: KnownContent? = nil, keeper: (any ContentKeeper)? = nil
+  ) {
+    encoder = StreamEncoder(channel: 3, choices: choices, known: known, limit: limit)
+    decoder = StreamDecoder(keeper: keeper, limit: limit)
   }
 
   /// What comes out for what went in; nil with a reason when something is wrong.
