@@ -8,6 +8,7 @@
 //   floor 1  Wire, Ring        bytes, and the shared memory they travel in
 //   floor 2  VulkanWire        generated vocabulary;  PageTracker: written pages
 //   floor 3  Client            the injected side of the link;  Transport: the sealed links
+//            CommandStream     what travels, coded: blobs, differences, compression
 //   floor 4  VkLayer           the injected library;  VulkanReplay: the node's driver side
 //   floor 5  Agent, Node       the hand, and the daemon
 //   floor 6  omega             the command
@@ -50,6 +51,7 @@ let package = Package(
     .systemLibrary(name: "CVulkan"),
     .systemLibrary(name: "CX11"),
     .systemLibrary(name: "CWayland"),
+    .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
     // Floor 1
     .target(name: "Wire", dependencies: ["CPlatform"], swiftSettings: injected),
     .target(name: "Ring", dependencies: ["CPlatform"], swiftSettings: injected),
@@ -65,6 +67,13 @@ let package = Package(
       name: "Transport",
       dependencies: [
         "CPlatform", "Wire", "Ring", .product(name: "Crypto", package: "swift-crypto"),
+      ],
+      swiftSettings: house),
+    .target(
+      name: "CommandStream",
+      dependencies: [
+        "CPlatform", "CZstd", "Wire", "Ring", "VulkanWire",
+        .product(name: "Crypto", package: "swift-crypto"),
       ],
       swiftSettings: house),
     // Floor 4
@@ -92,11 +101,12 @@ let package = Package(
       swiftSettings: house),
     // Floor 5
     .target(
-      name: "Agent", dependencies: ["CPlatform", "Wire", "Ring", "VulkanWire", "Transport"],
+      name: "Agent",
+      dependencies: ["CPlatform", "Wire", "Ring", "VulkanWire", "Transport", "CommandStream"],
       swiftSettings: house),
     .target(
       name: "Node",
-      dependencies: ["CPlatform", "Wire", "Ring", "Transport", "VulkanReplay"],
+      dependencies: ["CPlatform", "Wire", "Ring", "Transport", "CommandStream", "VulkanReplay"],
       swiftSettings: house + gnu),
     // Floor 6
     .executableTarget(
@@ -113,6 +123,9 @@ let package = Package(
     .testTarget(name: "ClientTests", dependencies: ["Client", "CPlatform", "Ring", "Wire"]),
     .testTarget(name: "PageTrackerTests", dependencies: ["PageTracker", "CPlatform"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "CPlatform"]),
+    .testTarget(
+      name: "CommandStreamTests",
+      dependencies: ["CommandStream", "VulkanWire", "Wire", "Ring", "CVulkan", "CPlatform"]),
     .testTarget(name: "AgentTests", dependencies: ["Agent", "Ring", "CPlatform"]),
     .testTarget(
       name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CPlatform"], swiftSettings: gnu),

@@ -1,4 +1,5 @@
 internal import CPlatform
+internal import CommandStream
 internal import Glibc
 internal import Ring
 internal import Transport
@@ -19,6 +20,8 @@ final class AppSession: @unchecked Sendable {
   private var segment: Segment?
   private var memory: MemoryTable?
   private var forwarder: Forwarder?
+  /// What the primary node keeps from run to run.
+  private var content: KnownContent?
   private var nodes: [NodeConnection] = []
   private var frames = FrameTable()
   private let isEnding = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
@@ -129,8 +132,12 @@ final class AppSession: @unchecked Sendable {
   private func startForwarding(_ segment: Segment, _ primary: NodeConnection) {
     let memory = MemoryTable(segment: segment)
     self.memory = memory
+    let choices = StreamSwitches.fromEnvironment.choices
+    let isCoded = primary.abilities & NodeAbility.codedRecords != 0 && !choices.isEmpty
+    if primary.abilities & NodeAbility.content != 0 { content = KnownContent() }
     let forwarder = Forwarder(
-      segment: segment, link: primary.link, memory: memory, running: threads
+      segment: segment, link: primary.link, memory: memory, coding: isCoded ? choices : nil,
+      content: content, running: threads
     ) { [weak self] reason, message in self?.lose(reason, message) }
     self.forwarder = forwarder
     statistics.setForwarder(self, forwarder)
@@ -250,6 +257,10 @@ final class AppSession: @unchecked Sendable {
       else { return "a reply that does not fit" }
     case MessageType.readback where isPrimary: return readback(payload)
     case MessageType.frame where isPrimary: return frames.write(payload)
+    case MessageType.contentHeld where isPrimary:
+      guard content?.add(announcement: payload) != false else {
+        return "an announcement that makes no sense"
+      }
     case MessageType.lost:
       guard payload.count >= 8 else { return "a loss without a reason" }
       let reason = payload.loadUnaligned(as: UInt32.self)

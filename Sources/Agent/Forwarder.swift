@@ -1,4 +1,5 @@
 internal import CPlatform
+internal import CommandStream
 internal import Ring
 internal import Transport
 internal import Wire
@@ -12,10 +13,15 @@ final class Forwarder: @unchecked Sendable {
   /// Bytes that are gathered before they are sent; an empty ring sends at once.
   private static let batch = 1 << 20
   private static let journalLimit = 256 << 20
+  /// Bytes of one command buffer that make one record; the rest makes further ones.
+  private static let largestCommands: UInt64 = 32 << 20
 
   private let segment: Segment
   private let link: Link
   private let memory: MemoryTable
+  /// How the records are coded; nil for a node that knows plain ones alone.
+  private let coding: StreamChoices?
+  private let content: KnownContent?
   private let running: RunningCount
   private let lose: @Sendable (UInt32, String) -> Void
   private let lock = Lock()
@@ -29,16 +35,20 @@ final class Forwarder: @unchecked Sendable {
     var uploadRuns: UInt64 = 0
     var journalObjects = 0
     var journalBytes = 0
+    var stream = StreamTotals()
   }
 
   /// `lose` ends the connection with a reason and a message; from any thread.
   init(
-    segment: Segment, link: Link, memory: MemoryTable, running: RunningCount,
+    segment: Segment, link: Link, memory: MemoryTable, coding: StreamChoices? = nil,
+    content: KnownContent? = nil, running: RunningCount,
     lose: @escaping @Sendable (UInt32, String) -> Void
   ) {
     self.segment = segment
     self.link = link
     self.memory = memory
+    self.coding = coding
+    self.content = content
     self.running = running
     self.lose = lose
     ending.initialize(to: 0)
@@ -87,6 +97,9 @@ final class Forwarder: @unchecked Sendable {
     private var large = HeapWriter(capacity: 64)
     private var journal = Journal(limit: Forwarder.journalLimit)
     private var journalShare = (objects: 0, bytes: 0)
+    private let encoder: StreamEncoder?
+    /// What of the encoder's totals the owner knows.
+    private var counted = StreamTotals()
     private var isClosed = false
 
     init(_ owner: Forwarder, _ channel: UInt32) {
@@ -94,6 +107,9 @@ final class Forwarder: @unchecked Sendable {
       self.channel = channel
       ring = RingHeader(segment: owner.segment, channel: channel)
       copy = .allocate(byteCount: SegmentLayout.largestInlineRecord, alignment: 64)
+      encoder = owner.coding.map {
+        StreamEncoder(channel: channel, choices: $0, known: owner.content)
+      }
       beginMessage()
     }
 
@@ -200,7 +216,7 @@ final class Forwarder: @unchecked Sendable {
 
     private mutating func indirect(_ record: UnsafeRawBufferPointer) -> Bool {
       guard record.count >= 24,
-        u64(record, 16) <= UInt64(Link.largestMessage - 8),
+        u64(record, 16) <= UInt64(largestRecord),
         let source = owner.segment.controlRange(
           offset: u64(record, 8), size: u64(record, 16), lowest: SegmentLayout.arenaOffset),
         source.count >= 8, source.count & 7 == 0
@@ -217,22 +233,37 @@ final class Forwarder: @unchecked Sendable {
       return translate(opcode, UnsafeRawBufferPointer(start: place, count: source.count))
     }
 
+    /// The largest record that the node can be sent: coded records may be sent in parts.
+    private var largestRecord: Int {
+      encoder == nil ? Link.largestMessage - 8 : SegmentLayout.largestRecord
+    }
+
     private mutating func commandBuffer(_ record: UnsafeRawBufferPointer) -> Bool {
       guard record.count >= 24 else { return fail("commandBuffer is too short") }
       let chunks = Int(u32(record, 16))
       guard chunks <= (record.count - 24) / 16 else { return fail("commandBuffer.chunkCount") }
+      // Commands never straddle chunks, so that a long command buffer can be cut between two.
+      var first = 0
       var total: UInt64 = 0
       for index in 0..<chunks {
         let count = u64(record, 24 + index * 16 + 8)
-        guard count & 7 == 0, count <= UInt64(Link.largestMessage) else {
+        guard count & 7 == 0, count <= UInt64(largestRecord - 24) else {
           return fail("commandBuffer: a chunk of \(count) bytes")
         }
-        total &+= count
+        if total > 0, total + count > Forwarder.largestCommands {
+          guard commands(record, first..<index, total) else { return false }
+          first = index
+          total = 0
+        }
+        total += count
       }
-      guard total <= UInt64(Link.largestMessage - 64) else {
-        return fail(
-          "commandBuffer: \(total) bytes are recorded, and \(Link.largestMessage - 64) can be sent")
-      }
+      return commands(record, first..<chunks, total)
+    }
+
+    /// The commands in some of a command buffer's chunks as one record.
+    private mutating func commands(
+      _ record: UnsafeRawBufferPointer, _ chunks: Range<Int>, _ total: UInt64
+    ) -> Bool {
       let size = 24 + Int(total)
       guard makeRoom(size),
         let place = out.writer.fixedRecord(ControlOpcode.commandBufferInline, size)
@@ -240,7 +271,7 @@ final class Forwarder: @unchecked Sendable {
       place.storeBytes(of: u64(record, 8), toByteOffset: 8, as: UInt64.self)
       place.storeBytes(of: total, toByteOffset: 16, as: UInt64.self)
       var next = place + 24
-      for index in 0..<chunks {
+      for index in chunks {
         guard
           let source = owner.segment.controlRange(
             offset: u64(record, 24 + index * 16), size: u64(record, 24 + index * 16 + 8),
@@ -326,12 +357,34 @@ final class Forwarder: @unchecked Sendable {
     private mutating func send() -> Bool {
       guard !out.writer.failed else { return fail("no memory to gather records") }
       guard out.bytes.count > 8 else { return true }
+      if let encoder { return send(coded: encoder) }
       do throws(LinkError) {
         try owner.link.send(MessageType.records, out.bytes)
       } catch {
         // The thread that receives knows better why the link is gone, and says so.
         return false
       }
+      beginMessage()
+      return true
+    }
+
+    /// The same for a node that takes coded records.
+    private mutating func send(coded encoder: StreamEncoder) -> Bool {
+      guard encoder.encode(UnsafeRawBufferPointer(rebasing: out.bytes[8...])) else {
+        return fail("no memory to code records")
+      }
+      let link = owner.link
+      while let isSent = encoder.nextMessage({ header, bytes in
+        do throws(LinkError) {
+          try link.send(MessageType.codedRecords, [header, bytes])
+          return true
+        } catch { return false }
+      }) {
+        guard isSent else { return false }
+      }
+      let totals = encoder.totals
+      owner.lock.withLock { owner.totals.stream += totals.since(counted) }
+      counted = totals
       beginMessage()
       return true
     }

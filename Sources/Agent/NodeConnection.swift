@@ -28,6 +28,8 @@ public final class NodeConnection: @unchecked Sendable {
   /// The process of an embedded node; our child.
   let process: Int32?
   public private(set) var description = NodeDescription(name: "", driver: "")
+  /// `NodeAbility`, as the node has said.
+  private(set) var abilities: UInt32 = 0
   private(set) var isGreeted = false
 
   private let lock = Lock()
@@ -91,7 +93,7 @@ public final class NodeConnection: @unchecked Sendable {
     defer { w.free() }
     w.writer.u32(WireVersion.current)
     // A node that is idle gets no segment: two readers of the rings would both draw.
-    w.writer.u32(stayIdle ? 2 : isSameHost ? 1 : 0)
+    w.writer.u32(stayIdle ? HelloFlag.stayIdle : isSameHost ? HelloFlag.sameHost : 0)
     w.writer.u32(0x1_0000)
     w.writer.u32(UInt32(truncatingIfNeeded: process))
     application.withCString { w.writer.string($0) }
@@ -124,6 +126,7 @@ public final class NodeConnection: @unchecked Sendable {
       let name = reader.string(optional: true, "helloReply.name")
       let driver = reader.string(optional: true, "helloReply.driver")
       let why = reader.string(optional: true, "helloReply.message")
+      let abilities = reader.remaining >= 4 ? reader.u32("helloReply.abilities") : 0
       guard reader.failure == nil else {
         failure = LinkError(.notOmega, "\(link.peer) answered something that is no hello")
         return
@@ -138,6 +141,7 @@ public final class NodeConnection: @unchecked Sendable {
         failure = LinkError(.system, "\(link.peer) cannot serve: \(text(why))")
       }
       description = NodeDescription(name: text(name), driver: text(driver))
+      self.abilities = abilities
     }
     if let failure { throw failure }
     link.messageLimit = Link.largestMessage

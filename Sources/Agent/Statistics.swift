@@ -1,4 +1,5 @@
 internal import CPlatform
+internal import CommandStream
 internal import Glibc
 internal import Ring
 internal import VulkanWire
@@ -59,6 +60,7 @@ struct StatisticsSnapshot {
   private var up: UInt64 = 0
   private var down: UInt64 = 0
   private var uploads: UInt64 = 0
+  private var stream = StreamTotals()
   private var journal: (objects: Int, bytes: Int)?
   private var firstPresent: UInt64 = 0
   private var latestPresent: UInt64 = 0
@@ -94,6 +96,7 @@ struct StatisticsSnapshot {
     }
     if let totals = forwarder?.statistics {
       uploads &+= totals.uploadBytes
+      stream += totals.stream
       journal = (
         (journal?.objects ?? 0) + totals.journalObjects, (journal?.bytes ?? 0) + totals.journalBytes
       )
@@ -121,7 +124,10 @@ struct StatisticsSnapshot {
       latestPresent > firstPresent ? Double(latestPresent - firstPresent) / 1e9 : 0
     let trips = counters[Counter.roundTrips]
     let steady = min(counters[Counter.steadyRoundTrips], trips)
-    let commands = counters[Counter.recordBytes] &+ counters[Counter.commandBufferBytes]
+    let recorded = counters[Counter.recordBytes] &+ counters[Counter.commandBufferBytes]
+    // To another host: what the commands came to before compression.
+    let isCoded = stream.coded > 0
+    let commands = isCoded ? stream.coded &- stream.uploads : recorded
     var json = JSONText()
     json.begin("{")
     json.field("version", 1)
@@ -147,8 +153,18 @@ struct StatisticsSnapshot {
     json.field("down", down)
     if frames > 0 { json.field("up_per_frame", Double(up) / Double(frames)) }
     json.field("commands", commands)
+    json.field("recorded", recorded)
     if journal != nil { json.field("uploads", uploads) }
+    if isCoded { json.field("before_compression", stream.coded) }
     json.end("}")
+    if isCoded {
+      json.begin("{", "blobs")
+      json.field("sent", stream.blobsSent)
+      json.field("deduplicated", stream.blobsKnown)
+      json.field("delta", stream.blobsAsDifference)
+      json.field("content", stream.contentHeld)
+      json.end("}")
+    }
     json.begin("{", "memory")
     json.field("tracked_bytes", counters[Counter.trackedBytes])
     json.field("dirty_pages", counters[Counter.dirtyPages])

@@ -43,6 +43,12 @@ public struct Switches: Sendable {
     case 7: "no_async_page_tracking"
     // Read by the node: after a queue operation it compares what that can have written.
     case 8: "no_write_sets"
+    // The agent's (`Agent/StreamSwitches.swift`): known and listed here, and of no meaning to the
+    // library.
+    case 9: "no_blob_dedup"
+    case 10: "no_blob_delta"
+    case 11: "no_compression"
+    case 12: "no_content_cache"
     default: nil
     }
   }

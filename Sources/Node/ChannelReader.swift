@@ -1,4 +1,5 @@
 import CPlatform
+import CommandStream
 import Ring
 import VulkanReplay
 import Wire
@@ -7,6 +8,8 @@ import Wire
 /// this host themselves; otherwise they take what the link has brought.
 final class ChannelReader: @unchecked Sendable {
   private let session: ReplaySession
+  /// What the node keeps of its clients' records; nil for nothing.
+  private let keeper: (any ContentKeeper)?
   private let lock = Lock()
   /// Channels that have a thread.
   private var isOpen = [Bool](repeating: false, count: Int(SegmentLayout.channelCount))
@@ -14,8 +17,9 @@ final class ChannelReader: @unchecked Sendable {
   private let closed = Word()
   private let streams: [RecordStream]
 
-  init(session: ReplaySession) {
+  init(session: ReplaySession, keeper: (any ContentKeeper)? = nil) {
     self.session = session
+    self.keeper = keeper
     streams = (0..<SegmentLayout.channelCount).map { _ in RecordStream() }
   }
 
@@ -56,8 +60,18 @@ final class ChannelReader: @unchecked Sendable {
       return session.lose(
         LostReason.protocolError, "records: \(records.count) bytes for channel \(channel)")
     }
-    if !streams[Int(channel)].append(records, session) {
+    if !streams[Int(channel)].append(records, isCoded: false, session) {
       session.lose(LostReason.noMemory, "records: no memory for \(records.count) bytes")
+    }
+  }
+
+  /// The same for the payload of a `codedRecords` message, behind its channel.
+  func deliver(channel: UInt32, coded: UnsafeRawBufferPointer) {
+    guard channel < SegmentLayout.channelCount else {
+      return session.lose(LostReason.protocolError, "codedRecords: there is no channel \(channel)")
+    }
+    if !streams[Int(channel)].append(coded, isCoded: true, session) {
+      session.lose(LostReason.noMemory, "codedRecords: no memory for \(coded.count) bytes")
     }
   }
 
@@ -125,8 +139,14 @@ final class ChannelReader: @unchecked Sendable {
   // MARK: Streams
 
   private func readStream(_ stream: RecordStream, _ channel: ReplayChannel) {
+    let decoder = StreamDecoder(keeper: keeper)
     while !session.isOver && !channel.isClosed {
       guard let block = stream.take(session) else { return }
+      if block.isCoded {
+        decode(UnsafeRawBufferPointer(block.bytes), decoder, channel)
+        block.free()
+        continue
+      }
       let used = channel.replay(UnsafeRawBufferPointer(block.bytes))
       if used < block.bytes.count && !session.isOver {
         guard channel.isClosed else {
@@ -143,6 +163,27 @@ final class ChannelReader: @unchecked Sendable {
   }
 }
 
+extension ChannelReader {
+  /// Replays what a `codedRecords` message means. It ends with the channel's last record, when that
+  /// is in it: the stream's state ends there too.
+  private func decode(
+    _ payload: UnsafeRawBufferPointer, _ decoder: StreamDecoder, _ channel: ReplayChannel
+  ) {
+    let wrong = decoder.decode(payload) { records in
+      let used = channel.replay(records)
+      if used < records.count && !session.isOver {
+        session.lose(
+          LostReason.protocolError,
+          "channel \(channel.number): a record is not whole, or behind the last")
+      }
+      return used == records.count
+    }
+    if let wrong {
+      session.lose(LostReason.protocolError, "channel \(channel.number): \(wrong)")
+    }
+  }
+}
+
 /// Records on their way from the link to a channel's thread: bounded, in order.
 final class RecordStream: @unchecked Sendable {
   /// Bytes that may wait before the link is no longer read.
@@ -151,6 +192,8 @@ final class RecordStream: @unchecked Sendable {
   struct Block {
     let memory: UnsafeMutableRawPointer
     let bytes: UnsafeMutableRawBufferPointer
+    /// The payload of a `codedRecords` message, and not records.
+    let isCoded: Bool
     func free() { memory.deallocate() }
   }
 
@@ -162,7 +205,9 @@ final class RecordStream: @unchecked Sendable {
   deinit { for block in blocks { block.free() } }
 
   /// False when there is no memory.
-  func append(_ records: UnsafeRawBufferPointer, _ session: ReplaySession) -> Bool {
+  func append(
+    _ records: UnsafeRawBufferPointer, isCoded: Bool, _ session: ReplaySession
+  ) -> Bool {
     guard let source = records.baseAddress, records.count > 0 else { return true }
     while true {
       let seen = changed.load()
@@ -173,7 +218,7 @@ final class RecordStream: @unchecked Sendable {
     memory.copyMemory(from: source, byteCount: records.count)
     let bytes = UnsafeMutableRawBufferPointer(start: memory, count: records.count)
     lock.withLock {
-      blocks.append(Block(memory: memory, bytes: bytes))
+      blocks.append(Block(memory: memory, bytes: bytes, isCoded: isCoded))
       byteCount += records.count
     }
     wake()
@@ -202,7 +247,7 @@ final class RecordStream: @unchecked Sendable {
   func putBack(_ block: Block, from used: Int) {
     let rest = UnsafeMutableRawBufferPointer(rebasing: block.bytes[used...])
     lock.withLock {
-      blocks.insert(Block(memory: block.memory, bytes: rest), at: 0)
+      blocks.insert(Block(memory: block.memory, bytes: rest, isCoded: false), at: 0)
       byteCount += rest.count
     }
   }

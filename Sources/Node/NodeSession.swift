@@ -1,4 +1,5 @@
 import CPlatform
+import CommandStream
 import Ring
 public import Transport
 import VulkanReplay
@@ -14,17 +15,20 @@ public struct NodeConfiguration: Sendable {
   public var validate: Bool
   /// Bytes of driver memory that one client may hold.
   public var memoryLimit: UInt64
+  /// Where to keep what clients on other hosts send; nil for nowhere.
+  public var cache: CacheConfiguration?
   /// Whether the process ends with the session, which frees everything at once.
   public var endsProcess: Bool
 
   public init(
     name: String = "node", driverManifest: String? = nil, validate: Bool = false,
-    memoryLimit: UInt64 = 64 << 30, endsProcess: Bool = true
+    memoryLimit: UInt64 = 64 << 30, cache: CacheConfiguration? = nil, endsProcess: Bool = true
   ) {
     self.name = name
     self.driverManifest = driverManifest
     self.validate = validate
     self.memoryLimit = memoryLimit
+    self.cache = cache
     self.endsProcess = endsProcess
   }
 }
@@ -97,11 +101,8 @@ private final class NodeSession {
   private var session: ReplaySession?
   private var channels: ChannelReader?
   private var statistics: StatisticsThread?
+  private var cache: ContentCache?
   private var arena = Arena(limit: 1 << 20)
-
-  /// `hello`'s flags.
-  private static var sameHost: UInt32 { 1 }
-  private static var stayIdle: UInt32 { 2 }
 
   init(link: Link, configuration: NodeConfiguration) {
     self.link = link
@@ -121,6 +122,11 @@ private final class NodeSession {
     }
     session?.end()
     statistics?.stop()
+    if let cache {
+      // Nobody waits for what is still to be written.
+      link.close()
+      cache.finish(nanoseconds: 5_000_000_000)
+    }
     if !configuration.endsProcess {
       channels?.join()
       session?.stopQueues()
@@ -148,12 +154,12 @@ private final class NodeSession {
     }
     try answer(status: 0, driver: driver.deviceName, "")
     link.messageLimit = Link.largestMessage
-    if client.flags & NodeSession.stayIdle != 0 {
+    if client.flags & HelloFlag.stayIdle != 0 {
       // Another node draws; this one is there, warm, until the link ends.
       while let message = try link.receive() { close(message.descriptors) }
       return
     }
-    if client.flags & NodeSession.sameHost != 0 {
+    if client.flags & HelloFlag.sameHost != 0 {
       guard let attach = try link.receive() else { return }
       guard attach.type == MessageType.attachSegment, let descriptor = attach.descriptors.first
       else {
@@ -166,6 +172,7 @@ private final class NodeSession {
       }
       begin(driver, SharedSink(segment: segment, link: link), segment)
     } else {
+      startCache()
       begin(driver, LinkSink(link: link), nil)
     }
     while let message = try link.receive() {
@@ -173,11 +180,23 @@ private final class NodeSession {
     }
   }
 
+  private func startCache() {
+    guard let configuration = configuration.cache else { return }
+    let link = link
+    cache = ContentCache(
+      configuration,
+      announce: { entries in
+        try? link.send(MessageType.contentHeld, bytes: KnownContent.announcement(entries))
+      },
+      complain: { sendLog(link, 1, $0) })
+    cache?.start()
+  }
+
   private func begin(_ driver: Driver, _ sink: any CompletionSink, _ segment: Segment?) {
     var limits = ReplayLimits()
     limits.driverMemory = configuration.memoryLimit
     let session = ReplaySession(driver: driver, sink: sink, segment: segment, limits: limits)
-    let channels = ChannelReader(session: session)
+    let channels = ChannelReader(session: session, keeper: cache)
     self.session = session
     self.channels = channels
     session.openChannel = { channel, device in channels.open(channel, device: device) }
@@ -199,6 +218,13 @@ private final class NodeSession {
       }
       channels?.deliver(
         channel: start.get32(0), UnsafeRawBufferPointer(rebasing: payload[8...]))
+      return true
+    case MessageType.codedRecords:
+      guard session.segment == nil, payload.count >= 4, let start = payload.baseAddress else {
+        break
+      }
+      channels?.deliver(
+        channel: start.get32(0), coded: UnsafeRawBufferPointer(rebasing: payload[4...]))
       return true
     case MessageType.frameBuffers:
       guard payload.count >= 16, let start = payload.baseAddress,
@@ -232,6 +258,8 @@ private final class NodeSession {
     configuration.name.withCString { w.writer.string($0) }
     driver.withCString { w.writer.string($0) }
     message.withCString { w.writer.string($0) }
+    w.writer.u32(
+      NodeAbility.codedRecords | (configuration.cache == nil ? 0 : NodeAbility.content))
     try link.send(MessageType.helloReply, w.bytes)
   }
 

@@ -132,7 +132,7 @@ private func sendLost(_ link: Link, _ reason: UInt32, _ message: String) {
   sendText(link, MessageType.lost, reason, message)
 }
 
-private func sendLog(_ link: Link, _ level: UInt32, _ message: String) {
+func sendLog(_ link: Link, _ level: UInt32, _ message: String) {
   sendText(link, MessageType.log, level, message)
 }
 

@@ -305,7 +305,7 @@ struct CommandGenerator {
           out.list(
             "a.\(member.name) = handlePointer(r.resolve(",
             [
-              "p.get64(\(at))", ".\(namer.kind(name))", "optional: \(optional)", field,
+              "p + \(at)", ".\(namer.kind(name))", "optional: \(optional)", field,
             ], "))")
         } else {
           out.line("a.\(member.name) = \(try namer.get(member, at))")
@@ -571,6 +571,66 @@ struct CommandGenerator {
       }
     }
     return nil
+  }
+}
+
+// MARK: Places of ids
+
+/// Where the ids of a record lie, when that is the same in every record of its command: single ones
+/// at fixed offsets, and at most one array of them.
+struct IDFormModel {
+  var fixed: [Int] = []
+  /// Offset of the `u32 count` before the ids.
+  var array: Int?
+}
+
+extension CommandGenerator {
+  /// The form of a recorded command's ids; nil when only decoding tells where they lie.
+  func idForm(_ model: CommandModel) throws -> IDFormModel? {
+    guard !scope.rules.handwrittenCommands.contains(model.name) else { return nil }
+    var form = IDFormModel()
+    var at = 8
+    // Behind something of variable size no offset is known.
+    var isVariable = false
+    for piece in pieces(model) {
+      switch piece {
+      case .run(let run):
+        for slot in run {
+          if case .scalar(let member) = slot, isHandle(member) {
+            guard !isVariable else { return nil }
+            form.fixed.append(at)
+          }
+          at += try size(slot)
+        }
+      case .other(let member, let role):
+        guard case .input = role else { return nil }
+        if isHandle(member) {
+          guard !isVariable, member.type.pointers == 1 else { return nil }
+          form.array = at
+        } else if try mayHoldIDs(member) {
+          return nil
+        }
+        isVariable = true
+      }
+    }
+    return form.fixed.count <= 3 ? form : nil
+  }
+
+  private func isHandle(_ member: Member) -> Bool {
+    scope.registry.handles[scope.registry.canonical(member.type.base)] != nil
+  }
+
+  /// True unless what the pointer points to is bytes, numbers, or structures of nothing but numbers.
+  private func mayHoldIDs(_ member: Member) throws -> Bool {
+    let name = scope.registry.canonical(member.type.base)
+    guard let structure = scope.registry.structures[name] else { return false }
+    guard !structure.hasChain, scope.rules.handwritten[name] == nil,
+      let leaves = try layout.leaves(structure, at: 0, path: "", owner: name)
+    else { return true }
+    return leaves.contains {
+      if case .handle = $0.kind { return true }
+      return false
+    }
   }
 }
 

@@ -318,7 +318,7 @@ struct StructureGenerator {
       case .handle(let type, _, let optional):
         let nullable = optional || leaf.condition != nil
         out.line(
-          "m.put64(r.resolve(p.get64(\(at)), .\(namer.kind(type)), optional: \(nullable), \(field)),"
+          "m.put64(r.resolve(p + \(at), .\(namer.kind(type)), optional: \(nullable), \(field)),"
             + " \(leaf.offset))")
       }
       at += block.reduce(0) { $0 + $1.wireSize }

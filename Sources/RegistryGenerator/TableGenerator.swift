@@ -11,6 +11,9 @@ struct TableGenerator {
         path: "VulkanWire/Generated/CommandFacts", imports: ["import Wire"],
         parts: [try info()]),
       GeneratedFile(path: "VulkanWire/Generated/Extensions", imports: [], parts: [extensions()]),
+      GeneratedFile(
+        path: "VulkanWire/Generated/IDForms", imports: ["public import Wire"],
+        parts: try idForms()),
     ]
   }
 
@@ -85,6 +88,44 @@ struct TableGenerator {
       }
     }
     return out.text
+  }
+
+  /// Where ids lie in what is recorded: a table of the commands whose layout is fixed, and decoders
+  /// for the rest.
+  private func idForms() throws -> [String] {
+    let generator = CommandGenerator(scope: scope)
+    var forms = SourcePrinter()
+    var decoders = SourcePrinter()
+    var decoded: [String] = []
+    forms.line("/// Where the ids of a recorded command lie; nil when only decoding tells.")
+    try forms.block("public func idForm(_ opcode: UInt32) -> IDForm?") { out in
+      try out.block("switch opcode") { out in
+        for command in scope.commands {
+          let model = try CommandModel(command, scope: scope)
+          guard model.kind.isRecorded(command) else { continue }
+          guard let form = try generator.idForm(model) else {
+            decoded.append(command.name)
+            continue
+          }
+          var arguments = form.fixed.map { "\($0)" }
+          if let array = form.array { arguments.append("array: \(array)") }
+          out.line("case Opcode.\(command.name): IDForm(\(arguments.joined(separator: ", ")))")
+        }
+        out.line("default: nil")
+      }
+    }
+    decoders.line(
+      "/// Decodes the body of a recorded command that has no `idForm`, for a reader that notes ids."
+    )
+    decoders.line("/// False for any other opcode.")
+    decoders.block("public func readIDs(_ opcode: UInt32, _ r: inout Reader) -> Bool") { out in
+      out.block("switch opcode") { out in
+        for name in decoded { out.line("case Opcode.\(name): _ = decode_\(name)(&r)") }
+        out.line("default: return false")
+      }
+      out.line("return true")
+    }
+    return [forms.text, decoders.text]
   }
 
   private static func travel(_ model: CommandModel) -> String {

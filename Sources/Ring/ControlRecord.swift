@@ -53,6 +53,9 @@ public enum ControlOpcode {
   /// u64 memory (8), u32 runCount (16), u32 reserved, then for each run u64 offset, u64 byteCount,
   /// bytes padded to 8: bytes that differ from what the node last agreed on.
   @inlinable public static var memoryDiff: UInt32 { 0x105 }
+
+  // 0x110–0x11F: what records become inside `codedRecords` messages, `Sources/CommandStream`. They
+  // are records again before anything else sees them.
 }
 
 public enum ControlField {
@@ -100,6 +103,10 @@ public enum MessageType {
   @inlinable public static var frameBuffers: UInt32 { 35 }
   @inlinable public static var swapchainGone: UInt32 { 36 }
   @inlinable public static var goodbye: UInt32 { 37 }
+  /// As `records`, coded by `Sources/CommandStream`; for a node that knows it (`HelloFlag`).
+  @inlinable public static var codedRecords: UInt32 { 72 }
+  /// node -> agent: large parts of records that the node has, for an agent to name instead of sending.
+  @inlinable public static var contentHeld: UInt32 { 73 }
   // node -> agent
   @inlinable public static var helloReply: UInt32 { 64 }
   @inlinable public static var completions: UInt32 { 65 }
@@ -109,6 +116,22 @@ public enum MessageType {
   @inlinable public static var lost: UInt32 { 69 }
   @inlinable public static var statistics: UInt32 { 70 }
   @inlinable public static var log: UInt32 { 71 }
+}
+
+/// Bits of `hello`'s flags.
+public enum HelloFlag {
+  /// The node is on the same host: `attachSegment` follows.
+  @inlinable public static var sameHost: UInt32 { 1 }
+  /// Another node draws; this one is kept ready.
+  @inlinable public static var stayIdle: UInt32 { 2 }
+}
+
+/// Bits of what a node says that it can do, at the end of `helloReply`; older nodes say nothing.
+public enum NodeAbility {
+  /// Takes `codedRecords`.
+  @inlinable public static var codedRecords: UInt32 { 1 }
+  /// Keeps large parts of records from run to run, and says which.
+  @inlinable public static var content: UInt32 { 2 }
 }
 
 /// The version of records and messages; peers must agree on it. See `docs/wire-format.md`.

@@ -27,6 +27,16 @@ public struct Token: Sendable {
     key = SymmetricKey(data: hash.finalize())
   }
 
+  /// Names what belongs to the holders of this token, and tells nothing about it.
+  public var name: String {
+    var hash = SHA256()
+    hash.update(data: Array("omega token name 1".utf8))
+    key.withUnsafeBytes { hash.update(bufferPointer: $0) }
+    return hash.finalize().prefix(16).map { byte in
+      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+    }.joined()
+  }
+
   /// Reads a token file, which must be closed to everybody but its owner.
   public init(file path: String) throws(LinkError) {
     let descriptor = platform_open(path, O_RDONLY, 0)

@@ -480,13 +480,8 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
 /// thread what is to be told when it is done: the announced completions, then `completions`.
 func runOnQueue(
   _ c: UnsafeMutablePointer<ReplayContext>, opcode: UInt32, queue: QueueState,
-<<<<<<< HEAD
-  device: DeviceState, frames: [PendingFrame], completions: [Completion], mayWrite: Bool,
-  queries: [QueryUse] = [], signals: [TimelineSignal] = [],
-=======
   device: DeviceState, frames: [PendingFrame], completions: [Completion], writes: WriteSet,
-  queries: [QueryUse] = [],
->>>>>>> fabric
+  queries: [QueryUse] = [], signals: [TimelineSignal] = [],
   _ submit: (_ fence: VkFence) -> VkResult
 ) {
   var all: [Completion] = []
@@ -507,12 +502,8 @@ func runOnQueue(
     }
     queue.enqueue(
       QueueOperation(
-<<<<<<< HEAD
-        fence: fence, completions: all, frames: frames, mayWrite: mayWrite,
-        queries: queries, signals: signals))
-=======
-        fence: fence, completions: all, frames: frames, writes: writes, queries: queries))
->>>>>>> fabric
+        fence: fence, completions: all, frames: frames, writes: writes, queries: queries,
+        signals: signals))
   } catch {
     c.pointee.session.lose(error.reason, error.message)
   }

@@ -17,13 +17,8 @@ func doer_vkQueueSubmit(
   var signals: [TimelineSignal] = []
   for i in 0..<Int(a.submitCount) {
     guard let submit = a.pSubmits?[i] else { continue }
-<<<<<<< HEAD
     noteSignals(
       device, submit.pNext, submit.pSignalSemaphores, submit.signalSemaphoreCount, &signals)
-    guard submit.commandBufferCount > 0 else { continue }
-    mayWrite = true
-=======
->>>>>>> fabric
     for j in 0..<Int(submit.commandBufferCount) {
       commandBuffers.append(submit.pCommandBuffers?[j] ?? nil)
       device.beginQueries(submit.pCommandBuffers?[j], &queries)
@@ -32,11 +27,7 @@ func doer_vkQueueSubmit(
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
-<<<<<<< HEAD
-    mayWrite: mayWrite, queries: queries, signals: signals
-=======
-    writes: device.writes(c.pointee.session, of: commandBuffers), queries: queries
->>>>>>> fabric
+    writes: device.writes(c.pointee.session, of: commandBuffers), queries: queries, signals: signals
   ) { fence in
     device.functions.queueSubmit(queue.handle, count, submits, fence)
   }
@@ -55,15 +46,10 @@ func doer_vkQueueSubmit2(
   var signals: [TimelineSignal] = []
   for i in 0..<Int(a.submitCount) {
     guard let submit = a.pSubmits?[i] else { continue }
-<<<<<<< HEAD
     for j in 0..<Int(submit.signalSemaphoreInfoCount) {
       guard let info = submit.pSignalSemaphoreInfos?[j] else { continue }
       device.noteSignal(info.semaphore, info.value, &signals)
     }
-    guard submit.commandBufferInfoCount > 0 else { continue }
-    mayWrite = true
-=======
->>>>>>> fabric
     for j in 0..<Int(submit.commandBufferInfoCount) {
       commandBuffers.append(submit.pCommandBufferInfos?[j].commandBuffer)
       device.beginQueries(submit.pCommandBufferInfos?[j].commandBuffer, &queries)
@@ -72,11 +58,7 @@ func doer_vkQueueSubmit2(
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
-<<<<<<< HEAD
-    mayWrite: mayWrite, queries: queries, signals: signals
-=======
-    writes: device.writes(c.pointee.session, of: commandBuffers), queries: queries
->>>>>>> fabric
+    writes: device.writes(c.pointee.session, of: commandBuffers), queries: queries, signals: signals
   ) { fence in
     submit(queue.handle, count, submits, fence)
   }
@@ -97,12 +79,8 @@ func doer_vkQueueBindSparse(
   }
   let (count, infos) = (a.bindInfoCount, a.pBindInfo)
   runOnQueue(
-<<<<<<< HEAD
-    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [], mayWrite: false,
+    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [], writes: .nothing,
     signals: signals
-=======
-    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [], writes: .nothing
->>>>>>> fabric
   ) { fence in
     device.functions.queueBindSparse(queue.handle, count, infos, fence)
   }

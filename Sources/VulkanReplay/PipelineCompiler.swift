@@ -262,6 +262,7 @@ func doer_vkCreateGraphicsPipelines(
     return c.pointee.missing(opcode)
   }
   let session = c.pointee.session
+  note_vkCreateGraphicsPipelines(c, a)
   compile(c, opcode, ids: a.ids, a.idCount, decode: decode_vkCreateGraphicsPipelines) {
     record, a, ids in
     var feedback: [Feedback?] = []
@@ -285,6 +286,7 @@ func doer_vkCreateComputePipelines(
     return c.pointee.missing(opcode)
   }
   let session = c.pointee.session
+  note_vkCreateComputePipelines(c, a)
   compile(c, opcode, ids: a.ids, a.idCount, decode: decode_vkCreateComputePipelines) {
     record, a, ids in
     var feedback: [Feedback?] = []

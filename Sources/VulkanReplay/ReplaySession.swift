@@ -34,13 +34,10 @@ public final class ReplaySession: @unchecked Sendable {
   /// Functions of the instance; what channels without a device use.
   public let dispatch: UnsafeMutablePointer<DriverDispatch>
   let recorded = OpcodeSet.recorded()
-<<<<<<< HEAD
   /// Makes pipelines beside the channels' threads.
   let compiler = PipelineCompiler(threads: Int(platform_processor_count()))
-=======
   /// Whether a queue operation is followed by a look at what it can have written alone.
   let usesWriteSets: Bool
->>>>>>> fabric
 
   /// Guards the writing side of `handles`, and the tables below.
   private let lock = Lock()

@@ -55,6 +55,8 @@ public struct Reader {
   public private(set) var failureReason: DecodeFailure
   /// Chains inside chains.
   private var depth: Int32
+  /// Where a reader without a table notes the places of ids; nil when nobody asks for them.
+  private let places: UnsafeMutablePointer<IDPlaces>?
 
   /// A reader on `bytes`, which begin at a multiple of 4.
   public init(
@@ -70,6 +72,24 @@ public struct Reader {
     self.failure = nil
     self.failureReason = .none
     self.depth = 0
+    self.places = nil
+  }
+
+  /// A reader that decodes to find out where the ids lie. It knows no table: ids are read as they
+  /// are, and the place of each goes to `places`.
+  public init(
+    _ bytes: UnsafeRawBufferPointer, arena: UnsafeMutablePointer<Arena>,
+    places: UnsafeMutablePointer<IDPlaces>
+  ) {
+    let start: UnsafeRawPointer = bytes.baseAddress ?? UnsafeRawPointer(arena)
+    self.cursor = start
+    self.end = start + bytes.count
+    self.arena = arena
+    self.handles = nil
+    self.failure = nil
+    self.failureReason = .none
+    self.depth = 0
+    self.places = places
   }
 
   /// Bytes that are left.
@@ -118,10 +138,13 @@ public struct Reader {
   @inlinable
   public mutating func f32(_ field: StaticString) -> Float { Float(bitPattern: u32(field)) }
 
-  /// The driver's handle for `id`: 0 for a null id, where `optional` allows it.
+  /// The driver's handle for the id at `place`, inside what `take` gave: 0 for a null id, where
+  /// `optional` allows it.
   public mutating func resolve(
-    _ id: UInt64, _ kind: HandleKind, optional: Bool, _ field: StaticString
+    _ place: UnsafeRawPointer, _ kind: HandleKind, optional: Bool, _ field: StaticString
   ) -> UInt64 {
+    let id: UInt64 = place.get64(0)
+    if handles == nil { note(place) }
     if id == 0 {
       if !optional { fail(.handle, field) }
       return 0
@@ -134,12 +157,15 @@ public struct Reader {
     return handle
   }
 
+  /// Tells who wants to know that an id lies at `place`.
+  public func note(_ place: UnsafeRawPointer) { places?.pointee.add(place) }
+
   /// An id, as the driver's handle.
   public mutating func handle(
     _ kind: HandleKind, optional: Bool, _ field: StaticString
   ) -> OpaquePointer? {
     guard let p = take(8, field) else { return nil }
-    return handlePointer(resolve(p.get64(0), kind, optional: optional, field))
+    return handlePointer(resolve(p, kind, optional: optional, field))
   }
 
   /// A count, checked against the bytes that are left: each element takes `elementMinimumBytes`.
@@ -212,7 +238,7 @@ public struct Reader {
     }
     let handles = to.bindMemory(to: OpaquePointer?.self, capacity: n)
     for i: Int in 0..<n {
-      handles[i] = handlePointer(resolve(p.get64(i &* 8), kind, optional: optional, field))
+      handles[i] = handlePointer(resolve(p + i &* 8, kind, optional: optional, field))
     }
     return handles
   }

@@ -57,6 +57,9 @@ enum Help {
                             head -c 32 /dev/urandom | base64 > FILE; chmod 600 FILE
       --driver ICD.json     the Vulkan driver to use
       --max-clients N       more are turned away; 64
+      --cache DIR|off       where to keep shaders and uploads of clients on other hosts, for each
+                            token apart; $XDG_CACHE_HOME/omega or ~/.cache/omega
+      --cache-size MIB      how much for each token; 1024
       --validate            puts the Khronos validation layer below the clients
       -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
 

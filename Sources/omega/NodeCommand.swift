@@ -20,7 +20,7 @@ enum NodeCommand {
       known: [
         .init("--listen"), .init("--driver"), .init("--token-file"), .init("--max-clients"),
         .init("--name"), .init("--validate", value: false), .init("-v", value: false),
-        .init("-q", value: false), .init("--view"),
+        .init("-q", value: false), .init("--view"), .init("--cache"), .init("--cache-size"),
       ])
     if arguments.has("--help") { return CommandLineTool.help(["node"]) }
     try Settings.setLogLevel(arguments, standard: .info)
@@ -32,6 +32,7 @@ enum NodeCommand {
     if let driver = arguments["--driver"], !Installation.isReadable(driver) {
       throw Failure("--driver '\(driver)' cannot be read; name a driver's manifest (*.json)")
     }
+    _ = try CacheSettings(arguments, token: nil)
     let installation = try Installation()
     let listener: Listener
     do throws(LinkError) {
@@ -145,7 +146,7 @@ struct Worker {
   init(arguments: Arguments, installation: Installation, address: Address) {
     var words = [installation.program, "node-worker"]
     if case .tcp = address { words.append("--sealed") }
-    for flag in ["--driver", "--token-file"] {
+    for flag in ["--driver", "--token-file", "--cache", "--cache-size"] {
       if let value = arguments[flag] { words += [flag, value] }
     }
     words += ["--name", arguments["--name"] ?? Worker.hostName()]

@@ -12,7 +12,8 @@ enum WorkerCommand {
       words, command: "node-worker",
       known: [
         .init("--sealed", value: false), .init("--peer"), .init("--driver"), .init("--name"),
-        .init("--token-file"), .init("--validate", value: false),
+        .init("--token-file"), .init("--validate", value: false), .init("--cache"),
+        .init("--cache-size"),
       ])
     try Settings.setLogLevel(arguments, standard: .warning)
     signal(SIGPIPE, SIG_IGN)
@@ -33,10 +34,15 @@ enum WorkerCommand {
       return runNodeSession(
         link: Link(descriptor: descriptor, peer: peer), configuration: configuration)
     }
+    let token: Token?
+    do throws(LinkError) { token = try Token.load(file: arguments["--token-file"]) } catch {
+      throw Failure(error.message)
+    }
+    configuration.cache = try CacheSettings(arguments, token: token).configuration
     do throws(LinkError) {
       // Nobody's driver is loaded before the peer has shown that it holds the token.
       let link = try Link.accept(
-        tcp: descriptor, peer: peer, token: Token.load(file: arguments["--token-file"]))
+        tcp: descriptor, peer: peer, token: token)
       return runNodeSession(link: link, configuration: configuration)
     } catch {
       Log.error(error.message)

@@ -100,6 +100,8 @@ def plain_environment(**extra: object) -> dict[str, str]:
     }
     # Of its own, so that an agent of another test or of the user is not found.
     kept["XDG_RUNTIME_DIR"] = str(runtime_folder())
+    # Nor may a node keep what a test sent, or know what another one did.
+    kept["XDG_CACHE_HOME"] = str(folder() / "cache-home")
     kept.update({key: str(value) for key, value in extra.items()})
     return kept
 

@@ -199,6 +199,51 @@ struct CommandTests {
     }
   }
 
+  @Test("tell where their ids lie, and the table of forms says the same")
+  func places() {
+    let box = ArenaBox()
+    var places = IDPlaces()
+    defer { places.free() }
+    for (n, command) in Descriptions.shared.commands.enumerated() {
+      for round in 0..<12 {
+        let t = Exercise(
+          command, seed: UInt64(n * 1000 + round), arrayCount: round < 4 ? round : nil, box: box)
+        exercise(command.name, t)
+        let record = t.heap.bytes
+        guard let start = record.baseAddress, record.count > 8 else { continue }
+        let opcode = start.get32(0)
+        guard commandInfo(opcode)?.travel == .recorded else { continue }
+        // Every id of an exercise is in its table, and nothing else looks like one.
+        let there = stride(from: 8, through: record.count - 8, by: 4).filter {
+          let id = start.get64($0)
+          return t.filler.handles.pointee.lookup(id, HandleID.kind(of: id)) != nil
+        }
+        box.arena.pointee.reset()
+        places.reset(start)
+        var reader = Reader(
+          UnsafeRawBufferPointer(rebasing: record[8...]), arena: box.arena, places: &places)
+        if let form = idForm(opcode) {
+          #expect(decodeCommand(opcode, &reader), "\(command.name)")
+          #expect(offsets(form, start) == (0..<places.count).map { places[$0] }, "\(command.name)")
+        } else {
+          #expect(readIDs(opcode, &reader), "\(command.name)")
+        }
+        #expect(reader.failure == nil && places.isComplete, "\(command.name)")
+        let noted = (0..<places.count).map { places[$0] }
+        #expect(noted.filter { start.get64($0) != 0 } == there, "\(command.name)")
+        #expect(noted == noted.sorted(), "\(command.name)")
+      }
+    }
+  }
+
+  private func offsets(_ form: IDForm, _ record: UnsafeRawPointer) -> [Int] {
+    var offsets = [form.fixed.0, form.fixed.1, form.fixed.2].prefix(form.fixedCount).map { Int($0) }
+    guard form.array != 0 else { return offsets }
+    let array = Int(form.array)
+    for i in 0..<Int(record.get32(array)) { offsets.append(array + 4 + i * 8) }
+    return offsets
+  }
+
   @Test(
     "are written as seeds for the fuzzer",
     .enabled(if: ProcessInfo.processInfo.environment["OMEGA_FUZZ_SEEDS"] != nil))

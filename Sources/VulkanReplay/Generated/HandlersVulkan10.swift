@@ -545,48 +545,14 @@ func replay_vkMergePipelineCaches(_ c: UnsafeMutablePointer<ReplayContext>, _ r:
 func replay_vkCreateGraphicsPipelines(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   var a: Args_vkCreateGraphicsPipelines = decode_vkCreateGraphicsPipelines(&r)
   guard r.failure == nil else { return }
-<<<<<<< HEAD
   doer_vkCreateGraphicsPipelines(c, &a)
-=======
-  guard let call = c.pointee.dispatch.pointee.vkCreateGraphicsPipelines else {
-    return c.pointee.missing(Opcode.vkCreateGraphicsPipelines)
-  }
-  let result = call(a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
-  if result.rawValue >= 0, let ids = a.ids {
-    for i: Int in 0..<a.idCount { c.pointee.insert(ids[i], a.pPipelines?[i] ?? nil) }
-  }
-  if result.rawValue >= 0 { note_vkCreateGraphicsPipelines(c, a) }
-  guard a.ticket != noTicket else {
-    if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateGraphicsPipelines, result) }
-    return
-  }
-  encodeReply_vkCreateGraphicsPipelines(&c.pointee.reply.writer, result, a)
-  c.pointee.sendReply(a.ticket)
->>>>>>> fabric
 }
 
 /// Replays `vkCreateComputePipelines`.
 func replay_vkCreateComputePipelines(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   var a: Args_vkCreateComputePipelines = decode_vkCreateComputePipelines(&r)
   guard r.failure == nil else { return }
-<<<<<<< HEAD
   doer_vkCreateComputePipelines(c, &a)
-=======
-  guard let call = c.pointee.dispatch.pointee.vkCreateComputePipelines else {
-    return c.pointee.missing(Opcode.vkCreateComputePipelines)
-  }
-  let result = call(a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
-  if result.rawValue >= 0, let ids = a.ids {
-    for i: Int in 0..<a.idCount { c.pointee.insert(ids[i], a.pPipelines?[i] ?? nil) }
-  }
-  if result.rawValue >= 0 { note_vkCreateComputePipelines(c, a) }
-  guard a.ticket != noTicket else {
-    if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateComputePipelines, result) }
-    return
-  }
-  encodeReply_vkCreateComputePipelines(&c.pointee.reply.writer, result, a)
-  c.pointee.sendReply(a.ticket)
->>>>>>> fabric
 }
 
 /// Replays `vkDestroyPipeline`.

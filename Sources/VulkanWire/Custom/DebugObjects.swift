@@ -74,7 +74,7 @@ private func decode(
   _ r: inout Reader, _ p: UnsafeRawPointer, _ kind: HandleKind?, _ field: StaticString
 ) -> UInt64 {
   guard let kind else { return 0 }
-  return r.resolve(p.get64(4), kind, optional: true, field)
+  return r.resolve(p + 4, kind, optional: true, field)
 }
 
 func encodeBody_VkDebugUtilsObjectNameInfoEXT(

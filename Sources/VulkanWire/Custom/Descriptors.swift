@@ -105,7 +105,7 @@ func decodeBody_VkWriteDescriptorSet(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(24, "VkWriteDescriptorSet.dstSet") else { return }
   m.put64(
-    r.resolve(p.get64(0), .descriptorSet, optional: true, "VkWriteDescriptorSet.dstSet"), 16)
+    r.resolve(p + 0, .descriptorSet, optional: true, "VkWriteDescriptorSet.dstSet"), 16)
   m.put(p, 8, 16, 24)  // dstBinding … descriptorType
   if !isKnown_VkDescriptorType(s.pointee.descriptorType.rawValue) {
     r.fail(.enumerant, "VkWriteDescriptorSet.descriptorType")
@@ -141,8 +141,8 @@ func decodeBody_VkWriteDescriptorSet(
 
 private func decodeImageInfo(_ r: inout Reader, _ m: UnsafeMutableRawPointer) {
   guard let p = r.take(20, "VkDescriptorImageInfo.sampler") else { return }
-  m.put64(sampler(&r, p.get64(0)), 0)
-  m.put64(r.resolve(p.get64(8), .imageView, optional: true, "VkDescriptorImageInfo.imageView"), 8)
+  m.put64(sampler(&r, p), 0)
+  m.put64(r.resolve(p + 8, .imageView, optional: true, "VkDescriptorImageInfo.imageView"), 8)
   m.put32(p.get32(16), 16)
   if !isKnown_VkImageLayout(p.get32(16)) {
     r.fail(.enumerant, "VkDescriptorImageInfo.imageLayout")
@@ -151,9 +151,12 @@ private func decodeImageInfo(_ r: inout Reader, _ m: UnsafeMutableRawPointer) {
 
 /// A binding with immutable samplers ignores the sampler, which may then be garbage: what is no
 /// sampler is null.
-private func sampler(_ r: inout Reader, _ id: UInt64) -> UInt64 {
-  guard let handles = r.handles else { return id }
-  return handles.pointee.lookup(id, .sampler) ?? 0
+private func sampler(_ r: inout Reader, _ place: UnsafeRawPointer) -> UInt64 {
+  guard let handles = r.handles else {
+    r.note(place)
+    return place.get64(0)
+  }
+  return handles.pointee.lookup(place.get64(0), .sampler) ?? 0
 }
 
 // MARK: Push descriptors
@@ -208,7 +211,7 @@ public func decode_vkCmdPushDescriptorSetKHR(
   }
   a.layout = handlePointer(
     r.resolve(
-      p.get64(4), .pipelineLayout, optional: false, "vkCmdPushDescriptorSetKHR.layout"))
+      p + 4, .pipelineLayout, optional: false, "vkCmdPushDescriptorSetKHR.layout"))
   a.set = p.get32(12)
   let field: StaticString = "vkCmdPushDescriptorSetKHR.pDescriptorWrites"
   let n: Int = r.count(32, field)

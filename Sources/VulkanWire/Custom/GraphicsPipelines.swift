@@ -195,14 +195,14 @@ func decodeBody_VkGraphicsPipelineCreateInfo(
   guard let p = r.take(32, "VkGraphicsPipelineCreateInfo.layout") else { return }
   s.pointee.layout = handlePointer(
     r.resolve(
-      p.get64(0), .pipelineLayout, optional: true, "VkGraphicsPipelineCreateInfo.layout"))
+      p + 0, .pipelineLayout, optional: true, "VkGraphicsPipelineCreateInfo.layout"))
   s.pointee.renderPass = handlePointer(
     r.resolve(
-      p.get64(8), .renderPass, optional: true, "VkGraphicsPipelineCreateInfo.renderPass"))
+      p + 8, .renderPass, optional: true, "VkGraphicsPipelineCreateInfo.renderPass"))
   s.pointee.subpass = p.get32(16)
   s.pointee.basePipelineHandle = handlePointer(
     r.resolve(
-      p.get64(20), .pipeline, optional: true, "VkGraphicsPipelineCreateInfo.basePipelineHandle"))
+      p + 20, .pipeline, optional: true, "VkGraphicsPipelineCreateInfo.basePipelineHandle"))
   s.pointee.basePipelineIndex = Int32(bitPattern: p.get32(28))
 }
 

@@ -78,7 +78,7 @@ public func decode_vkDebugMarkerSetObjectNameEXT(
   var a = Args_vkDebugMarkerSetObjectNameEXT()
   guard let p = r.take(8, "vkDebugMarkerSetObjectNameEXT.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDebugMarkerSetObjectNameEXT.device"
+    p + 0, .device, optional: false, "vkDebugMarkerSetObjectNameEXT.device"
   ))
   let pNameInfoRoom = r.room(1, 40, "vkDebugMarkerSetObjectNameEXT.pNameInfo")
   if let e = pNameInfoRoom { decode_VkDebugMarkerObjectNameInfoEXT(&r, e.assumingMemoryBound(to: VkDebugMarkerObjectNameInfoEXT.self)) }
@@ -112,7 +112,7 @@ public func decode_vkDebugMarkerSetObjectTagEXT(
   var a = Args_vkDebugMarkerSetObjectTagEXT()
   guard let p = r.take(8, "vkDebugMarkerSetObjectTagEXT.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDebugMarkerSetObjectTagEXT.device"
+    p + 0, .device, optional: false, "vkDebugMarkerSetObjectTagEXT.device"
   ))
   let pTagInfoRoom = r.room(1, 56, "vkDebugMarkerSetObjectTagEXT.pTagInfo")
   if let e = pTagInfoRoom { decode_VkDebugMarkerObjectTagInfoEXT(&r, e.assumingMemoryBound(to: VkDebugMarkerObjectTagInfoEXT.self)) }
@@ -283,7 +283,7 @@ public func decode_vkGetPhysicalDeviceMultisamplePropertiesEXT(
   guard let p = r.take(20, "vkGetPhysicalDeviceMultisamplePropertiesEXT.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceMultisamplePropertiesEXT.physicalDevice"
   ))
   a.samples = VkSampleCountFlagBits(rawValue: p.get32(16))
@@ -342,7 +342,7 @@ public func decode_vkCreateValidationCacheEXT(
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateValidationCacheEXT.pValidationCache")
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateValidationCacheEXT.device"
+    p + 8, .device, optional: false, "vkCreateValidationCacheEXT.device"
   ))
   let pCreateInfoRoom = r.room(1, 40, "vkCreateValidationCacheEXT.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkValidationCacheCreateInfoEXT(&r, e.assumingMemoryBound(to: VkValidationCacheCreateInfoEXT.self)) }
@@ -375,10 +375,10 @@ public func decode_vkDestroyValidationCacheEXT(
   var a = Args_vkDestroyValidationCacheEXT()
   guard let p = r.take(16, "vkDestroyValidationCacheEXT.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyValidationCacheEXT.device"
+    p + 0, .device, optional: false, "vkDestroyValidationCacheEXT.device"
   ))
   a.validationCache = handlePointer(r.resolve(
-    p.get64(8), .validationCache, optional: true, "vkDestroyValidationCacheEXT.validationCache"
+    p + 8, .validationCache, optional: true, "vkDestroyValidationCacheEXT.validationCache"
   ))
   return a
 }
@@ -419,10 +419,10 @@ public func decode_vkGetValidationCacheDataEXT(
   guard let p = r.take(36, "vkGetValidationCacheDataEXT.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetValidationCacheDataEXT.device"
+    p + 8, .device, optional: false, "vkGetValidationCacheDataEXT.device"
   ))
   a.validationCache = handlePointer(r.resolve(
-    p.get64(16), .validationCache, optional: false, "vkGetValidationCacheDataEXT.validationCache"
+    p + 16, .validationCache, optional: false, "vkGetValidationCacheDataEXT.validationCache"
   ))
   if let e = r.room(1, 8, "vkGetValidationCacheDataEXT.pDataSize") {
     e.put(p, 24, 8, 0)
@@ -492,10 +492,10 @@ public func decode_vkMergeValidationCachesEXT(
   var a = Args_vkMergeValidationCachesEXT()
   guard let p = r.take(20, "vkMergeValidationCachesEXT.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkMergeValidationCachesEXT.device"
+    p + 0, .device, optional: false, "vkMergeValidationCachesEXT.device"
   ))
   a.dstCache = handlePointer(r.resolve(
-    p.get64(8), .validationCache, optional: false, "vkMergeValidationCachesEXT.dstCache"
+    p + 8, .validationCache, optional: false, "vkMergeValidationCachesEXT.dstCache"
   ))
   a.srcCacheCount = p.get32(16)
   var pSrcCachesFound: Int = 0
@@ -530,7 +530,7 @@ public func decode_vkSetDebugUtilsObjectNameEXT(
   var a = Args_vkSetDebugUtilsObjectNameEXT()
   guard let p = r.take(8, "vkSetDebugUtilsObjectNameEXT.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkSetDebugUtilsObjectNameEXT.device"
+    p + 0, .device, optional: false, "vkSetDebugUtilsObjectNameEXT.device"
   ))
   let pNameInfoRoom = r.room(1, 40, "vkSetDebugUtilsObjectNameEXT.pNameInfo")
   if let e = pNameInfoRoom { decode_VkDebugUtilsObjectNameInfoEXT(&r, e.assumingMemoryBound(to: VkDebugUtilsObjectNameInfoEXT.self)) }
@@ -564,7 +564,7 @@ public func decode_vkSetDebugUtilsObjectTagEXT(
   var a = Args_vkSetDebugUtilsObjectTagEXT()
   guard let p = r.take(8, "vkSetDebugUtilsObjectTagEXT.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkSetDebugUtilsObjectTagEXT.device"
+    p + 0, .device, optional: false, "vkSetDebugUtilsObjectTagEXT.device"
   ))
   let pTagInfoRoom = r.room(1, 56, "vkSetDebugUtilsObjectTagEXT.pTagInfo")
   if let e = pTagInfoRoom { decode_VkDebugUtilsObjectTagInfoEXT(&r, e.assumingMemoryBound(to: VkDebugUtilsObjectTagInfoEXT.self)) }
@@ -598,7 +598,7 @@ public func decode_vkQueueBeginDebugUtilsLabelEXT(
   var a = Args_vkQueueBeginDebugUtilsLabelEXT()
   guard let p = r.take(8, "vkQueueBeginDebugUtilsLabelEXT.queue") else { return a }
   a.queue = handlePointer(r.resolve(
-    p.get64(0), .queue, optional: false, "vkQueueBeginDebugUtilsLabelEXT.queue"
+    p + 0, .queue, optional: false, "vkQueueBeginDebugUtilsLabelEXT.queue"
   ))
   let pLabelInfoRoom = r.room(1, 40, "vkQueueBeginDebugUtilsLabelEXT.pLabelInfo")
   if let e = pLabelInfoRoom { decode_VkDebugUtilsLabelEXT(&r, e.assumingMemoryBound(to: VkDebugUtilsLabelEXT.self)) }
@@ -626,7 +626,7 @@ public func decode_vkQueueEndDebugUtilsLabelEXT(
   var a = Args_vkQueueEndDebugUtilsLabelEXT()
   guard let p = r.take(8, "vkQueueEndDebugUtilsLabelEXT.queue") else { return a }
   a.queue = handlePointer(r.resolve(
-    p.get64(0), .queue, optional: false, "vkQueueEndDebugUtilsLabelEXT.queue"
+    p + 0, .queue, optional: false, "vkQueueEndDebugUtilsLabelEXT.queue"
   ))
   return a
 }
@@ -657,7 +657,7 @@ public func decode_vkQueueInsertDebugUtilsLabelEXT(
   var a = Args_vkQueueInsertDebugUtilsLabelEXT()
   guard let p = r.take(8, "vkQueueInsertDebugUtilsLabelEXT.queue") else { return a }
   a.queue = handlePointer(r.resolve(
-    p.get64(0), .queue, optional: false, "vkQueueInsertDebugUtilsLabelEXT.queue"
+    p + 0, .queue, optional: false, "vkQueueInsertDebugUtilsLabelEXT.queue"
   ))
   let pLabelInfoRoom = r.room(1, 40, "vkQueueInsertDebugUtilsLabelEXT.pLabelInfo")
   if let e = pLabelInfoRoom { decode_VkDebugUtilsLabelEXT(&r, e.assumingMemoryBound(to: VkDebugUtilsLabelEXT.self)) }
@@ -904,7 +904,7 @@ public func decode_vkCmdBeginQueryIndexedEXT(_ r: inout Reader) -> Args_vkCmdBeg
   var a = Args_vkCmdBeginQueryIndexedEXT()
   guard let p = r.take(20, "vkCmdBeginQueryIndexedEXT.queryPool") else { return a }
   a.queryPool = handlePointer(r.resolve(
-    p.get64(0), .queryPool, optional: false, "vkCmdBeginQueryIndexedEXT.queryPool"
+    p + 0, .queryPool, optional: false, "vkCmdBeginQueryIndexedEXT.queryPool"
   ))
   a.query = p.get32(8)
   a.flags = p.get32(12)
@@ -936,7 +936,7 @@ public func decode_vkCmdEndQueryIndexedEXT(_ r: inout Reader) -> Args_vkCmdEndQu
   var a = Args_vkCmdEndQueryIndexedEXT()
   guard let p = r.take(16, "vkCmdEndQueryIndexedEXT.queryPool") else { return a }
   a.queryPool = handlePointer(r.resolve(
-    p.get64(0), .queryPool, optional: false, "vkCmdEndQueryIndexedEXT.queryPool"
+    p + 0, .queryPool, optional: false, "vkCmdEndQueryIndexedEXT.queryPool"
   ))
   a.query = p.get32(8)
   a.index = p.get32(12)
@@ -978,7 +978,7 @@ public func decode_vkCmdDrawIndirectByteCountEXT(
   a.instanceCount = p.get32(0)
   a.firstInstance = p.get32(4)
   a.counterBuffer = handlePointer(r.resolve(
-    p.get64(8), .buffer, optional: false, "vkCmdDrawIndirectByteCountEXT.counterBuffer"
+    p + 8, .buffer, optional: false, "vkCmdDrawIndirectByteCountEXT.counterBuffer"
   ))
   a.counterBufferOffset = p.get64(16)
   a.counterOffset = p.get32(24)
@@ -1045,7 +1045,7 @@ public func decode_vkCmdDrawMeshTasksIndirectEXT(
   var a = Args_vkCmdDrawMeshTasksIndirectEXT()
   guard let p = r.take(24, "vkCmdDrawMeshTasksIndirectEXT.buffer") else { return a }
   a.buffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdDrawMeshTasksIndirectEXT.buffer"
+    p + 0, .buffer, optional: false, "vkCmdDrawMeshTasksIndirectEXT.buffer"
   ))
   a.offset = p.get64(8)
   a.drawCount = p.get32(16)
@@ -1086,11 +1086,11 @@ public func decode_vkCmdDrawMeshTasksIndirectCountEXT(
   var a = Args_vkCmdDrawMeshTasksIndirectCountEXT()
   guard let p = r.take(40, "vkCmdDrawMeshTasksIndirectCountEXT.buffer") else { return a }
   a.buffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdDrawMeshTasksIndirectCountEXT.buffer"
+    p + 0, .buffer, optional: false, "vkCmdDrawMeshTasksIndirectCountEXT.buffer"
   ))
   a.offset = p.get64(8)
   a.countBuffer = handlePointer(r.resolve(
-    p.get64(16), .buffer, optional: false, "vkCmdDrawMeshTasksIndirectCountEXT.countBuffer"
+    p + 16, .buffer, optional: false, "vkCmdDrawMeshTasksIndirectCountEXT.countBuffer"
   ))
   a.countBufferOffset = p.get64(24)
   a.maxDrawCount = p.get32(32)
@@ -2136,10 +2136,10 @@ public func decode_vkSetDeviceMemoryPriorityEXT(
   var a = Args_vkSetDeviceMemoryPriorityEXT()
   guard let p = r.take(20, "vkSetDeviceMemoryPriorityEXT.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkSetDeviceMemoryPriorityEXT.device"
+    p + 0, .device, optional: false, "vkSetDeviceMemoryPriorityEXT.device"
   ))
   a.memory = handlePointer(r.resolve(
-    p.get64(8), .deviceMemory, optional: false, "vkSetDeviceMemoryPriorityEXT.memory"
+    p + 8, .deviceMemory, optional: false, "vkSetDeviceMemoryPriorityEXT.memory"
   ))
   a.priority = Float(bitPattern: p.get32(16))
   return a
@@ -2176,9 +2176,7 @@ public func decode_vkCreateMicromapEXT(_ r: inout Reader) -> Args_vkCreateMicrom
   guard let p = r.take(16, "vkCreateMicromapEXT.pMicromap") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateMicromapEXT.pMicromap")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateMicromapEXT.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateMicromapEXT.device"))
   let pCreateInfoRoom = r.room(1, 64, "vkCreateMicromapEXT.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkMicromapCreateInfoEXT(&r, e.assumingMemoryBound(to: VkMicromapCreateInfoEXT.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -2249,10 +2247,10 @@ public func decode_vkDestroyMicromapEXT(_ r: inout Reader) -> Args_vkDestroyMicr
   var a = Args_vkDestroyMicromapEXT()
   guard let p = r.take(16, "vkDestroyMicromapEXT.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyMicromapEXT.device"
+    p + 0, .device, optional: false, "vkDestroyMicromapEXT.device"
   ))
   a.micromap = handlePointer(r.resolve(
-    p.get64(8), .micromap, optional: true, "vkDestroyMicromapEXT.micromap"
+    p + 8, .micromap, optional: true, "vkDestroyMicromapEXT.micromap"
   ))
   return a
 }
@@ -2376,7 +2374,7 @@ public func decode_vkCmdWriteMicromapsPropertiesEXT(
     a.queryType = VkQueryType(rawValue: p.get32(0))
     if !isKnown_VkQueryType(p.get32(0)) { r.fail(.enumerant, "vkCmdWriteMicromapsPropertiesEXT.queryType") }
     a.queryPool = handlePointer(r.resolve(
-      p.get64(4), .queryPool, optional: false, "vkCmdWriteMicromapsPropertiesEXT.queryPool"
+      p + 4, .queryPool, optional: false, "vkCmdWriteMicromapsPropertiesEXT.queryPool"
     ))
     a.firstQuery = p.get32(12)
   }
@@ -2417,7 +2415,7 @@ public func decode_vkGetDeviceMicromapCompatibilityEXT(
   guard let p = r.take(16, "vkGetDeviceMicromapCompatibilityEXT.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDeviceMicromapCompatibilityEXT.device"
+    p + 8, .device, optional: false, "vkGetDeviceMicromapCompatibilityEXT.device"
   ))
   let pVersionInfoRoom = r.room(1, 24, "vkGetDeviceMicromapCompatibilityEXT.pVersionInfo")
   if let e = pVersionInfoRoom { decode_VkMicromapVersionInfoEXT(&r, e.assumingMemoryBound(to: VkMicromapVersionInfoEXT.self)) }

@@ -42,7 +42,7 @@ public func decode_vkGetMicromapBuildSizesEXT(
   guard let p = r.take(20, "vkGetMicromapBuildSizesEXT.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetMicromapBuildSizesEXT.device"
+    p + 8, .device, optional: false, "vkGetMicromapBuildSizesEXT.device"
   ))
   a.buildType = VkAccelerationStructureBuildTypeKHR(rawValue: p.get32(16))
   let pBuildInfoRoom = r.room(1, 96, "vkGetMicromapBuildSizesEXT.pBuildInfo")
@@ -102,10 +102,10 @@ public func decode_vkGetShaderModuleIdentifierEXT(
   guard let p = r.take(24, "vkGetShaderModuleIdentifierEXT.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetShaderModuleIdentifierEXT.device"
+    p + 8, .device, optional: false, "vkGetShaderModuleIdentifierEXT.device"
   ))
   a.shaderModule = handlePointer(r.resolve(
-    p.get64(16), .shaderModule, optional: false, "vkGetShaderModuleIdentifierEXT.shaderModule"
+    p + 16, .shaderModule, optional: false, "vkGetShaderModuleIdentifierEXT.shaderModule"
   ))
   a.pIdentifier = typedMutable(r.room(1, 56, "vkGetShaderModuleIdentifierEXT.pIdentifier"))
   if let e = a.pIdentifier { decodeShape_VkShaderModuleIdentifierEXT(&r, e) }
@@ -163,7 +163,7 @@ public func decode_vkGetShaderModuleCreateInfoIdentifierEXT(
   guard let p = r.take(16, "vkGetShaderModuleCreateInfoIdentifierEXT.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetShaderModuleCreateInfoIdentifierEXT.device"
+    p + 8, .device, optional: false, "vkGetShaderModuleCreateInfoIdentifierEXT.device"
   ))
   let pCreateInfoRoom = r.room(1, 40, "vkGetShaderModuleCreateInfoIdentifierEXT.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkShaderModuleCreateInfo(&r, e.assumingMemoryBound(to: VkShaderModuleCreateInfo.self)) }
@@ -226,10 +226,10 @@ public func decode_vkGetImageSubresourceLayout2EXT(
   guard let p = r.take(24, "vkGetImageSubresourceLayout2EXT.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetImageSubresourceLayout2EXT.device"
+    p + 8, .device, optional: false, "vkGetImageSubresourceLayout2EXT.device"
   ))
   a.image = handlePointer(r.resolve(
-    p.get64(16), .image, optional: false, "vkGetImageSubresourceLayout2EXT.image"
+    p + 16, .image, optional: false, "vkGetImageSubresourceLayout2EXT.image"
   ))
   let pSubresourceRoom = r.room(1, 32, "vkGetImageSubresourceLayout2EXT.pSubresource")
   if let e = pSubresourceRoom { decode_VkImageSubresource2EXT(&r, e.assumingMemoryBound(to: VkImageSubresource2EXT.self)) }
@@ -301,7 +301,7 @@ public func decode_vkGetCalibratedTimestampsEXT(
   guard let p = r.take(20, "vkGetCalibratedTimestampsEXT.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetCalibratedTimestampsEXT.device"
+    p + 8, .device, optional: false, "vkGetCalibratedTimestampsEXT.device"
   ))
   a.timestampCount = p.get32(16)
   var pTimestampInfosFound: Int = 0

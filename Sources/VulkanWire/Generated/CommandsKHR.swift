@@ -28,10 +28,10 @@ public func decode_vkDestroyAccelerationStructureKHR(
   var a = Args_vkDestroyAccelerationStructureKHR()
   guard let p = r.take(16, "vkDestroyAccelerationStructureKHR.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyAccelerationStructureKHR.device"
+    p + 0, .device, optional: false, "vkDestroyAccelerationStructureKHR.device"
   ))
   a.accelerationStructure = handlePointer(r.resolve(
-    p.get64(8), .accelerationStructure, optional: true,
+    p + 8, .accelerationStructure, optional: true,
     "vkDestroyAccelerationStructureKHR.accelerationStructure"
   ))
   return a
@@ -159,8 +159,7 @@ public func decode_vkCmdWriteAccelerationStructuresPropertiesKHR(
     a.queryType = VkQueryType(rawValue: p.get32(0))
     if !isKnown_VkQueryType(p.get32(0)) { r.fail(.enumerant, "vkCmdWriteAccelerationStructuresPropertiesKHR.queryType") }
     a.queryPool = handlePointer(r.resolve(
-      p.get64(4), .queryPool, optional: false,
-      "vkCmdWriteAccelerationStructuresPropertiesKHR.queryPool"
+      p + 4, .queryPool, optional: false, "vkCmdWriteAccelerationStructuresPropertiesKHR.queryPool"
     ))
     a.firstQuery = p.get32(12)
   }
@@ -265,10 +264,10 @@ public func decode_vkGetRayTracingShaderGroupHandlesKHR(
   guard let p = r.take(44, "vkGetRayTracingShaderGroupHandlesKHR.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetRayTracingShaderGroupHandlesKHR.device"
+    p + 8, .device, optional: false, "vkGetRayTracingShaderGroupHandlesKHR.device"
   ))
   a.pipeline = handlePointer(r.resolve(
-    p.get64(16), .pipeline, optional: false, "vkGetRayTracingShaderGroupHandlesKHR.pipeline"
+    p + 16, .pipeline, optional: false, "vkGetRayTracingShaderGroupHandlesKHR.pipeline"
   ))
   a.firstGroup = p.get32(24)
   a.groupCount = p.get32(28)
@@ -343,11 +342,10 @@ public func decode_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR(
   guard let p = r.take(44, "vkGetRayTracingCaptureReplayShaderGroupHandlesKHR.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetRayTracingCaptureReplayShaderGroupHandlesKHR.device"
+    p + 8, .device, optional: false, "vkGetRayTracingCaptureReplayShaderGroupHandlesKHR.device"
   ))
   a.pipeline = handlePointer(r.resolve(
-    p.get64(16), .pipeline, optional: false,
-    "vkGetRayTracingCaptureReplayShaderGroupHandlesKHR.pipeline"
+    p + 16, .pipeline, optional: false, "vkGetRayTracingCaptureReplayShaderGroupHandlesKHR.pipeline"
   ))
   a.firstGroup = p.get32(24)
   a.groupCount = p.get32(28)
@@ -438,14 +436,13 @@ public func decode_vkCreateRayTracingPipelinesKHR(
   a.ids = r.idArray("vkCreateRayTracingPipelinesKHR.pPipelines", &a.idCount)
   if let p = r.take(28, "vkCreateRayTracingPipelinesKHR.device") {
     a.device = handlePointer(r.resolve(
-      p.get64(0), .device, optional: false, "vkCreateRayTracingPipelinesKHR.device"
+      p + 0, .device, optional: false, "vkCreateRayTracingPipelinesKHR.device"
     ))
     a.deferredOperation = handlePointer(r.resolve(
-      p.get64(8), .deferredOperation, optional: true,
-      "vkCreateRayTracingPipelinesKHR.deferredOperation"
+      p + 8, .deferredOperation, optional: true, "vkCreateRayTracingPipelinesKHR.deferredOperation"
     ))
     a.pipelineCache = handlePointer(r.resolve(
-      p.get64(16), .pipelineCache, optional: true, "vkCreateRayTracingPipelinesKHR.pipelineCache"
+      p + 16, .pipelineCache, optional: true, "vkCreateRayTracingPipelinesKHR.pipelineCache"
     ))
     a.createInfoCount = p.get32(24)
   }
@@ -588,7 +585,7 @@ public func decode_vkGetDeviceAccelerationStructureCompatibilityKHR(
   guard let p = r.take(16, "vkGetDeviceAccelerationStructureCompatibilityKHR.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDeviceAccelerationStructureCompatibilityKHR.device"
+    p + 8, .device, optional: false, "vkGetDeviceAccelerationStructureCompatibilityKHR.device"
   ))
   let pVersionInfoRoom = r.room(1, 24, "vkGetDeviceAccelerationStructureCompatibilityKHR.pVersionInfo")
   if let e = pVersionInfoRoom { decode_VkAccelerationStructureVersionInfoKHR(&r, e.assumingMemoryBound(to: VkAccelerationStructureVersionInfoKHR.self)) }
@@ -647,10 +644,10 @@ public func decode_vkGetRayTracingShaderGroupStackSizeKHR(
   guard let p = r.take(32, "vkGetRayTracingShaderGroupStackSizeKHR.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetRayTracingShaderGroupStackSizeKHR.device"
+    p + 8, .device, optional: false, "vkGetRayTracingShaderGroupStackSizeKHR.device"
   ))
   a.pipeline = handlePointer(r.resolve(
-    p.get64(16), .pipeline, optional: false, "vkGetRayTracingShaderGroupStackSizeKHR.pipeline"
+    p + 16, .pipeline, optional: false, "vkGetRayTracingShaderGroupStackSizeKHR.pipeline"
   ))
   a.group = p.get32(24)
   a.groupShader = VkShaderGroupShaderKHR(rawValue: p.get32(28))
@@ -749,7 +746,7 @@ public func decode_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersK
   guard let p = r.take(28, "vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR.physicalDevice"
   ))
   a.queueFamilyIndex = p.get32(16)
@@ -871,7 +868,7 @@ public func decode_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR(
   guard let p = r.take(16, "vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR.physicalDevice"
   ))
   let pPerformanceQueryCreateInfoRoom = r.room(1, 32, "vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR.pPerformanceQueryCreateInfo")
@@ -926,7 +923,7 @@ public func decode_vkAcquireProfilingLockKHR(_ r: inout Reader) -> Args_vkAcquir
   guard let p = r.take(16, "vkAcquireProfilingLockKHR.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkAcquireProfilingLockKHR.device"
+    p + 8, .device, optional: false, "vkAcquireProfilingLockKHR.device"
   ))
   let pInfoRoom = r.room(1, 32, "vkAcquireProfilingLockKHR.pInfo")
   if let e = pInfoRoom { decode_VkAcquireProfilingLockInfoKHR(&r, e.assumingMemoryBound(to: VkAcquireProfilingLockInfoKHR.self)) }
@@ -968,7 +965,7 @@ public func decode_vkReleaseProfilingLockKHR(_ r: inout Reader) -> Args_vkReleas
   var a = Args_vkReleaseProfilingLockKHR()
   guard let p = r.take(8, "vkReleaseProfilingLockKHR.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkReleaseProfilingLockKHR.device"
+    p + 0, .device, optional: false, "vkReleaseProfilingLockKHR.device"
   ))
   return a
 }
@@ -1008,7 +1005,7 @@ public func decode_vkCreateAccelerationStructureKHR(
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateAccelerationStructureKHR.pAccelerationStructure")
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateAccelerationStructureKHR.device"
+    p + 8, .device, optional: false, "vkCreateAccelerationStructureKHR.device"
   ))
   let pCreateInfoRoom = r.room(1, 64, "vkCreateAccelerationStructureKHR.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkAccelerationStructureCreateInfoKHR(&r, e.assumingMemoryBound(to: VkAccelerationStructureCreateInfoKHR.self)) }
@@ -1048,7 +1045,7 @@ public func decode_vkGetAccelerationStructureDeviceAddressKHR(
   guard let p = r.take(16, "vkGetAccelerationStructureDeviceAddressKHR.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetAccelerationStructureDeviceAddressKHR.device"
+    p + 8, .device, optional: false, "vkGetAccelerationStructureDeviceAddressKHR.device"
   ))
   let pInfoRoom = r.room(1, 24, "vkGetAccelerationStructureDeviceAddressKHR.pInfo")
   if let e = pInfoRoom { decode_VkAccelerationStructureDeviceAddressInfoKHR(&r, e.assumingMemoryBound(to: VkAccelerationStructureDeviceAddressInfoKHR.self)) }
@@ -1149,7 +1146,7 @@ public func decode_vkGetPhysicalDeviceFragmentShadingRatesKHR(
   guard let p = r.take(24, "vkGetPhysicalDeviceFragmentShadingRatesKHR.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceFragmentShadingRatesKHR.physicalDevice"
   ))
   if let e = r.room(1, 4, "vkGetPhysicalDeviceFragmentShadingRatesKHR.pFragmentShadingRateCount") {
@@ -1249,7 +1246,7 @@ public func decode_vkGetAccelerationStructureBuildSizesKHR(
   guard let p = r.take(20, "vkGetAccelerationStructureBuildSizesKHR.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetAccelerationStructureBuildSizesKHR.device"
+    p + 8, .device, optional: false, "vkGetAccelerationStructureBuildSizesKHR.device"
   ))
   a.buildType = VkAccelerationStructureBuildTypeKHR(rawValue: p.get32(16))
   let pBuildInfoRoom = r.room(1, 80, "vkGetAccelerationStructureBuildSizesKHR.pBuildInfo")

@@ -78,7 +78,7 @@ public func decode_vkDestroyInstance(_ r: inout Reader) -> Args_vkDestroyInstanc
   var a = Args_vkDestroyInstance()
   guard let p = r.take(8, "vkDestroyInstance.instance") else { return a }
   a.instance = handlePointer(r.resolve(
-    p.get64(0), .instance, optional: true, "vkDestroyInstance.instance"
+    p + 0, .instance, optional: true, "vkDestroyInstance.instance"
   ))
   return a
 }
@@ -122,7 +122,7 @@ public func decode_vkEnumeratePhysicalDevices(
   a.ids = r.idArray("vkEnumeratePhysicalDevices.pPhysicalDevices", &a.idCount)
   if let p = r.take(12, "vkEnumeratePhysicalDevices.instance") {
     a.instance = handlePointer(r.resolve(
-      p.get64(0), .instance, optional: false, "vkEnumeratePhysicalDevices.instance"
+      p + 0, .instance, optional: false, "vkEnumeratePhysicalDevices.instance"
     ))
     if let e = r.room(1, 4, "vkEnumeratePhysicalDevices.pPhysicalDeviceCount") {
       e.put(p, 8, 4, 0)
@@ -183,7 +183,7 @@ public func decode_vkGetPhysicalDeviceProperties(
   guard let p = r.take(16, "vkGetPhysicalDeviceProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false, "vkGetPhysicalDeviceProperties.physicalDevice"
+    p + 8, .physicalDevice, optional: false, "vkGetPhysicalDeviceProperties.physicalDevice"
   ))
   a.pProperties = typedMutable(r.room(1, 824, "vkGetPhysicalDeviceProperties.pProperties"))
   return a
@@ -238,7 +238,7 @@ public func decode_vkGetPhysicalDeviceQueueFamilyProperties(
   guard let p = r.take(24, "vkGetPhysicalDeviceQueueFamilyProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceQueueFamilyProperties.physicalDevice"
   ))
   if let e = r.room(1, 4, "vkGetPhysicalDeviceQueueFamilyProperties.pQueueFamilyPropertyCount") {
@@ -304,8 +304,7 @@ public func decode_vkGetPhysicalDeviceMemoryProperties(
   guard let p = r.take(16, "vkGetPhysicalDeviceMemoryProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
-    "vkGetPhysicalDeviceMemoryProperties.physicalDevice"
+    p + 8, .physicalDevice, optional: false, "vkGetPhysicalDeviceMemoryProperties.physicalDevice"
   ))
   a.pMemoryProperties = typedMutable(r.room(1, 520, "vkGetPhysicalDeviceMemoryProperties.pMemoryProperties"))
   return a
@@ -355,7 +354,7 @@ public func decode_vkGetPhysicalDeviceFeatures(
   guard let p = r.take(16, "vkGetPhysicalDeviceFeatures.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false, "vkGetPhysicalDeviceFeatures.physicalDevice"
+    p + 8, .physicalDevice, optional: false, "vkGetPhysicalDeviceFeatures.physicalDevice"
   ))
   a.pFeatures = typedMutable(r.room(1, 220, "vkGetPhysicalDeviceFeatures.pFeatures"))
   return a
@@ -408,8 +407,7 @@ public func decode_vkGetPhysicalDeviceFormatProperties(
   guard let p = r.take(20, "vkGetPhysicalDeviceFormatProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
-    "vkGetPhysicalDeviceFormatProperties.physicalDevice"
+    p + 8, .physicalDevice, optional: false, "vkGetPhysicalDeviceFormatProperties.physicalDevice"
   ))
   a.format = VkFormat(rawValue: p.get32(16))
   if !isKnown_VkFormat(p.get32(16)) { a.format = VkFormat(rawValue: 0) }
@@ -474,7 +472,7 @@ public func decode_vkGetPhysicalDeviceImageFormatProperties(
   guard let p = r.take(36, "vkGetPhysicalDeviceImageFormatProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceImageFormatProperties.physicalDevice"
   ))
   a.format = VkFormat(rawValue: p.get32(16))
@@ -545,7 +543,7 @@ public func decode_vkCreateDevice(_ r: inout Reader) -> Args_vkCreateDevice {
   a.idCount = 1
   a.ids = r.id(p.get64(8), "vkCreateDevice.pDevice")
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(16), .physicalDevice, optional: false, "vkCreateDevice.physicalDevice"
+    p + 16, .physicalDevice, optional: false, "vkCreateDevice.physicalDevice"
   ))
   let pCreateInfoRoom = r.room(1, 72, "vkCreateDevice.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkDeviceCreateInfo(&r, e.assumingMemoryBound(to: VkDeviceCreateInfo.self)) }
@@ -587,7 +585,7 @@ public struct Args_vkDestroyDevice {
 public func decode_vkDestroyDevice(_ r: inout Reader) -> Args_vkDestroyDevice {
   var a = Args_vkDestroyDevice()
   guard let p = r.take(8, "vkDestroyDevice.device") else { return a }
-  a.device = handlePointer(r.resolve(p.get64(0), .device, optional: true, "vkDestroyDevice.device"))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: true, "vkDestroyDevice.device"))
   return a
 }
 
@@ -629,8 +627,7 @@ public func decode_vkEnumerateDeviceExtensionProperties(
   guard let p = r.take(16, "vkEnumerateDeviceExtensionProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
-    "vkEnumerateDeviceExtensionProperties.physicalDevice"
+    p + 8, .physicalDevice, optional: false, "vkEnumerateDeviceExtensionProperties.physicalDevice"
   ))
   a.pLayerName = typed(r.string(optional: true, "vkEnumerateDeviceExtensionProperties.pLayerName"))
   if let p = r.take(8, "vkEnumerateDeviceExtensionProperties.pPropertyCount") {
@@ -705,9 +702,7 @@ public func decode_vkGetDeviceQueue(_ r: inout Reader) -> Args_vkGetDeviceQueue 
   guard let p = r.take(24, "vkGetDeviceQueue.pQueue") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkGetDeviceQueue.pQueue")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDeviceQueue.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkGetDeviceQueue.device"))
   a.queueFamilyIndex = p.get32(16)
   a.queueIndex = p.get32(20)
   a.pQueue = typedMutable(r.room(1, 8, "vkGetDeviceQueue.pQueue"))
@@ -750,7 +745,7 @@ public struct Args_vkQueueSubmit {
 public func decode_vkQueueSubmit(_ r: inout Reader) -> Args_vkQueueSubmit {
   var a = Args_vkQueueSubmit()
   guard let p = r.take(12, "vkQueueSubmit.queue") else { return a }
-  a.queue = handlePointer(r.resolve(p.get64(0), .queue, optional: false, "vkQueueSubmit.queue"))
+  a.queue = handlePointer(r.resolve(p + 0, .queue, optional: false, "vkQueueSubmit.queue"))
   a.submitCount = p.get32(8)
   var pSubmitsFound: Int = 0
   pSubmitsFound = r.count(32, "vkQueueSubmit.pSubmits")
@@ -760,7 +755,7 @@ public func decode_vkQueueSubmit(_ r: inout Reader) -> Args_vkQueueSubmit {
   }
   a.pSubmits = typed(pSubmitsList)
   if let p = r.take(8, "vkQueueSubmit.fence") {
-    a.fence = handlePointer(r.resolve(p.get64(0), .fence, optional: true, "vkQueueSubmit.fence"))
+    a.fence = handlePointer(r.resolve(p + 0, .fence, optional: true, "vkQueueSubmit.fence"))
   }
   if pSubmitsFound != Int(truncatingIfNeeded: a.submitCount) { r.fail(.count, "vkQueueSubmit.pSubmits") }
   return a
@@ -787,7 +782,7 @@ public func decode_vkQueueWaitIdle(_ r: inout Reader) -> Args_vkQueueWaitIdle {
   var a = Args_vkQueueWaitIdle()
   guard let p = r.take(16, "vkQueueWaitIdle.ticket") else { return a }
   a.ticket = p.get32(0)
-  a.queue = handlePointer(r.resolve(p.get64(8), .queue, optional: false, "vkQueueWaitIdle.queue"))
+  a.queue = handlePointer(r.resolve(p + 8, .queue, optional: false, "vkQueueWaitIdle.queue"))
   return a
 }
 
@@ -828,9 +823,7 @@ public func decode_vkDeviceWaitIdle(_ r: inout Reader) -> Args_vkDeviceWaitIdle 
   var a = Args_vkDeviceWaitIdle()
   guard let p = r.take(16, "vkDeviceWaitIdle.ticket") else { return a }
   a.ticket = p.get32(0)
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkDeviceWaitIdle.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkDeviceWaitIdle.device"))
   return a
 }
 
@@ -881,9 +874,7 @@ public func decode_vkAllocateMemory(_ r: inout Reader) -> Args_vkAllocateMemory 
   guard let p = r.take(16, "vkAllocateMemory.pMemory") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkAllocateMemory.pMemory")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkAllocateMemory.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkAllocateMemory.device"))
   let pAllocateInfoRoom = r.room(1, 32, "vkAllocateMemory.pAllocateInfo")
   if let e = pAllocateInfoRoom { decode_VkMemoryAllocateInfo(&r, e.assumingMemoryBound(to: VkMemoryAllocateInfo.self)) }
   a.pAllocateInfo = typed(pAllocateInfoRoom)
@@ -910,10 +901,8 @@ public struct Args_vkFreeMemory {
 public func decode_vkFreeMemory(_ r: inout Reader) -> Args_vkFreeMemory {
   var a = Args_vkFreeMemory()
   guard let p = r.take(16, "vkFreeMemory.device") else { return a }
-  a.device = handlePointer(r.resolve(p.get64(0), .device, optional: false, "vkFreeMemory.device"))
-  a.memory = handlePointer(r.resolve(
-    p.get64(8), .deviceMemory, optional: true, "vkFreeMemory.memory"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkFreeMemory.device"))
+  a.memory = handlePointer(r.resolve(p + 8, .deviceMemory, optional: true, "vkFreeMemory.memory"))
   return a
 }
 
@@ -947,10 +936,10 @@ public func decode_vkGetDeviceMemoryCommitment(
   guard let p = r.take(24, "vkGetDeviceMemoryCommitment.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDeviceMemoryCommitment.device"
+    p + 8, .device, optional: false, "vkGetDeviceMemoryCommitment.device"
   ))
   a.memory = handlePointer(r.resolve(
-    p.get64(16), .deviceMemory, optional: false, "vkGetDeviceMemoryCommitment.memory"
+    p + 16, .deviceMemory, optional: false, "vkGetDeviceMemoryCommitment.memory"
   ))
   a.pCommittedMemoryInBytes = typedMutable(r.room(1, 8, "vkGetDeviceMemoryCommitment.pCommittedMemoryInBytes"))
   return a
@@ -1002,10 +991,10 @@ public func decode_vkGetBufferMemoryRequirements(
   guard let p = r.take(24, "vkGetBufferMemoryRequirements.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetBufferMemoryRequirements.device"
+    p + 8, .device, optional: false, "vkGetBufferMemoryRequirements.device"
   ))
   a.buffer = handlePointer(r.resolve(
-    p.get64(16), .buffer, optional: false, "vkGetBufferMemoryRequirements.buffer"
+    p + 16, .buffer, optional: false, "vkGetBufferMemoryRequirements.buffer"
   ))
   a.pMemoryRequirements = typedMutable(r.room(1, 24, "vkGetBufferMemoryRequirements.pMemoryRequirements"))
   return a
@@ -1053,14 +1042,10 @@ public struct Args_vkBindBufferMemory {
 public func decode_vkBindBufferMemory(_ r: inout Reader) -> Args_vkBindBufferMemory {
   var a = Args_vkBindBufferMemory()
   guard let p = r.take(32, "vkBindBufferMemory.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkBindBufferMemory.device"
-  ))
-  a.buffer = handlePointer(r.resolve(
-    p.get64(8), .buffer, optional: false, "vkBindBufferMemory.buffer"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkBindBufferMemory.device"))
+  a.buffer = handlePointer(r.resolve(p + 8, .buffer, optional: false, "vkBindBufferMemory.buffer"))
   a.memory = handlePointer(r.resolve(
-    p.get64(16), .deviceMemory, optional: false, "vkBindBufferMemory.memory"
+    p + 16, .deviceMemory, optional: false, "vkBindBufferMemory.memory"
   ))
   a.memoryOffset = p.get64(24)
   return a
@@ -1096,10 +1081,10 @@ public func decode_vkGetImageMemoryRequirements(
   guard let p = r.take(24, "vkGetImageMemoryRequirements.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetImageMemoryRequirements.device"
+    p + 8, .device, optional: false, "vkGetImageMemoryRequirements.device"
   ))
   a.image = handlePointer(r.resolve(
-    p.get64(16), .image, optional: false, "vkGetImageMemoryRequirements.image"
+    p + 16, .image, optional: false, "vkGetImageMemoryRequirements.image"
   ))
   a.pMemoryRequirements = typedMutable(r.room(1, 24, "vkGetImageMemoryRequirements.pMemoryRequirements"))
   return a
@@ -1147,12 +1132,10 @@ public struct Args_vkBindImageMemory {
 public func decode_vkBindImageMemory(_ r: inout Reader) -> Args_vkBindImageMemory {
   var a = Args_vkBindImageMemory()
   guard let p = r.take(32, "vkBindImageMemory.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkBindImageMemory.device"
-  ))
-  a.image = handlePointer(r.resolve(p.get64(8), .image, optional: false, "vkBindImageMemory.image"))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkBindImageMemory.device"))
+  a.image = handlePointer(r.resolve(p + 8, .image, optional: false, "vkBindImageMemory.image"))
   a.memory = handlePointer(r.resolve(
-    p.get64(16), .deviceMemory, optional: false, "vkBindImageMemory.memory"
+    p + 16, .deviceMemory, optional: false, "vkBindImageMemory.memory"
   ))
   a.memoryOffset = p.get64(24)
   return a
@@ -1193,10 +1176,10 @@ public func decode_vkGetImageSparseMemoryRequirements(
   guard let p = r.take(32, "vkGetImageSparseMemoryRequirements.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetImageSparseMemoryRequirements.device"
+    p + 8, .device, optional: false, "vkGetImageSparseMemoryRequirements.device"
   ))
   a.image = handlePointer(r.resolve(
-    p.get64(16), .image, optional: false, "vkGetImageSparseMemoryRequirements.image"
+    p + 16, .image, optional: false, "vkGetImageSparseMemoryRequirements.image"
   ))
   if let e = r.room(1, 4, "vkGetImageSparseMemoryRequirements.pSparseMemoryRequirementCount") {
     e.put(p, 24, 4, 0)
@@ -1278,7 +1261,7 @@ public func decode_vkGetPhysicalDeviceSparseImageFormatProperties(
   guard let p = r.take(44, "vkGetPhysicalDeviceSparseImageFormatProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceSparseImageFormatProperties.physicalDevice"
   ))
   a.format = VkFormat(rawValue: p.get32(16))
@@ -1359,7 +1342,7 @@ public struct Args_vkQueueBindSparse {
 public func decode_vkQueueBindSparse(_ r: inout Reader) -> Args_vkQueueBindSparse {
   var a = Args_vkQueueBindSparse()
   guard let p = r.take(12, "vkQueueBindSparse.queue") else { return a }
-  a.queue = handlePointer(r.resolve(p.get64(0), .queue, optional: false, "vkQueueBindSparse.queue"))
+  a.queue = handlePointer(r.resolve(p + 0, .queue, optional: false, "vkQueueBindSparse.queue"))
   a.bindInfoCount = p.get32(8)
   var pBindInfoFound: Int = 0
   pBindInfoFound = r.count(44, "vkQueueBindSparse.pBindInfo")
@@ -1369,9 +1352,7 @@ public func decode_vkQueueBindSparse(_ r: inout Reader) -> Args_vkQueueBindSpars
   }
   a.pBindInfo = typed(pBindInfoList)
   if let p = r.take(8, "vkQueueBindSparse.fence") {
-    a.fence = handlePointer(r.resolve(
-      p.get64(0), .fence, optional: true, "vkQueueBindSparse.fence"
-    ))
+    a.fence = handlePointer(r.resolve(p + 0, .fence, optional: true, "vkQueueBindSparse.fence"))
   }
   if pBindInfoFound != Int(truncatingIfNeeded: a.bindInfoCount) { r.fail(.count, "vkQueueBindSparse.pBindInfo") }
   return a
@@ -1408,9 +1389,7 @@ public func decode_vkCreateSemaphore(_ r: inout Reader) -> Args_vkCreateSemaphor
   guard let p = r.take(16, "vkCreateSemaphore.pSemaphore") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateSemaphore.pSemaphore")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateSemaphore.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateSemaphore.device"))
   let pCreateInfoRoom = r.room(1, 24, "vkCreateSemaphore.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkSemaphoreCreateInfo(&r, e.assumingMemoryBound(to: VkSemaphoreCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -1439,11 +1418,9 @@ public struct Args_vkDestroySemaphore {
 public func decode_vkDestroySemaphore(_ r: inout Reader) -> Args_vkDestroySemaphore {
   var a = Args_vkDestroySemaphore()
   guard let p = r.take(16, "vkDestroySemaphore.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroySemaphore.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkDestroySemaphore.device"))
   a.semaphore = handlePointer(r.resolve(
-    p.get64(8), .semaphore, optional: true, "vkDestroySemaphore.semaphore"
+    p + 8, .semaphore, optional: true, "vkDestroySemaphore.semaphore"
   ))
   return a
 }
@@ -1479,7 +1456,7 @@ public func decode_vkCreateEvent(_ r: inout Reader) -> Args_vkCreateEvent {
   guard let p = r.take(16, "vkCreateEvent.pEvent") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateEvent.pEvent")
-  a.device = handlePointer(r.resolve(p.get64(8), .device, optional: false, "vkCreateEvent.device"))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateEvent.device"))
   let pCreateInfoRoom = r.room(1, 24, "vkCreateEvent.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkEventCreateInfo(&r, e.assumingMemoryBound(to: VkEventCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -1506,8 +1483,8 @@ public struct Args_vkDestroyEvent {
 public func decode_vkDestroyEvent(_ r: inout Reader) -> Args_vkDestroyEvent {
   var a = Args_vkDestroyEvent()
   guard let p = r.take(16, "vkDestroyEvent.device") else { return a }
-  a.device = handlePointer(r.resolve(p.get64(0), .device, optional: false, "vkDestroyEvent.device"))
-  a.event = handlePointer(r.resolve(p.get64(8), .event, optional: true, "vkDestroyEvent.event"))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkDestroyEvent.device"))
+  a.event = handlePointer(r.resolve(p + 8, .event, optional: true, "vkDestroyEvent.event"))
   return a
 }
 
@@ -1536,10 +1513,8 @@ public func decode_vkGetEventStatus(_ r: inout Reader) -> Args_vkGetEventStatus 
   var a = Args_vkGetEventStatus()
   guard let p = r.take(24, "vkGetEventStatus.ticket") else { return a }
   a.ticket = p.get32(0)
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetEventStatus.device"
-  ))
-  a.event = handlePointer(r.resolve(p.get64(16), .event, optional: false, "vkGetEventStatus.event"))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkGetEventStatus.device"))
+  a.event = handlePointer(r.resolve(p + 16, .event, optional: false, "vkGetEventStatus.event"))
   return a
 }
 
@@ -1578,8 +1553,8 @@ public struct Args_vkSetEvent {
 public func decode_vkSetEvent(_ r: inout Reader) -> Args_vkSetEvent {
   var a = Args_vkSetEvent()
   guard let p = r.take(16, "vkSetEvent.device") else { return a }
-  a.device = handlePointer(r.resolve(p.get64(0), .device, optional: false, "vkSetEvent.device"))
-  a.event = handlePointer(r.resolve(p.get64(8), .event, optional: false, "vkSetEvent.event"))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkSetEvent.device"))
+  a.event = handlePointer(r.resolve(p + 8, .event, optional: false, "vkSetEvent.event"))
   return a
 }
 
@@ -1602,8 +1577,8 @@ public struct Args_vkResetEvent {
 public func decode_vkResetEvent(_ r: inout Reader) -> Args_vkResetEvent {
   var a = Args_vkResetEvent()
   guard let p = r.take(16, "vkResetEvent.device") else { return a }
-  a.device = handlePointer(r.resolve(p.get64(0), .device, optional: false, "vkResetEvent.device"))
-  a.event = handlePointer(r.resolve(p.get64(8), .event, optional: false, "vkResetEvent.event"))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkResetEvent.device"))
+  a.event = handlePointer(r.resolve(p + 8, .event, optional: false, "vkResetEvent.event"))
   return a
 }
 
@@ -1638,9 +1613,7 @@ public func decode_vkCreateQueryPool(_ r: inout Reader) -> Args_vkCreateQueryPoo
   guard let p = r.take(16, "vkCreateQueryPool.pQueryPool") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateQueryPool.pQueryPool")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateQueryPool.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateQueryPool.device"))
   let pCreateInfoRoom = r.room(1, 32, "vkCreateQueryPool.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkQueryPoolCreateInfo(&r, e.assumingMemoryBound(to: VkQueryPoolCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -1669,11 +1642,9 @@ public struct Args_vkDestroyQueryPool {
 public func decode_vkDestroyQueryPool(_ r: inout Reader) -> Args_vkDestroyQueryPool {
   var a = Args_vkDestroyQueryPool()
   guard let p = r.take(16, "vkDestroyQueryPool.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyQueryPool.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkDestroyQueryPool.device"))
   a.queryPool = handlePointer(r.resolve(
-    p.get64(8), .queryPool, optional: true, "vkDestroyQueryPool.queryPool"
+    p + 8, .queryPool, optional: true, "vkDestroyQueryPool.queryPool"
   ))
   return a
 }
@@ -1719,10 +1690,10 @@ public func decode_vkGetQueryPoolResults(_ r: inout Reader) -> Args_vkGetQueryPo
   guard let p = r.take(56, "vkGetQueryPoolResults.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetQueryPoolResults.device"
+    p + 8, .device, optional: false, "vkGetQueryPoolResults.device"
   ))
   a.queryPool = handlePointer(r.resolve(
-    p.get64(16), .queryPool, optional: false, "vkGetQueryPoolResults.queryPool"
+    p + 16, .queryPool, optional: false, "vkGetQueryPoolResults.queryPool"
   ))
   a.firstQuery = p.get32(24)
   a.queryCount = p.get32(28)
@@ -1791,7 +1762,7 @@ public func decode_vkCreateBuffer(_ r: inout Reader) -> Args_vkCreateBuffer {
   guard let p = r.take(16, "vkCreateBuffer.pBuffer") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateBuffer.pBuffer")
-  a.device = handlePointer(r.resolve(p.get64(8), .device, optional: false, "vkCreateBuffer.device"))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateBuffer.device"))
   let pCreateInfoRoom = r.room(1, 56, "vkCreateBuffer.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkBufferCreateInfo(&r, e.assumingMemoryBound(to: VkBufferCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -1818,10 +1789,8 @@ public struct Args_vkDestroyBuffer {
 public func decode_vkDestroyBuffer(_ r: inout Reader) -> Args_vkDestroyBuffer {
   var a = Args_vkDestroyBuffer()
   guard let p = r.take(16, "vkDestroyBuffer.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyBuffer.device"
-  ))
-  a.buffer = handlePointer(r.resolve(p.get64(8), .buffer, optional: true, "vkDestroyBuffer.buffer"))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkDestroyBuffer.device"))
+  a.buffer = handlePointer(r.resolve(p + 8, .buffer, optional: true, "vkDestroyBuffer.buffer"))
   return a
 }
 
@@ -1856,9 +1825,7 @@ public func decode_vkCreateBufferView(_ r: inout Reader) -> Args_vkCreateBufferV
   guard let p = r.take(16, "vkCreateBufferView.pView") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateBufferView.pView")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateBufferView.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateBufferView.device"))
   let pCreateInfoRoom = r.room(1, 56, "vkCreateBufferView.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkBufferViewCreateInfo(&r, e.assumingMemoryBound(to: VkBufferViewCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -1887,11 +1854,9 @@ public struct Args_vkDestroyBufferView {
 public func decode_vkDestroyBufferView(_ r: inout Reader) -> Args_vkDestroyBufferView {
   var a = Args_vkDestroyBufferView()
   guard let p = r.take(16, "vkDestroyBufferView.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyBufferView.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkDestroyBufferView.device"))
   a.bufferView = handlePointer(r.resolve(
-    p.get64(8), .bufferView, optional: true, "vkDestroyBufferView.bufferView"
+    p + 8, .bufferView, optional: true, "vkDestroyBufferView.bufferView"
   ))
   return a
 }
@@ -1927,7 +1892,7 @@ public func decode_vkCreateImage(_ r: inout Reader) -> Args_vkCreateImage {
   guard let p = r.take(16, "vkCreateImage.pImage") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateImage.pImage")
-  a.device = handlePointer(r.resolve(p.get64(8), .device, optional: false, "vkCreateImage.device"))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateImage.device"))
   let pCreateInfoRoom = r.room(1, 88, "vkCreateImage.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkImageCreateInfo(&r, e.assumingMemoryBound(to: VkImageCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -1954,8 +1919,8 @@ public struct Args_vkDestroyImage {
 public func decode_vkDestroyImage(_ r: inout Reader) -> Args_vkDestroyImage {
   var a = Args_vkDestroyImage()
   guard let p = r.take(16, "vkDestroyImage.device") else { return a }
-  a.device = handlePointer(r.resolve(p.get64(0), .device, optional: false, "vkDestroyImage.device"))
-  a.image = handlePointer(r.resolve(p.get64(8), .image, optional: true, "vkDestroyImage.image"))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkDestroyImage.device"))
+  a.image = handlePointer(r.resolve(p + 8, .image, optional: true, "vkDestroyImage.image"))
   return a
 }
 
@@ -1994,10 +1959,10 @@ public func decode_vkGetImageSubresourceLayout(
   guard let p = r.take(24, "vkGetImageSubresourceLayout.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetImageSubresourceLayout.device"
+    p + 8, .device, optional: false, "vkGetImageSubresourceLayout.device"
   ))
   a.image = handlePointer(r.resolve(
-    p.get64(16), .image, optional: false, "vkGetImageSubresourceLayout.image"
+    p + 16, .image, optional: false, "vkGetImageSubresourceLayout.image"
   ))
   let pSubresourceRoom = r.room(1, 12, "vkGetImageSubresourceLayout.pSubresource")
   if let e = pSubresourceRoom { r.copy(to: e, 12, "vkGetImageSubresourceLayout.pSubresource") }
@@ -2053,9 +2018,7 @@ public func decode_vkCreateImageView(_ r: inout Reader) -> Args_vkCreateImageVie
   guard let p = r.take(16, "vkCreateImageView.pView") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateImageView.pView")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateImageView.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateImageView.device"))
   let pCreateInfoRoom = r.room(1, 80, "vkCreateImageView.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkImageViewCreateInfo(&r, e.assumingMemoryBound(to: VkImageViewCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -2084,11 +2047,9 @@ public struct Args_vkDestroyImageView {
 public func decode_vkDestroyImageView(_ r: inout Reader) -> Args_vkDestroyImageView {
   var a = Args_vkDestroyImageView()
   guard let p = r.take(16, "vkDestroyImageView.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyImageView.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkDestroyImageView.device"))
   a.imageView = handlePointer(r.resolve(
-    p.get64(8), .imageView, optional: true, "vkDestroyImageView.imageView"
+    p + 8, .imageView, optional: true, "vkDestroyImageView.imageView"
   ))
   return a
 }
@@ -2125,7 +2086,7 @@ public func decode_vkCreateShaderModule(_ r: inout Reader) -> Args_vkCreateShade
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateShaderModule.pShaderModule")
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateShaderModule.device"
+    p + 8, .device, optional: false, "vkCreateShaderModule.device"
   ))
   let pCreateInfoRoom = r.room(1, 40, "vkCreateShaderModule.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkShaderModuleCreateInfo(&r, e.assumingMemoryBound(to: VkShaderModuleCreateInfo.self)) }
@@ -2156,10 +2117,10 @@ public func decode_vkDestroyShaderModule(_ r: inout Reader) -> Args_vkDestroySha
   var a = Args_vkDestroyShaderModule()
   guard let p = r.take(16, "vkDestroyShaderModule.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyShaderModule.device"
+    p + 0, .device, optional: false, "vkDestroyShaderModule.device"
   ))
   a.shaderModule = handlePointer(r.resolve(
-    p.get64(8), .shaderModule, optional: true, "vkDestroyShaderModule.shaderModule"
+    p + 8, .shaderModule, optional: true, "vkDestroyShaderModule.shaderModule"
   ))
   return a
 }
@@ -2196,7 +2157,7 @@ public func decode_vkCreatePipelineCache(_ r: inout Reader) -> Args_vkCreatePipe
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreatePipelineCache.pPipelineCache")
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreatePipelineCache.device"
+    p + 8, .device, optional: false, "vkCreatePipelineCache.device"
   ))
   let pCreateInfoRoom = r.room(1, 40, "vkCreatePipelineCache.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkPipelineCacheCreateInfo(&r, e.assumingMemoryBound(to: VkPipelineCacheCreateInfo.self)) }
@@ -2227,10 +2188,10 @@ public func decode_vkDestroyPipelineCache(_ r: inout Reader) -> Args_vkDestroyPi
   var a = Args_vkDestroyPipelineCache()
   guard let p = r.take(16, "vkDestroyPipelineCache.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyPipelineCache.device"
+    p + 0, .device, optional: false, "vkDestroyPipelineCache.device"
   ))
   a.pipelineCache = handlePointer(r.resolve(
-    p.get64(8), .pipelineCache, optional: true, "vkDestroyPipelineCache.pipelineCache"
+    p + 8, .pipelineCache, optional: true, "vkDestroyPipelineCache.pipelineCache"
   ))
   return a
 }
@@ -2268,10 +2229,10 @@ public func decode_vkGetPipelineCacheData(_ r: inout Reader) -> Args_vkGetPipeli
   guard let p = r.take(36, "vkGetPipelineCacheData.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetPipelineCacheData.device"
+    p + 8, .device, optional: false, "vkGetPipelineCacheData.device"
   ))
   a.pipelineCache = handlePointer(r.resolve(
-    p.get64(16), .pipelineCache, optional: false, "vkGetPipelineCacheData.pipelineCache"
+    p + 16, .pipelineCache, optional: false, "vkGetPipelineCacheData.pipelineCache"
   ))
   if let e = r.room(1, 8, "vkGetPipelineCacheData.pDataSize") {
     e.put(p, 24, 8, 0)
@@ -2339,10 +2300,10 @@ public func decode_vkMergePipelineCaches(_ r: inout Reader) -> Args_vkMergePipel
   var a = Args_vkMergePipelineCaches()
   guard let p = r.take(20, "vkMergePipelineCaches.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkMergePipelineCaches.device"
+    p + 0, .device, optional: false, "vkMergePipelineCaches.device"
   ))
   a.dstCache = handlePointer(r.resolve(
-    p.get64(8), .pipelineCache, optional: false, "vkMergePipelineCaches.dstCache"
+    p + 8, .pipelineCache, optional: false, "vkMergePipelineCaches.dstCache"
   ))
   a.srcCacheCount = p.get32(16)
   var pSrcCachesFound: Int = 0
@@ -2400,10 +2361,10 @@ public func decode_vkCreateGraphicsPipelines(_ r: inout Reader) -> Args_vkCreate
   a.ids = r.idArray("vkCreateGraphicsPipelines.pPipelines", &a.idCount)
   if let p = r.take(20, "vkCreateGraphicsPipelines.device") {
     a.device = handlePointer(r.resolve(
-      p.get64(0), .device, optional: false, "vkCreateGraphicsPipelines.device"
+      p + 0, .device, optional: false, "vkCreateGraphicsPipelines.device"
     ))
     a.pipelineCache = handlePointer(r.resolve(
-      p.get64(8), .pipelineCache, optional: true, "vkCreateGraphicsPipelines.pipelineCache"
+      p + 8, .pipelineCache, optional: true, "vkCreateGraphicsPipelines.pipelineCache"
     ))
     a.createInfoCount = p.get32(16)
   }
@@ -2433,5 +2394,90 @@ public func encodeReply_vkCreateGraphicsPipelines(
 /// A malformed reply is VK_ERROR_DEVICE_LOST.
 public func decodeReply_vkCreateGraphicsPipelines(_ r: inout Reader) -> VkResult {
   let result = VkResult(rawValue: r.i32("vkCreateGraphicsPipelines.result"))
+  return r.failure == nil ? result : VK_ERROR_DEVICE_LOST
+}
+
+/// Encodes `vkCreateComputePipelines`, header included. `ticket` is `noTicket` when no reply is wanted.
+public func encode_vkCreateComputePipelines(
+  _ w: inout Writer, _ ticket: UInt32, _ device: VkDevice?, _ pipelineCache: VkPipelineCache?,
+  _ createInfoCount: UInt32, _ pCreateInfos: UnsafePointer<VkComputePipelineCreateInfo>?,
+  _ pPipelines: UnsafePointer<UInt64>?
+) {
+  w.begin(Opcode.vkCreateComputePipelines)
+  guard let p = w.reserve(8) else { return }
+  p.put32(ticket, 0)
+  p.put32(0, 4)
+  w.array(pPipelines, Int(truncatingIfNeeded: createInfoCount), stride: 8)
+  if let p = w.reserve(20) {
+    p.put64(wireID(of: device), 0)
+    p.put64(handleID(pipelineCache), 8)
+    p.put32(createInfoCount, 16)
+  }
+  if let e = pCreateInfos {
+    let n: Int = Int(truncatingIfNeeded: createInfoCount)
+    w.u32(UInt32(truncatingIfNeeded: n))
+    for i: Int in 0..<n { encode_VkComputePipelineCreateInfo(&w, e + i) }
+  }
+  else {
+    w.u32(0)
+  }
+  w.end()
+}
+
+/// The arguments of `vkCreateComputePipelines`, ready for a driver. Valid until the arena is reset.
+public struct Args_vkCreateComputePipelines {
+  public var ticket: UInt32 = 0
+  /// The ids of what is made, in order.
+  public var ids: UnsafePointer<UInt64>? = nil
+  public var idCount: Int = 0
+  public var device: VkDevice? = nil
+  public var pipelineCache: VkPipelineCache? = nil
+  public var createInfoCount: UInt32 = 0
+  public var pCreateInfos: UnsafePointer<VkComputePipelineCreateInfo>? = nil
+  public var pPipelines: UnsafeMutablePointer<VkPipeline?>? = nil
+  public init() {}
+}
+
+/// Decodes the body of `vkCreateComputePipelines`. Look at the reader's `failure` before use.
+public func decode_vkCreateComputePipelines(_ r: inout Reader) -> Args_vkCreateComputePipelines {
+  var a = Args_vkCreateComputePipelines()
+  guard let p = r.take(8, "vkCreateComputePipelines.ticket") else { return a }
+  a.ticket = p.get32(0)
+  a.ids = r.idArray("vkCreateComputePipelines.pPipelines", &a.idCount)
+  if let p = r.take(20, "vkCreateComputePipelines.device") {
+    a.device = handlePointer(r.resolve(
+      p + 0, .device, optional: false, "vkCreateComputePipelines.device"
+    ))
+    a.pipelineCache = handlePointer(r.resolve(
+      p + 8, .pipelineCache, optional: true, "vkCreateComputePipelines.pipelineCache"
+    ))
+    a.createInfoCount = p.get32(16)
+  }
+  var pCreateInfosFound: Int = 0
+  pCreateInfosFound = r.count(56, "vkCreateComputePipelines.pCreateInfos")
+  let pCreateInfosList = r.room(pCreateInfosFound, 96, "vkCreateComputePipelines.pCreateInfos")
+  if let list = pCreateInfosList?.assumingMemoryBound(to: VkComputePipelineCreateInfo.self) {
+    for i: Int in 0..<pCreateInfosFound { decode_VkComputePipelineCreateInfo(&r, list + i) }
+  }
+  a.pCreateInfos = typed(pCreateInfosList)
+  a.pPipelines = typedMutable(r.room(a.idCount, 8, "vkCreateComputePipelines.pPipelines"))
+  if a.idCount != Int(truncatingIfNeeded: a.createInfoCount) { r.fail(.count, "vkCreateComputePipelines.pPipelines") }
+  if pCreateInfosFound != Int(truncatingIfNeeded: a.createInfoCount) { r.fail(.count, "vkCreateComputePipelines.pCreateInfos") }
+  return a
+}
+
+/// Encodes the reply to `vkCreateComputePipelines`, header included.
+public func encodeReply_vkCreateComputePipelines(
+  _ w: inout Writer, _ result: VkResult, _ a: borrowing Args_vkCreateComputePipelines
+) {
+  w.begin(Opcode.vkCreateComputePipelines)
+  w.i32(result.rawValue)
+  w.end()
+}
+
+/// Decodes the reply to `vkCreateComputePipelines` into the caller's memory.
+/// A malformed reply is VK_ERROR_DEVICE_LOST.
+public func decodeReply_vkCreateComputePipelines(_ r: inout Reader) -> VkResult {
+  let result = VkResult(rawValue: r.i32("vkCreateComputePipelines.result"))
   return r.failure == nil ? result : VK_ERROR_DEVICE_LOST
 }

@@ -4,91 +4,6 @@
 public import CVulkan
 public import Wire
 
-/// Encodes `vkCreateComputePipelines`, header included. `ticket` is `noTicket` when no reply is wanted.
-public func encode_vkCreateComputePipelines(
-  _ w: inout Writer, _ ticket: UInt32, _ device: VkDevice?, _ pipelineCache: VkPipelineCache?,
-  _ createInfoCount: UInt32, _ pCreateInfos: UnsafePointer<VkComputePipelineCreateInfo>?,
-  _ pPipelines: UnsafePointer<UInt64>?
-) {
-  w.begin(Opcode.vkCreateComputePipelines)
-  guard let p = w.reserve(8) else { return }
-  p.put32(ticket, 0)
-  p.put32(0, 4)
-  w.array(pPipelines, Int(truncatingIfNeeded: createInfoCount), stride: 8)
-  if let p = w.reserve(20) {
-    p.put64(wireID(of: device), 0)
-    p.put64(handleID(pipelineCache), 8)
-    p.put32(createInfoCount, 16)
-  }
-  if let e = pCreateInfos {
-    let n: Int = Int(truncatingIfNeeded: createInfoCount)
-    w.u32(UInt32(truncatingIfNeeded: n))
-    for i: Int in 0..<n { encode_VkComputePipelineCreateInfo(&w, e + i) }
-  }
-  else {
-    w.u32(0)
-  }
-  w.end()
-}
-
-/// The arguments of `vkCreateComputePipelines`, ready for a driver. Valid until the arena is reset.
-public struct Args_vkCreateComputePipelines {
-  public var ticket: UInt32 = 0
-  /// The ids of what is made, in order.
-  public var ids: UnsafePointer<UInt64>? = nil
-  public var idCount: Int = 0
-  public var device: VkDevice? = nil
-  public var pipelineCache: VkPipelineCache? = nil
-  public var createInfoCount: UInt32 = 0
-  public var pCreateInfos: UnsafePointer<VkComputePipelineCreateInfo>? = nil
-  public var pPipelines: UnsafeMutablePointer<VkPipeline?>? = nil
-  public init() {}
-}
-
-/// Decodes the body of `vkCreateComputePipelines`. Look at the reader's `failure` before use.
-public func decode_vkCreateComputePipelines(_ r: inout Reader) -> Args_vkCreateComputePipelines {
-  var a = Args_vkCreateComputePipelines()
-  guard let p = r.take(8, "vkCreateComputePipelines.ticket") else { return a }
-  a.ticket = p.get32(0)
-  a.ids = r.idArray("vkCreateComputePipelines.pPipelines", &a.idCount)
-  if let p = r.take(20, "vkCreateComputePipelines.device") {
-    a.device = handlePointer(r.resolve(
-      p.get64(0), .device, optional: false, "vkCreateComputePipelines.device"
-    ))
-    a.pipelineCache = handlePointer(r.resolve(
-      p.get64(8), .pipelineCache, optional: true, "vkCreateComputePipelines.pipelineCache"
-    ))
-    a.createInfoCount = p.get32(16)
-  }
-  var pCreateInfosFound: Int = 0
-  pCreateInfosFound = r.count(56, "vkCreateComputePipelines.pCreateInfos")
-  let pCreateInfosList = r.room(pCreateInfosFound, 96, "vkCreateComputePipelines.pCreateInfos")
-  if let list = pCreateInfosList?.assumingMemoryBound(to: VkComputePipelineCreateInfo.self) {
-    for i: Int in 0..<pCreateInfosFound { decode_VkComputePipelineCreateInfo(&r, list + i) }
-  }
-  a.pCreateInfos = typed(pCreateInfosList)
-  a.pPipelines = typedMutable(r.room(a.idCount, 8, "vkCreateComputePipelines.pPipelines"))
-  if a.idCount != Int(truncatingIfNeeded: a.createInfoCount) { r.fail(.count, "vkCreateComputePipelines.pPipelines") }
-  if pCreateInfosFound != Int(truncatingIfNeeded: a.createInfoCount) { r.fail(.count, "vkCreateComputePipelines.pCreateInfos") }
-  return a
-}
-
-/// Encodes the reply to `vkCreateComputePipelines`, header included.
-public func encodeReply_vkCreateComputePipelines(
-  _ w: inout Writer, _ result: VkResult, _ a: borrowing Args_vkCreateComputePipelines
-) {
-  w.begin(Opcode.vkCreateComputePipelines)
-  w.i32(result.rawValue)
-  w.end()
-}
-
-/// Decodes the reply to `vkCreateComputePipelines` into the caller's memory.
-/// A malformed reply is VK_ERROR_DEVICE_LOST.
-public func decodeReply_vkCreateComputePipelines(_ r: inout Reader) -> VkResult {
-  let result = VkResult(rawValue: r.i32("vkCreateComputePipelines.result"))
-  return r.failure == nil ? result : VK_ERROR_DEVICE_LOST
-}
-
 /// Encodes `vkDestroyPipeline`, header included.
 @inlinable
 public func encode_vkDestroyPipeline(
@@ -110,11 +25,9 @@ public struct Args_vkDestroyPipeline {
 public func decode_vkDestroyPipeline(_ r: inout Reader) -> Args_vkDestroyPipeline {
   var a = Args_vkDestroyPipeline()
   guard let p = r.take(16, "vkDestroyPipeline.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyPipeline.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkDestroyPipeline.device"))
   a.pipeline = handlePointer(r.resolve(
-    p.get64(8), .pipeline, optional: true, "vkDestroyPipeline.pipeline"
+    p + 8, .pipeline, optional: true, "vkDestroyPipeline.pipeline"
   ))
   return a
 }
@@ -151,7 +64,7 @@ public func decode_vkCreatePipelineLayout(_ r: inout Reader) -> Args_vkCreatePip
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreatePipelineLayout.pPipelineLayout")
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreatePipelineLayout.device"
+    p + 8, .device, optional: false, "vkCreatePipelineLayout.device"
   ))
   let pCreateInfoRoom = r.room(1, 48, "vkCreatePipelineLayout.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkPipelineLayoutCreateInfo(&r, e.assumingMemoryBound(to: VkPipelineLayoutCreateInfo.self)) }
@@ -182,10 +95,10 @@ public func decode_vkDestroyPipelineLayout(_ r: inout Reader) -> Args_vkDestroyP
   var a = Args_vkDestroyPipelineLayout()
   guard let p = r.take(16, "vkDestroyPipelineLayout.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyPipelineLayout.device"
+    p + 0, .device, optional: false, "vkDestroyPipelineLayout.device"
   ))
   a.pipelineLayout = handlePointer(r.resolve(
-    p.get64(8), .pipelineLayout, optional: true, "vkDestroyPipelineLayout.pipelineLayout"
+    p + 8, .pipelineLayout, optional: true, "vkDestroyPipelineLayout.pipelineLayout"
   ))
   return a
 }
@@ -221,9 +134,7 @@ public func decode_vkCreateSampler(_ r: inout Reader) -> Args_vkCreateSampler {
   guard let p = r.take(16, "vkCreateSampler.pSampler") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateSampler.pSampler")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateSampler.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateSampler.device"))
   let pCreateInfoRoom = r.room(1, 80, "vkCreateSampler.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkSamplerCreateInfo(&r, e.assumingMemoryBound(to: VkSamplerCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -250,12 +161,8 @@ public struct Args_vkDestroySampler {
 public func decode_vkDestroySampler(_ r: inout Reader) -> Args_vkDestroySampler {
   var a = Args_vkDestroySampler()
   guard let p = r.take(16, "vkDestroySampler.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroySampler.device"
-  ))
-  a.sampler = handlePointer(r.resolve(
-    p.get64(8), .sampler, optional: true, "vkDestroySampler.sampler"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkDestroySampler.device"))
+  a.sampler = handlePointer(r.resolve(p + 8, .sampler, optional: true, "vkDestroySampler.sampler"))
   return a
 }
 
@@ -293,7 +200,7 @@ public func decode_vkCreateDescriptorSetLayout(
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateDescriptorSetLayout.pSetLayout")
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateDescriptorSetLayout.device"
+    p + 8, .device, optional: false, "vkCreateDescriptorSetLayout.device"
   ))
   let pCreateInfoRoom = r.room(1, 32, "vkCreateDescriptorSetLayout.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkDescriptorSetLayoutCreateInfo(&r, e.assumingMemoryBound(to: VkDescriptorSetLayoutCreateInfo.self)) }
@@ -326,11 +233,10 @@ public func decode_vkDestroyDescriptorSetLayout(
   var a = Args_vkDestroyDescriptorSetLayout()
   guard let p = r.take(16, "vkDestroyDescriptorSetLayout.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyDescriptorSetLayout.device"
+    p + 0, .device, optional: false, "vkDestroyDescriptorSetLayout.device"
   ))
   a.descriptorSetLayout = handlePointer(r.resolve(
-    p.get64(8), .descriptorSetLayout, optional: true,
-    "vkDestroyDescriptorSetLayout.descriptorSetLayout"
+    p + 8, .descriptorSetLayout, optional: true, "vkDestroyDescriptorSetLayout.descriptorSetLayout"
   ))
   return a
 }
@@ -367,7 +273,7 @@ public func decode_vkCreateDescriptorPool(_ r: inout Reader) -> Args_vkCreateDes
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateDescriptorPool.pDescriptorPool")
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateDescriptorPool.device"
+    p + 8, .device, optional: false, "vkCreateDescriptorPool.device"
   ))
   let pCreateInfoRoom = r.room(1, 40, "vkCreateDescriptorPool.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkDescriptorPoolCreateInfo(&r, e.assumingMemoryBound(to: VkDescriptorPoolCreateInfo.self)) }
@@ -398,10 +304,10 @@ public func decode_vkDestroyDescriptorPool(_ r: inout Reader) -> Args_vkDestroyD
   var a = Args_vkDestroyDescriptorPool()
   guard let p = r.take(16, "vkDestroyDescriptorPool.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyDescriptorPool.device"
+    p + 0, .device, optional: false, "vkDestroyDescriptorPool.device"
   ))
   a.descriptorPool = handlePointer(r.resolve(
-    p.get64(8), .descriptorPool, optional: true, "vkDestroyDescriptorPool.descriptorPool"
+    p + 8, .descriptorPool, optional: true, "vkDestroyDescriptorPool.descriptorPool"
   ))
   return a
 }
@@ -432,10 +338,10 @@ public func decode_vkResetDescriptorPool(_ r: inout Reader) -> Args_vkResetDescr
   var a = Args_vkResetDescriptorPool()
   guard let p = r.take(20, "vkResetDescriptorPool.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkResetDescriptorPool.device"
+    p + 0, .device, optional: false, "vkResetDescriptorPool.device"
   ))
   a.descriptorPool = handlePointer(r.resolve(
-    p.get64(8), .descriptorPool, optional: false, "vkResetDescriptorPool.descriptorPool"
+    p + 8, .descriptorPool, optional: false, "vkResetDescriptorPool.descriptorPool"
   ))
   a.flags = p.get32(16)
   return a
@@ -473,7 +379,7 @@ public func decode_vkAllocateDescriptorSets(_ r: inout Reader) -> Args_vkAllocat
   a.ids = r.idArray("vkAllocateDescriptorSets.pDescriptorSets", &a.idCount)
   guard let p = r.take(8, "vkAllocateDescriptorSets.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkAllocateDescriptorSets.device"
+    p + 0, .device, optional: false, "vkAllocateDescriptorSets.device"
   ))
   let pAllocateInfoRoom = r.room(1, 40, "vkAllocateDescriptorSets.pAllocateInfo")
   if let e = pAllocateInfoRoom { decode_VkDescriptorSetAllocateInfo(&r, e.assumingMemoryBound(to: VkDescriptorSetAllocateInfo.self)) }
@@ -511,10 +417,10 @@ public func decode_vkFreeDescriptorSets(_ r: inout Reader) -> Args_vkFreeDescrip
   var a = Args_vkFreeDescriptorSets()
   guard let p = r.take(20, "vkFreeDescriptorSets.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkFreeDescriptorSets.device"
+    p + 0, .device, optional: false, "vkFreeDescriptorSets.device"
   ))
   a.descriptorPool = handlePointer(r.resolve(
-    p.get64(8), .descriptorPool, optional: false, "vkFreeDescriptorSets.descriptorPool"
+    p + 8, .descriptorPool, optional: false, "vkFreeDescriptorSets.descriptorPool"
   ))
   a.descriptorSetCount = p.get32(16)
   var pDescriptorSetsFound: Int = 0
@@ -570,7 +476,7 @@ public func decode_vkUpdateDescriptorSets(_ r: inout Reader) -> Args_vkUpdateDes
   var a = Args_vkUpdateDescriptorSets()
   guard let p = r.take(12, "vkUpdateDescriptorSets.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkUpdateDescriptorSets.device"
+    p + 0, .device, optional: false, "vkUpdateDescriptorSets.device"
   ))
   a.descriptorWriteCount = p.get32(8)
   var pDescriptorWritesFound: Int = 0
@@ -626,9 +532,7 @@ public func decode_vkCreateFramebuffer(_ r: inout Reader) -> Args_vkCreateFrameb
   guard let p = r.take(16, "vkCreateFramebuffer.pFramebuffer") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateFramebuffer.pFramebuffer")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateFramebuffer.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateFramebuffer.device"))
   let pCreateInfoRoom = r.room(1, 64, "vkCreateFramebuffer.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkFramebufferCreateInfo(&r, e.assumingMemoryBound(to: VkFramebufferCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -658,10 +562,10 @@ public func decode_vkDestroyFramebuffer(_ r: inout Reader) -> Args_vkDestroyFram
   var a = Args_vkDestroyFramebuffer()
   guard let p = r.take(16, "vkDestroyFramebuffer.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyFramebuffer.device"
+    p + 0, .device, optional: false, "vkDestroyFramebuffer.device"
   ))
   a.framebuffer = handlePointer(r.resolve(
-    p.get64(8), .framebuffer, optional: true, "vkDestroyFramebuffer.framebuffer"
+    p + 8, .framebuffer, optional: true, "vkDestroyFramebuffer.framebuffer"
   ))
   return a
 }
@@ -697,9 +601,7 @@ public func decode_vkCreateRenderPass(_ r: inout Reader) -> Args_vkCreateRenderP
   guard let p = r.take(16, "vkCreateRenderPass.pRenderPass") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateRenderPass.pRenderPass")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateRenderPass.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateRenderPass.device"))
   let pCreateInfoRoom = r.room(1, 64, "vkCreateRenderPass.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkRenderPassCreateInfo(&r, e.assumingMemoryBound(to: VkRenderPassCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -728,11 +630,9 @@ public struct Args_vkDestroyRenderPass {
 public func decode_vkDestroyRenderPass(_ r: inout Reader) -> Args_vkDestroyRenderPass {
   var a = Args_vkDestroyRenderPass()
   guard let p = r.take(16, "vkDestroyRenderPass.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyRenderPass.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkDestroyRenderPass.device"))
   a.renderPass = handlePointer(r.resolve(
-    p.get64(8), .renderPass, optional: true, "vkDestroyRenderPass.renderPass"
+    p + 8, .renderPass, optional: true, "vkDestroyRenderPass.renderPass"
   ))
   return a
 }
@@ -767,10 +667,10 @@ public func decode_vkGetRenderAreaGranularity(
   guard let p = r.take(24, "vkGetRenderAreaGranularity.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetRenderAreaGranularity.device"
+    p + 8, .device, optional: false, "vkGetRenderAreaGranularity.device"
   ))
   a.renderPass = handlePointer(r.resolve(
-    p.get64(16), .renderPass, optional: false, "vkGetRenderAreaGranularity.renderPass"
+    p + 16, .renderPass, optional: false, "vkGetRenderAreaGranularity.renderPass"
   ))
   a.pGranularity = typedMutable(r.room(1, 8, "vkGetRenderAreaGranularity.pGranularity"))
   return a
@@ -823,9 +723,7 @@ public func decode_vkCreateCommandPool(_ r: inout Reader) -> Args_vkCreateComman
   guard let p = r.take(16, "vkCreateCommandPool.pCommandPool") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateCommandPool.pCommandPool")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateCommandPool.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateCommandPool.device"))
   let pCreateInfoRoom = r.room(1, 24, "vkCreateCommandPool.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkCommandPoolCreateInfo(&r, e.assumingMemoryBound(to: VkCommandPoolCreateInfo.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -855,10 +753,10 @@ public func decode_vkDestroyCommandPool(_ r: inout Reader) -> Args_vkDestroyComm
   var a = Args_vkDestroyCommandPool()
   guard let p = r.take(16, "vkDestroyCommandPool.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroyCommandPool.device"
+    p + 0, .device, optional: false, "vkDestroyCommandPool.device"
   ))
   a.commandPool = handlePointer(r.resolve(
-    p.get64(8), .commandPool, optional: true, "vkDestroyCommandPool.commandPool"
+    p + 8, .commandPool, optional: true, "vkDestroyCommandPool.commandPool"
   ))
   return a
 }
@@ -888,11 +786,9 @@ public struct Args_vkResetCommandPool {
 public func decode_vkResetCommandPool(_ r: inout Reader) -> Args_vkResetCommandPool {
   var a = Args_vkResetCommandPool()
   guard let p = r.take(20, "vkResetCommandPool.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkResetCommandPool.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkResetCommandPool.device"))
   a.commandPool = handlePointer(r.resolve(
-    p.get64(8), .commandPool, optional: false, "vkResetCommandPool.commandPool"
+    p + 8, .commandPool, optional: false, "vkResetCommandPool.commandPool"
   ))
   a.flags = p.get32(16)
   return a
@@ -930,7 +826,7 @@ public func decode_vkAllocateCommandBuffers(_ r: inout Reader) -> Args_vkAllocat
   a.ids = r.idArray("vkAllocateCommandBuffers.pCommandBuffers", &a.idCount)
   guard let p = r.take(8, "vkAllocateCommandBuffers.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkAllocateCommandBuffers.device"
+    p + 0, .device, optional: false, "vkAllocateCommandBuffers.device"
   ))
   let pAllocateInfoRoom = r.room(1, 32, "vkAllocateCommandBuffers.pAllocateInfo")
   if let e = pAllocateInfoRoom { decode_VkCommandBufferAllocateInfo(&r, e.assumingMemoryBound(to: VkCommandBufferAllocateInfo.self)) }
@@ -968,10 +864,10 @@ public func decode_vkFreeCommandBuffers(_ r: inout Reader) -> Args_vkFreeCommand
   var a = Args_vkFreeCommandBuffers()
   guard let p = r.take(20, "vkFreeCommandBuffers.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkFreeCommandBuffers.device"
+    p + 0, .device, optional: false, "vkFreeCommandBuffers.device"
   ))
   a.commandPool = handlePointer(r.resolve(
-    p.get64(8), .commandPool, optional: false, "vkFreeCommandBuffers.commandPool"
+    p + 8, .commandPool, optional: false, "vkFreeCommandBuffers.commandPool"
   ))
   a.commandBufferCount = p.get32(16)
   var pCommandBuffersFound: Int = 0
@@ -1045,7 +941,7 @@ public func decode_vkResetCommandBuffer(_ r: inout Reader) -> Args_vkResetComman
   var a = Args_vkResetCommandBuffer()
   guard let p = r.take(12, "vkResetCommandBuffer.commandBuffer") else { return a }
   a.commandBuffer = handlePointer(r.resolve(
-    p.get64(0), .commandBuffer, optional: false, "vkResetCommandBuffer.commandBuffer"
+    p + 0, .commandBuffer, optional: false, "vkResetCommandBuffer.commandBuffer"
   ))
   a.flags = p.get32(8)
   return a
@@ -1076,7 +972,7 @@ public func decode_vkCmdBindPipeline(_ r: inout Reader) -> Args_vkCmdBindPipelin
   a.pipelineBindPoint = VkPipelineBindPoint(rawValue: p.get32(0))
   if !isKnown_VkPipelineBindPoint(p.get32(0)) { r.fail(.enumerant, "vkCmdBindPipeline.pipelineBindPoint") }
   a.pipeline = handlePointer(r.resolve(
-    p.get64(4), .pipeline, optional: false, "vkCmdBindPipeline.pipeline"
+    p + 4, .pipeline, optional: false, "vkCmdBindPipeline.pipeline"
   ))
   return a
 }
@@ -1373,7 +1269,7 @@ public func decode_vkCmdBindDescriptorSets(_ r: inout Reader) -> Args_vkCmdBindD
   a.pipelineBindPoint = VkPipelineBindPoint(rawValue: p.get32(0))
   if !isKnown_VkPipelineBindPoint(p.get32(0)) { r.fail(.enumerant, "vkCmdBindDescriptorSets.pipelineBindPoint") }
   a.layout = handlePointer(r.resolve(
-    p.get64(4), .pipelineLayout, optional: false, "vkCmdBindDescriptorSets.layout"
+    p + 4, .pipelineLayout, optional: false, "vkCmdBindDescriptorSets.layout"
   ))
   a.firstSet = p.get32(12)
   a.descriptorSetCount = p.get32(16)
@@ -1414,7 +1310,7 @@ public func decode_vkCmdBindIndexBuffer(_ r: inout Reader) -> Args_vkCmdBindInde
   var a = Args_vkCmdBindIndexBuffer()
   guard let p = r.take(20, "vkCmdBindIndexBuffer.buffer") else { return a }
   a.buffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdBindIndexBuffer.buffer"
+    p + 0, .buffer, optional: false, "vkCmdBindIndexBuffer.buffer"
   ))
   a.offset = p.get64(8)
   a.indexType = VkIndexType(rawValue: p.get32(16))
@@ -1556,9 +1452,7 @@ public struct Args_vkCmdDrawIndirect {
 public func decode_vkCmdDrawIndirect(_ r: inout Reader) -> Args_vkCmdDrawIndirect {
   var a = Args_vkCmdDrawIndirect()
   guard let p = r.take(24, "vkCmdDrawIndirect.buffer") else { return a }
-  a.buffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdDrawIndirect.buffer"
-  ))
+  a.buffer = handlePointer(r.resolve(p + 0, .buffer, optional: false, "vkCmdDrawIndirect.buffer"))
   a.offset = p.get64(8)
   a.drawCount = p.get32(16)
   a.stride = p.get32(20)
@@ -1592,7 +1486,7 @@ public func decode_vkCmdDrawIndexedIndirect(_ r: inout Reader) -> Args_vkCmdDraw
   var a = Args_vkCmdDrawIndexedIndirect()
   guard let p = r.take(24, "vkCmdDrawIndexedIndirect.buffer") else { return a }
   a.buffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdDrawIndexedIndirect.buffer"
+    p + 0, .buffer, optional: false, "vkCmdDrawIndexedIndirect.buffer"
   ))
   a.offset = p.get64(8)
   a.drawCount = p.get32(16)
@@ -1652,7 +1546,7 @@ public func decode_vkCmdDispatchIndirect(_ r: inout Reader) -> Args_vkCmdDispatc
   var a = Args_vkCmdDispatchIndirect()
   guard let p = r.take(16, "vkCmdDispatchIndirect.buffer") else { return a }
   a.buffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdDispatchIndirect.buffer"
+    p + 0, .buffer, optional: false, "vkCmdDispatchIndirect.buffer"
   ))
   a.offset = p.get64(8)
   return a
@@ -1686,10 +1580,10 @@ public func decode_vkCmdCopyBuffer(_ r: inout Reader) -> Args_vkCmdCopyBuffer {
   var a = Args_vkCmdCopyBuffer()
   guard let p = r.take(20, "vkCmdCopyBuffer.srcBuffer") else { return a }
   a.srcBuffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdCopyBuffer.srcBuffer"
+    p + 0, .buffer, optional: false, "vkCmdCopyBuffer.srcBuffer"
   ))
   a.dstBuffer = handlePointer(r.resolve(
-    p.get64(8), .buffer, optional: false, "vkCmdCopyBuffer.dstBuffer"
+    p + 8, .buffer, optional: false, "vkCmdCopyBuffer.dstBuffer"
   ))
   a.regionCount = p.get32(16)
   var pRegionsFound: Int = 0
@@ -1729,14 +1623,10 @@ public struct Args_vkCmdCopyImage {
 public func decode_vkCmdCopyImage(_ r: inout Reader) -> Args_vkCmdCopyImage {
   var a = Args_vkCmdCopyImage()
   guard let p = r.take(28, "vkCmdCopyImage.srcImage") else { return a }
-  a.srcImage = handlePointer(r.resolve(
-    p.get64(0), .image, optional: false, "vkCmdCopyImage.srcImage"
-  ))
+  a.srcImage = handlePointer(r.resolve(p + 0, .image, optional: false, "vkCmdCopyImage.srcImage"))
   a.srcImageLayout = VkImageLayout(rawValue: p.get32(8))
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "vkCmdCopyImage.srcImageLayout") }
-  a.dstImage = handlePointer(r.resolve(
-    p.get64(12), .image, optional: false, "vkCmdCopyImage.dstImage"
-  ))
+  a.dstImage = handlePointer(r.resolve(p + 12, .image, optional: false, "vkCmdCopyImage.dstImage"))
   a.dstImageLayout = VkImageLayout(rawValue: p.get32(20))
   if !isKnown_VkImageLayout(p.get32(20)) { r.fail(.enumerant, "vkCmdCopyImage.dstImageLayout") }
   a.regionCount = p.get32(24)
@@ -1782,14 +1672,10 @@ public struct Args_vkCmdBlitImage {
 public func decode_vkCmdBlitImage(_ r: inout Reader) -> Args_vkCmdBlitImage {
   var a = Args_vkCmdBlitImage()
   guard let p = r.take(28, "vkCmdBlitImage.srcImage") else { return a }
-  a.srcImage = handlePointer(r.resolve(
-    p.get64(0), .image, optional: false, "vkCmdBlitImage.srcImage"
-  ))
+  a.srcImage = handlePointer(r.resolve(p + 0, .image, optional: false, "vkCmdBlitImage.srcImage"))
   a.srcImageLayout = VkImageLayout(rawValue: p.get32(8))
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "vkCmdBlitImage.srcImageLayout") }
-  a.dstImage = handlePointer(r.resolve(
-    p.get64(12), .image, optional: false, "vkCmdBlitImage.dstImage"
-  ))
+  a.dstImage = handlePointer(r.resolve(p + 12, .image, optional: false, "vkCmdBlitImage.dstImage"))
   a.dstImageLayout = VkImageLayout(rawValue: p.get32(20))
   if !isKnown_VkImageLayout(p.get32(20)) { r.fail(.enumerant, "vkCmdBlitImage.dstImageLayout") }
   a.regionCount = p.get32(24)
@@ -1832,10 +1718,10 @@ public func decode_vkCmdCopyBufferToImage(_ r: inout Reader) -> Args_vkCmdCopyBu
   var a = Args_vkCmdCopyBufferToImage()
   guard let p = r.take(24, "vkCmdCopyBufferToImage.srcBuffer") else { return a }
   a.srcBuffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdCopyBufferToImage.srcBuffer"
+    p + 0, .buffer, optional: false, "vkCmdCopyBufferToImage.srcBuffer"
   ))
   a.dstImage = handlePointer(r.resolve(
-    p.get64(8), .image, optional: false, "vkCmdCopyBufferToImage.dstImage"
+    p + 8, .image, optional: false, "vkCmdCopyBufferToImage.dstImage"
   ))
   a.dstImageLayout = VkImageLayout(rawValue: p.get32(16))
   if !isKnown_VkImageLayout(p.get32(16)) { r.fail(.enumerant, "vkCmdCopyBufferToImage.dstImageLayout") }
@@ -1876,12 +1762,12 @@ public func decode_vkCmdCopyImageToBuffer(_ r: inout Reader) -> Args_vkCmdCopyIm
   var a = Args_vkCmdCopyImageToBuffer()
   guard let p = r.take(24, "vkCmdCopyImageToBuffer.srcImage") else { return a }
   a.srcImage = handlePointer(r.resolve(
-    p.get64(0), .image, optional: false, "vkCmdCopyImageToBuffer.srcImage"
+    p + 0, .image, optional: false, "vkCmdCopyImageToBuffer.srcImage"
   ))
   a.srcImageLayout = VkImageLayout(rawValue: p.get32(8))
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "vkCmdCopyImageToBuffer.srcImageLayout") }
   a.dstBuffer = handlePointer(r.resolve(
-    p.get64(12), .buffer, optional: false, "vkCmdCopyImageToBuffer.dstBuffer"
+    p + 12, .buffer, optional: false, "vkCmdCopyImageToBuffer.dstBuffer"
   ))
   a.regionCount = p.get32(20)
   var pRegionsFound: Int = 0
@@ -1918,7 +1804,7 @@ public func decode_vkCmdUpdateBuffer(_ r: inout Reader) -> Args_vkCmdUpdateBuffe
   var a = Args_vkCmdUpdateBuffer()
   guard let p = r.take(24, "vkCmdUpdateBuffer.dstBuffer") else { return a }
   a.dstBuffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdUpdateBuffer.dstBuffer"
+    p + 0, .buffer, optional: false, "vkCmdUpdateBuffer.dstBuffer"
   ))
   a.dstOffset = p.get64(8)
   a.dataSize = p.get64(16)
@@ -1956,7 +1842,7 @@ public func decode_vkCmdFillBuffer(_ r: inout Reader) -> Args_vkCmdFillBuffer {
   var a = Args_vkCmdFillBuffer()
   guard let p = r.take(28, "vkCmdFillBuffer.dstBuffer") else { return a }
   a.dstBuffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdFillBuffer.dstBuffer"
+    p + 0, .buffer, optional: false, "vkCmdFillBuffer.dstBuffer"
   ))
   a.dstOffset = p.get64(8)
   a.size = p.get64(16)
@@ -1997,9 +1883,7 @@ public struct Args_vkCmdClearColorImage {
 public func decode_vkCmdClearColorImage(_ r: inout Reader) -> Args_vkCmdClearColorImage {
   var a = Args_vkCmdClearColorImage()
   guard let p = r.take(12, "vkCmdClearColorImage.image") else { return a }
-  a.image = handlePointer(r.resolve(
-    p.get64(0), .image, optional: false, "vkCmdClearColorImage.image"
-  ))
+  a.image = handlePointer(r.resolve(p + 0, .image, optional: false, "vkCmdClearColorImage.image"))
   a.imageLayout = VkImageLayout(rawValue: p.get32(8))
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "vkCmdClearColorImage.imageLayout") }
   let pColorRoom = r.room(1, 16, "vkCmdClearColorImage.pColor")
@@ -2050,7 +1934,7 @@ public func decode_vkCmdClearDepthStencilImage(
   var a = Args_vkCmdClearDepthStencilImage()
   guard let p = r.take(12, "vkCmdClearDepthStencilImage.image") else { return a }
   a.image = handlePointer(r.resolve(
-    p.get64(0), .image, optional: false, "vkCmdClearDepthStencilImage.image"
+    p + 0, .image, optional: false, "vkCmdClearDepthStencilImage.image"
   ))
   a.imageLayout = VkImageLayout(rawValue: p.get32(8))
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "vkCmdClearDepthStencilImage.imageLayout") }
@@ -2140,12 +2024,12 @@ public func decode_vkCmdResolveImage(_ r: inout Reader) -> Args_vkCmdResolveImag
   var a = Args_vkCmdResolveImage()
   guard let p = r.take(28, "vkCmdResolveImage.srcImage") else { return a }
   a.srcImage = handlePointer(r.resolve(
-    p.get64(0), .image, optional: false, "vkCmdResolveImage.srcImage"
+    p + 0, .image, optional: false, "vkCmdResolveImage.srcImage"
   ))
   a.srcImageLayout = VkImageLayout(rawValue: p.get32(8))
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "vkCmdResolveImage.srcImageLayout") }
   a.dstImage = handlePointer(r.resolve(
-    p.get64(12), .image, optional: false, "vkCmdResolveImage.dstImage"
+    p + 12, .image, optional: false, "vkCmdResolveImage.dstImage"
   ))
   a.dstImageLayout = VkImageLayout(rawValue: p.get32(20))
   if !isKnown_VkImageLayout(p.get32(20)) { r.fail(.enumerant, "vkCmdResolveImage.dstImageLayout") }
@@ -2178,7 +2062,7 @@ public struct Args_vkCmdSetEvent {
 public func decode_vkCmdSetEvent(_ r: inout Reader) -> Args_vkCmdSetEvent {
   var a = Args_vkCmdSetEvent()
   guard let p = r.take(12, "vkCmdSetEvent.event") else { return a }
-  a.event = handlePointer(r.resolve(p.get64(0), .event, optional: false, "vkCmdSetEvent.event"))
+  a.event = handlePointer(r.resolve(p + 0, .event, optional: false, "vkCmdSetEvent.event"))
   a.stageMask = p.get32(8)
   return a
 }
@@ -2205,7 +2089,7 @@ public struct Args_vkCmdResetEvent {
 public func decode_vkCmdResetEvent(_ r: inout Reader) -> Args_vkCmdResetEvent {
   var a = Args_vkCmdResetEvent()
   guard let p = r.take(12, "vkCmdResetEvent.event") else { return a }
-  a.event = handlePointer(r.resolve(p.get64(0), .event, optional: false, "vkCmdResetEvent.event"))
+  a.event = handlePointer(r.resolve(p + 0, .event, optional: false, "vkCmdResetEvent.event"))
   a.stageMask = p.get32(8)
   return a
 }
@@ -2448,7 +2332,7 @@ public func decode_vkCmdBeginQuery(_ r: inout Reader) -> Args_vkCmdBeginQuery {
   var a = Args_vkCmdBeginQuery()
   guard let p = r.take(16, "vkCmdBeginQuery.queryPool") else { return a }
   a.queryPool = handlePointer(r.resolve(
-    p.get64(0), .queryPool, optional: false, "vkCmdBeginQuery.queryPool"
+    p + 0, .queryPool, optional: false, "vkCmdBeginQuery.queryPool"
   ))
   a.query = p.get32(8)
   a.flags = p.get32(12)
@@ -2476,8 +2360,119 @@ public func decode_vkCmdEndQuery(_ r: inout Reader) -> Args_vkCmdEndQuery {
   var a = Args_vkCmdEndQuery()
   guard let p = r.take(12, "vkCmdEndQuery.queryPool") else { return a }
   a.queryPool = handlePointer(r.resolve(
-    p.get64(0), .queryPool, optional: false, "vkCmdEndQuery.queryPool"
+    p + 0, .queryPool, optional: false, "vkCmdEndQuery.queryPool"
   ))
   a.query = p.get32(8)
+  return a
+}
+
+/// Encodes `vkCmdResetQueryPool`, header included.
+@inlinable
+public func encode_vkCmdResetQueryPool(
+  _ w: inout Writer, _ queryPool: VkQueryPool?, _ firstQuery: UInt32, _ queryCount: UInt32
+) {
+  guard let p = w.fixedRecord(Opcode.vkCmdResetQueryPool, 24) else { return }
+  p.put64(handleID(queryPool), 8)
+  p.put32(firstQuery, 16)
+  p.put32(queryCount, 20)
+}
+
+/// The arguments of `vkCmdResetQueryPool`, ready for a driver. Valid until the arena is reset.
+public struct Args_vkCmdResetQueryPool {
+  public var queryPool: VkQueryPool? = nil
+  public var firstQuery: UInt32 = 0
+  public var queryCount: UInt32 = 0
+  public init() {}
+}
+
+/// Decodes the body of `vkCmdResetQueryPool`. Look at the reader's `failure` before use.
+public func decode_vkCmdResetQueryPool(_ r: inout Reader) -> Args_vkCmdResetQueryPool {
+  var a = Args_vkCmdResetQueryPool()
+  guard let p = r.take(16, "vkCmdResetQueryPool.queryPool") else { return a }
+  a.queryPool = handlePointer(r.resolve(
+    p + 0, .queryPool, optional: false, "vkCmdResetQueryPool.queryPool"
+  ))
+  a.firstQuery = p.get32(8)
+  a.queryCount = p.get32(12)
+  return a
+}
+
+/// Encodes `vkCmdWriteTimestamp`, header included.
+@inlinable
+public func encode_vkCmdWriteTimestamp(
+  _ w: inout Writer, _ pipelineStage: VkPipelineStageFlagBits, _ queryPool: VkQueryPool?,
+  _ query: UInt32
+) {
+  guard let p = w.fixedRecord(Opcode.vkCmdWriteTimestamp, 24) else { return }
+  p.put32(pipelineStage.rawValue, 8)
+  p.put64(handleID(queryPool), 12)
+  p.put32(query, 20)
+}
+
+/// The arguments of `vkCmdWriteTimestamp`, ready for a driver. Valid until the arena is reset.
+public struct Args_vkCmdWriteTimestamp {
+  public var pipelineStage: VkPipelineStageFlagBits = VkPipelineStageFlagBits(rawValue: 0)
+  public var queryPool: VkQueryPool? = nil
+  public var query: UInt32 = 0
+  public init() {}
+}
+
+/// Decodes the body of `vkCmdWriteTimestamp`. Look at the reader's `failure` before use.
+public func decode_vkCmdWriteTimestamp(_ r: inout Reader) -> Args_vkCmdWriteTimestamp {
+  var a = Args_vkCmdWriteTimestamp()
+  guard let p = r.take(16, "vkCmdWriteTimestamp.pipelineStage") else { return a }
+  a.pipelineStage = VkPipelineStageFlagBits(rawValue: p.get32(0))
+  a.queryPool = handlePointer(r.resolve(
+    p + 4, .queryPool, optional: false, "vkCmdWriteTimestamp.queryPool"
+  ))
+  a.query = p.get32(12)
+  return a
+}
+
+/// Encodes `vkCmdCopyQueryPoolResults`, header included.
+@inlinable
+public func encode_vkCmdCopyQueryPoolResults(
+  _ w: inout Writer, _ queryPool: VkQueryPool?, _ firstQuery: UInt32, _ queryCount: UInt32,
+  _ dstBuffer: VkBuffer?, _ dstOffset: VkDeviceSize, _ stride: VkDeviceSize,
+  _ flags: VkQueryResultFlags
+) {
+  guard let p = w.fixedRecord(Opcode.vkCmdCopyQueryPoolResults, 56) else { return }
+  p.put64(handleID(queryPool), 8)
+  p.put32(firstQuery, 16)
+  p.put32(queryCount, 20)
+  p.put64(handleID(dstBuffer), 24)
+  p.put64(dstOffset, 32)
+  p.put64(stride, 40)
+  p.put32(flags, 48)
+  p.put32(0, 52)
+}
+
+/// The arguments of `vkCmdCopyQueryPoolResults`, ready for a driver. Valid until the arena is reset.
+public struct Args_vkCmdCopyQueryPoolResults {
+  public var queryPool: VkQueryPool? = nil
+  public var firstQuery: UInt32 = 0
+  public var queryCount: UInt32 = 0
+  public var dstBuffer: VkBuffer? = nil
+  public var dstOffset: VkDeviceSize = 0
+  public var stride: VkDeviceSize = 0
+  public var flags: VkQueryResultFlags = 0
+  public init() {}
+}
+
+/// Decodes the body of `vkCmdCopyQueryPoolResults`. Look at the reader's `failure` before use.
+public func decode_vkCmdCopyQueryPoolResults(_ r: inout Reader) -> Args_vkCmdCopyQueryPoolResults {
+  var a = Args_vkCmdCopyQueryPoolResults()
+  guard let p = r.take(44, "vkCmdCopyQueryPoolResults.queryPool") else { return a }
+  a.queryPool = handlePointer(r.resolve(
+    p + 0, .queryPool, optional: false, "vkCmdCopyQueryPoolResults.queryPool"
+  ))
+  a.firstQuery = p.get32(8)
+  a.queryCount = p.get32(12)
+  a.dstBuffer = handlePointer(r.resolve(
+    p + 16, .buffer, optional: false, "vkCmdCopyQueryPoolResults.dstBuffer"
+  ))
+  a.dstOffset = p.get64(24)
+  a.stride = p.get64(32)
+  a.flags = p.get32(40)
   return a
 }

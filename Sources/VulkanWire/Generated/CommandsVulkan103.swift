@@ -4,117 +4,6 @@
 public import CVulkan
 public import Wire
 
-/// Encodes `vkCmdResetQueryPool`, header included.
-@inlinable
-public func encode_vkCmdResetQueryPool(
-  _ w: inout Writer, _ queryPool: VkQueryPool?, _ firstQuery: UInt32, _ queryCount: UInt32
-) {
-  guard let p = w.fixedRecord(Opcode.vkCmdResetQueryPool, 24) else { return }
-  p.put64(handleID(queryPool), 8)
-  p.put32(firstQuery, 16)
-  p.put32(queryCount, 20)
-}
-
-/// The arguments of `vkCmdResetQueryPool`, ready for a driver. Valid until the arena is reset.
-public struct Args_vkCmdResetQueryPool {
-  public var queryPool: VkQueryPool? = nil
-  public var firstQuery: UInt32 = 0
-  public var queryCount: UInt32 = 0
-  public init() {}
-}
-
-/// Decodes the body of `vkCmdResetQueryPool`. Look at the reader's `failure` before use.
-public func decode_vkCmdResetQueryPool(_ r: inout Reader) -> Args_vkCmdResetQueryPool {
-  var a = Args_vkCmdResetQueryPool()
-  guard let p = r.take(16, "vkCmdResetQueryPool.queryPool") else { return a }
-  a.queryPool = handlePointer(r.resolve(
-    p.get64(0), .queryPool, optional: false, "vkCmdResetQueryPool.queryPool"
-  ))
-  a.firstQuery = p.get32(8)
-  a.queryCount = p.get32(12)
-  return a
-}
-
-/// Encodes `vkCmdWriteTimestamp`, header included.
-@inlinable
-public func encode_vkCmdWriteTimestamp(
-  _ w: inout Writer, _ pipelineStage: VkPipelineStageFlagBits, _ queryPool: VkQueryPool?,
-  _ query: UInt32
-) {
-  guard let p = w.fixedRecord(Opcode.vkCmdWriteTimestamp, 24) else { return }
-  p.put32(pipelineStage.rawValue, 8)
-  p.put64(handleID(queryPool), 12)
-  p.put32(query, 20)
-}
-
-/// The arguments of `vkCmdWriteTimestamp`, ready for a driver. Valid until the arena is reset.
-public struct Args_vkCmdWriteTimestamp {
-  public var pipelineStage: VkPipelineStageFlagBits = VkPipelineStageFlagBits(rawValue: 0)
-  public var queryPool: VkQueryPool? = nil
-  public var query: UInt32 = 0
-  public init() {}
-}
-
-/// Decodes the body of `vkCmdWriteTimestamp`. Look at the reader's `failure` before use.
-public func decode_vkCmdWriteTimestamp(_ r: inout Reader) -> Args_vkCmdWriteTimestamp {
-  var a = Args_vkCmdWriteTimestamp()
-  guard let p = r.take(16, "vkCmdWriteTimestamp.pipelineStage") else { return a }
-  a.pipelineStage = VkPipelineStageFlagBits(rawValue: p.get32(0))
-  a.queryPool = handlePointer(r.resolve(
-    p.get64(4), .queryPool, optional: false, "vkCmdWriteTimestamp.queryPool"
-  ))
-  a.query = p.get32(12)
-  return a
-}
-
-/// Encodes `vkCmdCopyQueryPoolResults`, header included.
-@inlinable
-public func encode_vkCmdCopyQueryPoolResults(
-  _ w: inout Writer, _ queryPool: VkQueryPool?, _ firstQuery: UInt32, _ queryCount: UInt32,
-  _ dstBuffer: VkBuffer?, _ dstOffset: VkDeviceSize, _ stride: VkDeviceSize,
-  _ flags: VkQueryResultFlags
-) {
-  guard let p = w.fixedRecord(Opcode.vkCmdCopyQueryPoolResults, 56) else { return }
-  p.put64(handleID(queryPool), 8)
-  p.put32(firstQuery, 16)
-  p.put32(queryCount, 20)
-  p.put64(handleID(dstBuffer), 24)
-  p.put64(dstOffset, 32)
-  p.put64(stride, 40)
-  p.put32(flags, 48)
-  p.put32(0, 52)
-}
-
-/// The arguments of `vkCmdCopyQueryPoolResults`, ready for a driver. Valid until the arena is reset.
-public struct Args_vkCmdCopyQueryPoolResults {
-  public var queryPool: VkQueryPool? = nil
-  public var firstQuery: UInt32 = 0
-  public var queryCount: UInt32 = 0
-  public var dstBuffer: VkBuffer? = nil
-  public var dstOffset: VkDeviceSize = 0
-  public var stride: VkDeviceSize = 0
-  public var flags: VkQueryResultFlags = 0
-  public init() {}
-}
-
-/// Decodes the body of `vkCmdCopyQueryPoolResults`. Look at the reader's `failure` before use.
-public func decode_vkCmdCopyQueryPoolResults(_ r: inout Reader) -> Args_vkCmdCopyQueryPoolResults {
-  var a = Args_vkCmdCopyQueryPoolResults()
-  guard let p = r.take(44, "vkCmdCopyQueryPoolResults.queryPool") else { return a }
-  a.queryPool = handlePointer(r.resolve(
-    p.get64(0), .queryPool, optional: false, "vkCmdCopyQueryPoolResults.queryPool"
-  ))
-  a.firstQuery = p.get32(8)
-  a.queryCount = p.get32(12)
-  a.dstBuffer = handlePointer(r.resolve(
-    p.get64(16), .buffer, optional: false, "vkCmdCopyQueryPoolResults.dstBuffer"
-  ))
-  a.dstOffset = p.get64(24)
-  a.stride = p.get64(32)
-  a.flags = p.get32(40)
-  return a
-}
-
 /// Encodes `vkCmdPushConstants`, header included.
 public func encode_vkCmdPushConstants(
   _ w: inout Writer, _ layout: VkPipelineLayout?, _ stageFlags: VkShaderStageFlags,
@@ -145,7 +34,7 @@ public func decode_vkCmdPushConstants(_ r: inout Reader) -> Args_vkCmdPushConsta
   var a = Args_vkCmdPushConstants()
   guard let p = r.take(20, "vkCmdPushConstants.layout") else { return a }
   a.layout = handlePointer(r.resolve(
-    p.get64(0), .pipelineLayout, optional: false, "vkCmdPushConstants.layout"
+    p + 0, .pipelineLayout, optional: false, "vkCmdPushConstants.layout"
   ))
   a.stageFlags = p.get32(8)
   a.offset = p.get32(12)

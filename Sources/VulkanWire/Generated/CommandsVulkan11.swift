@@ -35,7 +35,7 @@ public func decode_vkGetPhysicalDeviceFeatures2(
   guard let p = r.take(16, "vkGetPhysicalDeviceFeatures2.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false, "vkGetPhysicalDeviceFeatures2.physicalDevice"
+    p + 8, .physicalDevice, optional: false, "vkGetPhysicalDeviceFeatures2.physicalDevice"
   ))
   a.pFeatures = typedMutable(r.room(1, 240, "vkGetPhysicalDeviceFeatures2.pFeatures"))
   if let e = a.pFeatures { decodeShape_VkPhysicalDeviceFeatures2(&r, e) }
@@ -89,7 +89,7 @@ public func decode_vkGetPhysicalDeviceProperties2(
   guard let p = r.take(16, "vkGetPhysicalDeviceProperties2.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false, "vkGetPhysicalDeviceProperties2.physicalDevice"
+    p + 8, .physicalDevice, optional: false, "vkGetPhysicalDeviceProperties2.physicalDevice"
   ))
   a.pProperties = typedMutable(r.room(1, 840, "vkGetPhysicalDeviceProperties2.pProperties"))
   if let e = a.pProperties { decodeShape_VkPhysicalDeviceProperties2(&r, e) }
@@ -145,8 +145,7 @@ public func decode_vkGetPhysicalDeviceFormatProperties2(
   guard let p = r.take(20, "vkGetPhysicalDeviceFormatProperties2.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
-    "vkGetPhysicalDeviceFormatProperties2.physicalDevice"
+    p + 8, .physicalDevice, optional: false, "vkGetPhysicalDeviceFormatProperties2.physicalDevice"
   ))
   a.format = VkFormat(rawValue: p.get32(16))
   if !isKnown_VkFormat(p.get32(16)) { a.format = VkFormat(rawValue: 0) }
@@ -206,7 +205,7 @@ public func decode_vkGetPhysicalDeviceImageFormatProperties2(
   guard let p = r.take(16, "vkGetPhysicalDeviceImageFormatProperties2.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceImageFormatProperties2.physicalDevice"
   ))
   let pImageFormatInfoRoom = r.room(1, 40, "vkGetPhysicalDeviceImageFormatProperties2.pImageFormatInfo")
@@ -276,7 +275,7 @@ public func decode_vkGetPhysicalDeviceQueueFamilyProperties2(
   guard let p = r.take(24, "vkGetPhysicalDeviceQueueFamilyProperties2.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceQueueFamilyProperties2.physicalDevice"
   ))
   if let e = r.room(1, 4, "vkGetPhysicalDeviceQueueFamilyProperties2.pQueueFamilyPropertyCount") {
@@ -361,8 +360,7 @@ public func decode_vkGetPhysicalDeviceMemoryProperties2(
   guard let p = r.take(16, "vkGetPhysicalDeviceMemoryProperties2.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
-    "vkGetPhysicalDeviceMemoryProperties2.physicalDevice"
+    p + 8, .physicalDevice, optional: false, "vkGetPhysicalDeviceMemoryProperties2.physicalDevice"
   ))
   a.pMemoryProperties = typedMutable(r.room(1, 536, "vkGetPhysicalDeviceMemoryProperties2.pMemoryProperties"))
   if let e = a.pMemoryProperties { decodeShape_VkPhysicalDeviceMemoryProperties2(&r, e) }
@@ -429,7 +427,7 @@ public func decode_vkGetPhysicalDeviceSparseImageFormatProperties2(
   guard let p = r.take(16, "vkGetPhysicalDeviceSparseImageFormatProperties2.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceSparseImageFormatProperties2.physicalDevice"
   ))
   let pFormatInfoRoom = r.room(1, 40, "vkGetPhysicalDeviceSparseImageFormatProperties2.pFormatInfo")
@@ -513,11 +511,9 @@ public struct Args_vkTrimCommandPool {
 public func decode_vkTrimCommandPool(_ r: inout Reader) -> Args_vkTrimCommandPool {
   var a = Args_vkTrimCommandPool()
   guard let p = r.take(20, "vkTrimCommandPool.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkTrimCommandPool.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkTrimCommandPool.device"))
   a.commandPool = handlePointer(r.resolve(
-    p.get64(8), .commandPool, optional: false, "vkTrimCommandPool.commandPool"
+    p + 8, .commandPool, optional: false, "vkTrimCommandPool.commandPool"
   ))
   a.flags = p.get32(16)
   return a
@@ -558,7 +554,7 @@ public func decode_vkGetPhysicalDeviceExternalBufferProperties(
   guard let p = r.take(16, "vkGetPhysicalDeviceExternalBufferProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceExternalBufferProperties.physicalDevice"
   ))
   let pExternalBufferInfoRoom = r.room(1, 32, "vkGetPhysicalDeviceExternalBufferProperties.pExternalBufferInfo")
@@ -620,7 +616,7 @@ public func decode_vkGetPhysicalDeviceExternalSemaphoreProperties(
   guard let p = r.take(16, "vkGetPhysicalDeviceExternalSemaphoreProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceExternalSemaphoreProperties.physicalDevice"
   ))
   let pExternalSemaphoreInfoRoom = r.room(1, 24, "vkGetPhysicalDeviceExternalSemaphoreProperties.pExternalSemaphoreInfo")
@@ -683,7 +679,7 @@ public func decode_vkGetPhysicalDeviceExternalFenceProperties(
   guard let p = r.take(16, "vkGetPhysicalDeviceExternalFenceProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false,
+    p + 8, .physicalDevice, optional: false,
     "vkGetPhysicalDeviceExternalFenceProperties.physicalDevice"
   ))
   let pExternalFenceInfoRoom = r.room(1, 24, "vkGetPhysicalDeviceExternalFenceProperties.pExternalFenceInfo")
@@ -746,7 +742,7 @@ public func decode_vkGetDeviceGroupPeerMemoryFeatures(
   guard let p = r.take(28, "vkGetDeviceGroupPeerMemoryFeatures.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDeviceGroupPeerMemoryFeatures.device"
+    p + 8, .device, optional: false, "vkGetDeviceGroupPeerMemoryFeatures.device"
   ))
   a.heapIndex = p.get32(16)
   a.localDeviceIndex = p.get32(20)
@@ -803,9 +799,7 @@ public struct Args_vkBindBufferMemory2 {
 public func decode_vkBindBufferMemory2(_ r: inout Reader) -> Args_vkBindBufferMemory2 {
   var a = Args_vkBindBufferMemory2()
   guard let p = r.take(12, "vkBindBufferMemory2.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkBindBufferMemory2.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkBindBufferMemory2.device"))
   a.bindInfoCount = p.get32(8)
   var pBindInfosFound: Int = 0
   pBindInfosFound = r.count(28, "vkBindBufferMemory2.pBindInfos")
@@ -850,9 +844,7 @@ public struct Args_vkBindImageMemory2 {
 public func decode_vkBindImageMemory2(_ r: inout Reader) -> Args_vkBindImageMemory2 {
   var a = Args_vkBindImageMemory2()
   guard let p = r.take(12, "vkBindImageMemory2.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkBindImageMemory2.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkBindImageMemory2.device"))
   a.bindInfoCount = p.get32(8)
   var pBindInfosFound: Int = 0
   pBindInfosFound = r.count(28, "vkBindImageMemory2.pBindInfos")
@@ -961,7 +953,7 @@ public func decode_vkGetBufferMemoryRequirements2(
   guard let p = r.take(16, "vkGetBufferMemoryRequirements2.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetBufferMemoryRequirements2.device"
+    p + 8, .device, optional: false, "vkGetBufferMemoryRequirements2.device"
   ))
   let pInfoRoom = r.room(1, 24, "vkGetBufferMemoryRequirements2.pInfo")
   if let e = pInfoRoom { decode_VkBufferMemoryRequirementsInfo2(&r, e.assumingMemoryBound(to: VkBufferMemoryRequirementsInfo2.self)) }
@@ -1022,7 +1014,7 @@ public func decode_vkGetImageMemoryRequirements2(
   guard let p = r.take(16, "vkGetImageMemoryRequirements2.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetImageMemoryRequirements2.device"
+    p + 8, .device, optional: false, "vkGetImageMemoryRequirements2.device"
   ))
   let pInfoRoom = r.room(1, 24, "vkGetImageMemoryRequirements2.pInfo")
   if let e = pInfoRoom { decode_VkImageMemoryRequirementsInfo2(&r, e.assumingMemoryBound(to: VkImageMemoryRequirementsInfo2.self)) }
@@ -1092,7 +1084,7 @@ public func decode_vkGetImageSparseMemoryRequirements2(
   guard let p = r.take(16, "vkGetImageSparseMemoryRequirements2.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetImageSparseMemoryRequirements2.device"
+    p + 8, .device, optional: false, "vkGetImageSparseMemoryRequirements2.device"
   ))
   let pInfoRoom = r.room(1, 24, "vkGetImageSparseMemoryRequirements2.pInfo")
   if let e = pInfoRoom { decode_VkImageSparseMemoryRequirementsInfo2(&r, e.assumingMemoryBound(to: VkImageSparseMemoryRequirementsInfo2.self)) }
@@ -1184,7 +1176,7 @@ public func decode_vkCreateSamplerYcbcrConversion(
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateSamplerYcbcrConversion.pYcbcrConversion")
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateSamplerYcbcrConversion.device"
+    p + 8, .device, optional: false, "vkCreateSamplerYcbcrConversion.device"
   ))
   let pCreateInfoRoom = r.room(1, 64, "vkCreateSamplerYcbcrConversion.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkSamplerYcbcrConversionCreateInfo(&r, e.assumingMemoryBound(to: VkSamplerYcbcrConversionCreateInfo.self)) }
@@ -1217,10 +1209,10 @@ public func decode_vkDestroySamplerYcbcrConversion(
   var a = Args_vkDestroySamplerYcbcrConversion()
   guard let p = r.take(16, "vkDestroySamplerYcbcrConversion.device") else { return a }
   a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkDestroySamplerYcbcrConversion.device"
+    p + 0, .device, optional: false, "vkDestroySamplerYcbcrConversion.device"
   ))
   a.ycbcrConversion = handlePointer(r.resolve(
-    p.get64(8), .samplerYcbcrConversion, optional: true,
+    p + 8, .samplerYcbcrConversion, optional: true,
     "vkDestroySamplerYcbcrConversion.ycbcrConversion"
   ))
   return a
@@ -1257,9 +1249,7 @@ public func decode_vkGetDeviceQueue2(_ r: inout Reader) -> Args_vkGetDeviceQueue
   guard let p = r.take(16, "vkGetDeviceQueue2.pQueue") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkGetDeviceQueue2.pQueue")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDeviceQueue2.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkGetDeviceQueue2.device"))
   let pQueueInfoRoom = r.room(1, 32, "vkGetDeviceQueue2.pQueueInfo")
   if let e = pQueueInfoRoom { decode_VkDeviceQueueInfo2(&r, e.assumingMemoryBound(to: VkDeviceQueueInfo2.self)) }
   a.pQueueInfo = typed(pQueueInfoRoom)
@@ -1302,7 +1292,7 @@ public func decode_vkGetDescriptorSetLayoutSupport(
   guard let p = r.take(16, "vkGetDescriptorSetLayoutSupport.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDescriptorSetLayoutSupport.device"
+    p + 8, .device, optional: false, "vkGetDescriptorSetLayoutSupport.device"
   ))
   let pCreateInfoRoom = r.room(1, 32, "vkGetDescriptorSetLayoutSupport.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkDescriptorSetLayoutCreateInfo(&r, e.assumingMemoryBound(to: VkDescriptorSetLayoutCreateInfo.self)) }

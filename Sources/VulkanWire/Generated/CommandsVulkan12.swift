@@ -30,11 +30,9 @@ public struct Args_vkResetQueryPool {
 public func decode_vkResetQueryPool(_ r: inout Reader) -> Args_vkResetQueryPool {
   var a = Args_vkResetQueryPool()
   guard let p = r.take(24, "vkResetQueryPool.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkResetQueryPool.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkResetQueryPool.device"))
   a.queryPool = handlePointer(r.resolve(
-    p.get64(8), .queryPool, optional: false, "vkResetQueryPool.queryPool"
+    p + 8, .queryPool, optional: false, "vkResetQueryPool.queryPool"
   ))
   a.firstQuery = p.get32(16)
   a.queryCount = p.get32(20)
@@ -72,9 +70,7 @@ public func decode_vkCreateRenderPass2(_ r: inout Reader) -> Args_vkCreateRender
   guard let p = r.take(16, "vkCreateRenderPass2.pRenderPass") else { return a }
   a.idCount = 1
   a.ids = r.id(p.get64(0), "vkCreateRenderPass2.pRenderPass")
-  a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkCreateRenderPass2.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 8, .device, optional: false, "vkCreateRenderPass2.device"))
   let pCreateInfoRoom = r.room(1, 80, "vkCreateRenderPass2.pCreateInfo")
   if let e = pCreateInfoRoom { decode_VkRenderPassCreateInfo2(&r, e.assumingMemoryBound(to: VkRenderPassCreateInfo2.self)) }
   a.pCreateInfo = typed(pCreateInfoRoom)
@@ -194,9 +190,7 @@ public struct Args_vkSignalSemaphore {
 public func decode_vkSignalSemaphore(_ r: inout Reader) -> Args_vkSignalSemaphore {
   var a = Args_vkSignalSemaphore()
   guard let p = r.take(8, "vkSignalSemaphore.device") else { return a }
-  a.device = handlePointer(r.resolve(
-    p.get64(0), .device, optional: false, "vkSignalSemaphore.device"
-  ))
+  a.device = handlePointer(r.resolve(p + 0, .device, optional: false, "vkSignalSemaphore.device"))
   let pSignalInfoRoom = r.room(1, 32, "vkSignalSemaphore.pSignalInfo")
   if let e = pSignalInfoRoom { decode_VkSemaphoreSignalInfo(&r, e.assumingMemoryBound(to: VkSemaphoreSignalInfo.self)) }
   a.pSignalInfo = typed(pSignalInfoRoom)
@@ -234,11 +228,11 @@ public func decode_vkCmdDrawIndirectCount(_ r: inout Reader) -> Args_vkCmdDrawIn
   var a = Args_vkCmdDrawIndirectCount()
   guard let p = r.take(40, "vkCmdDrawIndirectCount.buffer") else { return a }
   a.buffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdDrawIndirectCount.buffer"
+    p + 0, .buffer, optional: false, "vkCmdDrawIndirectCount.buffer"
   ))
   a.offset = p.get64(8)
   a.countBuffer = handlePointer(r.resolve(
-    p.get64(16), .buffer, optional: false, "vkCmdDrawIndirectCount.countBuffer"
+    p + 16, .buffer, optional: false, "vkCmdDrawIndirectCount.countBuffer"
   ))
   a.countBufferOffset = p.get64(24)
   a.maxDrawCount = p.get32(32)
@@ -279,11 +273,11 @@ public func decode_vkCmdDrawIndexedIndirectCount(
   var a = Args_vkCmdDrawIndexedIndirectCount()
   guard let p = r.take(40, "vkCmdDrawIndexedIndirectCount.buffer") else { return a }
   a.buffer = handlePointer(r.resolve(
-    p.get64(0), .buffer, optional: false, "vkCmdDrawIndexedIndirectCount.buffer"
+    p + 0, .buffer, optional: false, "vkCmdDrawIndexedIndirectCount.buffer"
   ))
   a.offset = p.get64(8)
   a.countBuffer = handlePointer(r.resolve(
-    p.get64(16), .buffer, optional: false, "vkCmdDrawIndexedIndirectCount.countBuffer"
+    p + 16, .buffer, optional: false, "vkCmdDrawIndexedIndirectCount.countBuffer"
   ))
   a.countBufferOffset = p.get64(24)
   a.maxDrawCount = p.get32(32)
@@ -322,7 +316,7 @@ public func decode_vkGetBufferOpaqueCaptureAddress(
   guard let p = r.take(16, "vkGetBufferOpaqueCaptureAddress.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetBufferOpaqueCaptureAddress.device"
+    p + 8, .device, optional: false, "vkGetBufferOpaqueCaptureAddress.device"
   ))
   let pInfoRoom = r.room(1, 24, "vkGetBufferOpaqueCaptureAddress.pInfo")
   if let e = pInfoRoom { decode_VkBufferDeviceAddressInfo(&r, e.assumingMemoryBound(to: VkBufferDeviceAddressInfo.self)) }
@@ -374,7 +368,7 @@ public func decode_vkGetBufferDeviceAddress(_ r: inout Reader) -> Args_vkGetBuff
   guard let p = r.take(16, "vkGetBufferDeviceAddress.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetBufferDeviceAddress.device"
+    p + 8, .device, optional: false, "vkGetBufferDeviceAddress.device"
   ))
   let pInfoRoom = r.room(1, 24, "vkGetBufferDeviceAddress.pInfo")
   if let e = pInfoRoom { decode_VkBufferDeviceAddressInfo(&r, e.assumingMemoryBound(to: VkBufferDeviceAddressInfo.self)) }
@@ -428,7 +422,7 @@ public func decode_vkGetDeviceMemoryOpaqueCaptureAddress(
   guard let p = r.take(16, "vkGetDeviceMemoryOpaqueCaptureAddress.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDeviceMemoryOpaqueCaptureAddress.device"
+    p + 8, .device, optional: false, "vkGetDeviceMemoryOpaqueCaptureAddress.device"
   ))
   let pInfoRoom = r.room(1, 24, "vkGetDeviceMemoryOpaqueCaptureAddress.pInfo")
   if let e = pInfoRoom { decode_VkDeviceMemoryOpaqueCaptureAddressInfo(&r, e.assumingMemoryBound(to: VkDeviceMemoryOpaqueCaptureAddressInfo.self)) }

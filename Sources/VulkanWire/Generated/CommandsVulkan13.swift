@@ -39,7 +39,7 @@ public func decode_vkGetDeviceBufferMemoryRequirements(
   guard let p = r.take(16, "vkGetDeviceBufferMemoryRequirements.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDeviceBufferMemoryRequirements.device"
+    p + 8, .device, optional: false, "vkGetDeviceBufferMemoryRequirements.device"
   ))
   let pInfoRoom = r.room(1, 24, "vkGetDeviceBufferMemoryRequirements.pInfo")
   if let e = pInfoRoom { decode_VkDeviceBufferMemoryRequirements(&r, e.assumingMemoryBound(to: VkDeviceBufferMemoryRequirements.self)) }
@@ -100,7 +100,7 @@ public func decode_vkGetDeviceImageMemoryRequirements(
   guard let p = r.take(16, "vkGetDeviceImageMemoryRequirements.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDeviceImageMemoryRequirements.device"
+    p + 8, .device, optional: false, "vkGetDeviceImageMemoryRequirements.device"
   ))
   let pInfoRoom = r.room(1, 32, "vkGetDeviceImageMemoryRequirements.pInfo")
   if let e = pInfoRoom { decode_VkDeviceImageMemoryRequirements(&r, e.assumingMemoryBound(to: VkDeviceImageMemoryRequirements.self)) }
@@ -170,7 +170,7 @@ public func decode_vkGetDeviceImageSparseMemoryRequirements(
   guard let p = r.take(16, "vkGetDeviceImageSparseMemoryRequirements.ticket") else { return a }
   a.ticket = p.get32(0)
   a.device = handlePointer(r.resolve(
-    p.get64(8), .device, optional: false, "vkGetDeviceImageSparseMemoryRequirements.device"
+    p + 8, .device, optional: false, "vkGetDeviceImageSparseMemoryRequirements.device"
   ))
   let pInfoRoom = r.room(1, 32, "vkGetDeviceImageSparseMemoryRequirements.pInfo")
   if let e = pInfoRoom { decode_VkDeviceImageMemoryRequirements(&r, e.assumingMemoryBound(to: VkDeviceImageMemoryRequirements.self)) }
@@ -266,7 +266,7 @@ public func decode_vkGetPhysicalDeviceToolProperties(
   guard let p = r.take(24, "vkGetPhysicalDeviceToolProperties.ticket") else { return a }
   a.ticket = p.get32(0)
   a.physicalDevice = handlePointer(r.resolve(
-    p.get64(8), .physicalDevice, optional: false, "vkGetPhysicalDeviceToolProperties.physicalDevice"
+    p + 8, .physicalDevice, optional: false, "vkGetPhysicalDeviceToolProperties.physicalDevice"
   ))
   if let e = r.room(1, 4, "vkGetPhysicalDeviceToolProperties.pToolCount") {
     e.put(p, 16, 4, 0)
@@ -897,7 +897,7 @@ public struct Args_vkCmdSetEvent2 {
 public func decode_vkCmdSetEvent2(_ r: inout Reader) -> Args_vkCmdSetEvent2 {
   var a = Args_vkCmdSetEvent2()
   guard let p = r.take(8, "vkCmdSetEvent2.event") else { return a }
-  a.event = handlePointer(r.resolve(p.get64(0), .event, optional: false, "vkCmdSetEvent2.event"))
+  a.event = handlePointer(r.resolve(p + 0, .event, optional: false, "vkCmdSetEvent2.event"))
   let pDependencyInfoRoom = r.room(1, 64, "vkCmdSetEvent2.pDependencyInfo")
   if let e = pDependencyInfoRoom { decode_VkDependencyInfo(&r, e.assumingMemoryBound(to: VkDependencyInfo.self)) }
   a.pDependencyInfo = typed(pDependencyInfoRoom)
@@ -925,7 +925,7 @@ public struct Args_vkCmdResetEvent2 {
 public func decode_vkCmdResetEvent2(_ r: inout Reader) -> Args_vkCmdResetEvent2 {
   var a = Args_vkCmdResetEvent2()
   guard let p = r.take(16, "vkCmdResetEvent2.event") else { return a }
-  a.event = handlePointer(r.resolve(p.get64(0), .event, optional: false, "vkCmdResetEvent2.event"))
+  a.event = handlePointer(r.resolve(p + 0, .event, optional: false, "vkCmdResetEvent2.event"))
   a.stageMask = p.get64(8)
   return a
 }
@@ -1038,7 +1038,7 @@ public struct Args_vkQueueSubmit2 {
 public func decode_vkQueueSubmit2(_ r: inout Reader) -> Args_vkQueueSubmit2 {
   var a = Args_vkQueueSubmit2()
   guard let p = r.take(12, "vkQueueSubmit2.queue") else { return a }
-  a.queue = handlePointer(r.resolve(p.get64(0), .queue, optional: false, "vkQueueSubmit2.queue"))
+  a.queue = handlePointer(r.resolve(p + 0, .queue, optional: false, "vkQueueSubmit2.queue"))
   a.submitCount = p.get32(8)
   var pSubmitsFound: Int = 0
   pSubmitsFound = r.count(32, "vkQueueSubmit2.pSubmits")
@@ -1048,7 +1048,7 @@ public func decode_vkQueueSubmit2(_ r: inout Reader) -> Args_vkQueueSubmit2 {
   }
   a.pSubmits = typed(pSubmitsList)
   if let p = r.take(8, "vkQueueSubmit2.fence") {
-    a.fence = handlePointer(r.resolve(p.get64(0), .fence, optional: true, "vkQueueSubmit2.fence"))
+    a.fence = handlePointer(r.resolve(p + 0, .fence, optional: true, "vkQueueSubmit2.fence"))
   }
   if pSubmitsFound != Int(truncatingIfNeeded: a.submitCount) { r.fail(.count, "vkQueueSubmit2.pSubmits") }
   return a
@@ -1080,7 +1080,7 @@ public func decode_vkCmdWriteTimestamp2(_ r: inout Reader) -> Args_vkCmdWriteTim
   guard let p = r.take(20, "vkCmdWriteTimestamp2.stage") else { return a }
   a.stage = p.get64(0)
   a.queryPool = handlePointer(r.resolve(
-    p.get64(8), .queryPool, optional: false, "vkCmdWriteTimestamp2.queryPool"
+    p + 8, .queryPool, optional: false, "vkCmdWriteTimestamp2.queryPool"
   ))
   a.query = p.get32(16)
   return a

@@ -270,7 +270,7 @@ func decodeBody_VkConditionalRenderingBeginInfoEXT(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkConditionalRenderingBeginInfoEXT.buffer") else { return }
-  m.put64(r.resolve(p.get64(0), .buffer, optional: false, "VkConditionalRenderingBeginInfoEXT.buffer"), 16)
+  m.put64(r.resolve(p + 0, .buffer, optional: false, "VkConditionalRenderingBeginInfoEXT.buffer"), 16)
   m.put(p, 8, 12, 24)  // offset … flags
 }
 
@@ -594,7 +594,7 @@ func decodeBody_VkShaderModuleValidationCacheCreateInfoEXT(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(8, "VkShaderModuleValidationCacheCreateInfoEXT.validationCache") else { return }
-  m.put64(r.resolve(p.get64(0), .validationCache, optional: false, "VkShaderModuleValidationCacheCreateInfoEXT.validationCache"), 16)
+  m.put64(r.resolve(p + 0, .validationCache, optional: false, "VkShaderModuleValidationCacheCreateInfoEXT.validationCache"), 16)
 }
 
 
@@ -1557,7 +1557,7 @@ func decodeBody_VkMicromapBuildInfoEXT(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(24, "VkMicromapBuildInfoEXT.type") else { return }
   m.put(p, 0, 12, 16)  // type … mode
-  m.put64(r.resolve(p.get64(12), .micromap, optional: true, "VkMicromapBuildInfoEXT.dstMicromap"), 32)
+  m.put64(r.resolve(p + 12, .micromap, optional: true, "VkMicromapBuildInfoEXT.dstMicromap"), 32)
   m.put(p, 20, 4, 40)  // usageCountsCount
   var pUsageCountsFound: Int = 0
   m.putPointer(r.array(12, "VkMicromapBuildInfoEXT.pUsageCounts", &pUsageCountsFound), 48)
@@ -1614,7 +1614,7 @@ func decodeBody_VkMicromapCreateInfoEXT(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(40, "VkMicromapCreateInfoEXT.createFlags") else { return }
   m.put(p, 0, 4, 16)  // createFlags
-  m.put64(r.resolve(p.get64(4), .buffer, optional: false, "VkMicromapCreateInfoEXT.buffer"), 24)
+  m.put64(r.resolve(p + 4, .buffer, optional: false, "VkMicromapCreateInfoEXT.buffer"), 24)
   m.put(p, 12, 20, 32)  // offset … type
   m.put(p, 32, 8, 56)  // deviceAddress
 }
@@ -1679,8 +1679,8 @@ func decodeBody_VkCopyMicromapInfoEXT(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkCopyMicromapInfoEXT.src") else { return }
-  m.put64(r.resolve(p.get64(0), .micromap, optional: false, "VkCopyMicromapInfoEXT.src"), 16)
-  m.put64(r.resolve(p.get64(8), .micromap, optional: false, "VkCopyMicromapInfoEXT.dst"), 24)
+  m.put64(r.resolve(p + 0, .micromap, optional: false, "VkCopyMicromapInfoEXT.src"), 16)
+  m.put64(r.resolve(p + 8, .micromap, optional: false, "VkCopyMicromapInfoEXT.dst"), 24)
   m.put(p, 16, 4, 32)  // mode
 }
 
@@ -1712,7 +1712,7 @@ func decodeBody_VkCopyMicromapToMemoryInfoEXT(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkCopyMicromapToMemoryInfoEXT.src") else { return }
-  m.put64(r.resolve(p.get64(0), .micromap, optional: false, "VkCopyMicromapToMemoryInfoEXT.src"), 16)
+  m.put64(r.resolve(p + 0, .micromap, optional: false, "VkCopyMicromapToMemoryInfoEXT.src"), 16)
   m.put(p, 8, 12, 24)  // dst … mode
 }
 
@@ -1745,7 +1745,7 @@ func decodeBody_VkCopyMemoryToMicromapInfoEXT(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkCopyMemoryToMicromapInfoEXT.src") else { return }
   m.put(p, 0, 8, 16)  // src
-  m.put64(r.resolve(p.get64(8), .micromap, optional: false, "VkCopyMemoryToMicromapInfoEXT.dst"), 24)
+  m.put64(r.resolve(p + 8, .micromap, optional: false, "VkCopyMemoryToMicromapInfoEXT.dst"), 24)
   m.put(p, 16, 4, 32)  // mode
 }
 
@@ -1886,7 +1886,7 @@ func decodeBody_VkAccelerationStructureTrianglesOpacityMicromapEXT(
   }
   m.putPointer(ppUsageCountsList, 56)
   if let p = r.take(8, "VkAccelerationStructureTrianglesOpacityMicromapEXT.micromap") {
-    m.put64(r.resolve(p.get64(0), .micromap, optional: false, "VkAccelerationStructureTrianglesOpacityMicromapEXT.micromap"), 64)
+    m.put64(r.resolve(p + 0, .micromap, optional: false, "VkAccelerationStructureTrianglesOpacityMicromapEXT.micromap"), 64)
   }
   if pUsageCountsFound != 0 && pUsageCountsFound != Int(truncatingIfNeeded: s.pointee.usageCountsCount) { r.fail(.count, "VkAccelerationStructureTrianglesOpacityMicromapEXT.pUsageCounts") }
   if ppUsageCountsFound != 0 && ppUsageCountsFound != Int(truncatingIfNeeded: s.pointee.usageCountsCount) { r.fail(.count, "VkAccelerationStructureTrianglesOpacityMicromapEXT.ppUsageCounts") }

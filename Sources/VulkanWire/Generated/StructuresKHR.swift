@@ -146,8 +146,8 @@ func decodeBody_VkRayTracingPipelineCreateInfoKHR(
   if let e = pDynamicStateRoom { decode_VkPipelineDynamicStateCreateInfo(&r, e.assumingMemoryBound(to: VkPipelineDynamicStateCreateInfo.self)) }
   m.putPointer(pDynamicStateRoom, 72)
   if let p = r.take(20, "VkRayTracingPipelineCreateInfoKHR.layout") {
-    m.put64(r.resolve(p.get64(0), .pipelineLayout, optional: false, "VkRayTracingPipelineCreateInfoKHR.layout"), 80)
-    m.put64(r.resolve(p.get64(8), .pipeline, optional: true, "VkRayTracingPipelineCreateInfoKHR.basePipelineHandle"), 88)
+    m.put64(r.resolve(p + 0, .pipelineLayout, optional: false, "VkRayTracingPipelineCreateInfoKHR.layout"), 80)
+    m.put64(r.resolve(p + 8, .pipeline, optional: true, "VkRayTracingPipelineCreateInfoKHR.basePipelineHandle"), 88)
     m.put(p, 16, 4, 96)  // basePipelineIndex
   }
   if pStagesFound != Int(truncatingIfNeeded: s.pointee.stageCount) { r.fail(.count, "VkRayTracingPipelineCreateInfoKHR.pStages") }
@@ -620,8 +620,8 @@ func decodeBody_VkAccelerationStructureBuildGeometryInfoKHR(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(32, "VkAccelerationStructureBuildGeometryInfoKHR.type") else { return }
   m.put(p, 0, 12, 16)  // type … mode
-  m.put64(r.resolve(p.get64(12), .accelerationStructure, optional: true, "VkAccelerationStructureBuildGeometryInfoKHR.srcAccelerationStructure"), 32)
-  m.put64(r.resolve(p.get64(20), .accelerationStructure, optional: true, "VkAccelerationStructureBuildGeometryInfoKHR.dstAccelerationStructure"), 40)
+  m.put64(r.resolve(p + 12, .accelerationStructure, optional: true, "VkAccelerationStructureBuildGeometryInfoKHR.srcAccelerationStructure"), 32)
+  m.put64(r.resolve(p + 20, .accelerationStructure, optional: true, "VkAccelerationStructureBuildGeometryInfoKHR.dstAccelerationStructure"), 40)
   m.put(p, 28, 4, 48)  // geometryCount
   var pGeometriesFound: Int = 0
   pGeometriesFound = r.count(16, "VkAccelerationStructureBuildGeometryInfoKHR.pGeometries")
@@ -700,7 +700,7 @@ func decodeBody_VkAccelerationStructureCreateInfoKHR(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(40, "VkAccelerationStructureCreateInfoKHR.createFlags") else { return }
   m.put(p, 0, 4, 16)  // createFlags
-  m.put64(r.resolve(p.get64(4), .buffer, optional: false, "VkAccelerationStructureCreateInfoKHR.buffer"), 24)
+  m.put64(r.resolve(p + 4, .buffer, optional: false, "VkAccelerationStructureCreateInfoKHR.buffer"), 24)
   m.put(p, 12, 20, 32)  // offset … type
   m.put(p, 32, 8, 56)  // deviceAddress
 }
@@ -734,7 +734,7 @@ func decodeBody_VkAccelerationStructureDeviceAddressInfoKHR(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(8, "VkAccelerationStructureDeviceAddressInfoKHR.accelerationStructure") else { return }
-  m.put64(r.resolve(p.get64(0), .accelerationStructure, optional: false, "VkAccelerationStructureDeviceAddressInfoKHR.accelerationStructure"), 16)
+  m.put64(r.resolve(p + 0, .accelerationStructure, optional: false, "VkAccelerationStructureDeviceAddressInfoKHR.accelerationStructure"), 16)
 }
 
 /// Encodes `VkAccelerationStructureVersionInfoKHR` with its chain.
@@ -797,8 +797,8 @@ func decodeBody_VkCopyAccelerationStructureInfoKHR(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkCopyAccelerationStructureInfoKHR.src") else { return }
-  m.put64(r.resolve(p.get64(0), .accelerationStructure, optional: false, "VkCopyAccelerationStructureInfoKHR.src"), 16)
-  m.put64(r.resolve(p.get64(8), .accelerationStructure, optional: false, "VkCopyAccelerationStructureInfoKHR.dst"), 24)
+  m.put64(r.resolve(p + 0, .accelerationStructure, optional: false, "VkCopyAccelerationStructureInfoKHR.src"), 16)
+  m.put64(r.resolve(p + 8, .accelerationStructure, optional: false, "VkCopyAccelerationStructureInfoKHR.dst"), 24)
   m.put(p, 16, 4, 32)  // mode
 }
 
@@ -830,7 +830,7 @@ func decodeBody_VkCopyAccelerationStructureToMemoryInfoKHR(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkCopyAccelerationStructureToMemoryInfoKHR.src") else { return }
-  m.put64(r.resolve(p.get64(0), .accelerationStructure, optional: false, "VkCopyAccelerationStructureToMemoryInfoKHR.src"), 16)
+  m.put64(r.resolve(p + 0, .accelerationStructure, optional: false, "VkCopyAccelerationStructureToMemoryInfoKHR.src"), 16)
   m.put(p, 8, 12, 24)  // dst … mode
 }
 
@@ -863,7 +863,7 @@ func decodeBody_VkCopyMemoryToAccelerationStructureInfoKHR(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkCopyMemoryToAccelerationStructureInfoKHR.src") else { return }
   m.put(p, 0, 8, 16)  // src
-  m.put64(r.resolve(p.get64(8), .accelerationStructure, optional: false, "VkCopyMemoryToAccelerationStructureInfoKHR.dst"), 24)
+  m.put64(r.resolve(p + 8, .accelerationStructure, optional: false, "VkCopyMemoryToAccelerationStructureInfoKHR.dst"), 24)
   m.put(p, 16, 4, 32)  // mode
 }
 
@@ -1121,7 +1121,7 @@ func decodeBody_VkRenderingFragmentShadingRateAttachmentInfoKHR(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkRenderingFragmentShadingRateAttachmentInfoKHR.imageView") else { return }
-  m.put64(r.resolve(p.get64(0), .imageView, optional: true, "VkRenderingFragmentShadingRateAttachmentInfoKHR.imageView"), 16)
+  m.put64(r.resolve(p + 0, .imageView, optional: true, "VkRenderingFragmentShadingRateAttachmentInfoKHR.imageView"), 16)
   m.put32(p.get32(8), 24)  // imageLayout
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "VkRenderingFragmentShadingRateAttachmentInfoKHR.imageLayout") }
   m.put(p, 12, 8, 28)
@@ -1156,7 +1156,7 @@ func decodeBody_VkRenderingFragmentDensityMapAttachmentInfoEXT(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(12, "VkRenderingFragmentDensityMapAttachmentInfoEXT.imageView") else { return }
-  m.put64(r.resolve(p.get64(0), .imageView, optional: false, "VkRenderingFragmentDensityMapAttachmentInfoEXT.imageView"), 16)
+  m.put64(r.resolve(p + 0, .imageView, optional: false, "VkRenderingFragmentDensityMapAttachmentInfoEXT.imageView"), 16)
   m.put32(p.get32(8), 24)  // imageLayout
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "VkRenderingFragmentDensityMapAttachmentInfoEXT.imageLayout") }
 }

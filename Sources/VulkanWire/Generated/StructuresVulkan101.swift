@@ -566,7 +566,7 @@ public func decode_VkDescriptorBufferInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(24, "VkDescriptorBufferInfo.buffer") else { return }
-  m.put64(r.resolve(p.get64(0), .buffer, optional: true, "VkDescriptorBufferInfo.buffer"), 0)
+  m.put64(r.resolve(p + 0, .buffer, optional: true, "VkDescriptorBufferInfo.buffer"), 0)
   m.put(p, 8, 16, 8)  // offset … range
 }
 
@@ -583,8 +583,8 @@ public func decode_VkDescriptorImageInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkDescriptorImageInfo.sampler") else { return }
-  m.put64(r.resolve(p.get64(0), .sampler, optional: true, "VkDescriptorImageInfo.sampler"), 0)
-  m.put64(r.resolve(p.get64(8), .imageView, optional: true, "VkDescriptorImageInfo.imageView"), 8)
+  m.put64(r.resolve(p + 0, .sampler, optional: true, "VkDescriptorImageInfo.sampler"), 0)
+  m.put64(r.resolve(p + 8, .imageView, optional: true, "VkDescriptorImageInfo.imageView"), 8)
   m.put32(p.get32(16), 16)  // imageLayout
   if !isKnown_VkImageLayout(p.get32(16)) { r.fail(.enumerant, "VkDescriptorImageInfo.imageLayout") }
 }
@@ -630,9 +630,9 @@ func decodeBody_VkCopyDescriptorSet(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(36, "VkCopyDescriptorSet.srcSet") else { return }
-  m.put64(r.resolve(p.get64(0), .descriptorSet, optional: false, "VkCopyDescriptorSet.srcSet"), 16)
+  m.put64(r.resolve(p + 0, .descriptorSet, optional: false, "VkCopyDescriptorSet.srcSet"), 16)
   m.put(p, 8, 8, 24)  // srcBinding … srcArrayElement
-  m.put64(r.resolve(p.get64(16), .descriptorSet, optional: false, "VkCopyDescriptorSet.dstSet"), 32)
+  m.put64(r.resolve(p + 16, .descriptorSet, optional: false, "VkCopyDescriptorSet.dstSet"), 32)
   m.put(p, 24, 12, 40)  // dstBinding … descriptorCount
 }
 
@@ -707,7 +707,7 @@ func decodeBody_VkBufferViewCreateInfo(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(32, "VkBufferViewCreateInfo.flags") else { return }
   m.put(p, 0, 4, 16)  // flags
-  m.put64(r.resolve(p.get64(4), .buffer, optional: false, "VkBufferViewCreateInfo.buffer"), 24)
+  m.put64(r.resolve(p + 4, .buffer, optional: false, "VkBufferViewCreateInfo.buffer"), 24)
   m.put32(p.get32(12), 32)  // format
   if !isKnown_VkFormat(p.get32(12)) { r.fail(.enumerant, "VkBufferViewCreateInfo.format") }
   m.put(p, 16, 16, 40)  // offset … range
@@ -814,7 +814,7 @@ func decodeBody_VkBufferMemoryBarrier(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(40, "VkBufferMemoryBarrier.srcAccessMask") else { return }
   m.put(p, 0, 16, 16)  // srcAccessMask … dstQueueFamilyIndex
-  m.put64(r.resolve(p.get64(16), .buffer, optional: false, "VkBufferMemoryBarrier.buffer"), 32)
+  m.put64(r.resolve(p + 16, .buffer, optional: false, "VkBufferMemoryBarrier.buffer"), 32)
   m.put(p, 24, 16, 40)  // offset … size
 }
 
@@ -850,7 +850,7 @@ func decodeBody_VkImageMemoryBarrier(
   m.put32(p.get32(12), 28)  // newLayout
   if !isKnown_VkImageLayout(p.get32(12)) { r.fail(.enumerant, "VkImageMemoryBarrier.newLayout") }
   m.put(p, 16, 8, 32)  // srcQueueFamilyIndex … dstQueueFamilyIndex
-  m.put64(r.resolve(p.get64(24), .image, optional: false, "VkImageMemoryBarrier.image"), 40)
+  m.put64(r.resolve(p + 24, .image, optional: false, "VkImageMemoryBarrier.image"), 40)
   m.put(p, 32, 20, 48)  // subresourceRange.aspectMask … subresourceRange.layerCount
 }
 
@@ -945,7 +945,7 @@ func decodeBody_VkImageViewCreateInfo(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(56, "VkImageViewCreateInfo.flags") else { return }
   m.put(p, 0, 4, 16)  // flags
-  m.put64(r.resolve(p.get64(4), .image, optional: false, "VkImageViewCreateInfo.image"), 24)
+  m.put64(r.resolve(p + 4, .image, optional: false, "VkImageViewCreateInfo.image"), 24)
   m.put32(p.get32(12), 32)  // viewType
   if !isKnown_VkImageViewType(p.get32(12)) { r.fail(.enumerant, "VkImageViewCreateInfo.viewType") }
   m.put32(p.get32(16), 36)  // format
@@ -977,7 +977,7 @@ public func decode_VkSparseMemoryBind(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(36, "VkSparseMemoryBind.resourceOffset") else { return }
   m.put(p, 0, 16, 0)  // resourceOffset … size
-  m.put64(r.resolve(p.get64(16), .deviceMemory, optional: true, "VkSparseMemoryBind.memory"), 16)
+  m.put64(r.resolve(p + 16, .deviceMemory, optional: true, "VkSparseMemoryBind.memory"), 16)
   m.put(p, 24, 12, 24)  // memoryOffset … flags
 }
 
@@ -997,7 +997,7 @@ public func decode_VkSparseImageMemoryBind(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(56, "VkSparseImageMemoryBind.subresource.aspectMask") else { return }
   m.put(p, 0, 36, 0)  // subresource.aspectMask … extent.depth
-  m.put64(r.resolve(p.get64(36), .deviceMemory, optional: true, "VkSparseImageMemoryBind.memory"), 40)
+  m.put64(r.resolve(p + 36, .deviceMemory, optional: true, "VkSparseImageMemoryBind.memory"), 40)
   m.put(p, 44, 12, 48)  // memoryOffset … flags
 }
 
@@ -1023,7 +1023,7 @@ public func decode_VkSparseBufferMemoryBindInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(12, "VkSparseBufferMemoryBindInfo.buffer") else { return }
-  m.put64(r.resolve(p.get64(0), .buffer, optional: false, "VkSparseBufferMemoryBindInfo.buffer"), 0)
+  m.put64(r.resolve(p + 0, .buffer, optional: false, "VkSparseBufferMemoryBindInfo.buffer"), 0)
   m.put(p, 8, 4, 8)  // bindCount
   var pBindsFound: Int = 0
   pBindsFound = r.count(36, "VkSparseBufferMemoryBindInfo.pBinds")
@@ -1057,7 +1057,7 @@ public func decode_VkSparseImageOpaqueMemoryBindInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(12, "VkSparseImageOpaqueMemoryBindInfo.image") else { return }
-  m.put64(r.resolve(p.get64(0), .image, optional: false, "VkSparseImageOpaqueMemoryBindInfo.image"), 0)
+  m.put64(r.resolve(p + 0, .image, optional: false, "VkSparseImageOpaqueMemoryBindInfo.image"), 0)
   m.put(p, 8, 4, 8)  // bindCount
   var pBindsFound: Int = 0
   pBindsFound = r.count(36, "VkSparseImageOpaqueMemoryBindInfo.pBinds")
@@ -1091,7 +1091,7 @@ public func decode_VkSparseImageMemoryBindInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(12, "VkSparseImageMemoryBindInfo.image") else { return }
-  m.put64(r.resolve(p.get64(0), .image, optional: false, "VkSparseImageMemoryBindInfo.image"), 0)
+  m.put64(r.resolve(p + 0, .image, optional: false, "VkSparseImageMemoryBindInfo.image"), 0)
   m.put(p, 8, 4, 8)  // bindCount
   var pBindsFound: Int = 0
   pBindsFound = r.count(56, "VkSparseImageMemoryBindInfo.pBinds")
@@ -1464,7 +1464,7 @@ func decodeBody_VkDescriptorSetAllocateInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(12, "VkDescriptorSetAllocateInfo.descriptorPool") else { return }
-  m.put64(r.resolve(p.get64(0), .descriptorPool, optional: false, "VkDescriptorSetAllocateInfo.descriptorPool"), 16)
+  m.put64(r.resolve(p + 0, .descriptorPool, optional: false, "VkDescriptorSetAllocateInfo.descriptorPool"), 16)
   m.put(p, 8, 4, 24)  // descriptorSetCount
   var pSetLayoutsFound: Int = 0
   m.putPointer(r.handleArray(.descriptorSetLayout, optional: false, "VkDescriptorSetAllocateInfo.pSetLayouts", &pSetLayoutsFound), 32)
@@ -1557,7 +1557,7 @@ func decodeBody_VkPipelineShaderStageCreateInfo(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(16, "VkPipelineShaderStageCreateInfo.flags") else { return }
   m.put(p, 0, 8, 16)  // flags … stage
-  m.put64(r.resolve(p.get64(8), .shaderModule, optional: true, "VkPipelineShaderStageCreateInfo.module"), 24)
+  m.put64(r.resolve(p + 8, .shaderModule, optional: true, "VkPipelineShaderStageCreateInfo.module"), 24)
   m.putPointer(r.string(optional: false, "VkPipelineShaderStageCreateInfo.pName"), 32)
   let pSpecializationInfoRoom = r.room(r.presence("VkPipelineShaderStageCreateInfo.pSpecializationInfo") ? 1 : 0, 32, "VkPipelineShaderStageCreateInfo.pSpecializationInfo")
   if let e = pSpecializationInfoRoom { decode_VkSpecializationInfo(&r, e.assumingMemoryBound(to: VkSpecializationInfo.self)) }
@@ -1602,8 +1602,8 @@ func decodeBody_VkComputePipelineCreateInfo(
   m.put(p, 0, 4, 16)  // flags
   decode_VkPipelineShaderStageCreateInfo(&r, mutableMember(s, 24, as: VkPipelineShaderStageCreateInfo.self))  // stage
   if let p = r.take(20, "VkComputePipelineCreateInfo.layout") {
-    m.put64(r.resolve(p.get64(0), .pipelineLayout, optional: false, "VkComputePipelineCreateInfo.layout"), 72)
-    m.put64(r.resolve(p.get64(8), .pipeline, optional: true, "VkComputePipelineCreateInfo.basePipelineHandle"), 80)
+    m.put64(r.resolve(p + 0, .pipelineLayout, optional: false, "VkComputePipelineCreateInfo.layout"), 72)
+    m.put64(r.resolve(p + 8, .pipeline, optional: true, "VkComputePipelineCreateInfo.basePipelineHandle"), 80)
     m.put(p, 16, 4, 88)  // basePipelineIndex
   }
 }
@@ -2225,7 +2225,7 @@ func decodeBody_VkCommandBufferAllocateInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(16, "VkCommandBufferAllocateInfo.commandPool") else { return }
-  m.put64(r.resolve(p.get64(0), .commandPool, optional: false, "VkCommandBufferAllocateInfo.commandPool"), 16)
+  m.put64(r.resolve(p + 0, .commandPool, optional: false, "VkCommandBufferAllocateInfo.commandPool"), 16)
   m.put32(p.get32(8), 24)  // level
   if !isKnown_VkCommandBufferLevel(p.get32(8)) { r.fail(.enumerant, "VkCommandBufferAllocateInfo.level") }
   m.put(p, 12, 4, 28)  // commandBufferCount
@@ -2261,9 +2261,9 @@ func decodeBody_VkCommandBufferInheritanceInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(32, "VkCommandBufferInheritanceInfo.renderPass") else { return }
-  m.put64(r.resolve(p.get64(0), .renderPass, optional: true, "VkCommandBufferInheritanceInfo.renderPass"), 16)
+  m.put64(r.resolve(p + 0, .renderPass, optional: true, "VkCommandBufferInheritanceInfo.renderPass"), 16)
   m.put(p, 8, 4, 24)  // subpass
-  m.put64(r.resolve(p.get64(12), .framebuffer, optional: true, "VkCommandBufferInheritanceInfo.framebuffer"), 32)
+  m.put64(r.resolve(p + 12, .framebuffer, optional: true, "VkCommandBufferInheritanceInfo.framebuffer"), 32)
   m.put(p, 20, 12, 40)  // occlusionQueryEnable … pipelineStatistics
 }
 
@@ -2338,8 +2338,8 @@ func decodeBody_VkRenderPassBeginInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(36, "VkRenderPassBeginInfo.renderPass") else { return }
-  m.put64(r.resolve(p.get64(0), .renderPass, optional: false, "VkRenderPassBeginInfo.renderPass"), 16)
-  m.put64(r.resolve(p.get64(8), .framebuffer, optional: false, "VkRenderPassBeginInfo.framebuffer"), 24)
+  m.put64(r.resolve(p + 0, .renderPass, optional: false, "VkRenderPassBeginInfo.renderPass"), 16)
+  m.put64(r.resolve(p + 8, .framebuffer, optional: false, "VkRenderPassBeginInfo.framebuffer"), 24)
   m.put(p, 16, 20, 32)  // renderArea.offset.x … clearValueCount
   var pClearValuesFound: Int = 0
   m.putPointer(r.array(16, "VkRenderPassBeginInfo.pClearValues", &pClearValuesFound), 56)

@@ -371,7 +371,7 @@ func decodeBody_VkFramebufferCreateInfo(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(16, "VkFramebufferCreateInfo.flags") else { return }
   m.put(p, 0, 4, 16)  // flags
-  m.put64(r.resolve(p.get64(4), .renderPass, optional: false, "VkFramebufferCreateInfo.renderPass"), 24)
+  m.put64(r.resolve(p + 4, .renderPass, optional: false, "VkFramebufferCreateInfo.renderPass"), 24)
   m.put(p, 12, 4, 32)  // attachmentCount
   var pAttachmentsFound: Int = 0
   m.putPointer(r.handleArray(.imageView, optional: true, "VkFramebufferCreateInfo.pAttachments", &pAttachmentsFound), 40)

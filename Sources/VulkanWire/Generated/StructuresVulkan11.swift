@@ -860,8 +860,8 @@ func decodeBody_VkBindBufferMemoryInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(24, "VkBindBufferMemoryInfo.buffer") else { return }
-  m.put64(r.resolve(p.get64(0), .buffer, optional: false, "VkBindBufferMemoryInfo.buffer"), 16)
-  m.put64(r.resolve(p.get64(8), .deviceMemory, optional: false, "VkBindBufferMemoryInfo.memory"), 24)
+  m.put64(r.resolve(p + 0, .buffer, optional: false, "VkBindBufferMemoryInfo.buffer"), 16)
+  m.put64(r.resolve(p + 8, .deviceMemory, optional: false, "VkBindBufferMemoryInfo.memory"), 24)
   m.put(p, 16, 8, 32)  // memoryOffset
 }
 
@@ -929,8 +929,8 @@ func decodeBody_VkBindImageMemoryInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(24, "VkBindImageMemoryInfo.image") else { return }
-  m.put64(r.resolve(p.get64(0), .image, optional: false, "VkBindImageMemoryInfo.image"), 16)
-  m.put64(r.resolve(p.get64(8), .deviceMemory, optional: true, "VkBindImageMemoryInfo.memory"), 24)
+  m.put64(r.resolve(p + 0, .image, optional: false, "VkBindImageMemoryInfo.image"), 16)
+  m.put64(r.resolve(p + 8, .deviceMemory, optional: true, "VkBindImageMemoryInfo.memory"), 24)
   m.put(p, 16, 8, 32)  // memoryOffset
 }
 
@@ -1194,7 +1194,7 @@ func decodeBody_VkBufferMemoryRequirementsInfo2(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(8, "VkBufferMemoryRequirementsInfo2.buffer") else { return }
-  m.put64(r.resolve(p.get64(0), .buffer, optional: false, "VkBufferMemoryRequirementsInfo2.buffer"), 16)
+  m.put64(r.resolve(p + 0, .buffer, optional: false, "VkBufferMemoryRequirementsInfo2.buffer"), 16)
 }
 
 /// Encodes `VkImageMemoryRequirementsInfo2` with its chain.
@@ -1226,7 +1226,7 @@ func decodeBody_VkImageMemoryRequirementsInfo2(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(8, "VkImageMemoryRequirementsInfo2.image") else { return }
-  m.put64(r.resolve(p.get64(0), .image, optional: false, "VkImageMemoryRequirementsInfo2.image"), 16)
+  m.put64(r.resolve(p + 0, .image, optional: false, "VkImageMemoryRequirementsInfo2.image"), 16)
 }
 
 /// Encodes `VkImageSparseMemoryRequirementsInfo2` with its chain.
@@ -1258,7 +1258,7 @@ func decodeBody_VkImageSparseMemoryRequirementsInfo2(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(8, "VkImageSparseMemoryRequirementsInfo2.image") else { return }
-  m.put64(r.resolve(p.get64(0), .image, optional: false, "VkImageSparseMemoryRequirementsInfo2.image"), 16)
+  m.put64(r.resolve(p + 0, .image, optional: false, "VkImageSparseMemoryRequirementsInfo2.image"), 16)
 }
 
 /// Encodes `VkMemoryRequirements2` with its chain.
@@ -1400,8 +1400,8 @@ func decodeBody_VkMemoryDedicatedAllocateInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(16, "VkMemoryDedicatedAllocateInfo.image") else { return }
-  m.put64(r.resolve(p.get64(0), .image, optional: true, "VkMemoryDedicatedAllocateInfo.image"), 16)
-  m.put64(r.resolve(p.get64(8), .buffer, optional: true, "VkMemoryDedicatedAllocateInfo.buffer"), 24)
+  m.put64(r.resolve(p + 0, .image, optional: true, "VkMemoryDedicatedAllocateInfo.image"), 16)
+  m.put64(r.resolve(p + 8, .buffer, optional: true, "VkMemoryDedicatedAllocateInfo.buffer"), 24)
 }
 
 
@@ -1435,7 +1435,7 @@ func decodeBody_VkSamplerYcbcrConversionInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(8, "VkSamplerYcbcrConversionInfo.conversion") else { return }
-  m.put64(r.resolve(p.get64(0), .samplerYcbcrConversion, optional: false, "VkSamplerYcbcrConversionInfo.conversion"), 16)
+  m.put64(r.resolve(p + 0, .samplerYcbcrConversion, optional: false, "VkSamplerYcbcrConversionInfo.conversion"), 16)
 }
 
 /// Encodes `VkSamplerYcbcrConversionCreateInfo` with its chain.

@@ -657,7 +657,7 @@ func decodeBody_VkSemaphoreSignalInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(16, "VkSemaphoreSignalInfo.semaphore") else { return }
-  m.put64(r.resolve(p.get64(0), .semaphore, optional: false, "VkSemaphoreSignalInfo.semaphore"), 16)
+  m.put64(r.resolve(p + 0, .semaphore, optional: false, "VkSemaphoreSignalInfo.semaphore"), 16)
   m.put(p, 8, 8, 24)  // value
 }
 
@@ -740,7 +740,7 @@ func decodeBody_VkBufferDeviceAddressInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(8, "VkBufferDeviceAddressInfo.buffer") else { return }
-  m.put64(r.resolve(p.get64(0), .buffer, optional: false, "VkBufferDeviceAddressInfo.buffer"), 16)
+  m.put64(r.resolve(p + 0, .buffer, optional: false, "VkBufferDeviceAddressInfo.buffer"), 16)
 }
 
 
@@ -963,7 +963,7 @@ func decodeBody_VkDeviceMemoryOpaqueCaptureAddressInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(8, "VkDeviceMemoryOpaqueCaptureAddressInfo.memory") else { return }
-  m.put64(r.resolve(p.get64(0), .deviceMemory, optional: false, "VkDeviceMemoryOpaqueCaptureAddressInfo.memory"), 16)
+  m.put64(r.resolve(p + 0, .deviceMemory, optional: false, "VkDeviceMemoryOpaqueCaptureAddressInfo.memory"), 16)
 }
 
 

@@ -399,8 +399,8 @@ func encodeBody_VkCopyBufferInfo2(_ w: inout Writer, _ s: UnsafePointer<VkCopyBu
 func decodeBody_VkCopyBufferInfo2(_ r: inout Reader, _ s: UnsafeMutablePointer<VkCopyBufferInfo2>) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(20, "VkCopyBufferInfo2.srcBuffer") else { return }
-  m.put64(r.resolve(p.get64(0), .buffer, optional: false, "VkCopyBufferInfo2.srcBuffer"), 16)
-  m.put64(r.resolve(p.get64(8), .buffer, optional: false, "VkCopyBufferInfo2.dstBuffer"), 24)
+  m.put64(r.resolve(p + 0, .buffer, optional: false, "VkCopyBufferInfo2.srcBuffer"), 16)
+  m.put64(r.resolve(p + 8, .buffer, optional: false, "VkCopyBufferInfo2.dstBuffer"), 24)
   m.put(p, 16, 4, 32)  // regionCount
   var pRegionsFound: Int = 0
   pRegionsFound = r.count(28, "VkCopyBufferInfo2.pRegions")
@@ -444,10 +444,10 @@ func encodeBody_VkCopyImageInfo2(_ w: inout Writer, _ s: UnsafePointer<VkCopyIma
 func decodeBody_VkCopyImageInfo2(_ r: inout Reader, _ s: UnsafeMutablePointer<VkCopyImageInfo2>) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(28, "VkCopyImageInfo2.srcImage") else { return }
-  m.put64(r.resolve(p.get64(0), .image, optional: false, "VkCopyImageInfo2.srcImage"), 16)
+  m.put64(r.resolve(p + 0, .image, optional: false, "VkCopyImageInfo2.srcImage"), 16)
   m.put32(p.get32(8), 24)  // srcImageLayout
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "VkCopyImageInfo2.srcImageLayout") }
-  m.put64(r.resolve(p.get64(12), .image, optional: false, "VkCopyImageInfo2.dstImage"), 32)
+  m.put64(r.resolve(p + 12, .image, optional: false, "VkCopyImageInfo2.dstImage"), 32)
   m.put32(p.get32(20), 40)  // dstImageLayout
   if !isKnown_VkImageLayout(p.get32(20)) { r.fail(.enumerant, "VkCopyImageInfo2.dstImageLayout") }
   m.put(p, 24, 4, 44)  // regionCount
@@ -496,10 +496,10 @@ func encodeBody_VkBlitImageInfo2(_ w: inout Writer, _ s: UnsafePointer<VkBlitIma
 func decodeBody_VkBlitImageInfo2(_ r: inout Reader, _ s: UnsafeMutablePointer<VkBlitImageInfo2>) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(28, "VkBlitImageInfo2.srcImage") else { return }
-  m.put64(r.resolve(p.get64(0), .image, optional: false, "VkBlitImageInfo2.srcImage"), 16)
+  m.put64(r.resolve(p + 0, .image, optional: false, "VkBlitImageInfo2.srcImage"), 16)
   m.put32(p.get32(8), 24)  // srcImageLayout
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "VkBlitImageInfo2.srcImageLayout") }
-  m.put64(r.resolve(p.get64(12), .image, optional: false, "VkBlitImageInfo2.dstImage"), 32)
+  m.put64(r.resolve(p + 12, .image, optional: false, "VkBlitImageInfo2.dstImage"), 32)
   m.put32(p.get32(20), 40)  // dstImageLayout
   if !isKnown_VkImageLayout(p.get32(20)) { r.fail(.enumerant, "VkBlitImageInfo2.dstImageLayout") }
   m.put(p, 24, 4, 44)  // regionCount
@@ -552,8 +552,8 @@ func decodeBody_VkCopyBufferToImageInfo2(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(24, "VkCopyBufferToImageInfo2.srcBuffer") else { return }
-  m.put64(r.resolve(p.get64(0), .buffer, optional: false, "VkCopyBufferToImageInfo2.srcBuffer"), 16)
-  m.put64(r.resolve(p.get64(8), .image, optional: false, "VkCopyBufferToImageInfo2.dstImage"), 24)
+  m.put64(r.resolve(p + 0, .buffer, optional: false, "VkCopyBufferToImageInfo2.srcBuffer"), 16)
+  m.put64(r.resolve(p + 8, .image, optional: false, "VkCopyBufferToImageInfo2.dstImage"), 24)
   m.put32(p.get32(16), 32)  // dstImageLayout
   if !isKnown_VkImageLayout(p.get32(16)) { r.fail(.enumerant, "VkCopyBufferToImageInfo2.dstImageLayout") }
   m.put(p, 20, 4, 36)  // regionCount
@@ -605,10 +605,10 @@ func decodeBody_VkCopyImageToBufferInfo2(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(24, "VkCopyImageToBufferInfo2.srcImage") else { return }
-  m.put64(r.resolve(p.get64(0), .image, optional: false, "VkCopyImageToBufferInfo2.srcImage"), 16)
+  m.put64(r.resolve(p + 0, .image, optional: false, "VkCopyImageToBufferInfo2.srcImage"), 16)
   m.put32(p.get32(8), 24)  // srcImageLayout
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "VkCopyImageToBufferInfo2.srcImageLayout") }
-  m.put64(r.resolve(p.get64(12), .buffer, optional: false, "VkCopyImageToBufferInfo2.dstBuffer"), 32)
+  m.put64(r.resolve(p + 12, .buffer, optional: false, "VkCopyImageToBufferInfo2.dstBuffer"), 32)
   m.put(p, 20, 4, 40)  // regionCount
   var pRegionsFound: Int = 0
   pRegionsFound = r.count(60, "VkCopyImageToBufferInfo2.pRegions")
@@ -654,10 +654,10 @@ func decodeBody_VkResolveImageInfo2(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(28, "VkResolveImageInfo2.srcImage") else { return }
-  m.put64(r.resolve(p.get64(0), .image, optional: false, "VkResolveImageInfo2.srcImage"), 16)
+  m.put64(r.resolve(p + 0, .image, optional: false, "VkResolveImageInfo2.srcImage"), 16)
   m.put32(p.get32(8), 24)  // srcImageLayout
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "VkResolveImageInfo2.srcImageLayout") }
-  m.put64(r.resolve(p.get64(12), .image, optional: false, "VkResolveImageInfo2.dstImage"), 32)
+  m.put64(r.resolve(p + 12, .image, optional: false, "VkResolveImageInfo2.dstImage"), 32)
   m.put32(p.get32(20), 40)  // dstImageLayout
   if !isKnown_VkImageLayout(p.get32(20)) { r.fail(.enumerant, "VkResolveImageInfo2.dstImageLayout") }
   m.put(p, 24, 4, 44)  // regionCount
@@ -731,7 +731,7 @@ func decodeBody_VkImageMemoryBarrier2(
   m.put32(p.get32(36), 52)  // newLayout
   if !isKnown_VkImageLayout(p.get32(36)) { r.fail(.enumerant, "VkImageMemoryBarrier2.newLayout") }
   m.put(p, 40, 8, 56)  // srcQueueFamilyIndex … dstQueueFamilyIndex
-  m.put64(r.resolve(p.get64(48), .image, optional: false, "VkImageMemoryBarrier2.image"), 64)
+  m.put64(r.resolve(p + 48, .image, optional: false, "VkImageMemoryBarrier2.image"), 64)
   m.put(p, 56, 20, 72)  // subresourceRange.aspectMask … subresourceRange.layerCount
 }
 
@@ -764,7 +764,7 @@ func decodeBody_VkBufferMemoryBarrier2(
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(64, "VkBufferMemoryBarrier2.srcStageMask") else { return }
   m.put(p, 0, 40, 16)  // srcStageMask … dstQueueFamilyIndex
-  m.put64(r.resolve(p.get64(40), .buffer, optional: false, "VkBufferMemoryBarrier2.buffer"), 56)
+  m.put64(r.resolve(p + 40, .buffer, optional: false, "VkBufferMemoryBarrier2.buffer"), 56)
   m.put(p, 48, 16, 64)  // offset … size
 }
 
@@ -882,7 +882,7 @@ func decodeBody_VkSemaphoreSubmitInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(28, "VkSemaphoreSubmitInfo.semaphore") else { return }
-  m.put64(r.resolve(p.get64(0), .semaphore, optional: false, "VkSemaphoreSubmitInfo.semaphore"), 16)
+  m.put64(r.resolve(p + 0, .semaphore, optional: false, "VkSemaphoreSubmitInfo.semaphore"), 16)
   m.put(p, 8, 20, 24)  // value … deviceIndex
 }
 
@@ -916,7 +916,7 @@ func decodeBody_VkCommandBufferSubmitInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(12, "VkCommandBufferSubmitInfo.commandBuffer") else { return }
-  m.put64(r.resolve(p.get64(0), .commandBuffer, optional: false, "VkCommandBufferSubmitInfo.commandBuffer"), 16)
+  m.put64(r.resolve(p + 0, .commandBuffer, optional: false, "VkCommandBufferSubmitInfo.commandBuffer"), 16)
   m.put(p, 8, 4, 24)  // deviceMask
 }
 
@@ -1144,11 +1144,11 @@ func decodeBody_VkRenderingAttachmentInfo(
 ) {
   let m = UnsafeMutableRawPointer(s)
   guard let p = r.take(52, "VkRenderingAttachmentInfo.imageView") else { return }
-  m.put64(r.resolve(p.get64(0), .imageView, optional: true, "VkRenderingAttachmentInfo.imageView"), 16)
+  m.put64(r.resolve(p + 0, .imageView, optional: true, "VkRenderingAttachmentInfo.imageView"), 16)
   m.put32(p.get32(8), 24)  // imageLayout
   if !isKnown_VkImageLayout(p.get32(8)) { r.fail(.enumerant, "VkRenderingAttachmentInfo.imageLayout") }
   m.put(p, 12, 4, 28)  // resolveMode
-  m.put64(r.resolve(p.get64(16), .imageView, optional: true, "VkRenderingAttachmentInfo.resolveImageView"), 32)
+  m.put64(r.resolve(p + 16, .imageView, optional: true, "VkRenderingAttachmentInfo.resolveImageView"), 32)
   m.put32(p.get32(24), 40)  // resolveImageLayout
   if !isKnown_VkImageLayout(p.get32(24)) { r.fail(.enumerant, "VkRenderingAttachmentInfo.resolveImageLayout") }
   m.put(p, 28, 24, 44)  // loadOp … clearValue

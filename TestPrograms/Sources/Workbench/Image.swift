@@ -8,7 +8,8 @@ public final class Image {
   public let height: Int
   public let levels: Int
   public let aspect: UInt32
-  public internal(set) var layout = VK_IMAGE_LAYOUT_UNDEFINED
+  /// To be set by whoever lets a render pass change it.
+  public var layout = VK_IMAGE_LAYOUT_UNDEFINED
   private let memory: VkDeviceMemory
   private let device: Device
 

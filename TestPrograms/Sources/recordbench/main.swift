@@ -1,8 +1,11 @@
 // Times the recording of draws: 20,000 pairs of vkCmdPushConstants and vkCmdDraw in one render pass, in
 // rounds, and prints nanoseconds per pair. The functions come from vkGetDeviceProcAddr, as an engine has
-// them. Each round is submitted, so that what was recorded is also drawn.
+// them. Each round is submitted, so that what was recorded is also drawn. At the end it prints a number
+// that is the same for the same picture.
 //
-//   recordbench [ROUNDS]
+//   recordbench [ROUNDS [changing|same [PAIRS]]]
+//
+// With `changing` one float of each pair is another in every round; without it all rounds are the same.
 
 import CVulkan
 import Glibc
@@ -10,7 +13,8 @@ import Shaders
 import Workbench
 
 let rounds = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 15
-let pairs = 20_000
+let isChanging = CommandLine.arguments.dropFirst(2).first == "changing"
+let pairs = CommandLine.arguments.dropFirst(3).first.flatMap { Int($0) } ?? 20_000
 let size = 64
 
 let device = Device()
@@ -20,7 +24,8 @@ state.renderPass = makeRenderPass(device)
 let pipeline = device.makeGraphicsPipeline(
   vertex: Shader.flatVertex, fragment: Shader.flatFragment, layout, state)
 let target = Image(
-  device, width: size, height: size, usage: bits(VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT))
+  device, width: size, height: size,
+  usage: bits(VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT, VK_IMAGE_USAGE_TRANSFER_SRC_BIT))
 let framebuffer = makeFramebuffer(device, state.renderPass!, target)
 
 let pushConstants = device.function(
@@ -36,7 +41,7 @@ var nanoseconds: [Double] = []
 let commands = Commands(device)
 let fence = device.makeFence()
 for round in 0..<rounds + 2 {
-  let time = record(commands)
+  let time = record(commands, round: isChanging ? round : 0)
   // The first rounds warm caches and pages.
   if round >= 2 { nanoseconds.append(Double(time) / Double(pairs)) }
   device.submit(commands, fence: fence)
@@ -48,10 +53,14 @@ for round in 0..<rounds + 2 {
 nanoseconds.sort()
 say("ns_per_pair_median \(nanoseconds[nanoseconds.count / 2])")
 say("ns_per_pair_minimum \(nanoseconds[0])")
+target.layout = VK_IMAGE_LAYOUT_COLOR_ATTACHMENT_OPTIMAL
+say(
+  "picture \(target.read().reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 })"
+)
 device.destroy()
 
 /// Records one command buffer; the time that the pairs took, in nanoseconds.
-func record(_ commands: Commands) -> UInt64 {
+func record(_ commands: Commands, round: Int) -> UInt64 {
   commands.begin(bits(VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT))
   let handle = commands.handle
   var area = VkRect2D()
@@ -72,7 +81,8 @@ func record(_ commands: Commands) -> UInt64 {
   vkCmdBindPipeline(handle, VK_PIPELINE_BIND_POINT_GRAPHICS, pipeline)
   vkCmdSetViewport(handle, 0, 1, &viewport)
   vkCmdSetScissor(handle, 0, 1, &area)
-  let time = recordPairs(handle, layout.handle, pushConstants, draw)
+  let first = -1 + Float(round) * 0.000_03
+  let time = recordPairs(handle, layout.handle, first, pushConstants, draw)
   vkCmdEndRenderPass(handle)
   commands.end()
   return time
@@ -81,14 +91,14 @@ func record(_ commands: Commands) -> UInt64 {
 /// The measured part. Everything it touches is a parameter: no global is loaded in the loop.
 @inline(never)
 func recordPairs(
-  _ handle: VkCommandBuffer, _ layout: VkPipelineLayout,
+  _ handle: VkCommandBuffer, _ layout: VkPipelineLayout, _ first: Float,
   _ pushConstants:
     @convention(c) (
       VkCommandBuffer?, VkPipelineLayout?, UInt32, UInt32, UInt32, UnsafeRawPointer?
     ) -> Void,
   _ draw: @convention(c) (VkCommandBuffer?, UInt32, UInt32, UInt32, UInt32) -> Void
 ) -> UInt64 {
-  var place: SIMD4<Float> = [-1, -1, 0.01, 0]
+  var place: SIMD4<Float> = [first, -1, 0.01, 0]
   let stages = bits(VK_SHADER_STAGE_ALL)
   let start = now()
   for _ in 0..<pairs {
