@@ -100,7 +100,7 @@ final class DeviceState: @unchecked Sendable {
   var swapchains: [UInt64: SwapchainState] = [:]
   var queryPools: [UInt64: QueryPoolState] = [:]
   /// Semaphores that have a value, by driver handle.
-  var timelines: Set<UInt64> = []
+  var timelines: [UInt64: TimelineState] = [:]
   /// What recorded command buffers do to queries.
   var queryUses: [UInt64: [QueryUse]] = [:]
   // What the resources are called where the GPU writes them (`WriteNotes`); only those that lie in

@@ -184,6 +184,7 @@ extension DeviceState {
     for swapchain in swapchains.values { swapchain.destroy(self, destroyImages: true) }
     swapchains.removeAll()
     queues.removeAll()
+    timelines.removeAll()
     destroyFences()
     functions.destroyDevice(handle, nil)
   }

@@ -111,8 +111,8 @@ extension DeviceState {
   fileprivate func noteSignal(
     _ semaphore: VkSemaphore?, _ value: UInt64, _ signals: inout [TimelineSignal]
   ) {
-    guard let semaphore, timelines.contains(UInt64(UInt(bitPattern: semaphore))) else { return }
-    signals.append(TimelineSignal(semaphore: semaphore, value: value))
+    guard let timeline = timelines[UInt64(UInt(bitPattern: semaphore))] else { return }
+    signals.append(TimelineSignal(timeline: timeline, value: value))
   }
 }
 
@@ -134,7 +134,13 @@ func doer_vkCreateSemaphore(
       UnsafeRawPointer(entry).assumingMemoryBound(to: VkSemaphoreTypeCreateInfo.self).pointee
         .semaphoreType == VK_SEMAPHORE_TYPE_TIMELINE
     {
-      device.timelines.insert(UInt64(UInt(bitPattern: semaphore)))
+      guard let destroy = device.dispatch.pointee.vkDestroySemaphore else {
+        return c.pointee.missing(Opcode.vkDestroySemaphore)
+      }
+      let owner = device.handle
+      device.timelines[UInt64(UInt(bitPattern: semaphore))] = TimelineState(handle: semaphore) {
+        destroy(owner, semaphore, nil)
+      }
     }
     next = entry.pointee.pNext.map { UnsafeRawPointer($0) }
   }
@@ -149,8 +155,9 @@ func doer_vkDestroySemaphore(
   guard let destroy = device.dispatch.pointee.vkDestroySemaphore else {
     return c.pointee.missing(opcode)
   }
-  device.timelines.remove(UInt64(UInt(bitPattern: a.semaphore)))
-  destroy(device.handle, a.semaphore, nil)
+  if device.timelines.removeValue(forKey: UInt64(UInt(bitPattern: a.semaphore))) == nil {
+    destroy(device.handle, a.semaphore, nil)
+  }
   c.pointee.forget(recordOffset: 16)
 }
 

@@ -64,17 +64,30 @@ final class PipelineCompiler: @unchecked Sendable {
       }
       guard let next else { return }
       next.run()
+      lock.withLock { pendingIDs.subtract(next.ids) }
+      ended.add(1)
+      ended.wakeAll()
+      end()
+    }
+  }
+
+  /// A job has ended. The last one also does what waits for all, before it counts as ended: who drains
+  /// may go on to end the device.
+  private func end() {
+    while true {
       let rest: [() -> Void] = lock.withLock {
-        pendingIDs.subtract(next.ids)
-        jobs -= 1
-        guard jobs == 0 else { return [] }
+        if jobs > 1 || afterwards.isEmpty {
+          jobs -= 1
+          return []
+        }
         defer { afterwards = [] }
         return afterwards
       }
+      if rest.isEmpty { break }
       for action in rest { action() }
-      ended.add(1)
-      ended.wakeAll()
     }
+    ended.add(1)
+    ended.wakeAll()
   }
 
   private func waitForAnEnd() {

@@ -9,9 +9,24 @@ struct Announcement {
   var completions: [Completion]
 }
 
+/// A timeline semaphore of the client. It ends with the last operation that signals it: the client may
+/// know from another queue that such an operation is finished, and destroy the semaphore, before this
+/// queue's thread has looked at it.
+final class TimelineState: @unchecked Sendable {
+  let handle: VkSemaphore
+  private let destroy: () -> Void
+
+  init(handle: VkSemaphore, destroy: @escaping () -> Void) {
+    self.handle = handle
+    self.destroy = destroy
+  }
+
+  deinit { destroy() }
+}
+
 /// A value that a queue operation signals a timeline semaphore with.
 struct TimelineSignal {
-  let semaphore: VkSemaphore
+  let timeline: TimelineState
   let value: UInt64
 }
 
@@ -132,7 +147,7 @@ final class QueueState: @unchecked Sendable {
   private func wait(for signals: [TimelineSignal]) -> Bool {
     guard !signals.isEmpty, let wait = device.functions.waitSemaphores else { return true }
     for signal in signals {
-      var semaphore: VkSemaphore? = signal.semaphore
+      var semaphore: VkSemaphore? = signal.timeline.handle
       var value = signal.value
       while true {
         let result = withUnsafePointer(to: &semaphore) { semaphore in
