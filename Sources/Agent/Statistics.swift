@@ -194,7 +194,10 @@ struct StatisticsSnapshot {
       json.field("name", description.name)
       json.field("driver", description.driver)
       json.field("cpu_ms", Double(statistics.cpuNanoseconds) / 1e6)
-      json.field("gpu_ms", Double(statistics.gpuNanoseconds) / 1e6)
+      // A node that does not measure its GPU says nothing of it.
+      if statistics.gpuNanoseconds > 0 {
+        json.field("gpu_ms", Double(statistics.gpuNanoseconds) / 1e6)
+      }
       json.end("}")
     }
     json.end("]")

@@ -69,12 +69,22 @@ func hook_vkWaitForFences(
   let count = Int(fenceCount)
   return withUnsafeTemporaryAllocation(of: WaitTarget.self, capacity: max(count, 1)) { targets in
     var i = 0
+    // Who waits for one fence that is not signalled yet sees how long its submit takes.
+    var submittedAt: UInt64 = 0
     while i < count {
       guard let fence = fenceState(pFences[i]) else { return VK_ERROR_DEVICE_LOST }
       targets[i] = WaitTarget(slot: fence.pointee.slot, value: fence.pointee.reset &+ 1)
+      if count == 1, !isSignalled(fence, state.pointee.connection) {
+        submittedAt = fence.pointee.submittedAt
+      }
       i &+= 1
     }
-    return wait(state, targets, count, all: waitAll != VK_FALSE, timeout)
+    let result = wait(state, targets, count, all: waitAll != VK_FALSE, timeout)
+    if result == VK_SUCCESS, submittedAt != 0 {
+      state.pointee.connection.segment.record(
+        Histogram.submitToFence, nanoseconds: platform_now() &- submittedAt)
+    }
+    return result
   }
 }
 

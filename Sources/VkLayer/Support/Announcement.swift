@@ -67,6 +67,7 @@ struct Announcement {
   mutating func complete(_ fence: VkFence?) {
     guard let state = fenceState(fence) else { return }
     state.pointee.submitted &+= 1
+    state.pointee.submittedAt = platform_now()
     complete(slot: state.pointee.slot, value: state.pointee.submitted)
   }
 

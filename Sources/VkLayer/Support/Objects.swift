@@ -148,6 +148,8 @@ struct FenceState {
   var submitted: UInt64
   /// `submitted` at the latest reset.
   var reset: UInt64
+  /// When the latest submit was made, `platform_now`; 0 before there is one.
+  var submittedAt: UInt64 = 0
 }
 
 /// A VkSemaphore.
