@@ -75,7 +75,7 @@ let package = Package(
         "CPlatform", "CZstd", "Wire", "Ring", "VulkanWire",
         .product(name: "Crypto", package: "swift-crypto"),
       ],
-      swiftSettings: house),
+      swiftSettings: house + gnu),
     // Floor 4
     .target(
       name: "VkLayer",

@@ -8,7 +8,7 @@ from harness import (
 PROGRAM = PROGRAMS / "wsi"
 
 # What lavapipe can do as well, and prints the same of.
-COMPARED = ("surface", "acquire", "present", "together", "aliases")
+COMPARED = ("surface", "acquire", "present", "together", "aliases", "devices")
 # What is checked by the program alone: extensions that lavapipe does not have, and where Mesa's
 # software presentation has no answer (it never says that a window has changed, and waits for nothing).
 CHECKED = (
@@ -18,7 +18,7 @@ CHECKED = (
 # What makes sense without a window.
 WINDOWLESS = (
     "surface", "acquire", "timeouts", "present", "retired", "many", "together", "aliases",
-    "allocators", "wait", "fences", "modes", "release", "pacing",
+    "devices", "allocators", "wait", "fences", "modes", "release", "pacing",
 )
 
 
@@ -79,15 +79,22 @@ def test_without_shared_memory():
 
 
 def test_windows_of_30_bits():
-    expect_depth("640x480x30")
+    """VK_FORMAT_A2R10G10B10_UNORM_PACK32; lavapipe's own frames never reach such a window."""
+    expect_depth("640x480x30", 58)
 
 
 def test_windows_of_16_bits():
-    expect_depth("640x480x16")
+    """VK_FORMAT_R5G6B5_UNORM_PACK16; lavapipe itself has no format for them."""
+    expect_depth("640x480x16", 4)
 
 
-def expect_depth(size: str) -> None:
-    """The formats are those that the driver offers there, and a frame has its colour to the last bit."""
+def test_windows_of_24_bits():
+    with display() as screen:
+        assert remotely(screen, "depth") == natively(screen, "depth")
+
+
+def expect_depth(size: str, format: int) -> None:
+    """A frame has its colour to the last bit."""
     with display(size) as screen:
-        want, got = natively(screen, "depth"), remotely(screen, "depth")
-    assert got == want, f"{got}\nnatively: {want}"
+        got = remotely(screen, "depth")
+    assert got == [f"format: {format}", "present: VK_SUCCESS", "done"], got

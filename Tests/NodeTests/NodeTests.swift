@@ -88,6 +88,106 @@ struct NodeTests {
     }
   }
 
+  /// A swapchain of two images, and another name of the second: the ids.
+  private func makeSwapchain(_ t: TestDevice) throws -> (
+    swapchain: UInt64, images: [UInt64], name: UInt64
+  ) {
+    let swapchain = t.client.makeID(.swapchain)
+    let images = [t.client.makeID(.image), t.client.makeID(.image)]
+    let name = t.client.makeID(.image)
+    try t.client.send(TestDevice.channel) { w in
+      w.begin(ControlOpcode.createSwapchain)
+      w.u64(swapchain)
+      for field in [0, VK_FORMAT_B8G8R8A8_UNORM.rawValue, 16, 8, 1] as [UInt32] { w.u32(field) }
+      w.u32(VK_IMAGE_USAGE_TRANSFER_DST_BIT.rawValue)
+      for field in [0, 2, 0, 0, 64, 0] as [UInt32] { w.u32(field) }
+      w.u64(4096)
+      for image in images { w.u64(image) }
+      w.end()
+    }
+    for index in 0..<2 as Range<UInt32> { try bind(t, name, swapchain, index) }
+    return (swapchain, images, name)
+  }
+
+  private func bind(_ t: TestDevice, _ image: UInt64, _ swapchain: UInt64, _ index: UInt32) throws {
+    try t.client.send(TestDevice.channel) { w in
+      w.begin(ControlOpcode.bindSwapchainImage)
+      w.u64(image)
+      w.u64(swapchain)
+      w.u32(index)
+      w.u32(0)
+      w.end()
+    }
+  }
+
+  private func end(_ t: TestDevice, _ opcode: UInt32, _ id: UInt64) throws {
+    try t.client.send(TestDevice.channel) { w in
+      w.begin(opcode)
+      w.u64(id)
+      w.end()
+    }
+  }
+
+  /// Clears an image by one of its names, and waits.
+  private func clear(_ t: TestDevice, _ image: UInt64, sequence: UInt64) throws {
+    try t.record { w in
+      var color = VkClearColorValue()
+      var range = VkImageSubresourceRange(
+        aspectMask: VK_IMAGE_ASPECT_COLOR_BIT.rawValue, baseMipLevel: 0, levelCount: 1,
+        baseArrayLayer: 0, layerCount: 1)
+      encode_vkCmdClearColorImage(
+        &w, t.client.handle(image), VK_IMAGE_LAYOUT_GENERAL, &color, 1, &range)
+    }
+    try t.submit(sequence: sequence)
+  }
+
+  @Test(
+    "knows an image of a swapchain by every name, until either ends", arguments: Joining.allCases)
+  func swapchainNames(joining: Joining) throws {
+    let t = try TestDevice(joining)
+    let (swapchain, images, name) = try makeSwapchain(t)
+    try clear(t, images[1], sequence: 1)
+    try clear(t, name, sequence: 2)
+    let second = t.client.makeID(.image)
+    try bind(t, second, swapchain, 0)
+    try end(t, ControlOpcode.forgetSwapchainImage, second)
+    // The end of a name that the swapchain has ended is nothing wrong.
+    try end(t, ControlOpcode.destroySwapchain, swapchain)
+    try end(t, ControlOpcode.forgetSwapchainImage, name)
+    let (_, others, _) = try makeSwapchain(t)
+    try clear(t, others[0], sequence: 3)
+    try t.client.send(TestDevice.channel) { w in
+      encode_vkDestroyImage(&w, t.device, t.client.handle(name))
+    }
+    #expect(
+      try t.client.awaitLoss() == "vkDestroyImage: field vkDestroyImage.image names no such object")
+  }
+
+  @Test("refuses what would take an image from its swapchain", arguments: 0..<5)
+  func swapchainImages(attempt: Int) throws {
+    let t = try TestDevice(.messages)
+    let (swapchain, images, name) = try makeSwapchain(t)
+    let stranger = t.client.makeID(.image)
+    let wanted: String
+    switch attempt {
+    case 0, 1:
+      try t.client.send(TestDevice.channel) { w in
+        encode_vkDestroyImage(&w, t.device, t.client.handle(attempt == 0 ? images[0] : name))
+      }
+      wanted = "vkDestroyImage: field image belongs to a swapchain"
+    case 2:
+      try bind(t, stranger, swapchain, 2)
+      wanted = "bindSwapchainImage: field imageIndex is wrong"
+    case 3:
+      try bind(t, stranger, t.client.makeID(.swapchain), 0)
+      wanted = "bindSwapchainImage: field swapchain is wrong"
+    default:
+      try bind(t, images[1], swapchain, 0)
+      wanted = "bindSwapchainImage: field image is wrong"
+    }
+    #expect(try t.client.awaitLoss() == wanted)
+  }
+
   @Test("recorded commands do not run outside of a command buffer")
   func strayCommand() throws {
     let t = try TestDevice(.messages)
