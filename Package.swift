@@ -126,7 +126,8 @@ let package = Package(
     .testTarget(
       name: "CommandStreamTests",
       dependencies: ["CommandStream", "VulkanWire", "Wire", "Ring", "CVulkan", "CPlatform"]),
-    .testTarget(name: "AgentTests", dependencies: ["Agent", "Ring", "CPlatform"]),
+    .testTarget(
+      name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),
     .testTarget(
       name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CPlatform"], swiftSettings: gnu),
     .testTarget(

@@ -181,8 +181,9 @@ final class ContentCache: ContentKeeper, @unchecked Sendable {
     guard descriptor >= 0 else { return nil }
     defer { _ = platform_close(descriptor) }
     var status = stat()
+    // A file of somebody else's could be cut while it is mapped.
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
-      status.st_size > 0, status.st_size <= ContentCache.largest
+      status.st_uid == geteuid(), status.st_size > 0, status.st_size <= ContentCache.largest
     else { return nil }
     let size = Int(status.st_size)
     guard let place = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), place != MAP_FAILED

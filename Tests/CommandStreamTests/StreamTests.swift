@@ -1,4 +1,4 @@
-import Foundation
+import CPlatform
 import Ring
 import Testing
 import VulkanWire
@@ -223,9 +223,9 @@ struct StreamTests {
 
   @Test(
     "is written as seeds for the fuzzer",
-    .enabled(if: ProcessInfo.processInfo.environment["OMEGA_FUZZ_SEEDS"] != nil))
+    .enabled(if: platform_getenv("OMEGA_FUZZ_SEEDS") != nil))
   func writesSeeds() throws {
-    let folder = try #require(ProcessInfo.processInfo.environment["OMEGA_FUZZ_SEEDS"])
+    let folder = String(cString: try #require(platform_getenv("OMEGA_FUZZ_SEEDS")))
     for (n, choices) in everyChoice.enumerated() {
       let stream = Stream(choices, known: KnownContent())
       for frame in 0..<3 {
@@ -234,12 +234,16 @@ struct StreamTests {
         records.raw(Opcode.vkCreateShaderModule, [UInt32](repeating: 7, count: 1100))
         _ = stream.encode(records.bytes)
       }
-      var seed = Data()
+      var seed: [UInt8] = []
       for message in stream.messages {
-        withUnsafeBytes(of: UInt32(message.count).littleEndian) { seed += $0 }
+        withUnsafeBytes(of: UInt32(message.count).littleEndian) { seed += Array($0) }
         seed += message
       }
-      try seed.write(to: URL(fileURLWithPath: "\(folder)/stream-\(n)"))
+      let file = platform_open("\(folder)/stream-\(n)", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+      try #require(file >= 0)
+      #expect(
+        seed.withUnsafeBytes { platform_write(file, $0.baseAddress!, $0.count) } == seed.count)
+      _ = platform_close(file)
     }
   }
 
