@@ -24,6 +24,11 @@ let package = Package(
     .executableTarget(
       name: "mapbench", dependencies: ["CVulkan", "Workbench", "Shaders"], swiftSettings: script),
     .executableTarget(
+      name: "submitbench", dependencies: ["CVulkan", "Workbench"], swiftSettings: script),
+    .executableTarget(
+      name: "fillbench", dependencies: ["CVulkan", "Workbench", "Windowing", "Shaders"],
+      swiftSettings: script),
+    .executableTarget(
       name: "firstframe", dependencies: ["CVulkan", "CXCB", "Workbench", "Windowing"],
       swiftSettings: script),
     .executableTarget(
