@@ -57,10 +57,12 @@ final class Promises: @unchecked Sendable {
   private let mutex = Mutex()
   private var open: [UInt64] = []
   private var made: UInt64 = 0
+  private var exclusions = 0
 
   /// Made before the queue can see the wait.
   func make() -> UInt64 {
     mutex.locked {
+      while exclusions > 0 { mutex.sleep() }
       made += 1
       open.append(made)
       return made
@@ -74,11 +76,18 @@ final class Promises: @unchecked Sendable {
     }
   }
 
-  /// Runs the body when no promise is open; none is made meanwhile.
-  func withNoneOpen(_ body: () -> Void) {
+  /// Waits until no promise is open; none is made until `admit`.
+  func exclude() {
     mutex.locked {
       while !open.isEmpty { mutex.sleep() }
-      body()
+      exclusions += 1
+    }
+  }
+
+  func admit() {
+    mutex.locked {
+      exclusions -= 1
+      mutex.announce()
     }
   }
 
