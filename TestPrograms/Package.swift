@@ -16,13 +16,21 @@ let package = Package(
     .target(name: "Shaders"),
     .target(name: "Workbench", dependencies: ["CVulkan"]),
     .executableTarget(name: "offscreen", dependencies: ["CVulkan", "Workbench", "Shaders"]),
+    .target(name: "Windowing", dependencies: ["CVulkan", "CXCB", "Workbench"]),
+    .executableTarget(name: "stress", dependencies: ["CVulkan", "Workbench", "Shaders"]),
     .executableTarget(
       name: "recordbench", dependencies: ["CVulkan", "Workbench", "Shaders"],
       swiftSettings: script),
     .executableTarget(
       name: "mapbench", dependencies: ["CVulkan", "Workbench", "Shaders"], swiftSettings: script),
     .executableTarget(
-      name: "firstframe", dependencies: ["CVulkan", "CXCB", "Workbench"], swiftSettings: script),
+      name: "submitbench", dependencies: ["CVulkan", "Workbench"], swiftSettings: script),
+    .executableTarget(
+      name: "fillbench", dependencies: ["CVulkan", "Workbench", "Windowing", "Shaders"],
+      swiftSettings: script),
+    .executableTarget(
+      name: "firstframe", dependencies: ["CVulkan", "CXCB", "Workbench", "Windowing"],
+      swiftSettings: script),
     .executableTarget(
       name: "wsi", dependencies: ["CVulkan", "CXCB", "Workbench"], swiftSettings: script),
   ],

@@ -13,7 +13,8 @@ import subprocess
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 BUILD = pathlib.Path(os.environ.get("OMEGA_BUILD", ROOT / "build"))
 SCRATCH = pathlib.Path(os.environ.get("OMEGA_SCRATCH", ROOT / ".build"))
 OMEGA = BUILD / "bin" / "omega"

@@ -22,7 +22,7 @@ def command(frames: int = FRAMES, mode: int = 2) -> list[str]:
     return ["vkcube", "--c", str(frames), "--present_mode", str(mode), "--suppress_popups"]
 
 
-def capture(name: str, mode: int = 2):
+def capture(name: str, mode: int = 2, frames: int = FRAMES):
     """The frames that a native run presents."""
     need("vkcube", "gfxrecon-replay")
     file = folder() / f"{name}.gfxr"
@@ -35,10 +35,10 @@ def capture(name: str, mode: int = 2):
             "GFXRECON_CAPTURE_FILE_TIMESTAMP": "false",
             "GFXRECON_LOG_LEVEL": "warning",
         }
-        run(command(mode=mode), native_environment(DISPLAY=screen, **capturing))
+        run(command(frames, mode), native_environment(DISPLAY=screen, **capturing))
         replay = ["gfxrecon-replay", "--screenshot-all", "--screenshot-dir", shots, file]
         run(replay, native_environment(DISPLAY=screen))
-    return [read_bmp(shots / f"screenshot_frame_{n}.bmp") for n in range(1, FRAMES + 1)]
+    return [read_bmp(shots / f"screenshot_frame_{n}.bmp") for n in range(1, frames + 1)]
 
 
 @functools.cache

@@ -3,9 +3,14 @@ import Glibc
 
 /// Ends the program with a message on standard error and status 1.
 public func fail(_ message: String) -> Never {
+  note(message)
+  exit(1)
+}
+
+/// Writes a line to standard error.
+public func note(_ message: String) {
   let line = Array("\(message)\n".utf8)
   _ = Glibc.write(2, line, line.count)
-  exit(1)
 }
 
 /// Ends the program unless a call succeeded.
@@ -65,6 +70,12 @@ public func now() -> UInt64 {
   return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
+/// The middle one, and the least.
+public func summary(_ times: [UInt64]) -> (median: UInt64, minimum: UInt64) {
+  let sorted = times.sorted()
+  return (sorted[sorted.count / 2], sorted[0])
+}
+
 /// Words that look random and are the same every time.
 public func pseudorandomWords(_ count: Int, seed: UInt32) -> [UInt32] {
   var state = seed | 1
@@ -80,4 +91,10 @@ public func pseudorandomWords(_ count: Int, seed: UInt32) -> [UInt32] {
 public func say(_ line: String) {
   print(line)
   fflush(nil)
+}
+
+/// 16 digits.
+public func hexadecimal(_ value: UInt64) -> String {
+  let digits = String(value, radix: 16)
+  return String(repeating: "0", count: 16 - digits.count) + digits
 }

@@ -90,6 +90,27 @@ extension Device {
     return own(fence, vkDestroyFence)
   }
 
+  public func reset(_ fence: VkFence) {
+    var fence: VkFence? = fence
+    check(vkResetFences(handle, 1, &fence), "vkResetFences")
+  }
+
+  /// A binary semaphore.
+  public func makeSemaphore() -> VkSemaphore {
+    var info = VkSemaphoreCreateInfo()
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO
+    var semaphore: VkSemaphore?
+    check(vkCreateSemaphore(handle, &info, nil, &semaphore), "vkCreateSemaphore")
+    return own(semaphore, vkDestroySemaphore)
+  }
+
+  /// Submits a batch without commands.
+  public func submitNothing(fence: VkFence) {
+    var info = VkSubmitInfo()
+    info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO
+    check(vkQueueSubmit(queue, 1, &info, fence), "vkQueueSubmit")
+  }
+
   /// Submits without waiting.
   public func submit(_ commands: Commands, fence: VkFence? = nil) {
     var info = VkSubmitInfo()

@@ -1,14 +1,18 @@
 import CVulkan
 import Glibc
 
-/// The first physical device of the machine (WORKBENCH_DEVICE=1: the second), with a logical device that has every feature of core
-/// Vulkan which the programs use and the device offers. Used from one thread, except for its `let`s.
+/// The first physical device of the machine (WORKBENCH_DEVICE=1: the second), with a logical device that
+/// has every feature of core Vulkan which the programs use and the device offers. Used from one thread,
+/// except for its `let`s.
 public final class Device: @unchecked Sendable {
   public let instance: VkInstance
   public let physical: VkPhysicalDevice
   public let handle: VkDevice
   public let family: UInt32
+  /// The first of `queues`.
   public let queue: VkQueue
+  /// As many as were asked for, or as the family has.
+  public let queues: [VkQueue]
   public let properties: VkPhysicalDeviceProperties
   public let features: VkPhysicalDeviceFeatures
   public let features12: VkPhysicalDeviceVulkan12Features
@@ -17,6 +21,7 @@ public final class Device: @unchecked Sendable {
   public let extensions: Set<String>
   let memory: VkPhysicalDeviceMemoryProperties
   let pool: VkCommandPool
+  private let ownsInstance: Bool
   private var owned: [(handle: OpaquePointer, destroy: Destroy)] = []
 
   /// Any `vkDestroy…` or `vkFree…` of a non-dispatchable object.
@@ -26,14 +31,16 @@ public final class Device: @unchecked Sendable {
 
   /// The extensions are those that the program cannot do without; `optional` ones of either kind are
   /// enabled where they are offered, and their features with them: `chain` makes the structures for
-  /// those that are enabled.
+  /// those that are enabled. A device `beside` another shares its instance, and is destroyed first.
   public init(
     instanceExtensions: [String] = [], deviceExtensions: [String] = [], optional: [String] = [],
+    queueCount: Int = 1, beside sibling: Device? = nil,
     chain: (Set<String>) -> UnsafeMutableRawPointer? = { _ in nil }
   ) {
     let instanceExtensions =
       instanceExtensions + (optional.isEmpty ? [] : Self.offered(nil).filter(optional.contains))
-    instance = Self.makeInstance(instanceExtensions)
+    instance = sibling?.instance ?? Self.makeInstance(instanceExtensions)
+    ownsInstance = sibling == nil
     physical = Self.choosePhysicalDevice(instance)
     var properties = VkPhysicalDeviceProperties()
     vkGetPhysicalDeviceProperties(physical, &properties)
@@ -41,7 +48,9 @@ public final class Device: @unchecked Sendable {
     var memory = VkPhysicalDeviceMemoryProperties()
     vkGetPhysicalDeviceMemoryProperties(physical, &memory)
     self.memory = memory
-    family = Self.graphicsFamily(physical)
+    let (family, familyQueues) = Self.graphicsFamily(physical)
+    self.family = family
+    let count = min(queueCount, familyQueues)
 
     let offered = Self.features(physical)
     features = offered.core
@@ -52,11 +61,16 @@ public final class Device: @unchecked Sendable {
       + (optional.isEmpty ? [] : Self.offered(physical).filter(optional.contains))
     extensions = Set(instanceExtensions + deviceExtensions)
     handle = Self.makeDevice(
-      physical, family, deviceExtensions, offered.core, offered.v12, offered.v13,
+      physical, family, count, deviceExtensions, offered.core, offered.v12, offered.v13,
       chain(extensions))
-    var queue: VkQueue?
-    vkGetDeviceQueue(handle, family, 0, &queue)
-    self.queue = queue!
+    var queues: [VkQueue] = []
+    for index in 0..<count {
+      var queue: VkQueue?
+      vkGetDeviceQueue(handle, family, UInt32(index), &queue)
+      queues.append(queue!)
+    }
+    self.queues = queues
+    queue = queues[0]
     var poolInfo = VkCommandPoolCreateInfo()
     poolInfo.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO
     poolInfo.flags = bits(VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT)
@@ -90,7 +104,7 @@ public final class Device: @unchecked Sendable {
     discardAll()
     vkDestroyCommandPool(handle, pool, nil)
     vkDestroyDevice(handle, nil)
-    vkDestroyInstance(instance, nil)
+    if ownsInstance { vkDestroyInstance(instance, nil) }
   }
 
   /// A device-level function, as an engine fetches it: without the loader's trampoline.
@@ -149,7 +163,9 @@ public final class Device: @unchecked Sendable {
     return device
   }
 
-  private static func graphicsFamily(_ physical: VkPhysicalDevice) -> UInt32 {
+  private static func graphicsFamily(
+    _ physical: VkPhysicalDevice
+  ) -> (family: UInt32, queueCount: Int) {
     var count: UInt32 = 0
     vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, nil)
     var families = [VkQueueFamilyProperties](repeating: .init(), count: Int(count))
@@ -158,7 +174,7 @@ public final class Device: @unchecked Sendable {
     guard let index = families.firstIndex(where: { $0.queueFlags & wanted == wanted }) else {
       fail("no queue family with graphics and compute")
     }
-    return UInt32(index)
+    return (UInt32(index), Int(families[index].queueCount))
   }
 
   private static func features(
@@ -185,7 +201,7 @@ public final class Device: @unchecked Sendable {
   }
 
   private static func makeDevice(
-    _ physical: VkPhysicalDevice, _ family: UInt32, _ extensions: [String],
+    _ physical: VkPhysicalDevice, _ family: UInt32, _ queueCount: Int, _ extensions: [String],
     _ features: VkPhysicalDeviceFeatures, _ features12: VkPhysicalDeviceVulkan12Features,
     _ features13: VkPhysicalDeviceVulkan13Features, _ chain: UnsafeMutableRawPointer?
   ) -> VkDevice {
@@ -209,12 +225,13 @@ public final class Device: @unchecked Sendable {
     wanted.features.multiDrawIndirect = features.multiDrawIndirect
     wanted.features.drawIndirectFirstInstance = features.drawIndirectFirstInstance
     wanted.features.occlusionQueryPrecise = features.occlusionQueryPrecise
+    wanted.features.pipelineStatisticsQuery = features.pipelineStatisticsQuery
 
     var queueInfo = VkDeviceQueueCreateInfo()
     queueInfo.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO
     queueInfo.queueFamilyIndex = family
-    queueInfo.queueCount = 1
-    queueInfo.pQueuePriorities = keep(Float(1))
+    queueInfo.queueCount = UInt32(queueCount)
+    queueInfo.pQueuePriorities = keep([Float](repeating: 1, count: queueCount))
     var info = VkDeviceCreateInfo()
     info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO
     info.pNext = UnsafeRawPointer(keep(wanted))

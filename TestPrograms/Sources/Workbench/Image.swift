@@ -45,17 +45,7 @@ public final class Image {
       view = nil
       return
     }
-    var viewInfo = VkImageViewCreateInfo()
-    viewInfo.sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO
-    viewInfo.image = handle
-    viewInfo.viewType = VK_IMAGE_VIEW_TYPE_2D
-    viewInfo.format = format
-    viewInfo.subresourceRange = VkImageSubresourceRange(
-      aspectMask: aspect, baseMipLevel: 0, levelCount: UInt32(levels), baseArrayLayer: 0,
-      layerCount: 1)
-    var view: VkImageView?
-    check(vkCreateImageView(device.handle, &viewInfo, nil, &view), "vkCreateImageView")
-    self.view = device.own(view, vkDestroyImageView)
+    view = device.makeView(self.handle, format, aspect: aspect, levels: levels)
   }
 
   /// Frees everything; the device must be done with it.
@@ -117,4 +107,24 @@ public final class Image {
 extension Image {
   /// Notes the layout that a render pass left the image in.
   public func leave(in layout: VkImageLayout) { self.layout = layout }
+}
+
+extension Device {
+  /// A view of a 2D image.
+  public func makeView(
+    _ image: VkImage, _ format: VkFormat, aspect: UInt32 = bits(VK_IMAGE_ASPECT_COLOR_BIT),
+    levels: Int = 1
+  ) -> VkImageView {
+    var info = VkImageViewCreateInfo()
+    info.sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO
+    info.image = image
+    info.viewType = VK_IMAGE_VIEW_TYPE_2D
+    info.format = format
+    info.subresourceRange = VkImageSubresourceRange(
+      aspectMask: aspect, baseMipLevel: 0, levelCount: UInt32(levels), baseArrayLayer: 0,
+      layerCount: 1)
+    var view: VkImageView?
+    check(vkCreateImageView(handle, &info, nil, &view), "vkCreateImageView")
+    return own(view, vkDestroyImageView)
+  }
 }

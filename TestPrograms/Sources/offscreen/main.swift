@@ -64,9 +64,4 @@ let sections: [Section] =
   device.destroy()
 }
 
-func hexadecimal(_ value: UInt64) -> String {
-  let digits = String(value, radix: 16)
-  return String(repeating: "0", count: 16 - digits.count) + digits
-}
-
 main()
