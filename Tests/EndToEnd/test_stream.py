@@ -71,7 +71,10 @@ def test_vkcube_with_each_part_off():
                 "run", "--nodes", server.address, "--dump-frames", folder() / str(number), "--",
                 *command, environment=environment | {"OMEGA_PERF": switches},
             )
-            assert frames(str(number)) == want, f"other frames with '{switches}'"
+            found = frames(str(number))
+            wrong = [i + 1 for i, (a, b) in enumerate(zip(found, want)) if a != b]
+            assert not wrong and len(found) == 60, (
+                f"with '{switches}': {len(found)} frames, and these are others: {wrong}")
 
 
 def picture(found: dict) -> str:
