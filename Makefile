@@ -28,10 +28,10 @@ MANIFESTS := icd.d/omega_icd.json implicit_layer.d/VkLayer_omega_implicit.json \
 # What the build needs, and what the tests, the demonstration and the benchmarks run.
 BUILD_PACKAGES := build-essential pkg-config git python3 libvulkan-dev libxcb1-dev \
   libxcb-shm0-dev libxcb-randr0-dev libx11-dev libx11-xcb-dev libwayland-dev \
-  libzstd-dev
+  libzstd-dev spirv-tools
 CHECK_PACKAGES := mesa-vulkan-drivers vulkan-tools vulkan-validationlayers gfxreconstruct \
-  vkd3d-demos spirv-tools glslang-tools xvfb xauth x11-utils x11-apps weston imagemagick ffmpeg \
-  iproute2 python3-venv
+  vkd3d-demos glslang-tools xvfb xauth x11-utils x11-apps weston imagemagick ffmpeg \
+  iproute2 python3-venv zstd procps
 
 .PHONY: help deps build programs demo test bench soak fuzz conformance install uninstall generate \
   shaders format check-format check-generated clean
@@ -91,8 +91,11 @@ bench: deps build programs ## the benchmarks against the peers: one table of rat
 soak: deps build programs ## hours of clients and kills (HOURS=8)
 	@Tests/EndToEnd/run --repeat-for $${HOURS:-8}h
 
-fuzz: deps ## the decoder under AddressSanitizer (FUZZ_SECONDS=600)
+fuzz: deps ## everything that reads foreign bytes, under AddressSanitizer (FUZZ_SECONDS=600)
 	@Fuzz/run $${FUZZ_SECONDS:-600}
+	OMEGA_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(SWIFT) test --sanitize address \
+	  --scratch-path $(SCRATCH)/sanitized \
+	  --filter 'FuzzTests|RecordingTests|damagedReplies|controlRecords|hostileBytes'
 
 conformance: deps build ## CTS and piglit, where they are there
 	@Scripts/conformance

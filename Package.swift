@@ -9,6 +9,7 @@
 //   floor 2  VulkanWire        generated vocabulary;  PageTracker: written pages
 //   floor 3  Client            the injected side of the link;  Transport: the sealed links
 //            CommandStream     what travels, coded: blobs, differences, compression
+//            Recording         the file format
 //   floor 4  VkLayer           the injected library;  VulkanReplay: the node's driver side
 //   floor 5  Agent, Node       the hand, and the daemon
 //   floor 6  omega             the command
@@ -52,6 +53,7 @@ let package = Package(
     .systemLibrary(name: "CX11"),
     .systemLibrary(name: "CWayland"),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CSPIRV", providers: [.apt(["spirv-tools"])]),
     // Floor 1
     .target(name: "Wire", dependencies: ["CPlatform"], swiftSettings: injected),
     .target(name: "Ring", dependencies: ["CPlatform"], swiftSettings: injected),
@@ -76,6 +78,8 @@ let package = Package(
         .product(name: "Crypto", package: "swift-crypto"),
       ],
       swiftSettings: house + gnu),
+    .target(
+      name: "Recording", dependencies: ["CPlatform", "CZstd", "Wire"], swiftSettings: house),
     // Floor 4
     .target(
       name: "VkLayer",
@@ -97,12 +101,15 @@ let package = Package(
       ]),
     .target(
       name: "VulkanReplay",
-      dependencies: ["CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire"],
+      dependencies: ["CPlatform", "CVulkan", "CSPIRV", "Wire", "Ring", "VulkanWire"],
       swiftSettings: house),
     // Floor 5
     .target(
       name: "Agent",
-      dependencies: ["CPlatform", "Wire", "Ring", "VulkanWire", "Transport", "CommandStream"],
+      dependencies: [
+        "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "Client", "Transport",
+        "CommandStream", "Recording",
+      ],
       swiftSettings: house),
     .target(
       name: "Node",
@@ -111,7 +118,10 @@ let package = Package(
     // Floor 6
     .executableTarget(
       name: "omega",
-      dependencies: ["CPlatform", "PageTracker", "Ring", "Transport", "Agent", "Node"],
+      dependencies: [
+        "CPlatform", "PageTracker", "Ring", "Transport", "Recording", "VulkanReplay", "Agent",
+        "Node",
+      ],
       swiftSettings: house),
     // Beside
     .executableTarget(name: "RegistryGenerator", exclude: ["Rules"], swiftSettings: house),
@@ -126,6 +136,7 @@ let package = Package(
     .testTarget(
       name: "CommandStreamTests",
       dependencies: ["CommandStream", "VulkanWire", "Wire", "Ring", "CVulkan", "CPlatform"]),
+    .testTarget(name: "RecordingTests", dependencies: ["Recording", "CPlatform"]),
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),
     .testTarget(

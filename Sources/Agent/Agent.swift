@@ -9,7 +9,11 @@ public final class Agent: @unchecked Sendable {
   public let socketPath: String
 
   private let listener: Listener
+  /// Seconds that a node may be silent while an application waits for it; 0: any. Set before
+  /// `start`.
+  public var nodePatience = 20
   private let pool: NodePool
+  private let recordings: RecordingPlace?
   private let table = StatisticsTable()
   private let sessions = RunningCount()
   private let lock = Lock()
@@ -19,10 +23,15 @@ public final class Agent: @unchecked Sendable {
   private var hasRetired = false
 
   /// Listens at `socketPath`, whose directory must be its owner's alone.
-  public init(socketPath: String, nodes: NodePlaces) throws(LinkError) {
+  /// `recordings` is where what applications do is recorded; nodes on this host get it through
+  /// the agent then.
+  public init(
+    socketPath: String, nodes: NodePlaces, recordings: RecordingPlace? = nil
+  ) throws(LinkError) {
     self.socketPath = socketPath
+    self.recordings = recordings
     listener = try Listener(.unix(path: socketPath))
-    pool = NodePool(nodes)
+    pool = NodePool(nodes, streams: recordings != nil)
   }
 
   /// Connects to the nodes ahead of the first application process. With `wait`, fails when one of
@@ -66,7 +75,9 @@ public final class Agent: @unchecked Sendable {
       }
       lock.withLock { latestActivity = platform_now() }
       sessions.enter()
-      let session = AppSession(socket: socket, pool: pool, statistics: table)
+      let session = AppSession(
+        socket: socket, pool: pool, statistics: table, recordings: recordings,
+        nodePatience: nodePatience)
       let started = startThread("omega-session") { [self] in
         session.run()
         lock.withLock { latestActivity = platform_now() }

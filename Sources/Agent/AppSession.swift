@@ -1,6 +1,7 @@
 internal import CPlatform
 internal import CommandStream
 internal import Glibc
+internal import Recording
 internal import Ring
 internal import Transport
 internal import Wire
@@ -22,17 +23,26 @@ final class AppSession: @unchecked Sendable {
   private var forwarder: Forwarder?
   /// What the primary node keeps from run to run.
   private var content: KnownContent?
+  private let watchdog: Watchdog
+  private let recordings: RecordingPlace?
+  private var recorder: Recorder?
   private var nodes: [NodeConnection] = []
-  private var frames = FrameTable()
+  private let frames = FrameTable()
   private let isEnding = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
   private let wasLost = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
   private(set) var application = "an application"
   private(set) var process: Int32 = 0
 
-  init(socket: Int32, pool: NodePool, statistics: StatisticsTable) {
+  /// `nodePatience`: seconds that a node may be silent while the application waits; 0: any.
+  init(
+    socket: Int32, pool: NodePool, statistics: StatisticsTable, recordings: RecordingPlace?,
+    nodePatience: Int
+  ) {
     app = Link(descriptor: socket, peer: "the application")
     self.pool = pool
     self.statistics = statistics
+    self.recordings = recordings
+    watchdog = Watchdog(patience: nodePatience)
     isEnding.initialize(to: 0)
     wasLost.initialize(to: 0)
   }
@@ -114,7 +124,10 @@ final class AppSession: @unchecked Sendable {
     try welcome(
       status: 0,
       readers: primary.isSameHost ? 1 << RingHeader.nodeReader : 1 << RingHeader.agentReader, "")
-    if !primary.isSameHost { startForwarding(segment, primary) }
+    if !primary.isSameHost {
+      startRecording(primary)
+      startForwarding(segment, primary)
+    }
     for (index, node) in nodes.enumerated() {
       threads.enter()
       let started = startThread("omega-node") { [self] in
@@ -126,7 +139,35 @@ final class AppSession: @unchecked Sendable {
         lose(LostReason.noMemory, "no thread for a node")
       }
     }
+    startWatching(segment, primary)
     return true
+  }
+
+  private func startWatching(_ segment: Segment, _ primary: NodeConnection) {
+    threads.enter()
+    let started = startThread("omega-watch") { [self] in
+      watchdog.run(
+        node: primary.description.name, isWaiting: { segment.waiterCount > 0 },
+        isOver: { [self] in platform_load32_seq(isEnding) != 0 || segment.lost != 0 }
+      ) { [self] in lose(LostReason.nodeGone, $0) }
+      threads.leave()
+    }
+    if !started {
+      threads.leave()
+      Log.warning("\(name): no thread to notice a node that hangs")
+    }
+  }
+
+  /// The application is not to suffer from a recording that cannot be made.
+  private func startRecording(_ primary: NodeConnection) {
+    guard let recordings else { return }
+    do throws(RecordingError) {
+      recorder = try Recorder(
+        path: recordings.next(), application: application, node: primary.description,
+        frames: frames, firstFrame: recordings.firstFrame)
+    } catch {
+      Log.error("\(name) is not recorded: \(error.message)")
+    }
   }
 
   private func startForwarding(_ segment: Segment, _ primary: NodeConnection) {
@@ -136,8 +177,8 @@ final class AppSession: @unchecked Sendable {
     let isCoded = primary.abilities & NodeAbility.codedRecords != 0 && !choices.isEmpty
     if primary.abilities & NodeAbility.content != 0 { content = KnownContent() }
     let forwarder = Forwarder(
-      segment: segment, link: primary.link, memory: memory, coding: isCoded ? choices : nil,
-      content: content, running: threads
+      segment: segment, link: primary.link, memory: memory, recorder: recorder,
+      coding: isCoded ? choices : nil, content: content, running: threads
     ) { [weak self] reason, message in self?.lose(reason, message) }
     self.forwarder = forwarder
     statistics.setForwarder(self, forwarder)
@@ -222,6 +263,7 @@ final class AppSession: @unchecked Sendable {
     do throws(LinkError) {
       while let message = try node.link.receive() {
         close(message.descriptors)
+        if isPrimary { watchdog.heard() }
         why = take(message, from: node, isPrimary: isPrimary)
         if why != nil { break }
       }
@@ -244,12 +286,18 @@ final class AppSession: @unchecked Sendable {
     let payload = message.payload
     switch message.type {
     case MessageType.completions where isPrimary:
+      recorder?.completions(payload)
       for offset in stride(from: 0, to: payload.count & ~15, by: 16) {
         segment.complete(
           slot: payload.loadUnaligned(fromByteOffset: offset, as: UInt32.self),
           value: payload.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))
       }
     case MessageType.reply where isPrimary:
+      if let recorder, payload.count >= 8 {
+        recorder.reply(
+          ticket: payload.loadUnaligned(as: UInt32.self),
+          UnsafeRawBufferPointer(rebasing: payload[8...]))
+      }
       guard payload.count >= 8,
         segment.deliverReply(
           ticket: payload.loadUnaligned(as: UInt32.self),
@@ -274,6 +322,13 @@ final class AppSession: @unchecked Sendable {
       node.statistics = NodeStatistics(
         cpuNanoseconds: word(0), gpuNanoseconds: word(1), commands: word(2),
         queueOperations: word(3), frames: word(4), driverMemory: word(5))
+    case MessageType.heartbeat:
+      guard let heartbeat = Heartbeat(Fields(bytes: payload)) else {
+        return "a heartbeat that is too short"
+      }
+      if isPrimary { watchdog.heard(heartbeat) }
+    case MessageType.snapshotBytes: recorder?.snapshotBytes(payload)
+    case MessageType.snapshotDone: recorder?.snapshotDone(payload)
     case MessageType.log:
       guard payload.count >= 8 else { return "a log line without a level" }
       let level = Log.Level(rawValue: Int(payload.loadUnaligned(as: UInt32.self))) ?? .debug
@@ -292,6 +347,7 @@ final class AppSession: @unchecked Sendable {
       offset += 16
       guard count <= payload.count - offset else { return "a readback that is cut off" }
       let bytes = UnsafeRawBufferPointer(rebasing: payload[offset..<offset + count])
+      recorder?.readback(segmentOffset: place, bytes)
       // Memory may have been freed while its readback was on the way: then nobody looks at it.
       if memory?.readback(segmentOffset: place, bytes) == false {
         Log.debug("\(name): \(count) bytes read back for memory that is gone")
@@ -319,6 +375,7 @@ final class AppSession: @unchecked Sendable {
 
   private func end() {
     platform_store32_seq(isEnding, 1)
+    watchdog.wake()
     app.close()
     // The application is gone; this wakes the threads that wait in its rings.
     segment?.markLost(LostReason.agentGone, UnsafeRawBufferPointer(start: nil, count: 0))
@@ -334,6 +391,9 @@ final class AppSession: @unchecked Sendable {
     }
     for node in nodes { node.end(nanoseconds: 500_000_000) }
     _ = threads.waitForZero(nanoseconds: 2_000_000_000)
+    recorder?.finish(
+      reason: platform_load32_seq(wasLost) == 0
+        ? EndReason.applicationEnded : EndReason.connectionLost)
     statistics.end(self)
     guard threads.isZero else {
       // A thread that is stuck still looks at the segment: leave it mapped.
@@ -361,7 +421,9 @@ enum NodeMessage {
 }
 
 /// The frame buffers of an application's swapchains, for frames that come over a link.
-struct FrameTable {
+///
+/// Threads: any.
+final class FrameTable: @unchecked Sendable {
   private struct Buffers {
     let bytes: UnsafeMutableRawPointer
     let byteCount: Int
@@ -373,7 +435,7 @@ struct FrameTable {
   private static let largest: UInt64 = 16 << 30
 
   /// Maps a swapchain's frame memory. The descriptor stays the caller's.
-  mutating func attach(
+  func attach(
     swapchain: UInt64, descriptor: Int32, byteCount: UInt64, imageCount: UInt32
   ) -> Bool {
     guard byteCount > 0, byteCount <= FrameTable.largest, imageCount > 0, imageCount <= 64,
@@ -388,15 +450,28 @@ struct FrameTable {
     return true
   }
 
-  mutating func detach(_ swapchain: UInt64) {
+  func detach(_ swapchain: UInt64) {
     lock.withLock {
       guard let old = bySwapchain.removeValue(forKey: swapchain) else { return }
       _ = platform_unmap(old.bytes, old.byteCount)
     }
   }
 
-  mutating func detachAll() {
+  func detachAll() {
     for swapchain in lock.withLock({ Array(bySwapchain.keys) }) { detach(swapchain) }
+  }
+
+  /// Calls `body` with a frame's bytes; nil when there is no such frame.
+  func withFrame<Value>(
+    _ swapchain: UInt64, _ image: Int, _ body: (UnsafeRawBufferPointer) -> Value
+  ) -> Value? {
+    lock.withLock {
+      guard let buffers = bySwapchain[swapchain], image >= 0, image < buffers.imageCount else {
+        return nil
+      }
+      let count = buffers.byteCount / buffers.imageCount
+      return body(UnsafeRawBufferPointer(start: buffers.bytes + image * count, count: count))
+    }
   }
 
   /// Writes a `frame` message's bytes to their place; what is wrong with it, or nil. A frame for a

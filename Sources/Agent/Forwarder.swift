@@ -22,6 +22,7 @@ final class Forwarder: @unchecked Sendable {
   /// How the records are coded; nil for a node that knows plain ones alone.
   private let coding: StreamChoices?
   private let content: KnownContent?
+  private let recorder: Recorder?
   private let running: RunningCount
   private let lose: @Sendable (UInt32, String) -> Void
   private let lock = Lock()
@@ -40,8 +41,8 @@ final class Forwarder: @unchecked Sendable {
 
   /// `lose` ends the connection with a reason and a message; from any thread.
   init(
-    segment: Segment, link: Link, memory: MemoryTable, coding: StreamChoices? = nil,
-    content: KnownContent? = nil, running: RunningCount,
+    segment: Segment, link: Link, memory: MemoryTable, recorder: Recorder?,
+    coding: StreamChoices? = nil, content: KnownContent? = nil, running: RunningCount,
     lose: @escaping @Sendable (UInt32, String) -> Void
   ) {
     self.segment = segment
@@ -49,6 +50,7 @@ final class Forwarder: @unchecked Sendable {
     self.memory = memory
     self.coding = coding
     self.content = content
+    self.recorder = recorder
     self.running = running
     self.lose = lose
     ending.initialize(to: 0)
@@ -357,22 +359,45 @@ final class Forwarder: @unchecked Sendable {
     private mutating func send() -> Bool {
       guard !out.writer.failed else { return fail("no memory to gather records") }
       guard out.bytes.count > 8 else { return true }
-      if let encoder { return send(coded: encoder) }
-      do throws(LinkError) {
-        try owner.link.send(MessageType.records, out.bytes)
-      } catch {
-        // The thread that receives knows better why the link is gone, and says so.
-        return false
+      let records = UnsafeRawBufferPointer(rebasing: out.bytes[8...])
+      var first = 0
+      if let recorder = owner.recorder, let beginning = recorder.beginning(in: records) {
+        guard send(UnsafeRawBufferPointer(rebasing: records[..<beginning])) else { return false }
+        recorder.begin { sendPlain($0, $1) }
+        first = beginning
       }
+      guard send(UnsafeRawBufferPointer(rebasing: records[first...])) else { return false }
       beginMessage()
       return true
     }
 
-    /// The same for a node that takes coded records.
-    private mutating func send(coded encoder: StreamEncoder) -> Bool {
-      guard encoder.encode(UnsafeRawBufferPointer(rebasing: out.bytes[8...])) else {
-        return fail("no memory to code records")
+    /// Sends whole records of this channel.
+    private mutating func send(_ records: UnsafeRawBufferPointer) -> Bool {
+      guard records.count > 0 else { return true }
+      // Before the node can answer: the answer stands behind the question in a recording.
+      owner.recorder?.records(channel: channel, records)
+      if let encoder { return send(records, coded: encoder) }
+      return sendPlain(channel, records)
+    }
+
+    private func sendPlain(_ channel: UInt32, _ records: UnsafeRawBufferPointer) -> Bool {
+      var header = (channel, UInt32(0))
+      return withUnsafeBytes(of: &header) { header in
+        do throws(LinkError) {
+          try owner.link.send(MessageType.records, [header, records])
+          return true
+        } catch {
+          // The thread that receives knows better why the link is gone, and says so.
+          return false
+        }
       }
+    }
+
+    /// The same for a node that takes coded records.
+    private mutating func send(
+      _ records: UnsafeRawBufferPointer, coded encoder: StreamEncoder
+    ) -> Bool {
+      guard encoder.encode(records) else { return fail("no memory to code records") }
       let link = owner.link
       while let isSent = encoder.nextMessage({ header, bytes in
         do throws(LinkError) {
@@ -385,7 +410,6 @@ final class Forwarder: @unchecked Sendable {
       let totals = encoder.totals
       owner.lock.withLock { owner.totals.stream += totals.since(counted) }
       counted = totals
-      beginMessage()
       return true
     }
 

@@ -8,6 +8,9 @@ internal import Wire
 public struct NodeDescription: Sendable {
   public var name: String
   public var driver: String
+  /// VkPhysicalDeviceIDProperties.driverUUID; empty when the node did not say.
+  public var driverUUID: [UInt8] = []
+  public var driverVersion: UInt32 = 0
 }
 
 /// What a node has measured; from its `statistics` messages.
@@ -52,10 +55,13 @@ public final class NodeConnection: @unchecked Sendable {
 
   // MARK: Making
 
-  /// Connects to a node that runs by itself.
-  static func connect(_ address: Address, token: Token?) throws(LinkError) -> NodeConnection {
+  /// Connects to a node that runs by itself. With `streams`, one on this host works from the link
+  /// alone as well.
+  static func connect(
+    _ address: Address, token: Token?, streams: Bool
+  ) throws(LinkError) -> NodeConnection {
     let link = try Link.connect(address, token: token)
-    if case .unix = address {
+    if case .unix = address, !streams {
       return NodeConnection(link: link, isSameHost: true, process: nil)
     }
     return NodeConnection(link: link, isSameHost: false, process: nil)
@@ -131,6 +137,13 @@ public final class NodeConnection: @unchecked Sendable {
         failure = LinkError(.notOmega, "\(link.peer) answered something that is no hello")
         return
       }
+      // Who the driver is came later to the message than the rest.
+      let driverVersion = reader.u32("helloReply.driverVersion")
+      let identity = [UInt8](
+        (0..<4).flatMap { _ in
+          withUnsafeBytes(of: reader.u32("helloReply.driverUUID").littleEndian) { Array($0) }
+        })
+      let isIdentified = reader.failure == nil
       let text = { (s: UnsafePointer<CChar>?) -> String in s.map { String(cString: $0) } ?? "" }
       if version != WireVersion.current {
         failure = LinkError(
@@ -140,7 +153,9 @@ public final class NodeConnection: @unchecked Sendable {
       } else if status != 0 {
         failure = LinkError(.system, "\(link.peer) cannot serve: \(text(why))")
       }
-      description = NodeDescription(name: text(name), driver: text(driver))
+      description = NodeDescription(
+        name: text(name), driver: text(driver), driverUUID: isIdentified ? identity : [],
+        driverVersion: isIdentified ? driverVersion : 0)
       self.abilities = abilities
     }
     if let failure { throw failure }
@@ -190,7 +205,7 @@ public struct EmbeddedNodes: Sendable {
   /// More arguments of `omega node-worker`.
   public var arguments: [String]
   public var environment: [String]
-  /// Lets the node work from the link alone, as one on another host does. For tests.
+  /// Lets the node work from the link alone, as one on another host does.
   public var streams = false
 
   public init(program: String, arguments: [String], environment: [String]) {

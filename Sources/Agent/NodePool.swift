@@ -12,10 +12,15 @@ public enum NodePlaces: Sendable {
 /// the application starts.
 final class NodePool: @unchecked Sendable {
   private let places: NodePlaces
+  /// Nodes on this host work from their links alone, too.
+  private let streams: Bool
   private let lock = Lock()
   private var ready: [NodeConnection]?
 
-  init(_ places: NodePlaces) { self.places = places }
+  init(_ places: NodePlaces, streams: Bool = false) {
+    self.places = places
+    self.streams = streams
+  }
 
   /// Connects to every node and says hello, so that nodes load their drivers meanwhile. With
   /// `wait`, also waits for the answers, so that a node that cannot serve is known now.
@@ -62,8 +67,11 @@ final class NodePool: @unchecked Sendable {
     do throws(LinkError) {
       switch places {
       case .addresses(let addresses, let token):
-        for address in addresses { nodes.append(try .connect(address, token: token)) }
-      case .embedded(let count, let settings):
+        for address in addresses {
+          nodes.append(try .connect(address, token: token, streams: streams))
+        }
+      case .embedded(let count, var settings):
+        settings.streams = settings.streams || streams
         for _ in 0..<count { nodes.append(try .embedded(settings)) }
       }
       for (index, node) in nodes.enumerated() {

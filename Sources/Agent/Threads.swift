@@ -42,6 +42,30 @@ final class RunningCount: @unchecked Sendable {
   }
 }
 
+/// A word that threads change and sleep on.
+final class Word: @unchecked Sendable {
+  private let raw = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
+
+  init() { raw.initialize(to: 0) }
+  deinit { raw.deallocate() }
+
+  func load() -> UInt32 { platform_load32_seq(raw) }
+  func add(_ amount: UInt32) { _ = platform_add32(raw, amount) }
+  func wakeAll() { _ = platform_futex_wake(raw, Int32.max) }
+
+  /// Sleeps while the word is `value`; false when `nanoseconds` have passed.
+  @discardableResult
+  func wait(while value: UInt32, nanoseconds: UInt64) -> Bool {
+    let deadline = platform_now() &+ nanoseconds
+    while load() == value {
+      let now = platform_now()
+      guard now < deadline else { return false }
+      _ = platform_futex_wait(raw, value, deadline &- now)
+    }
+    return true
+  }
+}
+
 private final class ThreadBody {
   let run: () -> Void
   init(_ run: @escaping () -> Void) { self.run = run }

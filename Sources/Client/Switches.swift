@@ -49,6 +49,8 @@ public struct Switches: Sendable {
     case 10: "no_blob_delta"
     case 11: "no_compression"
     case 12: "no_content_cache"
+    // The node's: it reads its own environment, which an embedded node has from here.
+    case 13: "no_spirv_validation"
     default: nil
     }
   }

@@ -2,7 +2,7 @@ import CPlatform
 import CommandStream
 import Ring
 public import Transport
-import VulkanReplay
+public import VulkanReplay
 import Wire
 
 /// What a node process is told when it is started.
@@ -13,8 +13,8 @@ public struct NodeConfiguration: Sendable {
   public var driverManifest: String?
   /// Puts the Khronos validation layer below the client and logs what it says (`--validate`).
   public var validate: Bool
-  /// Bytes of driver memory that one client may hold.
-  public var memoryLimit: UInt64
+  /// What one client may make the node hold.
+  public var limits: ReplayLimits
   /// Where to keep what clients on other hosts send; nil for nowhere.
   public var cache: CacheConfiguration?
   /// Whether the process ends with the session, which frees everything at once.
@@ -22,12 +22,13 @@ public struct NodeConfiguration: Sendable {
 
   public init(
     name: String = "node", driverManifest: String? = nil, validate: Bool = false,
-    memoryLimit: UInt64 = 64 << 30, cache: CacheConfiguration? = nil, endsProcess: Bool = true
+    limits: ReplayLimits = ReplayLimits(), cache: CacheConfiguration? = nil,
+    endsProcess: Bool = true
   ) {
     self.name = name
     self.driverManifest = driverManifest
     self.validate = validate
-    self.memoryLimit = memoryLimit
+    self.limits = limits
     self.cache = cache
     self.endsProcess = endsProcess
   }
@@ -146,13 +147,13 @@ private final class NodeSession {
       let message =
         "the client speaks version \(client.version) of the wire format, "
         + "this node version \(WireVersion.current); install the same release on both"
-      return try answer(status: 1, driver: "", message)
+      return try answer(status: 1, nil, message)
     }
     var why = ""
     guard let driver = DriverLoader.shared.wait(&why) else {
-      return try answer(status: 2, driver: "", why)
+      return try answer(status: 2, nil, why)
     }
-    try answer(status: 0, driver: driver.deviceName, "")
+    try answer(status: 0, driver, "")
     link.messageLimit = Link.largestMessage
     if client.flags & HelloFlag.stayIdle != 0 {
       // Another node draws; this one is there, warm, until the link ends.
@@ -193,9 +194,8 @@ private final class NodeSession {
   }
 
   private func begin(_ driver: Driver, _ sink: any CompletionSink, _ segment: Segment?) {
-    var limits = ReplayLimits()
-    limits.driverMemory = configuration.memoryLimit
-    let session = ReplaySession(driver: driver, sink: sink, segment: segment, limits: limits)
+    let session = ReplaySession(
+      driver: driver, sink: sink, segment: segment, limits: configuration.limits)
     let channels = ChannelReader(session: session, keeper: cache)
     self.session = session
     self.channels = channels
@@ -250,16 +250,20 @@ private final class NodeSession {
     return true
   }
 
-  private func answer(status: UInt32, driver: String, _ message: String) throws(LinkError) {
+  private func answer(status: UInt32, _ driver: Driver?, _ message: String) throws(LinkError) {
     var w = HeapWriter(capacity: 512)
     defer { w.free() }
     w.writer.u32(WireVersion.current)
     w.writer.u32(status)
     configuration.name.withCString { w.writer.string($0) }
-    driver.withCString { w.writer.string($0) }
+    (driver?.deviceName ?? "").withCString { w.writer.string($0) }
     message.withCString { w.writer.string($0) }
     w.writer.u32(
       NodeAbility.codedRecords | (configuration.cache == nil ? 0 : NodeAbility.content))
+    if let driver {
+      w.writer.u32(driver.driverVersion)
+      driver.driverUUID.withUnsafeBytes { w.writer.bytes($0.baseAddress, $0.count) }
+    }
     try link.send(MessageType.helloReply, w.bytes)
   }
 

@@ -28,6 +28,11 @@ final class SharedSink: CompletionSink, @unchecked Sendable {
   func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer) {}
   func flushReadback() {}
   func frame(_ frame: FramePixels) {}
+  // Nobody who shares the segment records.
+  func snapshot(
+    object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer
+  ) {}
+  func snapshotDone(_ number: UInt64, _ failure: String) {}
 
   func lost(_ reason: UInt32, _ message: String) {
     var text = message
@@ -122,6 +127,27 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
       }
       offset += count
     }
+  }
+
+  func snapshot(
+    object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer
+  ) {
+    withUnsafeTemporaryAllocation(byteCount: 24, alignment: 8) { header in
+      guard let p = header.baseAddress else { return }
+      p.put64(object, 0)
+      p.put32(image, 8)
+      p.put32(0, 12)
+      p.put64(offset, 16)
+      try? link.send(MessageType.snapshotBytes, [UnsafeRawBufferPointer(header), bytes])
+    }
+  }
+
+  func snapshotDone(_ number: UInt64, _ failure: String) {
+    var w = HeapWriter(capacity: 256)
+    defer { w.free() }
+    w.writer.u64(number)
+    failure.withCString { w.writer.string($0) }
+    try? link.send(MessageType.snapshotDone, w.bytes)
   }
 
   func lost(_ reason: UInt32, _ message: String) { sendLost(link, reason, message) }

@@ -56,6 +56,41 @@ public enum ControlOpcode {
 
   // 0x110–0x11F: what records become inside `codedRecords` messages, `Sources/CommandStream`. They
   // are records again before anything else sees them.
+
+  // For recordings that begin in the middle; on a device's channel.
+  /// u64 number (8): asks for the contents of memory that is not mapped.
+  @inlinable public static var takeSnapshot: UInt32 { 0x130 }
+  /// u64 object (8): a memory or a swapchain, u32 image (16), u32 reserved, u64 offset (24),
+  /// u64 byteCount (32), bytes (40).
+  @inlinable public static var restoreMemory: UInt32 { 0x131 }
+}
+
+extension ControlOpcode {
+  /// For messages; nil for what is no control record.
+  public static func name(_ opcode: UInt32) -> StaticString? {
+    switch opcode {
+    case indirect: "indirect"
+    case commandBuffer, commandBufferInline: "commandBuffer"
+    case memoryAttach: "memoryAttach"
+    case memoryPages: "memoryPages"
+    case memoryDiff: "memoryDiff"
+    case memoryDetach: "memoryDetach"
+    case queryAttach: "queryAttach"
+    case queryDetach: "queryDetach"
+    case announce: "announce"
+    case createSwapchain: "createSwapchain"
+    case present: "present"
+    case destroySwapchain: "destroySwapchain"
+    case openChannel: "openChannel"
+    case closeChannel: "closeChannel"
+    case signalSemaphores: "signalSemaphores"
+    case bindSwapchainImage: "bindSwapchainImage"
+    case forgetSwapchainImage: "forgetSwapchainImage"
+    case takeSnapshot: "takeSnapshot"
+    case restoreMemory: "restoreMemory"
+    default: nil
+    }
+  }
 }
 
 public enum ControlField {
@@ -116,6 +151,9 @@ public enum MessageType {
   @inlinable public static var lost: UInt32 { 69 }
   @inlinable public static var statistics: UInt32 { 70 }
   @inlinable public static var log: UInt32 { 71 }
+  @inlinable public static var heartbeat: UInt32 { 88 }
+  @inlinable public static var snapshotBytes: UInt32 { 89 }
+  @inlinable public static var snapshotDone: UInt32 { 90 }
 }
 
 /// Bits of `hello`'s flags.

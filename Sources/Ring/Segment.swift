@@ -171,6 +171,9 @@ public struct Segment: @unchecked Sendable {
     return done
   }
 
+  /// Threads of the client that wait at this moment.
+  public var waiterCount: UInt32 { platform_load32_seq(word32(HeaderField.waiters)) }
+
   // MARK: Replies
 
   /// Start of a reply area: `{u32 state, u32 byteCount}`, then the reply record at +64.

@@ -34,6 +34,10 @@ public protocol CompletionSink: AnyObject, Sendable {
   func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer)
   /// Delivers what `readback` has gathered.
   func flushReadback()
+  /// Delivers bytes of memory for a snapshot: of an allocation, or of a swapchain's image.
+  func snapshot(object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer)
+  /// Says that a snapshot is complete, or why there is none.
+  func snapshotDone(_ number: UInt64, _ failure: String)
   /// Delivers a frame that no shared frame buffer holds.
   func frame(_ frame: FramePixels)
   /// Says that the session is over and why; `reason` is a `LostReason`. Once per session.

@@ -30,6 +30,8 @@ func replayControlRecord(
   case ControlOpcode.signalSemaphores: signalSemaphores(c, &fields)
   case ControlOpcode.bindSwapchainImage: bindSwapchainImage(c, &fields)
   case ControlOpcode.forgetSwapchainImage: forgetSwapchainImage(c, &fields)
+  case ControlOpcode.takeSnapshot: takeSnapshot(c, &fields)
+  case ControlOpcode.restoreMemory: restoreMemory(c, &fields)
   default: fields.wrong = "opcode"
   }
   if let wrong = fields.wrong {
@@ -119,7 +121,7 @@ private func copyFromSegment(
   _ f: inout RecordFields, _ field: StaticString
 ) -> UnsafeRawBufferPointer? {
   guard let segment = c.pointee.session.segment,
-    byteCount <= UInt64(SegmentLayout.largestRecord), offset & 7 == 0, byteCount & 7 == 0,
+    byteCount <= UInt64(c.pointee.session.limits.record), offset & 7 == 0, byteCount & 7 == 0,
     let source = segment.controlRange(
       offset: offset, size: byteCount, lowest: SegmentLayout.arenaOffset),
     let room = c.pointee.blobRoom(Int(byteCount))
@@ -493,6 +495,13 @@ func runOnQueue(
   }
   c.pointee.announcement = nil
   all.append(contentsOf: completions)
+  guard queue.waitForRoom(c.pointee.session.limits) else {
+    if c.pointee.session.isOver { return }
+    return c.pointee.session.lose(
+      LostReason.noMemory,
+      "\(commandDescription(opcode)): \(c.pointee.session.limits.pendingOperations) operations of "
+        + "the queue wait for one another, and this node takes no more (--max-pending)")
+  }
   do throws(ReplayError) {
     let fence = try device.takeFence()
     let result = submit(fence)
@@ -502,8 +511,8 @@ func runOnQueue(
     }
     queue.enqueue(
       QueueOperation(
-        fence: fence, completions: all, frames: frames, writes: writes, queries: queries,
-        signals: signals))
+        opcode: opcode, since: platform_now(), fence: fence, completions: all, frames: frames,
+        writes: writes, queries: queries, signals: signals))
   } catch {
     c.pointee.session.lose(error.reason, error.message)
   }

@@ -15,6 +15,7 @@ struct DeviceFunctions {
   let allocateMemory: PFN_vkAllocateMemory
   let freeMemory: PFN_vkFreeMemory
   let mapMemory: PFN_vkMapMemory
+  let unmapMemory: PFN_vkUnmapMemory
   let flushMappedMemoryRanges: PFN_vkFlushMappedMemoryRanges
   let invalidateMappedMemoryRanges: PFN_vkInvalidateMappedMemoryRanges
   let getBufferMemoryRequirements: PFN_vkGetBufferMemoryRequirements
@@ -31,6 +32,7 @@ struct DeviceFunctions {
   let beginCommandBuffer: PFN_vkBeginCommandBuffer
   let endCommandBuffer: PFN_vkEndCommandBuffer
   let cmdPipelineBarrier: PFN_vkCmdPipelineBarrier
+  let cmdCopyBuffer: PFN_vkCmdCopyBuffer
   let cmdCopyImageToBuffer: PFN_vkCmdCopyImageToBuffer
   /// Of VK_KHR_synchronization2 or Vulkan 1.3, where the driver has it.
   let queueSubmit2: PFN_vkQueueSubmit2?
@@ -60,6 +62,8 @@ struct DeviceFunctions {
     waitForFences = try load("vkWaitForFences", PFN_vkWaitForFences.self)
     allocateMemory = try load("vkAllocateMemory", PFN_vkAllocateMemory.self)
     freeMemory = try load("vkFreeMemory", PFN_vkFreeMemory.self)
+    unmapMemory = try load("vkUnmapMemory", PFN_vkUnmapMemory.self)
+    cmdCopyBuffer = try load("vkCmdCopyBuffer", PFN_vkCmdCopyBuffer.self)
     mapMemory = try load("vkMapMemory", PFN_vkMapMemory.self)
     flushMappedMemoryRanges = try load(
       "vkFlushMappedMemoryRanges", PFN_vkFlushMappedMemoryRanges.self)

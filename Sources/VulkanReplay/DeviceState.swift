@@ -82,6 +82,10 @@ final class DeviceState: @unchecked Sendable {
   let functions: DeviceFunctions
   let dispatch: UnsafeMutablePointer<DriverDispatch>
   let memoryTypes: [VkMemoryPropertyFlags]
+  /// The heap of each memory type.
+  let memoryHeaps: [Int]
+  /// VkPhysicalDeviceProperties.apiVersion.
+  let apiVersion: UInt32
   /// Alignment that imported host memory needs; 0 when the driver cannot import any.
   let hostImportAlignment: Int
   /// Whether VK_KHR_swapchain is enabled, which names the layout that presented images are in.
@@ -128,7 +132,8 @@ final class DeviceState: @unchecked Sendable {
 
   init(
     handle: VkDevice, physicalDevice: VkPhysicalDevice, functions: DeviceFunctions,
-    dispatch: UnsafeMutablePointer<DriverDispatch>, memoryTypes: [VkMemoryPropertyFlags],
+    dispatch: UnsafeMutablePointer<DriverDispatch>,
+    memoryTypes: [(flags: VkMemoryPropertyFlags, heap: Int)], apiVersion: UInt32,
     hostImportAlignment: Int, hasPresentLayout: Bool, queriesAtOnce: Int,
     queueCounts: [UInt32: UInt32]
   ) {
@@ -136,7 +141,9 @@ final class DeviceState: @unchecked Sendable {
     self.physicalDevice = physicalDevice
     self.functions = functions
     self.dispatch = dispatch
-    self.memoryTypes = memoryTypes
+    self.memoryTypes = memoryTypes.map { $0.flags }
+    memoryHeaps = memoryTypes.map { $0.heap }
+    self.apiVersion = apiVersion
     self.hostImportAlignment = hostImportAlignment
     self.hasPresentLayout = hasPresentLayout
     self.queriesAtOnce = queriesAtOnce

@@ -56,6 +56,7 @@ enum DeviceMaker {
       device = DeviceState(
         handle: handle, physicalDevice: physicalDevice, functions: deviceFunctions,
         dispatch: dispatch, memoryTypes: memoryTypes(functions, physicalDevice),
+        apiVersion: apiVersion(functions, physicalDevice),
         hostImportAlignment: enabled.contains("VK_EXT_external_memory_host")
           && deviceFunctions.getMemoryHostPointerProperties != nil
           ? importAlignment(functions, physicalDevice) : 0,
@@ -126,14 +127,24 @@ enum DeviceMaker {
 
   private static func memoryTypes(
     _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice
-  ) -> [VkMemoryPropertyFlags] {
+  ) -> [(flags: VkMemoryPropertyFlags, heap: Int)] {
     var properties = VkPhysicalDeviceMemoryProperties()
     functions.getMemoryProperties(physicalDevice, &properties)
     let count = Int(min(properties.memoryTypeCount, 32))
     return withUnsafeBytes(of: &properties.memoryTypes) { bytes in
       let types = bytes.bindMemory(to: VkMemoryType.self)
-      return (0..<min(count, types.count)).map { types[$0].propertyFlags }
+      return (0..<min(count, types.count)).map {
+        (types[$0].propertyFlags, Int(types[$0].heapIndex))
+      }
     }
+  }
+
+  private static func apiVersion(
+    _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice
+  ) -> UInt32 {
+    var properties = VkPhysicalDeviceProperties()
+    functions.getProperties(physicalDevice, &properties)
+    return properties.apiVersion
   }
 
   private static func importAlignment(

@@ -18,17 +18,20 @@ func doer_vkAllocateMemory(
   guard type < device.memoryTypes.count else {
     return c.pointee.malformed(opcode, "memoryTypeIndex", "names no such memory type")
   }
-  guard size <= UInt64(Int.max / 2), c.pointee.session.bookMemory(size) else {
+  let heap = device.memoryHeaps[type]
+  guard size <= UInt64(Int.max / 2), c.pointee.session.bookMemory(size, heap: heap) else {
     return c.pointee.failed(opcode, VK_ERROR_OUT_OF_DEVICE_MEMORY)
   }
   var memory: VkDeviceMemory?
   let result = device.functions.allocateMemory(device.handle, info, nil, &memory)
   guard result == VK_SUCCESS, let memory else {
-    c.pointee.session.releaseMemory(size)
+    c.pointee.session.releaseMemory(size, heap: heap)
     return c.pointee.failed(opcode, result)
   }
   device.insertMemory(
-    MemoryState(handle: memory, size: Int(size), properties: device.memoryTypes[type]))
+    MemoryState(
+      handle: memory, size: Int(size), type: type, heap: heap,
+      properties: device.memoryTypes[type]))
   c.pointee.insert(id, memory)
 }
 
@@ -37,7 +40,7 @@ func doer_vkFreeMemory(
 ) {
   guard let device = device(c, Opcode.vkFreeMemory), a.memory != nil else { return }
   if let state = device.removeMemory(a.memory) {
-    c.pointee.session.releaseMemory(UInt64(state.size))
+    c.pointee.session.releaseMemory(UInt64(state.size), heap: state.heap)
   }
   device.functions.freeMemory(device.handle, a.memory, nil)
   c.pointee.forget(recordOffset: 16)

@@ -26,6 +26,10 @@ public final class Driver: @unchecked Sendable {
   private let warm: VkInstance
   /// Name of the first physical device, or why there is none.
   public let deviceName: String
+  /// The driver of that device: VkPhysicalDeviceIDProperties.driverUUID, 16 bytes, zeros when it
+  /// does not say; and VkPhysicalDeviceProperties.driverVersion.
+  public let driverUUID: [UInt8]
+  public let driverVersion: UInt32
   public let deviceCount: UInt32
 
   private static let validationLayer: StaticString = "VK_LAYER_KHRONOS_validation"
@@ -149,6 +153,28 @@ public final class Driver: @unchecked Sendable {
     var first = VkPhysicalDeviceProperties()
     getProperties?(devices[0], &first)
     deviceName = withUnsafeBytes(of: &first.deviceName) { boundedString($0) }
+    driverVersion = first.driverVersion
+    driverUUID = Driver.driverUUID(
+      of: devices[0], first.apiVersion, getProc(instance, "vkGetPhysicalDeviceProperties2"))
+  }
+
+  private static func driverUUID(
+    of device: VkPhysicalDevice?, _ version: UInt32, _ function: PFN_vkVoidFunction?
+  ) -> [UInt8] {
+    var identity = VkPhysicalDeviceIDProperties()
+    // VkPhysicalDeviceIDProperties is of Vulkan 1.1.
+    guard version >= 1 << 22 | 1 << 12, let function else {
+      return [UInt8](repeating: 0, count: 16)
+    }
+    let getProperties2 = unsafeBitCast(function, to: PFN_vkGetPhysicalDeviceProperties2.self)
+    identity.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES
+    withUnsafeMutablePointer(to: &identity) { identity in
+      var properties = VkPhysicalDeviceProperties2()
+      properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2
+      properties.pNext = UnsafeMutableRawPointer(identity)
+      getProperties2(device, &properties)
+    }
+    return withUnsafeBytes(of: &identity.driverUUID) { Array($0) }
   }
 
   private static func hasValidationLayer(_ getProc: PFN_vkGetInstanceProcAddr) -> Bool {

@@ -7,6 +7,7 @@ struct InstanceFunctions {
   let destroyInstance: PFN_vkDestroyInstance
   let enumeratePhysicalDevices: PFN_vkEnumeratePhysicalDevices
   let getFeatures: PFN_vkGetPhysicalDeviceFeatures
+  let getProperties: PFN_vkGetPhysicalDeviceProperties
   let getProperties2: PFN_vkGetPhysicalDeviceProperties2?
   let getMemoryProperties: PFN_vkGetPhysicalDeviceMemoryProperties
   let getQueueFamilyProperties: PFN_vkGetPhysicalDeviceQueueFamilyProperties
@@ -25,6 +26,8 @@ struct InstanceFunctions {
     enumeratePhysicalDevices = try load(
       "vkEnumeratePhysicalDevices", PFN_vkEnumeratePhysicalDevices.self)
     getFeatures = try load("vkGetPhysicalDeviceFeatures", PFN_vkGetPhysicalDeviceFeatures.self)
+    getProperties = try load(
+      "vkGetPhysicalDeviceProperties", PFN_vkGetPhysicalDeviceProperties.self)
     getProperties2 = getProc(instance, "vkGetPhysicalDeviceProperties2").map {
       unsafeBitCast($0, to: PFN_vkGetPhysicalDeviceProperties2.self)
     }

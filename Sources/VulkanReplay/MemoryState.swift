@@ -19,6 +19,9 @@ struct ByteRange: Equatable {
 final class MemoryState: @unchecked Sendable {
   let handle: VkDeviceMemory
   let size: Int
+  /// Index of its memory type, and of the heap that it lies in.
+  let type: Int
+  let heap: Int
   let properties: VkMemoryPropertyFlags
 
   private let lock = Lock()
@@ -37,9 +40,13 @@ final class MemoryState: @unchecked Sendable {
 
   private static var page: Int { MemoryImage.pageSize }
 
-  init(handle: VkDeviceMemory, size: Int, properties: VkMemoryPropertyFlags) {
+  init(
+    handle: VkDeviceMemory, size: Int, type: Int, heap: Int, properties: VkMemoryPropertyFlags
+  ) {
     self.handle = handle
     self.size = size
+    self.type = type
+    self.heap = heap
     self.properties = properties
     scratch = .allocate(byteCount: MemoryState.page, alignment: 64)
   }
@@ -53,6 +60,9 @@ final class MemoryState: @unchecked Sendable {
   private func has(_ bit: VkMemoryPropertyFlagBits) -> Bool { properties & bit.rawValue != 0 }
   private var isCoherent: Bool { has(VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) }
   var isHostVisible: Bool { has(VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) }
+
+  /// Whether the application has it mapped.
+  var isAttached: Bool { lock.withLock { mapping != nil } }
 
   // MARK: Bindings
 

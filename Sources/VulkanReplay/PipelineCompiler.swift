@@ -231,11 +231,7 @@ private func finish(
 ) {
   for (i, id) in ids.enumerated() {
     guard let pipeline = pipelines?[i] else { continue }
-    if !session.insert(id, UInt64(UInt(bitPattern: pipeline))) {
-      return session.lose(
-        LostReason.protocolError,
-        "\(commandDescription(opcode)): object id \(id) is in use or out of range")
-    }
+    guard session.insert(id, UInt64(UInt(bitPattern: pipeline)), opcode) else { return }
   }
   guard ticket != noTicket else {
     if result.rawValue < 0 { session.failed(opcode, result) }
@@ -274,6 +270,10 @@ func doer_vkCreateGraphicsPipelines(
   guard let create = c.pointee.dispatch.pointee.vkCreateGraphicsPipelines else {
     return c.pointee.missing(opcode)
   }
+  for i in 0..<Int(a.createInfoCount) {
+    guard let info = a.pCreateInfos?[i] else { break }
+    guard c.pointee.accepts(opcode, info.pStages, info.stageCount) else { return }
+  }
   let session = c.pointee.session
   note_vkCreateGraphicsPipelines(c, a)
   compile(c, opcode, ids: a.ids, a.idCount, decode: decode_vkCreateGraphicsPipelines) {
@@ -297,6 +297,10 @@ func doer_vkCreateComputePipelines(
   let opcode = Opcode.vkCreateComputePipelines
   guard let create = c.pointee.dispatch.pointee.vkCreateComputePipelines else {
     return c.pointee.missing(opcode)
+  }
+  for i in 0..<Int(a.createInfoCount) {
+    guard let info = a.pCreateInfos?[i] else { break }
+    guard c.pointee.accepts(opcode, moduleOf: info.stage) else { return }
   }
   let session = c.pointee.session
   note_vkCreateComputePipelines(c, a)

@@ -32,6 +32,9 @@ struct TimelineSignal {
 
 /// An operation that a queue was given and whose end its completion thread waits for.
 struct QueueOperation {
+  var opcode: UInt32
+  /// When the driver was given it.
+  var since: UInt64
   var fence: VkFence
   var completions: [Completion]
   /// Frames to bring out of their staging memory.
@@ -53,6 +56,8 @@ final class QueueState: @unchecked Sendable {
   private let session: ReplaySession
   private let lock = Lock()
   private var waiting: [QueueOperation] = []
+  /// The operation whose end is waited for.
+  private var current: (opcode: UInt32, since: UInt64)?
   /// Operations given so far, and finished so far.
   private let given = Word()
   private let finished = Word()
@@ -74,8 +79,16 @@ final class QueueState: @unchecked Sendable {
       stopped.store(1)
       stopped.wakeAll()
     }
-    if !started { stopped.store(1) }
+    if started { session.activity.add(self) } else { stopped.store(1) }
     return started
+  }
+
+  /// The oldest operation that has not ended.
+  func activity(now: UInt64) -> Activity? {
+    lock.withLock {
+      guard let oldest = current ?? waiting.first.map({ ($0.opcode, $0.since) }) else { return nil }
+      return Activity(opcode: oldest.0, nanoseconds: now &- min(now, oldest.1))
+    }
   }
 
   /// Hands over an operation that the driver has accepted. The queue's channel alone.
@@ -85,6 +98,26 @@ final class QueueState: @unchecked Sendable {
     given.add(1)
     given.wakeAll()
   }
+
+  /// Waits until there is room for one more operation. False when none of those under way finishes,
+  /// or the session is over. The queue's channel alone.
+  func waitForRoom(_ limits: ReplayLimits) -> Bool {
+    var deadline = platform_now() &+ limits.patience
+    var before = finished.load()
+    while true {
+      let now = finished.load()
+      if Int(given.load() &- now) < limits.pendingOperations { return true }
+      if now != before {
+        before = now
+        deadline = platform_now() &+ limits.patience
+      }
+      guard !session.isOver, stopped.load() == 0, platform_now() < deadline else { return false }
+      finished.wait(while: now, nanoseconds: 100_000_000)
+    }
+  }
+
+  /// True when everything that was given is finished.
+  var isDrained: Bool { Int32(bitPattern: given.load() &- finished.load()) <= 0 }
 
   /// Waits until everything that was given is finished.
   func drain() {
@@ -102,6 +135,7 @@ final class QueueState: @unchecked Sendable {
     given.add(1)
     given.wakeAll()
     while stopped.load() == 0 { stopped.wait(while: 0, nanoseconds: 1_000_000_000) }
+    session.activity.remove(self)
   }
 
   private func run() {
@@ -115,10 +149,12 @@ final class QueueState: @unchecked Sendable {
         continue
       }
       for operation in batch {
+        lock.withLock { current = (operation.opcode, operation.since) }
         guard wait(for: operation) else { return }
         finish(operation)
         finished.add(1)
       }
+      lock.withLock { current = nil }
       finished.wakeAll()
       batch.removeAll(keepingCapacity: true)
     }

@@ -18,7 +18,7 @@ public final class ReplayChannel: @unchecked Sendable {
     arena = .allocate(capacity: 1)
     arena.initialize(to: Arena(limit: session.limits.decodedRecord))
     context = .allocate(capacity: 1)
-    context.initialize(to: ReplayContext(session: session, arena: arena))
+    context.initialize(to: ReplayContext(session: session, channel: number, arena: arena))
     if let state = session.device(device) {
       context.pointee.device = state
       context.pointee.dispatch = state.dispatch
@@ -61,6 +61,7 @@ private func replayRecords(
     position &+= size
     count &+= 1
   }
+  c.pointee.isIdle()
   session.counters.addCommands(count)
   return position
 }
@@ -68,7 +69,15 @@ private func replayRecords(
 private func checkSize(
   _ c: UnsafeMutablePointer<ReplayContext>, _ opcode: UInt32, _ size: Int
 ) -> Bool {
-  guard size >= 8, size & 7 == 0, size <= SegmentLayout.largestRecord else {
+  let limit = c.pointee.session.limits.record
+  guard size <= limit else {
+    c.pointee.session.lose(
+      LostReason.protocolError,
+      "\(commandDescription(opcode)): a record of \(size) bytes, and this node takes \(limit) "
+        + "(--max-record)")
+    return false
+  }
+  guard size >= 8, size & 7 == 0 else {
     c.pointee.session.lose(
       LostReason.protocolError, "\(commandDescription(opcode)): record of \(size) bytes")
     return false
@@ -83,6 +92,7 @@ func replayRecord(
   guard let start = record.baseAddress, record.count >= 8 else { return }
   let opcode = start.get32(0)
   c.pointee.record = record
+  c.pointee.isIn(opcode)
   if opcode < Opcode.first {
     replayControlRecord(c, opcode, record, isNested: isNested)
   } else if c.pointee.session.recorded.contains(opcode) {
@@ -131,6 +141,7 @@ func replayCommands(
       c.pointee.malformed(opcode, "opcode", "is no command of a command buffer")
       break
     }
+    c.pointee.isIn(opcode)
     var reader = Reader(
       UnsafeRawBufferPointer(start: record + 8, count: size &- 8), arena: c.pointee.arena,
       handles: c.pointee.handles)

@@ -35,8 +35,12 @@ public struct ReplayContext {
   var isClosed = false
   /// Memory for bytes copied out of the segment; grows, and is kept.
   private var blob: Blob?
+  /// The channel's word in `SessionActivity`.
+  private let activity: UnsafeMutablePointer<UInt64>
+  private var recordCount: UInt64 = 0
 
-  init(session: ReplaySession, arena: UnsafeMutablePointer<Arena>) {
+  init(session: ReplaySession, channel: UInt32, arena: UnsafeMutablePointer<Arena>) {
+    activity = session.activity.word(ofChannel: channel)
     self.session = session
     self.handles = session.handles
     self.arena = arena
@@ -47,6 +51,15 @@ public struct ReplayContext {
     self.device = nil
     self.announcement = nil
   }
+
+  /// Says which record is being replayed, for whoever asks what the channel is in.
+  mutating func isIn(_ opcode: UInt32) {
+    recordCount &+= 1
+    platform_store64(activity, recordCount &<< 32 | UInt64(opcode))
+  }
+
+  /// Says that no record is.
+  func isIdle() { platform_store64(activity, 0) }
 
   /// Memory for `count` bytes, 16-byte aligned, until the next call; nil when there is none.
   mutating func blobRoom(_ count: Int) -> UnsafeMutableRawPointer? {
@@ -79,11 +92,7 @@ public struct ReplayContext {
 
   /// Remembers the driver's handle of a new object.
   public func insert(_ id: UInt64, _ handle: OpaquePointer?) {
-    if !session.insert(id, UInt64(UInt(bitPattern: handle))) {
-      session.lose(
-        LostReason.protocolError,
-        "\(commandDescription(opcode)): object id \(id) is in use or out of range")
-    }
+    _ = session.insert(id, UInt64(UInt(bitPattern: handle)), opcode)
   }
 
   /// Forgets a destroyed object, whose id lies at `recordOffset` of the record; id 0 is
@@ -154,27 +163,8 @@ struct Blob {
 
 /// "vkCreateBuffer", or the number of an opcode without a name.
 func commandDescription(_ opcode: UInt32) -> String {
-  if let name = commandName(opcode) { return name.description }
-  return switch opcode {
-  case ControlOpcode.indirect: "indirect"
-  case ControlOpcode.commandBuffer, ControlOpcode.commandBufferInline: "commandBuffer"
-  case ControlOpcode.memoryAttach: "memoryAttach"
-  case ControlOpcode.memoryPages: "memoryPages"
-  case ControlOpcode.memoryDiff: "memoryDiff"
-  case ControlOpcode.memoryDetach: "memoryDetach"
-  case ControlOpcode.queryAttach: "queryAttach"
-  case ControlOpcode.queryDetach: "queryDetach"
-  case ControlOpcode.announce: "announce"
-  case ControlOpcode.createSwapchain: "createSwapchain"
-  case ControlOpcode.present: "present"
-  case ControlOpcode.destroySwapchain: "destroySwapchain"
-  case ControlOpcode.openChannel: "openChannel"
-  case ControlOpcode.closeChannel: "closeChannel"
-  case ControlOpcode.signalSemaphores: "signalSemaphores"
-  case ControlOpcode.bindSwapchainImage: "bindSwapchainImage"
-  case ControlOpcode.forgetSwapchainImage: "forgetSwapchainImage"
-  default: "command 0x" + String(opcode, radix: 16)
-  }
+  if let name = commandName(opcode) ?? ControlOpcode.name(opcode) { return name.description }
+  return "command 0x" + String(opcode, radix: 16)
 }
 
 /// The registry's name of the results that drivers give.

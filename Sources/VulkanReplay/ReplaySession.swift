@@ -5,12 +5,22 @@ public import Wire
 
 /// Bounds on what one client may make the node hold.
 public struct ReplayLimits: Sendable {
-  /// Driver memory of all devices, bytes.
+  /// Driver memory in each heap, bytes. The client is shown heaps that are no larger, and keeps
+  /// its own accounts by them.
   public var driverMemory: UInt64 = 64 << 30
-  /// Objects alive, each with an id below this.
-  public var objects: Int = 16 << 20
+  /// Objects alive.
+  public var objects: Int = 4 << 20
+  /// Bytes of one record.
+  public var record: Int = SegmentLayout.largestRecord
   /// Memory of the structures decoded from one record, bytes.
   public var decodedRecord: Int = 256 << 20
+  /// Operations of one queue that were given and are not finished. A client that gives more waits.
+  public var pendingOperations: Int = 16 << 10
+  /// How long a client waits that has given so many and of which none finishes, in nanoseconds.
+  public var patience: UInt64 = 30_000_000_000
+
+  /// Indices of ids, which a client uses again: room enough for those that wait for it.
+  var idIndices: Int { max(objects, 64 << 10) * 2 }
 
   public init() {}
 }
@@ -38,6 +48,8 @@ public final class ReplaySession: @unchecked Sendable {
   let compiler = PipelineCompiler(threads: Int(platform_processor_count()))
   /// Whether a queue operation is followed by a look at what it can have written alone.
   let usesWriteSets: Bool
+  let activity = SessionActivity()
+  let shaders = ShaderValidator()
 
   /// Guards the writing side of `handles`, and the tables below.
   private let lock = Lock()
@@ -50,7 +62,9 @@ public final class ReplaySession: @unchecked Sendable {
   /// Instances by driver handle, and by the handles of their physical devices. Channel 0 alone.
   var instances: [UInt64: InstanceState] = [:]
   var owners: [UInt64: InstanceState] = [:]
-  private var allocated: UInt64 = 0
+  /// Booked driver memory by heap.
+  private var allocated: [Int: UInt64] = [:]
+  private var objectCount = 0
 
   /// Starts the thread of a channel that the client has opened; false when its number is wrong or
   /// in use. Set by whoever reads the channels, before the first record.
@@ -65,7 +79,7 @@ public final class ReplaySession: @unchecked Sendable {
     self.limits = limits
     usesWriteSets = !isSwitchedOff("no_write_sets")
     handles = .allocate(capacity: 1)
-    handles.initialize(to: HandleTable(indexLimit: limits.objects))
+    handles.initialize(to: HandleTable(indexLimit: limits.idIndices))
     // The session keeps the compiler as long as anybody looks into its table.
     handles.pointee.missingContext = Unmanaged.passUnretained(compiler).toOpaque()
     handles.pointee.missing = { context, id in
@@ -103,8 +117,42 @@ public final class ReplaySession: @unchecked Sendable {
 
   // MARK: Objects
 
-  func insert(_ id: UInt64, _ handle: UInt64) -> Bool {
-    lock.withLock { handles.pointee.insert(id, handle) }
+  /// Takes in an object that a command has made. False, and the session is over, when its id makes
+  /// no sense or the client has too many.
+  func insert(_ id: UInt64, _ handle: UInt64, _ opcode: UInt32) -> Bool {
+    var isFull = false
+    let isTaken = lock.withLock {
+      guard objectCount < limits.objects else {
+        isFull = true
+        return false
+      }
+      guard handles.pointee.insert(id, handle) else { return false }
+      objectCount += 1
+      return true
+    }
+    if isTaken { return true }
+    if isFull {
+      lose(
+        LostReason.noMemory,
+        "\(commandDescription(opcode)): the client has \(limits.objects) objects already, and this "
+          + "node allows no more (--max-objects)")
+    } else {
+      lose(
+        LostReason.protocolError,
+        "\(commandDescription(opcode)): object id \(id) is in use or out of range")
+    }
+    return false
+  }
+
+  /// The objects of one kind, with their driver handles, in the order of their indices.
+  func objects(_ kind: HandleKind) -> [(id: UInt64, handle: UInt64)] {
+    var found: [(id: UInt64, handle: UInt64)] = []
+    lock.withLock {
+      handles.pointee.forEach { id, handle in
+        if HandleID.kind(of: id) == kind { found.append((id, handle)) }
+      }
+    }
+    return found
   }
 
   /// Puts another driver handle behind a known id.
@@ -118,7 +166,9 @@ public final class ReplaySession: @unchecked Sendable {
 
   func remove(_ id: UInt64) {
     guard id != 0 else { return }
-    lock.withLock { _ = handles.pointee.remove(id) }
+    lock.withLock {
+      if handles.pointee.remove(id) { objectCount -= 1 }
+    }
   }
 
   func insertDevice(_ id: UInt64, _ device: DeviceState) {
@@ -134,20 +184,26 @@ public final class ReplaySession: @unchecked Sendable {
   }
 
   /// Books driver memory; false when the client's limit does not allow it.
-  func bookMemory(_ size: UInt64) -> Bool {
+  func bookMemory(_ size: UInt64, heap: Int) -> Bool {
     lock.withLock {
-      guard size <= limits.driverMemory &- allocated else { return false }
-      allocated &+= size
+      let before = allocated[heap] ?? 0
+      guard before <= limits.driverMemory, size <= limits.driverMemory &- before else {
+        return false
+      }
+      allocated[heap] = before &+ size
       return true
     }
   }
 
-  func releaseMemory(_ size: UInt64) {
-    lock.withLock { allocated &-= min(size, allocated) }
+  func releaseMemory(_ size: UInt64, heap: Int) {
+    lock.withLock {
+      let before = allocated[heap] ?? 0
+      allocated[heap] = before &- min(size, before)
+    }
   }
 
   /// Bytes of driver memory that the client holds.
-  public var driverMemory: UInt64 { lock.withLock { allocated } }
+  public var driverMemory: UInt64 { lock.withLock { allocated.values.reduce(0, &+) } }
 
   // MARK: Frame buffers
 

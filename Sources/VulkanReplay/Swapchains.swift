@@ -98,6 +98,8 @@ final class SwapchainState: @unchecked Sendable {
   /// Ids that the client has given the images beside those it made the swapchain with.
   var names: Set<UInt64> = []
   private var memory: [VkDeviceMemory] = []
+  /// Size and type of each.
+  private var memoryShapes: [(size: Int, type: Int)] = []
   private var frames: [FrameTarget] = []
   private var pools: [UInt32: VkCommandPool] = [:]
   /// The copy of image i on queue family f, recorded once.
@@ -107,7 +109,7 @@ final class SwapchainState: @unchecked Sendable {
 
   private unowned let session: ReplaySession
   /// Driver memory that the client's limit was charged for.
-  private var booked: UInt64 = 0
+  private var booked: [(heap: Int, size: UInt64)] = []
 
   private init(_ request: SwapchainRequest, _ session: ReplaySession) {
     self.request = request
@@ -134,21 +136,24 @@ final class SwapchainState: @unchecked Sendable {
     images.append(image)
     var requirements = VkMemoryRequirements()
     device.functions.getImageMemoryRequirements(device.handle, image, &requirements)
-    guard session.bookMemory(requirements.size) else {
+    let type = SwapchainState.memoryType(requirements, device)
+    let heap = Int(type) < device.memoryHeaps.count ? device.memoryHeaps[Int(type)] : 0
+    guard session.bookMemory(requirements.size, heap: heap) else {
       throw ReplayError(
         reason: LostReason.noMemory,
         message: "swapchain \(request.id): more driver memory than the client may have")
     }
-    booked &+= requirements.size
+    booked.append((heap, requirements.size))
     var info = VkMemoryAllocateInfo()
     info.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO
     info.allocationSize = requirements.size
-    info.memoryTypeIndex = SwapchainState.memoryType(requirements, device)
+    info.memoryTypeIndex = type
     var allocation: VkDeviceMemory?
     try check(
       "vkAllocateMemory", device.functions.allocateMemory(device.handle, &info, nil, &allocation))
     guard let allocation else { return }
     memory.append(allocation)
+    memoryShapes.append((Int(requirements.size), Int(info.memoryTypeIndex)))
     try check(
       "vkBindImageMemory", device.functions.bindImageMemory(device.handle, image, allocation, 0))
   }
@@ -224,6 +229,11 @@ final class SwapchainState: @unchecked Sendable {
         VK_IMAGE_CREATE_MUTABLE_FORMAT_BIT.rawValue | VK_IMAGE_CREATE_EXTENDED_USAGE_BIT.rawValue
     }
     return flags
+  }
+
+  /// The memory of an image, which must be one of `images`.
+  func rawMemory(_ index: Int, _ device: DeviceState) -> RawMemory {
+    RawMemory(device, memory[index], memoryShapes[index].size, memoryShapes[index].type)
   }
 
   // MARK: Presenting
@@ -366,8 +376,8 @@ final class SwapchainState: @unchecked Sendable {
     for frame in frames { frame.destroy(device) }
     if destroyImages { for image in images { f.destroyImage(device.handle, image, nil) } }
     for allocation in memory { f.freeMemory(device.handle, allocation, nil) }
-    session.releaseMemory(booked)
-    booked = 0
+    for one in booked { session.releaseMemory(one.size, heap: one.heap) }
+    booked = []
     pools = [:]
     copies = [:]
     frames = []

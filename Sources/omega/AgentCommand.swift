@@ -19,9 +19,11 @@ enum AgentCommand {
     signal(SIGPIPE, SIG_IGN)
     let installation = try Installation()
     let places = try Settings.nodes(arguments, installation)
+    let patience = try Settings.nodePatience()
     do throws(LinkError) {
       let agent = try Agent(
         socketPath: try AgentDirectory.socketPath(), nodes: places)
+      agent.nodePatience = patience
       Log.info("listening on \(agent.socketPath)")
       if let path = Settings.environment("OMEGA_STATS") {
         agent.writeStatistics(to: path, application: "omega agent")

@@ -56,6 +56,22 @@ struct Arguments {
     rest = Array(words[min(index, words.count)...])
   }
 
+  /// Reads further flags, for a command whose operand may stand before them.
+  mutating func addFlags(
+    _ words: [String], command: String, known: [Flag]
+  ) throws(Failure) {
+    let more = try Arguments(words, command: command, known: known)
+    values.merge(more.values) { _, new in new }
+    rest = more.rest
+  }
+
+  /// The flags as words again, but for some.
+  func flags(without names: [String]) -> [String] {
+    values.sorted { $0.key < $1.key }.flatMap { name, value in
+      names.contains(name) ? [] : value.isEmpty ? [name] : ["\(name)=\(value)"]
+    }
+  }
+
   subscript(name: String) -> String? { values[name] }
   func has(_ name: String) -> Bool { values[name] != nil }
 

@@ -7,6 +7,8 @@ enum Help {
 
       omega run [FLAGS] [--] APP [ARG…]   start a program on a node
       omega node [FLAGS]                  serve this machine's GPU
+      omega record [-o FILE] -- APP       run a program and record what it draws
+      omega replay FILE [--verify]        draw a recording again
       omega doctor [--json]               say what works here, and what to do about the rest
       omega help [COMMAND]                this, or one command's flags
       omega --version
@@ -17,6 +19,8 @@ enum Help {
     switch command {
     case "run": run
     case "node": node
+    case "record": record
+    case "replay": replay
     case "doctor": doctor
     case "agent": agent
     default: nil
@@ -39,9 +43,39 @@ enum Help {
       --stats FILE          figures as JSON, written every second and at exit (OMEGA_STATS)
       --dump-frames DIR     every shown frame as DIR/frame-000001.ppm
       --dump-at N,N-M,…     only these frames
+      --record FILE         records what APP draws, for omega replay; further processes of APP go
+                            to FILE.2, FILE.3, …
+      --record-from N       begins the recording with frame N; it is for the same driver
+      --node-timeout S      seconds that a node may be silent while APP waits for it; 20; 0: any
+                            (OMEGA_NODE_TIMEOUT)
       --codec auto|raw      how frames travel; auto is raw
       --shard auto|off      how nodes share a frame; further nodes stay idle
       --interim auto|off    synthesised frames; none are made
+      -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
+
+    """
+
+  private static let record = """
+    omega record [-o FILE] [--from N] [FLAGS OF omega run] [--] APP [ARG…]
+
+    The same as omega run --record FILE --record-from N. FILE is APP.omegarec when it is not given.
+
+    """
+
+  private static let replay = """
+    omega replay [FLAGS] FILE
+
+    Draws a recording again, on any node, as fast as that goes, and says how fast that was. Exits
+    with 0 when it was played; with 1 when it could not be, or --verify found a difference.
+
+      --nodes ADDRESS[,…]   the node to draw on, as for omega run (OMEGA_NODES)
+      --local N             a node process on this machine; the standard when no node is named
+      --token-file FILE     the secret shared with the node (OMEGA_TOKEN_FILE)
+      --driver ICD.json     the driver of a --local node
+      --validate            runs a --local node below the Khronos validation layer
+      --verify              compares every frame, and memory that the GPU wrote, with the recording
+      --dump-frames DIR     every frame as DIR/frame-000001.ppm
+      --info                says what the recording is, and plays nothing
       -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
 
     """
@@ -60,6 +94,10 @@ enum Help {
       --cache DIR|off       where to keep shaders and uploads of clients on other hosts, for each
                             token apart; $XDG_CACHE_HOME/omega or ~/.cache/omega
       --cache-size MIB      how much for each token; 1024
+      --max-memory MIB      driver memory that one client may hold in each heap; 65536
+      --max-objects N       objects that one client may have; 4194304
+      --max-record MIB      the largest record that is taken; 256
+      --max-pending N       operations of one queue that may be under way; 16384
       --validate            puts the Khronos validation layer below the clients
       -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
 

@@ -21,13 +21,14 @@ enum NodeCommand {
         .init("--listen"), .init("--driver"), .init("--token-file"), .init("--max-clients"),
         .init("--name"), .init("--validate", value: false), .init("-v", value: false),
         .init("-q", value: false), .init("--view"), .init("--cache"), .init("--cache-size"),
-      ])
+      ] + ClientLimits.flags)
     if arguments.has("--help") { return CommandLineTool.help(["node"]) }
     try Settings.setLogLevel(arguments, standard: .info)
     if arguments.has("--view") { throw Failure("--view is not in this version; leave it out") }
     guard arguments.rest.isEmpty else {
       throw Failure("omega node: what is '\(arguments.rest[0])'? see: omega help node")
     }
+    _ = try ClientLimits.read(arguments)
     let most = try arguments.number("--max-clients", in: 1...4096, standard: 64)
     if let driver = arguments["--driver"], !Installation.isReadable(driver) {
       throw Failure("--driver '\(driver)' cannot be read; name a driver's manifest (*.json)")
@@ -146,7 +147,9 @@ struct Worker {
   init(arguments: Arguments, installation: Installation, address: Address) {
     var words = [installation.program, "node-worker"]
     if case .tcp = address { words.append("--sealed") }
-    for flag in ["--driver", "--token-file", "--cache", "--cache-size"] {
+    let handed =
+      ["--driver", "--token-file", "--cache", "--cache-size"] + ClientLimits.flags.map { $0.name }
+    for flag in handed {
       if let value = arguments[flag] { words += [flag, value] }
     }
     words += ["--name", arguments["--name"] ?? Worker.hostName()]

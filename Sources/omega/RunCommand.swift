@@ -1,16 +1,19 @@
 import Agent
 import CPlatform
 import Glibc
+import Recording
 import Transport
 
 /// `omega run`: an agent of its own, the nodes, and the application.
 enum RunCommand {
-  private static let flags: [Arguments.Flag] = [
+  static let flags: [Arguments.Flag] = [
     .init("--nodes"), .init("--local"), .init("--token-file"), .init("--with-local", value: false),
     .init("--driver"), .init("--validate", value: false), .init("--stats"), .init("--dump-frames"),
     .init("--dump-at"), .init("--codec"), .init("--shard"), .init("--interim"),
     .init("-v", value: false), .init("-q", value: false),
-    .init("--gl"), .init("--bitrate"), .init("--record"), .init("--hud", value: false),
+    .init("--gl"), .init("--bitrate"), .init("--record"), .init("--record-from"),
+    .init("--node-timeout"),
+    .init("--hud", value: false),
   ]
 
   static func run(_ words: [String]) throws(Failure) -> Int32 {
@@ -25,13 +28,17 @@ enum RunCommand {
     let installation = try Installation()
     try installation.check()
     let places = try Settings.nodes(arguments, installation)
-    let frames = try frameDirectory(arguments)
+    let frames = try frameDirectory(arguments["--dump-frames"])
+    let recordings = try recordings(arguments)
+    let patience = try nodePatience(arguments)
 
     let agent: Agent
     do throws(LinkError) {
       let directory = try AgentDirectory.open()
       agent = try Agent(
-        socketPath: "\(directory)/run-\(platform_pid()).sock", nodes: places)
+        socketPath: "\(directory)/run-\(platform_pid()).sock", nodes: places,
+        recordings: recordings)
+      agent.nodePatience = patience
       // A node elsewhere must be known to work before the program starts; one of our own gets
       // ready beside it, unless there is reason to doubt that it will.
       var mustWait =
@@ -77,7 +84,7 @@ enum RunCommand {
     try refuse("--codec", allowed: ["auto", "raw"])
     try refuse("--shard", allowed: ["auto", "off"])
     try refuse("--interim", allowed: ["auto", "off"])
-    for flag in ["--gl", "--bitrate", "--record", "--hud"] where arguments.has(flag) {
+    for flag in ["--gl", "--bitrate", "--hud"] where arguments.has(flag) {
       throw Failure("\(flag) is not in this version; leave it out")
     }
     if arguments.has("--dump-at") && !arguments.has("--dump-frames") {
@@ -85,9 +92,33 @@ enum RunCommand {
     }
   }
 
+  /// The file of `--record`, made.
+  private static func recordings(_ arguments: Arguments) throws(Failure) -> RecordingPlace? {
+    guard let path = arguments["--record"] else {
+      if arguments.has("--record-from") {
+        throw Failure("--record-from says where a recording begins; give --record FILE too")
+      }
+      return nil
+    }
+    let first = try arguments.number("--record-from", in: 1...1_000_000_000, standard: 1)
+    do throws(RecordingError) {
+      return try RecordingPlace(path: path, firstFrame: UInt64(first))
+    } catch {
+      throw Failure(error.message)
+    }
+  }
+
+  /// Seconds of `--node-timeout` or `OMEGA_NODE_TIMEOUT`.
+  private static func nodePatience(_ arguments: Arguments) throws(Failure) -> Int {
+    if arguments.has("--node-timeout") {
+      return try arguments.number("--node-timeout", in: 0...86_400, standard: 0)
+    }
+    return try Settings.nodePatience()
+  }
+
   /// The directory of `--dump-frames`, made when it is not there, as an absolute path.
-  private static func frameDirectory(_ arguments: Arguments) throws(Failure) -> String? {
-    guard let path = arguments["--dump-frames"] else { return nil }
+  static func frameDirectory(_ path: String?) throws(Failure) -> String? {
+    guard let path else { return nil }
     if mkdir(path, 0o755) != 0 && errno != EEXIST {
       throw Failure("cannot make '\(path)': \(String(cString: strerror(errno)))")
     }

@@ -33,6 +33,16 @@ enum Settings {
     }
   }
 
+  /// Seconds that a node may be silent while an application waits: `OMEGA_NODE_TIMEOUT`, or 20.
+  static func nodePatience() throws(Failure) -> Int {
+    guard let text = environment("OMEGA_NODE_TIMEOUT") else { return 20 }
+    guard let seconds = Int(text), (0...86_400).contains(seconds) else {
+      throw Failure(
+        "OMEGA_NODE_TIMEOUT is '\(text)', and a number of seconds from 0 to 86400 is expected")
+    }
+    return seconds
+  }
+
   /// The nodes that `--nodes`, `--local` or `OMEGA_NODES` name.
   static func nodes(
     _ arguments: Arguments, _ installation: Installation

@@ -14,7 +14,7 @@ enum WorkerCommand {
         .init("--sealed", value: false), .init("--peer"), .init("--driver"), .init("--name"),
         .init("--token-file"), .init("--validate", value: false), .init("--cache"),
         .init("--cache-size"),
-      ])
+      ] + ClientLimits.flags)
     try Settings.setLogLevel(arguments, standard: .warning)
     signal(SIGPIPE, SIG_IGN)
     // A terminal's ^C is for the application: this process ends when its link does.
@@ -28,6 +28,7 @@ enum WorkerCommand {
     configuration.name = arguments["--name"] ?? "node"
     configuration.driverManifest = arguments["--driver"]
     configuration.validate = arguments.has("--validate")
+    configuration.limits = try ClientLimits.read(arguments)
     let peer = arguments["--peer"] ?? "the agent"
     guard arguments.has("--sealed") else {
       preloadDriver(configuration)

@@ -8,6 +8,8 @@ enum CommandLineTool {
     let rest = Array(words.dropFirst())
     switch command {
     case "run": return try RunCommand.run(rest)
+    case "record": return try RecordCommand.run(rest)
+    case "replay": return try ReplayCommand.run(rest)
     case "node": return try NodeCommand.run(rest)
     case "agent": return try AgentCommand.run(rest)
     case "node-worker": return try WorkerCommand.run(rest)
@@ -16,7 +18,7 @@ enum CommandLineTool {
       print("omega \(Help.version)")
       return 0
     case "help", "--help", "-h": return help(rest)
-    case "view", "record", "replay", "bench":
+    case "view", "bench":
       throw Failure("omega \(command) is not in this version; see: omega help")
     default:
       throw Failure("there is no command '\(command)'; see: omega help")

@@ -188,6 +188,45 @@ struct NodeTests {
     #expect(try t.client.awaitLoss() == wanted)
   }
 
+  @Test("control records with fields of every kind end the session or do nothing")
+  func controlRecords() throws {
+    var state: UInt64 = 0x2545_F491_4F6C_DD1D
+    func next() -> UInt64 {
+      state ^= state &<< 13
+      state ^= state &>> 7
+      state ^= state &<< 17
+      return state
+    }
+    func edgy() -> UInt64 {
+      switch next() % 5 {
+      case 0: next() % 16
+      case 1: UInt64(1) << (next() % 64)
+      case 2: UInt64.max - next() % 16
+      case 3: 4096 * (next() % 64)
+      default: next()
+      }
+    }
+    let seconds = platform_getenv("OMEGA_FUZZ_SECONDS").flatMap { UInt64(String(cString: $0)) }
+    let end = platform_now() &+ (seconds ?? 0) &* 1_000_000_000
+    var round = 0
+    repeat {
+      let t = try TestDevice(.messages)
+      let (buffer, memory) = try t.makeBuffer(size: 4096, usage: VK_BUFFER_USAGE_TRANSFER_DST_BIT)
+      let ids = [buffer, memory, t.queueID, t.commandBufferID, t.deviceID, 0]
+      try t.client.send(TestDevice.channel) { w in
+        for _ in 0..<200 {
+          let opcodes: [UInt32] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 0x103, 0x105, 0x130, 0x131]
+          w.begin(opcodes[Int(next() % UInt64(opcodes.count))])
+          w.u64(ids[Int(next() % UInt64(ids.count))])
+          for _ in 0..<(next() % 16) { w.u64(edgy()) }
+          w.end()
+        }
+      }
+      #expect(try !t.client.awaitLoss().isEmpty)
+      round += 1
+    } while round < 8 || platform_now() < end
+  }
+
   @Test("recorded commands do not run outside of a command buffer")
   func strayCommand() throws {
     let t = try TestDevice(.messages)

@@ -4,6 +4,7 @@ import Node
 import Ring
 import Testing
 import Transport
+import VulkanReplay
 import VulkanWire
 import Wire
 
@@ -23,13 +24,15 @@ final class TestClient {
   let segment: Segment
   let arena = UnsafeMutablePointer<Arena>.allocate(capacity: 1)
   private(set) var lostMessage: String?
+  /// Payload of the latest heartbeat.
+  private(set) var heartbeat: [UInt8] = []
   private var nextIndex: UInt32 = 1
   private var nextTicket: UInt32 = 0
   private(set) var replies: [UInt32: [UInt8]] = [:]
   private(set) var frame: [UInt8] = []
   private(set) var driver = ""
 
-  init(_ joining: Joining) throws {
+  init(_ joining: Joining, limits: ReplayLimits = ReplayLimits()) throws {
     self.joining = joining
     arena.initialize(to: Arena())
     var error: Int32 = 0
@@ -40,7 +43,8 @@ final class TestClient {
     link = Link(descriptor: a, peer: "the node")
     let other = Link(descriptor: b, peer: "the test")
     TestThread.start {
-      _ = runNodeSession(link: other, configuration: NodeConfiguration(endsProcess: false))
+      _ = runNodeSession(
+        link: other, configuration: NodeConfiguration(limits: limits, endsProcess: false))
       other.close()
     }
     RingHeader(segment: segment, channel: 0).initialise()
@@ -166,6 +170,11 @@ final class TestClient {
     return lostMessage ?? ""
   }
 
+  /// Waits for a heartbeat that is as wanted.
+  func awaitHeartbeat(_ isWanted: ([UInt8]) -> Bool) throws {
+    try wait { !heartbeat.isEmpty && isWanted(heartbeat) }
+  }
+
   struct Timeout: Error {
     var lost: String?
   }
@@ -207,6 +216,7 @@ final class TestClient {
           frame += [UInt8](repeating: 0, count: offset + bytes.count - frame.count)
         }
         frame.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+      case MessageType.heartbeat: heartbeat = Array(message.payload)
       case MessageType.lost:
         var r = Reader(message.payload, arena: arena, handles: nil)
         _ = r.u64("reason")

@@ -2,6 +2,7 @@ import CPlatform
 import CVulkan
 import Ring
 import Testing
+import VulkanReplay
 import VulkanWire
 import Wire
 
@@ -18,8 +19,10 @@ struct TestDevice {
   static let channel: UInt32 = 1
   static let queueSlot: UInt32 = 10
 
-  init(_ joining: Joining) throws {
-    client = try TestClient(joining)
+  let physicalDevice: OpaquePointer
+
+  init(_ joining: Joining, limits: ReplayLimits = ReplayLimits()) throws {
+    client = try TestClient(joining, limits: limits)
     let c = client
     let instanceID = c.makeID(.instance)
     var info = VkInstanceCreateInfo()
@@ -35,7 +38,8 @@ struct TestDevice {
     try c.send(0) { encode_vkEnumeratePhysicalDevices(&$0, ticket, instance, &count, ids) }
     let enumerated = try c.reply(ticket)
     #expect(enumerated[4] >= 1)
-    let physicalDevice = c.dispatchable(ids[0])
+    physicalDevice = c.dispatchable(ids[0])
+    let physicalDevice = physicalDevice
 
     deviceID = c.makeID(.device)
     ticket = c.ticket()

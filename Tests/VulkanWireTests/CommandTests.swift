@@ -110,7 +110,31 @@ final class Exercise {
       quiet = false
       #expect(cut.failure != nil, "reply to \(name) at \(end)")
     }
+    damageReply(decode)
   }
+
+  /// With flipped bits it may say anything, and must not trap: a client does not trust its node.
+  private func damageReply(_ decode: (inout Reader) -> Void) {
+    guard replyDamages > 0, reply.bytes.count > 8 else { return }
+    let damaged = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: reply.bytes.count - 8, alignment: 8)
+    defer { damaged.deallocate() }
+    quiet = true
+    for _ in 0..<replyDamages {
+      damaged.copyMemory(from: UnsafeRawBufferPointer(rebasing: reply.bytes[8...]))
+      for _ in 0...filler.numbers.below(3) {
+        damaged[filler.numbers.below(damaged.count)] ^= UInt8(1 << filler.numbers.below(8))
+      }
+      var reader = Reader(
+        UnsafeRawBufferPointer(damaged), arena: box.arena,
+        handles: UnsafePointer(filler.handles))
+      decode(&reader)
+    }
+    quiet = false
+  }
+
+  /// How many damaged forms of each reply are decoded.
+  var replyDamages = 0
 
   private var quiet = false
 
@@ -175,6 +199,29 @@ struct CommandTests {
         _ = decode(UnsafeRawBufferPointer(damaged))
       }
     }
+  }
+
+  @Test("have replies that may be damaged: flipped bits never trap the client")
+  func damagedReplies() {
+    let box = ArenaBox()
+    let end = fuzzingEnd()
+    var round: UInt64 = 0
+    repeat {
+      for (n, command) in Descriptions.shared.commands.enumerated() {
+        let t = Exercise(
+          command, seed: round &* 7919 &+ UInt64(n), arrayCount: Int(round % 4), box: box)
+        t.replyDamages = 20
+        exercise(command.name, t)
+      }
+      round += 1
+    } while Date() < end
+  }
+
+  /// When a sample of fuzzing ends: at once, or after OMEGA_FUZZ_SECONDS.
+  private func fuzzingEnd() -> Date {
+    Date(
+      timeIntervalSinceNow: ProcessInfo.processInfo.environment["OMEGA_FUZZ_SECONDS"]
+        .flatMap { Double($0) } ?? 0)
   }
 
   @Test("keep their facts in one order: ids where commandInfo says")

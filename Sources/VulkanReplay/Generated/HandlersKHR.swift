@@ -132,25 +132,9 @@ func replay_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR(
 func replay_vkCreateRayTracingPipelinesKHR(
   _ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader
 ) {
-  let a: Args_vkCreateRayTracingPipelinesKHR = decode_vkCreateRayTracingPipelinesKHR(&r)
+  var a: Args_vkCreateRayTracingPipelinesKHR = decode_vkCreateRayTracingPipelinesKHR(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkCreateRayTracingPipelinesKHR else {
-    return c.pointee.missing(Opcode.vkCreateRayTracingPipelinesKHR)
-  }
-  let result = call(
-    a.device, a.deferredOperation, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil,
-    a.pPipelines
-  )
-  if result.rawValue >= 0, let ids = a.ids {
-    for i: Int in 0..<a.idCount { c.pointee.insert(ids[i], a.pPipelines?[i] ?? nil) }
-  }
-  if result.rawValue >= 0 { note_vkCreateRayTracingPipelinesKHR(c, a) }
-  guard a.ticket != noTicket else {
-    if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateRayTracingPipelinesKHR, result) }
-    return
-  }
-  encodeReply_vkCreateRayTracingPipelinesKHR(&c.pointee.reply.writer, result, a)
-  c.pointee.sendReply(a.ticket)
+  doer_vkCreateRayTracingPipelinesKHR(c, &a)
 }
 
 /// Replays `vkCmdTraceRaysIndirectKHR`.

@@ -60,14 +60,9 @@ func replay_vkGetPhysicalDeviceQueueFamilyProperties(
 func replay_vkGetPhysicalDeviceMemoryProperties(
   _ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader
 ) {
-  let a: Args_vkGetPhysicalDeviceMemoryProperties = decode_vkGetPhysicalDeviceMemoryProperties(&r)
+  var a: Args_vkGetPhysicalDeviceMemoryProperties = decode_vkGetPhysicalDeviceMemoryProperties(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkGetPhysicalDeviceMemoryProperties else {
-    return c.pointee.missing(Opcode.vkGetPhysicalDeviceMemoryProperties)
-  }
-  call(a.physicalDevice, a.pMemoryProperties)
-  encodeReply_vkGetPhysicalDeviceMemoryProperties(&c.pointee.reply.writer, a)
-  c.pointee.sendReply(a.ticket)
+  doer_vkGetPhysicalDeviceMemoryProperties(c, &a)
 }
 
 /// Replays `vkGetPhysicalDeviceFeatures`.
@@ -480,17 +475,9 @@ func replay_vkDestroyImageView(_ c: UnsafeMutablePointer<ReplayContext>, _ r: in
 
 /// Replays `vkCreateShaderModule`.
 func replay_vkCreateShaderModule(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
-  let a: Args_vkCreateShaderModule = decode_vkCreateShaderModule(&r)
+  var a: Args_vkCreateShaderModule = decode_vkCreateShaderModule(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkCreateShaderModule else {
-    return c.pointee.missing(Opcode.vkCreateShaderModule)
-  }
-  let result = call(a.device, a.pCreateInfo, nil, a.pShaderModule)
-  if result.rawValue >= 0, let ids = a.ids {
-    c.pointee.insert(ids[0], a.pShaderModule?.pointee ?? nil)
-  }
-  if result.rawValue >= 0 { note_vkCreateShaderModule(c, a) }
-  if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateShaderModule, result) }
+  doer_vkCreateShaderModule(c, &a)
 }
 
 /// Replays `vkDestroyShaderModule`.

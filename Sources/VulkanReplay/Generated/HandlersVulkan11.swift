@@ -79,14 +79,9 @@ func replay_vkGetPhysicalDeviceQueueFamilyProperties2(
 func replay_vkGetPhysicalDeviceMemoryProperties2(
   _ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader
 ) {
-  let a: Args_vkGetPhysicalDeviceMemoryProperties2 = decode_vkGetPhysicalDeviceMemoryProperties2(&r)
+  var a: Args_vkGetPhysicalDeviceMemoryProperties2 = decode_vkGetPhysicalDeviceMemoryProperties2(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkGetPhysicalDeviceMemoryProperties2 else {
-    return c.pointee.missing(Opcode.vkGetPhysicalDeviceMemoryProperties2)
-  }
-  call(a.physicalDevice, a.pMemoryProperties)
-  encodeReply_vkGetPhysicalDeviceMemoryProperties2(&c.pointee.reply.writer, a)
-  c.pointee.sendReply(a.ticket)
+  doer_vkGetPhysicalDeviceMemoryProperties2(c, &a)
 }
 
 /// Replays `vkGetPhysicalDeviceSparseImageFormatProperties2`.
