@@ -7,6 +7,7 @@
 //   floor 0  C modules         headers of other people, and a few static inlines
 //   floor 1  Wire, Ring        bytes, and the shared memory they travel in
 //   floor 2  VulkanWire        generated vocabulary;  PageTracker: written pages
+//            MemoryFabric      who has which page of shared memory, and what goes to whom
 //   floor 3  Client            the injected side of the link;  Transport: the sealed links
 //            CommandStream     what travels, coded: blobs, differences, compression
 //   floor 4  VkLayer           the injected library;  VulkanReplay: the node's driver side
@@ -51,6 +52,7 @@ let package = Package(
     .systemLibrary(name: "CVulkan"),
     .systemLibrary(name: "CX11"),
     .systemLibrary(name: "CWayland"),
+    .systemLibrary(name: "CLZ4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
     // Floor 1
     .target(name: "Wire", dependencies: ["CPlatform"], swiftSettings: injected),
@@ -58,6 +60,9 @@ let package = Package(
     // Floor 2
     .target(name: "VulkanWire", dependencies: ["CVulkan", "Wire"], swiftSettings: injected),
     .target(name: "PageTracker", dependencies: ["CPlatform"], swiftSettings: injected),
+    .target(
+      name: "MemoryFabric", dependencies: ["CPlatform", "CLZ4", "CZstd"],
+      swiftSettings: house + gnu),
     // Floor 3
     .target(
       name: "Client",
@@ -97,16 +102,20 @@ let package = Package(
       ]),
     .target(
       name: "VulkanReplay",
-      dependencies: ["CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire"],
-      swiftSettings: house),
+      dependencies: ["CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "MemoryFabric"],
+      swiftSettings: house + gnu),
     // Floor 5
     .target(
       name: "Agent",
-      dependencies: ["CPlatform", "Wire", "Ring", "VulkanWire", "Transport", "CommandStream"],
-      swiftSettings: house),
+      dependencies: [
+        "CPlatform", "Wire", "Ring", "VulkanWire", "MemoryFabric", "Transport", "CommandStream",
+      ],
+      swiftSettings: house + gnu),
     .target(
       name: "Node",
-      dependencies: ["CPlatform", "Wire", "Ring", "Transport", "CommandStream", "VulkanReplay"],
+      dependencies: [
+        "CPlatform", "Wire", "Ring", "MemoryFabric", "Transport", "CommandStream", "VulkanReplay",
+      ],
       swiftSettings: house + gnu),
     // Floor 6
     .executableTarget(
@@ -122,6 +131,7 @@ let package = Package(
     .testTarget(name: "RegistryGeneratorTests", dependencies: ["RegistryGenerator"]),
     .testTarget(name: "ClientTests", dependencies: ["Client", "CPlatform", "Ring", "Wire"]),
     .testTarget(name: "PageTrackerTests", dependencies: ["PageTracker", "CPlatform"]),
+    .testTarget(name: "MemoryFabricTests", dependencies: ["MemoryFabric"], swiftSettings: gnu),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "CPlatform"]),
     .testTarget(
       name: "CommandStreamTests",
@@ -133,7 +143,8 @@ let package = Package(
     .testTarget(
       name: "NodeTests",
       dependencies: [
-        "Node", "Transport", "Ring", "Wire", "VulkanWire", "VulkanReplay", "CVulkan", "CPlatform",
+        "Node", "Transport", "Ring", "Wire", "MemoryFabric", "VulkanWire", "VulkanReplay",
+        "CVulkan", "CPlatform",
       ],
       swiftSettings: gnu),
     .testTarget(name: "PresenterTests", dependencies: ["Client", "Ring", "CPlatform"]),

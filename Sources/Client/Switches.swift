@@ -49,6 +49,8 @@ public struct Switches: Sendable {
     case 10: "no_blob_delta"
     case 11: "no_compression"
     case 12: "no_content_cache"
+    // Read by the agent and the node: what changed in mapped memory travels in packed blocks.
+    case 13: "no_memory_blocks"
     default: nil
     }
   }

@@ -173,7 +173,8 @@ private final class NodeSession {
       begin(driver, SharedSink(segment: segment, link: link), segment)
     } else {
       startCache()
-      begin(driver, LinkSink(link: link), nil)
+      let takesBlocks = client.flags & HelloFlag.memoryBlocks != 0 && NodeSession.usesBlocks
+      begin(driver, LinkSink(link: link, sendsBlocks: takesBlocks), nil)
     }
     while let message = try link.receive() {
       guard handle(message) else { return }
@@ -191,6 +192,8 @@ private final class NodeSession {
       complain: { sendLog(link, 1, $0) })
     cache?.start()
   }
+
+  private static let usesBlocks = !platform_is_switched_off("no_memory_blocks")
 
   private func begin(_ driver: Driver, _ sink: any CompletionSink, _ segment: Segment?) {
     var limits = ReplayLimits()
@@ -258,8 +261,10 @@ private final class NodeSession {
     configuration.name.withCString { w.writer.string($0) }
     driver.withCString { w.writer.string($0) }
     message.withCString { w.writer.string($0) }
-    w.writer.u32(
-      NodeAbility.codedRecords | (configuration.cache == nil ? 0 : NodeAbility.content))
+    var abilities = NodeAbility.codedRecords
+    if configuration.cache != nil { abilities |= NodeAbility.content }
+    if NodeSession.usesBlocks { abilities |= NodeAbility.memoryBlocks }
+    w.writer.u32(abilities)
     try link.send(MessageType.helloReply, w.bytes)
   }
 

@@ -53,6 +53,9 @@ public enum ControlOpcode {
   /// u64 memory (8), u32 runCount (16), u32 reserved, then for each run u64 offset, u64 byteCount,
   /// bytes padded to 8: bytes that differ from what the node last agreed on.
   @inlinable public static var memoryDiff: UInt32 { 0x105 }
+  /// u64 memory (8), then blocks of byte runs (`MemoryFabric/RunBlock.swift`): the same, packed. For
+  /// nodes that said `NodeAbility.memoryBlocks`.
+  @inlinable public static var memoryRuns: UInt32 { 0x120 }
 
   // 0x110–0x11F: what records become inside `codedRecords` messages, `Sources/CommandStream`. They
   // are records again before anything else sees them.
@@ -116,6 +119,8 @@ public enum MessageType {
   @inlinable public static var lost: UInt32 { 69 }
   @inlinable public static var statistics: UInt32 { 70 }
   @inlinable public static var log: UInt32 { 71 }
+  /// `readback` in blocks, for agents that said `HelloFlag.memoryBlocks`.
+  @inlinable public static var readbackRuns: UInt32 { 80 }
 }
 
 /// Bits of `hello`'s flags.
@@ -124,6 +129,8 @@ public enum HelloFlag {
   @inlinable public static var sameHost: UInt32 { 1 }
   /// Another node draws; this one is kept ready.
   @inlinable public static var stayIdle: UInt32 { 2 }
+  /// The client takes `readbackRuns`.
+  @inlinable public static var memoryBlocks: UInt32 { 0x100 }
 }
 
 /// Bits of what a node says that it can do, at the end of `helloReply`; older nodes say nothing.
@@ -132,6 +139,8 @@ public enum NodeAbility {
   @inlinable public static var codedRecords: UInt32 { 1 }
   /// Keeps large parts of records from run to run, and says which.
   @inlinable public static var content: UInt32 { 2 }
+  /// Takes `memoryRuns`.
+  @inlinable public static var memoryBlocks: UInt32 { 0x100 }
 }
 
 /// The version of records and messages; peers must agree on it. See `docs/wire-format.md`.

@@ -1,5 +1,6 @@
 import CPlatform
 public import CVulkan
+import MemoryFabric
 import Ring
 import VulkanWire
 public import Wire
@@ -29,6 +30,7 @@ public struct ReplayContext {
   var device: DeviceState?
   /// Where the command buffer that is being recorded has its writes noted.
   var writes: CommandWrites?
+  var decoder = RunDecoder()
   /// What the next queue operation completes.
   var announcement: Announcement?
   /// True after the channel's last record.
@@ -71,6 +73,7 @@ public struct ReplayContext {
 
   mutating func freeMemory() {
     giveBlob(nil)
+    decoder.free()
     reply.free()
   }
 
@@ -161,6 +164,7 @@ func commandDescription(_ opcode: UInt32) -> String {
   case ControlOpcode.memoryAttach: "memoryAttach"
   case ControlOpcode.memoryPages: "memoryPages"
   case ControlOpcode.memoryDiff: "memoryDiff"
+  case ControlOpcode.memoryRuns: "memoryRuns"
   case ControlOpcode.memoryDetach: "memoryDetach"
   case ControlOpcode.queryAttach: "queryAttach"
   case ControlOpcode.queryDetach: "queryDetach"
