@@ -139,7 +139,8 @@ let package = Package(
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),
     .testTarget(
-      name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CPlatform"], swiftSettings: gnu),
+      name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CVulkan", "CPlatform"],
+      swiftSettings: gnu),
     .testTarget(
       name: "NodeTests",
       dependencies: [

@@ -373,7 +373,9 @@ final class Forwarder: @unchecked Sendable {
         out.writer.u64(offset)
         out.writer.u64(UInt64(run.count))
         appendPiece(run, to: &out.writer)
-        if let padding = out.writer.reserve(-run.count & 7) { platform_zero(padding, -run.count & 7) }
+        if let padding = out.writer.reserve(-run.count & 7) {
+          platform_zero(padding, -run.count & 7)
+        }
       }
       runs = block
       out.writer.end()

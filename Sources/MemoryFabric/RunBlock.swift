@@ -88,7 +88,8 @@ public struct RunEncoder {
       if choice != .raw {
         // What does not get smaller by a sixteenth stays as it is.
         let size = packer.pack(
-          choice, block, into: UnsafeMutableRawBufferPointer(start: room, count: count &- count / 16))
+          choice, block,
+          into: UnsafeMutableRawBufferPointer(start: room, count: count &- count / 16))
         if size > 0 {
           codec = choice
           body = UnsafeRawBufferPointer(start: room, count: size)

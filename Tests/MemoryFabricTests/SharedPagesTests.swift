@@ -42,7 +42,8 @@ struct SharedPagesTests {
     #expect(!pages.publish(offset: .max, count: 2) { _, _ in })
   }
 
-  @Test("a page that a node writes is the application's at once, and the other node's before it reads")
+  @Test(
+    "a page that a node writes is the application's at once, and the other node's before it reads")
   func node() throws {
     let application = Memory(2 * 4096)
     let pages = try #require(
