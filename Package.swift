@@ -7,6 +7,7 @@
 //   floor 0  C modules         headers of other people, and a few static inlines
 //   floor 1  Wire, Ring        bytes, and the shared memory they travel in
 //   floor 2  VulkanWire        generated vocabulary;  PageTracker: written pages
+//            MemoryFabric      who has which page of shared memory, and what goes to whom
 //   floor 3  Client            the injected side of the link;  Transport: the sealed links
 //            CommandStream     what travels, coded: blobs, differences, compression
 //            Recording         the file format
@@ -52,6 +53,7 @@ let package = Package(
     .systemLibrary(name: "CVulkan"),
     .systemLibrary(name: "CX11"),
     .systemLibrary(name: "CWayland"),
+    .systemLibrary(name: "CLZ4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CSPIRV", providers: [.apt(["spirv-tools"])]),
     // Floor 1
@@ -60,6 +62,9 @@ let package = Package(
     // Floor 2
     .target(name: "VulkanWire", dependencies: ["CVulkan", "Wire"], swiftSettings: injected),
     .target(name: "PageTracker", dependencies: ["CPlatform"], swiftSettings: injected),
+    .target(
+      name: "MemoryFabric", dependencies: ["CPlatform", "CLZ4", "CZstd"],
+      swiftSettings: house + gnu),
     // Floor 3
     .target(
       name: "Client",
@@ -101,19 +106,23 @@ let package = Package(
       ]),
     .target(
       name: "VulkanReplay",
-      dependencies: ["CPlatform", "CVulkan", "CSPIRV", "Wire", "Ring", "VulkanWire"],
-      swiftSettings: house),
+      dependencies: [
+        "CPlatform", "CVulkan", "CSPIRV", "Wire", "Ring", "VulkanWire", "MemoryFabric",
+      ],
+      swiftSettings: house + gnu),
     // Floor 5
     .target(
       name: "Agent",
       dependencies: [
-        "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "Client", "Transport",
+        "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "Client", "MemoryFabric", "Transport",
         "CommandStream", "Recording",
       ],
-      swiftSettings: house),
+      swiftSettings: house + gnu),
     .target(
       name: "Node",
-      dependencies: ["CPlatform", "Wire", "Ring", "Transport", "CommandStream", "VulkanReplay"],
+      dependencies: [
+        "CPlatform", "Wire", "Ring", "MemoryFabric", "Transport", "CommandStream", "VulkanReplay",
+      ],
       swiftSettings: house + gnu),
     // Floor 6
     .executableTarget(
@@ -132,6 +141,7 @@ let package = Package(
     .testTarget(name: "RegistryGeneratorTests", dependencies: ["RegistryGenerator"]),
     .testTarget(name: "ClientTests", dependencies: ["Client", "CPlatform", "Ring", "Wire"]),
     .testTarget(name: "PageTrackerTests", dependencies: ["PageTracker", "CPlatform"]),
+    .testTarget(name: "MemoryFabricTests", dependencies: ["MemoryFabric"], swiftSettings: gnu),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "CPlatform"]),
     .testTarget(
       name: "CommandStreamTests",
@@ -140,11 +150,13 @@ let package = Package(
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),
     .testTarget(
-      name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CPlatform"], swiftSettings: gnu),
+      name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CVulkan", "CPlatform"],
+      swiftSettings: gnu),
     .testTarget(
       name: "NodeTests",
       dependencies: [
-        "Node", "Transport", "Ring", "Wire", "VulkanWire", "VulkanReplay", "CVulkan", "CPlatform",
+        "Node", "Transport", "Ring", "Wire", "MemoryFabric", "VulkanWire", "VulkanReplay",
+        "CVulkan", "CPlatform",
       ],
       swiftSettings: gnu),
     .testTarget(name: "PresenterTests", dependencies: ["Client", "Ring", "CPlatform"]),

@@ -1,6 +1,7 @@
 internal import CPlatform
 internal import CommandStream
 internal import Glibc
+internal import MemoryFabric
 internal import Recording
 internal import Ring
 internal import Transport
@@ -28,6 +29,8 @@ final class AppSession: @unchecked Sendable {
   private var recorder: Recorder?
   private var nodes: [NodeConnection] = []
   private let frames = FrameTable()
+  /// Of the thread that receives from the primary node.
+  private var decoder = RunDecoder()
   private let isEnding = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
   private let wasLost = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
   private(set) var application = "an application"
@@ -48,6 +51,7 @@ final class AppSession: @unchecked Sendable {
   }
 
   deinit {
+    decoder.free()
     isEnding.deallocate()
     wasLost.deallocate()
   }
@@ -178,7 +182,9 @@ final class AppSession: @unchecked Sendable {
     if primary.abilities & NodeAbility.content != 0 { content = KnownContent() }
     let forwarder = Forwarder(
       segment: segment, link: primary.link, memory: memory, recorder: recorder,
-      coding: isCoded ? choices : nil, content: content, running: threads
+      coding: isCoded ? choices : nil, content: content, running: threads,
+      // A recording is to be read without what may yet change: it has the plain form.
+      sendsMemoryBlocks: primary.takesMemoryBlocks && recorder == nil
     ) { [weak self] reason, message in self?.lose(reason, message) }
     self.forwarder = forwarder
     statistics.setForwarder(self, forwarder)
@@ -304,6 +310,7 @@ final class AppSession: @unchecked Sendable {
           UnsafeRawBufferPointer(rebasing: payload[8...]))
       else { return "a reply that does not fit" }
     case MessageType.readback where isPrimary: return readback(payload)
+    case MessageType.readbackRuns where isPrimary: return readbackRuns(payload)
     case MessageType.frame where isPrimary: return frames.write(payload)
     case MessageType.contentHeld where isPrimary:
       guard content?.add(announcement: payload) != false else {
@@ -335,6 +342,22 @@ final class AppSession: @unchecked Sendable {
       Log.write(level) { "node \(node.description.name): \(NodeMessage.text(payload, at: 8))" }
     default:
       return "message \(message.type) makes no sense from a node"
+    }
+    return nil
+  }
+
+  private func readbackRuns(_ payload: UnsafeRawBufferPointer) -> String? {
+    var offset = 0
+    while offset < payload.count {
+      let block = UnsafeRawBufferPointer(rebasing: payload[offset...])
+      let size = decoder.forEachRun(block) { place, bytes in
+        if memory?.readback(segmentOffset: place, bytes) == false {
+          Log.debug("\(name): \(bytes.count) bytes read back for memory that is gone")
+        }
+        return true
+      }
+      guard let size else { return "a readback that makes no sense" }
+      offset += size
     }
     return nil
   }

@@ -1,5 +1,6 @@
 internal import CPlatform
 internal import CommandStream
+internal import MemoryFabric
 internal import Ring
 internal import Transport
 internal import Wire
@@ -12,6 +13,8 @@ internal import Wire
 final class Forwarder: @unchecked Sendable {
   /// Bytes that are gathered before they are sent; an empty ring sends at once.
   private static let batch = 1 << 20
+  /// Bytes of a run, on average, from which content that a node keeps may be among them.
+  private static let keptRun = 1 << 10
   private static let journalLimit = 256 << 20
   /// Bytes of one command buffer that make one record; the rest makes further ones.
   private static let largestCommands: UInt64 = 32 << 20
@@ -24,6 +27,7 @@ final class Forwarder: @unchecked Sendable {
   private let content: KnownContent?
   private let recorder: Recorder?
   private let running: RunningCount
+  private let sendsMemoryBlocks: Bool
   private let lose: @Sendable (UInt32, String) -> Void
   private let lock = Lock()
   private var isOpen = [Bool](repeating: false, count: Int(SegmentLayout.channelCount))
@@ -43,6 +47,7 @@ final class Forwarder: @unchecked Sendable {
   init(
     segment: Segment, link: Link, memory: MemoryTable, recorder: Recorder?,
     coding: StreamChoices? = nil, content: KnownContent? = nil, running: RunningCount,
+    sendsMemoryBlocks: Bool,
     lose: @escaping @Sendable (UInt32, String) -> Void
   ) {
     self.segment = segment
@@ -52,6 +57,7 @@ final class Forwarder: @unchecked Sendable {
     self.content = content
     self.recorder = recorder
     self.running = running
+    self.sendsMemoryBlocks = sendsMemoryBlocks
     self.lose = lose
     ending.initialize(to: 0)
   }
@@ -97,6 +103,8 @@ final class Forwarder: @unchecked Sendable {
     private let copy: UnsafeMutableRawPointer
     /// A record from the arena.
     private var large = HeapWriter(capacity: 64)
+    private var runs = RunEncoder()
+    private var chooser: CodecChooser
     private var journal = Journal(limit: Forwarder.journalLimit)
     private var journalShare = (objects: 0, bytes: 0)
     private let encoder: StreamEncoder?
@@ -112,12 +120,17 @@ final class Forwarder: @unchecked Sendable {
       encoder = owner.coding.map {
         StreamEncoder(channel: channel, choices: $0, known: owner.content)
       }
+      // Where the whole stream is packed, and what repeats from message to message found, a block is
+      // left as it is. Else a gigabit until it was measured.
+      let isPacked = owner.coding?.compresses == true
+      chooser = CodecChooser(bytesPerSecond: isPacked ? .infinity : 125e6)
       beginMessage()
     }
 
     mutating func free() {
       out.free()
       large.free()
+      runs.free()
       copy.deallocate()
     }
 
@@ -312,6 +325,68 @@ final class Forwarder: @unchecked Sendable {
     private mutating func memoryDifferences(_ id: UInt64, _ offset: UInt64, _ count: UInt64)
       -> Bool
     {
+      guard owner.sendsMemoryBlocks else { return plainDifferences(id, offset, count) }
+      var bytes: UInt64 = 0
+      var isWhole = true
+      let known = owner.memory.forEachDifference(id: id, offset: offset, count: count) {
+        first, run in
+        bytes += UInt64(run.count)
+        isWhole = runs.append(first, run) && isWhole
+      }
+      guard known else { return fail("memoryPages: a range that is not mapped") }
+      let runCount = UInt64(runs.runCount)
+      guard runCount > 0 else { return true }
+      guard isWhole, makeRoom(runs.byteCount + 16 * Int(runCount) + 64) else {
+        return fail("memoryPages: no memory")
+      }
+      // What the node may have kept from another run is looked for in whole runs.
+      if owner.content != nil && runs.byteCount / Int(runCount) >= Forwarder.keptRun {
+        putPlain(id)
+      } else {
+        putBlock(id)
+      }
+      guard !out.writer.failed else { return fail("memoryPages: no memory") }
+      let counted = bytes
+      owner.lock.withLock {
+        owner.totals.uploadBytes += counted
+        owner.totals.uploadRuns += runCount
+      }
+      return true
+    }
+
+    /// Writes the gathered runs as a block.
+    private mutating func putBlock(_ id: UInt64) {
+      out.writer.begin(ControlOpcode.memoryRuns)
+      out.writer.u64(id)
+      var block = runs
+      if !block.finish(chooser, { appendPiece($0, to: &out.writer) }) { out.writer.failed = true }
+      runs = block
+      out.writer.end()
+    }
+
+    /// Writes the gathered runs one by one.
+    private mutating func putPlain(_ id: UInt64) {
+      out.writer.begin(ControlOpcode.memoryDiff)
+      out.writer.u64(id)
+      out.writer.u32(runs.runCount)
+      out.writer.u32(0)
+      var block = runs
+      block.take { offset, run in
+        out.writer.u64(offset)
+        out.writer.u64(UInt64(run.count))
+        appendPiece(run, to: &out.writer)
+        if let padding = out.writer.reserve(-run.count & 7) {
+          platform_zero(padding, -run.count & 7)
+        }
+      }
+      runs = block
+      out.writer.end()
+    }
+
+    /// For a node that does not know blocks.
+    private mutating func plainDifferences(_ id: UInt64, _ offset: UInt64, _ count: UInt64)
+      -> Bool
+    {
       var runs: UInt32 = 0
       var bytes: UInt64 = 0
       out.writer.begin(ControlOpcode.memoryDiff)
@@ -380,11 +455,14 @@ final class Forwarder: @unchecked Sendable {
       return sendPlain(channel, records)
     }
 
-    private func sendPlain(_ channel: UInt32, _ records: UnsafeRawBufferPointer) -> Bool {
+    private mutating func sendPlain(_ channel: UInt32, _ records: UnsafeRawBufferPointer) -> Bool {
+      let start = platform_now()
+      defer { chooser.sent(records.count, nanoseconds: platform_now() &- start) }
+      let link = owner.link
       var header = (channel, UInt32(0))
       return withUnsafeBytes(of: &header) { header in
         do throws(LinkError) {
-          try owner.link.send(MessageType.records, [header, records])
+          try link.send(MessageType.records, [header, records])
           return true
         } catch {
           // The thread that receives knows better why the link is gone, and says so.
@@ -453,4 +531,11 @@ final class Forwarder: @unchecked Sendable {
       record.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
     }
   }
+}
+
+/// Appends a piece of a block as it is.
+private func appendPiece(_ piece: UnsafeRawBufferPointer, to writer: inout Writer) {
+  guard piece.count > 0, let start = piece.baseAddress, let place = writer.reserve(piece.count)
+  else { return }
+  platform_copy(place, start, piece.count)
 }

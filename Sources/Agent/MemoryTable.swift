@@ -1,38 +1,53 @@
 internal import CPlatform
+internal import MemoryFabric
 internal import Ring
 
-/// The mapped allocations of an application whose node is on another host: where they lie in the
-/// segment, and their twins, the contents that the agent and the node last agreed on.
+/// The mapped allocations of an application whose nodes are on other hosts: where they lie in the
+/// segment, and who has which of their pages (`SharedPages`).
 ///
-/// Threads: any. Bytes from the application and bytes from the node meet under one lock, so that a
+/// Threads: any. Bytes from the application and bytes from the nodes meet under one lock, so that a
 /// page is never compared while half of a readback has been written.
 final class MemoryTable: @unchecked Sendable {
   private struct Allocation {
     let id: UInt64
     let segmentOffset: UInt64
-    let size: Int
     /// The segment's bytes, shared with the application.
     let bytes: UnsafeMutableRawPointer
-    let twin: UnsafeMutableRawPointer
+    let pages: SharedPages
 
-    func unmap() {
-      _ = platform_unmap(bytes, size)
-      _ = platform_unmap(twin, size)
-    }
+    func unmap() { _ = platform_unmap(bytes, pages.size) }
   }
 
   private let segment: Segment
+  private let nodeCount: Int
   private let lock = Lock()
-  private var byID: [UInt64: Int] = [:]
-  private var allocations: [Allocation?] = []
+  private var byID: [UInt64: Allocation] = [:]
+  /// All of them, in the order of their places.
+  private var byPlace: [Allocation] = []
+  /// The page that was read back last.
+  private var lastPage: UInt64 = 0
 
   /// An application cannot make the agent map more than this many.
   private static let limit = 65_536
 
-  init(segment: Segment) { self.segment = segment }
+  init(segment: Segment, nodeCount: Int = 1) {
+    self.segment = segment
+    self.nodeCount = nodeCount
+  }
 
   deinit {
-    for allocation in allocations { allocation?.unmap() }
+    for allocation in byPlace { allocation.unmap() }
+  }
+
+  /// How many allocations begin at `place` or before it.
+  private func index(after place: UInt64) -> Int {
+    var low = 0
+    var high = byPlace.count
+    while low < high {
+      let middle = (low + high) / 2
+      if byPlace[middle].segmentOffset <= place { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   /// False when the place makes no sense or there is no memory.
@@ -41,114 +56,69 @@ final class MemoryTable: @unchecked Sendable {
       guard byID[id] == nil, byID.count < MemoryTable.limit, size & 4095 == 0,
         let bytes = segment.mapMemory(offset: segmentOffset, size: size)
       else { return false }
-      guard let twin = platform_map_private(Int(size)) else {
+      guard let pages = SharedPages(bytes: bytes, size: Int(size), nodeCount: nodeCount) else {
         _ = platform_unmap(bytes, Int(size))
         return false
       }
-      let new = Allocation(
-        id: id, segmentOffset: segmentOffset, size: Int(size), bytes: bytes, twin: twin)
-      if let free = allocations.firstIndex(where: { $0 == nil }) {
-        allocations[free] = new
-        byID[id] = free
-      } else {
-        byID[id] = allocations.count
-        allocations.append(new)
-      }
+      let new = Allocation(id: id, segmentOffset: segmentOffset, bytes: bytes, pages: pages)
+      byID[id] = new
+      byPlace.insert(new, at: index(after: segmentOffset))
       return true
     }
   }
 
   func detach(id: UInt64) {
     lock.withLock {
-      guard let index = byID.removeValue(forKey: id) else { return }
-      allocations[index]?.unmap()
-      allocations[index] = nil
+      guard let known = byID.removeValue(forKey: id) else { return }
+      byPlace.removeAll { $0.id == id }
+      known.unmap()
     }
   }
 
-  /// Compares `[offset, offset + count)` of an allocation with its twin, brings the twin up to date
-  /// and calls `emit` for each run of bytes that differ. False when the range makes no sense.
+  /// Takes over what the application has written to `[offset, offset + count)` of an allocation and
+  /// calls `emit` for each run of bytes that differ, which every node is to have. False when the
+  /// range makes no sense.
   func forEachDifference(
     id: UInt64, offset: UInt64, count: UInt64,
     _ emit: (_ offset: UInt64, _ bytes: UnsafeRawBufferPointer) -> Void
   ) -> Bool {
+    lock.withLock { byID[id]?.pages.publish(offset: offset, count: count, emit) ?? false }
+  }
+
+  /// Calls `emit` with what other nodes' GPUs have written that a node does not have, allocation by
+  /// allocation: before the next queue operation that it is sent.
+  func catchUp(
+    node: Int,
+    _ emit: (_ id: UInt64, _ offset: UInt64, _ bytes: UnsafeRawBufferPointer) -> Void
+  ) {
+    guard nodeCount > 1 else { return }
     lock.withLock {
-      guard let index = byID[id], let allocation = allocations[index],
-        offset <= UInt64(allocation.size), count <= UInt64(allocation.size) &- offset
-      else { return false }
-      ByteDifference.forEachRun(
-        from: allocation.bytes, twin: allocation.twin, offset: Int(offset), count: Int(count), emit)
-      return true
+      for allocation in byPlace {
+        allocation.pages.catchUp(node) { emit(allocation.id, $0, $1) }
+      }
     }
   }
 
   /// Writes bytes that a node's GPU wrote. False when they belong to no allocation.
-  func readback(segmentOffset: UInt64, _ source: UnsafeRawBufferPointer) -> Bool {
+  func readback(
+    from node: Int = 0, segmentOffset: UInt64, _ source: UnsafeRawBufferPointer
+  ) -> Bool {
     lock.withLock {
-      for case let allocation? in allocations where segmentOffset >= allocation.segmentOffset {
-        let offset = segmentOffset &- allocation.segmentOffset
-        guard offset <= UInt64(allocation.size),
-          source.count <= allocation.size &- Int(offset)
-        else { continue }
-        guard let start = source.baseAddress else { return true }
-        (allocation.bytes + Int(offset)).copyMemory(from: start, byteCount: source.count)
-        (allocation.twin + Int(offset)).copyMemory(from: start, byteCount: source.count)
-        return true
-      }
-      return false
-    }
-  }
-}
-
-/// Finding the bytes that changed.
-enum ByteDifference {
-  /// Pages are first copied, so that what is compared, kept and sent is one and the same although
-  /// the application may go on writing.
-  private static let pageSize = 4096
-
-  /// Runs are exact to the byte: a byte beside them may have been written by the GPU.
-  static func forEachRun(
-    from bytes: UnsafeMutableRawPointer, twin: UnsafeMutableRawPointer, offset: Int, count: Int,
-    _ emit: (_ offset: UInt64, _ bytes: UnsafeRawBufferPointer) -> Void
-  ) {
-    withUnsafeTemporaryAllocation(byteCount: pageSize, alignment: 16) { copy in
-      var position = offset
-      let end = offset + count
-      while position < end {
-        let size = min(pageSize, end - position)
-        if platform_compare(bytes + position, twin + position, size) != 0 {
-          let page = UnsafeRawBufferPointer(rebasing: copy[..<size])
-          platform_copy(copy.baseAddress!, bytes + position, size)
-          forEachRun(of: page, twin: twin + position) { first, run in
-            emit(UInt64(position + first), run)
-          }
-          platform_copy(twin + position, copy.baseAddress!, size)
-        }
-        position += size
-      }
-    }
-  }
-
-  private static func forEachRun(
-    of page: UnsafeRawBufferPointer, twin: UnsafeMutableRawPointer,
-    _ emit: (_ first: Int, _ run: UnsafeRawBufferPointer) -> Void
-  ) {
-    let old = UnsafeRawBufferPointer(start: twin, count: page.count)
-    var index = 0
-    while index < page.count {
-      // Equal words are skipped eight bytes at a time.
-      while index & 7 == 0, index + 8 <= page.count,
-        page.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-          == old.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-      { index += 8 }
-      guard index < page.count else { return }
-      if page[index] == old[index] {
-        index += 1
-        continue
-      }
-      let first = index
-      while index < page.count && page[index] != old[index] { index += 1 }
-      emit(first, UnsafeRawBufferPointer(rebasing: page[first..<index]))
+      let index = index(after: segmentOffset)
+      guard index > 0 else { return false }
+      let allocation = byPlace[index - 1]
+      guard source.count > 0 else { return true }
+      guard
+        allocation.pages.receive(
+          from: node, offset: segmentOffset - allocation.segmentOffset, source)
+      else { return false }
+      // Runs come in the order of their places: most are of the page of the one before.
+      let first = segmentOffset >> 12
+      let end = (segmentOffset + UInt64(source.count) + 4095) >> 12
+      let new = first == lastPage ? end - first - 1 : end - first
+      lastPage = end - 1
+      segment.count(Counter.readbackPages, new)
+      return true
     }
   }
 }

@@ -34,6 +34,8 @@ public final class NodeConnection: @unchecked Sendable {
   /// `NodeAbility`, as the node has said.
   private(set) var abilities: UInt32 = 0
   private(set) var isGreeted = false
+  /// Whether the node takes what changed in memory in blocks.
+  private(set) var takesMemoryBlocks = false
 
   private let lock = Lock()
   private var latest = NodeStatistics()
@@ -93,13 +95,17 @@ public final class NodeConnection: @unchecked Sendable {
 
   // MARK: First words
 
+  private static let usesMemoryBlocks = !platform_is_switched_off("no_memory_blocks")
+
   /// Says who comes. `greeted` reads the answer, later: the node loads its driver meanwhile.
   func sayHello(application: String, process: Int32, stayIdle: Bool) throws(LinkError) {
     var w = HeapWriter(capacity: 512)
     defer { w.free() }
     w.writer.u32(WireVersion.current)
     // A node that is idle gets no segment: two readers of the rings would both draw.
-    w.writer.u32(stayIdle ? HelloFlag.stayIdle : isSameHost ? HelloFlag.sameHost : 0)
+    var flags = stayIdle ? HelloFlag.stayIdle : isSameHost ? HelloFlag.sameHost : 0
+    if NodeConnection.usesMemoryBlocks { flags |= HelloFlag.memoryBlocks }
+    w.writer.u32(flags)
     w.writer.u32(0x1_0000)
     w.writer.u32(UInt32(truncatingIfNeeded: process))
     application.withCString { w.writer.string($0) }
@@ -144,6 +150,8 @@ public final class NodeConnection: @unchecked Sendable {
           withUnsafeBytes(of: reader.u32("helloReply.driverUUID").littleEndian) { Array($0) }
         })
       let isIdentified = reader.failure == nil
+      takesMemoryBlocks =
+        NodeConnection.usesMemoryBlocks && abilities & NodeAbility.memoryBlocks != 0
       let text = { (s: UnsafePointer<CChar>?) -> String in s.map { String(cString: $0) } ?? "" }
       if version != WireVersion.current {
         failure = LinkError(

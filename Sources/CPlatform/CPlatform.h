@@ -63,6 +63,17 @@ static inline int platform_string_compare(const char *_Nonnull a, const char *_N
   return strcmp(a, b);
 }
 
+/// Whether OMEGA_PERF, a list of words with commas between them, names a switch.
+static inline bool platform_is_switched_off(const char *_Nonnull name) {
+  const char *rest = getenv("OMEGA_PERF");
+  size_t length = strlen(name);
+  while (rest != NULL) {
+    if (strncmp(rest, name, length) == 0 && (rest[length] == ',' || rest[length] == 0)) return true;
+    rest = strchr(rest, ',');
+    if (rest != NULL) rest++;
+  }
+  return false;
+}
 /// Whether `s` has `part` in it.
 static inline bool platform_contains(const char *_Nonnull s, const char *_Nonnull part) {
   return strstr(s, part) != NULL;

@@ -51,6 +51,8 @@ public struct Switches: Sendable {
     case 12: "no_content_cache"
     // The node's: it reads its own environment, which an embedded node has from here.
     case 13: "no_spirv_validation"
+    // Read by the agent and the node: what changed in mapped memory travels in packed blocks.
+    case 14: "no_memory_blocks"
     default: nil
     }
   }

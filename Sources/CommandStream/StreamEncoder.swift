@@ -138,7 +138,9 @@ public final class StreamEncoder {
         }
         guard !coded.hasFailed else { return false }
       }
-      if opcode == ControlOpcode.memoryDiff { sum.uploads &+= UInt64(codedSize) }
+      if opcode == ControlOpcode.memoryDiff || opcode == ControlOpcode.memoryRuns {
+        sum.uploads &+= UInt64(codedSize)
+      }
       at += size
     }
     coded.append(UnsafeRawBufferPointer(rebasing: records[kept...]))

@@ -174,7 +174,8 @@ private final class NodeSession {
       begin(driver, SharedSink(segment: segment, link: link), segment)
     } else {
       startCache()
-      begin(driver, LinkSink(link: link), nil)
+      let takesBlocks = client.flags & HelloFlag.memoryBlocks != 0 && NodeSession.usesBlocks
+      begin(driver, LinkSink(link: link, sendsBlocks: takesBlocks), nil)
     }
     while let message = try link.receive() {
       guard handle(message) else { return }
@@ -192,6 +193,8 @@ private final class NodeSession {
       complain: { sendLog(link, 1, $0) })
     cache?.start()
   }
+
+  private static let usesBlocks = !platform_is_switched_off("no_memory_blocks")
 
   private func begin(_ driver: Driver, _ sink: any CompletionSink, _ segment: Segment?) {
     let session = ReplaySession(
@@ -258,8 +261,10 @@ private final class NodeSession {
     configuration.name.withCString { w.writer.string($0) }
     (driver?.deviceName ?? "").withCString { w.writer.string($0) }
     message.withCString { w.writer.string($0) }
-    w.writer.u32(
-      NodeAbility.codedRecords | (configuration.cache == nil ? 0 : NodeAbility.content))
+    var abilities = NodeAbility.codedRecords
+    if configuration.cache != nil { abilities |= NodeAbility.content }
+    if NodeSession.usesBlocks { abilities |= NodeAbility.memoryBlocks }
+    w.writer.u32(abilities)
     if let driver {
       w.writer.u32(driver.driverVersion)
       driver.driverUUID.withUnsafeBytes { w.writer.bytes($0.baseAddress, $0.count) }

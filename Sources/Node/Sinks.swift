@@ -1,4 +1,5 @@
 import CPlatform
+import MemoryFabric
 import Ring
 import Transport
 import VulkanReplay
@@ -50,14 +51,25 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   private let lock = Lock()
   /// Bytes gathered for the next `readback` message.
   private var gathered = HeapWriter(capacity: 64 << 10)
+  /// The same in blocks, for an agent that takes them.
+  private let sendsBlocks: Bool
+  private var runs = RunEncoder()
+  /// A gigabit until it was measured.
+  private var chooser = CodecChooser(bytesPerSecond: 125e6)
 
   private static var enough: Int { 1 << 20 }
   /// Bytes of a frame in one message: enough to be cheap, little enough to be on its way early.
   private static var frameSlice: Int { 1 << 20 }
 
-  init(link: Link) { self.link = link }
+  init(link: Link, sendsBlocks: Bool) {
+    self.link = link
+    self.sendsBlocks = sendsBlocks
+  }
 
-  deinit { gathered.free() }
+  deinit {
+    gathered.free()
+    runs.free()
+  }
 
   func complete(_ completions: UnsafeBufferPointer<Completion>) {
     withUnsafeTemporaryAllocation(byteCount: completions.count * 16 + 16, alignment: 8) { room in
@@ -88,6 +100,12 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
 
   func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer) {
     lock.withLock {
+      guard !sendsBlocks else {
+        // Without memory for them the link is of no use any more.
+        if !runs.append(segmentOffset, bytes) { link.close() }
+        if runs.isFull { sendGathered() }
+        return
+      }
       gathered.writer.u64(segmentOffset)
       gathered.writer.u32(UInt32(truncatingIfNeeded: bytes.count))
       gathered.writer.u32(0)
@@ -103,8 +121,13 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
 
   /// With the lock held.
   private func sendGathered() {
+    if runs.runCount > 0, !runs.finish(chooser, { appendPiece($0, to: &gathered.writer) }) {
+      link.close()
+    }
     guard gathered.bytes.count > 0 else { return }
-    try? link.send(MessageType.readback, gathered.bytes)
+    let start = platform_now()
+    try? link.send(sendsBlocks ? MessageType.readbackRuns : MessageType.readback, gathered.bytes)
+    chooser.sent(gathered.bytes.count, nanoseconds: platform_now() &- start)
     gathered.reset()
   }
 
@@ -169,4 +192,11 @@ private func sendText(_ link: Link, _ type: UInt32, _ number: UInt32, _ text: St
   w.writer.u32(0)
   text.withCString { w.writer.string($0) }
   try? link.send(type, w.bytes)
+}
+
+/// Appends a piece of a block as it is.
+private func appendPiece(_ piece: UnsafeRawBufferPointer, to writer: inout Writer) {
+  guard piece.count > 0, let start = piece.baseAddress, let place = writer.reserve(piece.count)
+  else { return }
+  platform_copy(place, start, piece.count)
 }

@@ -226,8 +226,9 @@ struct FaultThread: @unchecked Sendable {
     while i < state.pointee.count, let tracked = state.pointee.list?[i], tracked.start < end {
       if tracked.start &+ tracked.size > first {
         isKnown = true
-        report(tracked, from: max(first, tracked.start), to: min(end, tracked.start &+ tracked.size))
-        {
+        report(
+          tracked, from: max(first, tracked.start), to: min(end, tracked.start &+ tracked.size)
+        ) {
           body(Int($0 &- first), Int($1))
         }
       }

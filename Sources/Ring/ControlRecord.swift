@@ -53,6 +53,9 @@ public enum ControlOpcode {
   /// u64 memory (8), u32 runCount (16), u32 reserved, then for each run u64 offset, u64 byteCount,
   /// bytes padded to 8: bytes that differ from what the node last agreed on.
   @inlinable public static var memoryDiff: UInt32 { 0x105 }
+  /// u64 memory (8), then blocks of byte runs (`MemoryFabric/RunBlock.swift`): the same, packed. For
+  /// nodes that said `NodeAbility.memoryBlocks`.
+  @inlinable public static var memoryRuns: UInt32 { 0x120 }
 
   // 0x110–0x11F: what records become inside `codedRecords` messages, `Sources/CommandStream`. They
   // are records again before anything else sees them.
@@ -74,6 +77,7 @@ extension ControlOpcode {
     case memoryAttach: "memoryAttach"
     case memoryPages: "memoryPages"
     case memoryDiff: "memoryDiff"
+    case memoryRuns: "memoryRuns"
     case memoryDetach: "memoryDetach"
     case queryAttach: "queryAttach"
     case queryDetach: "queryDetach"
@@ -154,6 +158,8 @@ public enum MessageType {
   @inlinable public static var heartbeat: UInt32 { 88 }
   @inlinable public static var snapshotBytes: UInt32 { 89 }
   @inlinable public static var snapshotDone: UInt32 { 90 }
+  /// `readback` in blocks, for agents that said `HelloFlag.memoryBlocks`.
+  @inlinable public static var readbackRuns: UInt32 { 80 }
 }
 
 /// Bits of `hello`'s flags.
@@ -162,6 +168,8 @@ public enum HelloFlag {
   @inlinable public static var sameHost: UInt32 { 1 }
   /// Another node draws; this one is kept ready.
   @inlinable public static var stayIdle: UInt32 { 2 }
+  /// The client takes `readbackRuns`.
+  @inlinable public static var memoryBlocks: UInt32 { 0x100 }
 }
 
 /// Bits of what a node says that it can do, at the end of `helloReply`; older nodes say nothing.
@@ -170,6 +178,8 @@ public enum NodeAbility {
   @inlinable public static var codedRecords: UInt32 { 1 }
   /// Keeps large parts of records from run to run, and says which.
   @inlinable public static var content: UInt32 { 2 }
+  /// Takes `memoryRuns`.
+  @inlinable public static var memoryBlocks: UInt32 { 0x100 }
 }
 
 /// The version of records and messages; peers must agree on it. See `docs/wire-format.md`.

@@ -20,6 +20,7 @@ func replayControlRecord(
   case ControlOpcode.queryDetach: detachQueryPool(c, &fields)
   case ControlOpcode.memoryPages: applyPages(c, &fields)
   case ControlOpcode.memoryDiff: applyDifferences(c, &fields)
+  case ControlOpcode.memoryRuns: applyRuns(c, &fields)
   case ControlOpcode.memoryDetach: detachMemory(c, &fields)
   case ControlOpcode.announce: announce(c, &fields)
   case ControlOpcode.createSwapchain: createSwapchain(c, &fields)
@@ -247,6 +248,19 @@ private func applyDifferences(_ c: UnsafeMutablePointer<ReplayContext>, _ f: ino
       return
     }
     position = min(position &+ 16 &+ ((Int(count) &+ 7) & ~7), f.record.count)
+  }
+}
+
+private func applyRuns(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout RecordFields) {
+  guard let (device, memory) = memory(c, &f), f.wrong == nil else { return }
+  var position = 16
+  while position < f.record.count {
+    let block = UnsafeRawBufferPointer(rebasing: f.record[position...])
+    guard let size = memory.applyBlock(device: device, block, &c.pointee.decoder) else {
+      f.wrong = "runs"
+      return
+    }
+    position &+= size
   }
 }
 

@@ -181,14 +181,19 @@ final class DeviceState: @unchecked Sendable {
   }
 
   /// Brings what a finished operation may have written to mapped memory to the client.
-  func deliver(_ writes: WriteSet, _ sink: any CompletionSink) {
+  func deliver(_ writes: WriteSet, _ session: ReplaySession) {
+    let sink = session.sink
+    var pages = 0
     if writes.isEverything {
       let all = lock.withLock { attached }
-      for memory in all { memory.deliverWrites(device: self, nil, sink) }
+      for memory in all { pages &+= memory.deliverWrites(device: self, nil, sink) }
     } else {
-      for entry in writes.entries { entry.memory.deliverWrites(device: self, entry.ranges, sink) }
+      for entry in writes.entries {
+        pages &+= entry.memory.deliverWrites(device: self, entry.ranges, sink)
+      }
     }
     sink.flushReadback()
+    session.segment?.count(Counter.readbackPages, UInt64(pages))
   }
 
   /// What the execution of command buffers may write.

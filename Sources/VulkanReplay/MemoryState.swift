@@ -1,5 +1,6 @@
 import CPlatform
 import CVulkan
+import MemoryFabric
 import Ring
 
 /// A range of bytes of an allocation.
@@ -37,8 +38,9 @@ final class MemoryState: @unchecked Sendable {
   private var client: UnsafeMutableRawPointer?
   private var segmentOffset: UInt64 = 0
   private let scratch: UnsafeMutableRawPointer
+  private var deliveredPages = 0
 
-  private static var page: Int { MemoryImage.pageSize }
+  private static var page: Int { ByteDifference.pageSize }
 
   init(
     handle: VkDeviceMemory, size: Int, type: Int, heap: Int, properties: VkMemoryPropertyFlags
@@ -153,9 +155,9 @@ final class MemoryState: @unchecked Sendable {
       } else {
         // Reading what the CPU does not cache costs more than writing it.
         if has(VK_MEMORY_PROPERTY_HOST_CACHED_BIT) {
-          MemoryImage.clear(pointer, size)
+          ByteDifference.clear(pointer, size)
         } else {
-          pointer.set(0, size)
+          platform_zero(pointer, size)
         }
         if !isCoherent { flush(device, 0, size) }
       }
@@ -185,17 +187,11 @@ final class MemoryState: @unchecked Sendable {
       guard let mapping, let twin, let client, offset <= total, count <= total &- offset,
         offset & mask == 0, count & mask == 0
       else { return false }
-      var position = Int(offset)
       let end = min(Int(offset &+ count), size)
-      while position < end {
-        let step = min(MemoryState.page, end &- position)
-        // The application may write the page just now: it is read once, and then it stands still.
-        scratch.copyMemory(from: client + position, byteCount: step)
-        MemoryImage.forEachDifference(scratch, twin + position, step) { at, length in
-          (twin + position + at).copyMemory(from: scratch + at, byteCount: length)
-          (mapping + position + at).copyMemory(from: scratch + at, byteCount: length)
-        }
-        position &+= step
+      // The application may write the pages just now.
+      ByteDifference.update(twin, from: client, Int(offset), end, scratch: scratch) { at, run in
+        guard let start = run.baseAddress else { return }
+        (mapping + at).copyMemory(from: start, byteCount: run.count)
       }
       if !isCoherent && end > Int(offset) { flush(device, Int(offset), end) }
       return true
@@ -217,39 +213,64 @@ final class MemoryState: @unchecked Sendable {
     }
   }
 
+  /// The same for a block of them, and the size of the block; nil when the block makes no sense, or
+  /// one of its runs lies outside.
+  func applyBlock(
+    device: DeviceState, _ block: UnsafeRawBufferPointer, _ decoder: inout RunDecoder
+  ) -> Int? {
+    lock.withLock {
+      guard let mapping, let twin else { return nil }
+      var touched = ByteRange(start: Int.max, end: 0)
+      let used = decoder.forEachRun(block) { offset, bytes in
+        guard offset <= UInt64(size), bytes.count <= size &- Int(offset) else { return false }
+        guard let source = bytes.baseAddress else { return true }
+        let at = Int(offset)
+        (twin + at).copyMemory(from: source, byteCount: bytes.count)
+        (mapping + at).copyMemory(from: source, byteCount: bytes.count)
+        touched.start = min(touched.start, at)
+        touched.end = max(touched.end, at &+ bytes.count)
+        return true
+      }
+      if !isCoherent && touched.end > touched.start {
+        flush(device, touched.start, touched.end)
+      }
+      return used
+    }
+  }
+
   // MARK: Down
 
   /// Brings what the GPU has written to the client, where it differs from what both sides last
-  /// agreed on: in `ranges`, or in all that it may write.
-  func deliverWrites(device: DeviceState, _ ranges: [ByteRange]?, _ sink: any CompletionSink) {
+  /// agreed on: in `ranges`, or in all that it may write. Returns the number of pages with something
+  /// new.
+  func deliverWrites(
+    device: DeviceState, _ ranges: [ByteRange]?, _ sink: any CompletionSink
+  ) -> Int {
     lock.withLock {
-      guard mapping != nil else { return }
+      guard mapping != nil else { return 0 }
       let ranges = ranges ?? allWritable()
-      guard !ranges.isEmpty else { return }
+      guard !ranges.isEmpty else { return 0 }
       if !isCoherent { invalidate(device, ranges) }
+      deliveredPages = 0
       for range in ranges { deliverRange(range, sink) }
+      return deliveredPages
     }
   }
 
   /// With the lock held.
   private func deliverRange(_ range: ByteRange, _ sink: any CompletionSink) {
     guard let mapping, let twin else { return }
-    var position = range.start
-    while position < range.end {
-      let step = min(MemoryState.page, range.end &- position)
-      // The GPU may be writing for a later operation: read once here as well.
-      scratch.copyMemory(from: mapping + position, byteCount: step)
-      MemoryImage.forEachDifference(scratch, twin + position, step) { at, length in
-        (twin + position + at).copyMemory(from: scratch + at, byteCount: length)
-        if let client {
-          (client + position + at).copyMemory(from: scratch + at, byteCount: length)
-        } else {
-          sink.readback(
-            segmentOffset: segmentOffset &+ UInt64(position &+ at),
-            UnsafeRawBufferPointer(start: scratch + at, count: length))
-        }
+    var last = -1
+    // The GPU may be writing for a later operation.
+    ByteDifference.update(twin, from: mapping, range.start, range.end, scratch: scratch) {
+      at, run in
+      if let client, let start = run.baseAddress {
+        (client + at).copyMemory(from: start, byteCount: run.count)
+      } else {
+        sink.readback(segmentOffset: segmentOffset &+ UInt64(at), run)
       }
-      position &+= step
+      if at / MemoryState.page != last { deliveredPages &+= 1 }
+      last = at / MemoryState.page
     }
   }
 

@@ -1,5 +1,6 @@
 import CPlatform
 import CVulkan
+import MemoryFabric
 import Ring
 import VulkanWire
 import Wire
@@ -72,8 +73,8 @@ final class QueryPoolState: @unchecked Sendable {
 
   /// Bytes of the mirror, whole pages.
   private var sizeOfMirror: Int {
-    (queryCount &* (valueCount &+ 1) &* 8 &+ MemoryImage.pageSize &- 1)
-      & ~(MemoryImage.pageSize &- 1)
+    (queryCount &* (valueCount &+ 1) &* 8 &+ ByteDifference.pageSize &- 1)
+      & ~(ByteDifference.pageSize &- 1)
   }
 
   func contains(first: UInt32, count: UInt32) -> Bool {
@@ -174,7 +175,7 @@ final class QueryPoolState: @unchecked Sendable {
     scratch.withUnsafeMutableBytes { bytes in
       guard let start = bytes.baseAddress else { return }
       let place = start + first &* stride
-      place.set(0, count &* stride)
+      platform_zero(place, count &* stride)
       _ = device.dispatch.pointee.vkGetQueryPoolResults?(
         device.handle, handle, UInt32(first), UInt32(count), count &* stride, place,
         VkDeviceSize(stride),

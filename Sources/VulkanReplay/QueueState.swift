@@ -211,7 +211,7 @@ final class QueueState: @unchecked Sendable {
 
   private func finish(_ operation: QueueOperation) {
     device.giveBack(operation.fence)
-    if !operation.writes.isEmpty { device.deliver(operation.writes, session.sink) }
+    if !operation.writes.isEmpty { device.deliver(operation.writes, session) }
     if !operation.queries.isEmpty {
       for use in operation.queries { use.pool.finish(use, device, session.sink) }
       session.sink.flushReadback()

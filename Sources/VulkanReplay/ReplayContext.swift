@@ -1,5 +1,6 @@
 import CPlatform
 public import CVulkan
+import MemoryFabric
 import Ring
 import VulkanWire
 public import Wire
@@ -29,6 +30,7 @@ public struct ReplayContext {
   var device: DeviceState?
   /// Where the command buffer that is being recorded has its writes noted.
   var writes: CommandWrites?
+  var decoder = RunDecoder()
   /// What the next queue operation completes.
   var announcement: Announcement?
   /// True after the channel's last record.
@@ -84,6 +86,7 @@ public struct ReplayContext {
 
   mutating func freeMemory() {
     giveBlob(nil)
+    decoder.free()
     reply.free()
   }
 

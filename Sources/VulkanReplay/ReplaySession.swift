@@ -77,7 +77,8 @@ public final class ReplaySession: @unchecked Sendable {
     self.sink = sink
     self.segment = segment
     self.limits = limits
-    usesWriteSets = !isSwitchedOff("no_write_sets")
+    // The node reads its own environment: one that `omega run` starts has the application's.
+    usesWriteSets = !platform_is_switched_off("no_write_sets")
     handles = .allocate(capacity: 1)
     handles.initialize(to: HandleTable(indexLimit: limits.idIndices))
     // The session keeps the compiler as long as anybody looks into its table.
@@ -280,11 +281,4 @@ extension ReplaySession {
   public var queueOperations: UInt64 { counters.queueOperations }
   /// Frames delivered so far.
   public var framesDelivered: UInt64 { counters.frames }
-}
-
-/// Whether `OMEGA_PERF` names a switch. The node reads its own environment: one that `omega run`
-/// starts has the application's.
-func isSwitchedOff(_ name: String) -> Bool {
-  guard let text = platform_getenv("OMEGA_PERF") else { return false }
-  return String(cString: text).split(separator: ",").contains { $0 == name }
 }

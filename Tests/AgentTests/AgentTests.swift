@@ -4,40 +4,6 @@ import Testing
 
 @testable import Agent
 
-@Suite("Differences of memory")
-struct DifferenceTests {
-  @Test("are exact to the byte, and leave the twin equal", arguments: 0..<40)
-  func exact(seed: Int) {
-    var generator = SystemRandomNumberGenerator()
-    let size = 3 * 4096
-    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4096)
-    let twin = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4096)
-    defer {
-      bytes.deallocate()
-      twin.deallocate()
-    }
-    for index in 0..<size { bytes[index] = UInt8(truncatingIfNeeded: index &* 7) }
-    twin.copyMemory(from: UnsafeRawBufferPointer(bytes))
-    var changed = Set<Int>()
-    for _ in 0..<seed * seed {
-      let index = Int.random(in: 0..<size, using: &generator)
-      bytes[index] = UInt8(truncatingIfNeeded: index &* 7) ^ 0x55
-      changed.insert(index)
-    }
-    var found = Set<Int>()
-    ByteDifference.forEachRun(
-      from: bytes.baseAddress!, twin: twin.baseAddress!, offset: 0, count: size
-    ) { offset, run in
-      for (index, byte) in run.enumerated() {
-        #expect(byte == bytes[Int(offset) + index])
-        found.insert(Int(offset) + index)
-      }
-    }
-    #expect(found == changed)
-    #expect(twin.elementsEqual(bytes))
-  }
-}
-
 @Suite("Mapped allocations")
 struct MemoryTableTests {
   @Test("take differences up and readbacks down, and refuse what lies outside")
@@ -73,6 +39,37 @@ struct MemoryTableTests {
     table.detach(id: 7)
     #expect(!pixels.withUnsafeBytes { table.readback(segmentOffset: place, $0) })
     _ = platform_unmap(application, 8192)
+  }
+}
+
+extension MemoryTableTests {
+  @Test("tell each node what the other's GPU has written, in the allocation that it belongs to")
+  func twoNodes() throws {
+    var error: Int32 = 0
+    let segment = try #require(Segment.make(error: &error))
+    defer { segment.unmap() }
+    let table = MemoryTable(segment: segment, nodeCount: 2)
+    let place = SegmentLayout.memoryOffset
+    // Not in the order of their places.
+    for (id, page) in [(UInt64(3), UInt64(8)), (1, 0), (2, 2)] {
+      #expect(table.attach(id: id, segmentOffset: place + page * 4096, size: 8192))
+    }
+    let pixels: [UInt8] = [5, 6, 7]
+    let there = place + 3 * 4096
+    #expect(pixels.withUnsafeBytes { table.readback(from: 1, segmentOffset: there, $0) })
+    #expect(
+      !pixels.withUnsafeBytes { table.readback(from: 2, segmentOffset: there, $0) })
+    #expect(
+      !pixels.withUnsafeBytes { table.readback(from: 0, segmentOffset: place + 6 * 4096, $0) })
+    var told: [[UInt64]] = []
+    table.catchUp(node: 1) { told.append([$0, $1, UInt64($2.count)]) }
+    #expect(told.isEmpty, "it has what it wrote")
+    table.catchUp(node: 0) { told.append([$0, $1, UInt64($2.count)]) }
+    #expect(told == [[2, 4096, 3]])
+    table.catchUp(node: 0) { told.append([$0, $1, UInt64($2.count)]) }
+    #expect(told.count == 1, "once is enough")
+    table.detach(id: 2)
+    #expect(!pixels.withUnsafeBytes { table.readback(from: 1, segmentOffset: there, $0) })
   }
 }
 

@@ -207,3 +207,33 @@ private func connection(readers mask: UInt32 = 0) throws -> Connection {
     bytes([0x1003, 16, 5, 0]) { #expect(cache.find($0) == nil) }
   }
 }
+
+@Suite("A window of mapped memory")
+struct MappingWindowTests {
+  @Test("keeps allocations side by side, and takes their places back")
+  func places() throws {
+    var error: Int32 = 0
+    let segment = try #require(Segment.make(error: &error))
+    defer { segment.unmap() }
+    let window = try #require(MappingWindow.reserve())
+    let place = SegmentLayout.memoryOffset
+    let one = try #require(window.map(segment, offset: place, size: 8192))
+    let two = try #require(window.map(segment, offset: place + 65536, size: 4096))
+    #expect(window.contains(one) && window.contains(two) && one != two)
+    one.storeBytes(of: 7, toByteOffset: 8191, as: UInt8.self)
+    two.storeBytes(of: 8, as: UInt8.self)
+    let other = try #require(segment.mapMemory(offset: place, size: 8192))
+    #expect(other.load(fromByteOffset: 8191, as: UInt8.self) == 7)
+    #expect(platform_unmap(other, 8192) == 0)
+    #expect(!window.contains(other))
+    // What was unmapped is nobody's, until the next one of its size comes.
+    window.unmap(one, size: 8192)
+    let again = try #require(window.map(segment, offset: place + 131072, size: 8192))
+    #expect(again == one)
+    #expect(again.load(fromByteOffset: 8191, as: UInt8.self) == 0)
+    #expect(window.map(segment, offset: 0, size: 4096) == nil, "not the memory part")
+    #expect(window.map(segment, offset: place, size: 128 << 30) == nil, "larger than the window")
+    #expect(two.load(as: UInt8.self) == 8)
+    window.release()
+  }
+}

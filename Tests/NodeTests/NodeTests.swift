@@ -1,5 +1,6 @@
 import CPlatform
 import CVulkan
+import MemoryFabric
 import Ring
 import Testing
 import VulkanWire
@@ -225,6 +226,29 @@ struct NodeTests {
       #expect(try !t.client.awaitLoss().isEmpty)
       round += 1
     } while round < 8 || platform_now() < end
+  }
+
+  @Test("refuses blocks of runs that make no sense, or lie outside of their allocation")
+  func wrongBlocks() throws {
+    for (offset, isCut) in [(UInt64(8190), false), (UInt64(1) << 63, false), (UInt64(0), true)] {
+      let t = try TestDevice(.blocks)
+      let (_, memory) = try t.makeBuffer(size: 8192, usage: VK_BUFFER_USAGE_TRANSFER_SRC_BIT)
+      try t.attach(memory, at: SegmentLayout.memoryOffset, size: 8192, answered: false)
+      try t.client.send(TestDevice.channel) { w in
+        w.begin(ControlOpcode.memoryRuns)
+        w.u64(memory)
+        var runs = RunEncoder()
+        defer { runs.free() }
+        _ = [UInt8](repeating: 1, count: 3).withUnsafeBytes { runs.append(offset, $0) }
+        _ = runs.finish(CodecChooser(bytesPerSecond: 1e12)) { piece in
+          guard piece.count > 0, let place = w.reserve(piece.count) else { return }
+          place.copyMemory(from: piece.baseAddress!, byteCount: piece.count)
+        }
+        if isCut { w.patch(24, 0x7FFF_FFFF) }
+        w.end()
+      }
+      #expect(try t.client.awaitLoss() == "memoryRuns: field runs is wrong")
+    }
   }
 
   @Test("recorded commands do not run outside of a command buffer")

@@ -1,5 +1,6 @@
 import CPlatform
 import CVulkan
+import MemoryFabric
 import Node
 import Ring
 import Testing
@@ -14,6 +15,8 @@ enum Joining: CaseIterable {
   case segment
   /// Records and results travel as messages.
   case messages
+  /// The same, and what changes in memory in blocks of runs.
+  case blocks
 }
 
 /// A client in the test's own process, with the node on a thread of the same process: encodes
@@ -62,7 +65,11 @@ final class TestClient {
     var w = HeapWriter(capacity: 64)
     defer { w.free() }
     w.writer.u32(version)
-    w.writer.u32(joining == .segment ? 1 : 0)
+    switch joining {
+    case .segment: w.writer.u32(HelloFlag.sameHost)
+    case .messages: w.writer.u32(0)
+    case .blocks: w.writer.u32(HelloFlag.memoryBlocks)
+    }
     w.writer.u32(Opcode.last + 1)
     w.writer.u32(UInt32(platform_pid()))
     w.writer.string("test")
@@ -74,6 +81,8 @@ final class TestClient {
     #expect(r.u32("status") == 0)
     _ = r.string(optional: false, "name")
     driver = r.string(optional: false, "driver").map { String(cString: $0) } ?? ""
+    _ = r.string(optional: false, "message")
+    #expect(r.u32("features") & NodeAbility.memoryBlocks != 0)
     if joining == .segment {
       // The node closes what it received; the segment keeps its own.
       try link.send(MessageType.attachSegment, bytes: [], descriptors: [segment.descriptor])
@@ -113,7 +122,7 @@ final class TestClient {
     case .segment:
       let ring = RingHeader(segment: segment, channel: channel)
       try #require(ring.publish(bytes) == .done)
-    case .messages:
+    case .messages, .blocks:
       var header = (channel, UInt32(0))
       try withUnsafeBytes(of: &header) { header in
         try link.send(MessageType.records, [header, bytes])
@@ -152,7 +161,7 @@ final class TestClient {
       return platform_load32_seq(
         segment.replyArea(ticket).assumingMemoryBound(to: UInt32.self)) == 1
     }
-    if joining == .messages { return Array(try #require(replies[ticket]).dropFirst(8)) }
+    if joining != .segment { return Array(try #require(replies[ticket]).dropFirst(8)) }
     let area = segment.replyArea(ticket)
     let count = Int(area.load(fromByteOffset: 4, as: UInt32.self))
     return Array(
@@ -201,6 +210,7 @@ final class TestClient {
         }
       case MessageType.reply: replies[p!.get32(0)] = Array(message.payload.dropFirst(8))
       case MessageType.readback:
+        #expect(joining == .messages)
         var at = 0
         while at < message.payload.count {
           let (offset, count) = (p!.get64(at), Int(p!.get32(at + 8)))
@@ -208,6 +218,23 @@ final class TestClient {
           (to + Int(offset & 4095)).copyMemory(from: p! + at + 16, byteCount: count)
           _ = platform_unmap(to, 8192)
           at += 16 + (count + 7) & ~7
+        }
+      case MessageType.readbackRuns:
+        #expect(joining == .blocks)
+        var decoder = RunDecoder()
+        defer { decoder.free() }
+        var at = 0
+        while at < message.payload.count {
+          let block = UnsafeRawBufferPointer(rebasing: message.payload[at...])
+          let size = decoder.forEachRun(block) { offset, run in
+            guard let to = segment.mapMemory(offset: offset & ~4095, size: 8192) else {
+              return false
+            }
+            (to + Int(offset & 4095)).copyMemory(from: run.baseAddress!, byteCount: run.count)
+            _ = platform_unmap(to, 8192)
+            return true
+          }
+          at += try #require(size)
         }
       case MessageType.frame:
         let offset = Int(p!.get64(16))

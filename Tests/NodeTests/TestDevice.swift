@@ -1,5 +1,6 @@
 import CPlatform
 import CVulkan
+import MemoryFabric
 import Ring
 import Testing
 import VulkanReplay
@@ -132,7 +133,17 @@ struct TestDevice {
     defer { _ = platform_unmap(p, 4096) }
     (p + Int(offset - page)).copyMemory(from: bytes, byteCount: bytes.count)
     try client.send(TestDevice.channel) { w in
-      if client.joining == .segment {
+      if client.joining == .blocks {
+        var runs = RunEncoder()
+        defer { runs.free() }
+        w.begin(ControlOpcode.memoryRuns)
+        w.u64(memory)
+        _ = bytes.withUnsafeBytes { runs.append(offset, $0) }
+        _ = runs.finish(CodecChooser(bytesPerSecond: 1e6)) { piece in
+          guard piece.count > 0, let place = w.reserve(piece.count) else { return }
+          place.copyMemory(from: piece.baseAddress!, byteCount: piece.count)
+        }
+      } else if client.joining == .segment {
         w.begin(ControlOpcode.memoryPages)
         w.u64(memory)
         w.u32(1)

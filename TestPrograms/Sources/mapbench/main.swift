@@ -1,6 +1,7 @@
 // Times what mapped memory costs around a submit, and prints microseconds:
 //
 //   submit   vkQueueSubmit after 655 scattered pages (1 %) of a mapping of 256 MiB were written
+//   upload   the same, until the fence: the pages have been brought to the device and used
 //   many     the same call with 400 mappings of 256 KiB, one page of each eighth written
 //   fence    submit to fence of a command that writes 4 KiB of the 256 MiB
 //   write    a first write to a page after a submit
@@ -46,6 +47,7 @@ func submit(_ commands: Commands) -> (call: Double, fence: Double) {
 
 var submits: [Double] = []
 var fences: [Double] = []
+var uploads: [Double] = []
 var writes: [Double] = []
 do {
   let buffer = Buffer(device, size: large, usage: transfer)
@@ -65,6 +67,7 @@ do {
     let time = submit(commands)
     if round >= 3 {
       submits.append(time.call)
+      uploads.append(time.fence)
       writes.append(Double(written - start) / 1e3 / Double(pages.count))
     }
   }
@@ -80,6 +83,7 @@ do {
   buffer.destroy()
 }
 report("submit", submits)
+report("upload", uploads)
 report("write", writes)
 report("fence", fences)
 
