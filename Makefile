@@ -20,6 +20,7 @@ FREESTANDING ?= 1
 
 RELEASE  := $(SWIFT) build -c release --static-swift-stdlib --scratch-path $(SCRATCH)
 PROGRAMS := $(SWIFT) build -c release --package-path TestPrograms --scratch-path $(SCRATCH)/programs
+SANITIZED := ^(Wire|Ring|Client|Transport|VulkanReplay|Node|Agent)Tests\.
 FORMATTED = git ls-files '*.swift' ':!:*/Generated/*'
 TREE     := bin/omega lib/omega/libVkLayer_omega.so
 MANIFESTS := icd.d/omega_icd.json implicit_layer.d/VkLayer_omega_implicit.json \
@@ -33,8 +34,8 @@ CHECK_PACKAGES := mesa-vulkan-drivers vulkan-tools vulkan-validationlayers gfxre
   vkd3d-demos glslang-tools xvfb xauth x11-utils x11-apps weston imagemagick ffmpeg \
   iproute2 python3-venv zstd procps
 
-.PHONY: help deps build programs demo test bench soak fuzz conformance install uninstall generate \
-  shaders format check-format check-generated clean
+.PHONY: help deps build programs demo test bench soak sanitize fuzz conformance install \
+  uninstall generate shaders format check-format check-generated clean
 
 help: ## lists these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -88,8 +89,16 @@ test: deps build programs ## every test; ends with swift test's own closing line
 bench: deps build programs ## the benchmarks against the peers: one table of ratios
 	@Benchmarks/run
 
-soak: deps build programs ## hours of clients and kills (HOURS=8)
-	@Tests/EndToEnd/run --repeat-for $${HOURS:-8}h
+soak: deps build programs ## flat memory, stress in full, then every test for hours (HOURS=8)
+	@failed=0
+	Tests/EndToEnd/soak || failed=$$?
+	Tests/EndToEnd/run --repeat-for $${HOURS:-8}h || failed=$$?
+	exit $$failed
+
+sanitize: ## the unit tests of what runs in threads, under ThreadSanitizer and AddressSanitizer
+	@for kind in thread address; do
+	  $(SWIFT) test --sanitize=$$kind --scratch-path $(SCRATCH)-$$kind --filter '$(SANITIZED)'
+	done
 
 fuzz: deps ## everything that reads foreign bytes, under AddressSanitizer (FUZZ_SECONDS=600)
 	@Fuzz/run $${FUZZ_SECONDS:-600}
@@ -132,4 +141,4 @@ check-generated: ## fails when a Generated/ folder is not what the generator wri
 	$(SCRATCH)/release/RegistryGenerator --check
 
 clean: ## removes everything that is built
-	@rm -rf build demo $(SCRATCH) $(SCRATCH)-freestanding
+	@rm -rf build demo $(SCRATCH) $(SCRATCH)-freestanding $(SCRATCH)-thread $(SCRATCH)-address

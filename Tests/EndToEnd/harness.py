@@ -23,7 +23,10 @@ DRIVER = BUILD / "share" / "vulkan" / "icd.d" / "omega_icd.json"
 EXPLICIT = BUILD / "share" / "vulkan" / "explicit_layer.d"
 IMPLICIT = BUILD / "share" / "vulkan" / "implicit_layer.d"
 PROGRAMS = SCRATCH / "programs" / "release"
-LAVAPIPE = pathlib.Path("/usr/share/vulkan/icd.d/lvp_icd.x86_64.json")
+# The driver of native runs and of nodes; another one on a machine with a GPU (docs/gpu.md).
+LAVAPIPE = pathlib.Path(
+    os.environ.get("OMEGA_TEST_DRIVER", "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json")
+)
 LAYER = "VK_LAYER_OMEGA_render_router"
 
 _folder: pathlib.Path | None = None
@@ -101,6 +104,8 @@ def plain_environment(**extra: object) -> dict[str, str]:
     }
     # Of its own, so that an agent of another test or of the user is not found.
     kept["XDG_RUNTIME_DIR"] = str(runtime_folder())
+    if "OMEGA_TEST_DRIVER" in os.environ:
+        kept["VK_DRIVER_FILES"] = str(LAVAPIPE)
     # Nor may a node keep what a test sent, or know what another one did.
     kept["XDG_CACHE_HOME"] = str(folder() / "cache-home")
     kept.update({key: str(value) for key, value in extra.items()})

@@ -14,11 +14,11 @@ CLIENTS = 40
 LOOKED_AT = (1, 8, 15)
 
 
-def resident(process: int) -> int:
-    """KiB of memory that the process has to itself or shares, files left out."""
+def resident(process: int, *kinds: str) -> int:
+    """KiB of memory that the process has to itself or shares, files left out, or of some kinds."""
     status = pathlib.Path(f"/proc/{process}/status").read_text()
     fields = dict(line.split(":", 1) for line in status.splitlines())
-    return sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem"))
+    return sum(int(fields[name].split()[0]) for name in kinds or ("RssAnon", "RssShmem"))
 
 
 def descriptors(process: int) -> int:
