@@ -1,5 +1,6 @@
 import CPlatform
 import CVulkan
+import MemoryFabric
 import Ring
 import Wire
 
@@ -152,7 +153,7 @@ struct RawMemory {
     _ bytes: UnsafeRawPointer, _ offset: Int, _ count: Int,
     _ body: (_ offset: UInt64, _ bytes: UnsafeRawBufferPointer) -> Void
   ) {
-    guard !MemoryImage.isZero(bytes, count) else { return }
+    guard !ByteDifference.isZero(bytes, count) else { return }
     body(UInt64(offset), UnsafeRawBufferPointer(start: bytes, count: count))
   }
 

@@ -61,7 +61,7 @@ public struct HandleTable {
   }
 
   /// The same, for an id that may name an object in the making, which is waited for.
-  public func await(_ id: UInt64, _ kind: HandleKind) -> UInt64? {
+  public func resolve(_ id: UInt64, _ kind: HandleKind) -> UInt64? {
     if let handle = lookup(id, kind) { return handle }
     guard let missing, let missingContext else { return nil }
     missing(missingContext, id)

@@ -150,7 +150,7 @@ public struct Reader {
       return 0
     }
     guard let handles else { return id }
-    guard let handle = handles.pointee.await(id, kind) else {
+    guard let handle = handles.pointee.resolve(id, kind) else {
       fail(.handle, field)
       return 0
     }

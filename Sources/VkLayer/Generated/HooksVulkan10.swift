@@ -420,20 +420,6 @@ func hook_vkCreatePipelineLayout(
   return VK_SUCCESS
 }
 
-/// Hooks `vkDestroyPipelineLayout`.
-@c(omega_vkDestroyPipelineLayout)
-func hook_vkDestroyPipelineLayout(
-  _ device: VkDevice?,
-  _ pipelineLayout: VkPipelineLayout?,
-  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?
-) {
-  guard let pipelineLayout else { return }
-  guard let writer = beginAsync(device: device) else { return }
-  encode_vkDestroyPipelineLayout(&writer.pointee, device, pipelineLayout)
-  _ = endAsync(writer)
-  didDestroy(.pipelineLayout, UInt64(UInt(bitPattern: pipelineLayout)))
-}
-
 /// Hooks `vkCreateSampler`.
 @c(omega_vkCreateSampler)
 func hook_vkCreateSampler(

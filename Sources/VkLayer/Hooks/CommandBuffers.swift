@@ -153,8 +153,17 @@ private func end(_ commandBuffer: UnsafeMutablePointer<CommandBufferObject>) {
 private func dropRecording(_ commandBuffer: UnsafeMutablePointer<CommandBufferObject>) {
   commandBuffer.pointee.chunks.releaseUnpublished(
     commandBuffer.pointee.device.pointee.connection.arena)
-  commandBuffer.pointee.isRecording = false
+  setRecording(commandBuffer, false)
   closeWriter(commandBuffer)
+}
+
+/// Notes that a recording begins or ends, here and in the device's count.
+private func setRecording(
+  _ commandBuffer: UnsafeMutablePointer<CommandBufferObject>, _ isRecording: Bool
+) {
+  guard commandBuffer.pointee.isRecording != isRecording else { return }
+  commandBuffer.pointee.isRecording = isRecording
+  _ = platform_add32(&commandBuffer.pointee.device.pointee.recording, isRecording ? 1 : UInt32.max)
 }
 
 /// Leaves no room, so that whatever is recorded next asks `growRecording`, which refuses.
@@ -196,7 +205,7 @@ func hook_vkBeginCommandBuffer(
     return VK_ERROR_DEVICE_LOST
   }
   dropRecording(state)
-  state.pointee.isRecording = true
+  setRecording(state, true)
   guard let begin = pBeginInfo?.pointee else { return VK_ERROR_OUT_OF_HOST_MEMORY }
   var info = begin
   // A primary's pointer may be anything.
@@ -216,7 +225,7 @@ func hook_vkEndCommandBuffer(_ commandBuffer: VkCommandBuffer?) -> VkResult {
     return VK_ERROR_OUT_OF_HOST_MEMORY
   }
   closeChunk(state, state.pointee.writer.cursor)
-  state.pointee.isRecording = false
+  setRecording(state, false)
   let device = state.pointee.device
   let channel = device.pointee.channel
   guard let writer = channel.begin() else {
@@ -245,6 +254,11 @@ func hook_vkEndCommandBuffer(_ commandBuffer: VkCommandBuffer?) -> VkResult {
   }
   state.pointee.chunks.removeAll()
   closeWriter(state)
+  if device.pointee.retiredLayouts.count > 0,
+    platform_load32_seq(&device.pointee.recording) == 0
+  {
+    device.pointee.retiredLayouts.flush(OpaquePointer(device), into: writer)
+  }
   device.pointee.connection.segment.count(Counter.commandBufferBytes, total)
   return channel.end() ? VK_SUCCESS : VK_ERROR_DEVICE_LOST
 }

@@ -168,6 +168,7 @@ func hook_vkDestroyDevice(
   guard let device, let state = deviceState(of: device) else { return }
   let channel = state.pointee.channel
   if let writer = beginAsync(device: device) {
+    state.pointee.retiredLayouts.flush(device, into: writer)
     encode_vkDestroyDevice(&writer.pointee, device)
     writer.pointee.begin(ControlOpcode.closeChannel)
     writer.pointee.end()
@@ -184,6 +185,7 @@ func hook_vkDestroyDevice(
   }
   detachAll(state)
   state.pointee.attached.free()
+  state.pointee.retiredLayouts.free()
   state.pointee.window?.release()
   state.pointee.shapes.free()
   state.pointee.privateData.free()

@@ -111,6 +111,22 @@ private func create(
   }
 }
 
+/// While something is being recorded, which may name the layout, it is kept.
+func hook_vkDestroyPipelineLayout(
+  _ device: VkDevice?, _ pipelineLayout: VkPipelineLayout?,
+  _ pAllocator: UnsafePointer<VkAllocationCallbacks>?
+) {
+  guard let pipelineLayout, let state = deviceState(of: device) else { return }
+  let id = handleID(pipelineLayout)
+  guard let writer = beginAsync(device: device) else { return didDestroy(.pipelineLayout, id) }
+  if platform_load32_seq(&state.pointee.recording) == 0 || !state.pointee.retiredLayouts.add(id) {
+    state.pointee.retiredLayouts.flush(device, into: writer)
+    encode_vkDestroyPipelineLayout(&writer.pointee, device, pipelineLayout)
+    didDestroy(.pipelineLayout, id)
+  }
+  endAsync(writer)
+}
+
 func hook_vkCreateGraphicsPipelines(
   _ device: VkDevice?, _ pipelineCache: VkPipelineCache?, _ createInfoCount: UInt32,
   _ pCreateInfos: UnsafePointer<VkGraphicsPipelineCreateInfo>?,

@@ -50,6 +50,9 @@ struct DeviceObject {
   var enabled: EnabledFeatures
   /// All queues that were asked for, newest first. Grows under the channel's lock.
   var queues: UnsafeMutablePointer<QueueObject>?
+  /// Command buffers that are being recorded, and pipeline layouts that were destroyed meanwhile.
+  var recording: UInt32 = 0
+  var retiredLayouts = RetiredLayouts()
   /// Allocations that are mapped into this process. Under the channel's lock.
   var attached: AttachedMemories
   /// Where they are mapped; nil where address space is scarce.
