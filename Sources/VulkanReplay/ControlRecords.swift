@@ -509,6 +509,7 @@ func runOnQueue(
   all.append(contentsOf: completions)
   do throws(ReplayError) {
     let fence = try device.takeFence()
+    queue.expect(writes)
     let result = submit(fence)
     guard result == VK_SUCCESS else {
       device.functions.destroyFence(device.handle, fence, nil)
