@@ -518,6 +518,7 @@ func runOnQueue(
   }
   do throws(ReplayError) {
     let fence = try device.takeFence()
+    queue.expect(writes)
     let result = submit(fence)
     guard result == VK_SUCCESS else {
       device.functions.destroyFence(device.handle, fence, nil)

@@ -128,6 +128,7 @@ final class DeviceState: @unchecked Sendable {
   /// Guards what follows, which completion threads use as well.
   private let lock = Lock()
   private var attached: [MemoryState] = []
+  private var completing: [QueueState] = []
   private var fences: [VkFence] = []
 
   init(
@@ -194,6 +195,16 @@ final class DeviceState: @unchecked Sendable {
     }
     sink.flushReadback()
     session.segment?.count(Counter.readbackPages, UInt64(pages))
+  }
+
+  /// Lets completion threads find a queue.
+  func addCompleting(_ queue: QueueState) {
+    lock.withLock { completing.append(queue) }
+  }
+
+  /// The other queues of the device.
+  func queuesBeside(_ queue: QueueState) -> [QueueState] {
+    lock.withLock { completing.count > 1 ? completing.filter { $0 !== queue } : [] }
   }
 
   /// What the execution of command buffers may write.

@@ -175,6 +175,7 @@ extension DeviceState {
       throw ReplayError(reason: LostReason.noMemory, message: "no thread for a queue")
     }
     queues[key] = queue
+    addCompleting(queue)
     return queue
   }
 

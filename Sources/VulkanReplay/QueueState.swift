@@ -58,6 +58,8 @@ final class QueueState: @unchecked Sendable {
   private var waiting: [QueueOperation] = []
   /// The operation whose end is waited for.
   private var current: (opcode: UInt32, since: UInt64)?
+  /// What each operation may write that is given, or about to be, and not delivered yet; in order.
+  private var undelivered: [WriteSet] = []
   /// Operations given so far, and finished so far.
   private let given = Word()
   private let finished = Word()
@@ -91,7 +93,17 @@ final class QueueState: @unchecked Sendable {
     }
   }
 
-  /// Hands over an operation that the driver has accepted. The queue's channel alone.
+  /// Says what the next operation may write, before the driver has it. The queue's channel alone.
+  func expect(_ writes: WriteSet) {
+    lock.withLock { undelivered.append(writes) }
+  }
+
+  /// What operations may have written that are not delivered yet.
+  fileprivate var undeliveredWrites: [WriteSet] {
+    lock.withLock { undelivered.filter { !$0.isEmpty } }
+  }
+
+  /// Hands over an operation that the driver has accepted, after `expect`. The queue's channel alone.
   func enqueue(_ operation: QueueOperation) {
     session.counters.addQueueOperation()
     lock.withLock { waiting.append(operation) }
@@ -212,11 +224,17 @@ final class QueueState: @unchecked Sendable {
   private func finish(_ operation: QueueOperation) {
     device.giveBack(operation.fence)
     if !operation.writes.isEmpty { device.deliver(operation.writes, session) }
+    // Operations of other queues that this one waited for are finished too, which the client may
+    // conclude from this one's completion.
+    for queue in device.queuesBeside(self) {
+      for writes in queue.undeliveredWrites { device.deliver(writes, session) }
+    }
     if !operation.queries.isEmpty {
       for use in operation.queries { use.pool.finish(use, device, session.sink) }
       session.sink.flushReadback()
     }
     for frame in operation.frames { frame.deliver(session) }
+    lock.withLock { if !undelivered.isEmpty { undelivered.removeFirst() } }
     operation.completions.withUnsafeBufferPointer { session.sink.complete($0) }
   }
 }
