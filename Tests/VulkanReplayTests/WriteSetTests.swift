@@ -6,7 +6,8 @@ import Testing
 @Suite("What a queue operation may write")
 struct WriteSetTests {
   private func memory(_ number: Int, size: Int = 1 << 20) -> MemoryState {
-    MemoryState(handle: OpaquePointer(bitPattern: number * 8)!, size: size, properties: 0)
+    MemoryState(
+      handle: OpaquePointer(bitPattern: number * 8)!, size: size, type: 0, heap: 0, properties: 0)
   }
 
   /// A buffer of `size` bytes bound at `offset`.
