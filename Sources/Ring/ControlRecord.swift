@@ -102,6 +102,9 @@ public enum ControlField {
   @inlinable public static var noSlot: UInt32 { 0xFFFF_FFFF }
   /// commandBuffer flags, bit 0: a secondary command buffer.
   @inlinable public static var secondary: UInt32 { 1 }
+  /// Flags of the answer to queryAttach, bit 0: a query that is not available in the mirror may be so
+  /// on the node.
+  @inlinable public static var mirrorMayBeBehind: UInt32 { 1 }
 }
 
 /// Byte offsets in a `createSwapchain` record.

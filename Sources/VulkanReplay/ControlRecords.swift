@@ -296,6 +296,8 @@ private func attachQueryPool(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inou
   guard ticket != ControlField.noTicket else { return }
   c.pointee.reply.writer.begin(ControlOpcode.queryAttach)
   c.pointee.reply.writer.i32(VK_SUCCESS.rawValue)
+  c.pointee.reply.writer.u32(
+    device.queryGate.isCautious ? ControlField.mirrorMayBeBehind : 0)
   c.pointee.reply.writer.end()
   c.pointee.sendReply(ticket)
 }
@@ -519,6 +521,7 @@ func runOnQueue(
   do throws(ReplayError) {
     let fence = try device.takeFence()
     queue.expect(writes)
+    device.queryGate.begin()
     let result = submit(fence)
     guard result == VK_SUCCESS else {
       device.functions.destroyFence(device.handle, fence, nil)

@@ -92,6 +92,7 @@ final class DeviceState: @unchecked Sendable {
   let hasPresentLayout: Bool
   /// How many queries a command may use where it names one: with multiview, one for each view.
   let queriesAtOnce: Int
+  let queryGate: QueryGate
   /// How many queues of each family were asked for.
   private let queueCounts: [UInt32: UInt32]
 
@@ -136,7 +137,7 @@ final class DeviceState: @unchecked Sendable {
     dispatch: UnsafeMutablePointer<DriverDispatch>,
     memoryTypes: [(flags: VkMemoryPropertyFlags, heap: Int)], apiVersion: UInt32,
     hostImportAlignment: Int, hasPresentLayout: Bool, queriesAtOnce: Int,
-    queueCounts: [UInt32: UInt32]
+    readsQueriesAlone: Bool, queueCounts: [UInt32: UInt32]
   ) {
     self.handle = handle
     self.physicalDevice = physicalDevice
@@ -148,6 +149,7 @@ final class DeviceState: @unchecked Sendable {
     self.hostImportAlignment = hostImportAlignment
     self.hasPresentLayout = hasPresentLayout
     self.queriesAtOnce = queriesAtOnce
+    queryGate = QueryGate(isCautious: readsQueriesAlone)
     self.queueCounts = queueCounts
   }
 

@@ -61,7 +61,9 @@ enum DeviceMaker {
           && deviceFunctions.getMemoryHostPointerProperties != nil
           ? importAlignment(functions, physicalDevice) : 0,
         hasPresentLayout: enabled.contains("VK_KHR_swapchain"),
-        queriesAtOnce: queriesAtOnce(info.pNext), queueCounts: queueCounts(info))
+        queriesAtOnce: queriesAtOnce(info.pNext),
+        readsQueriesAlone: readsQueriesAlone(session, physicalDevice),
+        queueCounts: queueCounts(info))
       return VK_SUCCESS
     } catch {
       session.sink.log(0, "vkCreateDevice: \(error.message)")
@@ -76,6 +78,22 @@ enum DeviceMaker {
       counts[queue.queueFamilyIndex] = max(counts[queue.queueFamilyIndex] ?? 0, queue.queueCount)
     }
     return counts
+  }
+
+  /// Whether reading the results of queries waits for the whole device: see `QueryGate`.
+  private static func readsQueriesAlone(
+    _ session: ReplaySession, _ physicalDevice: VkPhysicalDevice
+  ) -> Bool {
+    guard let get = session.dispatch.pointee.vkGetPhysicalDeviceProperties2 else { return false }
+    var driver = VkPhysicalDeviceDriverProperties()
+    driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES
+    withUnsafeMutablePointer(to: &driver) { driver in
+      var properties = VkPhysicalDeviceProperties2()
+      properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2
+      properties.pNext = UnsafeMutableRawPointer(driver)
+      get(physicalDevice, &properties)
+    }
+    return driver.driverID == VK_DRIVER_ID_MESA_LLVMPIPE
   }
 
   /// A view mask has 32 bits; without the multiview feature there is one view.

@@ -93,11 +93,13 @@ final class QueryPoolState: @unchecked Sendable {
     }
   }
 
-  /// Notes that the operation has finished, and tells the client what it has left.
-  func finish(_ use: QueryUse, _ device: DeviceState, _ sink: any CompletionSink) {
+  /// Notes that the operation has finished, and with `reads` tells the client what it has left.
+  func finish(
+    _ use: QueryUse, _ device: DeviceState, _ sink: any CompletionSink, reads: Bool
+  ) {
     lock.withLock {
       for i in use.first..<use.first &+ use.count { pending[i] &-= 1 }
-      push(use.first, use.count, device, sink)
+      if reads { push(use.first, use.count, device, sink) }
     }
   }
 
@@ -132,7 +134,9 @@ final class QueryPoolState: @unchecked Sendable {
       segmentOffset = offset
       known = [UInt64](repeating: 0, count: queryCount &* (valueCount &+ 1))
       scratch = known
-      push(0, queryCount, device, session.sink)
+      device.queryGate.withReading(besides: 0) { mayRead in
+        if mayRead { push(0, queryCount, device, session.sink) }
+      }
       return true
     }
     if !isNew, let mapped { _ = platform_unmap(mapped, Int(size)) }
@@ -211,6 +215,37 @@ final class QueryPoolState: @unchecked Sendable {
         sink.readback(segmentOffset: segmentOffset &+ UInt64(word &* 8), $0)
       }
     }
+  }
+}
+
+/// When the results of queries may be read.
+///
+/// vkGetQueryPoolResults without VK_QUERY_RESULT_WAIT_BIT does not wait. But llvmpipe's driver lets the
+/// whole device become idle in it: read while another operation waits for the host, which waits for the
+/// completion that is about to be told, it would never return. There, results are read only when nothing
+/// else is under way, and the client asks for the rest, as it would have to wait for natively.
+final class QueryGate: @unchecked Sendable {
+  let isCautious: Bool
+  private let lock = Lock()
+  private var unfinished = 0
+
+  init(isCautious: Bool) { self.isCautious = isCautious }
+
+  /// An operation is about to be given to a queue.
+  func begin() {
+    if isCautious { lock.withLock { unfinished += 1 } }
+  }
+
+  /// Its end has been seen.
+  func end() {
+    if isCautious { lock.withLock { unfinished -= 1 } }
+  }
+
+  /// Calls `body` with whether it may read: always, or when at most `operations` are under way, and no
+  /// more until it returns.
+  func withReading(besides operations: Int, _ body: (_ mayRead: Bool) -> Void) {
+    guard isCautious else { return body(true) }
+    lock.withLock { body(unfinished <= operations) }
   }
 }
 

@@ -230,9 +230,14 @@ final class QueueState: @unchecked Sendable {
       for writes in queue.undeliveredWrites { device.deliver(writes, session) }
     }
     if !operation.queries.isEmpty {
-      for use in operation.queries { use.pool.finish(use, device, session.sink) }
+      device.queryGate.withReading(besides: 1) { mayRead in
+        for use in operation.queries {
+          use.pool.finish(use, device, session.sink, reads: mayRead)
+        }
+      }
       session.sink.flushReadback()
     }
+    device.queryGate.end()
     for frame in operation.frames { frame.deliver(session) }
     lock.withLock { if !undelivered.isEmpty { undelivered.removeFirst() } }
     operation.completions.withUnsafeBufferPointer { session.sink.complete($0) }

@@ -148,7 +148,7 @@ struct RecordingTests {
     }
   }
 
-  @Test("a changed bit is an error, or is where nothing lies")
+  @Test("a changed bit is an error, an end that is said, or is where nothing lies")
   func flipped() throws {
     let file = File()
     try write([entries(0..<10), entries(10..<20)], to: file)
@@ -158,8 +158,13 @@ struct RecordingTests {
       changed[bit / 8] ^= 1 << UInt8(bit % 8)
       file.bytes = changed
       _ = RecordingIndex(path: file.path)
-      guard let (found, _) = try? read(file) else { continue }
-      #expect(found == entries(0..<20), "bit \(bit)")
+      guard let (found, isCutOff) = try? read(file) else { continue }
+      // A chunk that says it is longer than the file looks like one that was cut off, and is said to be.
+      if isCutOff {
+        #expect(entries(0..<20).starts(with: found), "bit \(bit)")
+      } else {
+        #expect(found == entries(0..<20), "bit \(bit)")
+      }
     }
   }
 

@@ -17,6 +17,8 @@ struct QueryPoolState {
   var valueCount: UInt32
   /// 0: none yet; 1: a thread is asking for it; 2: it is there; 3: there can be none.
   var mirrorState: UInt32
+  /// 1: what the mirror does not have is asked for.
+  var mayBeBehind: UInt32
   var segmentOffset: UInt64
   var mirror: UnsafeMutableRawPointer?
   /// How often the host has reset each query; as the node counts it too. Nil without a mirror.
@@ -174,10 +176,12 @@ private func makeMirror(
   call.writer.pointee.u32(call.ticket)
   call.writer.pointee.u32(0)
   call.writer.pointee.end()
-  guard endCall(&call) != nil else {
+  guard var reply = endCall(&call) else {
     _ = platform_unmap(mirror, size)
     return false
   }
+  _ = reply.i32("queryAttach.result")
+  pool.pointee.mayBeBehind = reply.u32("queryAttach.flags") & ControlField.mirrorMayBeBehind
   finishCall(&call)
   pool.pointee.segmentOffset = offset
   pool.pointee.mirror = mirror
@@ -201,9 +205,13 @@ func hook_vkGetQueryPoolResults(
     return askNode(
       device, queryPool, firstQuery, queryCount, dataSize, pData, stride, flags, waits: waits)
   }
-  if waits, !waitForResults(state, pool, Int(firstQuery), Int(queryCount)) {
-    return VK_ERROR_DEVICE_LOST
+  let (first, count) = (Int(firstQuery), Int(queryCount))
+  if waits, !waitForOperations(state, pool, first, count) { return VK_ERROR_DEVICE_LOST }
+  if pool.pointee.mayBeBehind != 0, !areAvailable(pool, first, count) {
+    return askNode(
+      device, queryPool, firstQuery, queryCount, dataSize, pData, stride, flags, waits: waits)
   }
+  if waits, !waitForResults(state, pool, first, count) { return VK_ERROR_DEVICE_LOST }
   guard state.pointee.connection.segment.lost == 0 else { return VK_ERROR_DEVICE_LOST }
   return write(
     pool.pointee, Int(firstQuery), Int(queryCount),
@@ -252,23 +260,24 @@ private func write(
   return result
 }
 
-/// Waits until the results are there; false when the connection is lost.
-///
-/// What was submitted before may be about to reset a query whose old result is still in the mirror,
-/// so it is waited for as well. But not for ever: an operation may be waiting for a semaphore that
-/// the host signals only when it has seen these results.
-private func waitForResults(
+private func areAvailable(
+  _ pool: UnsafeMutablePointer<QueryPoolState>, _ first: Int, _ count: Int
+) -> Bool {
+  var i = first
+  while i < first &+ count {
+    if !pool.pointee.isAvailable(i) { return false }
+    i &+= 1
+  }
+  return true
+}
+
+/// Waits for what was submitted before, which may be about to reset a query whose old result is still
+/// in the mirror. But not for ever: an operation may be waiting for a semaphore that the host signals
+/// only when it has seen these results. False when the connection is lost.
+private func waitForOperations(
   _ device: UnsafeMutablePointer<DeviceObject>, _ pool: UnsafeMutablePointer<QueryPoolState>,
   _ first: Int, _ count: Int
 ) -> Bool {
-  func isComplete() -> Bool {
-    var i = first
-    while i < first &+ count {
-      if !pool.pointee.isAvailable(i) { return false }
-      i &+= 1
-    }
-    return true
-  }
   let connection = device.pointee.connection
   var queue = device.pointee.queues
   while let known = queue {
@@ -276,11 +285,23 @@ private func waitForResults(
       let result = connection.wait(
         slot: known.pointee.slot, value: known.pointee.sequence, nanoseconds: 50_000_000)
       if result == .lost { return false }
-      if result == .done || isComplete() { break }
+      let mayAsk = pool.pointee.mayBeBehind != 0
+      if result == .done || mayAsk || areAvailable(pool, first, count) { break }
     }
     queue = known.pointee.next
   }
-  while !connection.segment.waitStep(nanoseconds: Connection.heartbeat, isComplete) {
+  return true
+}
+
+/// Waits until the results are there; false when the connection is lost.
+private func waitForResults(
+  _ device: UnsafeMutablePointer<DeviceObject>, _ pool: UnsafeMutablePointer<QueryPoolState>,
+  _ first: Int, _ count: Int
+) -> Bool {
+  let connection = device.pointee.connection
+  while !connection.segment.waitStep(
+    nanoseconds: Connection.heartbeat, { areAvailable(pool, first, count) })
+  {
     guard connection.isAlive() else { return false }
   }
   return true

@@ -2384,7 +2384,7 @@ func exercise_vkGetRayTracingShaderGroupStackSizeKHR(_ t: Exercise) {
     encodeReply_vkGetRayTracingShaderGroupStackSizeKHR(&t.reply.writer, 5, a)
   }
   t.decodeReply { (r: inout Reader) in
-    t.expectResult(Int64(decodeReply_vkGetRayTracingShaderGroupStackSizeKHR(&r)))
+    t.expectResult(Int64(truncatingIfNeeded: decodeReply_vkGetRayTracingShaderGroupStackSizeKHR(&r)))
   }
 }
 
@@ -2464,7 +2464,7 @@ func exercise_vkGetBufferOpaqueCaptureAddress(_ t: Exercise) {
     encodeReply_vkGetBufferOpaqueCaptureAddress(&t.reply.writer, 5, a)
   }
   t.decodeReply { (r: inout Reader) in
-    t.expectResult(Int64(decodeReply_vkGetBufferOpaqueCaptureAddress(&r)))
+    t.expectResult(Int64(truncatingIfNeeded: decodeReply_vkGetBufferOpaqueCaptureAddress(&r)))
   }
 }
 
@@ -2478,7 +2478,7 @@ func exercise_vkGetBufferDeviceAddress(_ t: Exercise) {
     encodeReply_vkGetBufferDeviceAddress(&t.reply.writer, 5, a)
   }
   t.decodeReply { (r: inout Reader) in
-    t.expectResult(Int64(decodeReply_vkGetBufferDeviceAddress(&r)))
+    t.expectResult(Int64(truncatingIfNeeded: decodeReply_vkGetBufferDeviceAddress(&r)))
   }
 }
 
@@ -2492,7 +2492,7 @@ func exercise_vkGetDeviceMemoryOpaqueCaptureAddress(_ t: Exercise) {
     encodeReply_vkGetDeviceMemoryOpaqueCaptureAddress(&t.reply.writer, 5, a)
   }
   t.decodeReply { (r: inout Reader) in
-    t.expectResult(Int64(decodeReply_vkGetDeviceMemoryOpaqueCaptureAddress(&r)))
+    t.expectResult(Int64(truncatingIfNeeded: decodeReply_vkGetDeviceMemoryOpaqueCaptureAddress(&r)))
   }
 }
 

@@ -40,7 +40,7 @@ func exercise_vkGetAccelerationStructureDeviceAddressKHR(_ t: Exercise) {
     encodeReply_vkGetAccelerationStructureDeviceAddressKHR(&t.reply.writer, 5, a)
   }
   t.decodeReply { (r: inout Reader) in
-    t.expectResult(Int64(decodeReply_vkGetAccelerationStructureDeviceAddressKHR(&r)))
+    t.expectResult(Int64(truncatingIfNeeded: decodeReply_vkGetAccelerationStructureDeviceAddressKHR(&r)))
   }
 }
 
