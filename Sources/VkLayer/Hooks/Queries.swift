@@ -214,15 +214,19 @@ func hook_vkGetQueryPoolResults(
   if waits, !waitForResults(state, pool, first, count) { return VK_ERROR_DEVICE_LOST }
   guard state.pointee.connection.segment.lost == 0 else { return VK_ERROR_DEVICE_LOST }
   return write(
-    pool.pointee, Int(firstQuery), Int(queryCount),
+    count, values: Int(pool.pointee.valueCount),
     UnsafeMutableRawBufferPointer(start: pData, count: dataSize),
-    Int(truncatingIfNeeded: stride), flags)
+    Int(truncatingIfNeeded: stride), flags,
+    isAvailable: { pool.pointee.isAvailable(first &+ $0) },
+    // Anything between zero and the final result is a partial one.
+    value: { pool.pointee.isAvailable(first &+ $0) ? pool.pointee.value(first &+ $0, $1) : 0 })
 }
 
-/// Writes the results as vkGetQueryPoolResults lays them out.
+/// Writes the results as vkGetQueryPoolResults lays them out: of what is not available, the availability
+/// alone, and with VK_QUERY_RESULT_PARTIAL_BIT what there is.
 private func write(
-  _ pool: QueryPoolState, _ first: Int, _ count: Int, _ out: UnsafeMutableRawBufferPointer,
-  _ stride: Int, _ flags: VkQueryResultFlags
+  _ count: Int, values: Int, _ out: UnsafeMutableRawBufferPointer, _ stride: Int,
+  _ flags: VkQueryResultFlags, isAvailable: (Int) -> Bool, value: (_ query: Int, Int) -> UInt64
 ) -> VkResult {
   let isWide = flags & VK_QUERY_RESULT_64_BIT.rawValue != 0
   let isPartial = flags & VK_QUERY_RESULT_PARTIAL_BIT.rawValue != 0
@@ -239,22 +243,20 @@ private func write(
         as: UInt32.self)
     }
   }
-  let values = Int(pool.valueCount)
   var result = VK_SUCCESS
   var i = 0
   while i < count {
-    let isAvailable = pool.isAvailable(first &+ i)
+    let available = isAvailable(i)
     let offset = i &* stride
-    if isAvailable || isPartial {
-      var value = 0
-      while value < values {
-        // Anything between zero and the final result is a partial one.
-        store(isAvailable ? pool.value(first &+ i, value) : 0, offset &+ value &* size)
-        value &+= 1
+    if available || isPartial {
+      var index = 0
+      while index < values {
+        store(value(i, index), offset &+ index &* size)
+        index &+= 1
       }
     }
-    if withAvailability { store(isAvailable ? 1 : 0, offset &+ values &* size) }
-    if !isAvailable { result = VK_NOT_READY }
+    if withAvailability { store(available ? 1 : 0, offset &+ values &* size) }
+    if !available { result = VK_NOT_READY }
     i &+= 1
   }
   return result
@@ -311,10 +313,42 @@ private func waitForResults(
 /// very submit that the application waits for.
 private func askNode(
   _ device: VkDevice?, _ queryPool: VkQueryPool?, _ firstQuery: UInt32, _ queryCount: UInt32,
-  _ dataSize: Int, _ pData: UnsafeMutableRawPointer?, _ stride: VkDeviceSize,
+  _ dataSize: Int, _ pData: UnsafeMutableRawPointer, _ stride: VkDeviceSize,
   _ flags: VkQueryResultFlags, waits: Bool
 ) -> VkResult {
+  let count = Int(queryCount)
+  let values = Int(poolState(queryPool)?.pointee.valueCount ?? 0)
   let sent = flags & ~VK_QUERY_RESULT_WAIT_BIT.rawValue
+  guard values > 0 else {
+    return askNode(
+      device, queryPool, firstQuery, queryCount, dataSize, pData, stride, sent, untilReady: waits)
+  }
+  // All values and the availability, laid out here: of what is not available, nothing is written.
+  let rawStride = (values &+ 1) &* 8
+  guard let raw = platform_calloc(max(count, 1), rawStride) else {
+    return VK_ERROR_OUT_OF_HOST_MEMORY
+  }
+  defer { platform_free(raw) }
+  let all =
+    sent | VK_QUERY_RESULT_64_BIT.rawValue | VK_QUERY_RESULT_WITH_AVAILABILITY_BIT.rawValue
+  let result = askNode(
+    device, queryPool, firstQuery, queryCount, count &* rawStride, raw, VkDeviceSize(rawStride),
+    all, untilReady: waits)
+  guard result == VK_SUCCESS || result == VK_NOT_READY else { return result }
+  return write(
+    count, values: values, UnsafeMutableRawBufferPointer(start: pData, count: dataSize),
+    Int(truncatingIfNeeded: stride), flags,
+    isAvailable: {
+      raw.load(fromByteOffset: $0 &* rawStride &+ values &* 8, as: UInt64.self) != 0
+    },
+    value: { raw.load(fromByteOffset: $0 &* rawStride &+ $1 &* 8, as: UInt64.self) })
+}
+
+private func askNode(
+  _ device: VkDevice?, _ queryPool: VkQueryPool?, _ firstQuery: UInt32, _ queryCount: UInt32,
+  _ dataSize: Int, _ pData: UnsafeMutableRawPointer, _ stride: VkDeviceSize,
+  _ flags: VkQueryResultFlags, untilReady: Bool
+) -> VkResult {
   var pause: UInt64 = 50_000
   while true {
     let opcode = Opcode.vkGetQueryPoolResults
@@ -323,11 +357,11 @@ private func askNode(
     }
     encode_vkGetQueryPoolResults(
       &call.writer.pointee, call.ticket, device, queryPool, firstQuery, queryCount, dataSize,
-      pData, stride, sent)
+      pData, stride, flags)
     guard var reply = endCall(&call) else { return VK_ERROR_DEVICE_LOST }
     let result = decodeReply_vkGetQueryPoolResults(&reply, dataSize, pData)
     finishCall(&call)
-    guard waits, result == VK_NOT_READY else { return result }
+    guard untilReady, result == VK_NOT_READY else { return result }
     // The results may be those of an operation that is yet to come: look less and less often.
     platform_sleep(pause)
     pause = min(pause &* 2, 4_000_000)
