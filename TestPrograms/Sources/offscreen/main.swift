@@ -41,6 +41,7 @@ let sections: [Section] =
     Section(name: "mapped-parts", body: flushParts),
     Section(name: "events", body: useEvents),
     Section(name: "timeline", body: useTimelines),
+    Section(name: "host-in-between", body: useHostInBetween),
     Section(name: "flights", body: keepSubmitsInFlight),
     Section(name: "queries", body: runQueries),
     Section(name: "threads", body: recordInThreads),
