@@ -98,13 +98,15 @@ public final class NodeConnection: @unchecked Sendable {
   private static let usesMemoryBlocks = !platform_is_switched_off("no_memory_blocks")
 
   /// Says who comes. `greeted` reads the answer, later: the node loads its driver meanwhile.
-  func sayHello(application: String, process: Int32, stayIdle: Bool) throws(LinkError) {
+  func sayHello(
+    application: String, process: Int32, stayIdle: Bool, takesMemoryBlocks: Bool = true
+  ) throws(LinkError) {
     var w = HeapWriter(capacity: 512)
     defer { w.free() }
     w.writer.u32(WireVersion.current)
     // A node that is idle gets no segment: two readers of the rings would both draw.
     var flags = stayIdle ? HelloFlag.stayIdle : isSameHost ? HelloFlag.sameHost : 0
-    if NodeConnection.usesMemoryBlocks { flags |= HelloFlag.memoryBlocks }
+    if takesMemoryBlocks && NodeConnection.usesMemoryBlocks { flags |= HelloFlag.memoryBlocks }
     w.writer.u32(flags)
     w.writer.u32(0x1_0000)
     w.writer.u32(UInt32(truncatingIfNeeded: process))

@@ -75,7 +75,10 @@ final class NodePool: @unchecked Sendable {
         for _ in 0..<count { nodes.append(try .embedded(settings)) }
       }
       for (index, node) in nodes.enumerated() {
-        try node.sayHello(application: application, process: process, stayIdle: index > 0)
+        // What is recorded, or plays a recording, is read in its plain form.
+        try node.sayHello(
+          application: application, process: process, stayIdle: index > 0,
+          takesMemoryBlocks: !streams)
       }
     } catch {
       for node in nodes { node.end(nanoseconds: 0) }

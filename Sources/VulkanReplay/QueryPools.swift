@@ -93,13 +93,19 @@ final class QueryPoolState: @unchecked Sendable {
     }
   }
 
-  /// Notes that the operation has finished, and with `reads` tells the client what it has left.
+  /// Notes that the operation has finished, and tells the client what it has left: with `reads` the
+  /// results, else that they are to be asked for.
   func finish(
     _ use: QueryUse, _ device: DeviceState, _ sink: any CompletionSink, reads: Bool
   ) {
     lock.withLock {
       for i in use.first..<use.first &+ use.count { pending[i] &-= 1 }
-      if reads { push(use.first, use.count, device, sink) }
+      if reads { return push(use.first, use.count, device, sink) }
+      // What the mirror has is from before: the client is to ask.
+      guard isMirrored else { return }
+      for query in use.first..<use.first &+ use.count {
+        tell(queryCount &* valueCount &+ query, UInt64(resets[query]) << 1, sink)
+      }
     }
   }
 

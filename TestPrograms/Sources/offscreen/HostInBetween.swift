@@ -62,7 +62,9 @@ func useHostInBetween(_ device: Device) -> [UInt8] {
       vkGetQueryPoolResults(
         device.handle, pool, 0, 2, bytes.count, bytes.baseAddress, 16, flags)
     }
-    result += bytes(of: [Int64(outcome.rawValue), Int64(words[1]), Int64(words[2]), Int64(words[3])])
+    result += bytes(of: [
+      Int64(outcome.rawValue), Int64(words[1]), Int64(words[2]), Int64(words[3]),
+    ])
     result += bytes(of: [words[0] == 7 ? Int64(0) : 1])
   }
   return result
