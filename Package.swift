@@ -84,7 +84,8 @@ let package = Package(
       ],
       swiftSettings: house + gnu),
     .target(
-      name: "Recording", dependencies: ["CPlatform", "CZstd", "Wire"], swiftSettings: house),
+      name: "Recording", dependencies: ["CPlatform", "CZstd", "Wire"],
+      swiftSettings: house + gnu),
     // Floor 4
     .target(
       name: "VkLayer",
@@ -146,7 +147,8 @@ let package = Package(
     .testTarget(
       name: "CommandStreamTests",
       dependencies: ["CommandStream", "VulkanWire", "Wire", "Ring", "CVulkan", "CPlatform"]),
-    .testTarget(name: "RecordingTests", dependencies: ["Recording", "CPlatform"]),
+    .testTarget(
+      name: "RecordingTests", dependencies: ["Recording", "CPlatform"], swiftSettings: gnu),
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),
     .testTarget(

@@ -434,6 +434,8 @@ def test_killed_agent():
             plain_environment(DISPLAY=screen), start_new_session=True,
         )
         wait_until(lambda: stats(statistics).get("frames", 0) > 60, 20, "frames")
+        # What is on its way to the file is lost with its agent; a part has to be there.
+        wait_until(lambda: file.exists() and file.stat().st_size > 8192, 20, "a part of the file")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     result = omega("replay", file, "--verify", seconds=120)
