@@ -220,7 +220,7 @@ struct ShaderTests {
     noReturn[noReturn.count - 8] = 4
     for (words, what) in [
       (noReturn, "ID"), ([UInt32](repeating: 0xFFFF_FFFF, count: 64), "magic"),
-      (Array(Self.valid.dropLast(3)), "unction"),
+      (Array(Self.valid.dropLast(3)), "End of input"),
     ] {
       let t = try TestDevice(.messages)
       try create(t, words)
