@@ -6,12 +6,13 @@
 //
 //   floor 0  C modules         headers of other people, and a few static inlines
 //   floor 1  Wire, Ring        bytes, and the shared memory they travel in
-//   floor 2  VulkanWire        generated vocabulary;  PageTracker: written pages
+//   floor 2  VulkanWire, GLWire generated vocabularies;  PageTracker: written pages
 //            MemoryFabric      who has which page of shared memory, and what goes to whom
 //   floor 3  Client            the injected side of the link;  Transport: the sealed links
 //            CommandStream     what travels, coded: blobs, differences, compression
 //            Recording         the file format
-//   floor 4  VkLayer           the injected library;  VulkanReplay: the node's driver side
+//   floor 4  VkLayer, GLShim   the injected libraries
+//            VulkanReplay, GLReplay  the node's driver side
 //   floor 5  Agent, Node       the hand, and the daemon
 //   floor 6  omega             the command
 //   beside   RegistryGenerator build-time only: vk.xml in, Generated/ folders out
@@ -43,6 +44,7 @@ let package = Package(
   products: [
     .executable(name: "omega", targets: ["omega"]),
     .library(name: "VkLayer_omega", type: .dynamic, targets: ["VkLayer"]),
+    .library(name: "GLShim_omega", type: .dynamic, targets: ["GLShim"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2")
@@ -61,6 +63,7 @@ let package = Package(
     .target(name: "Ring", dependencies: ["CPlatform"], swiftSettings: injected),
     // Floor 2
     .target(name: "VulkanWire", dependencies: ["CVulkan", "Wire"], swiftSettings: injected),
+    .target(name: "GLWire", dependencies: ["CPlatform", "Wire"], swiftSettings: injected),
     .target(name: "PageTracker", dependencies: ["CPlatform"], swiftSettings: injected),
     .target(
       name: "MemoryFabric", dependencies: ["CPlatform", "CLZ4", "CZstd"],
@@ -111,6 +114,26 @@ let package = Package(
         "CPlatform", "CVulkan", "CSPIRV", "Wire", "Ring", "VulkanWire", "MemoryFabric",
       ],
       swiftSettings: house + gnu),
+    .target(
+      name: "GLShim",
+      dependencies: [
+        "CPlatform", "CX11", "CWayland", "Wire", "Ring", "GLWire", "PageTracker", "Client",
+      ],
+      exclude: ["GLShim.map"],
+      swiftSettings: injected,
+      linkerSettings: [
+        .unsafeFlags([
+          "-Xlinker", "--version-script=\(root)/Sources/GLShim/GLShim.map",
+          "-Xlinker", "-z", "-Xlinker", "nodelete",
+          "-Xlinker", "-Bsymbolic",
+          "-Xlinker", "--gc-sections",
+        ]),
+        .unsafeFlags(
+          freestanding ? ["-enable-experimental-feature", "Embedded"] : ["-static-stdlib"]),
+      ]),
+    .target(
+      name: "GLReplay", dependencies: ["CPlatform", "Wire", "Ring", "GLWire"],
+      swiftSettings: house + gnu),
     // Floor 5
     .target(
       name: "Agent",
@@ -123,6 +146,7 @@ let package = Package(
       name: "Node",
       dependencies: [
         "CPlatform", "Wire", "Ring", "MemoryFabric", "Transport", "CommandStream", "VulkanReplay",
+        "GLReplay",
       ],
       swiftSettings: house + gnu),
     // Floor 6

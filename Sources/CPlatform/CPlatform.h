@@ -58,6 +58,10 @@ static inline void platform_zero(void *_Nonnull p, size_t n) { memset(p, 0, n); 
 static inline void platform_copy(void *_Nonnull to, const void *_Nonnull from, size_t n) {
   memcpy(to, from, n);
 }
+/// The same for ranges that may overlap.
+static inline void platform_move(void *_Nonnull to, const void *_Nonnull from, size_t n) {
+  memmove(to, from, n);
+}
 static inline size_t platform_string_length(const char *_Nonnull s) { return strlen(s); }
 static inline int platform_string_compare(const char *_Nonnull a, const char *_Nonnull b) {
   return strcmp(a, b);
@@ -271,6 +275,19 @@ static inline int platform_thread_start(void *_Nullable (*_Nonnull body)(void *_
   strncpy(shortName, name, 15);
   pthread_setname_np(thread, shortName);
   return 0;
+}
+/// A new key for `platform_thread_value`; UINT32_MAX when there is none left. `destructor` is called
+/// with a thread's value when the thread ends.
+static inline uint32_t platform_thread_key(void (*_Nullable destructor)(void *_Nullable)) {
+  pthread_key_t key;
+  return pthread_key_create(&key, destructor) == 0 ? (uint32_t)key : UINT32_MAX;
+}
+/// The calling thread's value of a key; NULL for a key that does not exist.
+static inline void *_Nullable platform_thread_value(uint32_t key) {
+  return pthread_getspecific((pthread_key_t)key);
+}
+static inline bool platform_set_thread_value(uint32_t key, const void *_Nullable value) {
+  return pthread_setspecific((pthread_key_t)key, value) == 0;
 }
 static inline void platform_sleep(uint64_t nanoseconds) {
   struct timespec t = {.tv_sec = (time_t)(nanoseconds / 1000000000ull),

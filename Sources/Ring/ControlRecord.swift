@@ -48,6 +48,35 @@ public enum ControlOpcode {
   /// u64 image (8): an image that `bindSwapchainImage` gave another name loses it.
   @inlinable public static var forgetSwapchainImage: UInt32 { 0x141 }
 
+  // 0x150–0x15F: OpenGL, `docs/opengl.md` §3.
+
+  /// u32 channel (8), u32 reserved: on channel 0, opens a channel for an OpenGL context.
+  @inlinable public static var openContext: UInt32 { 0x150 }
+  /// On a context's channel, its first record; replies.
+  @inlinable public static var glCreateContext: UInt32 { 0x151 }
+  /// Which drawables are drawn to and read from.
+  @inlinable public static var glMakeCurrent: UInt32 { 0x152 }
+  /// Brings a drawable's pixels into a frame buffer.
+  @inlinable public static var glSwap: UInt32 { 0x153 }
+  /// How the frame buffers of a window lie in their memory.
+  @inlinable public static var glFrames: UInt32 { 0x154 }
+  /// u64 drawable (8).
+  @inlinable public static var glDestroyDrawable: UInt32 { 0x155 }
+  /// u64 frames (8).
+  @inlinable public static var glForgetFrames: UInt32 { 0x156 }
+  /// u32 channel (8), u32 reserved, u64 mark (16): what follows comes after what that channel has in
+  /// front of this `glMark`, or of a greater one.
+  @inlinable public static var glAfter: UInt32 { 0x157 }
+  /// u32 ticket (8), u32 reserved: replies, with glGetError's value, when everything before it was
+  /// replayed.
+  @inlinable public static var glReport: UInt32 { 0x158 }
+  /// Replies with the pixels of a drawable.
+  @inlinable public static var glReadDrawable: UInt32 { 0x159 }
+  /// u64 drawable (8), u32 width (16), u32 height (20).
+  @inlinable public static var glResizeDrawable: UInt32 { 0x15A }
+  /// u64 mark (8): a place that `glAfter` names. Marks of a channel only grow.
+  @inlinable public static var glMark: UInt32 { 0x15B }
+
   /// u64 id (8), u64 byteCount (16), bytes.
   @inlinable public static var commandBufferInline: UInt32 { 0x103 }
   /// u64 memory (8), u32 runCount (16), u32 reserved, then for each run u64 offset, u64 byteCount,
@@ -92,6 +121,18 @@ extension ControlOpcode {
     case forgetSwapchainImage: "forgetSwapchainImage"
     case takeSnapshot: "takeSnapshot"
     case restoreMemory: "restoreMemory"
+    case openContext: "openContext"
+    case glCreateContext: "glCreateContext"
+    case glMakeCurrent: "glMakeCurrent"
+    case glSwap: "glSwap"
+    case glFrames: "glFrames"
+    case glDestroyDrawable: "glDestroyDrawable"
+    case glForgetFrames: "glForgetFrames"
+    case glAfter: "glAfter"
+    case glReport: "glReport"
+    case glReadDrawable: "glReadDrawable"
+    case glResizeDrawable: "glResizeDrawable"
+    case glMark: "glMark"
     default: nil
     }
   }

@@ -1,0 +1,3 @@
+/// State of a context that the client answers for itself.
+struct Shadow {
+}

@@ -1,0 +1,54 @@
+import CPlatform
+import Client
+import GLWire
+import Ring
+import Wire
+
+/// What contexts share: names, and the order of what they publish. Counted by its contexts.
+struct ShareGroup {
+  let lock: Lock
+  /// Contexts of the group.
+  var contextCount = 0
+  /// The channel that published last, and the mark behind it.
+  private var lastChannel = UInt32.max
+  private var mark: UInt64 = 0
+  /// Names that are in use. Guarded by `lock`.
+  var names: NameTables
+
+  init?() {
+    guard let lock = Lock(), let names = NameTables() else { return nil }
+    self.lock = lock
+    self.names = names
+  }
+
+  /// Publishes records of `context` behind everything that the group's contexts have published so
+  /// far.
+  mutating func publish(_ context: Context, _ records: UnsafeRawBufferPointer) -> Bool {
+    let channel = context.pointee.channel
+    guard contextCount > 1 else { return channel.publish(records) }
+    lock.lock()
+    defer { lock.unlock() }
+    if mark > 0, lastChannel != channel.index {
+      var after = (ControlOpcode.glAfter, UInt32(24), lastChannel, UInt32(0), mark)
+      guard withUnsafeBytes(of: &after, { channel.publish($0) }) else { return false }
+    }
+    return channel.publish(records) && publishMark(channel)
+  }
+
+  /// Under `lock`.
+  private mutating func publishMark(_ channel: Channel) -> Bool {
+    mark &+= 1
+    lastChannel = channel.index
+    var record = (ControlOpcode.glMark, UInt32(16), mark)
+    return withUnsafeBytes(of: &record) { channel.publish($0) }
+  }
+
+  /// Takes a new context in, whose channel is `channel`; `first` is that of a context that may have
+  /// published before there was an order to keep.
+  mutating func join(_ first: Channel?) {
+    lock.lock()
+    contextCount &+= 1
+    if contextCount == 2, let first { _ = publishMark(first) }
+    lock.unlock()
+  }
+}
