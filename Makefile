@@ -27,7 +27,7 @@ MANIFESTS := icd.d/omega_icd.json implicit_layer.d/VkLayer_omega_implicit.json \
   explicit_layer.d/VkLayer_omega_explicit.json
 
 # What the build needs, and what the tests, the demonstration and the benchmarks run.
-BUILD_PACKAGES := build-essential pkg-config git python3 libvulkan-dev libxcb1-dev \
+BUILD_PACKAGES := build-essential pkg-config git python3 libvulkan-dev khronos-api libxcb1-dev \
   libxcb-shm0-dev libxcb-randr0-dev libx11-dev libx11-xcb-dev libwayland-dev \
   liblz4-dev libzstd-dev spirv-tools
 CHECK_PACKAGES := mesa-vulkan-drivers vulkan-tools vulkan-validationlayers gfxreconstruct \

@@ -5,11 +5,12 @@ struct Generation {
   private(set) var files: [(path: String, text: String)] = []
   private static let folders = [
     "Sources/VulkanWire/Generated", "Sources/VkLayer/Generated", "Sources/VulkanReplay/Generated",
-    "Tests/VulkanWireTests/Generated",
+    "Tests/VulkanWireTests/Generated", "Sources/GLWire/Generated", "Sources/GLShim/Generated",
+    "Sources/GLReplay/Generated",
   ]
   private static let rules = "Sources/RegistryGenerator/Rules"
 
-  static func run(registryPath: String, root: String) throws -> Generation {
+  static func run(registryPath: String, glPath: String, root: String) throws -> Generation {
     let registry = try RegistryParser.parse(registryPath)
     let rules = try Rules(folder: "\(root)/\(Generation.rules)")
     let scope = try Scope(registry: registry, rules: rules)
@@ -18,12 +19,12 @@ struct Generation {
       try TableGenerator(scope: scope).files() + StructureGenerator(scope: scope).files()
       + CommandGenerator(scope: scope).files() + ClientFiles(scope: scope).files()
     for file in sources {
-      for (path, text) in file.rendered(registry) {
+      for (path, text) in file.rendered("vk.xml 1.3.\(registry.headerVersion)") {
         generation.files.append(("Sources/\(path)", text))
       }
     }
     for file in try TestGenerator(scope: scope).files() {
-      for (path, text) in file.rendered(registry) {
+      for (path, text) in file.rendered("vk.xml 1.3.\(registry.headerVersion)") {
         generation.files.append(("Tests/\(path)", text))
       }
     }
@@ -31,6 +32,14 @@ struct Generation {
       ("\(Generation.rules)/opcodes.txt", numbers(scope.opcodes, Generation.opcodeHeader)))
     generation.files.append(
       ("\(Generation.rules)/kinds.txt", numbers(scope.kinds, Generation.kindHeader)))
+    let gl = try GLGenerator(
+      registry: GLRegistry.parse(glPath), rules: GLRules(folder: "\(root)/\(Generation.rules)"))
+    for file in gl.files() {
+      for (path, text) in file.rendered("gl.xml") {
+        generation.files.append(("Sources/\(path)", text))
+      }
+    }
+    generation.files.append(("\(Generation.rules)/gl-opcodes.txt", gl.opcodeFile))
     return generation
   }
 

@@ -92,7 +92,7 @@ struct Rules {
   }
 
   /// The words of each line, and what follows the first word, without the reason.
-  private static func lines(_ path: String) throws -> [(words: [String], rest: String)] {
+  static func lines(_ path: String) throws -> [(words: [String], rest: String)] {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
       throw GenerationError("\(path) cannot be read")
     }

@@ -1,0 +1,202 @@
+/// Sizes that OpenGL's commands imply: of arrays by parameter names, of pixels by format and type.
+/// Both sides use them: the client to know how much to send, the node to know that enough has come.
+
+/// Elements × bytes; 0 for a negative count, and `Int.max / 2` when it is more than can be.
+@inlinable
+public func glProduct(_ a: Int, _ b: Int, _ c: Int = 1, _ d: Int = 1) -> Int {
+  guard a > 0, b > 0, c > 0, d > 0 else { return 0 }
+  let (ab, first) = a.multipliedReportingOverflow(by: b)
+  let (abc, second) = ab.multipliedReportingOverflow(by: c)
+  let (all, third) = abc.multipliedReportingOverflow(by: d)
+  return first || second || third || all > Int.max / 2 ? Int.max / 2 : all
+}
+
+/// How many values a parameter has that is set by an array: those of materials, lights, fog, texture
+/// environments, texture and sampler parameters, points.
+public func glValueCount(_ pname: UInt32) -> Int {
+  switch pname {
+  case GL.AMBIENT, GL.DIFFUSE, GL.SPECULAR, GL.POSITION, GL.EMISSION, GL.AMBIENT_AND_DIFFUSE,
+    GL.FOG_COLOR, GL.LIGHT_MODEL_AMBIENT, GL.TEXTURE_BORDER_COLOR, GL.TEXTURE_ENV_COLOR,
+    GL.TEXTURE_SWIZZLE_RGBA, GL.OBJECT_PLANE, GL.EYE_PLANE, 0x8B9D /* TEXTURE_CROP_RECT_OES */:
+    4
+  case GL.SPOT_DIRECTION, GL.COLOR_INDEXES, GL.POINT_DISTANCE_ATTENUATION: 3
+  default: 1
+  }
+}
+
+/// Values of glPatchParameterfv.
+public func glPatchValueCount(_ pname: UInt32) -> Int {
+  pname == GL.PATCH_DEFAULT_INNER_LEVEL ? 2 : 4
+}
+
+/// Values of glClearBuffer*v.
+public func glClearValueCount(_ buffer: UInt32) -> Int { buffer == GL.COLOR ? 4 : 1 }
+
+/// Entries of the largest pixel map.
+@inlinable public var glPixelMapRoom: Int { 65536 }
+
+/// Length of a text that has one, or ends with NUL when it is negative. NULL has none.
+public func glTextLength(_ text: UnsafePointer<CChar>?, _ length: Int32) -> Int {
+  guard length < 0 else { return Int(length) }
+  guard let text else { return 0 }
+  var count = 0
+  while text[count] != 0 { count &+= 1 }
+  // A decoder sees as many bytes as were sent, with the NUL.
+  return count &+ 1
+}
+
+/// Bytes of an element of a type; 0 for what is none. GL_2_BYTES and its like are of glCallLists.
+public func glTypeSize(_ type: UInt32) -> Int {
+  switch type {
+  case GL.BYTE, GL.UNSIGNED_BYTE: 1
+  case GL.SHORT, GL.UNSIGNED_SHORT, GL.HALF_FLOAT, GL._2_BYTES: 2
+  case GL._3_BYTES: 3
+  case GL.INT, GL.UNSIGNED_INT, GL.FLOAT, GL.FIXED, GL._4_BYTES: 4
+  case GL.DOUBLE: 8
+  default: 0
+  }
+}
+
+/// Bytes of an index of a type; 0 for what is none.
+public func glIndexSize(_ type: UInt32) -> Int {
+  switch type {
+  case GL.UNSIGNED_BYTE: 1
+  case GL.UNSIGNED_SHORT: 2
+  case GL.UNSIGNED_INT: 4
+  default: 0
+  }
+}
+
+/// Components of a pixel format; 0 for what is none.
+public func glComponentCount(_ format: UInt32) -> Int {
+  switch format {
+  case GL.RED, GL.GREEN, GL.BLUE, GL.ALPHA, GL.LUMINANCE, GL.INTENSITY, GL.COLOR_INDEX,
+    GL.STENCIL_INDEX, GL.DEPTH_COMPONENT, GL.RED_INTEGER, GL.GREEN_INTEGER, GL.BLUE_INTEGER,
+    0x8D97 /* ALPHA_INTEGER_EXT */, 0x8D9C /* LUMINANCE_INTEGER_EXT */:
+    1
+  case GL.RG, GL.LUMINANCE_ALPHA, GL.RG_INTEGER, GL.DEPTH_STENCIL,
+    0x8D9D /* LUMINANCE_ALPHA_INTEGER_EXT */:
+    2
+  case GL.RGB, GL.BGR, GL.RGB_INTEGER, GL.BGR_INTEGER: 3
+  case GL.RGBA, GL.BGRA, GL.RGBA_INTEGER, GL.BGRA_INTEGER, 0x8000 /* ABGR_EXT */: 4
+  default: 0
+  }
+}
+
+/// Bytes of a component of a type, and whether a whole pixel lies in one; (0, false) for what is none.
+public func glComponentSize(_ type: UInt32) -> (bytes: Int, isPacked: Bool) {
+  switch type {
+  case GL.BYTE, GL.UNSIGNED_BYTE: (1, false)
+  case GL.SHORT, GL.UNSIGNED_SHORT, GL.HALF_FLOAT, 0x8D61 /* HALF_FLOAT_OES */: (2, false)
+  case GL.INT, GL.UNSIGNED_INT, GL.FLOAT: (4, false)
+  case GL.DOUBLE: (8, false)
+  case GL.UNSIGNED_BYTE_3_3_2, GL.UNSIGNED_BYTE_2_3_3_REV: (1, true)
+  case GL.UNSIGNED_SHORT_5_6_5, GL.UNSIGNED_SHORT_5_6_5_REV, GL.UNSIGNED_SHORT_4_4_4_4,
+    GL.UNSIGNED_SHORT_4_4_4_4_REV, GL.UNSIGNED_SHORT_5_5_5_1, GL.UNSIGNED_SHORT_1_5_5_5_REV:
+    (2, true)
+  case GL.UNSIGNED_INT_8_8_8_8, GL.UNSIGNED_INT_8_8_8_8_REV, GL.UNSIGNED_INT_10_10_10_2,
+    GL.UNSIGNED_INT_2_10_10_10_REV, GL.UNSIGNED_INT_24_8, GL.UNSIGNED_INT_10F_11F_11F_REV,
+    GL.UNSIGNED_INT_5_9_9_9_REV:
+    (4, true)
+  case GL.FLOAT_32_UNSIGNED_INT_24_8_REV: (8, true)
+  default: (0, false)
+  }
+}
+
+/// Bytes of a pixel; 0 when format or type is none.
+public func glPixelSize(_ format: UInt32, _ type: UInt32) -> Int {
+  let (bytes, isPacked) = glComponentSize(type)
+  return isPacked ? bytes : bytes &* glComponentCount(format)
+}
+
+/// Bytes of an image whose rows lie one behind the other. A row of GL_BITMAP takes whole bytes; with
+/// GL_NONE for both, `width` is the size itself. 0 for an image that makes no sense, which the driver
+/// refuses without a look at it.
+public func glImageBytes(
+  _ format: UInt32, _ type: UInt32, _ width: Int, _ height: Int, _ depth: Int
+) -> Int {
+  if type == GL.NONE, format == GL.NONE { return max(width, 0) }
+  if type == GL.BITMAP { return glProduct((max(width, 0) &+ 7) / 8, height, depth) }
+  return glProduct(width, glPixelSize(format, type), height, depth)
+}
+
+/// The pixel store as it travels: nine words.
+public struct PixelStore: Equatable, Sendable {
+  public var swapBytes: UInt32 = 0
+  public var lsbFirst: UInt32 = 0
+  public var rowLength: Int32 = 0
+  public var imageHeight: Int32 = 0
+  public var skipRows: Int32 = 0
+  public var skipPixels: Int32 = 0
+  public var skipImages: Int32 = 0
+  public var alignment: Int32 = 4
+
+  public init() {}
+
+  /// Rows one behind the other.
+  public static var packed: PixelStore {
+    var store = PixelStore()
+    store.alignment = 1
+    return store
+  }
+
+  @inlinable public static var byteCount: Int { 36 }
+
+  /// Bytes from row to row of an image of `width` pixels, without the pixel size of a bitmap.
+  public func rowBytes(_ format: UInt32, _ type: UInt32, _ width: Int) -> Int {
+    let pixels = rowLength > 0 ? Int(rowLength) : width
+    let align = Int(max(alignment, 1))
+    if type == GL.BITMAP { return glProduct((pixels &+ 8 &* align &- 1) / (8 &* align), align) }
+    let size = glPixelSize(format, type)
+    let bytes = glProduct(pixels, size)
+    let component = glComponentSize(type).bytes
+    // Elements that are as large as the alignment, or larger, are not padded.
+    return component >= align ? bytes : (bytes &+ align &- 1) / align &* align
+  }
+
+  /// Where an image begins behind its pointer, and where its last byte ends.
+  public func span(
+    _ dimensions: Int, _ format: UInt32, _ type: UInt32, _ width: Int, _ height: Int, _ depth: Int
+  ) -> (first: Int, end: Int) {
+    guard width > 0, height > 0, depth > 0 else { return (0, 0) }
+    let row = rowBytes(format, type, width)
+    let rows = dimensions > 2 && imageHeight > 0 ? Int(imageHeight) : height
+    let image = glProduct(row, rows)
+    let isBitmap = type == GL.BITMAP
+    let size = glPixelSize(format, type)
+    var first = isBitmap ? Int(max(skipPixels, 0)) / 8 : glProduct(Int(skipPixels), size)
+    first &+= glProduct(Int(skipRows), row)
+    if dimensions > 2 { first &+= glProduct(Int(skipImages), image) }
+    let bits = Int(max(skipPixels, 0)) % 8
+    let last = isBitmap ? (width &+ bits &+ 7) / 8 : glProduct(width, size)
+    return (first, first &+ glProduct(depth &- 1, image) &+ glProduct(height &- 1, row) &+ last)
+  }
+
+  public func store(_ p: UnsafeMutableRawPointer) {
+    let words = (
+      swapBytes, lsbFirst, rowLength, imageHeight, skipRows, skipPixels, skipImages, alignment,
+      UInt32(0)
+    )
+    p.storeBytes(of: words, as: type(of: words))
+  }
+
+  public init(_ p: UnsafeRawPointer) {
+    func word(_ i: Int) -> Int32 { p.loadUnaligned(fromByteOffset: i &* 4, as: Int32.self) }
+    swapBytes = UInt32(bitPattern: word(0))
+    lsbFirst = UInt32(bitPattern: word(1))
+    rowLength = word(2)
+    imageHeight = word(3)
+    skipRows = word(4)
+    skipPixels = word(5)
+    skipImages = word(6)
+    alignment = word(7)
+  }
+}
+
+/// How the pixels of an image travel.
+public enum ImageMode {
+  @inlinable public static var none: UInt32 { 0 }
+  @inlinable public static var packed: UInt32 { 1 }
+  @inlinable public static var offset: UInt32 { 2 }
+  @inlinable public static var raw: UInt32 { 3 }
+}

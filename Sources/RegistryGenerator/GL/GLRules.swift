@@ -1,0 +1,55 @@
+import Foundation
+
+/// What gl.xml does not say of commands: `Rules/gl-commands.txt`, kept by hand.
+///
+/// A line is `name class[+word…] parameter=rule … # reason`, with the class left out where the default is
+/// right. See the head of the file for the words.
+struct GLRules {
+  struct Command {
+    var kind: String?
+    var words: Set<String> = []
+    /// By parameter's name.
+    var parameters: [String: String] = [:]
+    /// For `gen`, `delete`: the kind of object.
+    var object: String?
+  }
+
+  var commands: [String: Command] = [:]
+  /// Extensions whose commands are there.
+  var extensions: [String] = []
+  /// Opcodes as they were given before.
+  var opcodes: [String: Int] = [:]
+
+  static let kinds: Set<String> = [
+    "async", "sync", "hook", "local", "absent", "gen", "delete",
+  ]
+
+  init(folder: String) throws {
+    for (words, _) in try Rules.lines(folder + "/gl-commands.txt") {
+      var command = Command()
+      for word in words.dropFirst() {
+        if let equals = word.firstIndex(of: "=") {
+          command.parameters[String(word[..<equals])] =
+            String(word[word.index(after: equals)...])
+          continue
+        }
+        let parts = word.split(separator: "+").map(String.init)
+        if command.kind == nil, let first = parts.first, GLRules.kinds.contains(first) {
+          command.kind = first
+          command.words = Set(parts.dropFirst())
+        } else {
+          command.object = word
+        }
+      }
+      guard commands.updateValue(command, forKey: words[0]) == nil else {
+        throw GenerationError("gl-commands.txt: \(words[0]) stands there twice")
+      }
+    }
+    for (words, _) in try Rules.lines(folder + "/gl-extensions.txt") {
+      extensions.append(words[0])
+    }
+    for (words, _) in try Rules.lines(folder + "/gl-opcodes.txt") where words.count > 1 {
+      opcodes[words[0]] = Int(words[1])
+    }
+  }
+}
