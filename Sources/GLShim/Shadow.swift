@@ -1,3 +1,185 @@
-/// State of a context that the client answers for itself.
+import CPlatform
+import GLWire
+
+/// Bindings of buffers that say how a pointer is to be understood. 0: none, client memory.
+struct BufferBindings {
+  var array: UInt32 = 0
+  var pixelPack: UInt32 = 0
+  var pixelUnpack: UInt32 = 0
+  var copyRead: UInt32 = 0
+  var copyWrite: UInt32 = 0
+  var uniform: UInt32 = 0
+  var transformFeedback: UInt32 = 0
+  var texture: UInt32 = 0
+  var drawIndirect: UInt32 = 0
+  var dispatchIndirect: UInt32 = 0
+  var shaderStorage: UInt32 = 0
+  var atomicCounter: UInt32 = 0
+  var query: UInt32 = 0
+  var parameter: UInt32 = 0
+}
+
+/// A vertex array of the default vertex array object, as its pointer command has set it.
+struct ClientArray {
+  var pointer: UnsafeRawPointer?
+  var size: Int32 = 4
+  var type: UInt32 = 0
+  var stride: Int32 = 0
+  /// The buffer that was bound; 0 for client memory.
+  var buffer: UInt32 = 0
+  var divisor: UInt32 = 0
+  /// `ArrayFlag`s.
+  var flags: UInt32 = 0
+
+  /// Bytes of an element.
+  var elementSize: Int {
+    let components = size == Int32(bitPattern: GL.BGRA) ? 4 : Int(size)
+    switch type {
+    case GL.INT_2_10_10_10_REV, GL.UNSIGNED_INT_2_10_10_10_REV,
+      GL.UNSIGNED_INT_10F_11F_11F_REV:
+      return 4
+    default: return components &* glTypeSize(type)
+    }
+  }
+  var step: Int { stride == 0 ? elementSize : Int(stride) }
+}
+
+/// Places of arrays: 0 to 31 generic attributes, then those of fixed function.
+enum ArraySlot {
+  static var vertex: Int { 32 }
+  static var normal: Int { 33 }
+  static var color: Int { 34 }
+  static var secondaryColor: Int { 35 }
+  static var fogCoord: Int { 36 }
+  static var index: Int { 37 }
+  static var edgeFlag: Int { 38 }
+  static var texCoord: Int { 40 }
+  static var count: Int { 64 }
+}
+
+/// What PushClientAttrib saves.
+struct ClientAttributes {
+  var mask: UInt32 = 0
+  var pack = PixelStore()
+  var unpack = PixelStore()
+  var arrays: UnsafeMutablePointer<ClientArray>?
+  var enabled: UInt64 = 0
+  var inMemory: UInt64 = 0
+  var activeTexture: UInt32 = 0
+  var arrayBuffer: UInt32 = 0
+  var vertexArray: UInt32 = 0
+  var elementBuffer: UInt32 = 0
+}
+
+/// A mapped buffer.
+struct BufferMap {
+  var buffer: UInt32 = 0
+  var pointer: UnsafeMutableRawPointer?
+  var offset = 0
+  var length = 0
+  var access: UInt32 = 0
+}
+
+/// State of a context that the client answers for itself, or needs to understand pointers.
 struct Shadow {
+  var unpack = PixelStore()
+  var pack = PixelStore()
+  var buffers = BufferBindings()
+
+  /// The bound vertex array object; 0 is the default one, the only one that can have client memory.
+  var vertexArray: UInt32 = 0
+  /// Element array buffers of vertex array objects by name; `elementCapacity` of them.
+  var elements: UnsafeMutablePointer<UInt32>?
+  var elementCapacity = 0
+  let arrays: UnsafeMutablePointer<ClientArray>
+  /// Arrays that are enabled, a bit for each slot.
+  var enabled: UInt64 = 0
+  /// Arrays whose pointer is one to client memory.
+  var inMemory: UInt64 = 0
+  /// Texture unit of TexCoordPointer and EnableClientState.
+  var clientActiveTexture: UInt32 = 0
+  var stack: UnsafeMutablePointer<ClientAttributes>
+  var stackDepth = 0
+
+  var restart = false
+  var restartFixed = false
+  var restartIndex: UInt32 = 0
+
+  /// 0, or the mode of the display list that is being compiled.
+  var listMode: UInt32 = 0
+
+  let maps: UnsafeMutablePointer<BufferMap>
+  var mapCount = 0
+
+  var feedback: UnsafeMutablePointer<Float>?
+  var feedbackSize = 0
+  var selection: UnsafeMutablePointer<UInt32>?
+  var selectionSize = 0
+  var renderMode: UInt32 = GL.RENDER
+
+  var debugCallback: UnsafeRawPointer?
+  var debugParameter: UnsafeRawPointer?
+
+  /// Nanoseconds that glGetError has waited for the node.
+  var errorTime: UInt64 = 0
+  /// Number of the next sync object.
+  var frameCount: UInt64 = 0
+
+  static var deepest: Int { 16 }
+  static var mostMaps: Int { 256 }
+
+  init?() {
+    guard let arrays = platform_calloc(ArraySlot.count, MemoryLayout<ClientArray>.stride),
+      let stack = platform_calloc(Shadow.deepest, MemoryLayout<ClientAttributes>.stride),
+      let maps = platform_calloc(Shadow.mostMaps, MemoryLayout<BufferMap>.stride)
+    else { return nil }
+    self.arrays = arrays.bindMemory(to: ClientArray.self, capacity: ArraySlot.count)
+    self.stack = stack.bindMemory(to: ClientAttributes.self, capacity: Shadow.deepest)
+    self.maps = maps.bindMemory(to: BufferMap.self, capacity: Shadow.mostMaps)
+    self.arrays.initialize(repeating: ClientArray(), count: ArraySlot.count)
+  }
+
+  func free() {
+    var i = 0
+    while i < Shadow.deepest {
+      platform_free(stack[i].arrays)
+      i &+= 1
+    }
+    i = 0
+    while i < mapCount {
+      platform_free(maps[i].pointer)
+      i &+= 1
+    }
+    platform_free(elements)
+    platform_free(arrays)
+    platform_free(stack)
+    platform_free(maps)
+  }
+
+  /// The element array buffer of the bound vertex array object.
+  var elementBuffer: UInt32 {
+    guard let elements, Int(vertexArray) < elementCapacity else { return 0 }
+    return elements[Int(vertexArray)]
+  }
+
+  mutating func setElementBuffer(_ buffer: UInt32, of array: UInt32) {
+    let index = Int(array)
+    if index >= elementCapacity {
+      guard index < 4 << 20 else { return }
+      var wanted = max(elementCapacity &* 2, 64)
+      while wanted <= index { wanted &*= 2 }
+      guard let raw = platform_calloc(wanted, 4) else { return }
+      let grown = raw.bindMemory(to: UInt32.self, capacity: wanted)
+      if let elements {
+        platform_copy(grown, elements, elementCapacity &* 4)
+        platform_free(elements)
+      }
+      elements = grown
+      elementCapacity = wanted
+    }
+    elements?[index] = buffer
+  }
+
+  /// Arrays in client memory that a draw reads.
+  var clientArrays: UInt64 { vertexArray == 0 ? enabled & inMemory : 0 }
 }

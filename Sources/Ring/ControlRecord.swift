@@ -74,6 +74,19 @@ public enum ControlOpcode {
   @inlinable public static var glReadDrawable: UInt32 { 0x159 }
   /// u64 drawable (8), u32 width (16), u32 height (20).
   @inlinable public static var glResizeDrawable: UInt32 { 0x15A }
+  /// u32 byteCount (8), u32 reserved, bytes (16): client memory that the next command reads.
+  @inlinable public static var glMemory: UInt32 { 0x15C }
+  /// Vertices in client memory for the next draw: u32 arrayCount (8), u32 arrayBuffer (12), u32 first
+  /// (16), u32 byteCount (20), then for each array u32 slot, size, type, stride, flags, offset; then
+  /// the bytes.
+  @inlinable public static var glVertexData: UInt32 { 0x15D }
+  /// Maps a buffer: u32 ticket (8), u32 reserved, u32 target (16), u32 buffer (20; 0: what is bound to
+  /// the target), u64 offset (24), u64 length (32), u32 access (40), u32 whole (44; 1: glMapBuffer);
+  /// replies with u32 isMapped, u64 length, an array of the contents.
+  @inlinable public static var glMap: UInt32 { 0x15E }
+  /// Unmaps it: u32 target (8), u32 buffer (12), u32 runCount (16), u32 reserved, then u64 offset,
+  /// u64 byteCount, bytes padded to 8 each.
+  @inlinable public static var glUnmap: UInt32 { 0x15F }
   /// u64 mark (8): a place that `glAfter` names. Marks of a channel only grow.
   @inlinable public static var glMark: UInt32 { 0x15B }
 
@@ -133,6 +146,10 @@ extension ControlOpcode {
     case glReadDrawable: "glReadDrawable"
     case glResizeDrawable: "glResizeDrawable"
     case glMark: "glMark"
+    case glMemory: "glMemory"
+    case glVertexData: "glVertexData"
+    case glMap: "glMap"
+    case glUnmap: "glUnmap"
     default: nil
     }
   }

@@ -10,6 +10,7 @@ public struct GLDispatch {
   public var glAlphaFunc: (@convention(c) (UInt32, Float) -> Void)?
   public var glAlphaFuncx: (@convention(c) (UInt32, Int32) -> Void)?
   public var glAreTexturesResident: (@convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8)?
+  public var glArrayElement: (@convention(c) (Int32) -> Void)?
   public var glAttachShader: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glBegin: (@convention(c) (UInt32) -> Void)?
   public var glBeginConditionalRender: (@convention(c) (UInt32, UInt32) -> Void)?
@@ -250,7 +251,6 @@ public struct GLDispatch {
   public var glEvalPoint2: (@convention(c) (Int32, Int32) -> Void)?
   public var glFeedbackBuffer: (@convention(c) (Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glFenceSync: (@convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?)?
-  public var glFinish: (@convention(c) () -> Void)?
   public var glFlush: (@convention(c) () -> Void)?
   public var glFogCoordPointer: (@convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glFogCoordd: (@convention(c) (Double) -> Void)?
@@ -445,7 +445,6 @@ public struct GLDispatch {
   public var glGetnPixelMapfv: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetnPixelMapuiv: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGetnPixelMapusv: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt16>?) -> Void)?
-  public var glGetnPolygonStipple: (@convention(c) (Int32, UnsafeMutablePointer<UInt8>?) -> Void)?
   public var glGetnTexImage: (@convention(c) (UInt32, Int32, UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetnUniformdv: (@convention(c) (UInt32, Int32, Int32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetnUniformfv: (@convention(c) (UInt32, Int32, Int32, UnsafeMutablePointer<Float>?) -> Void)?
@@ -764,7 +763,6 @@ public struct GLDispatch {
   public var glRasterPos4sv: (@convention(c) (UnsafePointer<Int16>?) -> Void)?
   public var glReadBuffer: (@convention(c) (UInt32) -> Void)?
   public var glReadPixels: (@convention(c) (Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeMutableRawPointer?) -> Void)?
-  public var glReadnPixels: (@convention(c) (Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void)?
   public var glRectd: (@convention(c) (Double, Double, Double, Double) -> Void)?
   public var glRectdv: (@convention(c) (UnsafePointer<Double>?, UnsafePointer<Double>?) -> Void)?
   public var glRectf: (@convention(c) (Float, Float, Float, Float) -> Void)?
@@ -1162,6 +1160,7 @@ extension GLDispatch {
     glAlphaFunc = find(get, "glAlphaFunc")
     glAlphaFuncx = find(get, "glAlphaFuncx")
     glAreTexturesResident = find(get, "glAreTexturesResident")
+    glArrayElement = find(get, "glArrayElement")
     glAttachShader = find(get, "glAttachShader")
     glBegin = find(get, "glBegin")
     glBeginConditionalRender = find(get, "glBeginConditionalRender", "glBeginConditionalRenderNV")
@@ -1208,7 +1207,7 @@ extension GLDispatch {
     glBlitFramebuffer = find(get, "glBlitFramebuffer", "glBlitFramebufferEXT")
     glBlitNamedFramebuffer = find(get, "glBlitNamedFramebuffer")
     glBufferData = find(get, "glBufferData", "glBufferDataARB")
-    glBufferStorage = find(get, "glBufferStorage", "glBufferStorageEXT")
+    glBufferStorage = find(get, "glBufferStorage")
     glBufferSubData = find(get, "glBufferSubData", "glBufferSubDataARB")
     glCallList = find(get, "glCallList")
     glCallLists = find(get, "glCallLists")
@@ -1402,7 +1401,6 @@ extension GLDispatch {
     glEvalPoint2 = find(get, "glEvalPoint2")
     glFeedbackBuffer = find(get, "glFeedbackBuffer")
     glFenceSync = find(get, "glFenceSync")
-    glFinish = find(get, "glFinish")
     glFlush = find(get, "glFlush")
     glFogCoordPointer = find(get, "glFogCoordPointer", "glFogCoordPointerEXT")
     glFogCoordd = find(get, "glFogCoordd", "glFogCoorddEXT")
@@ -1504,7 +1502,7 @@ extension GLDispatch {
     glGetPixelMapuiv = find(get, "glGetPixelMapuiv")
     glGetPixelMapusv = find(get, "glGetPixelMapusv")
     glGetPolygonStipple = find(get, "glGetPolygonStipple")
-    glGetProgramBinary = find(get, "glGetProgramBinary", "glGetProgramBinaryOES")
+    glGetProgramBinary = find(get, "glGetProgramBinary")
     glGetProgramEnvParameterdvARB = find(get, "glGetProgramEnvParameterdvARB")
     glGetProgramEnvParameterfvARB = find(get, "glGetProgramEnvParameterfvARB")
     glGetProgramInfoLog = find(get, "glGetProgramInfoLog")
@@ -1600,7 +1598,6 @@ extension GLDispatch {
     glGetnPixelMapfv = find(get, "glGetnPixelMapfv")
     glGetnPixelMapuiv = find(get, "glGetnPixelMapuiv")
     glGetnPixelMapusv = find(get, "glGetnPixelMapusv")
-    glGetnPolygonStipple = find(get, "glGetnPolygonStipple")
     glGetnTexImage = find(get, "glGetnTexImage")
     glGetnUniformdv = find(get, "glGetnUniformdv")
     glGetnUniformfv = find(get, "glGetnUniformfv", "glGetnUniformfvEXT", "glGetnUniformfvKHR")
@@ -1807,7 +1804,7 @@ extension GLDispatch {
     glPrimitiveRestartIndexNV = find(get, "glPrimitiveRestartIndexNV")
     glPrimitiveRestartNV = find(get, "glPrimitiveRestartNV")
     glPrioritizeTextures = find(get, "glPrioritizeTextures")
-    glProgramBinary = find(get, "glProgramBinary", "glProgramBinaryOES")
+    glProgramBinary = find(get, "glProgramBinary")
     glProgramEnvParameter4dARB = find(get, "glProgramEnvParameter4dARB")
     glProgramEnvParameter4dvARB = find(get, "glProgramEnvParameter4dvARB")
     glProgramEnvParameter4fARB = find(get, "glProgramEnvParameter4fARB")
@@ -1919,7 +1916,6 @@ extension GLDispatch {
     glRasterPos4sv = find(get, "glRasterPos4sv")
     glReadBuffer = find(get, "glReadBuffer")
     glReadPixels = find(get, "glReadPixels")
-    glReadnPixels = find(get, "glReadnPixels", "glReadnPixelsEXT", "glReadnPixelsKHR")
     glRectd = find(get, "glRectd")
     glRectdv = find(get, "glRectdv")
     glRectf = find(get, "glRectf")
@@ -1958,11 +1954,11 @@ extension GLDispatch {
     glSecondaryColor3dv = find(get, "glSecondaryColor3dv", "glSecondaryColor3dvEXT")
     glSecondaryColor3f = find(get, "glSecondaryColor3f", "glSecondaryColor3fEXT")
     glSecondaryColor3fv = find(get, "glSecondaryColor3fv", "glSecondaryColor3fvEXT")
+    glSecondaryColor3i = find(get, "glSecondaryColor3i", "glSecondaryColor3iEXT")
+    glSecondaryColor3iv = find(get, "glSecondaryColor3iv", "glSecondaryColor3ivEXT")
   }
 
   private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
-    glSecondaryColor3i = find(get, "glSecondaryColor3i", "glSecondaryColor3iEXT")
-    glSecondaryColor3iv = find(get, "glSecondaryColor3iv", "glSecondaryColor3ivEXT")
     glSecondaryColor3s = find(get, "glSecondaryColor3s", "glSecondaryColor3sEXT")
     glSecondaryColor3sv = find(get, "glSecondaryColor3sv", "glSecondaryColor3svEXT")
     glSecondaryColor3ub = find(get, "glSecondaryColor3ub", "glSecondaryColor3ubEXT")

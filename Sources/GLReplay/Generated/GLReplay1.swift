@@ -16,6 +16,7 @@ func replayGL(
   case 0x10004: replay_glAlphaFunc(c, &r)
   case 0x10005: replay_glAlphaFuncx(c, &r)
   case 0x10006: replay_glAreTexturesResident(c, &r)
+  case 0x10471: replay_glArrayElement(c, &r)
   case 0x10007: replay_glAttachShader(c, &r)
   case 0x10008: replay_glBegin(c, &r)
   case 0x10009: replay_glBeginConditionalRender(c, &r)
@@ -95,6 +96,7 @@ func replayGL(
   case 0x10053: replay_glClearTexImage(c, &r)
   case 0x10054: replay_glClearTexSubImage(c, &r)
   case 0x10055: replay_glClientActiveTexture(c, &r)
+  case 0x10472: replay_glClientWaitSync(c, &r)
   case 0x10056: replay_glClipControl(c, &r)
   case 0x10057: replay_glClipPlane(c, &r)
   case 0x10058: replay_glClipPlanef(c, &r)
@@ -449,7 +451,6 @@ func replayGL(
   case 0x101B5: replay_glGetnPixelMapfv(c, &r)
   case 0x101B6: replay_glGetnPixelMapuiv(c, &r)
   case 0x101B7: replay_glGetnPixelMapusv(c, &r)
-  case 0x101B8: replay_glGetnPolygonStipple(c, &r)
   case 0x101B9: replay_glGetnTexImage(c, &r)
   case 0x101BA: replay_glGetnUniformdv(c, &r)
   case 0x101BB: replay_glGetnUniformfv(c, &r)
@@ -768,7 +769,6 @@ func replayGL(
   case 0x102F4: replay_glRasterPos4sv(c, &r)
   case 0x102F5: replay_glReadBuffer(c, &r)
   case 0x102F6: replay_glReadPixels(c, &r)
-  case 0x102F7: replay_glReadnPixels(c, &r)
   case 0x102F8: replay_glRectd(c, &r)
   case 0x102F9: replay_glRectdv(c, &r)
   case 0x102FA: replay_glRectf(c, &r)
@@ -1214,6 +1214,13 @@ func replay_glAreTexturesResident(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   c.pointee.reply.writer.u32(UInt32(result))
   c.pointee.put(residences, max(Int(n), 0))
   c.pointee.endReply(ticket)
+}
+
+func replay_glArrayElement(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glArrayElement") else { return }
+  let i = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glArrayElement else { return c.pointee.missing(0x10471) }
+  call(i)
 }
 
 func replay_glAttachShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2018,6 +2025,16 @@ func replay_glClientActiveTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   call(texture)
 }
 
+func replay_glClientWaitSync(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glClientWaitSync") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let sync = c.pointee.sync(r.take64())
+  let flags = r.take32()
+  let timeout = r.take64()
+  doer_glClientWaitSync(c, ticket, sync, flags, timeout)
+}
+
 func replay_glClipControl(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glClipControl") else { return }
   let origin = r.take32()
@@ -2472,22 +2489,4 @@ func replay_glCompressedTexSubImage1D(
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glCompressedTexSubImage1D else { return c.pointee.missing(0x10087) }
   call(target, level, xoffset, width, format, imageSize, data)
-}
-
-func replay_glCompressedTexSubImage2D(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glCompressedTexSubImage2D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let imageSize = Int32(bitPattern: r.take32())
-  let data = c.pointee.image(&r, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTexSubImage2D.data")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glCompressedTexSubImage2D else { return c.pointee.missing(0x10088) }
-  call(target, level, xoffset, yoffset, width, height, format, imageSize, data)
 }

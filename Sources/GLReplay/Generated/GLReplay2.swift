@@ -4,6 +4,24 @@
 import GLWire
 import Wire
 
+func replay_glCompressedTexSubImage2D(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glCompressedTexSubImage2D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let imageSize = Int32(bitPattern: r.take32())
+  let data = c.pointee.image(&r, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTexSubImage2D.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTexSubImage2D else { return c.pointee.missing(0x10088) }
+  call(target, level, xoffset, yoffset, width, height, format, imageSize, data)
+}
+
 func replay_glCompressedTexSubImage3D(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -2469,22 +2487,5 @@ func replay_glGetProgramPipelineiv(
   let paramsCount = c.pointee.probe(4) { params in call(pipeline, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10163)
   c.pointee.putProbe(paramsCount)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetProgramResourceIndex(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetProgramResourceIndex") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let programInterface = r.take32()
-  let nameBytes = r.string(isOptional: false, "glGetProgramResourceIndex.name")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGetProgramResourceIndex else { return c.pointee.missing(0x10164, ticket) }
-  let result = call(program, programInterface, nameBytes?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x10164)
-  c.pointee.reply.writer.u32(result)
   c.pointee.endReply(ticket)
 }

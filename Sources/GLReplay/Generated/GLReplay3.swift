@@ -4,6 +4,23 @@
 import GLWire
 import Wire
 
+func replay_glGetProgramResourceIndex(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetProgramResourceIndex") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let programInterface = r.take32()
+  let nameBytes = r.string(isOptional: false, "glGetProgramResourceIndex.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetProgramResourceIndex else { return c.pointee.missing(0x10164, ticket) }
+  let result = call(program, programInterface, nameBytes?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x10164)
+  c.pointee.reply.writer.u32(result)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetProgramResourceLocation(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1209,14 +1226,6 @@ func replay_glGetnPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   c.pointee.beginReply(0x101B7)
   c.pointee.putProbe(valuesCount)
   c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPolygonStipple(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetnPolygonStipple") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let bufSize = Int32(bitPattern: r.take32())
-  doer_glGetnPolygonStipple(c, ticket, bufSize, nil)
 }
 
 func replay_glGetnTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2490,13 +2499,4 @@ func replay_glMultiTexCoord4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let q = Int16(truncatingIfNeeded: r.take32())
   guard let call = c.pointee.gl.glMultiTexCoord4s else { return c.pointee.missing(0x1023B) }
   call(target, s, t, r, q)
-}
-
-func replay_glMultiTexCoord4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord4sv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord4sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord4sv else { return c.pointee.missing(0x1023C) }
-  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
 }

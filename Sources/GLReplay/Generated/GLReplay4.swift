@@ -4,6 +4,15 @@
 import GLWire
 import Wire
 
+func replay_glMultiTexCoord4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord4sv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord4sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord4sv else { return c.pointee.missing(0x1023C) }
+  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
 func replay_glMultiTexCoord4x(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(20, "glMultiTexCoord4x") else { return }
   let texture = r.take32()
@@ -1894,20 +1903,6 @@ func replay_glReadPixels(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   doer_glReadPixels(c, ticket, x, y, width, height, format, type, nil)
 }
 
-func replay_glReadnPixels(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glReadnPixels") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  doer_glReadnPixels(c, ticket, x, y, width, height, format, type, bufSize, nil)
-}
-
 func replay_glRectd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(32, "glRectd") else { return }
   let x1 = Double(bitPattern: r.take64())
@@ -2496,4 +2491,11 @@ func replay_glTexCoord1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   let s = Double(bitPattern: r.take64())
   guard let call = c.pointee.gl.glTexCoord1d else { return c.pointee.missing(0x10339) }
   call(s)
+}
+
+func replay_glTexCoord1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glTexCoord1dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord1dv else { return c.pointee.missing(0x1033A) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
 }

@@ -4,13 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glTexCoord1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glTexCoord1dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord1dv else { return c.pointee.missing(0x1033A) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
 func replay_glTexCoord1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glTexCoord1f") else { return }
   let s = Float(bitPattern: r.take32())

@@ -80,6 +80,12 @@ public func gl_ArrayElement(_ i: Int32) {
   hook_glArrayElement(c, i)
 }
 
+func encode_glArrayElement(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ i: Int32) {
+  guard let p = writer.pointee.fixedRecord(0x10471, 16) else { return }
+  p.put32(UInt32(bitPattern: i), 8)
+  p.put32(0, 12)
+}
+
 @c(glAttachShader)
 public func gl_AttachShader(_ program: UInt32, _ shader: UInt32) {
   guard let writer = contextWriter() else { return }
@@ -997,6 +1003,18 @@ public func gl_ClientWaitSync(
 ) -> UInt32 {
   guard let c = currentContext() else { return 0 }
   return hook_glClientWaitSync(c, sync, flags, timeout)
+}
+
+func encode_glClientWaitSync(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32,
+  _ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64
+) {
+  guard let p = writer.pointee.fixedRecord(0x10472, 40) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put64(syncID(sync), 16)
+  p.put32(flags, 24)
+  p.put64(timeout, 28)
+  p.put32(0, 36)
 }
 
 @c(glClipControl)
@@ -2255,10 +2273,11 @@ public func gl_DetachShader(_ program: UInt32, _ shader: UInt32) {
 
 @c(glDisable)
 public func gl_Disable(_ cap: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100BF, 16) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x100BF, 16) else { return }
   p.put32(cap, 8)
   p.put32(0, 12)
+  note_glDisable(c, cap)
 }
 
 @c(glDisableClientState)
@@ -2466,27 +2485,4 @@ func encode_glDrawElementsInstanced(
   p.put32(type, 16)
   p.put64(UInt64(UInt(bitPattern: indices)), 20)
   p.put32(UInt32(bitPattern: instancecount), 28)
-}
-
-@c(glDrawElementsInstancedBaseInstance)
-public func gl_DrawElementsInstancedBaseInstance(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32, _ baseinstance: UInt32
-) {
-  guard let c = currentContext() else { return }
-  hook_glDrawElementsInstancedBaseInstance(c, mode, count, type, indices, instancecount, baseinstance)
-}
-
-func encode_glDrawElementsInstancedBaseInstance(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ count: Int32,
-  _ type: UInt32, _ indices: UnsafeRawPointer?, _ instancecount: Int32, _ baseinstance: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x100D0, 40) else { return }
-  p.put32(mode, 8)
-  p.put32(UInt32(bitPattern: count), 12)
-  p.put32(type, 16)
-  p.put64(UInt64(UInt(bitPattern: indices)), 20)
-  p.put32(UInt32(bitPattern: instancecount), 28)
-  p.put32(baseinstance, 32)
-  p.put32(0, 36)
 }

@@ -6,6 +6,29 @@ import Client
 import GLWire
 import Wire
 
+@c(glDrawElementsInstancedBaseInstance)
+public func gl_DrawElementsInstancedBaseInstance(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32, _ baseinstance: UInt32
+) {
+  guard let c = currentContext() else { return }
+  hook_glDrawElementsInstancedBaseInstance(c, mode, count, type, indices, instancecount, baseinstance)
+}
+
+func encode_glDrawElementsInstancedBaseInstance(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ count: Int32,
+  _ type: UInt32, _ indices: UnsafeRawPointer?, _ instancecount: Int32, _ baseinstance: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x100D0, 40) else { return }
+  p.put32(mode, 8)
+  p.put32(UInt32(bitPattern: count), 12)
+  p.put32(type, 16)
+  p.put64(UInt64(UInt(bitPattern: indices)), 20)
+  p.put32(UInt32(bitPattern: instancecount), 28)
+  p.put32(baseinstance, 32)
+  p.put32(0, 36)
+}
+
 @c(glDrawElementsInstancedBaseVertex)
 public func gl_DrawElementsInstancedBaseVertex(
   _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
@@ -190,10 +213,11 @@ public func gl_EdgeFlagv(_ flag: UnsafePointer<UInt8>?) {
 
 @c(glEnable)
 public func gl_Enable(_ cap: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100DD, 16) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x100DD, 16) else { return }
   p.put32(cap, 8)
   p.put32(0, 12)
+  note_glEnable(c, cap)
 }
 
 @c(glEnableClientState)
@@ -2468,22 +2492,6 @@ public func gl_GetSamplerParameterIuiv(
   let ticket = call.ticket
   let writer = call.writer
   guard let p = writer.pointee.fixedRecord(0x1017A, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(sampler, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetSamplerParameterfv)
-public func gl_GetSamplerParameterfv(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1017B) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1017B, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(sampler, 16)
   p.put32(pname, 20)

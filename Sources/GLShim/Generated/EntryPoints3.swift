@@ -6,6 +6,22 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetSamplerParameterfv)
+public func gl_GetSamplerParameterfv(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1017B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1017B, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(sampler, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetSamplerParameteriv)
 public func gl_GetSamplerParameteriv(
   _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
@@ -1075,15 +1091,6 @@ public func gl_GetnPixelMapusv(
 public func gl_GetnPolygonStipple(_ bufSize: Int32, _ pattern: UnsafeMutablePointer<UInt8>?) {
   guard let c = currentContext() else { return }
   hook_glGetnPolygonStipple(c, bufSize, pattern)
-}
-
-func encode_glGetnPolygonStipple(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x101B8, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(UInt32(bitPattern: bufSize), 16)
-  p.put32(0, 20)
 }
 
 @c(glGetnTexImage)

@@ -889,10 +889,11 @@ public func gl_PrimitiveBoundingBox(
 
 @c(glPrimitiveRestartIndex)
 public func gl_PrimitiveRestartIndex(_ index: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10283, 16) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10283, 16) else { return }
   p.put32(index, 8)
   p.put32(0, 12)
+  note_glPrimitiveRestartIndex(c, index)
 }
 
 @c(glPrimitiveRestartIndexNV)
@@ -2317,22 +2318,6 @@ public func gl_ReadnPixels(
   hook_glReadnPixels(c, x, y, width, height, format, type, bufSize, data)
 }
 
-func encode_glReadnPixels(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x102F7, 48) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(UInt32(bitPattern: x), 16)
-  p.put32(UInt32(bitPattern: y), 20)
-  p.put32(UInt32(bitPattern: width), 24)
-  p.put32(UInt32(bitPattern: height), 28)
-  p.put32(format, 32)
-  p.put32(type, 36)
-  p.put32(UInt32(bitPattern: bufSize), 40)
-  p.put32(0, 44)
-}
-
 @c(glRectd)
 public func gl_Rectd(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) {
   guard let writer = contextWriter() else { return }
@@ -2498,4 +2483,20 @@ public func gl_SampleCoverage(_ value: Float, _ invert: UInt8) {
   guard let p = writer.pointee.fixedRecord(0x10308, 16) else { return }
   p.put32(value.bitPattern, 8)
   p.put32(UInt32(invert), 12)
+}
+
+@c(glSampleCoveragex)
+public func gl_SampleCoveragex(_ value: Int32, _ invert: UInt8) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10309, 16) else { return }
+  p.put32(UInt32(bitPattern: value), 8)
+  p.put32(UInt32(invert), 12)
+}
+
+@c(glSampleMaski)
+public func gl_SampleMaski(_ maskNumber: UInt32, _ mask: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1030A, 16) else { return }
+  p.put32(maskNumber, 8)
+  p.put32(mask, 12)
 }

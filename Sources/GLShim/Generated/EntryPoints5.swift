@@ -6,22 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glSampleCoveragex)
-public func gl_SampleCoveragex(_ value: Int32, _ invert: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10309, 16) else { return }
-  p.put32(UInt32(bitPattern: value), 8)
-  p.put32(UInt32(invert), 12)
-}
-
-@c(glSampleMaski)
-public func gl_SampleMaski(_ maskNumber: UInt32, _ mask: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1030A, 16) else { return }
-  p.put32(maskNumber, 8)
-  p.put32(mask, 12)
-}
-
 @c(glSamplerParameterIiv)
 public func gl_SamplerParameterIiv(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
@@ -2497,5 +2481,21 @@ public func gl_Vertex2dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103E5)
   writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glVertex2f)
+public func gl_Vertex2f(_ x: Float, _ y: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103E6, 16) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+}
+
+@c(glVertex2fv)
+public func gl_Vertex2fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103E7)
+  writer.pointee.glArray(v, 8)
   writer.pointee.end()
 }

@@ -6,22 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glVertex2f)
-public func gl_Vertex2f(_ x: Float, _ y: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E6, 16) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-}
-
-@c(glVertex2fv)
-public func gl_Vertex2fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103E7)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
 @c(glVertex2i)
 public func gl_Vertex2i(_ x: Int32, _ y: Int32) {
   guard let writer = contextWriter() else { return }

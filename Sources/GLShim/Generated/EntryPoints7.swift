@@ -173,12 +173,6 @@ public func gl_BufferDataARB(
 ) {
   gl_BufferData(target, size, data, usage)
 }
-@c(glBufferStorageEXT)
-public func gl_BufferStorageEXT(
-  _ target: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
-) {
-  gl_BufferStorage(target, size, data, flags)
-}
 @c(glBufferSubDataARB)
 public func gl_BufferSubDataARB(
   _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
@@ -736,13 +730,6 @@ public func gl_GetPointervKHR(
 ) {
   gl_GetPointerv(pname, params)
 }
-@c(glGetProgramBinaryOES)
-public func gl_GetProgramBinaryOES(
-  _ program: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ binaryFormat: UnsafeMutablePointer<UInt32>?, _ binary: UnsafeMutableRawPointer?
-) {
-  gl_GetProgramBinary(program, bufSize, length, binaryFormat, binary)
-}
 @c(glGetQueryObjecti64vEXT)
 public func gl_GetQueryObjecti64vEXT(
   _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
@@ -1235,12 +1222,6 @@ public func gl_PrimitiveBoundingBoxOES(
 ) {
   gl_PrimitiveBoundingBox(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
 }
-@c(glProgramBinaryOES)
-public func gl_ProgramBinaryOES(
-  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
-) {
-  gl_ProgramBinary(program, binaryFormat, binary, length)
-}
 @c(glProvokingVertexEXT)
 public func gl_ProvokingVertexEXT(_ mode: UInt32) {
   gl_ProvokingVertex(mode)
@@ -1507,7 +1488,6 @@ public func gl_Uniform2uivEXT(_ location: Int32, _ count: Int32, _ value: Unsafe
 public func gl_Uniform3uiEXT(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32) {
   gl_Uniform3ui(location, v0, v1, v2)
 }
-
 @c(glUniform3uivEXT)
 public func gl_Uniform3uivEXT(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
   gl_Uniform3uiv(location, count, value)
@@ -1530,6 +1510,7 @@ public func gl_UnmapBufferARB(_ target: UInt32) -> UInt8 {
 public func gl_UnmapBufferOES(_ target: UInt32) -> UInt8 {
   return gl_UnmapBuffer(target)
 }
+
 @c(glVertexAttrib1dARB)
 public func gl_VertexAttrib1dARB(_ index: UInt32, _ x: Double) {
   gl_VertexAttrib1d(index, x)

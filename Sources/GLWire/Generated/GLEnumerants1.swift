@@ -150,7 +150,6 @@ public enum GL {
   @inlinable public static var BUFFER_BINDING: UInt32 { 0x9302 }
   @inlinable public static var BUFFER_DATA_SIZE: UInt32 { 0x9303 }
   @inlinable public static var BUFFER_IMMUTABLE_STORAGE: UInt32 { 0x821F }
-  @inlinable public static var BUFFER_IMMUTABLE_STORAGE_EXT: UInt32 { 0x821F }
   @inlinable public static var BUFFER_KHR: UInt32 { 0x82E0 }
   @inlinable public static var BUFFER_MAPPED: UInt32 { 0x88BC }
   @inlinable public static var BUFFER_MAPPED_ARB: UInt32 { 0x88BC }
@@ -163,7 +162,6 @@ public enum GL {
   @inlinable public static var BUFFER_SIZE: UInt32 { 0x8764 }
   @inlinable public static var BUFFER_SIZE_ARB: UInt32 { 0x8764 }
   @inlinable public static var BUFFER_STORAGE_FLAGS: UInt32 { 0x8220 }
-  @inlinable public static var BUFFER_STORAGE_FLAGS_EXT: UInt32 { 0x8220 }
   @inlinable public static var BUFFER_UPDATE_BARRIER_BIT: UInt32 { 0x200 }
   @inlinable public static var BUFFER_USAGE: UInt32 { 0x8765 }
   @inlinable public static var BUFFER_USAGE_ARB: UInt32 { 0x8765 }
@@ -194,10 +192,8 @@ public enum GL {
   @inlinable public static var CLIENT_ALL_ATTRIB_BITS: UInt32 { 0xFFFFFFFF }
   @inlinable public static var CLIENT_ATTRIB_STACK_DEPTH: UInt32 { 0xBB1 }
   @inlinable public static var CLIENT_MAPPED_BUFFER_BARRIER_BIT: UInt32 { 0x4000 }
-  @inlinable public static var CLIENT_MAPPED_BUFFER_BARRIER_BIT_EXT: UInt32 { 0x4000 }
   @inlinable public static var CLIENT_PIXEL_STORE_BIT: UInt32 { 0x1 }
   @inlinable public static var CLIENT_STORAGE_BIT: UInt32 { 0x200 }
-  @inlinable public static var CLIENT_STORAGE_BIT_EXT: UInt32 { 0x200 }
   @inlinable public static var CLIENT_VERTEX_ARRAY_BIT: UInt32 { 0x2 }
   @inlinable public static var CLIPPING_INPUT_PRIMITIVES: UInt32 { 0x82F6 }
   @inlinable public static var CLIPPING_OUTPUT_PRIMITIVES: UInt32 { 0x82F7 }
@@ -503,14 +499,14 @@ public enum GL {
   @inlinable public static var DEBUG_TYPE_OTHER: UInt32 { 0x8251 }
   @inlinable public static var DEBUG_TYPE_OTHER_ARB: UInt32 { 0x8251 }
   @inlinable public static var DEBUG_TYPE_OTHER_KHR: UInt32 { 0x8251 }
-}
-
-
-extension GL {
   @inlinable public static var DEBUG_TYPE_PERFORMANCE: UInt32 { 0x8250 }
   @inlinable public static var DEBUG_TYPE_PERFORMANCE_ARB: UInt32 { 0x8250 }
   @inlinable public static var DEBUG_TYPE_PERFORMANCE_KHR: UInt32 { 0x8250 }
   @inlinable public static var DEBUG_TYPE_POP_GROUP: UInt32 { 0x826A }
+}
+
+
+extension GL {
   @inlinable public static var DEBUG_TYPE_POP_GROUP_KHR: UInt32 { 0x826A }
   @inlinable public static var DEBUG_TYPE_PORTABILITY: UInt32 { 0x824F }
   @inlinable public static var DEBUG_TYPE_PORTABILITY_ARB: UInt32 { 0x824F }
@@ -669,7 +665,6 @@ extension GL {
   @inlinable public static var DYNAMIC_READ: UInt32 { 0x88E9 }
   @inlinable public static var DYNAMIC_READ_ARB: UInt32 { 0x88E9 }
   @inlinable public static var DYNAMIC_STORAGE_BIT: UInt32 { 0x100 }
-  @inlinable public static var DYNAMIC_STORAGE_BIT_EXT: UInt32 { 0x100 }
   @inlinable public static var EDGE_FLAG: UInt32 { 0xB43 }
   @inlinable public static var EDGE_FLAG_ARRAY: UInt32 { 0x8079 }
   @inlinable public static var EDGE_FLAG_ARRAY_BUFFER_BINDING: UInt32 { 0x889B }
@@ -1007,15 +1002,15 @@ extension GL {
   @inlinable public static var INT_IMAGE_CUBE: UInt32 { 0x905B }
   @inlinable public static var INT_IMAGE_CUBE_MAP_ARRAY: UInt32 { 0x905F }
   @inlinable public static var INT_SAMPLER_1D: UInt32 { 0x8DC9 }
-}
-
-
-extension GL {
   @inlinable public static var INT_SAMPLER_1D_ARRAY: UInt32 { 0x8DCE }
   @inlinable public static var INT_SAMPLER_1D_ARRAY_EXT: UInt32 { 0x8DCE }
   @inlinable public static var INT_SAMPLER_1D_EXT: UInt32 { 0x8DC9 }
   @inlinable public static var INT_SAMPLER_2D: UInt32 { 0x8DCA }
   @inlinable public static var INT_SAMPLER_2D_ARRAY: UInt32 { 0x8DCF }
+}
+
+
+extension GL {
   @inlinable public static var INT_SAMPLER_2D_ARRAY_EXT: UInt32 { 0x8DCF }
   @inlinable public static var INT_SAMPLER_2D_EXT: UInt32 { 0x8DCA }
   @inlinable public static var INT_SAMPLER_2D_MULTISAMPLE: UInt32 { 0x9109 }
@@ -1169,7 +1164,6 @@ extension GL {
   @inlinable public static var MAP2_VERTEX_3: UInt32 { 0xDB7 }
   @inlinable public static var MAP2_VERTEX_4: UInt32 { 0xDB8 }
   @inlinable public static var MAP_COHERENT_BIT: UInt32 { 0x80 }
-  @inlinable public static var MAP_COHERENT_BIT_EXT: UInt32 { 0x80 }
   @inlinable public static var MAP_COLOR: UInt32 { 0xD10 }
   @inlinable public static var MAP_FLUSH_EXPLICIT_BIT: UInt32 { 0x10 }
   @inlinable public static var MAP_FLUSH_EXPLICIT_BIT_EXT: UInt32 { 0x10 }
@@ -1178,7 +1172,6 @@ extension GL {
   @inlinable public static var MAP_INVALIDATE_RANGE_BIT: UInt32 { 0x4 }
   @inlinable public static var MAP_INVALIDATE_RANGE_BIT_EXT: UInt32 { 0x4 }
   @inlinable public static var MAP_PERSISTENT_BIT: UInt32 { 0x40 }
-  @inlinable public static var MAP_PERSISTENT_BIT_EXT: UInt32 { 0x40 }
   @inlinable public static var MAP_READ_BIT: UInt32 { 0x1 }
   @inlinable public static var MAP_READ_BIT_EXT: UInt32 { 0x1 }
   @inlinable public static var MAP_STENCIL: UInt32 { 0xD11 }
@@ -1511,10 +1504,6 @@ extension GL {
   @inlinable public static var MAX_VIEWPORT_DIMS: UInt32 { 0xD3A }
   @inlinable public static var MAX_WIDTH: UInt32 { 0x827E }
   @inlinable public static var MEDIUM_FLOAT: UInt32 { 0x8DF1 }
-}
-
-
-extension GL {
   @inlinable public static var MEDIUM_INT: UInt32 { 0x8DF4 }
   @inlinable public static var MIN: UInt32 { 0x8007 }
   @inlinable public static var MINMAX: UInt32 { 0x802E }
@@ -1522,6 +1511,10 @@ extension GL {
   @inlinable public static var MIN_EXT: UInt32 { 0x8007 }
   @inlinable public static var MIN_FRAGMENT_INTERPOLATION_OFFSET: UInt32 { 0x8E5B }
   @inlinable public static var MIN_MAP_BUFFER_ALIGNMENT: UInt32 { 0x90BC }
+}
+
+
+extension GL {
   @inlinable public static var MIN_PROGRAM_TEXEL_OFFSET: UInt32 { 0x8904 }
   @inlinable public static var MIN_PROGRAM_TEXEL_OFFSET_EXT: UInt32 { 0x8904 }
   @inlinable public static var MIN_PROGRAM_TEXTURE_GATHER_OFFSET: UInt32 { 0x8E5E }
@@ -1579,7 +1572,6 @@ extension GL {
   @inlinable public static var NUM_COMPRESSED_TEXTURE_FORMATS_ARB: UInt32 { 0x86A2 }
   @inlinable public static var NUM_EXTENSIONS: UInt32 { 0x821D }
   @inlinable public static var NUM_PROGRAM_BINARY_FORMATS: UInt32 { 0x87FE }
-  @inlinable public static var NUM_PROGRAM_BINARY_FORMATS_OES: UInt32 { 0x87FE }
   @inlinable public static var NUM_SAMPLE_COUNTS: UInt32 { 0x9380 }
   @inlinable public static var NUM_SHADER_BINARY_FORMATS: UInt32 { 0x8DF9 }
   @inlinable public static var NUM_SHADING_LANGUAGE_VERSIONS: UInt32 { 0x82E9 }
@@ -1732,9 +1724,7 @@ extension GL {
   @inlinable public static var PROGRAM_ALU_INSTRUCTIONS_ARB: UInt32 { 0x8805 }
   @inlinable public static var PROGRAM_ATTRIBS_ARB: UInt32 { 0x88AC }
   @inlinable public static var PROGRAM_BINARY_FORMATS: UInt32 { 0x87FF }
-  @inlinable public static var PROGRAM_BINARY_FORMATS_OES: UInt32 { 0x87FF }
   @inlinable public static var PROGRAM_BINARY_LENGTH: UInt32 { 0x8741 }
-  @inlinable public static var PROGRAM_BINARY_LENGTH_OES: UInt32 { 0x8741 }
   @inlinable public static var PROGRAM_BINARY_RETRIEVABLE_HINT: UInt32 { 0x8257 }
   @inlinable public static var PROGRAM_BINDING_ARB: UInt32 { 0x8677 }
   @inlinable public static var PROGRAM_ERROR_POSITION_ARB: UInt32 { 0x864B }
@@ -2015,4 +2005,14 @@ extension GL {
   @inlinable public static var SAMPLE_ALPHA_TO_ONE_ARB: UInt32 { 0x809F }
   @inlinable public static var SAMPLE_BUFFERS: UInt32 { 0x80A8 }
   @inlinable public static var SAMPLE_BUFFERS_ARB: UInt32 { 0x80A8 }
+  @inlinable public static var SAMPLE_COVERAGE: UInt32 { 0x80A0 }
+  @inlinable public static var SAMPLE_COVERAGE_ARB: UInt32 { 0x80A0 }
+  @inlinable public static var SAMPLE_COVERAGE_INVERT: UInt32 { 0x80AB }
+  @inlinable public static var SAMPLE_COVERAGE_INVERT_ARB: UInt32 { 0x80AB }
+  @inlinable public static var SAMPLE_COVERAGE_VALUE: UInt32 { 0x80AA }
+  @inlinable public static var SAMPLE_COVERAGE_VALUE_ARB: UInt32 { 0x80AA }
+  @inlinable public static var SAMPLE_MASK: UInt32 { 0x8E51 }
+  @inlinable public static var SAMPLE_MASK_VALUE: UInt32 { 0x8E52 }
+  @inlinable public static var SAMPLE_POSITION: UInt32 { 0x8E50 }
+  @inlinable public static var SAMPLE_SHADING: UInt32 { 0x8C36 }
 }

@@ -3,16 +3,6 @@
 
 
 extension GL {
-  @inlinable public static var SAMPLE_COVERAGE: UInt32 { 0x80A0 }
-  @inlinable public static var SAMPLE_COVERAGE_ARB: UInt32 { 0x80A0 }
-  @inlinable public static var SAMPLE_COVERAGE_INVERT: UInt32 { 0x80AB }
-  @inlinable public static var SAMPLE_COVERAGE_INVERT_ARB: UInt32 { 0x80AB }
-  @inlinable public static var SAMPLE_COVERAGE_VALUE: UInt32 { 0x80AA }
-  @inlinable public static var SAMPLE_COVERAGE_VALUE_ARB: UInt32 { 0x80AA }
-  @inlinable public static var SAMPLE_MASK: UInt32 { 0x8E51 }
-  @inlinable public static var SAMPLE_MASK_VALUE: UInt32 { 0x8E52 }
-  @inlinable public static var SAMPLE_POSITION: UInt32 { 0x8E50 }
-  @inlinable public static var SAMPLE_SHADING: UInt32 { 0x8C36 }
   @inlinable public static var SAMPLE_SHADING_ARB: UInt32 { 0x8C36 }
   @inlinable public static var SAMPLE_SHADING_OES: UInt32 { 0x8C36 }
   @inlinable public static var SCISSOR_BIT: UInt32 { 0x80000 }
@@ -502,10 +492,6 @@ extension GL {
   @inlinable public static var UNIFORM_ARRAY_STRIDE: UInt32 { 0x8A3C }
   @inlinable public static var UNIFORM_ATOMIC_COUNTER_BUFFER_INDEX: UInt32 { 0x92DA }
   @inlinable public static var UNIFORM_BARRIER_BIT: UInt32 { 0x4 }
-}
-
-
-extension GL {
   @inlinable public static var UNIFORM_BLOCK: UInt32 { 0x92E2 }
   @inlinable public static var UNIFORM_BLOCK_ACTIVE_UNIFORMS: UInt32 { 0x8A42 }
   @inlinable public static var UNIFORM_BLOCK_ACTIVE_UNIFORM_INDICES: UInt32 { 0x8A43 }
@@ -516,6 +502,10 @@ extension GL {
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_COMPUTE_SHADER: UInt32 { 0x90EC }
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_FRAGMENT_SHADER: UInt32 { 0x8A46 }
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_GEOMETRY_SHADER: UInt32 { 0x8A45 }
+}
+
+
+extension GL {
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_TESS_CONTROL_SHADER: UInt32 { 0x84F0 }
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_TESS_EVALUATION_SHADER: UInt32 { 0x84F1 }
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_VERTEX_SHADER: UInt32 { 0x8A44 }

@@ -4,7 +4,7 @@
 /// Opcodes of OpenGL's commands.
 public enum GLOpcode {
   @inlinable public static var first: UInt32 { 0x10000 }
-  @inlinable public static var last: UInt32 { 66672 }
+  @inlinable public static var last: UInt32 { 66674 }
   @inlinable public static var glAccum: UInt32 { 0x10000 }
   @inlinable public static var glActiveShaderProgram: UInt32 { 0x10001 }
   @inlinable public static var glActiveStencilFaceEXT: UInt32 { 0x10002 }
@@ -12,6 +12,7 @@ public enum GLOpcode {
   @inlinable public static var glAlphaFunc: UInt32 { 0x10004 }
   @inlinable public static var glAlphaFuncx: UInt32 { 0x10005 }
   @inlinable public static var glAreTexturesResident: UInt32 { 0x10006 }
+  @inlinable public static var glArrayElement: UInt32 { 0x10471 }
   @inlinable public static var glAttachShader: UInt32 { 0x10007 }
   @inlinable public static var glBegin: UInt32 { 0x10008 }
   @inlinable public static var glBeginConditionalRender: UInt32 { 0x10009 }
@@ -91,6 +92,7 @@ public enum GLOpcode {
   @inlinable public static var glClearTexImage: UInt32 { 0x10053 }
   @inlinable public static var glClearTexSubImage: UInt32 { 0x10054 }
   @inlinable public static var glClientActiveTexture: UInt32 { 0x10055 }
+  @inlinable public static var glClientWaitSync: UInt32 { 0x10472 }
   @inlinable public static var glClipControl: UInt32 { 0x10056 }
   @inlinable public static var glClipPlane: UInt32 { 0x10057 }
   @inlinable public static var glClipPlanef: UInt32 { 0x10058 }
@@ -445,7 +447,6 @@ public enum GLOpcode {
   @inlinable public static var glGetnPixelMapfv: UInt32 { 0x101B5 }
   @inlinable public static var glGetnPixelMapuiv: UInt32 { 0x101B6 }
   @inlinable public static var glGetnPixelMapusv: UInt32 { 0x101B7 }
-  @inlinable public static var glGetnPolygonStipple: UInt32 { 0x101B8 }
   @inlinable public static var glGetnTexImage: UInt32 { 0x101B9 }
   @inlinable public static var glGetnUniformdv: UInt32 { 0x101BA }
   @inlinable public static var glGetnUniformfv: UInt32 { 0x101BB }
@@ -764,7 +765,6 @@ public enum GLOpcode {
   @inlinable public static var glRasterPos4sv: UInt32 { 0x102F4 }
   @inlinable public static var glReadBuffer: UInt32 { 0x102F5 }
   @inlinable public static var glReadPixels: UInt32 { 0x102F6 }
-  @inlinable public static var glReadnPixels: UInt32 { 0x102F7 }
   @inlinable public static var glRectd: UInt32 { 0x102F8 }
   @inlinable public static var glRectdv: UInt32 { 0x102F9 }
   @inlinable public static var glRectf: UInt32 { 0x102FA }
@@ -1154,6 +1154,7 @@ public func glCommandName(_ opcode: UInt32) -> StaticString? {
   case 0x10004: return "glAlphaFunc"
   case 0x10005: return "glAlphaFuncx"
   case 0x10006: return "glAreTexturesResident"
+  case 0x10471: return "glArrayElement"
   case 0x10007: return "glAttachShader"
   case 0x10008: return "glBegin"
   case 0x10009: return "glBeginConditionalRender"
@@ -1233,6 +1234,7 @@ public func glCommandName(_ opcode: UInt32) -> StaticString? {
   case 0x10053: return "glClearTexImage"
   case 0x10054: return "glClearTexSubImage"
   case 0x10055: return "glClientActiveTexture"
+  case 0x10472: return "glClientWaitSync"
   case 0x10056: return "glClipControl"
   case 0x10057: return "glClipPlane"
   case 0x10058: return "glClipPlanef"
@@ -1587,7 +1589,6 @@ public func glCommandName(_ opcode: UInt32) -> StaticString? {
   case 0x101B5: return "glGetnPixelMapfv"
   case 0x101B6: return "glGetnPixelMapuiv"
   case 0x101B7: return "glGetnPixelMapusv"
-  case 0x101B8: return "glGetnPolygonStipple"
   case 0x101B9: return "glGetnTexImage"
   case 0x101BA: return "glGetnUniformdv"
   case 0x101BB: return "glGetnUniformfv"
@@ -1906,7 +1907,6 @@ public func glCommandName(_ opcode: UInt32) -> StaticString? {
   case 0x102F4: return "glRasterPos4sv"
   case 0x102F5: return "glReadBuffer"
   case 0x102F6: return "glReadPixels"
-  case 0x102F7: return "glReadnPixels"
   case 0x102F8: return "glRectd"
   case 0x102F9: return "glRectdv"
   case 0x102FA: return "glRectf"

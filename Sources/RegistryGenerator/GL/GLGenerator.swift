@@ -77,7 +77,10 @@ struct GLGenerator {
   }
 
   func files() -> [GeneratedFile] {
-    [enumerantFile(), opcodeTable(), entryFile(), tableFile(), dispatchFile(), replayFile()]
+    [
+      enumerantFile(), opcodeTable(), entryFile(), tableFile(), dispatchFile(), replayFile(),
+      extensionFile(),
+    ]
   }
 
   // MARK: GLWire
@@ -425,6 +428,22 @@ struct GLGenerator {
   }
 
   // MARK: GLReplay
+
+  /// Extensions of which not every command is there.
+  private func extensionFile() -> GeneratedFile {
+    let offered = Set(names.map(\.name))
+    let partial = registry.extensions.filter { feature in
+      !rules.extensions.contains(feature.name)
+        && feature.commands.contains { !offered.contains($0) }
+    }.map(\.name)
+    var out = SourcePrinter()
+    out.line("/// Extensions that are not offered: not all of their commands are there, or the rules hide them.")
+    out.line("let hiddenExtensions: Set<String> = [")
+    for name in Set(partial + rules.hidden).sorted() { out.line("  \"\(name)\",") }
+    out.line("]")
+    return GeneratedFile(
+      path: "GLReplay/Generated/HiddenExtensions", imports: [], parts: [out.text])
+  }
 
   private func dispatchFile() -> GeneratedFile {
     let commands = models.filter { $0.hasRecord || $0.words.contains("driver") }

@@ -17,6 +17,8 @@ struct GLRules {
   var commands: [String: Command] = [:]
   /// Extensions whose commands are there.
   var extensions: [String] = []
+  /// Extensions without commands, or with commands of others, that are not offered.
+  var hidden: [String] = []
   /// Opcodes as they were given before.
   var opcodes: [String: Int] = [:]
 
@@ -46,7 +48,11 @@ struct GLRules {
       }
     }
     for (words, _) in try Rules.lines(folder + "/gl-extensions.txt") {
-      extensions.append(words[0])
+      if words.count > 1, words[1] == "hidden" {
+        hidden.append(words[0])
+      } else {
+        extensions.append(words[0])
+      }
     }
     for (words, _) in try Rules.lines(folder + "/gl-opcodes.txt") where words.count > 1 {
       opcodes[words[0]] = Int(words[1])

@@ -1,0 +1,163 @@
+import CPlatform
+import Client
+import GLWire
+import Ring
+import Wire
+
+// What generated encoders write with, and what reads the answers.
+
+extension Writer {
+  /// `u32 byteCount` (0xFFFFFFFF: NULL), bytes, zeros to a multiple of 4.
+  mutating func glArray(_ source: UnsafeRawPointer?, _ count: Int) {
+    guard let source else { return u32(UInt32.max) }
+    guard count <= 0x7FFF_FFF0 else { return fail() }
+    u32(UInt32(truncatingIfNeeded: max(count, 0)))
+    bytes(source, count)
+  }
+
+  /// A string with its NUL.
+  mutating func glString(_ source: UnsafePointer<CChar>?) {
+    glArray(
+      UnsafeRawPointer(source), source.map { Int(platform_string_length($0)) &+ 1 } ?? 0)
+  }
+
+  /// Strings one behind the other, each with its NUL.
+  mutating func glStrings(_ source: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int) {
+    guard let source, count > 0 else { return u32(UInt32.max) }
+    var size = 0
+    var i = 0
+    while i < count {
+      size &+= source[i].map { Int(platform_string_length($0)) &+ 1 } ?? 1
+      i &+= 1
+    }
+    guard size <= 0x7FFF_FFF0 else { return fail() }
+    u32(UInt32(truncatingIfNeeded: size))
+    let padded = (size &+ 3) & ~3
+    guard let place = reserve(padded) else { return }
+    place.put32(0, padded &- 4)
+    var position = place
+    i = 0
+    while i < count {
+      let length = source[i].map { Int(platform_string_length($0)) } ?? 0
+      if let text = source[i] { platform_copy(position, text, length) }
+      position.storeBytes(of: 0, toByteOffset: length, as: UInt8.self)
+      position += length &+ 1
+      i &+= 1
+    }
+  }
+
+  /// Pixels by the context's pixel store, which does not travel itself.
+  mutating func glImage(
+    _ c: Context, _ dimensions: Int, _ format: UInt32, _ type: UInt32, _ width: Int,
+    _ height: Int, _ depth: Int, _ pixels: UnsafeRawPointer?
+  ) {
+    let shadow = c.pointee.shadow
+    if shadow.pointee.buffers.pixelUnpack != 0 {
+      u32(ImageMode.offset)
+      u64(UInt64(UInt(bitPattern: pixels)))
+      guard let p = reserve(PixelStore.byteCount) else { return }
+      return shadow.pointee.unpack.store(p)
+    }
+    guard let pixels else { return u32(ImageMode.none) }
+    let store = shadow.pointee.unpack
+    let size = glImageBytes(format, type, width, height, depth)
+    guard size <= 0x7FFF_FF00 else { return fail() }
+    if type == GL.BITMAP && (store.skipPixels % 8 != 0 || store.lsbFirst != 0)
+      || store.swapBytes != 0
+    {
+      u32(ImageMode.raw)
+      guard let p = reserve(PixelStore.byteCount) else { return }
+      store.store(p)
+      return glArray(pixels, store.span(dimensions, format, type, width, height, depth).end)
+    }
+    u32(ImageMode.packed)
+    u32(UInt32(truncatingIfNeeded: size))
+    guard size > 0 else { return }
+    if type == GL.NONE { return bytes(pixels, size) }
+    let padded = (size &+ 3) & ~3
+    guard let place = reserve(padded) else { return }
+    place.put32(0, padded &- 4)
+    copyRows(
+      from: pixels, store, dimensions, format, type, width, height, depth, to: place)
+  }
+}
+
+/// Copies an image from where the pixel store has it to rows that lie one behind the other.
+private func copyRows(
+  from pixels: UnsafeRawPointer, _ store: PixelStore, _ dimensions: Int, _ format: UInt32,
+  _ type: UInt32, _ width: Int, _ height: Int, _ depth: Int, to place: UnsafeMutableRawPointer
+) {
+  let row = store.rowBytes(format, type, width)
+  let packed = glImageBytes(format, type, width, 1, 1)
+  let rows = dimensions > 2 && store.imageHeight > 0 ? Int(store.imageHeight) : height
+  let start = pixels + store.span(dimensions, format, type, width, height, depth).first
+  if row == packed, depth == 1 || rows == height {
+    return platform_copy(place, start, packed &* height &* depth)
+  }
+  var to = place
+  var image = 0
+  while image < depth {
+    var y = 0
+    while y < height {
+      platform_copy(to, start + (image &* rows &+ y) &* row, packed)
+      to += packed
+      y &+= 1
+    }
+    image &+= 1
+  }
+}
+
+/// Copies rows that lie one behind the other to where the pixel store wants them.
+func spreadRows(
+  _ bytes: UnsafeRawPointer, _ store: PixelStore, _ dimensions: Int, _ format: UInt32,
+  _ type: UInt32, _ width: Int, _ height: Int, _ depth: Int, to pixels: UnsafeMutableRawPointer
+) {
+  let row = store.rowBytes(format, type, width)
+  let packed = glImageBytes(format, type, width, 1, 1)
+  let rows = dimensions > 2 && store.imageHeight > 0 ? Int(store.imageHeight) : height
+  let start = pixels + store.span(dimensions, format, type, width, height, depth).first
+  var from = bytes
+  var image = 0
+  while image < depth {
+    var y = 0
+    while y < height {
+      platform_copy(start + (image &* rows &+ y) &* row, from, packed)
+      from += packed
+      y &+= 1
+    }
+    image &+= 1
+  }
+}
+
+// MARK: Answers
+
+extension UnsafeMutablePointer<ContextState> {
+  /// The writer of the context.
+  @inline(__always)
+  var writer: UnsafeMutablePointer<Writer> {
+    UnsafeMutableRawPointer(self).assumingMemoryBound(to: Writer.self)
+  }
+
+  /// Publishes the request and waits for the answer; nil, with the ticket gone, when the connection is
+  /// lost.
+  func endCall(_ call: Call) -> GLRecord? {
+    guard var reader = pointee.connection.endCall(call) else { return nil }
+    let count = reader.remaining
+    guard let bytes = reader.take(count, "reply") else { return nil }
+    return GLRecord(start: bytes, count: count)
+  }
+
+  func finishCall(_ call: Call) { pointee.connection.finishCall(call) }
+}
+
+extension GLRecord {
+  /// Copies the next array to the application's memory, at most `most` bytes of it.
+  mutating func copyOut(_ place: UnsafeMutableRawPointer?, _ most: Int) {
+    let (pointer, count) = array(minimumBytes: 0, field: "reply")
+    guard let pointer, let place, count > 0, most > 0 else { return }
+    platform_copy(place, pointer, min(count, most))
+  }
+}
+
+/// The id behind a GLsync of ours: the address is the id.
+func syncID(_ sync: UnsafeMutableRawPointer?) -> UInt64 { UInt64(UInt(bitPattern: sync)) }

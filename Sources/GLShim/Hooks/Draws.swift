@@ -1,0 +1,303 @@
+import CPlatform
+import GLWire
+import Ring
+import Wire
+
+// Draws. Vertices and indices in client memory travel in front of the draw that reads them.
+
+/// Sends vertices [first, first + count) of every array in client memory, and of those that advance by
+/// instance, those that `instances` from `baseInstance` on read.
+private func sendArrays(
+  _ c: Context, first: Int, count: Int, instances: Int = 1, baseInstance: Int = 0
+) {
+  var left = c.pointee.shadow.pointee.clientArrays
+  guard left != 0, count > 0, first >= 0 else { return }
+  let arrays = c.pointee.shadow.pointee.arrays
+  while left != 0 {
+    let slot = left.trailingZeroBitCount
+    let array = arrays[slot]
+    let step = array.step
+    var (from, number) = (first, count)
+    if array.divisor > 0 {
+      from = baseInstance
+      number = (instances &- 1) / Int(array.divisor) &+ 1
+    }
+    // Arrays that are interleaved with this one go with it.
+    var together: UInt64 = 0
+    var low = UInt(bitPattern: array.pointer)
+    var high = low &+ UInt(array.elementSize)
+    var others = left
+    while others != 0 {
+      let other = others.trailingZeroBitCount
+      others &= others &- 1
+      let start = UInt(bitPattern: arrays[other].pointer)
+      guard arrays[other].step == step, arrays[other].divisor == array.divisor else { continue }
+      let end = start &+ UInt(arrays[other].elementSize)
+      guard max(high, end) &- min(low, start) <= UInt(step) else { continue }
+      (low, high) = (min(low, start), max(high, end))
+      together |= 1 &<< UInt64(other)
+    }
+    if together == 0 { together = 1 &<< UInt64(slot) }
+    left &= ~together
+    guard low != 0 else { continue }
+    let byteCount = glProduct(number &- 1, step) &+ Int(high &- low)
+    let source = UnsafeRawPointer(bitPattern: low &+ UInt(bitPattern: from &* step))
+    let writer = c.writer
+    writer.pointee.begin(ControlOpcode.glVertexData)
+    writer.pointee.u32(UInt32(together.nonzeroBitCount))
+    writer.pointee.u32(c.pointee.shadow.pointee.buffers.array)
+    writer.pointee.u32(UInt32(truncatingIfNeeded: from))
+    writer.pointee.u32(UInt32(clamping: byteCount))
+    while together != 0 {
+      let one = together.trailingZeroBitCount
+      together &= together &- 1
+      writer.pointee.u32(UInt32(one))
+      writer.pointee.i32(arrays[one].size)
+      writer.pointee.u32(arrays[one].type)
+      writer.pointee.u32(UInt32(truncatingIfNeeded: step))
+      writer.pointee.u32(arrays[one].flags)
+      writer.pointee.u32(
+        UInt32(truncatingIfNeeded: UInt(bitPattern: arrays[one].pointer) &- low))
+    }
+    writer.pointee.bytes(source, byteCount)
+    writer.pointee.end()
+  }
+}
+
+private func sendMemory(_ c: Context, _ bytes: UnsafeRawPointer?, _ count: Int) {
+  c.writer.pointee.begin(ControlOpcode.glMemory)
+  c.writer.pointee.u32(UInt32(clamping: count))
+  c.writer.pointee.u32(0)
+  c.writer.pointee.bytes(bytes, count)
+  c.writer.pointee.end()
+}
+
+/// The smallest and the largest of some indices; nil when there are none.
+private func range(
+  _ c: Context, _ type: UInt32, _ indices: UnsafeRawPointer, _ count: Int
+) -> (low: Int, high: Int)? {
+  let shadow = c.pointee.shadow
+  var (low, high) = (UInt32.max, UInt32(0))
+  let fixed: UInt32 =
+    type == GL.UNSIGNED_BYTE ? 0xFF : type == GL.UNSIGNED_SHORT ? 0xFFFF : 0xFFFF_FFFF
+  let skipped =
+    shadow.pointee.restartFixed ? fixed : shadow.pointee.restart ? shadow.pointee.restartIndex : nil
+  var i = 0
+  var found = false
+  while i < count {
+    let index: UInt32
+    switch type {
+    case GL.UNSIGNED_BYTE: index = UInt32(indices.load(fromByteOffset: i, as: UInt8.self))
+    case GL.UNSIGNED_SHORT:
+      index = UInt32(indices.loadUnaligned(fromByteOffset: i &* 2, as: UInt16.self))
+    default: index = indices.loadUnaligned(fromByteOffset: i &* 4, as: UInt32.self)
+    }
+    i &+= 1
+    if index == skipped { continue }
+    found = true
+    low = min(low, index)
+    high = max(high, index)
+  }
+  return found ? (Int(low), Int(high)) : nil
+}
+
+/// Sends what an indexed draw reads from client memory.
+private func sendIndexed(
+  _ c: Context, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  base: Int32 = 0, instances: Int32 = 1, baseInstance: UInt32 = 0
+) {
+  let size = glIndexSize(type)
+  guard count > 0, size > 0, instances > 0 else { return }
+  let hasArrays = c.pointee.shadow.pointee.clientArrays != 0
+  let bytes = glProduct(Int(count), size)
+  if c.pointee.shadow.pointee.elementBuffer == 0 {
+    guard let indices else { return }
+    if hasArrays, let (low, high) = range(c, type, indices, Int(count)) {
+      sendArrays(
+        c, first: low &+ Int(base), count: high &- low &+ 1, instances: Int(instances),
+        baseInstance: Int(baseInstance))
+    }
+    sendMemory(c, indices, bytes)
+  } else if hasArrays {
+    // Which vertices are read stands in a buffer of the node's.
+    guard let copy = platform_malloc(bytes) else { return }
+    defer { platform_free(copy) }
+    gl_GetBufferSubData(
+      GL.ELEMENT_ARRAY_BUFFER, Int(bitPattern: indices), bytes, copy)
+    guard let (low, high) = range(c, type, copy, Int(count)) else { return }
+    sendArrays(
+      c, first: low &+ Int(base), count: high &- low &+ 1, instances: Int(instances),
+      baseInstance: Int(baseInstance))
+  }
+}
+
+func hook_glArrayElement(_ c: Context, _ i: Int32) {
+  sendArrays(c, first: Int(i), count: 1)
+  encode_glArrayElement(c, c.writer, i)
+}
+
+func hook_glDrawArrays(_ c: Context, _ mode: UInt32, _ first: Int32, _ count: Int32) {
+  sendArrays(c, first: Int(first), count: Int(count))
+  encode_glDrawArrays(c, c.writer, mode, first, count)
+}
+
+func hook_glDrawArraysInstanced(
+  _ c: Context, _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
+) {
+  sendArrays(c, first: Int(first), count: Int(count), instances: Int(instancecount))
+  encode_glDrawArraysInstanced(c, c.writer, mode, first, count, instancecount)
+}
+
+func hook_glDrawArraysInstancedBaseInstance(
+  _ c: Context, _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32,
+  _ baseinstance: UInt32
+) {
+  sendArrays(
+    c, first: Int(first), count: Int(count), instances: Int(instancecount),
+    baseInstance: Int(baseinstance))
+  encode_glDrawArraysInstancedBaseInstance(
+    c, c.writer, mode, first, count, instancecount, baseinstance)
+}
+
+func hook_glMultiDrawArrays(
+  _ c: Context, _ mode: UInt32, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?,
+  _ drawcount: Int32
+) {
+  guard c.pointee.shadow.pointee.clientArrays != 0, let first, let count else {
+    return encode_glMultiDrawArrays(c, c.writer, mode, first, count, drawcount)
+  }
+  // One after the other: each has vertices of its own.
+  var i = 0
+  while i < Int(drawcount) {
+    hook_glDrawArrays(c, mode, first[i], count[i])
+    i &+= 1
+  }
+}
+
+func hook_glDrawElements(
+  _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?
+) {
+  sendIndexed(c, count, type, indices)
+  encode_glDrawElements(c, c.writer, mode, count, type, indices)
+}
+
+func hook_glDrawRangeElements(
+  _ c: Context, _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
+  _ indices: UnsafeRawPointer?
+) {
+  sendIndexed(c, count, type, indices)
+  encode_glDrawRangeElements(c, c.writer, mode, start, end, count, type, indices)
+}
+
+func hook_glDrawElementsBaseVertex(
+  _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ basevertex: Int32
+) {
+  sendIndexed(c, count, type, indices, base: basevertex)
+  encode_glDrawElementsBaseVertex(c, c.writer, mode, count, type, indices, basevertex)
+}
+
+func hook_glDrawRangeElementsBaseVertex(
+  _ c: Context, _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
+  _ indices: UnsafeRawPointer?, _ basevertex: Int32
+) {
+  sendIndexed(c, count, type, indices, base: basevertex)
+  encode_glDrawRangeElementsBaseVertex(
+    c, c.writer, mode, start, end, count, type, indices, basevertex)
+}
+
+func hook_glDrawElementsInstanced(
+  _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32
+) {
+  sendIndexed(c, count, type, indices, instances: instancecount)
+  encode_glDrawElementsInstanced(c, c.writer, mode, count, type, indices, instancecount)
+}
+
+func hook_glDrawElementsInstancedBaseVertex(
+  _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32, _ basevertex: Int32
+) {
+  sendIndexed(c, count, type, indices, base: basevertex, instances: instancecount)
+  encode_glDrawElementsInstancedBaseVertex(
+    c, c.writer, mode, count, type, indices, instancecount, basevertex)
+}
+
+func hook_glDrawElementsInstancedBaseInstance(
+  _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32, _ baseinstance: UInt32
+) {
+  sendIndexed(c, count, type, indices, instances: instancecount, baseInstance: baseinstance)
+  encode_glDrawElementsInstancedBaseInstance(
+    c, c.writer, mode, count, type, indices, instancecount, baseinstance)
+}
+
+func hook_glDrawElementsInstancedBaseVertexBaseInstance(
+  _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32, _ basevertex: Int32, _ baseinstance: UInt32
+) {
+  sendIndexed(
+    c, count, type, indices, base: basevertex, instances: instancecount,
+    baseInstance: baseinstance)
+  encode_glDrawElementsInstancedBaseVertexBaseInstance(
+    c, c.writer, mode, count, type, indices, instancecount, basevertex, baseinstance)
+}
+
+/// Offsets into the bound buffer travel as client memory in front; indices in client memory are drawn
+/// one after the other.
+private func sendOffsets(
+  _ c: Context, _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
+) -> Bool {
+  guard c.pointee.shadow.pointee.elementBuffer != 0,
+    c.pointee.shadow.pointee.clientArrays == 0
+  else { return false }
+  sendMemory(c, indices, glProduct(Int(drawcount), 8))
+  return true
+}
+
+func hook_glMultiDrawElements(
+  _ c: Context, _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
+) {
+  if drawcount <= 0 || sendOffsets(c, indices, drawcount) {
+    return encode_glMultiDrawElements(c, c.writer, mode, count, type, drawcount)
+  }
+  var i = 0
+  while i < Int(drawcount), let count, let indices {
+    hook_glDrawElements(c, mode, count[i], type, indices[i])
+    i &+= 1
+  }
+}
+
+func hook_glMultiDrawElementsBaseVertex(
+  _ c: Context, _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
+  _ basevertex: UnsafePointer<Int32>?
+) {
+  if drawcount <= 0 || sendOffsets(c, indices, drawcount) {
+    return encode_glMultiDrawElementsBaseVertex(
+      c, c.writer, mode, count, type, drawcount, basevertex)
+  }
+  var i = 0
+  while i < Int(drawcount), let count, let indices, let basevertex {
+    hook_glDrawElementsBaseVertex(c, mode, count[i], type, indices[i], basevertex[i])
+    i &+= 1
+  }
+}
+
+// MARK: Primitive restart, which says which indices are none
+
+private func setRestart(_ c: Context, _ cap: UInt32, _ isEnabled: Bool) {
+  switch cap {
+  case GL.PRIMITIVE_RESTART: c.pointee.shadow.pointee.restart = isEnabled
+  case GL.PRIMITIVE_RESTART_FIXED_INDEX: c.pointee.shadow.pointee.restartFixed = isEnabled
+  default: break
+  }
+}
+@inline(__always)
+func note_glEnable(_ c: Context, _ cap: UInt32) { setRestart(c, cap, true) }
+@inline(__always)
+func note_glDisable(_ c: Context, _ cap: UInt32) { setRestart(c, cap, false) }
+func note_glPrimitiveRestartIndex(_ c: Context, _ index: UInt32) {
+  c.pointee.shadow.pointee.restartIndex = index
+}

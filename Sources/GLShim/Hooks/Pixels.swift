@@ -1,0 +1,263 @@
+import CPlatform
+import Client
+import GLWire
+import Ring
+import Wire
+
+// OpenGL 4.6, 8.4.1 and 18.2: the pixel store, which is the client's, and what is read back. Images
+// come as rows one behind the other and are spread here; into a buffer the node writes itself, by the
+// nine values that go with the request.
+
+func hook_glPixelStorei(_ c: Context, _ pname: UInt32, _ param: Int32) {
+  let shadow = c.pointee.shadow
+  switch pname {
+  case GL.UNPACK_SWAP_BYTES: shadow.pointee.unpack.swapBytes = param == 0 ? 0 : 1
+  case GL.PACK_SWAP_BYTES: shadow.pointee.pack.swapBytes = param == 0 ? 0 : 1
+  case GL.UNPACK_LSB_FIRST: shadow.pointee.unpack.lsbFirst = param == 0 ? 0 : 1
+  case GL.PACK_LSB_FIRST: shadow.pointee.pack.lsbFirst = param == 0 ? 0 : 1
+  case GL.UNPACK_ALIGNMENT, GL.PACK_ALIGNMENT:
+    guard param == 1 || param == 2 || param == 4 || param == 8 else {
+      return c.raise(GL.INVALID_VALUE)
+    }
+    if pname == GL.PACK_ALIGNMENT {
+      shadow.pointee.pack.alignment = param
+    } else {
+      shadow.pointee.unpack.alignment = param
+    }
+  case GL.UNPACK_ROW_LENGTH, GL.UNPACK_IMAGE_HEIGHT, GL.UNPACK_SKIP_ROWS, GL.UNPACK_SKIP_PIXELS,
+    GL.UNPACK_SKIP_IMAGES, GL.PACK_ROW_LENGTH, GL.PACK_IMAGE_HEIGHT, GL.PACK_SKIP_ROWS,
+    GL.PACK_SKIP_PIXELS, GL.PACK_SKIP_IMAGES:
+    guard param >= 0 else { return c.raise(GL.INVALID_VALUE) }
+    switch pname {
+    case GL.UNPACK_ROW_LENGTH: shadow.pointee.unpack.rowLength = param
+    case GL.UNPACK_IMAGE_HEIGHT: shadow.pointee.unpack.imageHeight = param
+    case GL.UNPACK_SKIP_ROWS: shadow.pointee.unpack.skipRows = param
+    case GL.UNPACK_SKIP_PIXELS: shadow.pointee.unpack.skipPixels = param
+    case GL.UNPACK_SKIP_IMAGES: shadow.pointee.unpack.skipImages = param
+    case GL.PACK_ROW_LENGTH: shadow.pointee.pack.rowLength = param
+    case GL.PACK_IMAGE_HEIGHT: shadow.pointee.pack.imageHeight = param
+    case GL.PACK_SKIP_ROWS: shadow.pointee.pack.skipRows = param
+    case GL.PACK_SKIP_PIXELS: shadow.pointee.pack.skipPixels = param
+    default: shadow.pointee.pack.skipImages = param
+    }
+  default: c.raise(GL.INVALID_ENUM)
+  }
+}
+
+func hook_glPixelStoref(_ c: Context, _ pname: UInt32, _ param: Float) {
+  switch pname {
+  case GL.UNPACK_SWAP_BYTES, GL.PACK_SWAP_BYTES, GL.UNPACK_LSB_FIRST, GL.PACK_LSB_FIRST:
+    hook_glPixelStorei(c, pname, param == 0 ? 0 : 1)
+  default:
+    // Rounded to the nearest integer.
+    guard param > -2_147_483_648, param < 2_147_483_648 else { return c.raise(GL.INVALID_VALUE) }
+    hook_glPixelStorei(c, pname, Int32(param < 0 ? param - 0.5 : param + 0.5))
+  }
+}
+
+/// Tells how the next image that is read is packed: `u32 mode` (`ImageMode.packed`: rows one behind the
+/// other in the reply; `.offset`: into the bound buffer), `u64 offset`, the values of the pixel store.
+private func sendPack(_ c: Context, _ pixels: UnsafeMutableRawPointer?) {
+  let shadow = c.pointee.shadow
+  let writer = c.writer
+  writer.pointee.begin(ControlOpcode.glMemory)
+  writer.pointee.u32(UInt32(12 &+ PixelStore.byteCount))
+  writer.pointee.u32(0)
+  writer.pointee.u32(shadow.pointee.buffers.pixelPack != 0 ? ImageMode.offset : ImageMode.packed)
+  writer.pointee.u64(UInt64(UInt(bitPattern: pixels)))
+  if let p = writer.pointee.reserve(PixelStore.byteCount) {
+    // Swapped bytes are the node's work.
+    var store = shadow.pointee.buffers.pixelPack != 0 ? shadow.pointee.pack : .packed
+    store.swapBytes = shadow.pointee.pack.swapBytes
+    store.lsbFirst = shadow.pointee.pack.lsbFirst
+    store.store(p)
+  }
+  writer.pointee.end()
+}
+
+/// Rows that fit a reply.
+private func rowsPerReply(_ format: UInt32, _ type: UInt32, _ width: Int32) -> Int32 {
+  let row = max(glImageBytes(format, type, Int(width), 1, 1), 1)
+  return Int32(clamping: max((8 << 20) / row, 1))
+}
+
+private func readPixels(
+  _ c: Context, _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeMutableRawPointer?, _ bufSize: Int32?
+) {
+  let shadow = c.pointee.shadow
+  let store = shadow.pointee.pack
+  let isBuffer = shadow.pointee.buffers.pixelPack != 0
+  if let bufSize, !isBuffer,
+    store.span(2, format, type, Int(width), Int(height), 1).end > Int(max(bufSize, 0))
+  {
+    return c.raise(GL.INVALID_OPERATION)
+  }
+  let most = isBuffer ? Int32.max : rowsPerReply(format, type, width)
+  var done: Int32 = 0
+  repeat {
+    let rows = height < 0 ? height : min(height &- done, most)
+    sendPack(c, pixels)
+    guard let call = c.beginCall(GLOpcode.glReadPixels) else { return }
+    encode_glReadPixels(
+      c, call.writer, call.ticket, x, y &+ done, width, rows, format, type)
+    guard var reply = c.endCall(call) else { return }
+    let (bytes, count) = reply.array(minimumBytes: 0, field: "reply")
+    let wanted = glImageBytes(format, type, Int(width), Int(rows), 1)
+    if let bytes, let pixels, !isBuffer, count >= wanted, wanted > 0 {
+      var part = store
+      part.skipRows &+= done
+      spreadRows(
+        bytes, part, 2, format, type, Int(width), Int(rows), 1, to: pixels)
+    }
+    c.finishCall(call)
+    done &+= max(rows, 1)
+  } while done < height
+}
+
+func hook_glReadPixels(
+  _ c: Context, _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeMutableRawPointer?
+) {
+  readPixels(c, x, y, width, height, format, type, pixels, nil)
+}
+func hook_glReadnPixels(
+  _ c: Context, _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32,
+  _ type: UInt32, _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
+) {
+  readPixels(c, x, y, width, height, format, type, data, bufSize)
+}
+
+/// Takes in an image whose size the node knows: `u32 width, height, depth`, and an array of the bytes.
+private func copyImage(
+  _ c: Context, _ reply: inout GLRecord, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeMutableRawPointer?, _ dimensions: Int, isCompressed: Bool
+) {
+  let width = Int(reply.u32("reply"))
+  let height = Int(reply.u32("reply"))
+  let depth = Int(reply.u32("reply"))
+  let (bytes, count) = reply.array(minimumBytes: 0, field: "reply")
+  guard let bytes, let pixels, count > 0 else { return }
+  if isCompressed { return platform_copy(pixels, bytes, count) }
+  guard count >= glImageBytes(format, type, width, height, depth) else { return }
+  spreadRows(
+    bytes, c.pointee.shadow.pointee.pack, dimensions, format, type, width, height, depth,
+    to: pixels)
+}
+
+private func dimensions(_ target: UInt32) -> Int {
+  switch target {
+  case GL.TEXTURE_3D, GL.TEXTURE_2D_ARRAY, GL.TEXTURE_CUBE_MAP_ARRAY: 3
+  default: 2
+  }
+}
+
+func hook_glGetTexImage(
+  _ c: Context, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  sendPack(c, pixels)
+  guard let call = c.beginCall(GLOpcode.glGetTexImage) else { return }
+  encode_glGetTexImage(c, call.writer, call.ticket, target, level, format, type)
+  guard var reply = c.endCall(call) else { return }
+  copyImage(c, &reply, format, type, pixels, dimensions(target), isCompressed: false)
+  c.finishCall(call)
+}
+func hook_glGetnTexImage(
+  _ c: Context, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
+  _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
+) {
+  sendPack(c, pixels)
+  guard let call = c.beginCall(GLOpcode.glGetnTexImage) else { return }
+  encode_glGetnTexImage(c, call.writer, call.ticket, target, level, format, type, bufSize)
+  guard var reply = c.endCall(call) else { return }
+  copyImage(c, &reply, format, type, pixels, dimensions(target), isCompressed: false)
+  c.finishCall(call)
+}
+func hook_glGetTextureImage(
+  _ c: Context, _ texture: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
+  _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
+) {
+  sendPack(c, pixels)
+  guard let call = c.beginCall(GLOpcode.glGetTextureImage) else { return }
+  encode_glGetTextureImage(c, call.writer, call.ticket, texture, level, format, type, bufSize)
+  guard var reply = c.endCall(call) else { return }
+  copyImage(c, &reply, format, type, pixels, 3, isCompressed: false)
+  c.finishCall(call)
+}
+func hook_glGetTextureSubImage(
+  _ c: Context, _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
+  _ type: UInt32, _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
+) {
+  sendPack(c, pixels)
+  guard let call = c.beginCall(GLOpcode.glGetTextureSubImage) else { return }
+  encode_glGetTextureSubImage(
+    c, call.writer, call.ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth,
+    format, type, bufSize)
+  guard var reply = c.endCall(call) else { return }
+  copyImage(c, &reply, format, type, pixels, 3, isCompressed: false)
+  c.finishCall(call)
+}
+func hook_glGetCompressedTexImage(
+  _ c: Context, _ target: UInt32, _ level: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  sendPack(c, img)
+  guard let call = c.beginCall(GLOpcode.glGetCompressedTexImage) else { return }
+  encode_glGetCompressedTexImage(c, call.writer, call.ticket, target, level)
+  guard var reply = c.endCall(call) else { return }
+  copyImage(c, &reply, 0, 0, img, 2, isCompressed: true)
+  c.finishCall(call)
+}
+func hook_glGetnCompressedTexImage(
+  _ c: Context, _ target: UInt32, _ lod: Int32, _ bufSize: Int32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  sendPack(c, pixels)
+  guard let call = c.beginCall(GLOpcode.glGetnCompressedTexImage) else { return }
+  encode_glGetnCompressedTexImage(c, call.writer, call.ticket, target, lod, bufSize)
+  guard var reply = c.endCall(call) else { return }
+  copyImage(c, &reply, 0, 0, pixels, 2, isCompressed: true)
+  c.finishCall(call)
+}
+func hook_glGetCompressedTextureImage(
+  _ c: Context, _ texture: UInt32, _ level: Int32, _ bufSize: Int32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  sendPack(c, pixels)
+  guard let call = c.beginCall(GLOpcode.glGetCompressedTextureImage) else { return }
+  encode_glGetCompressedTextureImage(c, call.writer, call.ticket, texture, level, bufSize)
+  guard var reply = c.endCall(call) else { return }
+  copyImage(c, &reply, 0, 0, pixels, 2, isCompressed: true)
+  c.finishCall(call)
+}
+func hook_glGetCompressedTextureSubImage(
+  _ c: Context, _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ bufSize: Int32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  sendPack(c, pixels)
+  guard let call = c.beginCall(GLOpcode.glGetCompressedTextureSubImage) else { return }
+  encode_glGetCompressedTextureSubImage(
+    c, call.writer, call.ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth,
+    bufSize)
+  guard var reply = c.endCall(call) else { return }
+  copyImage(c, &reply, 0, 0, pixels, 3, isCompressed: true)
+  c.finishCall(call)
+}
+func hook_glGetPolygonStipple(_ c: Context, _ mask: UnsafeMutablePointer<UInt8>?) {
+  sendPack(c, mask)
+  guard let call = c.beginCall(GLOpcode.glGetPolygonStipple) else { return }
+  encode_glGetPolygonStipple(c, call.writer, call.ticket)
+  guard var reply = c.endCall(call) else { return }
+  copyImage(c, &reply, GL.COLOR_INDEX, GL.BITMAP, mask, 2, isCompressed: false)
+  c.finishCall(call)
+}
+func hook_glGetnPolygonStipple(
+  _ c: Context, _ bufSize: Int32, _ pattern: UnsafeMutablePointer<UInt8>?
+) {
+  guard bufSize >= 128 || c.pointee.shadow.pointee.buffers.pixelPack != 0 else {
+    return c.raise(GL.INVALID_OPERATION)
+  }
+  hook_glGetPolygonStipple(c, pattern)
+}

@@ -1,0 +1,141 @@
+import CPlatform
+import Client
+import GLWire
+import Ring
+import Wire
+
+// OpenGL 4.6, chapter 4 and 2.3: fences, flushes, errors, debug output.
+
+func hook_glFlush(_ c: Context) {
+  encode_glFlush(c, c.writer)
+  frontBufferFlush(c)
+  c.flush()
+}
+
+func hook_glFinish(_ c: Context) {
+  frontBufferFlush(c)
+  _ = report(c)
+}
+
+/// glGetError's value on the node when everything so far has been replayed there.
+private func report(_ c: Context) -> UInt32 {
+  guard let call = c.beginCall(ControlOpcode.glReport) else { return 0 }
+  call.writer.pointee.begin(ControlOpcode.glReport)
+  call.writer.pointee.u32(call.ticket)
+  call.writer.pointee.u32(0)
+  call.writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let error = reply.u32("error")
+  c.finishCall(call)
+  // An error that only the node has seen, for a later glGetError.
+  if error != 0 { c.raise(error) }
+  return error
+}
+
+/// `OMEGA_GL_ERRORS`.
+enum ErrorMode: UInt32 {
+  case auto, strict, fast, none
+
+  static func fromEnvironment() -> ErrorMode {
+    guard let value = platform_getenv("OMEGA_GL_ERRORS") else { return .auto }
+    if platform_string_compare(value, "strict") == 0 { return .strict }
+    if platform_string_compare(value, "fast") == 0 { return .fast }
+    if platform_string_compare(value, "none") == 0 { return .none }
+    return .auto
+  }
+}
+
+nonisolated(unsafe) private var errorMode = UInt32.max
+
+func hook_glGetError(_ c: Context) -> UInt32 {
+  if errorMode == UInt32.max { errorMode = ErrorMode.fromEnvironment().rawValue }
+  let shadow = c.pointee.shadow
+  let segment = c.pointee.connection.segment
+  let asks: Bool
+  switch ErrorMode(rawValue: errorMode) {
+  case .strict: asks = true
+  case .fast: asks = false
+  case .some(.none): return 0
+  default:
+    asks =
+      shadow.pointee.errorTime < 500_000_000
+      && platform_load64_relaxed(segment.counter(Counter.framesPresented)) < 60
+  }
+  if asks, c.pointee.error == 0 {
+    let start = platform_now()
+    _ = report(c)
+    shadow.pointee.errorTime &+= platform_now() &- start
+  }
+  let error = c.pointee.error
+  c.pointee.error = 0
+  return error
+}
+
+// MARK: Sync objects: the address that the application holds is the id
+
+nonisolated(unsafe) private var nextSync: UInt64 = 0
+
+func hook_glFenceSync(_ c: Context, _ condition: UInt32, _ flags: UInt32)
+  -> UnsafeMutableRawPointer?
+{
+  guard condition == GL.SYNC_GPU_COMMANDS_COMPLETE else {
+    c.raise(GL.INVALID_ENUM)
+    return nil
+  }
+  guard flags == 0 else {
+    c.raise(GL.INVALID_VALUE)
+    return nil
+  }
+  let id = (platform_add64(&nextSync, 1) &+ 1) &* 16
+  c.writer.pointee.begin(ControlOpcode.glMemory)
+  c.writer.pointee.u32(8)
+  c.writer.pointee.u32(0)
+  c.writer.pointee.u64(id)
+  c.writer.pointee.end()
+  encode_glFenceSync(c, c.writer, condition, flags)
+  return UnsafeMutableRawPointer(bitPattern: UInt(id))
+}
+
+private func isSync(_ sync: UnsafeMutableRawPointer?) -> Bool {
+  let id = syncID(sync)
+  return id != 0 && id % 16 == 0 && id <= platform_load64(&nextSync) &* 16
+}
+
+func hook_glIsSync(_ c: Context, _ sync: UnsafeMutableRawPointer?) -> UInt8 {
+  guard let call = c.beginCall(GLOpcode.glClientWaitSync) else { return 0 }
+  encode_glClientWaitSync(c, call.writer, call.ticket, sync, 0x8000_0000, 0)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  return result == 1 ? 1 : 0
+}
+
+func hook_glDeleteSync(_ c: Context, _ sync: UnsafeMutableRawPointer?) {
+  guard sync != nil else { return }
+  c.writer.pointee.begin(ControlOpcode.glMemory)
+  c.writer.pointee.u32(8)
+  c.writer.pointee.u32(0)
+  c.writer.pointee.u64(syncID(sync))
+  c.writer.pointee.end()
+  encode_glDeleteSync(c, c.writer, sync)
+}
+
+func hook_glClientWaitSync(
+  _ c: Context, _ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64
+) -> UInt32 {
+  guard let call = c.beginCall(GLOpcode.glClientWaitSync) else { return GL.WAIT_FAILED }
+  encode_glClientWaitSync(c, call.writer, call.ticket, sync, flags & 0x7FFF_FFFF, timeout)
+  guard var reply = c.endCall(call) else { return GL.WAIT_FAILED }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  return result
+}
+
+// MARK: Debug output
+
+func hook_glDebugMessageCallback(
+  _ c: Context, _ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?
+) {
+  c.pointee.shadow.pointee.debugCallback = callback
+  c.pointee.shadow.pointee.debugParameter = userParam
+}
