@@ -7,6 +7,9 @@ struct SurfaceState {
   /// The driver's objects behind the draw and the read framebuffer 0.
   var drawObject: UInt32 = 0
   var readObject: UInt32 = 0
+  /// The client's framebuffers that are bound; 0 for a drawable's.
+  fileprivate var boundDraw: UInt32 = 0
+  fileprivate var boundRead: UInt32 = 0
   fileprivate(set) var draw: Drawable?
   fileprivate(set) var read: Drawable?
   /// How this context's objects are given the orientation of a window.
@@ -95,12 +98,20 @@ extension GLReplayContext {
       functions.bindFramebuffer(target, name)
       // In a core profile an unknown name is an error, and changes nothing.
       guard name != GLReplayContext.neverGenerated else { return }
-      if draws { drawsDefault = false }
-      if reads { readsDefault = false }
+      if draws { (drawsDefault, surface.boundDraw) = (false, client) }
+      if reads { (readsDefault, surface.boundRead) = (false, client) }
       return
     }
-    if draws { drawsDefault = true }
-    if reads { readsDefault = true }
+    if draws { (drawsDefault, surface.boundDraw) = (true, 0) }
+    if reads { (readsDefault, surface.boundRead) = (true, 0) }
+    bindDefault()
+  }
+
+  /// Before a framebuffer is deleted: where it is bound, framebuffer 0 is from then on.
+  mutating func didDeleteFramebuffer(_ client: UInt32) {
+    guard client != 0 else { return }
+    if surface.boundDraw == client { (drawsDefault, surface.boundDraw) = (true, 0) }
+    if surface.boundRead == client { (readsDefault, surface.boundRead) = (true, 0) }
     bindDefault()
   }
 

@@ -9,10 +9,12 @@ public final class GLChannel: @unchecked Sendable {
   public let number: UInt32
   private let session: GLSession
   private let context: UnsafeMutablePointer<GLReplayContext>
+  private let largestRecord: Int
 
   public init(number: UInt32, session: GLSession) {
     self.number = number
     self.session = session
+    largestRecord = session.host.limits.record
     context = .allocate(capacity: 1)
     context.initialize(to: GLReplayContext(session: session, channel: number))
   }
@@ -34,7 +36,8 @@ public final class GLChannel: @unchecked Sendable {
     let c = context
     var position = 0
     var count: UInt64 = 0
-    while bytes.count &- position >= 8, !session.isOver, !c.pointee.isClosed {
+    guard !session.isOver else { return 0 }
+    while bytes.count &- position >= 8, !session.isLost, !c.pointee.isClosed {
       let record = start + position
       let opcode = record.get32(0)
       let size = Int(record.get32(4))
@@ -50,16 +53,16 @@ public final class GLChannel: @unchecked Sendable {
   }
 
   private func checkSize(_ opcode: UInt32, _ size: Int) -> Bool {
-    let limit = session.host.limits.record
     guard size >= 8, size & 7 == 0 else {
       session.lose(
         LostReason.protocolError, "\(commandDescription(opcode)): record of \(size) bytes")
       return false
     }
-    guard size <= limit else {
+    guard size <= largestRecord else {
       session.lose(
         LostReason.protocolError,
-        "\(commandDescription(opcode)): a record of \(size) bytes, and this node takes \(limit) "
+        "\(commandDescription(opcode)): a record of \(size) bytes, and this node takes "
+          + "\(largestRecord) "
           + "(--max-record)")
       return false
     }

@@ -90,6 +90,12 @@ struct GLReplayContext {
     return tables[Int(kind.rawValue)].lookup(client)
   }
 
+  /// The client's name of a driver's; 0 for one that is unknown. For the few answers that hold names.
+  func clientName(_ kind: NameKind, _ driver: UInt32) -> UInt32 {
+    guard Int(kind.rawValue) < tables.count else { return 0 }
+    return tables[Int(kind.rawValue)].client(of: driver)
+  }
+
   /// A name that this room never enters, and that no driver has given: for commands on names that
   /// are unknown.
   static var neverGenerated: UInt32 { 0xFFFF_FFF1 }

@@ -87,6 +87,7 @@ public final class GLSession: @unchecked Sendable {
   private var groupCount: UInt32 = 0
   private let objects: UnsafeMutablePointer<UInt64>
   private var wasLogged = false
+  private let lostHere: UnsafeMutablePointer<UInt32>
 
   // Marks of channels: what they have passed.
   private let marks: UnsafeMutablePointer<UInt64>
@@ -100,6 +101,8 @@ public final class GLSession: @unchecked Sendable {
 
   public init(host: any GLSessionHost) {
     self.host = host
+    lostHere = .allocate(capacity: 1)
+    lostHere.initialize(to: 0)
     objects = .allocate(capacity: 1)
     objects.initialize(to: 0)
     marks = .allocate(capacity: GLSession.channels)
@@ -113,6 +116,7 @@ public final class GLSession: @unchecked Sendable {
   }
 
   deinit {
+    lostHere.deallocate()
     objects.deallocate()
     marks.deallocate()
     closings.deallocate()
@@ -122,7 +126,15 @@ public final class GLSession: @unchecked Sendable {
 
   var isOver: Bool { host.isOver }
 
-  func lose(_ reason: UInt32, _ message: String) { host.lose(reason, message) }
+  func lose(_ reason: UInt32, _ message: String) {
+    _ = platform_exchange32(lostHere, 1)
+    host.lose(reason, message)
+  }
+
+  /// Whether OpenGL has ended the session: one load, for the loop over records. What else ended it
+  /// is seen between batches.
+  @inline(__always)
+  var isLost: Bool { platform_load32_relaxed(lostHere) != 0 }
 
   // MARK: Objects
 

@@ -89,6 +89,20 @@ final class NameTable: @unchecked Sendable {
     }
   }
 
+  /// The client's name of a driver's; 0 for one that is unknown. Looks at all of them.
+  func client(of driver: UInt32) -> UInt32 {
+    guard driver != 0 else { return 0 }
+    return lock.withLock {
+      for index in 0..<NameTable.pageCount {
+        guard let page = NameTable.page(pages[index]) else { continue }
+        for entry in 0..<NameTable.pageSize where page[entry] == driver {
+          return UInt32(truncatingIfNeeded: (index << 12) | entry)
+        }
+      }
+      return sparse.first { $0.value == driver }?.key ?? 0
+    }
+  }
+
   /// Every driver's name in the table.
   func all() -> [UInt32] {
     lock.withLock {
