@@ -111,6 +111,8 @@ struct GLFunctions {
   let deleteQueries: Delete?
   let genVertexArrays: Generate?
   let deleteVertexArrays: Delete?
+  let genProgramsARB: Generate?
+  let deleteProgramsARB: Delete?
   let genSamplers: Generate?
   let deleteSamplers: Delete?
   let deleteTransformFeedbacks: Delete?
@@ -178,6 +180,8 @@ struct GLFunctions {
     deleteQueries = find("glDeleteQueries")
     genVertexArrays = find("glGenVertexArrays")
     deleteVertexArrays = find("glDeleteVertexArrays")
+    genProgramsARB = find("glGenProgramsARB")
+    deleteProgramsARB = find("glDeleteProgramsARB")
     genSamplers = find("glGenSamplers")
     deleteSamplers = find("glDeleteSamplers")
     deleteTransformFeedbacks = find("glDeleteTransformFeedbacks")
@@ -198,6 +202,7 @@ struct GLFunctions {
     case .renderbuffer: return genRenderbuffers
     case .framebuffer: return genFramebuffers
     case .query: return context.isES ? nil : genQueries
+    case .arbProgram: return context.isES ? nil : genProgramsARB
     default: return nil
     }
   }

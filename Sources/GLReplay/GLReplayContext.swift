@@ -30,6 +30,13 @@ struct GLReplayContext {
   /// The read framebuffer is the drawable's.
   var readsDefault = true
 
+  /// The driver's pixel store for unpacking, as it was set last.
+  var unpackStore = PixelStore()
+  /// Memory for the parts of a reply.
+  var results = ResultRoom()
+  /// What `probe` has found.
+  var probed: UnsafeMutableRawPointer?
+
   // Of this room's hand-written parts.
   var surface = SurfaceState()
   var driver: DriverContext?
@@ -61,6 +68,7 @@ struct GLReplayContext {
   mutating func freeMemory() {
     giveBlob(nil)
     reply.free()
+    results.free()
     readers.deallocate()
   }
 

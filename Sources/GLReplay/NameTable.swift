@@ -8,6 +8,8 @@ enum NameKind: UInt8, CaseIterable {
   case renderbuffer
   case program
   case sampler
+  /// Assembly programs (GL_ARB_vertex_program), which have names of their own.
+  case arbProgram
   // A context's own.
   case framebuffer
   case query
@@ -15,9 +17,9 @@ enum NameKind: UInt8, CaseIterable {
   case transformFeedback
   case programPipeline
 
-  var isShared: Bool { rawValue <= NameKind.sampler.rawValue }
+  var isShared: Bool { rawValue <= NameKind.arbProgram.rawValue }
 
-  static var count: Int { 10 }
+  static var count: Int { 11 }
 }
 
 /// The client's names of one kind, and the driver's behind them.

@@ -49,6 +49,7 @@ final class ShareGroup: @unchecked Sendable {
     delete(.buffer, gl.deleteBuffers)
     delete(.renderbuffer, gl.deleteRenderbuffers)
     delete(.sampler, gl.deleteSamplers)
+    delete(.arbProgram, gl.deleteProgramsARB)
     for name in tables[Int(NameKind.program.rawValue)].all() {
       if gl.isProgram?(name) == 1 { gl.deleteProgram?(name) } else { gl.deleteShader?(name) }
     }
