@@ -25,6 +25,9 @@ public final class GLChannel: @unchecked Sendable {
     context.deallocate()
   }
 
+  /// For tests.
+  var replayContext: UnsafeMutablePointer<GLReplayContext> { context }
+
   /// True after the channel's last record.
   public var isClosed: Bool { context.pointee.isClosed }
 

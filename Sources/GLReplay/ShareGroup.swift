@@ -88,6 +88,8 @@ final class DriverShare: @unchecked Sendable {
     workbench = try Workbench(egl, root: made, isES: isES, resetStrategy: resetStrategy)
   }
 
+  deinit { _ = egl.egl.destroyContext(egl.display, root) }
+
   private static func simplest(
     _ egl: EGLDriver, _ attributes: ContextAttributes, _ error: inout Int32
   ) -> UnsafeMutableRawPointer? {

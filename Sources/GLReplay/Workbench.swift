@@ -52,6 +52,8 @@ final class Workbench: @unchecked Sendable {
     gl.drainErrors()
   }
 
+  deinit { _ = egl.egl.destroyContext(egl.display, handle) }
+
   /// Runs `body` with the workbench current, and makes `context` current again. What `context` was
   /// given before is finished; what `body` draws is too, when it says so.
   func use<R>(
