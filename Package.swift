@@ -179,6 +179,9 @@ let package = Package(
       name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CVulkan", "CPlatform"],
       swiftSettings: gnu),
     .testTarget(
+      name: "GLReplayTests", dependencies: ["GLReplay", "GLWire", "Ring", "Wire", "CPlatform"],
+      swiftSettings: gnu),
+    .testTarget(
       name: "NodeTests",
       dependencies: [
         "Node", "Transport", "Ring", "Wire", "MemoryFabric", "VulkanWire", "VulkanReplay",

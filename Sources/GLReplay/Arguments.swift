@@ -101,7 +101,7 @@ extension GLReplayContext {
   /// Makes the driver's pixel store for unpacking this one. Images that travel as bytes must not be
   /// taken for offsets: the client binds no buffer then, by its own account.
   mutating func unpack(_ store: PixelStore, buffer: Bool) {
-    guard store != unpackStore, let set = gl.glPixelStorei else {
+    guard store != unpackStore, let set = functions?.pixelStorei else {
       unpackStore = store
       return
     }

@@ -1,13 +1,33 @@
 import CPlatform
 import CommandStream
+import GLReplay
 import Ring
 import VulkanReplay
 import Wire
+
+/// One ordered stream of records, in one vocabulary, replayed by one thread.
+protocol RecordReplayer: AnyObject, Sendable {
+  /// Number of the channel in the segment.
+  var number: UInt32 { get }
+  /// True after the channel's last record.
+  var isClosed: Bool { get }
+  /// Replays the whole records at the start of `bytes`; the count of bytes that they had.
+  func replay(_ bytes: UnsafeRawBufferPointer) -> Int
+  /// Ends what the channel holds; on its thread.
+  func finish()
+}
+
+extension ReplayChannel: RecordReplayer {
+  func finish() {}
+}
+
+extension GLChannel: RecordReplayer {}
 
 /// The threads that replay a client's channels, one for each. They read the rings of a client on
 /// this host themselves; otherwise they take what the link has brought.
 final class ChannelReader: @unchecked Sendable {
   private let session: ReplaySession
+  private let openGL: GLSession
   /// What the node keeps of its clients' records; nil for nothing.
   private let keeper: (any ContentKeeper)?
   private let lock = Lock()
@@ -19,13 +39,26 @@ final class ChannelReader: @unchecked Sendable {
 
   init(session: ReplaySession, keeper: (any ContentKeeper)? = nil) {
     self.session = session
+    openGL = GLSession(host: GLHost(session))
     self.keeper = keeper
     streams = (0..<SegmentLayout.channelCount).map { _ in RecordStream() }
   }
 
+  /// Starts the thread of a device's channel, or of channel 0. False when the number is wrong.
+  func open(_ channel: UInt32, device: UInt64) -> Bool {
+    open(channel) { [session] in
+      ReplayChannel(number: channel, session: session, device: device)
+    }
+  }
+
+  /// Starts the thread of an OpenGL context's channel. False when the number is wrong.
+  func openContext(_ channel: UInt32) -> Bool {
+    open(channel) { [openGL] in GLChannel(number: channel, session: openGL) }
+  }
+
   /// Starts a channel's thread. The client may open a channel again right after it has closed it:
   /// waits up to 10 s for the last thread of it. False when the number is wrong.
-  func open(_ channel: UInt32, device: UInt64) -> Bool {
+  private func open(_ channel: UInt32, _ make: () -> any RecordReplayer) -> Bool {
     guard channel < SegmentLayout.channelCount else { return false }
     let deadline = platform_now() &+ 10_000_000_000
     while true {
@@ -39,13 +72,14 @@ final class ChannelReader: @unchecked Sendable {
       guard !session.isOver, platform_now() < deadline else { return false }
       closed.wait(while: seen, nanoseconds: 100_000_000)
     }
-    let replay = ReplayChannel(number: channel, session: session, device: device)
+    let replay = make()
     let started = startThread("omega-channel") { [self] in
       if let segment = session.segment {
         readRing(segment, replay)
       } else {
         readStream(streams[Int(channel)], replay)
       }
+      replay.finish()
       lock.withLock { isOpen[Int(channel)] = false }
       closed.add(1)
       closed.wakeAll()
@@ -60,7 +94,7 @@ final class ChannelReader: @unchecked Sendable {
       return session.lose(
         LostReason.protocolError, "records: \(records.count) bytes for channel \(channel)")
     }
-    if !streams[Int(channel)].append(records, isCoded: false, session) {
+    if !append(channel, records, isCoded: false) {
       session.lose(LostReason.noMemory, "records: no memory for \(records.count) bytes")
     }
   }
@@ -70,8 +104,15 @@ final class ChannelReader: @unchecked Sendable {
     guard channel < SegmentLayout.channelCount else {
       return session.lose(LostReason.protocolError, "codedRecords: there is no channel \(channel)")
     }
-    if !streams[Int(channel)].append(coded, isCoded: true, session) {
+    if !append(channel, coded, isCoded: true) {
       session.lose(LostReason.noMemory, "codedRecords: no memory for \(coded.count) bytes")
+    }
+  }
+
+  private func append(_ channel: UInt32, _ bytes: UnsafeRawBufferPointer, isCoded: Bool) -> Bool {
+    // What a waiting context waits for may be behind these records on the link.
+    streams[Int(channel)].append(bytes, isCoded: isCoded, session) { [openGL] in
+      openGL.isWaiting(channel: channel)
     }
   }
 
@@ -94,7 +135,7 @@ final class ChannelReader: @unchecked Sendable {
   /// machine with few cores a longer spin takes the time from the producer itself.
   private static var spins: Int { 64 }
 
-  private func readRing(_ segment: Segment, _ channel: ReplayChannel) {
+  private func readRing(_ segment: Segment, _ channel: any RecordReplayer) {
     let ring = RingHeader(segment: segment, channel: channel.number)
     let room = UnsafeMutableRawPointer.allocate(
       byteCount: SegmentLayout.largestInlineRecord, alignment: 64)
@@ -138,7 +179,7 @@ final class ChannelReader: @unchecked Sendable {
 
   // MARK: Streams
 
-  private func readStream(_ stream: RecordStream, _ channel: ReplayChannel) {
+  private func readStream(_ stream: RecordStream, _ channel: any RecordReplayer) {
     let decoder = StreamDecoder(keeper: keeper)
     while !session.isOver && !channel.isClosed {
       guard let block = stream.take(session) else { return }
@@ -167,7 +208,7 @@ extension ChannelReader {
   /// Replays what a `codedRecords` message means. It ends with the channel's last record, when that
   /// is in it: the stream's state ends there too.
   private func decode(
-    _ payload: UnsafeRawBufferPointer, _ decoder: StreamDecoder, _ channel: ReplayChannel
+    _ payload: UnsafeRawBufferPointer, _ decoder: StreamDecoder, _ channel: any RecordReplayer
   ) {
     let wrong = decoder.decode(payload) { records in
       let used = channel.replay(records)
@@ -204,14 +245,24 @@ final class RecordStream: @unchecked Sendable {
 
   deinit { for block in blocks { block.free() } }
 
-  /// False when there is no memory.
+  /// Bytes that may wait when the bound does not count.
+  private static var hardBound: Int { 1 << 30 }
+
+  /// False when there is no memory. Waits while there is enough already, unless `mustTake` says that
+  /// it may not.
   func append(
-    _ records: UnsafeRawBufferPointer, isCoded: Bool, _ session: ReplaySession
+    _ records: UnsafeRawBufferPointer, isCoded: Bool, _ session: ReplaySession,
+    mustTake: () -> Bool = { false }
   ) -> Bool {
     guard let source = records.baseAddress, records.count > 0 else { return true }
     while true {
       let seen = changed.load()
-      if lock.withLock({ byteCount < RecordStream.bound }) || session.isOver { break }
+      let waiting = lock.withLock { byteCount }
+      if waiting < RecordStream.bound || session.isOver { break }
+      if mustTake() {
+        guard waiting < RecordStream.hardBound else { return false }
+        break
+      }
       changed.wait(while: seen, nanoseconds: 100_000_000)
     }
     let memory = UnsafeMutableRawPointer.allocate(byteCount: records.count, alignment: 16)

@@ -203,6 +203,7 @@ private final class NodeSession {
     self.session = session
     self.channels = channels
     session.openChannel = { channel, device in channels.open(channel, device: device) }
+    session.openContext = { channel in channels.openContext(channel) }
     statistics = StatisticsThread(link: link, session: session)
     statistics?.start()
     if !channels.open(0, device: 0) {

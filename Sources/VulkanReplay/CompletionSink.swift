@@ -18,6 +18,12 @@ public struct FramePixels {
   public var imageIndex: UInt32
   /// Rows of pixels in the swapchain's format, padded as the client asked.
   public var bytes: UnsafeRawBufferPointer
+
+  public init(swapchain: UInt64, imageIndex: UInt32, bytes: UnsafeRawBufferPointer) {
+    self.swapchain = swapchain
+    self.imageIndex = imageIndex
+    self.bytes = bytes
+  }
 }
 
 /// Where a session's results go: the shared segment of a client on the same host, or a link.

@@ -27,6 +27,7 @@ func replayControlRecord(
   case ControlOpcode.present: present(c, &fields)
   case ControlOpcode.destroySwapchain: destroySwapchain(c, &fields)
   case ControlOpcode.openChannel: openChannel(c, &fields)
+  case ControlOpcode.openContext: openContext(c, &fields)
   case ControlOpcode.closeChannel: c.pointee.isClosed = true
   case ControlOpcode.signalSemaphores: signalSemaphores(c, &fields)
   case ControlOpcode.bindSwapchainImage: bindSwapchainImage(c, &fields)
@@ -113,6 +114,16 @@ private func openChannel(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Re
     return
   }
   if !c.pointee.session.openChannel(channel, device) { f.wrong = "channel" }
+}
+
+private func openContext(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout RecordFields) {
+  let channel = f.u32(8, "channel")
+  guard f.wrong == nil else { return }
+  guard c.pointee.device == nil else {
+    f.wrong = "opcode"
+    return
+  }
+  if !c.pointee.session.openContext(channel) { f.wrong = "channel" }
 }
 
 /// Copies `byteCount` bytes at `offset` of the segment's arena, which the client may change just

@@ -85,6 +85,9 @@ private func checkSize(
   return true
 }
 
+/// The lowest opcode of OpenGL's commands.
+private let firstOpenGLOpcode: UInt32 = 0x1_0000
+
 /// One whole record. `isNested`: it came out of another one.
 func replayRecord(
   _ c: UnsafeMutablePointer<ReplayContext>, _ record: UnsafeRawBufferPointer, isNested: Bool
@@ -93,7 +96,9 @@ func replayRecord(
   let opcode = start.get32(0)
   c.pointee.record = record
   c.pointee.isIn(opcode)
-  if opcode < Opcode.first {
+  if opcode >= firstOpenGLOpcode {
+    c.pointee.malformed(opcode, "opcode", "belongs on the channel of an OpenGL context")
+  } else if opcode < Opcode.first {
     replayControlRecord(c, opcode, record, isNested: isNested)
   } else if c.pointee.session.recorded.contains(opcode) {
     c.pointee.malformed(opcode, "opcode", "belongs into a command buffer")

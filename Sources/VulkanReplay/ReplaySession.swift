@@ -69,6 +69,8 @@ public final class ReplaySession: @unchecked Sendable {
   /// Starts the thread of a channel that the client has opened; false when its number is wrong or
   /// in use. Set by whoever reads the channels, before the first record.
   public var openChannel: (_ channel: UInt32, _ device: UInt64) -> Bool = { _, _ in false }
+  /// The same for the channel of an OpenGL context.
+  public var openContext: (_ channel: UInt32) -> Bool = { _ in false }
 
   public init(
     driver: Driver, sink: any CompletionSink, segment: Segment?, limits: ReplayLimits = .init()
@@ -230,7 +232,7 @@ public final class ReplaySession: @unchecked Sendable {
 
   /// The frame buffers of a swapchain of a client on this host, whose descriptor travels beside the
   /// ring: waits for it up to 5 s.
-  func awaitFrameBuffers(swapchain: UInt64) -> FrameBuffers? {
+  public func awaitFrameBuffers(swapchain: UInt64) -> FrameBuffers? {
     let deadline = platform_now() &+ 5_000_000_000
     while true {
       let seen = frameBuffersArrived.load()
@@ -242,9 +244,9 @@ public final class ReplaySession: @unchecked Sendable {
 }
 
 /// A swapchain's mapped frame buffers; unmapped with the last reference.
-final class FrameBuffers: @unchecked Sendable {
-  let base: UnsafeMutableRawPointer
-  let byteCount: Int
+public final class FrameBuffers: @unchecked Sendable {
+  public let base: UnsafeMutableRawPointer
+  public let byteCount: Int
 
   init(base: UnsafeMutableRawPointer, byteCount: Int) {
     self.base = base
@@ -281,4 +283,16 @@ extension ReplaySession {
   public var queueOperations: UInt64 { counters.queueOperations }
   /// Frames delivered so far.
   public var framesDelivered: UInt64 { counters.frames }
+
+  /// Counts what another vocabulary has replayed.
+  public func count(commands: UInt64, frames: UInt64) {
+    if commands > 0 { counters.addCommands(commands) }
+    if frames > 0 { counters.addFrame() }
+  }
+
+  /// Where a channel says what it is in: its count of records << 32 | opcode, 0 between records. The
+  /// word lives as long as the session.
+  public func activityWord(ofChannel channel: UInt32) -> UnsafeMutablePointer<UInt64> {
+    activity.word(ofChannel: channel)
+  }
 }

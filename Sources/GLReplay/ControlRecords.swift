@@ -1,0 +1,307 @@
+import CPlatform
+import GLWire
+import Ring
+import Wire
+
+/// Replays a record of our own on a context's channel (`docs/opengl.md` §3). The record is a private
+/// copy.
+func replayGLControl(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ opcode: UInt32, _ record: UnsafeRawBufferPointer,
+  isNested: Bool
+) {
+  var fields = ControlFields(record)
+  switch opcode {
+  case ControlOpcode.pad: return
+  case ControlOpcode.indirect where !isNested: replayIndirect(c, &fields)
+  case ControlOpcode.closeChannel: c.pointee.isClosed = true
+  case ControlOpcode.glCreateContext: c.pointee.createContext(&fields)
+  case ControlOpcode.glFrames: c.pointee.frames(&fields)
+  case ControlOpcode.glForgetFrames: c.pointee.session.removeFrames(fields.u64(8, "frames"))
+  case ControlOpcode.glDestroyDrawable: destroyDrawable(c, &fields)
+  case ControlOpcode.glAfter:
+    let channel = fields.u32(8, "channel")
+    let mark = fields.u64(16, "mark")
+    if fields.wrong == nil { c.pointee.session.wait(for: mark, of: channel, in: c.pointee.channel) }
+  case ControlOpcode.glMark:
+    let mark = fields.u64(8, "mark")
+    guard fields.wrong == nil else { break }
+    // What another context is to see must be on its way to the GPU.
+    c.pointee.functions?.flush()
+    c.pointee.session.pass(mark, channel: c.pointee.channel)
+  case ControlOpcode.glMakeCurrent: c.pointee.makeCurrent(&fields)
+  case ControlOpcode.glSwap: c.pointee.swap(&fields)
+  case ControlOpcode.glResizeDrawable: c.pointee.resize(&fields)
+  case ControlOpcode.glReport: c.pointee.report(&fields)
+  case ControlOpcode.glReadDrawable: c.pointee.readDrawable(&fields)
+  default: fields.wrong = "opcode"
+  }
+  if let wrong = fields.wrong { c.pointee.malformed(opcode, wrong) }
+}
+
+/// Checked access to the fields of a control record at fixed offsets.
+struct ControlFields {
+  let record: UnsafeRawBufferPointer
+  /// The first field that was found wrong.
+  var wrong: StaticString?
+
+  init(_ record: UnsafeRawBufferPointer) { self.record = record }
+
+  mutating func u32(_ offset: Int, _ field: StaticString) -> UInt32 {
+    guard let p = record.baseAddress, offset &+ 4 <= record.count else {
+      fail(field)
+      return 0
+    }
+    return p.get32(offset)
+  }
+
+  mutating func u64(_ offset: Int, _ field: StaticString) -> UInt64 {
+    guard let p = record.baseAddress, offset &+ 8 <= record.count else {
+      fail(field)
+      return 0
+    }
+    return p.get64(offset)
+  }
+
+  /// An id of a kind, which may be 0.
+  mutating func id(_ offset: Int, _ kind: UInt64, _ field: StaticString) -> UInt64 {
+    let id = u64(offset, field)
+    if id != 0, !GLID.isOf(kind, id) { fail(field) }
+    return id
+  }
+
+  mutating func drawable(_ offset: Int, _ field: StaticString) -> DrawableRequest {
+    guard let p = record.baseAddress, offset &+ DrawableRequest.byteCount <= record.count else {
+      fail(field)
+      return DrawableRequest()
+    }
+    return DrawableRequest(p + offset)
+  }
+
+  mutating func fail(_ field: StaticString) { wrong = wrong ?? field }
+}
+
+private func replayIndirect(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ f: inout ControlFields
+) {
+  let offset = f.u64(8, "offset")
+  let byteCount = f.u64(16, "byteCount")
+  let host = c.pointee.session.host
+  guard f.wrong == nil, let segment = host.segment, byteCount >= 8,
+    byteCount <= UInt64(host.limits.record), offset & 7 == 0, byteCount & 7 == 0,
+    let source = segment.controlRange(
+      offset: offset, size: byteCount, lowest: SegmentLayout.arenaOffset),
+    let from = source.baseAddress, let room = c.pointee.blobRoom(source.count)
+  else { return f.fail("offset") }
+  room.copyMemory(from: from, byteCount: source.count)
+  let size = Int(UnsafeRawPointer(room).get32(4))
+  guard size >= 8, size & 7 == 0, size <= source.count else { return f.fail("byteCount") }
+  let blob = c.pointee.takeBlob()
+  replayGLRecord(c, UnsafeRawBufferPointer(start: room, count: size), isNested: true)
+  c.pointee.giveBlob(blob)
+}
+
+private func destroyDrawable(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ f: inout ControlFields
+) {
+  let id = f.id(8, GLID.drawable, "drawable")
+  guard f.wrong == nil else { return }
+  c.pointee.session.removeDrawable(id)
+  c.pointee.forgetObjects(but: [c.pointee.surface.draw, c.pointee.surface.read])
+}
+
+// MARK: Drawables
+
+extension GLReplayContext {
+  fileprivate mutating func makeCurrent(_ f: inout ControlFields) {
+    let draw = f.id(8, GLID.drawable, "draw")
+    let read = f.id(16, GLID.drawable, "read")
+    let drawRequest = f.drawable(24, "drawRequest")
+    let readRequest = f.drawable(64, "readRequest")
+    guard f.wrong == nil, driver != nil else { return }
+    guard draw == 0 || drawRequest.isPossible else { return f.fail("drawRequest") }
+    guard read == 0 || readRequest.isPossible else { return f.fail("readRequest") }
+    guard let drawTo = drawable(draw, drawRequest), let readFrom = drawable(read, readRequest)
+    else { return }
+    _ = makeCurrent(draw: drawTo.drawable, read: readFrom.drawable)
+  }
+
+  private struct Found {
+    var drawable: Drawable?
+  }
+
+  /// A drawable by its id, which is made when it is new; nil when the driver has no memory for it,
+  /// and the session is over.
+  private func drawable(_ id: UInt64, _ request: DrawableRequest) -> Found? {
+    guard id != 0, let driver else { return Found(drawable: nil) }
+    if let known = session.drawable(id, driver.workbench) { return Found(drawable: known) }
+    guard
+      let new = Drawable(
+        id: id, request: request, workbench: driver.workbench, isTopFirst: surface.flip != .none,
+        from: driver.handle)
+    else {
+      noMemory(request.width, request.height)
+      return nil
+    }
+    session.insertDrawable(new)
+    return Found(drawable: new)
+  }
+
+  private func noMemory(_ width: UInt32, _ height: UInt32) {
+    session.lose(
+      LostReason.noMemory, "the driver has no memory for a drawable of \(width) x \(height) pixels")
+  }
+
+  fileprivate mutating func resize(_ f: inout ControlFields) {
+    let id = f.id(8, GLID.drawable, "drawable")
+    let width = f.u32(16, "width")
+    let height = f.u32(20, "height")
+    guard f.wrong == nil else { return }
+    guard width > 0, width <= DrawableRequest.largest else { return f.fail("width") }
+    guard height > 0, height <= DrawableRequest.largest else { return f.fail("height") }
+    guard let driver, let functions, let drawable = session.drawable(id, driver.workbench) else {
+      return
+    }
+    let now = drawable.current
+    guard (now.width, now.height) != (width, height) else { return }
+    guard
+      drawable.remake(
+        width: width, height: height, isTopFirst: now.isTopFirst, from: driver.handle,
+        finishing: functions.finish)
+    else { return noMemory(width, height) }
+    if surface.draw === drawable || surface.read === drawable { _ = refreshDefault() }
+  }
+
+  fileprivate mutating func readDrawable(_ f: inout ControlFields) {
+    let ticket = f.u32(8, "ticket")
+    let id = f.id(16, GLID.drawable, "drawable")
+    let buffer = f.u32(24, "buffer")
+    guard f.wrong == nil else { return }
+    let isFront = buffer == Enumerant.front || buffer == Enumerant.frontLeft
+    reply.writer.begin(ControlOpcode.glReadDrawable)
+    if let driver, let functions, let drawable = session.drawable(id, driver.workbench) {
+      let now = drawable.current
+      let (width, height) = (Int(now.width), Int(now.height))
+      reply.writer.u32(now.width)
+      reply.writer.u32(now.height)
+      reply.writer.u32(UInt32(truncatingIfNeeded: width * height * 4))
+      guard width * height * 4 <= SegmentLayout.replyAreaSize - Segment.replyHeaderSize - 64 else {
+        reply.reset()
+        session.lose(
+          LostReason.protocolError,
+          "glReadDrawable: \(width) x \(height) pixels do not fit into a reply")
+        return
+      }
+      if let place = reply.writer.reserve(width * height * 4) {
+        platform_zero(place, width * height * 4)
+        drawable.read(
+          front: isFront, isSwap: false, layout: .rgba8, size: (width, height), stride: width * 4,
+          into: place, from: driver.handle, finishing: functions.finish)
+      }
+    } else {
+      for _ in 0..<3 { reply.writer.u32(0) }
+    }
+    reply.writer.end()
+    sendReply(ticket)
+  }
+
+  fileprivate mutating func report(_ f: inout ControlFields) {
+    let ticket = f.u32(8, "ticket")
+    guard f.wrong == nil else { return }
+    reply.writer.begin(ControlOpcode.glReport)
+    reply.writer.u32(takeAllErrors())
+    reply.writer.end()
+    sendReply(ticket)
+  }
+}
+
+// MARK: Frames
+
+extension GLReplayContext {
+  fileprivate func frames(_ f: inout ControlFields) {
+    let id = f.id(8, GLID.frames, "frames")
+    let width = f.u32(16, "width")
+    let height = f.u32(20, "height")
+    let imageCount = f.u32(24, "imageCount")
+    let stride = f.u32(28, "stride")
+    let frameBytes = f.u64(32, "frameBytes")
+    let layout = f.u32(40, "layout")
+    guard f.wrong == nil else { return }
+    guard id != 0 else { return f.fail("frames") }
+    guard width > 0, width <= DrawableRequest.largest else { return f.fail("width") }
+    guard height > 0, height <= DrawableRequest.largest else { return f.fail("height") }
+    guard imageCount > 0, imageCount <= 64 else { return f.fail("imageCount") }
+    guard let format = PixelFormat(rawValue: layout) else { return f.fail("layout") }
+    guard stride <= 1 << 20, UInt64(stride) >= UInt64(width) * UInt64(format.bytesPerPixel) else {
+      return f.fail("stride")
+    }
+    guard frameBytes <= 16 << 30, frameBytes >= UInt64(stride) * UInt64(height) else {
+      return f.fail("frameBytes")
+    }
+    session.setFrames(
+      id,
+      GLSession.Frames(
+        width: Int(width), height: Int(height), imageCount: Int(imageCount), stride: Int(stride),
+        frameBytes: Int(frameBytes), layout: format, memory: nil))
+  }
+
+  fileprivate mutating func swap(_ f: inout ControlFields) {
+    let id = f.id(8, GLID.drawable, "drawable")
+    let framesID = f.id(16, GLID.frames, "frames")
+    let image = f.u32(24, "imageIndex")
+    let slot = f.u32(28, "slot")
+    let value = f.u64(32, "value")
+    let flags = f.u32(40, "flags")
+    let width = f.u32(44, "width")
+    let height = f.u32(48, "height")
+    guard f.wrong == nil else { return }
+    if let driver, let functions, let drawable = session.drawable(id, driver.workbench) {
+      guard let frames = session.frames(framesID) else {
+        if !session.isOver { f.fail("frames") }
+        return
+      }
+      guard image < frames.imageCount else { return f.fail("imageIndex") }
+      let isFront = flags & 1 != 0
+      deliver(
+        drawable, frames, framesID, image: Int(image),
+        size: (min(Int(width), frames.width), min(Int(height), frames.height)), isFront: isFront,
+        driver, functions, &f)
+      guard f.wrong == nil else { return }
+      session.host.countFrame()
+    }
+    // A drawable that is gone has no picture, but whoever waits for one goes on.
+    session.host.complete(slot: slot, value: value)
+  }
+
+  private mutating func deliver(
+    _ drawable: Drawable, _ frames: GLSession.Frames, _ id: UInt64, image: Int,
+    size: (width: Int, height: Int), isFront: Bool, _ driver: DriverContext,
+    _ functions: GLFunctions, _ f: inout ControlFields
+  ) {
+    if session.host.segment != nil {
+      guard let memory = frames.memory,
+        frames.frameBytes <= memory.byteCount / frames.imageCount
+      else { return f.fail("frames") }
+      drawable.read(
+        front: isFront, isSwap: !isFront, layout: frames.layout, size: size,
+        stride: frames.stride, into: memory.base + image * frames.frameBytes,
+        from: driver.handle, finishing: functions.finish)
+      return
+    }
+    let count = frames.stride * frames.height
+    guard let room = blobRoom(count) else {
+      session.lose(LostReason.noMemory, "glSwap: no memory for \(count) bytes")
+      return
+    }
+    if frames.stride > frames.width * frames.layout.bytesPerPixel
+      || size != (frames.width, frames.height)
+    {
+      platform_zero(room, count)
+    }
+    drawable.read(
+      front: isFront, isSwap: !isFront, layout: frames.layout, size: size, stride: frames.stride,
+      into: room, from: driver.handle, finishing: functions.finish)
+    session.host.deliverFrame(
+      id, imageIndex: UInt32(truncatingIfNeeded: image),
+      UnsafeRawBufferPointer(start: room, count: count))
+  }
+}

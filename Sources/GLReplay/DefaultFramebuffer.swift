@@ -1,0 +1,475 @@
+import GLWire
+import Ring
+
+/// What stands for framebuffer 0 in one context: an object of the driver for each drawable that has
+/// been current, and how the application has set it.
+struct SurfaceState {
+  /// The driver's objects behind the draw and the read framebuffer 0.
+  var drawObject: UInt32 = 0
+  var readObject: UInt32 = 0
+  /// The client's framebuffers that are bound; 0 for a drawable's.
+  fileprivate var boundDraw: UInt32 = 0
+  fileprivate var boundRead: UInt32 = 0
+  fileprivate(set) var draw: Drawable?
+  fileprivate(set) var read: Drawable?
+  /// How this context's objects are given the orientation of a window.
+  var flip = FlipMethod.none
+  /// An error that the application has not asked for yet, of those that the driver held when this
+  /// room had to look at errors of its own.
+  fileprivate var savedErrors: [UInt32] = []
+  /// What glDrawBuffers and glReadBuffer have said of framebuffer 0; nil while it is the default.
+  fileprivate var drawBuffers: [UInt32]?
+  fileprivate var readBuffer: UInt32?
+  /// Viewport and scissor have been set by the first drawable.
+  fileprivate var hasViewport = false
+  fileprivate var objects: [UInt64: DefaultObject] = [:]
+  /// Stands for no drawable at all: 1 x 1 pixels.
+  fileprivate var dummy: Drawable?
+}
+
+/// The framebuffer object for one drawable in one context.
+private struct DefaultObject {
+  let drawable: Drawable
+  var name: UInt32
+  /// For reads of multisampled drawables; 0 until then.
+  var resolveName: UInt32 = 0
+  /// Of the renderbuffers that are attached.
+  var version: UInt32 = 0
+  var front: UInt32 = 0
+}
+
+extension GLReplayContext {
+  private static var dummyID: UInt64 { 0 }
+
+  // MARK: Make current
+
+  /// Makes drawables current: nil for none. False when the driver refuses, and the session is over.
+  mutating func makeCurrent(draw: Drawable?, read: Drawable?) -> Bool {
+    guard let functions else { return false }
+    saveErrors()
+    forgetObjects(but: [draw, read])
+    guard let drawTo = draw ?? dummy(), let readFrom = read ?? dummy() else { return false }
+    surface.draw = drawTo
+    surface.read = readFrom
+    guard refreshDefault() else { return false }
+    if let draw, !surface.hasViewport {
+      surface.hasViewport = true
+      let now = draw.current
+      functions.viewport(0, 0, Int32(clamping: now.width), Int32(clamping: now.height))
+      functions.scissor(0, 0, Int32(clamping: now.width), Int32(clamping: now.height))
+    }
+    return true
+  }
+
+  /// Brings the objects of the current drawables up to date, and binds them where framebuffer 0 is.
+  mutating func refreshDefault() -> Bool {
+    guard let draw = surface.draw, let read = surface.read else { return true }
+    guard let drawObject = object(for: draw), let readObject = object(for: read) else {
+      session.lose(
+        LostReason.noMemory,
+        "the driver cannot draw to a drawable of \(draw.current.width) x \(draw.current.height) "
+          + "pixels")
+      return false
+    }
+    surface.drawObject = drawObject
+    surface.readObject = readObject
+    bindDefault()
+    return true
+  }
+
+  /// Binds framebuffer 0 to the targets that have it.
+  private func bindDefault() {
+    guard let functions else { return }
+    if properties.hasOneFramebufferTarget {
+      if drawsDefault { functions.bindFramebuffer(Enumerant.framebuffer, surface.drawObject) }
+      return
+    }
+    if drawsDefault { functions.bindFramebuffer(Enumerant.drawFramebuffer, surface.drawObject) }
+    if readsDefault { functions.bindFramebuffer(Enumerant.readFramebuffer, surface.readObject) }
+  }
+
+  /// glBindFramebuffer.
+  mutating func bindFramebuffer(_ target: UInt32, _ client: UInt32) {
+    guard let functions else { return }
+    let draws = target == Enumerant.framebuffer || target == Enumerant.drawFramebuffer
+    let reads = target == Enumerant.framebuffer || target == Enumerant.readFramebuffer
+    guard client == 0, draws || reads else {
+      let name = name(.framebuffer, client)
+      functions.bindFramebuffer(target, name)
+      // In a core profile an unknown name is an error, and changes nothing.
+      guard name != GLReplayContext.neverGenerated else { return }
+      if draws { (drawsDefault, surface.boundDraw) = (false, client) }
+      if reads { (readsDefault, surface.boundRead) = (false, client) }
+      return
+    }
+    if draws { (drawsDefault, surface.boundDraw) = (true, 0) }
+    if reads { (readsDefault, surface.boundRead) = (true, 0) }
+    bindDefault()
+  }
+
+  /// Before a framebuffer is deleted: where it is bound, framebuffer 0 is from then on.
+  mutating func didDeleteFramebuffer(_ client: UInt32) {
+    guard client != 0 else { return }
+    if surface.boundDraw == client { (drawsDefault, surface.boundDraw) = (true, 0) }
+    if surface.boundRead == client { (readsDefault, surface.boundRead) = (true, 0) }
+    bindDefault()
+  }
+
+  /// The dummy for no drawable.
+  private mutating func dummy() -> Drawable? {
+    if let dummy = surface.dummy { return dummy }
+    guard let driver else { return nil }
+    var request = DrawableRequest()
+    (request.width, request.height) = (1, 1)
+    request.alpha = 8
+    request.depth = 24
+    request.stencil = 8
+    surface.dummy = Drawable(
+      id: GLReplayContext.dummyID, request: request, workbench: driver.workbench,
+      isTopFirst: surface.flip != .none, from: driver.handle)
+    return surface.dummy
+  }
+
+  /// Finds out how this context can turn a framebuffer; when it is new, and holds no errors.
+  mutating func findFlip() {
+    guard let functions, let driver else { return }
+    var name: UInt32 = 0
+    functions.genFramebuffers(1, &name)
+    functions.bindFramebuffer(Enumerant.framebuffer, name)
+    surface.flip =
+      properties.isES && properties.major < 2 ? .none : functions.findFlip(Enumerant.framebuffer)
+    functions.bindFramebuffer(Enumerant.framebuffer, 0)
+    functions.deleteFramebuffers(1, &name)
+    functions.drainErrors()
+    guard surface.flip == .none, driver.workbench.flip != .none else { return }
+    // Framebuffer objects are not shared, says the specification; where they are all the same, the
+    // workbench can make this context's.
+    let (other, isShared) = probeOtherContext(functions, driver)
+    if isShared { surface.flip = .otherContext }
+    driver.workbench.discardFramebuffer(other, from: driver.handle)
+  }
+
+  private func probeOtherContext(
+    _ functions: GLFunctions, _ driver: DriverContext
+  ) -> (name: UInt32, isShared: Bool) {
+    let name = driver.workbench.makeFramebuffer(from: driver.handle)
+    guard name != 0 else { return (0, false) }
+    let isShared = functions.isFramebuffer(name) == 1
+    functions.drainErrors()
+    return (name, isShared)
+  }
+
+  // MARK: Objects
+
+  /// The context's object for a drawable, with the drawable's renderbuffers; nil when the driver
+  /// cannot draw to them.
+  private mutating func object(for drawable: Drawable) -> UInt32? {
+    guard let functions, let driver else { return nil }
+    // Another context may have left the drawable the other way up.
+    let isTopFirst = surface.flip != .none
+    var storage = drawable.current
+    if storage.isTopFirst != isTopFirst {
+      guard
+        drawable.remake(
+          width: storage.width, height: storage.height, isTopFirst: isTopFirst,
+          from: driver.handle, finishing: functions.finish)
+      else { return nil }
+      storage = drawable.current
+    }
+    var object: DefaultObject
+    if let known = surface.objects[drawable.id], known.drawable === drawable {
+      object = known
+    } else {
+      object = DefaultObject(drawable: drawable, name: 0)
+    }
+    if object.version == storage.version { return object.name }
+    let attached = Workbench.Attachments(
+      color: storage.back, depth: storage.depth, stencil: storage.stencil)
+    var name = object.name
+    if surface.flip == .otherContext {
+      name = driver.workbench.prepareFramebuffer(
+        name, attached, from: driver.handle, finishing: functions.finish)
+    } else if name == 0 {
+      functions.genFramebuffers(1, &name)
+    }
+    guard name != 0 else { return nil }
+    object.name = name
+    object.version = storage.version
+    object.front = 0
+    let bound = boundFramebuffers(functions)
+    functions.bindFramebuffer(Enumerant.framebuffer, name)
+    if surface.flip != .otherContext {
+      functions.attach(Enumerant.framebuffer, Enumerant.colorAttachment0, attached.color)
+      functions.attach(Enumerant.framebuffer, Enumerant.depthAttachment, attached.depth)
+      functions.attach(Enumerant.framebuffer, Enumerant.stencilAttachment, attached.stencil)
+      functions.setFlip(surface.flip, Enumerant.framebuffer, true)
+    }
+    let status = functions.checkFramebufferStatus(Enumerant.framebuffer)
+    surface.objects[drawable.id] = object
+    applyBuffers(drawable)
+    restore(bound, functions)
+    functions.drainErrors()
+    return status == Enumerant.framebufferComplete ? name : nil
+  }
+
+  /// The driver's framebuffers that are bound for drawing and reading.
+  private func boundFramebuffers(_ functions: GLFunctions) -> (draw: UInt32, read: UInt32) {
+    var draw: Int32 = 0
+    var read: Int32 = 0
+    functions.getIntegerv(0x8CA6, &draw)
+    if !properties.hasOneFramebufferTarget { functions.getIntegerv(0x8CAA, &read) }
+    return (UInt32(bitPattern: draw), UInt32(bitPattern: read))
+  }
+
+  private func restore(_ bound: (draw: UInt32, read: UInt32), _ functions: GLFunctions) {
+    if properties.hasOneFramebufferTarget {
+      return functions.bindFramebuffer(Enumerant.framebuffer, bound.draw)
+    }
+    functions.bindFramebuffer(Enumerant.drawFramebuffer, bound.draw)
+    functions.bindFramebuffer(Enumerant.readFramebuffer, bound.read)
+  }
+
+  /// Deletes the objects of drawables that the client has destroyed and that are not current.
+  mutating func forgetObjects(but current: [Drawable?]) {
+    guard let functions else { return }
+    for (id, object) in surface.objects where id != GLReplayContext.dummyID {
+      let isCurrent = current.contains { $0 === object.drawable }
+      guard !isCurrent, session.drawable(id, driver?.workbench) !== object.drawable else {
+        continue
+      }
+      surface.objects[id] = nil
+      var names = [object.name, object.resolveName].filter { $0 != 0 }
+      functions.deleteFramebuffers(Int32(names.count), &names)
+    }
+  }
+
+  /// Deletes everything of the default framebuffers, at the end of the context.
+  mutating func deleteDefaultObjects() {
+    guard let functions else { return }
+    var names = surface.objects.values.flatMap { [$0.name, $0.resolveName] }.filter { $0 != 0 }
+    if !names.isEmpty { functions.deleteFramebuffers(Int32(names.count), &names) }
+    surface = SurfaceState()
+  }
+
+  // MARK: Buffers of framebuffer 0
+
+  /// What the driver's object calls a buffer of framebuffer 0, for glReadBuffer, glClearBuffer's and
+  /// glInvalidateFramebuffer's enumerants. What framebuffer 0 does not have becomes something that
+  /// an object does not have either, so that the driver raises the error.
+  mutating func attachment(_ buffer: UInt32) -> UInt32 {
+    buffers(buffer, of: surface.draw).first ?? Enumerant.none
+  }
+
+  /// The attachments behind a buffer of framebuffer 0; the front buffer is made when it is named.
+  private mutating func buffers(_ buffer: UInt32, of drawable: Drawable?) -> [UInt32] {
+    guard let drawable else { return [buffer] }
+    let first = Enumerant.colorAttachment0
+    switch buffer {
+    case Enumerant.none: return [Enumerant.none]
+    case Enumerant.color: return [first]
+    case Enumerant.depth: return [Enumerant.depthAttachment]
+    case Enumerant.stencil: return [Enumerant.stencilAttachment]
+    case Enumerant.back, Enumerant.backLeft:
+      // Only OpenGL ES calls a single buffer so.
+      return drawable.isDoubleBuffered || properties.isES ? [first] : [Enumerant.back]
+    case Enumerant.front, Enumerant.frontLeft:
+      return drawable.isDoubleBuffered ? [frontAttachment(drawable)] : [first]
+    case Enumerant.left, Enumerant.frontAndBack:
+      return drawable.isDoubleBuffered ? [frontAttachment(drawable), first] : [first]
+    case first..<(first + 32): return [Enumerant.back]
+    default: return [buffer]
+    }
+  }
+
+  /// The attachment of the front buffer, which is attached when it is not yet.
+  private mutating func frontAttachment(_ drawable: Drawable) -> UInt32 {
+    let second = Enumerant.colorAttachment0 + 1
+    guard let functions, let driver, var object = surface.objects[drawable.id],
+      object.drawable === drawable
+    else { return Enumerant.colorAttachment0 }
+    drawable.needFront(from: driver.handle, finishing: functions.finish)
+    let front = drawable.current.front
+    guard object.front != front else { return second }
+    saveErrors()
+    let bound = boundFramebuffers(functions)
+    functions.bindFramebuffer(Enumerant.framebuffer, object.name)
+    functions.attach(Enumerant.framebuffer, second, front)
+    restore(bound, functions)
+    functions.drainErrors()
+    object.front = front
+    surface.objects[drawable.id] = object
+    return second
+  }
+
+  /// Gives the object of a drawable, which is bound, what has been set for framebuffer 0.
+  private mutating func applyBuffers(_ drawable: Drawable) {
+    guard let functions, !properties.hasOneFramebufferTarget else { return }
+    let initial = drawable.isDoubleBuffered || properties.isES ? Enumerant.back : Enumerant.front
+    var attachments = (surface.drawBuffers ?? [initial]).flatMap { buffers($0, of: drawable) }
+    // A drawable may lack what another had.
+    attachments = attachments.map { $0 >= Enumerant.colorAttachment0 ? $0 : Enumerant.none }
+    let read = buffers(surface.readBuffer ?? initial, of: drawable).last ?? Enumerant.none
+    functions.drawBuffers?(Int32(clamping: attachments.count), attachments)
+    functions.readBuffer?(read >= Enumerant.colorAttachment0 ? read : Enumerant.none)
+  }
+
+  /// glDrawBuffer.
+  mutating func drawBuffer(_ buffer: UInt32) {
+    guard let functions else { return }
+    guard drawsDefault else {
+      functions.drawBuffer?(buffer)
+      return
+    }
+    let attachments = buffers(buffer, of: surface.draw)
+    if attachments.count == 1 {
+      functions.drawBuffer?(attachments[0])
+    } else {
+      functions.drawBuffers?(Int32(clamping: attachments.count), attachments)
+    }
+    if isBufferOfDefault(attachments) { surface.drawBuffers = [buffer] }
+  }
+
+  /// glDrawBuffers; `count` buffers lie at `list`.
+  mutating func drawBuffers(_ count: Int32, _ list: UnsafeRawPointer?, available: Int) {
+    guard let functions else { return }
+    let wanted = Int(max(count, 0))
+    guard wanted <= available / 4, let list, wanted > 0 else {
+      var nothing: UInt32 = 0
+      functions.drawBuffers?(min(count, 0), &nothing)
+      return
+    }
+    var given = (0..<wanted).map { list.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self) }
+    guard drawsDefault else {
+      functions.drawBuffers?(count, &given)
+      return
+    }
+    // GL_FRONT_AND_BACK and their like stand for several and are errors here.
+    let attachments = given.map { buffer -> UInt32 in
+      let all = buffers(buffer, of: surface.draw)
+      return all.count == 1 ? all[0] : buffer
+    }
+    functions.drawBuffers?(count, attachments)
+    if isBufferOfDefault(attachments) { surface.drawBuffers = given }
+  }
+
+  /// glReadBuffer.
+  mutating func readBuffer(_ buffer: UInt32) {
+    guard let functions else { return }
+    guard readsDefault else {
+      functions.readBuffer?(buffer)
+      return
+    }
+    // GL_LEFT and GL_FRONT_AND_BACK read the front buffer, which is the first of them.
+    let attachments = buffers(buffer, of: surface.read)
+    functions.readBuffer?(attachments.first ?? Enumerant.none)
+    if isBufferOfDefault(attachments) { surface.readBuffer = buffer }
+  }
+
+  private func isBufferOfDefault(_ attachments: [UInt32]) -> Bool {
+    attachments.allSatisfy { $0 == 0 || $0 >= Enumerant.colorAttachment0 }
+  }
+
+  // MARK: Reads
+
+  /// Before a command that reads pixels of the read framebuffer (glReadPixels, glCopyTexImage2D and
+  /// their like): an object may not be read while it is multisampled, a window may. Pairs with
+  /// `endRead`.
+  mutating func beginRead() {
+    guard readsDefault, let functions, let driver, let drawable = surface.read,
+      drawable.request.samples > 0, var object = surface.objects[drawable.id]
+    else { return }
+    saveErrors()
+    let isFront =
+      drawable.isDoubleBuffered && object.front != 0
+      && buffers(surface.readBuffer ?? Enumerant.back, of: drawable).first
+        == Enumerant.colorAttachment0 + 1
+    let picture = drawable.resolved(
+      front: isFront, from: driver.handle, finishing: functions.finish)
+    let target =
+      properties.hasOneFramebufferTarget ? Enumerant.framebuffer : Enumerant.readFramebuffer
+    if surface.flip == .otherContext {
+      object.resolveName = driver.workbench.prepareFramebuffer(
+        object.resolveName, .init(color: picture), from: driver.handle,
+        finishing: functions.finish)
+      functions.bindFramebuffer(target, object.resolveName)
+    } else {
+      if object.resolveName == 0 { functions.genFramebuffers(1, &object.resolveName) }
+      functions.bindFramebuffer(target, object.resolveName)
+      functions.attach(target, Enumerant.colorAttachment0, picture)
+      functions.setFlip(surface.flip, target, true)
+    }
+    surface.objects[drawable.id] = object
+    functions.drainErrors()
+  }
+
+  /// Behind what `beginRead` stood in front of.
+  mutating func endRead() {
+    guard readsDefault, let read = surface.read, read.request.samples > 0 else { return }
+    bindDefault()
+  }
+
+  // MARK: Errors
+
+  /// Takes what the driver holds, so that errors of this room's own can be told from it.
+  private mutating func saveErrors() {
+    guard let functions else { return }
+    for _ in 0..<16 {
+      let error = functions.getError()
+      if error == 0 { return }
+      if !surface.savedErrors.contains(error) { surface.savedErrors.append(error) }
+    }
+  }
+
+  /// glGetError.
+  mutating func takeError() -> UInt32 {
+    if !surface.savedErrors.isEmpty { return surface.savedErrors.removeFirst() }
+    return functions?.getError() ?? 0
+  }
+
+  /// The first error since the last question; there is none afterwards.
+  mutating func takeAllErrors() -> UInt32 {
+    let first = takeError()
+    surface.savedErrors = []
+    if first != 0 { functions?.drainErrors() }
+    return first
+  }
+}
+
+extension Workbench {
+  /// A framebuffer object made here.
+  fileprivate func makeFramebuffer(from context: UnsafeMutableRawPointer?) -> UInt32 {
+    use(from: context, finishing: nil) {
+      var name: UInt32 = 0
+      gl.genFramebuffers(1, &name)
+      gl.bindFramebuffer(Enumerant.framebuffer, name)
+      gl.bindFramebuffer(Enumerant.framebuffer, 0)
+      return name
+    } ?? 0
+  }
+
+  fileprivate func discardFramebuffer(_ name: UInt32, from context: UnsafeMutableRawPointer?) {
+    guard name != 0 else { return }
+    _ = use(from: context, finishing: nil) {
+      var name = name
+      gl.deleteFramebuffers(1, &name)
+    }
+  }
+
+  /// A turned framebuffer object for a context that cannot turn one itself.
+  fileprivate func prepareFramebuffer(
+    _ known: UInt32, _ what: Attachments, from context: UnsafeMutableRawPointer?,
+    finishing finish: @escaping @convention(c) () -> Void
+  ) -> UInt32 {
+    use(from: context, finishing: finish) {
+      var name = known
+      if name == 0 { gl.genFramebuffers(1, &name) }
+      gl.bindFramebuffer(Enumerant.framebuffer, name)
+      gl.attach(Enumerant.framebuffer, Enumerant.colorAttachment0, what.color)
+      gl.attach(Enumerant.framebuffer, Enumerant.depthAttachment, what.depth)
+      gl.attach(Enumerant.framebuffer, Enumerant.stencilAttachment, what.stencil)
+      gl.setFlip(flip, Enumerant.framebuffer, true)
+      gl.bindFramebuffer(Enumerant.framebuffer, 0)
+      return name
+    } ?? 0
+  }
+}

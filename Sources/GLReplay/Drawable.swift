@@ -1,0 +1,305 @@
+import CPlatform
+import GLWire
+
+/// What the client calls a window, a pixmap or a pbuffer: renderbuffers that every context of its
+/// share can have in a framebuffer object. Its pictures lie with their top row first, as a window's
+/// do, where the driver can draw so.
+final class Drawable: @unchecked Sendable {
+  let id: UInt64
+  let request: DrawableRequest
+  let workbench: Workbench
+
+  private let lock = Lock()
+  private var storage: DrawableStorage
+
+  /// Nil when the driver has no memory for it, or no such format.
+  init?(
+    id: UInt64, request: DrawableRequest, workbench: Workbench, isTopFirst: Bool,
+    from context: UnsafeMutableRawPointer?
+  ) {
+    self.id = id
+    self.request = request
+    self.workbench = workbench
+    let made = workbench.use(from: context, finishing: nil) {
+      DrawableStorage.make(
+        workbench, request, width: request.width, height: request.height, isTopFirst: isTopFirst)
+    }
+    guard let made, let storage = made else { return nil }
+    self.storage = storage
+  }
+
+  deinit { workbench.discard(storage.renderbuffers) }
+
+  var isDoubleBuffered: Bool { request.flags & DrawableFlag.doubleBuffered != 0 }
+
+  /// What the drawable is made of now. Any thread.
+  var current: DrawableStorage { lock.withLock { storage } }
+
+  /// Gives the drawable another size or orientation; what lies in both keeps its place seen from the
+  /// lower left corner. False when the driver has no memory.
+  func remake(
+    width: UInt32, height: UInt32, isTopFirst: Bool, from context: UnsafeMutableRawPointer?,
+    finishing finish: @escaping @convention(c) () -> Void
+  ) -> Bool {
+    let isDone = workbench.use(from: context, finishing: finish) { () -> Bool in
+      let old = current
+      guard
+        var new = DrawableStorage.make(
+          workbench, request, width: width, height: height, isTopFirst: isTopFirst)
+      else { return false }
+      new.version = old.version &+ 1
+      if old.front != 0 { new.makeFront(workbench, request) }
+      new.take(old, workbench)
+      workbench.gl.finish()
+      lock.withLock { storage = new }
+      workbench.discard(old.renderbuffers)
+      return true
+    }
+    return isDone ?? false
+  }
+
+  /// Makes the front buffer of a drawable that has two, with what the back buffer shows: the last
+  /// frame, unless something was drawn since.
+  func needFront(
+    from context: UnsafeMutableRawPointer?, finishing finish: @escaping @convention(c) () -> Void
+  ) {
+    guard isDoubleBuffered, current.front == 0 else { return }
+    _ = workbench.use(from: context, finishing: finish) {
+      var changed = current
+      guard changed.front == 0 else { return }
+      changed.makeFront(workbench, request)
+      changed.copyBackToFront(workbench)
+      workbench.gl.finish()
+      lock.withLock { storage = changed }
+    }
+  }
+
+  /// The single-sampled picture of a multisampled buffer, for a context to read from; 0 when there is
+  /// none.
+  func resolved(
+    front: Bool, from context: UnsafeMutableRawPointer?,
+    finishing finish: @escaping @convention(c) () -> Void
+  ) -> UInt32 {
+    workbench.use(from: context, finishing: finish) { () -> UInt32 in
+      let name = resolve(front: front)
+      workbench.gl.finish()
+      return name
+    } ?? 0
+  }
+
+  /// With the workbench current: the renderbuffer whose picture `front` or back is.
+  fileprivate func resolve(front: Bool) -> UInt32 {
+    var now = current
+    let color = front && now.front != 0 ? now.front : now.back
+    guard now.samples > 0 else { return color }
+    if now.resolve == 0 {
+      now.resolve = workbench.makeRenderbuffer(now.colorFormat, now.width, now.height, samples: 0)
+      lock.withLock { storage = now }
+    }
+    guard now.resolve != 0 else { return 0 }
+    workbench.copy(
+      .init(color: color), .init(color: now.resolve), from: (0, 0), to: (0, 0),
+      size: (Int(now.width), Int(now.height)), turned: false, mask: Enumerant.colorBufferBit)
+    return now.resolve
+  }
+
+  /// Reads the picture, top row first, into memory for `size` pixels in rows of `stride` bytes: as
+  /// much of it as there is. `isSwap`: the front buffer becomes what the back buffer is.
+  func read(
+    front: Bool, isSwap: Bool, layout: PixelFormat, size: (width: Int, height: Int), stride: Int,
+    into memory: UnsafeMutableRawPointer, from context: UnsafeMutableRawPointer?,
+    finishing finish: @escaping @convention(c) () -> Void
+  ) {
+    _ = workbench.use(from: context, finishing: finish) {
+      let color = resolve(front: front)
+      let now = current
+      let width = min(size.width, Int(now.width))
+      let height = min(size.height, Int(now.height))
+      if color != 0, width > 0, height > 0 {
+        // Seen from where the rows begin, the top of the picture is at the start or at the end.
+        let isTurnedHere = !now.isTopFirst && workbench.flip == .none
+        workbench.bindSource(.init(color: color), turned: !now.isTopFirst)
+        let y = isTurnedHere ? Int(now.height) - height : 0
+        workbench.readRows(
+          layout, y: y, width: width, height: height, stride: stride, turned: isTurnedHere,
+          into: memory)
+      }
+      if isSwap, now.front != 0 {
+        now.copyBackToFront(workbench)
+        workbench.gl.finish()
+      }
+    }
+  }
+}
+
+/// The renderbuffers of a drawable in one size.
+struct DrawableStorage {
+  /// Changes with the renderbuffers that a framebuffer object has attached.
+  var version: UInt32 = 1
+  let width: UInt32
+  let height: UInt32
+  let samples: UInt32
+  let colorFormat: UInt32
+  /// The top row of the picture is the first of a renderbuffer.
+  let isTopFirst: Bool
+  /// What is drawn to; the only one of a drawable with one buffer.
+  var back: UInt32 = 0
+  /// 0 until it is asked for.
+  var front: UInt32 = 0
+  /// Depth and stencil may be one renderbuffer.
+  var depth: UInt32 = 0
+  var stencil: UInt32 = 0
+  /// The single-sampled picture of a multisampled drawable; 0 until it is asked for.
+  var resolve: UInt32 = 0
+
+  var renderbuffers: [UInt32] {
+    [back, front, depth, resolve] + (stencil == depth ? [] : [stencil])
+  }
+
+  /// With the workbench current. Nil when the driver refuses.
+  fileprivate static func make(
+    _ workbench: Workbench, _ request: DrawableRequest, width: UInt32, height: UInt32,
+    isTopFirst: Bool
+  ) -> DrawableStorage? {
+    var new = DrawableStorage(
+      width: width, height: height, samples: request.samples, colorFormat: request.colorFormat,
+      isTopFirst: isTopFirst)
+    func make(_ format: UInt32) -> UInt32 {
+      workbench.makeRenderbuffer(format, width, height, samples: request.samples)
+    }
+    new.back = make(request.colorFormat)
+    if let format = request.depthFormat {
+      new.depth = make(format)
+      if request.stencil > 0 { new.stencil = new.depth }
+    } else if request.stencil > 0 {
+      new.stencil = make(DrawableRequest.stencil8)
+    }
+    let isWhole =
+      new.back != 0 && (new.depth != 0 || request.depthFormat == nil)
+      && (new.stencil != 0 || request.stencil == 0)
+    guard
+      isWhole,
+      workbench.clear(.init(color: new.back, depth: new.depth, stencil: new.stencil))
+    else {
+      workbench.discard(new.renderbuffers)
+      return nil
+    }
+    workbench.gl.finish()
+    return new
+  }
+
+  fileprivate mutating func makeFront(_ workbench: Workbench, _ request: DrawableRequest) {
+    front = workbench.makeRenderbuffer(colorFormat, width, height, samples: samples)
+    if front != 0 { _ = workbench.clear(.init(color: front)) }
+  }
+
+  fileprivate func copyBackToFront(_ workbench: Workbench) {
+    guard front != 0 else { return }
+    workbench.copy(
+      .init(color: back), .init(color: front), from: (0, 0), to: (0, 0),
+      size: (Int(width), Int(height)), turned: false, mask: Enumerant.colorBufferBit)
+  }
+
+  /// Copies what lies in both.
+  fileprivate func take(_ old: DrawableStorage, _ workbench: Workbench) {
+    let size = (width: Int(min(width, old.width)), height: Int(min(height, old.height)))
+    // Multisampled pictures cannot be copied to another place.
+    guard samples == 0 || (width, height) == (old.width, old.height) && isTopFirst == old.isTopFirst
+    else { return }
+    let from = (x: 0, y: old.isTopFirst ? Int(old.height) - size.height : 0)
+    let to = (x: 0, y: isTopFirst ? Int(height) - size.height : 0)
+    let isTurned = isTopFirst != old.isTopFirst
+    var mask = Enumerant.colorBufferBit
+    if depth != 0 { mask |= Enumerant.depthBufferBit }
+    if stencil != 0 { mask |= Enumerant.stencilBufferBit }
+    workbench.copy(
+      .init(color: old.back, depth: old.depth, stencil: old.stencil),
+      .init(color: back, depth: depth, stencil: stencil), from: from, to: to, size: size,
+      turned: isTurned, mask: mask)
+    guard front != 0, old.front != 0 else { return }
+    workbench.copy(
+      .init(color: old.front), .init(color: front), from: from, to: to, size: size,
+      turned: isTurned, mask: Enumerant.colorBufferBit)
+  }
+}
+
+extension DrawableRequest {
+  static var stencil8: UInt32 { 0x8D48 }
+  static var largest: UInt32 { 32768 }
+
+  /// The internal format of the color buffers.
+  var colorFormat: UInt32 {
+    if flags & DrawableFlag.float != 0 { return red > 16 ? 0x8814 : 0x881A }
+    if red > 10 { return 0x805B }
+    if red > 8 { return 0x8059 }
+    if flags & DrawableFlag.sRGB != 0 { return 0x8C43 }
+    if red <= 5, green <= 6 {
+      if alpha == 0 { return 0x8D62 }
+      return alpha == 1 ? 0x8057 : 0x8056
+    }
+    return alpha > 0 ? 0x8058 : 0x8051
+  }
+
+  /// The internal format of the depth buffer, with stencil when both are asked for.
+  var depthFormat: UInt32? {
+    guard depth > 0 else { return nil }
+    if stencil > 0 { return depth > 24 ? 0x8CAD : 0x88F0 }
+    if depth <= 16 { return 0x81A5 }
+    return depth <= 24 ? 0x81A6 : 0x81A7
+  }
+
+  /// Whether the numbers make sense.
+  var isPossible: Bool {
+    width > 0 && height > 0 && width <= DrawableRequest.largest
+      && height <= DrawableRequest.largest && samples <= 64
+      && max(red, green, blue, alpha, depth) <= 32 && stencil <= 8
+  }
+}
+
+/// How the pixels of frame buffers lie, as `glFrames` says: the Client room's PixelLayout.
+enum PixelFormat: UInt32 {
+  case bgra8
+  case rgba8
+  case bgra10
+  case rgba10
+  case bgr565
+
+  var bytesPerPixel: Int { self == .bgr565 ? 2 : 4 }
+
+  /// Format and type for glReadPixels.
+  var words: (format: UInt32, type: UInt32) {
+    switch self {
+    case .bgra8: (Enumerant.bgra, Enumerant.unsignedByte)
+    case .rgba8: (Enumerant.rgba, Enumerant.unsignedByte)
+    case .bgra10: (Enumerant.bgra, Enumerant.unsignedInt2101010Rev)
+    case .rgba10: (Enumerant.rgba, Enumerant.unsignedInt2101010Rev)
+    case .bgr565: (Enumerant.rgb, Enumerant.unsignedShort565)
+    }
+  }
+}
+
+extension Workbench {
+  /// Reads rows of what `bindSource` has bound, from row `y` on; `turned`: the last row goes first.
+  fileprivate func readRows(
+    _ layout: PixelFormat, y: Int, width: Int, height: Int, stride: Int, turned: Bool,
+    into memory: UnsafeMutableRawPointer
+  ) {
+    let (format, type) = layout.words
+    let row = width * layout.bytesPerPixel
+    let (w, h) = (Int32(clamping: width), Int32(clamping: height))
+    gl.pixelStorei(Enumerant.packAlignment, 1)
+    if !turned, stride % layout.bytesPerPixel == 0, !properties.hasOneFramebufferTarget {
+      gl.pixelStorei(Enumerant.packRowLength, Int32(clamping: stride / layout.bytesPerPixel))
+      gl.readPixels(0, Int32(clamping: y), w, h, format, type, memory)
+      gl.pixelStorei(Enumerant.packRowLength, 0)
+      return
+    }
+    let scratch = UnsafeMutableRawPointer.allocate(byteCount: row * height, alignment: 16)
+    defer { scratch.deallocate() }
+    gl.readPixels(0, Int32(clamping: y), w, h, format, type, scratch)
+    for index in 0..<height {
+      let from = scratch + (turned ? height - 1 - index : index) * row
+      (memory + index * stride).copyMemory(from: from, byteCount: row)
+    }
+  }
+}

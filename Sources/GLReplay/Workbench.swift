@@ -1,0 +1,268 @@
+import CPlatform
+
+/// A context of the node's own that shares with the application's: where drawables are made, resized
+/// and read. The application's context knows nothing of it, whatever its state is: pixel transfer,
+/// scissor, bound buffers, conditional rendering, debug output, errors.
+///
+/// One thread at a time; switching to it and back takes about a microsecond.
+final class Workbench: @unchecked Sendable {
+  let gl: GLFunctions
+  let properties: ContextProperties
+  /// How a framebuffer is turned upside down.
+  let flip: FlipMethod
+
+  private let egl: EGLDriver
+  private let handle: UnsafeMutableRawPointer
+  private let lock = Lock()
+  /// Two framebuffer objects: what is read and what is drawn.
+  private let source: UInt32
+  private let destination: UInt32
+  /// Renderbuffers whose drawable is gone, to be deleted the next time. Guarded by `garbageLock`.
+  private var garbage: [UInt32] = []
+  private let garbageLock = Lock()
+
+  init(
+    _ egl: EGLDriver, root: UnsafeMutableRawPointer, isES: Bool, resetStrategy: UInt32
+  ) throws(GLUnavailable) {
+    self.egl = egl
+    var made: UnsafeMutableRawPointer?
+    var error = EGL.success
+    // The newest that there is; the last is what the driver gives without being asked for more.
+    let versions: [(UInt32, UInt32)] = isES ? [(3, 2), (3, 0), (2, 0)] : [(4, 3), (3, 3), (0, 0)]
+    for (major, minor) in versions where made == nil {
+      let attributes = ContextAttributes(
+        isES: isES, major: major, minor: minor, profileMask: isES || major == 0 ? 0 : 1, flags: 0,
+        resetStrategy: resetStrategy)
+      made = egl.makeContext(attributes, share: root, error: &error)
+    }
+    guard let made, egl.makeCurrent(made) else {
+      throw GLUnavailable(
+        message: "\(egl.description) makes no context for frames: \(EGL.name(error))")
+    }
+    handle = made
+    defer { _ = egl.makeCurrent(nil) }
+    gl = try GLFunctions { egl.function($0) }
+    properties = ContextProperties(gl, isES: isES)
+    var names: (UInt32, UInt32) = (0, 0)
+    gl.genFramebuffers(1, &names.0)
+    gl.genFramebuffers(1, &names.1)
+    (source, destination) = names
+    gl.bindFramebuffer(Enumerant.framebuffer, source)
+    flip = gl.findFlip(Enumerant.framebuffer)
+    gl.drainErrors()
+  }
+
+  deinit { _ = egl.egl.destroyContext(egl.display, handle) }
+
+  /// Runs `body` with the workbench current, and makes `context` current again. What `context` was
+  /// given before is finished; what `body` draws is too, when it says so.
+  func use<R>(
+    from context: UnsafeMutableRawPointer?, finishing finish: (@convention(c) () -> Void)?,
+    _ body: () -> R
+  ) -> R? {
+    finish?()
+    return lock.withLock {
+      guard egl.makeCurrent(handle) else { return nil }
+      deleteGarbage()
+      let result = body()
+      gl.drainErrors()
+      _ = egl.makeCurrent(context)
+      return result
+    }
+  }
+
+  /// Gives renderbuffers up. Any thread.
+  func discard(_ renderbuffers: [UInt32]) {
+    garbageLock.withLock { garbage += renderbuffers.filter { $0 != 0 } }
+  }
+
+  private func deleteGarbage() {
+    let names = garbageLock.withLock { () -> [UInt32] in
+      defer { garbage = [] }
+      return garbage
+    }
+    if !names.isEmpty { gl.deleteRenderbuffers(Int32(clamping: names.count), names) }
+  }
+
+  // MARK: With the workbench current
+
+  /// Makes a renderbuffer; 0 when the driver refuses.
+  func makeRenderbuffer(_ format: UInt32, _ width: UInt32, _ height: UInt32, samples: UInt32)
+    -> UInt32
+  {
+    gl.drainErrors()
+    var name: UInt32 = 0
+    gl.genRenderbuffers(1, &name)
+    gl.bindRenderbuffer(Enumerant.renderbuffer, name)
+    let (w, h) = (Int32(clamping: width), Int32(clamping: height))
+    if samples > 0, !properties.hasOneFramebufferTarget,
+      let storage = gl.renderbufferStorageMultisample
+    {
+      storage(Enumerant.renderbuffer, Int32(clamping: samples), format, w, h)
+    } else {
+      gl.renderbufferStorage(Enumerant.renderbuffer, format, w, h)
+    }
+    gl.bindRenderbuffer(Enumerant.renderbuffer, 0)
+    guard gl.getError() == 0 else {
+      gl.deleteRenderbuffers(1, &name)
+      return 0
+    }
+    return name
+  }
+
+  /// Renderbuffers of one framebuffer object.
+  struct Attachments {
+    var color: UInt32 = 0
+    var depth: UInt32 = 0
+    var stencil: UInt32 = 0
+  }
+
+  private var readTarget: UInt32 {
+    properties.hasOneFramebufferTarget ? Enumerant.framebuffer : Enumerant.readFramebuffer
+  }
+  private var drawTarget: UInt32 {
+    properties.hasOneFramebufferTarget ? Enumerant.framebuffer : Enumerant.drawFramebuffer
+  }
+
+  /// Binds for reading. `turned`: the last row is the first.
+  func bindSource(_ what: Attachments, turned: Bool = false) {
+    bind(readTarget, source, what)
+    gl.setFlip(flip, readTarget, turned)
+    if !properties.hasOneFramebufferTarget { gl.readBuffer?(Enumerant.colorAttachment0) }
+  }
+
+  /// Binds for drawing.
+  func bindDestination(_ what: Attachments) {
+    bind(drawTarget, destination, what)
+    guard !properties.hasOneFramebufferTarget else { return }
+    var buffer = what.color == 0 ? Enumerant.none : Enumerant.colorAttachment0
+    gl.drawBuffers?(1, &buffer)
+  }
+
+  private func bind(_ target: UInt32, _ object: UInt32, _ what: Attachments) {
+    gl.bindFramebuffer(target, object)
+    gl.attach(target, Enumerant.colorAttachment0, what.color)
+    gl.attach(target, Enumerant.depthAttachment, what.depth)
+    gl.attach(target, Enumerant.stencilAttachment, what.stencil)
+  }
+
+  /// Fills what is bound for drawing with zeros. False when the driver cannot draw to it.
+  func clear(_ what: Attachments) -> Bool {
+    bindDestination(what)
+    guard gl.checkFramebufferStatus(drawTarget) == Enumerant.framebufferComplete else {
+      return false
+    }
+    gl.clearColor(0, 0, 0, 0)
+    if let clearDepth = gl.clearDepth { clearDepth(0) } else { gl.clearDepthf?(0) }
+    gl.clearStencil(0)
+    var mask: UInt32 = 0
+    if what.color != 0 { mask |= Enumerant.colorBufferBit }
+    if what.depth != 0 { mask |= Enumerant.depthBufferBit }
+    if what.stencil != 0 { mask |= Enumerant.stencilBufferBit }
+    gl.clear(mask)
+    return true
+  }
+
+  /// Copies a rectangle of `from` (x, y, width, height) to a place of `to`; `turned`: upside down.
+  func copy(
+    _ from: Attachments, _ to: Attachments, from first: (x: Int, y: Int),
+    to second: (x: Int, y: Int), size: (width: Int, height: Int), turned: Bool, mask: UInt32
+  ) {
+    guard !properties.hasOneFramebufferTarget, let blit = gl.blitFramebuffer, size.width > 0,
+      size.height > 0
+    else { return }
+    bindSource(from)
+    bindDestination(to)
+    let c = { (value: Int) in Int32(clamping: value) }
+    let (y0, y1) = turned ? (first.y + size.height, first.y) : (first.y, first.y + size.height)
+    blit(
+      c(first.x), c(y0), c(first.x + size.width), c(y1), c(second.x), c(second.y),
+      c(second.x + size.width), c(second.y + size.height), mask, Enumerant.nearest)
+  }
+}
+
+extension GLFunctions {
+  /// Takes every error that the driver holds.
+  func drainErrors() {
+    // A lost context gives errors without end.
+    for _ in 0..<64 where getError() == 0 { return }
+  }
+
+  func attach(_ target: UInt32, _ attachment: UInt32, _ name: UInt32) {
+    framebufferRenderbuffer(target, attachment, Enumerant.renderbuffer, name)
+  }
+
+  /// How the bound framebuffer is given the orientation of a window; takes the driver's errors.
+  func findFlip(_ target: UInt32) -> FlipMethod {
+    drainErrors()
+    // The extension's own function is not there in compatibility profiles, its parameter is.
+    for method in [FlipMethod.extensionFunction, .parameter] {
+      setFlip(method, target, true)
+      if getError() == 0 { return method }
+      drainErrors()
+    }
+    return .none
+  }
+
+  func setFlip(_ method: FlipMethod, _ target: UInt32, _ isOn: Bool) {
+    switch method {
+    case .extensionFunction: framebufferParameteriMESA?(target, Enumerant.flipY, isOn ? 1 : 0)
+    case .parameter: framebufferParameteri?(target, Enumerant.flipY, isOn ? 1 : 0)
+    case .none, .otherContext: return
+    }
+  }
+}
+
+/// How a framebuffer object is turned upside down (GL_MESA_framebuffer_flip_y).
+enum FlipMethod {
+  case none
+  /// glFramebufferParameteriMESA.
+  case extensionFunction
+  /// glFramebufferParameteri.
+  case parameter
+  /// The context cannot, but the workbench can, and the driver lets it use that one's objects.
+  case otherContext
+}
+
+extension ContextProperties {
+  /// What the current context says of itself.
+  init(_ gl: GLFunctions, isES: Bool) {
+    self.isES = isES
+    let text = EGLDriver.text(
+      gl.getString(Enumerant.version).map {
+        UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)
+      })
+    // "4.5 (Core Profile) …", "OpenGL ES 3.2 …", "OpenGL ES-CM 1.1 …".
+    let numbers = text.drop { !$0.isNumber }.prefix { $0.isNumber || $0 == "." }
+      .split(separator: ".").map { UInt32($0) ?? 0 }
+    major = numbers.first ?? 0
+    minor = numbers.count > 1 ? numbers[1] : 0
+    var mask: Int32 = 0
+    if !isES, isAtLeast(3, 2) { gl.getIntegerv(Enumerant.contextProfileMask, &mask) }
+    isCore = mask & 1 != 0
+    if !isES, major == 3, minor == 1 {
+      isCore = !gl.extensions(self).contains("GL_ARB_compatibility")
+    }
+    // Addresses say nothing: there may be one for every name.
+    hasOneFramebufferTarget =
+      isES
+      ? major < 3
+      : major < 3 && !gl.extensions(self).contains("GL_ARB_framebuffer_object")
+    gl.drainErrors()
+  }
+}
+
+extension GLFunctions {
+  /// Names of the current context's extensions.
+  func extensions(_ context: ContextProperties) -> [String] {
+    let text = { (string: UnsafePointer<UInt8>?) -> String in
+      EGLDriver.text(string.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) })
+    }
+    guard context.major >= 3, let getStringi else {
+      return text(getString(Enumerant.extensions)).split(separator: " ").map(String.init)
+    }
+    var count: Int32 = 0
+    getIntegerv(Enumerant.extensionCount, &count)
+    return (0..<UInt32(clamping: count)).map { text(getStringi(Enumerant.extensions, $0)) }
+  }
+}
