@@ -84,6 +84,8 @@ extension GLReplayContext {
       let offset = r.u64(field)
       guard let store = r.take(PixelStore.byteCount, field) else { return nil }
       unpack(PixelStore(store), buffer: true)
+      // Without a buffer the driver would take the offset for an address.
+      guard boundName(GL.PIXEL_UNPACK_BUFFER_BINDING) != 0 else { return nil }
       return UnsafeRawPointer(bitPattern: UInt(truncatingIfNeeded: offset))
     case ImageMode.raw:
       guard let words = r.take(PixelStore.byteCount, field) else { return nil }
@@ -118,6 +120,13 @@ extension GLReplayContext {
       set(GL.UNPACK_SWAP_BYTES, Int32(bitPattern: store.swapBytes))
       set(GL.UNPACK_LSB_FIRST, Int32(bitPattern: store.lsbFirst))
     }
+  }
+
+  /// The driver's name of what is bound; 0 for nothing.
+  func boundName(_ pname: UInt32) -> UInt32 {
+    var bound: Int32 = 0
+    functions?.getIntegerv(pname, &bound)
+    return UInt32(bitPattern: bound)
   }
 
   // MARK: Results
@@ -189,7 +198,11 @@ extension GLReplayContext {
   /// the most.
   static var probeRoom: Int { 32 << 10 }
 
-  mutating func putProbe(_ count: Int) { put(probed, count) }
+  /// What was probed, with names that the client knows in the place of the driver's.
+  mutating func putProbe<Number>(_ count: Int, as type: Number.Type, about pname: UInt32) {
+    if count >= MemoryLayout<Number>.size, let probed { translate(probed, type, pname) }
+    put(probed, count)
+  }
 
   // MARK: Names
 

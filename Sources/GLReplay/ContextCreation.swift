@@ -135,7 +135,7 @@ extension GLReplayContext {
           UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)
         })
     }
-    let extensions = functions.extensions(properties)
+    let extensions = functions.extensions(properties).filter { !hiddenExtensions.contains($0) }
     reply.writer.u32(UInt32(clamping: extensions.count))
     for name in extensions { name.withCString { reply.writer.string($0) } }
     functions.drainErrors()

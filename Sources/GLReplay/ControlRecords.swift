@@ -33,6 +33,10 @@ func replayGLControl(
   case ControlOpcode.glResizeDrawable: c.pointee.resize(&fields)
   case ControlOpcode.glReport: c.pointee.report(&fields)
   case ControlOpcode.glReadDrawable: c.pointee.readDrawable(&fields)
+  case ControlOpcode.glMemory: c.pointee.takeMemory(&fields)
+  case ControlOpcode.glVertexData: c.pointee.takeVertices(&fields)
+  case ControlOpcode.glMap: c.pointee.map(&fields)
+  case ControlOpcode.glUnmap: c.pointee.unmap(&fields)
   default: fields.wrong = "opcode"
   }
   if let wrong = fields.wrong { c.pointee.malformed(opcode, wrong) }

@@ -369,6 +369,14 @@ extension GLReplayContext {
     attachments.allSatisfy { $0 == 0 || $0 >= Enumerant.colorAttachment0 }
   }
 
+  /// What glGet says of the draw and the read buffer of framebuffer 0.
+  var defaultDrawBuffer: UInt32 { surface.drawBuffers?.first ?? initialBuffer(surface.draw) }
+  var defaultReadBuffer: UInt32 { surface.readBuffer ?? initialBuffer(surface.read) }
+
+  private func initialBuffer(_ drawable: Drawable?) -> UInt32 {
+    drawable?.isDoubleBuffered != false || properties.isES ? Enumerant.back : Enumerant.front
+  }
+
   // MARK: Reads
 
   /// Before a command that reads pixels of the read framebuffer (glReadPixels, glCopyTexImage2D and

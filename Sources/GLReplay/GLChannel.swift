@@ -101,6 +101,7 @@ func replayGLRecord(
   } else if let failure = reader.failure {
     c.pointee.malformed(opcode, failure)
   }
+  if c.pointee.memory.isUsed { c.pointee.memory.reset() }
 }
 
 extension GLReplayContext {

@@ -34,6 +34,10 @@ struct GLReplayContext {
   var unpackStore = PixelStore()
   /// Memory for the parts of a reply.
   var results = ResultRoom()
+  /// Client memory that came in front of the command that reads it.
+  var memory = ClientMemory()
+  /// What the driver fills in feedback and selection mode.
+  var modes = ModeBuffers()
   /// What `probe` has found.
   var probed: UnsafeMutableRawPointer?
 
@@ -69,6 +73,8 @@ struct GLReplayContext {
     giveBlob(nil)
     reply.free()
     results.free()
+    memory.free()
+    modes.free()
     readers.deallocate()
   }
 

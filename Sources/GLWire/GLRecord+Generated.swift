@@ -45,6 +45,15 @@ extension GLRecord {
     return pointer
   }
 
+  /// A text of `length` bytes; with a negative length one that ends with its NUL.
+  public mutating func text(_ length: Int32, isOptional: Bool, _ field: StaticString)
+    -> UnsafeRawPointer?
+  {
+    length < 0
+      ? string(isOptional: isOptional, field)
+      : array(Int(length), isOptional: isOptional, field)
+  }
+
   /// A string, which ends with its NUL.
   public mutating func string(isOptional: Bool, _ field: StaticString) -> UnsafeRawPointer? {
     let (pointer, count) = array(minimumBytes: 1, field: field)

@@ -252,6 +252,8 @@ public struct GLDispatch {
   public var glFeedbackBuffer: (@convention(c) (Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glFenceSync: (@convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?)?
   public var glFlush: (@convention(c) () -> Void)?
+  public var glFlushMappedBufferRange: (@convention(c) (UInt32, Int, Int) -> Void)?
+  public var glFlushMappedNamedBufferRange: (@convention(c) (UInt32, Int, Int) -> Void)?
   public var glFogCoordPointer: (@convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glFogCoordd: (@convention(c) (Double) -> Void)?
   public var glFogCoorddv: (@convention(c) (UnsafePointer<Double>?) -> Void)?
@@ -305,6 +307,7 @@ public struct GLDispatch {
   public var glGetBooleanv: (@convention(c) (UInt32, UnsafeMutablePointer<UInt8>?) -> Void)?
   public var glGetBufferParameteri64v: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void)?
   public var glGetBufferParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetBufferPointerv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void)?
   public var glGetBufferSubData: (@convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void)?
   public var glGetClipPlane: (@convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetClipPlanef: (@convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void)?
@@ -342,6 +345,7 @@ public struct GLDispatch {
   public var glGetMultisamplefv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetNamedBufferParameteri64v: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void)?
   public var glGetNamedBufferParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetNamedBufferPointerv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void)?
   public var glGetNamedBufferSubData: (@convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void)?
   public var glGetNamedFramebufferAttachmentParameteriv: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetNamedFramebufferParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
@@ -518,10 +522,14 @@ public struct GLDispatch {
   public var glMap1f: (@convention(c) (UInt32, Float, Float, Int32, Int32, UnsafePointer<Float>?) -> Void)?
   public var glMap2d: (@convention(c) (UInt32, Double, Double, Int32, Int32, Double, Double, Int32, Int32, UnsafePointer<Double>?) -> Void)?
   public var glMap2f: (@convention(c) (UInt32, Float, Float, Int32, Int32, Float, Float, Int32, Int32, UnsafePointer<Float>?) -> Void)?
+  public var glMapBuffer: (@convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?)?
+  public var glMapBufferRange: (@convention(c) (UInt32, Int, Int, UInt32) -> UnsafeMutableRawPointer?)?
   public var glMapGrid1d: (@convention(c) (Int32, Double, Double) -> Void)?
   public var glMapGrid1f: (@convention(c) (Int32, Float, Float) -> Void)?
   public var glMapGrid2d: (@convention(c) (Int32, Double, Double, Int32, Double, Double) -> Void)?
   public var glMapGrid2f: (@convention(c) (Int32, Float, Float, Int32, Float, Float) -> Void)?
+  public var glMapNamedBuffer: (@convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?)?
+  public var glMapNamedBufferRange: (@convention(c) (UInt32, Int, Int, UInt32) -> UnsafeMutableRawPointer?)?
   public var glMaterialf: (@convention(c) (UInt32, UInt32, Float) -> Void)?
   public var glMaterialfv: (@convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void)?
   public var glMateriali: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
@@ -625,6 +633,7 @@ public struct GLDispatch {
   public var glPixelMapfv: (@convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void)?
   public var glPixelMapuiv: (@convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glPixelMapusv: (@convention(c) (UInt32, Int32, UnsafePointer<UInt16>?) -> Void)?
+  public var glPixelStorei: (@convention(c) (UInt32, Int32) -> Void)?
   public var glPixelTransferf: (@convention(c) (UInt32, Float) -> Void)?
   public var glPixelTransferi: (@convention(c) (UInt32, Int32) -> Void)?
   public var glPixelZoom: (@convention(c) (Float, Float) -> Void)?
@@ -995,6 +1004,8 @@ public struct GLDispatch {
   public var glUniformMatrix4x3dv: (@convention(c) (Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
   public var glUniformMatrix4x3fv: (@convention(c) (Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void)?
   public var glUniformSubroutinesuiv: (@convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void)?
+  public var glUnmapBuffer: (@convention(c) (UInt32) -> UInt8)?
+  public var glUnmapNamedBuffer: (@convention(c) (UInt32) -> UInt8)?
   public var glUseProgram: (@convention(c) (UInt32) -> Void)?
   public var glUseProgramStages: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
   public var glValidateProgram: (@convention(c) (UInt32) -> Void)?
@@ -1402,6 +1413,8 @@ extension GLDispatch {
     glFeedbackBuffer = find(get, "glFeedbackBuffer")
     glFenceSync = find(get, "glFenceSync")
     glFlush = find(get, "glFlush")
+    glFlushMappedBufferRange = find(get, "glFlushMappedBufferRange", "glFlushMappedBufferRangeEXT")
+    glFlushMappedNamedBufferRange = find(get, "glFlushMappedNamedBufferRange")
     glFogCoordPointer = find(get, "glFogCoordPointer", "glFogCoordPointerEXT")
     glFogCoordd = find(get, "glFogCoordd", "glFogCoorddEXT")
     glFogCoorddv = find(get, "glFogCoorddv", "glFogCoorddvEXT")
@@ -1455,6 +1468,7 @@ extension GLDispatch {
     glGetBooleanv = find(get, "glGetBooleanv")
     glGetBufferParameteri64v = find(get, "glGetBufferParameteri64v")
     glGetBufferParameteriv = find(get, "glGetBufferParameteriv", "glGetBufferParameterivARB")
+    glGetBufferPointerv = find(get, "glGetBufferPointerv", "glGetBufferPointervARB", "glGetBufferPointervOES")
     glGetBufferSubData = find(get, "glGetBufferSubData", "glGetBufferSubDataARB")
     glGetClipPlane = find(get, "glGetClipPlane")
     glGetClipPlanef = find(get, "glGetClipPlanef")
@@ -1492,6 +1506,7 @@ extension GLDispatch {
     glGetMultisamplefv = find(get, "glGetMultisamplefv")
     glGetNamedBufferParameteri64v = find(get, "glGetNamedBufferParameteri64v")
     glGetNamedBufferParameteriv = find(get, "glGetNamedBufferParameteriv")
+    glGetNamedBufferPointerv = find(get, "glGetNamedBufferPointerv")
     glGetNamedBufferSubData = find(get, "glGetNamedBufferSubData")
     glGetNamedFramebufferAttachmentParameteriv = find(get, "glGetNamedFramebufferAttachmentParameteriv")
     glGetNamedFramebufferParameteriv = find(get, "glGetNamedFramebufferParameteriv")
@@ -1549,13 +1564,13 @@ extension GLDispatch {
     glGetTexGendv = find(get, "glGetTexGendv")
     glGetTexGenfv = find(get, "glGetTexGenfv")
     glGetTexGeniv = find(get, "glGetTexGeniv")
+  }
+
+  private mutating func load1(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glGetTexImage = find(get, "glGetTexImage")
     glGetTexLevelParameterfv = find(get, "glGetTexLevelParameterfv")
     glGetTexLevelParameteriv = find(get, "glGetTexLevelParameteriv")
     glGetTexParameterIiv = find(get, "glGetTexParameterIiv", "glGetTexParameterIivEXT", "glGetTexParameterIivOES")
-  }
-
-  private mutating func load1(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glGetTexParameterIuiv = find(get, "glGetTexParameterIuiv", "glGetTexParameterIuivEXT", "glGetTexParameterIuivOES")
     glGetTexParameterfv = find(get, "glGetTexParameterfv")
     glGetTexParameteriv = find(get, "glGetTexParameteriv")
@@ -1671,10 +1686,14 @@ extension GLDispatch {
     glMap1f = find(get, "glMap1f")
     glMap2d = find(get, "glMap2d")
     glMap2f = find(get, "glMap2f")
+    glMapBuffer = find(get, "glMapBuffer", "glMapBufferARB", "glMapBufferOES")
+    glMapBufferRange = find(get, "glMapBufferRange", "glMapBufferRangeEXT")
     glMapGrid1d = find(get, "glMapGrid1d")
     glMapGrid1f = find(get, "glMapGrid1f")
     glMapGrid2d = find(get, "glMapGrid2d")
     glMapGrid2f = find(get, "glMapGrid2f")
+    glMapNamedBuffer = find(get, "glMapNamedBuffer")
+    glMapNamedBufferRange = find(get, "glMapNamedBufferRange")
     glMaterialf = find(get, "glMaterialf")
     glMaterialfv = find(get, "glMaterialfv")
     glMateriali = find(get, "glMateriali")
@@ -1778,6 +1797,7 @@ extension GLDispatch {
     glPixelMapfv = find(get, "glPixelMapfv")
     glPixelMapuiv = find(get, "glPixelMapuiv")
     glPixelMapusv = find(get, "glPixelMapusv")
+    glPixelStorei = find(get, "glPixelStorei")
     glPixelTransferf = find(get, "glPixelTransferf")
     glPixelTransferi = find(get, "glPixelTransferi")
     glPixelZoom = find(get, "glPixelZoom")
@@ -1947,6 +1967,9 @@ extension GLDispatch {
     glScissor = find(get, "glScissor")
     glScissorArrayv = find(get, "glScissorArrayv")
     glScissorIndexed = find(get, "glScissorIndexed")
+  }
+
+  private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glScissorIndexedv = find(get, "glScissorIndexedv")
     glSecondaryColor3b = find(get, "glSecondaryColor3b", "glSecondaryColor3bEXT")
     glSecondaryColor3bv = find(get, "glSecondaryColor3bv", "glSecondaryColor3bvEXT")
@@ -1956,9 +1979,6 @@ extension GLDispatch {
     glSecondaryColor3fv = find(get, "glSecondaryColor3fv", "glSecondaryColor3fvEXT")
     glSecondaryColor3i = find(get, "glSecondaryColor3i", "glSecondaryColor3iEXT")
     glSecondaryColor3iv = find(get, "glSecondaryColor3iv", "glSecondaryColor3ivEXT")
-  }
-
-  private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glSecondaryColor3s = find(get, "glSecondaryColor3s", "glSecondaryColor3sEXT")
     glSecondaryColor3sv = find(get, "glSecondaryColor3sv", "glSecondaryColor3svEXT")
     glSecondaryColor3ub = find(get, "glSecondaryColor3ub", "glSecondaryColor3ubEXT")
@@ -2151,6 +2171,8 @@ extension GLDispatch {
     glUniformMatrix4x3dv = find(get, "glUniformMatrix4x3dv")
     glUniformMatrix4x3fv = find(get, "glUniformMatrix4x3fv")
     glUniformSubroutinesuiv = find(get, "glUniformSubroutinesuiv")
+    glUnmapBuffer = find(get, "glUnmapBuffer", "glUnmapBufferARB", "glUnmapBufferOES")
+    glUnmapNamedBuffer = find(get, "glUnmapNamedBuffer")
     glUseProgram = find(get, "glUseProgram")
     glUseProgramStages = find(get, "glUseProgramStages")
     glValidateProgram = find(get, "glValidateProgram")

@@ -1894,9 +1894,9 @@ func replay_glClearDepthx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
 
 func replay_glClearIndex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glClearIndex") else { return }
-  let c = Float(bitPattern: r.take32())
+  let cValue = Float(bitPattern: r.take32())
   guard let call = c.pointee.gl.glClearIndex else { return c.pointee.missing(0x1004B) }
-  call(c)
+  call(cValue)
 }
 
 func replay_glClearNamedBufferData(
@@ -2054,11 +2054,11 @@ func replay_glClipPlane(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
 
 func replay_glClipPlanef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glClipPlanef") else { return }
-  let p = r.take32()
+  let pValue = r.take32()
   let eqnBytes = r.array(16, isOptional: false, "glClipPlanef.eqn")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glClipPlanef else { return c.pointee.missing(0x10058) }
-  call(p, eqnBytes?.assumingMemoryBound(to: Float.self))
+  call(pValue, eqnBytes?.assumingMemoryBound(to: Float.self))
 }
 
 func replay_glClipPlanex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2357,12 +2357,12 @@ func replay_glColorMask(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
 func replay_glColorMaski(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(20, "glColorMaski") else { return }
   let index = r.take32()
-  let r = UInt8(truncatingIfNeeded: r.take32())
+  let rValue = UInt8(truncatingIfNeeded: r.take32())
   let g = UInt8(truncatingIfNeeded: r.take32())
   let b = UInt8(truncatingIfNeeded: r.take32())
   let a = UInt8(truncatingIfNeeded: r.take32())
   guard let call = c.pointee.gl.glColorMaski else { return c.pointee.missing(0x1007C) }
-  call(index, r, g, b, a)
+  call(index, rValue, g, b, a)
 }
 
 func replay_glColorMaterial(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {

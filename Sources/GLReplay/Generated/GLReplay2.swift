@@ -423,7 +423,7 @@ func replay_glDebugMessageInsert(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   let id = r.take32()
   let severity = r.take32()
   let length = Int32(bitPattern: r.take32())
-  let bufBytes = r.array(max(glTextLength(buf,length), 0), isOptional: false, "glDebugMessageInsert.buf")
+  let bufBytes = r.text(length, isOptional: false, "glDebugMessageInsert.buf")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glDebugMessageInsert else { return c.pointee.missing(0x100A8) }
   call(source, type, id, severity, length, bufBytes?.assumingMemoryBound(to: CChar.self))
@@ -1322,25 +1322,25 @@ func replay_glFrustum(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLR
 func replay_glFrustumf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(24, "glFrustumf") else { return }
   let l = Float(bitPattern: r.take32())
-  let r = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
   let b = Float(bitPattern: r.take32())
   let t = Float(bitPattern: r.take32())
   let n = Float(bitPattern: r.take32())
   let f = Float(bitPattern: r.take32())
   guard let call = c.pointee.gl.glFrustumf else { return c.pointee.missing(0x1010D) }
-  call(l, r, b, t, n, f)
+  call(l, rValue, b, t, n, f)
 }
 
 func replay_glFrustumx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(24, "glFrustumx") else { return }
   let l = Int32(bitPattern: r.take32())
-  let r = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
   let b = Int32(bitPattern: r.take32())
   let t = Int32(bitPattern: r.take32())
   let n = Int32(bitPattern: r.take32())
   let f = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glFrustumx else { return c.pointee.missing(0x1010E) }
-  call(l, r, b, t, n, f)
+  call(l, rValue, b, t, n, f)
 }
 
 func replay_glGenBuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1469,7 +1469,7 @@ func replay_glGetActiveAtomicCounterBufferiv(
   guard let call = c.pointee.gl.glGetActiveAtomicCounterBufferiv else { return c.pointee.missing(0x1011C, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, bufferIndex, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1011C)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1550,7 +1550,7 @@ func replay_glGetActiveSubroutineUniformiv(
   guard let call = c.pointee.gl.glGetActiveSubroutineUniformiv else { return c.pointee.missing(0x10120, ticket) }
   let valuesCount = c.pointee.probe(4) { values in call(program, shadertype, index, pname, values?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10120)
-  c.pointee.putProbe(valuesCount)
+  c.pointee.putProbe(valuesCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1608,7 +1608,7 @@ func replay_glGetActiveUniformBlockiv(
   guard let call = c.pointee.gl.glGetActiveUniformBlockiv else { return c.pointee.missing(0x10123, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, uniformBlockIndex, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10123)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1644,7 +1644,7 @@ func replay_glGetActiveUniformsiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard let call = c.pointee.gl.glGetActiveUniformsiv else { return c.pointee.missing(0x10125, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, uniformCount, uniformIndicesBytes?.assumingMemoryBound(to: UInt32.self), pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10125)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1685,7 +1685,11 @@ func replay_glGetBooleani_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   r.skip(4)
   let target = r.take32()
   let index = r.take32()
-  doer_glGetBooleani_v(c, ticket, target, index)
+  guard let call = c.pointee.gl.glGetBooleani_v else { return c.pointee.missing(0x10128, ticket) }
+  let dataCount = c.pointee.probe(1) { data in call(target, index, data?.assumingMemoryBound(to: UInt8.self)) }
+  c.pointee.beginReply(0x10128)
+  c.pointee.putProbe(dataCount, as: UInt8.self, about: target)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetBooleanv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1693,7 +1697,11 @@ func replay_glGetBooleanv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   let ticket = r.take32()
   r.skip(4)
   let pname = r.take32()
-  doer_glGetBooleanv(c, ticket, pname)
+  guard let call = c.pointee.gl.glGetBooleanv else { return c.pointee.missing(0x10129, ticket) }
+  let dataCount = c.pointee.probe(1) { data in call(pname, data?.assumingMemoryBound(to: UInt8.self)) }
+  c.pointee.beginReply(0x10129)
+  c.pointee.putProbe(dataCount, as: UInt8.self, about: pname)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetBufferParameteri64v(
@@ -1707,7 +1715,7 @@ func replay_glGetBufferParameteri64v(
   guard let call = c.pointee.gl.glGetBufferParameteri64v else { return c.pointee.missing(0x1012A, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(target, pname, params?.assumingMemoryBound(to: Int64.self)) }
   c.pointee.beginReply(0x1012A)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1722,7 +1730,7 @@ func replay_glGetBufferParameteriv(
   guard let call = c.pointee.gl.glGetBufferParameteriv else { return c.pointee.missing(0x1012B, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1012B)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1857,7 +1865,11 @@ func replay_glGetDoublei_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   r.skip(4)
   let target = r.take32()
   let index = r.take32()
-  doer_glGetDoublei_v(c, ticket, target, index)
+  guard let call = c.pointee.gl.glGetDoublei_v else { return c.pointee.missing(0x10134, ticket) }
+  let dataCount = c.pointee.probe(8) { data in call(target, index, data?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x10134)
+  c.pointee.putProbe(dataCount, as: Double.self, about: target)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetDoublev(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1865,7 +1877,11 @@ func replay_glGetDoublev(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   let ticket = r.take32()
   r.skip(4)
   let pname = r.take32()
-  doer_glGetDoublev(c, ticket, pname)
+  guard let call = c.pointee.gl.glGetDoublev else { return c.pointee.missing(0x10135, ticket) }
+  let dataCount = c.pointee.probe(8) { data in call(pname, data?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x10135)
+  c.pointee.putProbe(dataCount, as: Double.self, about: pname)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetFixedv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1873,7 +1889,11 @@ func replay_glGetFixedv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   let ticket = r.take32()
   r.skip(4)
   let pname = r.take32()
-  doer_glGetFixedv(c, ticket, pname)
+  guard let call = c.pointee.gl.glGetFixedv else { return c.pointee.missing(0x10136, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10136)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetFloati_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1882,7 +1902,11 @@ func replay_glGetFloati_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   r.skip(4)
   let target = r.take32()
   let index = r.take32()
-  doer_glGetFloati_v(c, ticket, target, index)
+  guard let call = c.pointee.gl.glGetFloati_v else { return c.pointee.missing(0x10137, ticket) }
+  let dataCount = c.pointee.probe(4) { data in call(target, index, data?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10137)
+  c.pointee.putProbe(dataCount, as: Float.self, about: target)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetFloatv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1890,7 +1914,11 @@ func replay_glGetFloatv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   let ticket = r.take32()
   r.skip(4)
   let pname = r.take32()
-  doer_glGetFloatv(c, ticket, pname)
+  guard let call = c.pointee.gl.glGetFloatv else { return c.pointee.missing(0x10138, ticket) }
+  let dataCount = c.pointee.probe(4) { data in call(pname, data?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10138)
+  c.pointee.putProbe(dataCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetFragDataIndex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1941,7 +1969,11 @@ func replay_glGetFramebufferParameteriv(
   r.skip(4)
   let target = r.take32()
   let pname = r.take32()
-  doer_glGetFramebufferParameteriv(c, ticket, target, pname)
+  guard let call = c.pointee.gl.glGetFramebufferParameteriv else { return c.pointee.missing(0x1013C, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1013C)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetFramebufferParameterivMESA(
@@ -1955,7 +1987,7 @@ func replay_glGetFramebufferParameterivMESA(
   guard let call = c.pointee.gl.glGetFramebufferParameterivMESA else { return c.pointee.missing(0x1013D, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1013D)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1978,7 +2010,11 @@ func replay_glGetInteger64i_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   r.skip(4)
   let target = r.take32()
   let index = r.take32()
-  doer_glGetInteger64i_v(c, ticket, target, index)
+  guard let call = c.pointee.gl.glGetInteger64i_v else { return c.pointee.missing(0x1013F, ticket) }
+  let dataCount = c.pointee.probe(8) { data in call(target, index, data?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x1013F)
+  c.pointee.putProbe(dataCount, as: Int64.self, about: target)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetInteger64v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1986,7 +2022,11 @@ func replay_glGetInteger64v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   let ticket = r.take32()
   r.skip(4)
   let pname = r.take32()
-  doer_glGetInteger64v(c, ticket, pname)
+  guard let call = c.pointee.gl.glGetInteger64v else { return c.pointee.missing(0x10140, ticket) }
+  let dataCount = c.pointee.probe(8) { data in call(pname, data?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x10140)
+  c.pointee.putProbe(dataCount, as: Int64.self, about: pname)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetIntegeri_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1995,7 +2035,11 @@ func replay_glGetIntegeri_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   r.skip(4)
   let target = r.take32()
   let index = r.take32()
-  doer_glGetIntegeri_v(c, ticket, target, index)
+  guard let call = c.pointee.gl.glGetIntegeri_v else { return c.pointee.missing(0x10141, ticket) }
+  let dataCount = c.pointee.probe(4) { data in call(target, index, data?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10141)
+  c.pointee.putProbe(dataCount, as: Int32.self, about: target)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetIntegerv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2003,7 +2047,11 @@ func replay_glGetIntegerv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   let ticket = r.take32()
   r.skip(4)
   let pname = r.take32()
-  doer_glGetIntegerv(c, ticket, pname)
+  guard let call = c.pointee.gl.glGetIntegerv else { return c.pointee.missing(0x10142, ticket) }
+  let dataCount = c.pointee.probe(4) { data in call(pname, data?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10142)
+  c.pointee.putProbe(dataCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGetInternalformati64v(
@@ -2019,7 +2067,7 @@ func replay_glGetInternalformati64v(
   guard let call = c.pointee.gl.glGetInternalformati64v else { return c.pointee.missing(0x10143, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(target, internalformat, pname, count, params?.assumingMemoryBound(to: Int64.self)) }
   c.pointee.beginReply(0x10143)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2034,7 +2082,7 @@ func replay_glGetInternalformativ(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard let call = c.pointee.gl.glGetInternalformativ else { return c.pointee.missing(0x10144, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, internalformat, pname, count, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10144)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2047,7 +2095,7 @@ func replay_glGetLightfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard let call = c.pointee.gl.glGetLightfv else { return c.pointee.missing(0x10145, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(light, pname, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x10145)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2060,7 +2108,7 @@ func replay_glGetLightiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard let call = c.pointee.gl.glGetLightiv else { return c.pointee.missing(0x10146, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(light, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10146)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2073,7 +2121,7 @@ func replay_glGetLightxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard let call = c.pointee.gl.glGetLightxv else { return c.pointee.missing(0x10147, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(light, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10147)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2086,7 +2134,7 @@ func replay_glGetMapdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   guard let call = c.pointee.gl.glGetMapdv else { return c.pointee.missing(0x10148, ticket) }
   let vCount = c.pointee.probe(8) { v in call(target, query, v?.assumingMemoryBound(to: Double.self)) }
   c.pointee.beginReply(0x10148)
-  c.pointee.putProbe(vCount)
+  c.pointee.putProbe(vCount, as: Double.self, about: target)
   c.pointee.endReply(ticket)
 }
 
@@ -2099,7 +2147,7 @@ func replay_glGetMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   guard let call = c.pointee.gl.glGetMapfv else { return c.pointee.missing(0x10149, ticket) }
   let vCount = c.pointee.probe(4) { v in call(target, query, v?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x10149)
-  c.pointee.putProbe(vCount)
+  c.pointee.putProbe(vCount, as: Float.self, about: target)
   c.pointee.endReply(ticket)
 }
 
@@ -2112,7 +2160,7 @@ func replay_glGetMapiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   guard let call = c.pointee.gl.glGetMapiv else { return c.pointee.missing(0x1014A, ticket) }
   let vCount = c.pointee.probe(4) { v in call(target, query, v?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1014A)
-  c.pointee.putProbe(vCount)
+  c.pointee.putProbe(vCount, as: Int32.self, about: target)
   c.pointee.endReply(ticket)
 }
 
@@ -2125,7 +2173,7 @@ func replay_glGetMaterialfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetMaterialfv else { return c.pointee.missing(0x1014B, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(face, pname, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x1014B)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2138,7 +2186,7 @@ func replay_glGetMaterialiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetMaterialiv else { return c.pointee.missing(0x1014C, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(face, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1014C)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2151,7 +2199,7 @@ func replay_glGetMaterialxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetMaterialxv else { return c.pointee.missing(0x1014D, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(face, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1014D)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2164,7 +2212,7 @@ func replay_glGetMultisamplefv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   guard let call = c.pointee.gl.glGetMultisamplefv else { return c.pointee.missing(0x1014E, ticket) }
   let valCount = c.pointee.probe(4) { val in call(pname, index, val?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x1014E)
-  c.pointee.putProbe(valCount)
+  c.pointee.putProbe(valCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2179,7 +2227,7 @@ func replay_glGetNamedBufferParameteri64v(
   guard let call = c.pointee.gl.glGetNamedBufferParameteri64v else { return c.pointee.missing(0x1014F, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(buffer, pname, params?.assumingMemoryBound(to: Int64.self)) }
   c.pointee.beginReply(0x1014F)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2194,7 +2242,7 @@ func replay_glGetNamedBufferParameteriv(
   guard let call = c.pointee.gl.glGetNamedBufferParameteriv else { return c.pointee.missing(0x10150, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(buffer, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10150)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2239,7 +2287,7 @@ func replay_glGetNamedFramebufferParameteriv(
   guard let call = c.pointee.gl.glGetNamedFramebufferParameteriv else { return c.pointee.missing(0x10153, ticket) }
   let paramCount = c.pointee.probe(4) { param in call(framebuffer, pname, param?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10153)
-  c.pointee.putProbe(paramCount)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2254,7 +2302,7 @@ func replay_glGetNamedRenderbufferParameteriv(
   guard let call = c.pointee.gl.glGetNamedRenderbufferParameteriv else { return c.pointee.missing(0x10154, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(renderbuffer, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10154)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2301,7 +2349,7 @@ func replay_glGetPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetPixelMapfv else { return c.pointee.missing(0x10157, ticket) }
   let valuesCount = c.pointee.probe(4) { values in call(map, values?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x10157)
-  c.pointee.putProbe(valuesCount)
+  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
   c.pointee.endReply(ticket)
 }
 
@@ -2313,7 +2361,7 @@ func replay_glGetPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard let call = c.pointee.gl.glGetPixelMapuiv else { return c.pointee.missing(0x10158, ticket) }
   let valuesCount = c.pointee.probe(4) { values in call(map, values?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x10158)
-  c.pointee.putProbe(valuesCount)
+  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
   c.pointee.endReply(ticket)
 }
 
@@ -2325,7 +2373,7 @@ func replay_glGetPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard let call = c.pointee.gl.glGetPixelMapusv else { return c.pointee.missing(0x10159, ticket) }
   let valuesCount = c.pointee.probe(2) { values in call(map, values?.assumingMemoryBound(to: UInt16.self)) }
   c.pointee.beginReply(0x10159)
-  c.pointee.putProbe(valuesCount)
+  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
   c.pointee.endReply(ticket)
 }
 
@@ -2418,7 +2466,7 @@ func replay_glGetProgramInterfaceiv(
   guard let call = c.pointee.gl.glGetProgramInterfaceiv else { return c.pointee.missing(0x1015F, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, programInterface, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1015F)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -2453,39 +2501,5 @@ func replay_glGetProgramLocalParameterfvARB(
   call(target, index, params?.assumingMemoryBound(to: Float.self))
   c.pointee.beginReply(0x10161)
   c.pointee.put(params, 16)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetProgramPipelineInfoLog(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetProgramPipelineInfoLog") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pipeline = c.pointee.name(.programPipeline, r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetProgramPipelineInfoLog else { return c.pointee.missing(0x10162, ticket) }
-  let length = c.pointee.room(4, "glGetProgramPipelineInfoLog.length")
-  let infoLog = c.pointee.room(max(Int(bufSize), 0), "glGetProgramPipelineInfoLog.infoLog")
-  guard !c.pointee.isOver else { return }
-  call(pipeline, bufSize, length?.assumingMemoryBound(to: Int32.self), infoLog?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x10162)
-  c.pointee.put(length, 4)
-  c.pointee.putString(infoLog, max(Int(bufSize), 0))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetProgramPipelineiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetProgramPipelineiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pipeline = c.pointee.name(.programPipeline, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetProgramPipelineiv else { return c.pointee.missing(0x10163, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(pipeline, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10163)
-  c.pointee.putProbe(paramsCount)
   c.pointee.endReply(ticket)
 }

@@ -4,6 +4,40 @@
 import GLWire
 import Wire
 
+func replay_glGetProgramPipelineInfoLog(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetProgramPipelineInfoLog") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pipeline = c.pointee.name(.programPipeline, r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetProgramPipelineInfoLog else { return c.pointee.missing(0x10162, ticket) }
+  let length = c.pointee.room(4, "glGetProgramPipelineInfoLog.length")
+  let infoLog = c.pointee.room(max(Int(bufSize), 0), "glGetProgramPipelineInfoLog.infoLog")
+  guard !c.pointee.isOver else { return }
+  call(pipeline, bufSize, length?.assumingMemoryBound(to: Int32.self), infoLog?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x10162)
+  c.pointee.put(length, 4)
+  c.pointee.putString(infoLog, max(Int(bufSize), 0))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetProgramPipelineiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetProgramPipelineiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pipeline = c.pointee.name(.programPipeline, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetProgramPipelineiv else { return c.pointee.missing(0x10163, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(pipeline, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10163)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetProgramResourceIndex(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -142,7 +176,7 @@ func replay_glGetProgramStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard let call = c.pointee.gl.glGetProgramStringARB else { return c.pointee.missing(0x1016B, ticket) }
   let stringCount = c.pointee.probe(1) { string in call(target, pname, string) }
   c.pointee.beginReply(0x1016B)
-  c.pointee.putProbe(stringCount)
+  c.pointee.putProbe(stringCount, as: UInt8.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -155,7 +189,7 @@ func replay_glGetProgramiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   guard let call = c.pointee.gl.glGetProgramiv else { return c.pointee.missing(0x1016C, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1016C)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -232,7 +266,7 @@ func replay_glGetQueryIndexediv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetQueryIndexediv else { return c.pointee.missing(0x10172, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, index, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10172)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -245,7 +279,7 @@ func replay_glGetQueryObjecti64v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   guard let call = c.pointee.gl.glGetQueryObjecti64v else { return c.pointee.missing(0x10173, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(id, pname, params?.assumingMemoryBound(to: Int64.self)) }
   c.pointee.beginReply(0x10173)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -258,7 +292,7 @@ func replay_glGetQueryObjectiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   guard let call = c.pointee.gl.glGetQueryObjectiv else { return c.pointee.missing(0x10174, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(id, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10174)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -271,7 +305,7 @@ func replay_glGetQueryObjectui64v(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard let call = c.pointee.gl.glGetQueryObjectui64v else { return c.pointee.missing(0x10175, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(id, pname, params?.assumingMemoryBound(to: UInt64.self)) }
   c.pointee.beginReply(0x10175)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: UInt64.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -284,7 +318,7 @@ func replay_glGetQueryObjectuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetQueryObjectuiv else { return c.pointee.missing(0x10176, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(id, pname, params?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x10176)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -297,7 +331,7 @@ func replay_glGetQueryiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard let call = c.pointee.gl.glGetQueryiv else { return c.pointee.missing(0x10177, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10177)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -312,7 +346,7 @@ func replay_glGetRenderbufferParameteriv(
   guard let call = c.pointee.gl.glGetRenderbufferParameteriv else { return c.pointee.missing(0x10178, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10178)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -327,7 +361,7 @@ func replay_glGetSamplerParameterIiv(
   guard let call = c.pointee.gl.glGetSamplerParameterIiv else { return c.pointee.missing(0x10179, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(sampler, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10179)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -342,7 +376,7 @@ func replay_glGetSamplerParameterIuiv(
   guard let call = c.pointee.gl.glGetSamplerParameterIuiv else { return c.pointee.missing(0x1017A, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(sampler, pname, params?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x1017A)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -357,7 +391,7 @@ func replay_glGetSamplerParameterfv(
   guard let call = c.pointee.gl.glGetSamplerParameterfv else { return c.pointee.missing(0x1017B, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(sampler, pname, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x1017B)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -372,7 +406,7 @@ func replay_glGetSamplerParameteriv(
   guard let call = c.pointee.gl.glGetSamplerParameteriv else { return c.pointee.missing(0x1017C, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(sampler, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1017C)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -438,7 +472,7 @@ func replay_glGetShaderiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   guard let call = c.pointee.gl.glGetShaderiv else { return c.pointee.missing(0x10180, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(shader, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10180)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -487,7 +521,7 @@ func replay_glGetSynciv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   let valuesCount = c.pointee.probe(4) { values in call(sync, pname, count, length?.assumingMemoryBound(to: Int32.self), values?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10183)
   c.pointee.put(length, 4)
-  c.pointee.putProbe(valuesCount)
+  c.pointee.putProbe(valuesCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -500,7 +534,7 @@ func replay_glGetTexEnvfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   guard let call = c.pointee.gl.glGetTexEnvfv else { return c.pointee.missing(0x10184, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x10184)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -513,7 +547,7 @@ func replay_glGetTexEnviv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   guard let call = c.pointee.gl.glGetTexEnviv else { return c.pointee.missing(0x10185, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10185)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -526,7 +560,7 @@ func replay_glGetTexEnvxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   guard let call = c.pointee.gl.glGetTexEnvxv else { return c.pointee.missing(0x10186, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10186)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -539,7 +573,7 @@ func replay_glGetTexGendv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   guard let call = c.pointee.gl.glGetTexGendv else { return c.pointee.missing(0x10187, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(coord, pname, params?.assumingMemoryBound(to: Double.self)) }
   c.pointee.beginReply(0x10187)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -552,7 +586,7 @@ func replay_glGetTexGenfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   guard let call = c.pointee.gl.glGetTexGenfv else { return c.pointee.missing(0x10188, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x10188)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -565,7 +599,7 @@ func replay_glGetTexGeniv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   guard let call = c.pointee.gl.glGetTexGeniv else { return c.pointee.missing(0x10189, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10189)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -592,7 +626,7 @@ func replay_glGetTexLevelParameterfv(
   guard let call = c.pointee.gl.glGetTexLevelParameterfv else { return c.pointee.missing(0x1018B, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, level, pname, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x1018B)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -608,7 +642,7 @@ func replay_glGetTexLevelParameteriv(
   guard let call = c.pointee.gl.glGetTexLevelParameteriv else { return c.pointee.missing(0x1018C, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, level, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1018C)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -621,7 +655,7 @@ func replay_glGetTexParameterIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   guard let call = c.pointee.gl.glGetTexParameterIiv else { return c.pointee.missing(0x1018D, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1018D)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -634,7 +668,7 @@ func replay_glGetTexParameterIuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard let call = c.pointee.gl.glGetTexParameterIuiv else { return c.pointee.missing(0x1018E, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x1018E)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -647,7 +681,7 @@ func replay_glGetTexParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetTexParameterfv else { return c.pointee.missing(0x1018F, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x1018F)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -660,7 +694,7 @@ func replay_glGetTexParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetTexParameteriv else { return c.pointee.missing(0x10190, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10190)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -673,7 +707,7 @@ func replay_glGetTexParameterxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetTexParameterxv else { return c.pointee.missing(0x10191, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10191)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -701,7 +735,7 @@ func replay_glGetTextureLevelParameterfv(
   guard let call = c.pointee.gl.glGetTextureLevelParameterfv else { return c.pointee.missing(0x10193, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(texture, level, pname, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x10193)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -717,7 +751,7 @@ func replay_glGetTextureLevelParameteriv(
   guard let call = c.pointee.gl.glGetTextureLevelParameteriv else { return c.pointee.missing(0x10194, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(texture, level, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10194)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -732,7 +766,7 @@ func replay_glGetTextureParameterIiv(
   guard let call = c.pointee.gl.glGetTextureParameterIiv else { return c.pointee.missing(0x10195, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10195)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -747,7 +781,7 @@ func replay_glGetTextureParameterIuiv(
   guard let call = c.pointee.gl.glGetTextureParameterIuiv else { return c.pointee.missing(0x10196, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x10196)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -762,7 +796,7 @@ func replay_glGetTextureParameterfv(
   guard let call = c.pointee.gl.glGetTextureParameterfv else { return c.pointee.missing(0x10197, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x10197)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -777,7 +811,7 @@ func replay_glGetTextureParameteriv(
   guard let call = c.pointee.gl.glGetTextureParameteriv else { return c.pointee.missing(0x10198, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10198)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -835,7 +869,7 @@ func replay_glGetTransformFeedbacki64_v(
   guard let call = c.pointee.gl.glGetTransformFeedbacki64_v else { return c.pointee.missing(0x1019B, ticket) }
   let paramCount = c.pointee.probe(8) { param in call(xfb, pname, index, param?.assumingMemoryBound(to: Int64.self)) }
   c.pointee.beginReply(0x1019B)
-  c.pointee.putProbe(paramCount)
+  c.pointee.putProbe(paramCount, as: Int64.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -851,7 +885,7 @@ func replay_glGetTransformFeedbacki_v(
   guard let call = c.pointee.gl.glGetTransformFeedbacki_v else { return c.pointee.missing(0x1019C, ticket) }
   let paramCount = c.pointee.probe(4) { param in call(xfb, pname, index, param?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1019C)
-  c.pointee.putProbe(paramCount)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -866,7 +900,7 @@ func replay_glGetTransformFeedbackiv(
   guard let call = c.pointee.gl.glGetTransformFeedbackiv else { return c.pointee.missing(0x1019D, ticket) }
   let paramCount = c.pointee.probe(4) { param in call(xfb, pname, param?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1019D)
-  c.pointee.putProbe(paramCount)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -943,7 +977,7 @@ func replay_glGetUniformdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   guard let call = c.pointee.gl.glGetUniformdv else { return c.pointee.missing(0x101A2, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: Double.self)) }
   c.pointee.beginReply(0x101A2)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -956,7 +990,7 @@ func replay_glGetUniformfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   guard let call = c.pointee.gl.glGetUniformfv else { return c.pointee.missing(0x101A3, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, location, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x101A3)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -969,7 +1003,7 @@ func replay_glGetUniformi64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetUniformi64vARB else { return c.pointee.missing(0x101A4, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: Int64.self)) }
   c.pointee.beginReply(0x101A4)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -982,7 +1016,7 @@ func replay_glGetUniformiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   guard let call = c.pointee.gl.glGetUniformiv else { return c.pointee.missing(0x101A5, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, location, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x101A5)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -995,7 +1029,7 @@ func replay_glGetUniformui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   guard let call = c.pointee.gl.glGetUniformui64vARB else { return c.pointee.missing(0x101A6, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: UInt64.self)) }
   c.pointee.beginReply(0x101A6)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: UInt64.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1008,7 +1042,7 @@ func replay_glGetUniformuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetUniformuiv else { return c.pointee.missing(0x101A7, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, location, params?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x101A7)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1024,7 +1058,7 @@ func replay_glGetVertexArrayIndexed64iv(
   guard let call = c.pointee.gl.glGetVertexArrayIndexed64iv else { return c.pointee.missing(0x101A8, ticket) }
   let paramCount = c.pointee.probe(8) { param in call(vaobj, index, pname, param?.assumingMemoryBound(to: Int64.self)) }
   c.pointee.beginReply(0x101A8)
-  c.pointee.putProbe(paramCount)
+  c.pointee.putProbe(paramCount, as: Int64.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1040,7 +1074,7 @@ func replay_glGetVertexArrayIndexediv(
   guard let call = c.pointee.gl.glGetVertexArrayIndexediv else { return c.pointee.missing(0x101A9, ticket) }
   let paramCount = c.pointee.probe(4) { param in call(vaobj, index, pname, param?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x101A9)
-  c.pointee.putProbe(paramCount)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1053,7 +1087,7 @@ func replay_glGetVertexArrayiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   guard let call = c.pointee.gl.glGetVertexArrayiv else { return c.pointee.missing(0x101AA, ticket) }
   let paramCount = c.pointee.probe(4) { param in call(vaobj, pname, param?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x101AA)
-  c.pointee.putProbe(paramCount)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1066,7 +1100,7 @@ func replay_glGetVertexAttribIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   guard let call = c.pointee.gl.glGetVertexAttribIiv else { return c.pointee.missing(0x101AB, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x101AB)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1079,7 +1113,7 @@ func replay_glGetVertexAttribIuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard let call = c.pointee.gl.glGetVertexAttribIuiv else { return c.pointee.missing(0x101AC, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x101AC)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1092,7 +1126,7 @@ func replay_glGetVertexAttribLdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   guard let call = c.pointee.gl.glGetVertexAttribLdv else { return c.pointee.missing(0x101AD, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(index, pname, params?.assumingMemoryBound(to: Double.self)) }
   c.pointee.beginReply(0x101AD)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1105,7 +1139,7 @@ func replay_glGetVertexAttribdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetVertexAttribdv else { return c.pointee.missing(0x101AE, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(index, pname, params?.assumingMemoryBound(to: Double.self)) }
   c.pointee.beginReply(0x101AE)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1118,7 +1152,7 @@ func replay_glGetVertexAttribfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetVertexAttribfv else { return c.pointee.missing(0x101AF, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x101AF)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1131,7 +1165,7 @@ func replay_glGetVertexAttribiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetVertexAttribiv else { return c.pointee.missing(0x101B0, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x101B0)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
 
@@ -1157,7 +1191,7 @@ func replay_glGetnMapdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   guard let call = c.pointee.gl.glGetnMapdv else { return c.pointee.missing(0x101B2, ticket) }
   let vCount = c.pointee.probe(8) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Double.self)) }
   c.pointee.beginReply(0x101B2)
-  c.pointee.putProbe(vCount)
+  c.pointee.putProbe(vCount, as: Double.self, about: target)
   c.pointee.endReply(ticket)
 }
 
@@ -1171,7 +1205,7 @@ func replay_glGetnMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   guard let call = c.pointee.gl.glGetnMapfv else { return c.pointee.missing(0x101B3, ticket) }
   let vCount = c.pointee.probe(4) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x101B3)
-  c.pointee.putProbe(vCount)
+  c.pointee.putProbe(vCount, as: Float.self, about: target)
   c.pointee.endReply(ticket)
 }
 
@@ -1185,7 +1219,7 @@ func replay_glGetnMapiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   guard let call = c.pointee.gl.glGetnMapiv else { return c.pointee.missing(0x101B4, ticket) }
   let vCount = c.pointee.probe(4) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x101B4)
-  c.pointee.putProbe(vCount)
+  c.pointee.putProbe(vCount, as: Int32.self, about: target)
   c.pointee.endReply(ticket)
 }
 
@@ -1198,7 +1232,7 @@ func replay_glGetnPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard let call = c.pointee.gl.glGetnPixelMapfv else { return c.pointee.missing(0x101B5, ticket) }
   let valuesCount = c.pointee.probe(4) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x101B5)
-  c.pointee.putProbe(valuesCount)
+  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
   c.pointee.endReply(ticket)
 }
 
@@ -1211,7 +1245,7 @@ func replay_glGetnPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   guard let call = c.pointee.gl.glGetnPixelMapuiv else { return c.pointee.missing(0x101B6, ticket) }
   let valuesCount = c.pointee.probe(4) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x101B6)
-  c.pointee.putProbe(valuesCount)
+  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
   c.pointee.endReply(ticket)
 }
 
@@ -1224,7 +1258,7 @@ func replay_glGetnPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   guard let call = c.pointee.gl.glGetnPixelMapusv else { return c.pointee.missing(0x101B7, ticket) }
   let valuesCount = c.pointee.probe(2) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
   c.pointee.beginReply(0x101B7)
-  c.pointee.putProbe(valuesCount)
+  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
   c.pointee.endReply(ticket)
 }
 
@@ -1250,7 +1284,7 @@ func replay_glGetnUniformdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetnUniformdv else { return c.pointee.missing(0x101BA, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Double.self)) }
   c.pointee.beginReply(0x101BA)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1264,7 +1298,7 @@ func replay_glGetnUniformfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetnUniformfv else { return c.pointee.missing(0x101BB, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x101BB)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1278,7 +1312,7 @@ func replay_glGetnUniformi64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   guard let call = c.pointee.gl.glGetnUniformi64vARB else { return c.pointee.missing(0x101BC, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Int64.self)) }
   c.pointee.beginReply(0x101BC)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1292,7 +1326,7 @@ func replay_glGetnUniformiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetnUniformiv else { return c.pointee.missing(0x101BD, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x101BD)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1306,7 +1340,7 @@ func replay_glGetnUniformui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard let call = c.pointee.gl.glGetnUniformui64vARB else { return c.pointee.missing(0x101BE, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: UInt64.self)) }
   c.pointee.beginReply(0x101BE)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: UInt64.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1320,7 +1354,7 @@ func replay_glGetnUniformuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard let call = c.pointee.gl.glGetnUniformuiv else { return c.pointee.missing(0x101BF, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x101BF)
-  c.pointee.putProbe(paramsCount)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1350,72 +1384,72 @@ func replay_glIndexPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
 
 func replay_glIndexd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glIndexd") else { return }
-  let c = Double(bitPattern: r.take64())
+  let cValue = Double(bitPattern: r.take64())
   guard let call = c.pointee.gl.glIndexd else { return c.pointee.missing(0x101C3) }
-  call(c)
+  call(cValue)
 }
 
 func replay_glIndexdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let cBytes = r.array(8, isOptional: false, "glIndexdv.c")
+  let cValueBytes = r.array(8, isOptional: false, "glIndexdv.c")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glIndexdv else { return c.pointee.missing(0x101C4) }
-  call(cBytes?.assumingMemoryBound(to: Double.self))
+  call(cValueBytes?.assumingMemoryBound(to: Double.self))
 }
 
 func replay_glIndexf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glIndexf") else { return }
-  let c = Float(bitPattern: r.take32())
+  let cValue = Float(bitPattern: r.take32())
   guard let call = c.pointee.gl.glIndexf else { return c.pointee.missing(0x101C5) }
-  call(c)
+  call(cValue)
 }
 
 func replay_glIndexfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let cBytes = r.array(4, isOptional: false, "glIndexfv.c")
+  let cValueBytes = r.array(4, isOptional: false, "glIndexfv.c")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glIndexfv else { return c.pointee.missing(0x101C6) }
-  call(cBytes?.assumingMemoryBound(to: Float.self))
+  call(cValueBytes?.assumingMemoryBound(to: Float.self))
 }
 
 func replay_glIndexi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glIndexi") else { return }
-  let c = Int32(bitPattern: r.take32())
+  let cValue = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glIndexi else { return c.pointee.missing(0x101C7) }
-  call(c)
+  call(cValue)
 }
 
 func replay_glIndexiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let cBytes = r.array(4, isOptional: false, "glIndexiv.c")
+  let cValueBytes = r.array(4, isOptional: false, "glIndexiv.c")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glIndexiv else { return c.pointee.missing(0x101C8) }
-  call(cBytes?.assumingMemoryBound(to: Int32.self))
+  call(cValueBytes?.assumingMemoryBound(to: Int32.self))
 }
 
 func replay_glIndexs(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glIndexs") else { return }
-  let c = Int16(truncatingIfNeeded: r.take32())
+  let cValue = Int16(truncatingIfNeeded: r.take32())
   guard let call = c.pointee.gl.glIndexs else { return c.pointee.missing(0x101C9) }
-  call(c)
+  call(cValue)
 }
 
 func replay_glIndexsv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let cBytes = r.array(2, isOptional: false, "glIndexsv.c")
+  let cValueBytes = r.array(2, isOptional: false, "glIndexsv.c")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glIndexsv else { return c.pointee.missing(0x101CA) }
-  call(cBytes?.assumingMemoryBound(to: Int16.self))
+  call(cValueBytes?.assumingMemoryBound(to: Int16.self))
 }
 
 func replay_glIndexub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glIndexub") else { return }
-  let c = UInt8(truncatingIfNeeded: r.take32())
+  let cValue = UInt8(truncatingIfNeeded: r.take32())
   guard let call = c.pointee.gl.glIndexub else { return c.pointee.missing(0x101CB) }
-  call(c)
+  call(cValue)
 }
 
 func replay_glIndexubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let cBytes = r.array(1, isOptional: false, "glIndexubv.c")
+  let cValueBytes = r.array(1, isOptional: false, "glIndexubv.c")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glIndexubv else { return c.pointee.missing(0x101CC) }
-  call(cBytes?.assumingMemoryBound(to: UInt8.self))
+  call(cValueBytes?.assumingMemoryBound(to: UInt8.self))
 }
 
 func replay_glInitNames(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2359,9 +2393,9 @@ func replay_glMultiTexCoord3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let target = r.take32()
   let s = Double(bitPattern: r.take64())
   let t = Double(bitPattern: r.take64())
-  let r = Double(bitPattern: r.take64())
+  let rValue = Double(bitPattern: r.take64())
   guard let call = c.pointee.gl.glMultiTexCoord3d else { return c.pointee.missing(0x1022D) }
-  call(target, s, t, r)
+  call(target, s, t, rValue)
 }
 
 func replay_glMultiTexCoord3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2378,9 +2412,9 @@ func replay_glMultiTexCoord3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let target = r.take32()
   let s = Float(bitPattern: r.take32())
   let t = Float(bitPattern: r.take32())
-  let r = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
   guard let call = c.pointee.gl.glMultiTexCoord3f else { return c.pointee.missing(0x1022F) }
-  call(target, s, t, r)
+  call(target, s, t, rValue)
 }
 
 func replay_glMultiTexCoord3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2397,9 +2431,9 @@ func replay_glMultiTexCoord3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let target = r.take32()
   let s = Int32(bitPattern: r.take32())
   let t = Int32(bitPattern: r.take32())
-  let r = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glMultiTexCoord3i else { return c.pointee.missing(0x10231) }
-  call(target, s, t, r)
+  call(target, s, t, rValue)
 }
 
 func replay_glMultiTexCoord3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2416,9 +2450,9 @@ func replay_glMultiTexCoord3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let target = r.take32()
   let s = Int16(truncatingIfNeeded: r.take32())
   let t = Int16(truncatingIfNeeded: r.take32())
-  let r = Int16(truncatingIfNeeded: r.take32())
+  let rValue = Int16(truncatingIfNeeded: r.take32())
   guard let call = c.pointee.gl.glMultiTexCoord3s else { return c.pointee.missing(0x10233) }
-  call(target, s, t, r)
+  call(target, s, t, rValue)
 }
 
 func replay_glMultiTexCoord3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2435,10 +2469,10 @@ func replay_glMultiTexCoord4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let target = r.take32()
   let s = Double(bitPattern: r.take64())
   let t = Double(bitPattern: r.take64())
-  let r = Double(bitPattern: r.take64())
+  let rValue = Double(bitPattern: r.take64())
   let q = Double(bitPattern: r.take64())
   guard let call = c.pointee.gl.glMultiTexCoord4d else { return c.pointee.missing(0x10235) }
-  call(target, s, t, r, q)
+  call(target, s, t, rValue, q)
 }
 
 func replay_glMultiTexCoord4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2455,10 +2489,10 @@ func replay_glMultiTexCoord4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let target = r.take32()
   let s = Float(bitPattern: r.take32())
   let t = Float(bitPattern: r.take32())
-  let r = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
   let q = Float(bitPattern: r.take32())
   guard let call = c.pointee.gl.glMultiTexCoord4f else { return c.pointee.missing(0x10237) }
-  call(target, s, t, r, q)
+  call(target, s, t, rValue, q)
 }
 
 func replay_glMultiTexCoord4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2468,35 +2502,4 @@ func replay_glMultiTexCoord4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glMultiTexCoord4fv else { return c.pointee.missing(0x10238) }
   call(target, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glMultiTexCoord4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMultiTexCoord4i") else { return }
-  let target = r.take32()
-  let s = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  let r = Int32(bitPattern: r.take32())
-  let q = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord4i else { return c.pointee.missing(0x10239) }
-  call(target, s, t, r, q)
-}
-
-func replay_glMultiTexCoord4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord4iv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glMultiTexCoord4iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord4iv else { return c.pointee.missing(0x1023A) }
-  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMultiTexCoord4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMultiTexCoord4s") else { return }
-  let target = r.take32()
-  let s = Int16(truncatingIfNeeded: r.take32())
-  let t = Int16(truncatingIfNeeded: r.take32())
-  let r = Int16(truncatingIfNeeded: r.take32())
-  let q = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord4s else { return c.pointee.missing(0x1023B) }
-  call(target, s, t, r, q)
 }

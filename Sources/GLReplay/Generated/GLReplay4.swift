@@ -4,6 +4,37 @@
 import GLWire
 import Wire
 
+func replay_glMultiTexCoord4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexCoord4i") else { return }
+  let target = r.take32()
+  let s = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
+  let q = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord4i else { return c.pointee.missing(0x10239) }
+  call(target, s, t, rValue, q)
+}
+
+func replay_glMultiTexCoord4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord4iv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glMultiTexCoord4iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord4iv else { return c.pointee.missing(0x1023A) }
+  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexCoord4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexCoord4s") else { return }
+  let target = r.take32()
+  let s = Int16(truncatingIfNeeded: r.take32())
+  let t = Int16(truncatingIfNeeded: r.take32())
+  let rValue = Int16(truncatingIfNeeded: r.take32())
+  let q = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord4s else { return c.pointee.missing(0x1023B) }
+  call(target, s, t, rValue, q)
+}
+
 func replay_glMultiTexCoord4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glMultiTexCoord4sv") else { return }
   let target = r.take32()
@@ -18,10 +49,10 @@ func replay_glMultiTexCoord4x(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let texture = r.take32()
   let s = Int32(bitPattern: r.take32())
   let t = Int32(bitPattern: r.take32())
-  let r = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
   let q = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glMultiTexCoord4x else { return c.pointee.missing(0x1023D) }
-  call(texture, s, t, r, q)
+  call(texture, s, t, rValue, q)
 }
 
 func replay_glMultiTexCoordP1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -363,7 +394,7 @@ func replay_glObjectLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   let identifier = r.take32()
   let name = r.take32()
   let length = Int32(bitPattern: r.take32())
-  let labelBytes = r.array(max(glTextLength(label,length), 0), isOptional: true, "glObjectLabel.label")
+  let labelBytes = r.text(length, isOptional: true, "glObjectLabel.label")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glObjectLabel else { return c.pointee.missing(0x10261) }
   call(identifier, name, length, labelBytes?.assumingMemoryBound(to: CChar.self))
@@ -373,7 +404,7 @@ func replay_glObjectPtrLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard r.need(12, "glObjectPtrLabel") else { return }
   let ptr = c.pointee.sync(r.take64())
   let length = Int32(bitPattern: r.take32())
-  let labelBytes = r.array(max(glTextLength(label,length), 0), isOptional: true, "glObjectPtrLabel.label")
+  let labelBytes = r.text(length, isOptional: true, "glObjectPtrLabel.label")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glObjectPtrLabel else { return c.pointee.missing(0x10262) }
   call(ptr, length, labelBytes?.assumingMemoryBound(to: CChar.self))
@@ -394,25 +425,25 @@ func replay_glOrtho(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRec
 func replay_glOrthof(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(24, "glOrthof") else { return }
   let l = Float(bitPattern: r.take32())
-  let r = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
   let b = Float(bitPattern: r.take32())
   let t = Float(bitPattern: r.take32())
   let n = Float(bitPattern: r.take32())
   let f = Float(bitPattern: r.take32())
   guard let call = c.pointee.gl.glOrthof else { return c.pointee.missing(0x10264) }
-  call(l, r, b, t, n, f)
+  call(l, rValue, b, t, n, f)
 }
 
 func replay_glOrthox(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(24, "glOrthox") else { return }
   let l = Int32(bitPattern: r.take32())
-  let r = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
   let b = Int32(bitPattern: r.take32())
   let t = Int32(bitPattern: r.take32())
   let n = Int32(bitPattern: r.take32())
   let f = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glOrthox else { return c.pointee.missing(0x10265) }
-  call(l, r, b, t, n, f)
+  call(l, rValue, b, t, n, f)
 }
 
 func replay_glPassThrough(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1666,7 +1697,7 @@ func replay_glPushDebugGroup(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   let source = r.take32()
   let id = r.take32()
   let length = Int32(bitPattern: r.take32())
-  let messageBytes = r.array(max(glTextLength(message,length), 0), isOptional: false, "glPushDebugGroup.message")
+  let messageBytes = r.text(length, isOptional: false, "glPushDebugGroup.message")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glPushDebugGroup else { return c.pointee.missing(0x102D9) }
   call(source, id, length, messageBytes?.assumingMemoryBound(to: CChar.self))
@@ -2464,38 +2495,4 @@ func replay_glStencilOpSeparate(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let dppass = r.take32()
   guard let call = c.pointee.gl.glStencilOpSeparate else { return c.pointee.missing(0x10336) }
   call(face, sfail, dpfail, dppass)
-}
-
-func replay_glTexBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexBuffer") else { return }
-  let target = r.take32()
-  let internalformat = r.take32()
-  let buffer = c.pointee.name(.buffer, r.take32())
-  guard let call = c.pointee.gl.glTexBuffer else { return c.pointee.missing(0x10337) }
-  call(target, internalformat, buffer)
-}
-
-func replay_glTexBufferRange(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glTexBufferRange") else { return }
-  let target = r.take32()
-  let internalformat = r.take32()
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let offset = Int(truncatingIfNeeded: r.take64())
-  let size = Int(truncatingIfNeeded: r.take64())
-  guard let call = c.pointee.gl.glTexBufferRange else { return c.pointee.missing(0x10338) }
-  call(target, internalformat, buffer, offset, size)
-}
-
-func replay_glTexCoord1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexCoord1d") else { return }
-  let s = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glTexCoord1d else { return c.pointee.missing(0x10339) }
-  call(s)
-}
-
-func replay_glTexCoord1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glTexCoord1dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord1dv else { return c.pointee.missing(0x1033A) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
 }

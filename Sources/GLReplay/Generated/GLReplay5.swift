@@ -4,6 +4,40 @@
 import GLWire
 import Wire
 
+func replay_glTexBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexBuffer") else { return }
+  let target = r.take32()
+  let internalformat = r.take32()
+  let buffer = c.pointee.name(.buffer, r.take32())
+  guard let call = c.pointee.gl.glTexBuffer else { return c.pointee.missing(0x10337) }
+  call(target, internalformat, buffer)
+}
+
+func replay_glTexBufferRange(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glTexBufferRange") else { return }
+  let target = r.take32()
+  let internalformat = r.take32()
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let size = Int(truncatingIfNeeded: r.take64())
+  guard let call = c.pointee.gl.glTexBufferRange else { return c.pointee.missing(0x10338) }
+  call(target, internalformat, buffer, offset, size)
+}
+
+func replay_glTexCoord1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexCoord1d") else { return }
+  let s = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glTexCoord1d else { return c.pointee.missing(0x10339) }
+  call(s)
+}
+
+func replay_glTexCoord1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glTexCoord1dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord1dv else { return c.pointee.missing(0x1033A) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
+}
+
 func replay_glTexCoord1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glTexCoord1f") else { return }
   let s = Float(bitPattern: r.take32())
@@ -110,9 +144,9 @@ func replay_glTexCoord3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard r.need(24, "glTexCoord3d") else { return }
   let s = Double(bitPattern: r.take64())
   let t = Double(bitPattern: r.take64())
-  let r = Double(bitPattern: r.take64())
+  let rValue = Double(bitPattern: r.take64())
   guard let call = c.pointee.gl.glTexCoord3d else { return c.pointee.missing(0x10349) }
-  call(s, t, r)
+  call(s, t, rValue)
 }
 
 func replay_glTexCoord3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -126,9 +160,9 @@ func replay_glTexCoord3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard r.need(12, "glTexCoord3f") else { return }
   let s = Float(bitPattern: r.take32())
   let t = Float(bitPattern: r.take32())
-  let r = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
   guard let call = c.pointee.gl.glTexCoord3f else { return c.pointee.missing(0x1034B) }
-  call(s, t, r)
+  call(s, t, rValue)
 }
 
 func replay_glTexCoord3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -142,9 +176,9 @@ func replay_glTexCoord3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard r.need(12, "glTexCoord3i") else { return }
   let s = Int32(bitPattern: r.take32())
   let t = Int32(bitPattern: r.take32())
-  let r = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glTexCoord3i else { return c.pointee.missing(0x1034D) }
-  call(s, t, r)
+  call(s, t, rValue)
 }
 
 func replay_glTexCoord3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -158,9 +192,9 @@ func replay_glTexCoord3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard r.need(12, "glTexCoord3s") else { return }
   let s = Int16(truncatingIfNeeded: r.take32())
   let t = Int16(truncatingIfNeeded: r.take32())
-  let r = Int16(truncatingIfNeeded: r.take32())
+  let rValue = Int16(truncatingIfNeeded: r.take32())
   guard let call = c.pointee.gl.glTexCoord3s else { return c.pointee.missing(0x1034F) }
-  call(s, t, r)
+  call(s, t, rValue)
 }
 
 func replay_glTexCoord3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -174,10 +208,10 @@ func replay_glTexCoord4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard r.need(32, "glTexCoord4d") else { return }
   let s = Double(bitPattern: r.take64())
   let t = Double(bitPattern: r.take64())
-  let r = Double(bitPattern: r.take64())
+  let rValue = Double(bitPattern: r.take64())
   let q = Double(bitPattern: r.take64())
   guard let call = c.pointee.gl.glTexCoord4d else { return c.pointee.missing(0x10351) }
-  call(s, t, r, q)
+  call(s, t, rValue, q)
 }
 
 func replay_glTexCoord4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -191,10 +225,10 @@ func replay_glTexCoord4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard r.need(16, "glTexCoord4f") else { return }
   let s = Float(bitPattern: r.take32())
   let t = Float(bitPattern: r.take32())
-  let r = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
   let q = Float(bitPattern: r.take32())
   guard let call = c.pointee.gl.glTexCoord4f else { return c.pointee.missing(0x10353) }
-  call(s, t, r, q)
+  call(s, t, rValue, q)
 }
 
 func replay_glTexCoord4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -208,10 +242,10 @@ func replay_glTexCoord4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard r.need(16, "glTexCoord4i") else { return }
   let s = Int32(bitPattern: r.take32())
   let t = Int32(bitPattern: r.take32())
-  let r = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
   let q = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glTexCoord4i else { return c.pointee.missing(0x10355) }
-  call(s, t, r, q)
+  call(s, t, rValue, q)
 }
 
 func replay_glTexCoord4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -225,10 +259,10 @@ func replay_glTexCoord4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard r.need(16, "glTexCoord4s") else { return }
   let s = Int16(truncatingIfNeeded: r.take32())
   let t = Int16(truncatingIfNeeded: r.take32())
-  let r = Int16(truncatingIfNeeded: r.take32())
+  let rValue = Int16(truncatingIfNeeded: r.take32())
   let q = Int16(truncatingIfNeeded: r.take32())
   guard let call = c.pointee.gl.glTexCoord4s else { return c.pointee.missing(0x10357) }
-  call(s, t, r, q)
+  call(s, t, rValue, q)
 }
 
 func replay_glTexCoord4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2468,31 +2502,4 @@ func replay_glVertexAttribI4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let w = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glVertexAttribI4i else { return c.pointee.missing(0x10438) }
   call(index, x, y, z, w)
-}
-
-func replay_glVertexAttribI4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI4iv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glVertexAttribI4iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI4iv else { return c.pointee.missing(0x10439) }
-  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glVertexAttribI4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI4sv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttribI4sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI4sv else { return c.pointee.missing(0x1043A) }
-  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glVertexAttribI4ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI4ubv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttribI4ubv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI4ubv else { return c.pointee.missing(0x1043B) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt8.self))
 }

@@ -4,6 +4,33 @@
 import GLWire
 import Wire
 
+func replay_glVertexAttribI4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttribI4iv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glVertexAttribI4iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribI4iv else { return c.pointee.missing(0x10439) }
+  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glVertexAttribI4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttribI4sv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glVertexAttribI4sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribI4sv else { return c.pointee.missing(0x1043A) }
+  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glVertexAttribI4ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttribI4ubv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttribI4ubv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribI4ubv else { return c.pointee.missing(0x1043B) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt8.self))
+}
+
 func replay_glVertexAttribI4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(20, "glVertexAttribI4ui") else { return }
   let index = r.take32()

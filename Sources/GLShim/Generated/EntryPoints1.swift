@@ -845,10 +845,10 @@ public func gl_ClearDepthx(_ depth: Int32) {
 }
 
 @c(glClearIndex)
-public func gl_ClearIndex(_ c: Float) {
+public func gl_ClearIndex(_ cValue: Float) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1004B, 16) else { return }
-  p.put32(c.bitPattern, 8)
+  p.put32(cValue.bitPattern, 8)
   p.put32(0, 12)
 }
 
@@ -1036,11 +1036,11 @@ public func gl_ClipPlane(_ plane: UInt32, _ equation: UnsafePointer<Double>?) {
 }
 
 @c(glClipPlanef)
-public func gl_ClipPlanef(_ p: UInt32, _ eqn: UnsafePointer<Float>?) {
+public func gl_ClipPlanef(_ pValue: UInt32, _ eqn: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10058)
   guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(p, 0)
+  p.put32(pValue, 0)
   writer.pointee.glArray(eqn, 16)
   writer.pointee.end()
 }
@@ -1363,11 +1363,11 @@ public func gl_ColorMask(_ red: UInt8, _ green: UInt8, _ blue: UInt8, _ alpha: U
 }
 
 @c(glColorMaski)
-public func gl_ColorMaski(_ index: UInt32, _ r: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
+public func gl_ColorMaski(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1007C, 32) else { return }
   p.put32(index, 8)
-  p.put32(UInt32(r), 12)
+  p.put32(UInt32(rValue), 12)
   p.put32(UInt32(g), 16)
   p.put32(UInt32(b), 20)
   p.put32(UInt32(a), 24)
@@ -2038,7 +2038,7 @@ public func gl_DebugMessageInsert(
   p.put32(id, 8)
   p.put32(severity, 12)
   p.put32(UInt32(bitPattern: length), 16)
-  writer.pointee.glArray(buf, max(glTextLength(buf,length), 0))
+  writer.pointee.glArray(buf, glTextLength(buf, length))
   writer.pointee.end()
 }
 

@@ -685,11 +685,13 @@ public func gl_Frustum(
 }
 
 @c(glFrustumf)
-public func gl_Frustumf(_ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
+public func gl_Frustumf(
+  _ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
+) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1010D, 32) else { return }
   p.put32(l.bitPattern, 8)
-  p.put32(r.bitPattern, 12)
+  p.put32(rValue.bitPattern, 12)
   p.put32(b.bitPattern, 16)
   p.put32(t.bitPattern, 20)
   p.put32(n.bitPattern, 24)
@@ -697,11 +699,13 @@ public func gl_Frustumf(_ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Flo
 }
 
 @c(glFrustumx)
-public func gl_Frustumx(_ l: Int32, _ r: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
+public func gl_Frustumx(
+  _ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
+) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1010E, 32) else { return }
   p.put32(UInt32(bitPattern: l), 8)
-  p.put32(UInt32(bitPattern: r), 12)
+  p.put32(UInt32(bitPattern: rValue), 12)
   p.put32(UInt32(bitPattern: b), 16)
   p.put32(UInt32(bitPattern: t), 20)
   p.put32(UInt32(bitPattern: n), 24)

@@ -1257,81 +1257,81 @@ func encode_glIndexPointer(
 }
 
 @c(glIndexd)
-public func gl_Indexd(_ c: Double) {
+public func gl_Indexd(_ cValue: Double) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x101C3, 16) else { return }
-  p.put64(c.bitPattern, 8)
+  p.put64(cValue.bitPattern, 8)
 }
 
 @c(glIndexdv)
-public func gl_Indexdv(_ c: UnsafePointer<Double>?) {
+public func gl_Indexdv(_ cValue: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101C4)
-  writer.pointee.glArray(c, 8)
+  writer.pointee.glArray(cValue, 8)
   writer.pointee.end()
 }
 
 @c(glIndexf)
-public func gl_Indexf(_ c: Float) {
+public func gl_Indexf(_ cValue: Float) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x101C5, 16) else { return }
-  p.put32(c.bitPattern, 8)
+  p.put32(cValue.bitPattern, 8)
   p.put32(0, 12)
 }
 
 @c(glIndexfv)
-public func gl_Indexfv(_ c: UnsafePointer<Float>?) {
+public func gl_Indexfv(_ cValue: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101C6)
-  writer.pointee.glArray(c, 4)
+  writer.pointee.glArray(cValue, 4)
   writer.pointee.end()
 }
 
 @c(glIndexi)
-public func gl_Indexi(_ c: Int32) {
+public func gl_Indexi(_ cValue: Int32) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x101C7, 16) else { return }
-  p.put32(UInt32(bitPattern: c), 8)
+  p.put32(UInt32(bitPattern: cValue), 8)
   p.put32(0, 12)
 }
 
 @c(glIndexiv)
-public func gl_Indexiv(_ c: UnsafePointer<Int32>?) {
+public func gl_Indexiv(_ cValue: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101C8)
-  writer.pointee.glArray(c, 4)
+  writer.pointee.glArray(cValue, 4)
   writer.pointee.end()
 }
 
 @c(glIndexs)
-public func gl_Indexs(_ c: Int16) {
+public func gl_Indexs(_ cValue: Int16) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x101C9, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(c)), 8)
+  p.put32(UInt32(bitPattern: Int32(cValue)), 8)
   p.put32(0, 12)
 }
 
 @c(glIndexsv)
-public func gl_Indexsv(_ c: UnsafePointer<Int16>?) {
+public func gl_Indexsv(_ cValue: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101CA)
-  writer.pointee.glArray(c, 2)
+  writer.pointee.glArray(cValue, 2)
   writer.pointee.end()
 }
 
 @c(glIndexub)
-public func gl_Indexub(_ c: UInt8) {
+public func gl_Indexub(_ cValue: UInt8) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x101CB, 16) else { return }
-  p.put32(UInt32(c), 8)
+  p.put32(UInt32(cValue), 8)
   p.put32(0, 12)
 }
 
 @c(glIndexubv)
-public func gl_Indexubv(_ c: UnsafePointer<UInt8>?) {
+public func gl_Indexubv(_ cValue: UnsafePointer<UInt8>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101CC)
-  writer.pointee.glArray(c, 1)
+  writer.pointee.glArray(cValue, 1)
   writer.pointee.end()
 }
 
@@ -2496,12 +2496,12 @@ public func gl_MultiTexCoord2sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
 }
 
 @c(glMultiTexCoord3d)
-public func gl_MultiTexCoord3d(_ target: UInt32, _ s: Double, _ t: Double, _ r: Double) {
+public func gl_MultiTexCoord3d(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1022D, 40) else { return }
   p.put32(target, 8)
   p.put64(s.bitPattern, 12)
   p.put64(t.bitPattern, 20)
-  p.put64(r.bitPattern, 28)
+  p.put64(rValue.bitPattern, 28)
   p.put32(0, 36)
 }

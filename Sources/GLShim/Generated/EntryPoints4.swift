@@ -17,13 +17,13 @@ public func gl_MultiTexCoord3dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
 }
 
 @c(glMultiTexCoord3f)
-public func gl_MultiTexCoord3f(_ target: UInt32, _ s: Float, _ t: Float, _ r: Float) {
+public func gl_MultiTexCoord3f(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1022F, 24) else { return }
   p.put32(target, 8)
   p.put32(s.bitPattern, 12)
   p.put32(t.bitPattern, 16)
-  p.put32(r.bitPattern, 20)
+  p.put32(rValue.bitPattern, 20)
 }
 
 @c(glMultiTexCoord3fv)
@@ -37,13 +37,13 @@ public func gl_MultiTexCoord3fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
 }
 
 @c(glMultiTexCoord3i)
-public func gl_MultiTexCoord3i(_ target: UInt32, _ s: Int32, _ t: Int32, _ r: Int32) {
+public func gl_MultiTexCoord3i(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10231, 24) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: s), 12)
   p.put32(UInt32(bitPattern: t), 16)
-  p.put32(UInt32(bitPattern: r), 20)
+  p.put32(UInt32(bitPattern: rValue), 20)
 }
 
 @c(glMultiTexCoord3iv)
@@ -57,13 +57,13 @@ public func gl_MultiTexCoord3iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
 }
 
 @c(glMultiTexCoord3s)
-public func gl_MultiTexCoord3s(_ target: UInt32, _ s: Int16, _ t: Int16, _ r: Int16) {
+public func gl_MultiTexCoord3s(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10233, 24) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: Int32(s)), 12)
   p.put32(UInt32(bitPattern: Int32(t)), 16)
-  p.put32(UInt32(bitPattern: Int32(r)), 20)
+  p.put32(UInt32(bitPattern: Int32(rValue)), 20)
 }
 
 @c(glMultiTexCoord3sv)
@@ -78,14 +78,14 @@ public func gl_MultiTexCoord3sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
 
 @c(glMultiTexCoord4d)
 public func gl_MultiTexCoord4d(
-  _ target: UInt32, _ s: Double, _ t: Double, _ r: Double, _ q: Double
+  _ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double, _ q: Double
 ) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10235, 48) else { return }
   p.put32(target, 8)
   p.put64(s.bitPattern, 12)
   p.put64(t.bitPattern, 20)
-  p.put64(r.bitPattern, 28)
+  p.put64(rValue.bitPattern, 28)
   p.put64(q.bitPattern, 36)
   p.put32(0, 44)
 }
@@ -101,13 +101,15 @@ public func gl_MultiTexCoord4dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
 }
 
 @c(glMultiTexCoord4f)
-public func gl_MultiTexCoord4f(_ target: UInt32, _ s: Float, _ t: Float, _ r: Float, _ q: Float) {
+public func gl_MultiTexCoord4f(
+  _ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float, _ q: Float
+) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10237, 32) else { return }
   p.put32(target, 8)
   p.put32(s.bitPattern, 12)
   p.put32(t.bitPattern, 16)
-  p.put32(r.bitPattern, 20)
+  p.put32(rValue.bitPattern, 20)
   p.put32(q.bitPattern, 24)
   p.put32(0, 28)
 }
@@ -123,13 +125,15 @@ public func gl_MultiTexCoord4fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
 }
 
 @c(glMultiTexCoord4i)
-public func gl_MultiTexCoord4i(_ target: UInt32, _ s: Int32, _ t: Int32, _ r: Int32, _ q: Int32) {
+public func gl_MultiTexCoord4i(
+  _ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
+) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10239, 32) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: s), 12)
   p.put32(UInt32(bitPattern: t), 16)
-  p.put32(UInt32(bitPattern: r), 20)
+  p.put32(UInt32(bitPattern: rValue), 20)
   p.put32(UInt32(bitPattern: q), 24)
   p.put32(0, 28)
 }
@@ -145,13 +149,15 @@ public func gl_MultiTexCoord4iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
 }
 
 @c(glMultiTexCoord4s)
-public func gl_MultiTexCoord4s(_ target: UInt32, _ s: Int16, _ t: Int16, _ r: Int16, _ q: Int16) {
+public func gl_MultiTexCoord4s(
+  _ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16
+) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1023B, 32) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: Int32(s)), 12)
   p.put32(UInt32(bitPattern: Int32(t)), 16)
-  p.put32(UInt32(bitPattern: Int32(r)), 20)
+  p.put32(UInt32(bitPattern: Int32(rValue)), 20)
   p.put32(UInt32(bitPattern: Int32(q)), 24)
   p.put32(0, 28)
 }
@@ -167,13 +173,15 @@ public func gl_MultiTexCoord4sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
 }
 
 @c(glMultiTexCoord4x)
-public func gl_MultiTexCoord4x(_ texture: UInt32, _ s: Int32, _ t: Int32, _ r: Int32, _ q: Int32) {
+public func gl_MultiTexCoord4x(
+  _ texture: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
+) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1023D, 32) else { return }
   p.put32(texture, 8)
   p.put32(UInt32(bitPattern: s), 12)
   p.put32(UInt32(bitPattern: t), 16)
-  p.put32(UInt32(bitPattern: r), 20)
+  p.put32(UInt32(bitPattern: rValue), 20)
   p.put32(UInt32(bitPattern: q), 24)
   p.put32(0, 28)
 }
@@ -568,7 +576,7 @@ public func gl_ObjectLabel(
   p.put32(identifier, 0)
   p.put32(name, 4)
   p.put32(UInt32(bitPattern: length), 8)
-  writer.pointee.glArray(label, max(glTextLength(label,length), 0))
+  writer.pointee.glArray(label, glTextLength(label, length))
   writer.pointee.end()
 }
 
@@ -581,7 +589,7 @@ public func gl_ObjectPtrLabel(
   guard let p = writer.pointee.reserve(12) else { return }
   p.put64(syncID(ptr), 0)
   p.put32(UInt32(bitPattern: length), 8)
-  writer.pointee.glArray(label, max(glTextLength(label,length), 0))
+  writer.pointee.glArray(label, glTextLength(label, length))
   writer.pointee.end()
 }
 
@@ -600,11 +608,11 @@ public func gl_Ortho(
 }
 
 @c(glOrthof)
-public func gl_Orthof(_ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
+public func gl_Orthof(_ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10264, 32) else { return }
   p.put32(l.bitPattern, 8)
-  p.put32(r.bitPattern, 12)
+  p.put32(rValue.bitPattern, 12)
   p.put32(b.bitPattern, 16)
   p.put32(t.bitPattern, 20)
   p.put32(n.bitPattern, 24)
@@ -612,11 +620,11 @@ public func gl_Orthof(_ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float
 }
 
 @c(glOrthox)
-public func gl_Orthox(_ l: Int32, _ r: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
+public func gl_Orthox(_ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10265, 32) else { return }
   p.put32(UInt32(bitPattern: l), 8)
-  p.put32(UInt32(bitPattern: r), 12)
+  p.put32(UInt32(bitPattern: rValue), 12)
   p.put32(UInt32(bitPattern: b), 16)
   p.put32(UInt32(bitPattern: t), 20)
   p.put32(UInt32(bitPattern: n), 24)
@@ -2045,7 +2053,7 @@ public func gl_PushDebugGroup(
   p.put32(source, 0)
   p.put32(id, 4)
   p.put32(UInt32(bitPattern: length), 8)
-  writer.pointee.glArray(message, max(glTextLength(message,length), 0))
+  writer.pointee.glArray(message, glTextLength(message, length))
   writer.pointee.end()
 }
 
@@ -2491,12 +2499,4 @@ public func gl_SampleCoveragex(_ value: Int32, _ invert: UInt8) {
   guard let p = writer.pointee.fixedRecord(0x10309, 16) else { return }
   p.put32(UInt32(bitPattern: value), 8)
   p.put32(UInt32(invert), 12)
-}
-
-@c(glSampleMaski)
-public func gl_SampleMaski(_ maskNumber: UInt32, _ mask: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1030A, 16) else { return }
-  p.put32(maskNumber, 8)
-  p.put32(mask, 12)
 }

@@ -6,6 +6,14 @@ import Client
 import GLWire
 import Wire
 
+@c(glSampleMaski)
+public func gl_SampleMaski(_ maskNumber: UInt32, _ mask: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1030A, 16) else { return }
+  p.put32(maskNumber, 8)
+  p.put32(mask, 12)
+}
+
 @c(glSamplerParameterIiv)
 public func gl_SamplerParameterIiv(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
@@ -624,12 +632,12 @@ public func gl_TexCoord2sv(_ v: UnsafePointer<Int16>?) {
 }
 
 @c(glTexCoord3d)
-public func gl_TexCoord3d(_ s: Double, _ t: Double, _ r: Double) {
+public func gl_TexCoord3d(_ s: Double, _ t: Double, _ rValue: Double) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10349, 32) else { return }
   p.put64(s.bitPattern, 8)
   p.put64(t.bitPattern, 16)
-  p.put64(r.bitPattern, 24)
+  p.put64(rValue.bitPattern, 24)
 }
 
 @c(glTexCoord3dv)
@@ -641,12 +649,12 @@ public func gl_TexCoord3dv(_ v: UnsafePointer<Double>?) {
 }
 
 @c(glTexCoord3f)
-public func gl_TexCoord3f(_ s: Float, _ t: Float, _ r: Float) {
+public func gl_TexCoord3f(_ s: Float, _ t: Float, _ rValue: Float) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1034B, 24) else { return }
   p.put32(s.bitPattern, 8)
   p.put32(t.bitPattern, 12)
-  p.put32(r.bitPattern, 16)
+  p.put32(rValue.bitPattern, 16)
   p.put32(0, 20)
 }
 
@@ -659,12 +667,12 @@ public func gl_TexCoord3fv(_ v: UnsafePointer<Float>?) {
 }
 
 @c(glTexCoord3i)
-public func gl_TexCoord3i(_ s: Int32, _ t: Int32, _ r: Int32) {
+public func gl_TexCoord3i(_ s: Int32, _ t: Int32, _ rValue: Int32) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1034D, 24) else { return }
   p.put32(UInt32(bitPattern: s), 8)
   p.put32(UInt32(bitPattern: t), 12)
-  p.put32(UInt32(bitPattern: r), 16)
+  p.put32(UInt32(bitPattern: rValue), 16)
   p.put32(0, 20)
 }
 
@@ -677,12 +685,12 @@ public func gl_TexCoord3iv(_ v: UnsafePointer<Int32>?) {
 }
 
 @c(glTexCoord3s)
-public func gl_TexCoord3s(_ s: Int16, _ t: Int16, _ r: Int16) {
+public func gl_TexCoord3s(_ s: Int16, _ t: Int16, _ rValue: Int16) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1034F, 24) else { return }
   p.put32(UInt32(bitPattern: Int32(s)), 8)
   p.put32(UInt32(bitPattern: Int32(t)), 12)
-  p.put32(UInt32(bitPattern: Int32(r)), 16)
+  p.put32(UInt32(bitPattern: Int32(rValue)), 16)
   p.put32(0, 20)
 }
 
@@ -695,12 +703,12 @@ public func gl_TexCoord3sv(_ v: UnsafePointer<Int16>?) {
 }
 
 @c(glTexCoord4d)
-public func gl_TexCoord4d(_ s: Double, _ t: Double, _ r: Double, _ q: Double) {
+public func gl_TexCoord4d(_ s: Double, _ t: Double, _ rValue: Double, _ q: Double) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10351, 40) else { return }
   p.put64(s.bitPattern, 8)
   p.put64(t.bitPattern, 16)
-  p.put64(r.bitPattern, 24)
+  p.put64(rValue.bitPattern, 24)
   p.put64(q.bitPattern, 32)
 }
 
@@ -713,12 +721,12 @@ public func gl_TexCoord4dv(_ v: UnsafePointer<Double>?) {
 }
 
 @c(glTexCoord4f)
-public func gl_TexCoord4f(_ s: Float, _ t: Float, _ r: Float, _ q: Float) {
+public func gl_TexCoord4f(_ s: Float, _ t: Float, _ rValue: Float, _ q: Float) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10353, 24) else { return }
   p.put32(s.bitPattern, 8)
   p.put32(t.bitPattern, 12)
-  p.put32(r.bitPattern, 16)
+  p.put32(rValue.bitPattern, 16)
   p.put32(q.bitPattern, 20)
 }
 
@@ -731,12 +739,12 @@ public func gl_TexCoord4fv(_ v: UnsafePointer<Float>?) {
 }
 
 @c(glTexCoord4i)
-public func gl_TexCoord4i(_ s: Int32, _ t: Int32, _ r: Int32, _ q: Int32) {
+public func gl_TexCoord4i(_ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10355, 24) else { return }
   p.put32(UInt32(bitPattern: s), 8)
   p.put32(UInt32(bitPattern: t), 12)
-  p.put32(UInt32(bitPattern: r), 16)
+  p.put32(UInt32(bitPattern: rValue), 16)
   p.put32(UInt32(bitPattern: q), 20)
 }
 
@@ -749,12 +757,12 @@ public func gl_TexCoord4iv(_ v: UnsafePointer<Int32>?) {
 }
 
 @c(glTexCoord4s)
-public func gl_TexCoord4s(_ s: Int16, _ t: Int16, _ r: Int16, _ q: Int16) {
+public func gl_TexCoord4s(_ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10357, 24) else { return }
   p.put32(UInt32(bitPattern: Int32(s)), 8)
   p.put32(UInt32(bitPattern: Int32(t)), 12)
-  p.put32(UInt32(bitPattern: Int32(r)), 16)
+  p.put32(UInt32(bitPattern: Int32(rValue)), 16)
   p.put32(UInt32(bitPattern: Int32(q)), 20)
 }
 
@@ -2490,12 +2498,4 @@ public func gl_Vertex2f(_ x: Float, _ y: Float) {
   guard let p = writer.pointee.fixedRecord(0x103E6, 16) else { return }
   p.put32(x.bitPattern, 8)
   p.put32(y.bitPattern, 12)
-}
-
-@c(glVertex2fv)
-public func gl_Vertex2fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103E7)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
 }

@@ -6,6 +6,14 @@ import Client
 import GLWire
 import Wire
 
+@c(glVertex2fv)
+public func gl_Vertex2fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103E7)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
 @c(glVertex2i)
 public func gl_Vertex2i(_ x: Int32, _ y: Int32) {
   guard let writer = contextWriter() else { return }

@@ -211,17 +211,17 @@ public func gl_ClipControlEXT(_ origin: UInt32, _ depth: UInt32) {
 }
 @c(glColorMaskIndexedEXT)
 public func gl_ColorMaskIndexedEXT(
-  _ index: UInt32, _ r: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8
+  _ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8
 ) {
-  gl_ColorMaski(index, r, g, b, a)
+  gl_ColorMaski(index, rValue, g, b, a)
 }
 @c(glColorMaskiEXT)
-public func gl_ColorMaskiEXT(_ index: UInt32, _ r: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
-  gl_ColorMaski(index, r, g, b, a)
+public func gl_ColorMaskiEXT(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
+  gl_ColorMaski(index, rValue, g, b, a)
 }
 @c(glColorMaskiOES)
-public func gl_ColorMaskiOES(_ index: UInt32, _ r: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
-  gl_ColorMaski(index, r, g, b, a)
+public func gl_ColorMaskiOES(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
+  gl_ColorMaski(index, rValue, g, b, a)
 }
 @c(glCompressedTexImage1DARB)
 public func gl_CompressedTexImage1DARB(
@@ -1086,32 +1086,32 @@ public func gl_MultiTexCoord2svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?)
   gl_MultiTexCoord2sv(target, v)
 }
 @c(glMultiTexCoord3dARB)
-public func gl_MultiTexCoord3dARB(_ target: UInt32, _ s: Double, _ t: Double, _ r: Double) {
-  gl_MultiTexCoord3d(target, s, t, r)
+public func gl_MultiTexCoord3dARB(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
+  gl_MultiTexCoord3d(target, s, t, rValue)
 }
 @c(glMultiTexCoord3dvARB)
 public func gl_MultiTexCoord3dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
   gl_MultiTexCoord3dv(target, v)
 }
 @c(glMultiTexCoord3fARB)
-public func gl_MultiTexCoord3fARB(_ target: UInt32, _ s: Float, _ t: Float, _ r: Float) {
-  gl_MultiTexCoord3f(target, s, t, r)
+public func gl_MultiTexCoord3fARB(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float) {
+  gl_MultiTexCoord3f(target, s, t, rValue)
 }
 @c(glMultiTexCoord3fvARB)
 public func gl_MultiTexCoord3fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
   gl_MultiTexCoord3fv(target, v)
 }
 @c(glMultiTexCoord3iARB)
-public func gl_MultiTexCoord3iARB(_ target: UInt32, _ s: Int32, _ t: Int32, _ r: Int32) {
-  gl_MultiTexCoord3i(target, s, t, r)
+public func gl_MultiTexCoord3iARB(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32) {
+  gl_MultiTexCoord3i(target, s, t, rValue)
 }
 @c(glMultiTexCoord3ivARB)
 public func gl_MultiTexCoord3ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
   gl_MultiTexCoord3iv(target, v)
 }
 @c(glMultiTexCoord3sARB)
-public func gl_MultiTexCoord3sARB(_ target: UInt32, _ s: Int16, _ t: Int16, _ r: Int16) {
-  gl_MultiTexCoord3s(target, s, t, r)
+public func gl_MultiTexCoord3sARB(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16) {
+  gl_MultiTexCoord3s(target, s, t, rValue)
 }
 @c(glMultiTexCoord3svARB)
 public func gl_MultiTexCoord3svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
@@ -1119,9 +1119,9 @@ public func gl_MultiTexCoord3svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?)
 }
 @c(glMultiTexCoord4dARB)
 public func gl_MultiTexCoord4dARB(
-  _ target: UInt32, _ s: Double, _ t: Double, _ r: Double, _ q: Double
+  _ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double, _ q: Double
 ) {
-  gl_MultiTexCoord4d(target, s, t, r, q)
+  gl_MultiTexCoord4d(target, s, t, rValue, q)
 }
 @c(glMultiTexCoord4dvARB)
 public func gl_MultiTexCoord4dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
@@ -1129,9 +1129,9 @@ public func gl_MultiTexCoord4dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?
 }
 @c(glMultiTexCoord4fARB)
 public func gl_MultiTexCoord4fARB(
-  _ target: UInt32, _ s: Float, _ t: Float, _ r: Float, _ q: Float
+  _ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float, _ q: Float
 ) {
-  gl_MultiTexCoord4f(target, s, t, r, q)
+  gl_MultiTexCoord4f(target, s, t, rValue, q)
 }
 @c(glMultiTexCoord4fvARB)
 public func gl_MultiTexCoord4fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
@@ -1139,9 +1139,9 @@ public func gl_MultiTexCoord4fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?)
 }
 @c(glMultiTexCoord4iARB)
 public func gl_MultiTexCoord4iARB(
-  _ target: UInt32, _ s: Int32, _ t: Int32, _ r: Int32, _ q: Int32
+  _ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
 ) {
-  gl_MultiTexCoord4i(target, s, t, r, q)
+  gl_MultiTexCoord4i(target, s, t, rValue, q)
 }
 @c(glMultiTexCoord4ivARB)
 public func gl_MultiTexCoord4ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
@@ -1149,9 +1149,9 @@ public func gl_MultiTexCoord4ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?)
 }
 @c(glMultiTexCoord4sARB)
 public func gl_MultiTexCoord4sARB(
-  _ target: UInt32, _ s: Int16, _ t: Int16, _ r: Int16, _ q: Int16
+  _ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16
 ) {
-  gl_MultiTexCoord4s(target, s, t, r, q)
+  gl_MultiTexCoord4s(target, s, t, rValue, q)
 }
 @c(glMultiTexCoord4svARB)
 public func gl_MultiTexCoord4svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {

@@ -304,6 +304,8 @@ struct GLGenerator {
       case .names(_, let count):
         out.line("\(writer).pointee.glArray(\(p.name), glProduct(\(count), 4))")
       case .string: out.line("\(writer).pointee.glString(\(p.name))")
+      case .text(let length, _):
+        out.line("\(writer).pointee.glArray(\(p.name), glTextLength(\(p.name), \(length)))")
       case .strings(let count): out.line("\(writer).pointee.glStrings(\(p.name), \(count))")
       case .image(let dimensions, let format, let type, let size):
         let parts = size.map { "Int(\($0))" }
@@ -548,6 +550,9 @@ struct GLGenerator {
         )
       case .string(let isOptional):
         out.line("let \(p.name)Bytes = r.string(isOptional: \(isOptional), \(field))")
+      case .text(let length, let isOptional):
+        out.line(
+          "let \(p.name)Bytes = r.text(\(length), isOptional: \(isOptional), \(field))")
       case .strings(let count):
         out.line("let \(p.name) = c.pointee.strings(&r, \(count), \(field))")
       case .image(let dimensions, let format, let type, let size):
@@ -583,7 +588,7 @@ struct GLGenerator {
   private func argument(_ p: GLModel.Parameter) -> String {
     switch p.role {
     case .left: return p.base.pointers == 0 && !p.type.swift.hasSuffix("?") ? "0" : "nil"
-    case .array, .names, .string:
+    case .array, .names, .string, .text:
       if p.base.base == "void" { return "\(p.name)Bytes" }
       return "\(p.name)Bytes?.assumingMemoryBound(to: \(p.type.swift).self)"
     case .image:
@@ -635,7 +640,13 @@ struct GLGenerator {
     }
     for p in outputs {
       switch p.role {
-      case .probe: out.line("c.pointee.putProbe(\(p.name)Count)")
+      case .probe:
+        let about = model.parameters.first {
+          $0.base.base == "GLenum" && ($0.name == "pname" || $0.name == "value")
+        } ?? model.parameters.first { $0.base.base == "GLenum" }
+        out.line(
+          "c.pointee.putProbe(\(p.name)Count, as: \(p.type.swift.isEmpty ? "UInt8" : p.type.swift).self, about: \(about?.name ?? "0"))"
+        )
       case .output(let bytes): out.line("c.pointee.put(\(p.name), \(bytes))")
       case .outputString(let size):
         out.line("c.pointee.putString(\(p.name), max(\(size), 0))")

@@ -53,6 +53,8 @@ enum GLRole {
   case string(isOptional: Bool)
   /// `count` C strings.
   case strings(count: String)
+  /// A text that has a length, or ends with NUL where that is negative.
+  case text(length: String, isOptional: Bool)
   /// Pixels: dimensions, and the sizes in Swift's words.
   case image(dimensions: Int, format: String, type: String, size: [String])
   /// What the command fills: bytes.
@@ -73,7 +75,7 @@ enum GLRole {
   /// Whether it lies behind the values of a record.
   var isVariable: Bool {
     switch self {
-    case .array, .names, .string, .strings, .image: true
+    case .array, .names, .string, .strings, .text, .image: true
     default: false
     }
   }
@@ -301,6 +303,7 @@ struct GLModel {
       let parts = content.split(separator: ",").map(String.init)
       return .outputNames(nameKind(parts[0].replacingOccurrences(of: "_", with: " ")), count: try counted(parts[1]))
     }
+    if let content = inner("text") { return .text(length: content, isOptional: isOptional) }
     if let content = inner("strings") { return .strings(count: try counted(content)) }
     if let content = inner("out") {
       return .output(bytes: bytes(try counted(content), element))
@@ -318,7 +321,10 @@ struct GLModel {
 
 /// A parameter's name that Swift takes.
 func safe(_ name: String) -> String {
-  ["func", "in", "is", "as", "internal", "protocol", "default", "repeat"].contains(name)
+  // Names that generated code has for itself.
+  let own: Set<String> = ["c", "r", "p", "writer", "call", "reply", "result", "ticket"]
+  if own.contains(name) { return name + "Value" }
+  return ["func", "in", "is", "as", "internal", "protocol", "default", "repeat"].contains(name)
     ? "`\(name)`" : name
 }
 

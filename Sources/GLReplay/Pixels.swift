@@ -1,0 +1,254 @@
+import CPlatform
+import GLWire
+import Ring
+import Wire
+
+// Doers of what reads images. How they are packed came in front (`glMemory`): `u32 mode`, `u64 offset`,
+// the pixel store.
+
+/// How an image that is read is to be packed.
+private struct Packing {
+  var isBuffer = false
+  var offset: UnsafeMutableRawPointer?
+  var store = PixelStore.packed
+
+  init(_ block: UnsafeRawBufferPointer?) {
+    guard let block, block.count == 12 &+ PixelStore.byteCount, let start = block.baseAddress else {
+      return
+    }
+    isBuffer = start.get32(0) == ImageMode.offset
+    offset = UnsafeMutableRawPointer(
+      bitPattern: UInt(truncatingIfNeeded: start.loadUnaligned(fromByteOffset: 4, as: UInt64.self)))
+    store = PixelStore(start + 12)
+    if !isBuffer {
+      // Rows one behind the other; only the order of bytes is the client's.
+      let (swap, lsb) = (store.swapBytes, store.lsbFirst)
+      store = .packed
+      (store.swapBytes, store.lsbFirst) = (swap, lsb)
+    }
+  }
+}
+
+extension GLReplayContext {
+  /// Makes the driver's pixel store for packing this one.
+  private mutating func pack(_ store: PixelStore) {
+    guard let set = gl.glPixelStorei else { return }
+    set(GL.PACK_ALIGNMENT, store.alignment)
+    if !properties.isES || properties.isAtLeast(3, 0) {
+      set(GL.PACK_ROW_LENGTH, store.rowLength)
+      set(GL.PACK_SKIP_ROWS, store.skipRows)
+      set(GL.PACK_SKIP_PIXELS, store.skipPixels)
+    }
+    if !properties.isES {
+      set(GL.PACK_IMAGE_HEIGHT, store.imageHeight)
+      set(GL.PACK_SKIP_IMAGES, store.skipImages)
+      set(GL.PACK_SWAP_BYTES, Int32(bitPattern: store.swapBytes))
+      set(GL.PACK_LSB_FIRST, Int32(bitPattern: store.lsbFirst))
+    }
+  }
+
+  /// Whether the driver has a buffer bound for packing, which makes an address an offset.
+  private func hasPackBuffer() -> Bool {
+    guard !properties.isES || properties.isAtLeast(3, 0) else { return false }
+    var bound: Int32 = 0
+    functions?.getIntegerv(GL.PIXEL_PACK_BUFFER_BINDING, &bound)
+    return bound != 0
+  }
+
+  /// Reads an image of `byteCount` bytes, or into the bound buffer, and replies; `size` first where the
+  /// client does not know it.
+  fileprivate mutating func read(
+    _ opcode: UInt32, _ ticket: UInt32, _ byteCount: Int, size: (UInt32, UInt32, UInt32)?,
+    _ call: (UnsafeMutableRawPointer?) -> Void
+  ) {
+    let packing = Packing(memory.block)
+    let isBuffer = hasPackBuffer()
+    var room: UnsafeMutableRawPointer?
+    if isBuffer == packing.isBuffer {
+      pack(packing.store)
+      if isBuffer {
+        call(packing.offset)
+      } else {
+        room = self.room(byteCount, "pixels")
+        guard let room else { return }
+        call(room)
+      }
+    }
+    beginReply(opcode)
+    if let size {
+      reply.writer.u32(size.0)
+      reply.writer.u32(size.1)
+      reply.writer.u32(size.2)
+    }
+    put(room, room == nil ? 0 : byteCount)
+    endReply(ticket)
+  }
+
+  /// A texture level's size; zeros, and no error, when there is none.
+  fileprivate func levelSize(
+    _ target: UInt32, _ texture: UInt32?, _ level: Int32
+  ) -> (UInt32, UInt32, UInt32) {
+    func value(_ pname: UInt32) -> UInt32 {
+      var result: Int32 = 0
+      if let texture {
+        gl.glGetTextureLevelParameteriv?(texture, level, pname, &result)
+      } else {
+        gl.glGetTexLevelParameteriv?(target, level, pname, &result)
+      }
+      return UInt32(max(result, 0))
+    }
+    return (value(GL.TEXTURE_WIDTH), value(GL.TEXTURE_HEIGHT), value(GL.TEXTURE_DEPTH))
+  }
+
+  fileprivate func compressedSize(_ target: UInt32, _ texture: UInt32?, _ level: Int32) -> Int {
+    var result: Int32 = 0
+    var isCompressed: Int32 = 0
+    if let texture {
+      gl.glGetTextureLevelParameteriv?(texture, level, GL.TEXTURE_COMPRESSED, &isCompressed)
+      if isCompressed != 0 {
+        gl.glGetTextureLevelParameteriv?(
+          texture, level, GL.TEXTURE_COMPRESSED_IMAGE_SIZE, &result)
+      }
+    } else {
+      gl.glGetTexLevelParameteriv?(target, level, GL.TEXTURE_COMPRESSED, &isCompressed)
+      if isCompressed != 0 {
+        gl.glGetTexLevelParameteriv?(target, level, GL.TEXTURE_COMPRESSED_IMAGE_SIZE, &result)
+      }
+    }
+    return Int(max(result, 0))
+  }
+}
+
+func doer_glReadPixels(
+  _ c: GLContextPointer, _ ticket: UInt32, _ x: Int32, _ y: Int32, _ width: Int32,
+  _ height: Int32, _ format: UInt32, _ type: UInt32, _ nothing: UnsafeMutableRawPointer?
+) {
+  guard let call = c.pointee.gl.glReadPixels else {
+    return c.pointee.missing(GLOpcode.glReadPixels, ticket)
+  }
+  let bytes = glImageBytes(format, type, Int(width), Int(height), 1)
+  c.pointee.beginRead()
+  c.pointee.read(GLOpcode.glReadPixels, ticket, bytes, size: nil) {
+    call(x, y, width, height, format, type, $0)
+  }
+  c.pointee.endRead()
+}
+
+func doer_glGetTexImage(
+  _ c: GLContextPointer, _ ticket: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32,
+  _ type: UInt32, _ nothing: UnsafeMutableRawPointer?
+) {
+  guard let call = c.pointee.gl.glGetTexImage else {
+    return c.pointee.missing(GLOpcode.glGetTexImage, ticket)
+  }
+  let size = c.pointee.levelSize(target, nil, level)
+  let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))
+  c.pointee.read(GLOpcode.glGetTexImage, ticket, bytes, size: size) {
+    call(target, level, format, type, $0)
+  }
+}
+func doer_glGetnTexImage(
+  _ c: GLContextPointer, _ ticket: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32,
+  _ type: UInt32, _ bufSize: Int32, _ nothing: UnsafeMutableRawPointer?
+) {
+  guard let call = c.pointee.gl.glGetnTexImage else {
+    return c.pointee.missing(GLOpcode.glGetnTexImage, ticket)
+  }
+  let size = c.pointee.levelSize(target, nil, level)
+  let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))
+  c.pointee.read(GLOpcode.glGetnTexImage, ticket, bytes, size: size) {
+    call(target, level, format, type, bufSize, $0)
+  }
+}
+func doer_glGetTextureImage(
+  _ c: GLContextPointer, _ ticket: UInt32, _ texture: UInt32, _ level: Int32, _ format: UInt32,
+  _ type: UInt32, _ bufSize: Int32, _ nothing: UnsafeMutableRawPointer?
+) {
+  guard let call = c.pointee.gl.glGetTextureImage else {
+    return c.pointee.missing(GLOpcode.glGetTextureImage, ticket)
+  }
+  var size = c.pointee.levelSize(0, texture, level)
+  var target: Int32 = 0
+  c.pointee.gl.glGetTextureParameteriv?(texture, GL.TEXTURE_TARGET, &target)
+  // All faces at once.
+  if UInt32(bitPattern: target) == GL.TEXTURE_CUBE_MAP { size.2 = 6 }
+  let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))
+  c.pointee.read(GLOpcode.glGetTextureImage, ticket, bytes, size: size) {
+    call(texture, level, format, type, bufSize, $0)
+  }
+}
+func doer_glGetTextureSubImage(
+  _ c: GLContextPointer, _ ticket: UInt32, _ texture: UInt32, _ level: Int32, _ x: Int32,
+  _ y: Int32, _ z: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
+  _ type: UInt32, _ bufSize: Int32, _ nothing: UnsafeMutableRawPointer?
+) {
+  guard let call = c.pointee.gl.glGetTextureSubImage else {
+    return c.pointee.missing(GLOpcode.glGetTextureSubImage, ticket)
+  }
+  let bytes = glImageBytes(format, type, Int(width), Int(height), Int(depth))
+  let size = (UInt32(max(width, 0)), UInt32(max(height, 0)), UInt32(max(depth, 0)))
+  c.pointee.read(GLOpcode.glGetTextureSubImage, ticket, bytes, size: size) {
+    call(texture, level, x, y, z, width, height, depth, format, type, bufSize, $0)
+  }
+}
+
+func doer_glGetCompressedTexImage(
+  _ c: GLContextPointer, _ ticket: UInt32, _ target: UInt32, _ level: Int32,
+  _ nothing: UnsafeMutableRawPointer?
+) {
+  guard let call = c.pointee.gl.glGetCompressedTexImage else {
+    return c.pointee.missing(GLOpcode.glGetCompressedTexImage, ticket)
+  }
+  let bytes = c.pointee.compressedSize(target, nil, level)
+  c.pointee.read(GLOpcode.glGetCompressedTexImage, ticket, bytes, size: (0, 0, 0)) {
+    call(target, level, $0)
+  }
+}
+func doer_glGetnCompressedTexImage(
+  _ c: GLContextPointer, _ ticket: UInt32, _ target: UInt32, _ lod: Int32, _ bufSize: Int32,
+  _ nothing: UnsafeMutableRawPointer?
+) {
+  guard let call = c.pointee.gl.glGetnCompressedTexImage else {
+    return c.pointee.missing(GLOpcode.glGetnCompressedTexImage, ticket)
+  }
+  let bytes = c.pointee.compressedSize(target, nil, lod)
+  c.pointee.read(GLOpcode.glGetnCompressedTexImage, ticket, bytes, size: (0, 0, 0)) {
+    call(target, lod, min(bufSize, Int32(clamping: bytes)), $0)
+  }
+}
+func doer_glGetCompressedTextureImage(
+  _ c: GLContextPointer, _ ticket: UInt32, _ texture: UInt32, _ level: Int32, _ bufSize: Int32,
+  _ nothing: UnsafeMutableRawPointer?
+) {
+  guard let call = c.pointee.gl.glGetCompressedTextureImage else {
+    return c.pointee.missing(GLOpcode.glGetCompressedTextureImage, ticket)
+  }
+  let bytes = c.pointee.compressedSize(0, texture, level) &* 6
+  c.pointee.read(GLOpcode.glGetCompressedTextureImage, ticket, bytes, size: (0, 0, 0)) {
+    call(texture, level, min(bufSize, Int32(clamping: bytes)), $0)
+  }
+}
+func doer_glGetCompressedTextureSubImage(
+  _ c: GLContextPointer, _ ticket: UInt32, _ texture: UInt32, _ level: Int32, _ x: Int32,
+  _ y: Int32, _ z: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ bufSize: Int32,
+  _ nothing: UnsafeMutableRawPointer?
+) {
+  guard let call = c.pointee.gl.glGetCompressedTextureSubImage else {
+    return c.pointee.missing(GLOpcode.glGetCompressedTextureSubImage, ticket)
+  }
+  let bytes = min(Int(max(bufSize, 0)), c.pointee.compressedSize(0, texture, level) &* 6)
+  c.pointee.read(GLOpcode.glGetCompressedTextureSubImage, ticket, bytes, size: (0, 0, 0)) {
+    call(texture, level, x, y, z, width, height, depth, Int32(clamping: bytes), $0)
+  }
+}
+
+func doer_glGetPolygonStipple(
+  _ c: GLContextPointer, _ ticket: UInt32, _ nothing: UnsafeMutablePointer<UInt8>?
+) {
+  guard let call = c.pointee.gl.glGetPolygonStipple else {
+    return c.pointee.missing(GLOpcode.glGetPolygonStipple, ticket)
+  }
+  c.pointee.read(GLOpcode.glGetPolygonStipple, ticket, 128, size: (32, 32, 1)) {
+    call($0?.assumingMemoryBound(to: UInt8.self))
+  }
+}
