@@ -78,7 +78,7 @@ extension GLReplayContext {
   }
 
   /// Binds framebuffer 0 to the targets that have it.
-  private func bindDefault() {
+  private mutating func bindDefault() {
     guard let functions else { return }
     if properties.hasOneFramebufferTarget {
       if drawsDefault { functions.bindFramebuffer(Enumerant.framebuffer, surface.drawObject) }
@@ -149,7 +149,7 @@ extension GLReplayContext {
     driver.workbench.discardFramebuffer(other, from: driver.handle)
   }
 
-  private func probeOtherContext(
+  private mutating func probeOtherContext(
     _ functions: GLFunctions, _ driver: DriverContext
   ) -> (name: UInt32, isShared: Bool) {
     let name = driver.workbench.makeFramebuffer(from: driver.handle)
@@ -213,7 +213,7 @@ extension GLReplayContext {
   }
 
   /// The driver's framebuffers that are bound for drawing and reading.
-  private func boundFramebuffers(_ functions: GLFunctions) -> (draw: UInt32, read: UInt32) {
+  private mutating func boundFramebuffers(_ functions: GLFunctions) -> (draw: UInt32, read: UInt32) {
     var draw: Int32 = 0
     var read: Int32 = 0
     functions.getIntegerv(0x8CA6, &draw)
@@ -221,7 +221,7 @@ extension GLReplayContext {
     return (UInt32(bitPattern: draw), UInt32(bitPattern: read))
   }
 
-  private func restore(_ bound: (draw: UInt32, read: UInt32), _ functions: GLFunctions) {
+  private mutating func restore(_ bound: (draw: UInt32, read: UInt32), _ functions: GLFunctions) {
     if properties.hasOneFramebufferTarget {
       return functions.bindFramebuffer(Enumerant.framebuffer, bound.draw)
     }
@@ -365,7 +365,7 @@ extension GLReplayContext {
     if isBufferOfDefault(attachments) { surface.readBuffer = buffer }
   }
 
-  private func isBufferOfDefault(_ attachments: [UInt32]) -> Bool {
+  private mutating func isBufferOfDefault(_ attachments: [UInt32]) -> Bool {
     attachments.allSatisfy { $0 == 0 || $0 >= Enumerant.colorAttachment0 }
   }
 
