@@ -86,6 +86,7 @@ extension GLReplayContext {
       destroyContext()
       return EGL.badAlloc
     }
+    session.host.countContext()
     useTables(of: group)
     findFlip()
     _ = makeCurrent(draw: nil, read: nil)
