@@ -14,23 +14,25 @@ struct OpenGLTests {
   private static let drawable = GLID.make(GLID.drawable, 1)
 
   /// Opens a context; the status of the reply.
-  private func open(_ client: TestClient) throws -> UInt32 {
-    let ring = RingHeader(segment: client.segment, channel: OpenGLTests.channel)
+  private func open(
+    _ client: TestClient, _ channel: UInt32 = OpenGLTests.channel, share: UInt64 = 0
+  ) throws -> UInt32 {
+    let ring = RingHeader(segment: client.segment, channel: channel)
     ring.initialise()
     ring.setReaders(1 << RingHeader.nodeReader)
     let ticket = client.ticket()
     try client.send(0) { w in
       w.begin(ControlOpcode.openContext)
-      w.u32(OpenGLTests.channel)
+      w.u32(channel)
       w.u32(0)
       w.end()
     }
-    try client.send(OpenGLTests.channel) { w in
+    try client.send(channel) { w in
       w.begin(ControlOpcode.glCreateContext)
       w.u32(ticket)
       w.u32(0)
-      w.u64(GLID.make(GLID.context, 1))
-      w.u64(0)
+      w.u64(GLID.make(GLID.context, channel))
+      w.u64(share)
       for _ in 0..<8 { w.u32(0) }
       w.end()
     }
@@ -126,6 +128,44 @@ struct OpenGLTests {
       w.end()
     }
     #expect(try other.awaitLoss().hasSuffix("belongs on the channel of an OpenGL context"))
+  }
+
+  @Test("lets a context's records wait that are in front of what they wait for")
+  func waiting() throws {
+    let client = try TestClient(.messages)
+    guard try open(client) == 0 else { return }
+    let other = OpenGLTests.channel + 1
+    let share = GLID.make(GLID.context, OpenGLTests.channel)
+    #expect(try open(client, other, share: share) == 0)
+    try client.send(OpenGLTests.channel) { w in
+      w.begin(ControlOpcode.glAfter)
+      w.u32(other)
+      w.u32(0)
+      w.u64(1)
+      w.end()
+    }
+    // More than the node lets wait on the link for anything else.
+    let padding = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 8)
+    defer { padding.deallocate() }
+    padding.initializeMemory(as: UInt8.self, repeating: 0)
+    padding.storeBytes(of: ControlOpcode.pad, as: UInt32.self)
+    padding.storeBytes(of: 1 << 20, toByteOffset: 4, as: UInt32.self)
+    for _ in 0..<80 {
+      try client.send(OpenGLTests.channel, bytes: UnsafeRawBufferPointer(padding))
+    }
+    let ticket = client.ticket()
+    try client.send(OpenGLTests.channel) { w in
+      w.begin(ControlOpcode.glReport)
+      w.u32(ticket)
+      w.u32(0)
+      w.end()
+    }
+    try client.send(other) { w in
+      w.begin(ControlOpcode.glMark)
+      w.u64(1)
+      w.end()
+    }
+    #expect(try client.reply(ticket).prefix(4) == [0, 0, 0, 0])
   }
 
   @Test("opens a channel again when its context has gone")
