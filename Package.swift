@@ -138,8 +138,8 @@ let package = Package(
     .target(
       name: "Agent",
       dependencies: [
-        "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "Client", "MemoryFabric", "Transport",
-        "CommandStream", "Recording",
+        "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "GLWire", "Client", "MemoryFabric",
+        "Transport", "CommandStream", "Recording",
       ],
       swiftSettings: house + gnu),
     .target(
@@ -185,7 +185,7 @@ let package = Package(
       name: "NodeTests",
       dependencies: [
         "Node", "Transport", "Ring", "Wire", "MemoryFabric", "VulkanWire", "VulkanReplay",
-        "CVulkan", "CPlatform",
+        "GLReplay", "GLWire", "CVulkan", "CPlatform",
       ],
       swiftSettings: gnu),
     .testTarget(name: "PresenterTests", dependencies: ["Client", "Ring", "CPlatform"]),

@@ -98,9 +98,11 @@ public final class Agent: @unchecked Sendable {
     sessions.waitForZero(nanoseconds: nanoseconds)
   }
 
-  /// How many application processes connected so far, and how many devices they made.
+  /// How many application processes connected so far, and how many devices they made, or contexts of
+  /// OpenGL.
   public var usage: (connections: Int, devices: UInt64) {
-    (table.connectionCount, table.snapshot.devicesCreated)
+    let snapshot = table.snapshot
+    return (table.connectionCount, snapshot.devicesCreated &+ snapshot.contextsCreated)
   }
 
   /// Ends: removes the socket, ends nodes that were never used, writes the last statistics.

@@ -328,7 +328,9 @@ final class AppSession: @unchecked Sendable {
       }
       node.statistics = NodeStatistics(
         cpuNanoseconds: word(0), gpuNanoseconds: word(1), commands: word(2),
-        queueOperations: word(3), frames: word(4), driverMemory: word(5))
+        queueOperations: word(3), frames: word(4), driverMemory: word(5),
+        // Older nodes do not say.
+        contexts: payload.count >= 56 ? word(6) : 0)
     case MessageType.heartbeat:
       guard let heartbeat = Heartbeat(Fields(bytes: payload)) else {
         return "a heartbeat that is too short"

@@ -220,6 +220,11 @@ final class Forwarder: @unchecked Sendable {
         guard append(record), send() else { return false }
         owner.open(u32(record, 8))
         return true
+      case ControlOpcode.openContext:
+        guard record.count >= 16, channel == 0 else { return fail("openContext makes no sense") }
+        guard append(record), send() else { return false }
+        owner.open(u32(record, 8))
+        return true
       case ControlOpcode.closeChannel:
         isClosed = true
         return append(record)

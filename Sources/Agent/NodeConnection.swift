@@ -21,6 +21,8 @@ struct NodeStatistics: Sendable {
   var queueOperations: UInt64 = 0
   var frames: UInt64 = 0
   var driverMemory: UInt64 = 0
+  /// Contexts of OpenGL that were made.
+  var contexts: UInt64 = 0
 }
 
 /// One node's link, for one application process.

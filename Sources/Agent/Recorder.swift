@@ -101,6 +101,9 @@ final class Recorder: @unchecked Sendable {
     waitForDisk(orBeginning: true)
     lock.withLock {
       guard !isOver else { return }
+      if channel == 0, usesOpenGL(records) {
+        return fail("the program uses OpenGL, which recordings do not hold")
+      }
       if let wrong = state.observe(records) { return fail("\(path): \(wrong)") }
       if journal != nil {
         journal?.note(channel: channel, records)
@@ -116,6 +119,19 @@ final class Recorder: @unchecked Sendable {
       }
       closeChunk(whenFull: true)
     }
+  }
+
+  /// Whether a context of OpenGL begins in these records.
+  private func usesOpenGL(_ records: UnsafeRawBufferPointer) -> Bool {
+    var offset = 0
+    while records.count - offset >= 8 {
+      let fields = Fields(bytes: UnsafeRawBufferPointer(rebasing: records[offset...]))
+      if fields.u32(0) == ControlOpcode.openContext { return true }
+      let size = Int(fields.u32(4))
+      guard size >= 8, size <= records.count - offset else { return false }
+      offset += size
+    }
+    return false
   }
 
   /// Waits while the disk is far behind, and while the recording begins.

@@ -1,5 +1,6 @@
 internal import CPlatform
 internal import CommandStream
+internal import GLWire
 internal import Glibc
 internal import Ring
 internal import VulkanWire
@@ -66,13 +67,17 @@ struct StatisticsSnapshot {
   private var latestPresent: UInt64 = 0
 
   var devicesCreated: UInt64 { counters[Counter.devicesCreated] }
+  /// Contexts of OpenGL, as the clients count them, or else the nodes.
+  var contextsCreated: UInt64 {
+    max(counters[Counter.contextsCreated], nodes.reduce(0) { $0 &+ $1.1.contexts })
+  }
 
   mutating func add(_ segment: Segment, _ nodes: [NodeConnection], _ forwarder: Forwarder?) {
     for index in 0..<counters.count {
       counters[index] &+= platform_load64_relaxed(segment.counter(index))
     }
     for index in 0..<Counter.commandCount {
-      let opcode = UInt32(0x1000 + index)
+      let opcode = Counter.command(at: index)
       guard let counter = segment.roundTripCounter(opcode) else { continue }
       let count = platform_load32_relaxed(counter)
       if count > 0 { roundTrips[opcode, default: 0] &+= UInt64(count) }
@@ -132,7 +137,7 @@ struct StatisticsSnapshot {
     json.begin("{")
     json.field("version", 1)
     json.field("app", application)
-    json.field("api", "vulkan")
+    json.field("api", contextsCreated > 0 ? "gl" : "vulkan")
     json.field("frames", frames)
     json.field("seconds", seconds)
     json.field("fps", seconds > 0 && frames > 1 ? Double(frames - 1) / seconds : 0)
@@ -144,7 +149,8 @@ struct StatisticsSnapshot {
     json.field("steady_per_frame", frames > 60 ? Double(steady) / Double(frames - 60) : 0)
     json.begin("{", "by_command")
     for (opcode, count) in roundTrips.sorted(by: { $0.key < $1.key }) {
-      json.field(commandName(opcode).map { "\($0)" } ?? "\(opcode)", count)
+      json.field(
+        (commandName(opcode) ?? glCommandName(opcode)).map { "\($0)" } ?? "\(opcode)", count)
     }
     json.end("}")
     json.end("}")

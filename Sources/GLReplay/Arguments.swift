@@ -20,7 +20,7 @@ func find<Function>(
 }
 
 extension GLReplayContext {
-  var isOver: Bool { session.isOver }
+  var isOver: Bool { mutating get { session.isOver } }
 
   /// A command that replies and that the driver does not have: the session is over, but the client
   /// still gets an answer.
@@ -31,7 +31,9 @@ extension GLReplayContext {
   // MARK: Arguments
 
   /// Turns an array of the client's names into the driver's, in its place in the record.
-  func names(_ kind: NameKind, _ bytes: UnsafeRawPointer?, _ count: Int) -> UnsafeRawPointer? {
+  mutating func names(_ kind: NameKind, _ bytes: UnsafeRawPointer?, _ count: Int)
+    -> UnsafeRawPointer?
+  {
     guard let bytes else { return nil }
     // The record is a private copy, and nobody reads it again.
     let words = UnsafeMutableRawPointer(mutating: bytes).assumingMemoryBound(to: UInt32.self)

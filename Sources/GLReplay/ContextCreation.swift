@@ -86,6 +86,7 @@ extension GLReplayContext {
       destroyContext()
       return EGL.badAlloc
     }
+    session.host.countContext()
     useTables(of: group)
     findFlip()
     _ = makeCurrent(draw: nil, read: nil)
@@ -108,7 +109,7 @@ extension GLReplayContext {
     group = nil
   }
 
-  private func deleteOwnObjects(_ gl: GLFunctions) {
+  private mutating func deleteOwnObjects(_ gl: GLFunctions) {
     func delete(_ kind: NameKind, _ function: GLFunctions.Delete?) {
       guard Int(kind.rawValue) < tables.count else { return }
       let names = tables[Int(kind.rawValue)].all()
@@ -149,7 +150,7 @@ extension GLReplayContext {
   }
 
   /// Every implementation constant that the context knows.
-  private func constants(_ gl: GLFunctions) -> [(name: UInt32, numbers: [Double])] {
+  private mutating func constants(_ gl: GLFunctions) -> [(name: UInt32, numbers: [Double])] {
     var found: [(name: UInt32, numbers: [Double])] = []
     for constant in implementationConstants {
       var integers = [Int32](repeating: 0, count: 16)

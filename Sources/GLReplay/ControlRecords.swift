@@ -135,7 +135,7 @@ extension GLReplayContext {
 
   /// A drawable by its id, which is made when it is new; nil when the driver has no memory for it,
   /// and the session is over.
-  private func drawable(_ id: UInt64, _ request: DrawableRequest) -> Found? {
+  private mutating func drawable(_ id: UInt64, _ request: DrawableRequest) -> Found? {
     guard id != 0, let driver else { return Found(drawable: nil) }
     if let known = session.drawable(id, driver.workbench) { return Found(drawable: known) }
     guard
@@ -150,7 +150,7 @@ extension GLReplayContext {
     return Found(drawable: new)
   }
 
-  private func noMemory(_ width: UInt32, _ height: UInt32) {
+  private mutating func noMemory(_ width: UInt32, _ height: UInt32) {
     session.lose(
       LostReason.noMemory, "the driver has no memory for a drawable of \(width) x \(height) pixels")
   }
@@ -221,7 +221,7 @@ extension GLReplayContext {
 // MARK: Frames
 
 extension GLReplayContext {
-  fileprivate func frames(_ f: inout ControlFields) {
+  fileprivate mutating func frames(_ f: inout ControlFields) {
     let id = f.id(8, GLID.frames, "frames")
     let width = f.u32(16, "width")
     let height = f.u32(20, "height")

@@ -33,9 +33,9 @@ private struct DefaultObject {
   var name: UInt32
   /// For reads of multisampled drawables; 0 until then.
   var resolveName: UInt32 = 0
-  /// Of the renderbuffers that are attached.
+  /// Of the buffers that are attached.
   var version: UInt32 = 0
-  var front: UInt32 = 0
+  var front = PixelBuffer.none
 }
 
 extension GLReplayContext {
@@ -78,7 +78,7 @@ extension GLReplayContext {
   }
 
   /// Binds framebuffer 0 to the targets that have it.
-  private func bindDefault() {
+  private mutating func bindDefault() {
     guard let functions else { return }
     if properties.hasOneFramebufferTarget {
       if drawsDefault { functions.bindFramebuffer(Enumerant.framebuffer, surface.drawObject) }
@@ -149,7 +149,7 @@ extension GLReplayContext {
     driver.workbench.discardFramebuffer(other, from: driver.handle)
   }
 
-  private func probeOtherContext(
+  private mutating func probeOtherContext(
     _ functions: GLFunctions, _ driver: DriverContext
   ) -> (name: UInt32, isShared: Bool) {
     let name = driver.workbench.makeFramebuffer(from: driver.handle)
@@ -161,7 +161,7 @@ extension GLReplayContext {
 
   // MARK: Objects
 
-  /// The context's object for a drawable, with the drawable's renderbuffers; nil when the driver
+  /// The context's object for a drawable, with the drawable's buffers; nil when the driver
   /// cannot draw to them.
   private mutating func object(for drawable: Drawable) -> UInt32? {
     guard let functions, let driver else { return nil }
@@ -195,7 +195,7 @@ extension GLReplayContext {
     guard name != 0 else { return nil }
     object.name = name
     object.version = storage.version
-    object.front = 0
+    object.front = .none
     let bound = boundFramebuffers(functions)
     functions.bindFramebuffer(Enumerant.framebuffer, name)
     if surface.flip != .otherContext {
@@ -213,7 +213,8 @@ extension GLReplayContext {
   }
 
   /// The driver's framebuffers that are bound for drawing and reading.
-  private func boundFramebuffers(_ functions: GLFunctions) -> (draw: UInt32, read: UInt32) {
+  private mutating func boundFramebuffers(_ functions: GLFunctions) -> (draw: UInt32, read: UInt32)
+  {
     var draw: Int32 = 0
     var read: Int32 = 0
     functions.getIntegerv(0x8CA6, &draw)
@@ -221,7 +222,7 @@ extension GLReplayContext {
     return (UInt32(bitPattern: draw), UInt32(bitPattern: read))
   }
 
-  private func restore(_ bound: (draw: UInt32, read: UInt32), _ functions: GLFunctions) {
+  private mutating func restore(_ bound: (draw: UInt32, read: UInt32), _ functions: GLFunctions) {
     if properties.hasOneFramebufferTarget {
       return functions.bindFramebuffer(Enumerant.framebuffer, bound.draw)
     }
@@ -365,7 +366,7 @@ extension GLReplayContext {
     if isBufferOfDefault(attachments) { surface.readBuffer = buffer }
   }
 
-  private func isBufferOfDefault(_ attachments: [UInt32]) -> Bool {
+  private mutating func isBufferOfDefault(_ attachments: [UInt32]) -> Bool {
     attachments.allSatisfy { $0 == 0 || $0 >= Enumerant.colorAttachment0 }
   }
 
@@ -388,7 +389,7 @@ extension GLReplayContext {
     else { return }
     saveErrors()
     let isFront =
-      drawable.isDoubleBuffered && object.front != 0
+      drawable.isDoubleBuffered && !object.front.isNone
       && buffers(surface.readBuffer ?? Enumerant.back, of: drawable).first
         == Enumerant.colorAttachment0 + 1
     let picture = drawable.resolved(

@@ -1,7 +1,7 @@
 import CPlatform
 import GLWire
 
-/// What the client calls a window, a pixmap or a pbuffer: renderbuffers that every context of its
+/// What the client calls a window, a pixmap or a pbuffer: buffers of pixels that every context of its
 /// share can have in a framebuffer object. Its pictures lie with their top row first, as a window's
 /// do, where the driver can draw so.
 final class Drawable: @unchecked Sendable {
@@ -28,7 +28,7 @@ final class Drawable: @unchecked Sendable {
     self.storage = storage
   }
 
-  deinit { workbench.discard(storage.renderbuffers) }
+  deinit { workbench.discard(storage.buffers) }
 
   var isDoubleBuffered: Bool { request.flags & DrawableFlag.doubleBuffered != 0 }
 
@@ -48,11 +48,11 @@ final class Drawable: @unchecked Sendable {
           workbench, request, width: width, height: height, isTopFirst: isTopFirst)
       else { return false }
       new.version = old.version &+ 1
-      if old.front != 0 { new.makeFront(workbench, request) }
+      if !old.front.isNone { new.makeFront(workbench, request) }
       new.take(old, workbench)
       workbench.gl.finish()
       lock.withLock { storage = new }
-      workbench.discard(old.renderbuffers)
+      workbench.discard(old.buffers)
       return true
     }
     return isDone ?? false
@@ -63,10 +63,10 @@ final class Drawable: @unchecked Sendable {
   func needFront(
     from context: UnsafeMutableRawPointer?, finishing finish: @escaping @convention(c) () -> Void
   ) {
-    guard isDoubleBuffered, current.front == 0 else { return }
+    guard isDoubleBuffered, current.front.isNone else { return }
     _ = workbench.use(from: context, finishing: finish) {
       var changed = current
-      guard changed.front == 0 else { return }
+      guard changed.front.isNone else { return }
       changed.makeFront(workbench, request)
       changed.copyBackToFront(workbench)
       workbench.gl.finish()
@@ -74,29 +74,28 @@ final class Drawable: @unchecked Sendable {
     }
   }
 
-  /// The single-sampled picture of a multisampled buffer, for a context to read from; 0 when there is
-  /// none.
+  /// The single-sampled picture of a multisampled buffer, for a context to read from.
   func resolved(
     front: Bool, from context: UnsafeMutableRawPointer?,
     finishing finish: @escaping @convention(c) () -> Void
-  ) -> UInt32 {
-    workbench.use(from: context, finishing: finish) { () -> UInt32 in
-      let name = resolve(front: front)
+  ) -> PixelBuffer {
+    workbench.use(from: context, finishing: finish) { () -> PixelBuffer in
+      let picture = resolve(front: front)
       workbench.gl.finish()
-      return name
-    } ?? 0
+      return picture
+    } ?? .none
   }
 
-  /// With the workbench current: the renderbuffer whose picture `front` or back is.
-  fileprivate func resolve(front: Bool) -> UInt32 {
+  /// With the workbench current: the buffer whose picture `front` or back is.
+  fileprivate func resolve(front: Bool) -> PixelBuffer {
     var now = current
-    let color = front && now.front != 0 ? now.front : now.back
+    let color = front && !now.front.isNone ? now.front : now.back
     guard now.samples > 0 else { return color }
-    if now.resolve == 0 {
-      now.resolve = workbench.makeRenderbuffer(now.colorFormat, now.width, now.height, samples: 0)
+    if now.resolve.isNone {
+      now.resolve = workbench.makeBuffer(now.colorFormat, now.width, now.height, samples: 0)
       lock.withLock { storage = now }
     }
-    guard now.resolve != 0 else { return 0 }
+    guard !now.resolve.isNone else { return .none }
     workbench.copy(
       .init(color: color), .init(color: now.resolve), from: (0, 0), to: (0, 0),
       size: (Int(now.width), Int(now.height)), turned: false, mask: Enumerant.colorBufferBit)
@@ -115,7 +114,7 @@ final class Drawable: @unchecked Sendable {
       let now = current
       let width = min(size.width, Int(now.width))
       let height = min(size.height, Int(now.height))
-      if color != 0, width > 0, height > 0 {
+      if !color.isNone, width > 0, height > 0 {
         // Seen from where the rows begin, the top of the picture is at the start or at the end.
         let isTurnedHere = !now.isTopFirst && workbench.flip == .none
         workbench.bindSource(.init(color: color), turned: !now.isTopFirst)
@@ -124,7 +123,7 @@ final class Drawable: @unchecked Sendable {
           layout, y: y, width: width, height: height, stride: stride, turned: isTurnedHere,
           into: memory)
       }
-      if isSwap, now.front != 0 {
+      if isSwap, !now.front.isNone {
         now.copyBackToFront(workbench)
         workbench.gl.finish()
       }
@@ -132,27 +131,27 @@ final class Drawable: @unchecked Sendable {
   }
 }
 
-/// The renderbuffers of a drawable in one size.
+/// The buffers of a drawable in one size.
 struct DrawableStorage {
-  /// Changes with the renderbuffers that a framebuffer object has attached.
+  /// Changes with the buffers that a framebuffer object has attached.
   var version: UInt32 = 1
   let width: UInt32
   let height: UInt32
   let samples: UInt32
   let colorFormat: UInt32
-  /// The top row of the picture is the first of a renderbuffer.
+  /// The top row of the picture is the first of a buffer.
   let isTopFirst: Bool
   /// What is drawn to; the only one of a drawable with one buffer.
-  var back: UInt32 = 0
-  /// 0 until it is asked for.
-  var front: UInt32 = 0
-  /// Depth and stencil may be one renderbuffer.
-  var depth: UInt32 = 0
-  var stencil: UInt32 = 0
-  /// The single-sampled picture of a multisampled drawable; 0 until it is asked for.
-  var resolve: UInt32 = 0
+  var back = PixelBuffer.none
+  /// None until it is asked for.
+  var front = PixelBuffer.none
+  /// Depth and stencil may be one buffer.
+  var depth = PixelBuffer.none
+  var stencil = PixelBuffer.none
+  /// The single-sampled picture of a multisampled drawable; none until it is asked for.
+  var resolve = PixelBuffer.none
 
-  var renderbuffers: [UInt32] {
+  var buffers: [PixelBuffer] {
     [back, front, depth, resolve] + (stencil == depth ? [] : [stencil])
   }
 
@@ -164,8 +163,8 @@ struct DrawableStorage {
     var new = DrawableStorage(
       width: width, height: height, samples: request.samples, colorFormat: request.colorFormat,
       isTopFirst: isTopFirst)
-    func make(_ format: UInt32) -> UInt32 {
-      workbench.makeRenderbuffer(format, width, height, samples: request.samples)
+    func make(_ format: UInt32) -> PixelBuffer {
+      workbench.makeBuffer(format, width, height, samples: request.samples)
     }
     new.back = make(request.colorFormat)
     if let format = request.depthFormat {
@@ -175,13 +174,13 @@ struct DrawableStorage {
       new.stencil = make(DrawableRequest.stencil8)
     }
     let isWhole =
-      new.back != 0 && (new.depth != 0 || request.depthFormat == nil)
-      && (new.stencil != 0 || request.stencil == 0)
+      !new.back.isNone && (!new.depth.isNone || request.depthFormat == nil)
+      && (!new.stencil.isNone || request.stencil == 0)
     guard
       isWhole,
       workbench.clear(.init(color: new.back, depth: new.depth, stencil: new.stencil))
     else {
-      workbench.discard(new.renderbuffers)
+      workbench.discard(new.buffers)
       return nil
     }
     workbench.gl.finish()
@@ -189,12 +188,12 @@ struct DrawableStorage {
   }
 
   fileprivate mutating func makeFront(_ workbench: Workbench, _ request: DrawableRequest) {
-    front = workbench.makeRenderbuffer(colorFormat, width, height, samples: samples)
-    if front != 0 { _ = workbench.clear(.init(color: front)) }
+    front = workbench.makeBuffer(colorFormat, width, height, samples: samples)
+    if !front.isNone { _ = workbench.clear(.init(color: front)) }
   }
 
   fileprivate func copyBackToFront(_ workbench: Workbench) {
-    guard front != 0 else { return }
+    guard !front.isNone else { return }
     workbench.copy(
       .init(color: back), .init(color: front), from: (0, 0), to: (0, 0),
       size: (Int(width), Int(height)), turned: false, mask: Enumerant.colorBufferBit)
@@ -210,13 +209,13 @@ struct DrawableStorage {
     let to = (x: 0, y: isTopFirst ? Int(height) - size.height : 0)
     let isTurned = isTopFirst != old.isTopFirst
     var mask = Enumerant.colorBufferBit
-    if depth != 0 { mask |= Enumerant.depthBufferBit }
-    if stencil != 0 { mask |= Enumerant.stencilBufferBit }
+    if !depth.isNone { mask |= Enumerant.depthBufferBit }
+    if !stencil.isNone { mask |= Enumerant.stencilBufferBit }
     workbench.copy(
       .init(color: old.back, depth: old.depth, stencil: old.stencil),
       .init(color: back, depth: depth, stencil: stencil), from: from, to: to, size: size,
       turned: isTurned, mask: mask)
-    guard front != 0, old.front != 0 else { return }
+    guard !front.isNone, !old.front.isNone else { return }
     workbench.copy(
       .init(color: old.front), .init(color: front), from: from, to: to, size: size,
       turned: isTurned, mask: Enumerant.colorBufferBit)
@@ -225,6 +224,7 @@ struct DrawableStorage {
 
 extension DrawableRequest {
   static var stencil8: UInt32 { 0x8D48 }
+  static var rgba8: UInt32 { 0x8058 }
   static var largest: UInt32 { 32768 }
 
   /// The internal format of the color buffers.
@@ -237,7 +237,7 @@ extension DrawableRequest {
       if alpha == 0 { return 0x8D62 }
       return alpha == 1 ? 0x8057 : 0x8056
     }
-    return alpha > 0 ? 0x8058 : 0x8051
+    return alpha > 0 ? DrawableRequest.rgba8 : 0x8051
   }
 
   /// The internal format of the depth buffer, with stencil when both are asked for.

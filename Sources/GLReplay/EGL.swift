@@ -140,7 +140,7 @@ final class EGLDriver: @unchecked Sendable {
     var refused = ""
     for name in ["libEGL.so.1"] + systemFolders.map({ "\($0)/libEGL.so.1" }) {
       guard let library = platform_open_library(name) else { continue }
-      if platform_symbol(library, "omega_gl_marker") != nil {
+      if isReplacement(library) {
         refused = ", but the one that applications are given"
         continue
       }
@@ -149,6 +149,14 @@ final class EGLDriver: @unchecked Sendable {
     throw GLUnavailable(
       message: "there is no libEGL.so.1\(refused); install a driver for OpenGL (libegl1, "
         + "libgl1-mesa-dri)")
+  }
+
+  /// Whether what a library's name has led to is what applications are given for it.
+  private static func isReplacement(_ library: UnsafeMutableRawPointer) -> Bool {
+    guard let symbol = platform_symbol(library, "eglGetProcAddress"),
+      let path = platform_path_of(symbol)
+    else { return false }
+    return platform_contains(path, "GLShim_omega")
   }
 
   private static let systemFolders = [

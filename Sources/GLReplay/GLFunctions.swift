@@ -8,6 +8,10 @@ enum Enumerant {
   static var readFramebuffer: UInt32 { 0x8CA8 }
   static var drawFramebuffer: UInt32 { 0x8CA9 }
   static var renderbuffer: UInt32 { 0x8D41 }
+  static var texture2D: UInt32 { 0x0DE1 }
+  static var textureRedSize: UInt32 { 0x805C }
+  static var textureAlphaSize: UInt32 { 0x805F }
+  static var implementationColorReadFormat: UInt32 { 0x8B9B }
   static var framebufferComplete: UInt32 { 0x8CD5 }
   static var colorAttachment0: UInt32 { 0x8CE0 }
   static var depthAttachment: UInt32 { 0x8D00 }
@@ -91,6 +95,7 @@ struct GLFunctions {
   let isFramebuffer: IsName
   let checkFramebufferStatus: @convention(c) (UInt32) -> UInt32
   let framebufferRenderbuffer: @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void
+  let framebufferTexture2D: @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void
   let framebufferParameteri: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
   let framebufferParameteriMESA: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
   let genRenderbuffers: Generate
@@ -103,6 +108,13 @@ struct GLFunctions {
   let drawBuffers: (@convention(c) (Int32, ConstNames) -> Void)?
   let readBuffer: OneWord?
   let blitFramebuffer: Blit?
+  let bindTexture: TwoWords
+  let texImage2D:
+    @convention(c) (
+      UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?
+    ) -> Void
+  let getTexLevelParameteriv:
+    (@convention(c) (UInt32, Int32, UInt32, UnsafeMutablePointer<Int32>) -> Void)?
   let genTextures: Generate
   let deleteTextures: Delete
   let genBuffers: Generate
@@ -161,6 +173,7 @@ struct GLFunctions {
     isFramebuffer = try need("glIsFramebuffer", "glIsFramebufferOES")
     checkFramebufferStatus = try need("glCheckFramebufferStatus", "glCheckFramebufferStatusOES")
     framebufferRenderbuffer = try need("glFramebufferRenderbuffer", "glFramebufferRenderbufferOES")
+    framebufferTexture2D = try need("glFramebufferTexture2D", "glFramebufferTexture2DOES")
     framebufferParameteri = find("glFramebufferParameteri")
     framebufferParameteriMESA = find("glFramebufferParameteriMESA")
     genRenderbuffers = try need("glGenRenderbuffers", "glGenRenderbuffersOES")
@@ -172,6 +185,9 @@ struct GLFunctions {
     drawBuffers = find("glDrawBuffers")
     readBuffer = find("glReadBuffer")
     blitFramebuffer = find("glBlitFramebuffer")
+    bindTexture = try need("glBindTexture")
+    texImage2D = try need("glTexImage2D")
+    getTexLevelParameteriv = find("glGetTexLevelParameteriv")
     genTextures = try need("glGenTextures")
     deleteTextures = try need("glDeleteTextures")
     genBuffers = try need("glGenBuffers")

@@ -10,13 +10,19 @@ import Wire
 /// A handler decodes, looks for `failure`, calls the driver, and answers with `reply` and
 /// `sendReply`. After `missing` and `malformed` the session is over: the record loop stops, so a
 /// handler need not look.
+///
+/// Every method is `mutating`, whether it changes anything or not: called through the pointer, any
+/// other would work on a copy of it all.
 struct GLReplayContext {
   /// What all channels of this client share.
   let session: GLSession
   /// Number of the channel.
   let channel: UInt32
   /// The driver's functions for this context.
-  var gl = GLDispatch()
+  var gl: GLDispatch {
+    @inline(__always) unsafeAddress { UnsafePointer(dispatch) }
+    @inline(__always) nonmutating unsafeMutableAddress { dispatch }
+  }
   /// Where replies are written; empty when a handler starts.
   var reply = HeapWriter(capacity: 4096)
   /// The record being replayed, header included: a private copy, which lives as long as the call.
@@ -51,6 +57,7 @@ struct GLReplayContext {
   var tables: [NameTable] = []
   /// The same for look-ups, which are to cost nothing.
   private let readers: UnsafeMutablePointer<NameReader>
+  private let dispatch: UnsafeMutablePointer<GLDispatch>
   private let emptyTable = NameTable()
   /// True after the channel's last record.
   var isClosed = false
@@ -65,6 +72,8 @@ struct GLReplayContext {
     self.session = session
     self.channel = channel
     activity = session.host.activityWord(channel: channel)
+    dispatch = .allocate(capacity: 1)
+    dispatch.initialize(to: GLDispatch())
     readers = .allocate(capacity: NameKind.count)
     readers.initialize(repeating: emptyTable.reader, count: NameKind.count)
   }
@@ -76,6 +85,7 @@ struct GLReplayContext {
     memory.free()
     modes.free()
     readers.deallocate()
+    dispatch.deallocate()
   }
 
   // MARK: Names
@@ -92,20 +102,20 @@ struct GLReplayContext {
   /// generated, an unknown one is made; elsewhere it becomes a name that the driver does not know
   /// either, so that the driver raises what the specification says.
   @inline(__always)
-  func name(_ kind: NameKind, _ client: UInt32) -> UInt32 {
+  mutating func name(_ kind: NameKind, _ client: UInt32) -> UInt32 {
     guard client != 0 else { return kind == .framebuffer ? surface.drawObject : 0 }
     let found = readers[Int(kind.rawValue)].lookup(client)
     return found != 0 ? found : unusualName(kind, client)
   }
 
   /// The driver's name for a client's; 0 for one that is unknown.
-  func knownName(_ kind: NameKind, _ client: UInt32) -> UInt32 {
+  mutating func knownName(_ kind: NameKind, _ client: UInt32) -> UInt32 {
     guard client != 0, Int(kind.rawValue) < tables.count else { return 0 }
     return tables[Int(kind.rawValue)].lookup(client)
   }
 
   /// The client's name of a driver's; 0 for one that is unknown. For the few answers that hold names.
-  func clientName(_ kind: NameKind, _ driver: UInt32) -> UInt32 {
+  mutating func clientName(_ kind: NameKind, _ driver: UInt32) -> UInt32 {
     guard Int(kind.rawValue) < tables.count else { return 0 }
     return tables[Int(kind.rawValue)].client(of: driver)
   }
@@ -115,7 +125,7 @@ struct GLReplayContext {
   static var neverGenerated: UInt32 { 0xFFFF_FFF1 }
 
   @inline(never)
-  private func unusualName(_ kind: NameKind, _ client: UInt32) -> UInt32 {
+  private mutating func unusualName(_ kind: NameKind, _ client: UInt32) -> UInt32 {
     guard Int(kind.rawValue) < tables.count, let functions else { return 0 }
     let table = tables[Int(kind.rawValue)]
     guard let generate = functions.generator(kind, properties) else {
@@ -132,14 +142,14 @@ struct GLReplayContext {
   }
 
   /// Enters the driver's name of a new object.
-  func insertName(_ kind: NameKind, _ client: UInt32, _ driver: UInt32) {
+  mutating func insertName(_ kind: NameKind, _ client: UInt32, _ driver: UInt32) {
     guard client != 0, driver != 0, Int(kind.rawValue) < tables.count else { return }
     _ = tables[Int(kind.rawValue)].insert(client, driver)
     session.countObject()
   }
 
   /// Takes a name out; the driver's, or 0 for one that is unknown, which deletes ignore.
-  func removeName(_ kind: NameKind, _ client: UInt32) -> UInt32 {
+  mutating func removeName(_ kind: NameKind, _ client: UInt32) -> UInt32 {
     guard client != 0, Int(kind.rawValue) < tables.count else { return 0 }
     let driver = tables[Int(kind.rawValue)].remove(client)
     if driver != 0 { session.uncountObject() }
@@ -149,15 +159,15 @@ struct GLReplayContext {
   // MARK: Sync objects
 
   /// The driver's sync object behind a client's; nil for one that is unknown.
-  func sync(_ id: UInt64) -> UnsafeMutableRawPointer? { group?.sync(id) }
+  mutating func sync(_ id: UInt64) -> UnsafeMutableRawPointer? { group?.sync(id) }
 
-  func insertSync(_ id: UInt64, _ sync: UnsafeMutableRawPointer?) {
+  mutating func insertSync(_ id: UInt64, _ sync: UnsafeMutableRawPointer?) {
     guard let sync else { return }
     group?.insertSync(id, sync)
     session.countObject()
   }
 
-  func removeSync(_ id: UInt64) -> UnsafeMutableRawPointer? {
+  mutating func removeSync(_ id: UInt64) -> UnsafeMutableRawPointer? {
     guard let sync = group?.removeSync(id) else { return nil }
     session.uncountObject()
     return sync
@@ -166,13 +176,13 @@ struct GLReplayContext {
   // MARK: What came of a record
 
   /// Ends the session because the driver does not have the command at all.
-  func missing(_ opcode: UInt32) {
+  mutating func missing(_ opcode: UInt32) {
     session.lose(
       LostReason.protocolError, "\(commandDescription(opcode)): the node's driver lacks it")
   }
 
   /// Ends the session because a record could not be decoded.
-  func malformed(_ opcode: UInt32, _ field: StaticString) {
+  mutating func malformed(_ opcode: UInt32, _ field: StaticString) {
     session.lose(
       LostReason.protocolError, "\(commandDescription(opcode)): field \(field) is wrong")
   }
@@ -191,7 +201,9 @@ struct GLReplayContext {
   }
 
   /// Opcode of the record being replayed.
-  private var opcode: UInt32 { record.count >= 4 ? record.baseAddress?.get32(0) ?? 0 : 0 }
+  private var opcode: UInt32 {
+    mutating get { record.count >= 4 ? record.baseAddress?.get32(0) ?? 0 : 0 }
+  }
 
   /// Says which record is being replayed, for whoever asks what the channel is in.
   @inline(__always)
@@ -201,7 +213,7 @@ struct GLReplayContext {
   }
 
   /// Says that no record is.
-  func isIdle() { platform_store64(activity, 0) }
+  mutating func isIdle() { platform_store64(activity, 0) }
 
   // MARK: Memory
 

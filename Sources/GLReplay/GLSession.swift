@@ -41,6 +41,7 @@ public protocol GLSessionHost: AnyObject, Sendable {
   func awaitFrames(_ id: UInt64) -> (any GLFrameMemory)?
   /// Brings a frame to a client elsewhere.
   func deliverFrame(_ id: UInt64, imageIndex: UInt32, _ bytes: UnsafeRawBufferPointer)
+  func countContext()
   func countFrame()
   func countCommands(_ n: UInt64)
   /// The word where a channel says what it is in.

@@ -1,4 +1,5 @@
 import CPlatform
+import GLWire
 
 /// A context of the node's own that shares with the application's: where drawables are made, resized
 /// and read. The application's context knows nothing of it, whatever its state is: pixel transfer,
@@ -10,6 +11,8 @@ final class Workbench: @unchecked Sendable {
   let properties: ContextProperties
   /// How a framebuffer is turned upside down.
   let flip: FlipMethod
+  /// Colors can lie in memory as windows have them: blue first. Then reading them is copying them.
+  let storesBlueFirst: Bool
 
   private let egl: EGLDriver
   private let handle: UnsafeMutableRawPointer
@@ -17,8 +20,8 @@ final class Workbench: @unchecked Sendable {
   /// Two framebuffer objects: what is read and what is drawn.
   private let source: UInt32
   private let destination: UInt32
-  /// Renderbuffers whose drawable is gone, to be deleted the next time. Guarded by `garbageLock`.
-  private var garbage: [UInt32] = []
+  /// Buffers whose drawable is gone, to be deleted the next time. Guarded by `garbageLock`.
+  private var garbage: [PixelBuffer] = []
   private let garbageLock = Lock()
 
   init(
@@ -49,6 +52,7 @@ final class Workbench: @unchecked Sendable {
     (source, destination) = names
     gl.bindFramebuffer(Enumerant.framebuffer, source)
     flip = gl.findFlip(Enumerant.framebuffer)
+    storesBlueFirst = !isES && gl.canStoreBlueFirst()
     gl.drainErrors()
   }
 
@@ -71,26 +75,37 @@ final class Workbench: @unchecked Sendable {
     }
   }
 
-  /// Gives renderbuffers up. Any thread.
-  func discard(_ renderbuffers: [UInt32]) {
-    garbageLock.withLock { garbage += renderbuffers.filter { $0 != 0 } }
+  /// Gives buffers up. Any thread.
+  func discard(_ buffers: [PixelBuffer]) {
+    garbageLock.withLock { garbage += buffers.filter { !$0.isNone } }
   }
 
   private func deleteGarbage() {
-    let names = garbageLock.withLock { () -> [UInt32] in
+    let buffers = garbageLock.withLock { () -> [PixelBuffer] in
       defer { garbage = [] }
       return garbage
     }
-    if !names.isEmpty { gl.deleteRenderbuffers(Int32(clamping: names.count), names) }
+    for buffer in buffers { delete(buffer) }
   }
 
   // MARK: With the workbench current
 
-  /// Makes a renderbuffer; 0 when the driver refuses.
-  func makeRenderbuffer(_ format: UInt32, _ width: UInt32, _ height: UInt32, samples: UInt32)
-    -> UInt32
+  private func delete(_ buffer: PixelBuffer) {
+    var name = buffer.name
+    if buffer.isTexture { gl.deleteTextures(1, &name) } else { gl.deleteRenderbuffers(1, &name) }
+  }
+
+  /// Makes a buffer of pixels; none when the driver refuses.
+  func makeBuffer(_ format: UInt32, _ width: UInt32, _ height: UInt32, samples: UInt32)
+    -> PixelBuffer
   {
     gl.drainErrors()
+    if format == DrawableRequest.rgba8, samples == 0, storesBlueFirst {
+      let buffer = gl.makeBlueFirst(width, height)
+      if gl.getError() == 0 { return buffer }
+      delete(buffer)
+      return .none
+    }
     var name: UInt32 = 0
     gl.genRenderbuffers(1, &name)
     gl.bindRenderbuffer(Enumerant.renderbuffer, name)
@@ -105,16 +120,16 @@ final class Workbench: @unchecked Sendable {
     gl.bindRenderbuffer(Enumerant.renderbuffer, 0)
     guard gl.getError() == 0 else {
       gl.deleteRenderbuffers(1, &name)
-      return 0
+      return .none
     }
-    return name
+    return PixelBuffer(name: name)
   }
 
-  /// Renderbuffers of one framebuffer object.
+  /// Buffers of one framebuffer object.
   struct Attachments {
-    var color: UInt32 = 0
-    var depth: UInt32 = 0
-    var stencil: UInt32 = 0
+    var color = PixelBuffer.none
+    var depth = PixelBuffer.none
+    var stencil = PixelBuffer.none
   }
 
   private var readTarget: UInt32 {
@@ -135,7 +150,7 @@ final class Workbench: @unchecked Sendable {
   func bindDestination(_ what: Attachments) {
     bind(drawTarget, destination, what)
     guard !properties.hasOneFramebufferTarget else { return }
-    var buffer = what.color == 0 ? Enumerant.none : Enumerant.colorAttachment0
+    var buffer = what.color.isNone ? Enumerant.none : Enumerant.colorAttachment0
     gl.drawBuffers?(1, &buffer)
   }
 
@@ -156,9 +171,9 @@ final class Workbench: @unchecked Sendable {
     if let clearDepth = gl.clearDepth { clearDepth(0) } else { gl.clearDepthf?(0) }
     gl.clearStencil(0)
     var mask: UInt32 = 0
-    if what.color != 0 { mask |= Enumerant.colorBufferBit }
-    if what.depth != 0 { mask |= Enumerant.depthBufferBit }
-    if what.stencil != 0 { mask |= Enumerant.stencilBufferBit }
+    if !what.color.isNone { mask |= Enumerant.colorBufferBit }
+    if !what.depth.isNone { mask |= Enumerant.depthBufferBit }
+    if !what.stencil.isNone { mask |= Enumerant.stencilBufferBit }
     gl.clear(mask)
     return true
   }
@@ -188,8 +203,45 @@ extension GLFunctions {
     for _ in 0..<64 where getError() == 0 { return }
   }
 
-  func attach(_ target: UInt32, _ attachment: UInt32, _ name: UInt32) {
-    framebufferRenderbuffer(target, attachment, Enumerant.renderbuffer, name)
+  func attach(_ target: UInt32, _ attachment: UInt32, _ buffer: PixelBuffer) {
+    if buffer.isTexture {
+      framebufferTexture2D(target, attachment, Enumerant.texture2D, buffer.name, 0)
+    } else {
+      framebufferRenderbuffer(target, attachment, Enumerant.renderbuffer, buffer.name)
+    }
+  }
+
+  /// A texture of 8 bits a component whose bytes are blue, green, red, alpha, where the driver does
+  /// as it is hinted: there is no internal format that says so.
+  fileprivate func makeBlueFirst(_ width: UInt32, _ height: UInt32) -> PixelBuffer {
+    var name: UInt32 = 0
+    genTextures(1, &name)
+    bindTexture(Enumerant.texture2D, name)
+    texImage2D(
+      Enumerant.texture2D, 0, Int32(Enumerant.rgba), Int32(clamping: width),
+      Int32(clamping: height), 0, Enumerant.bgra, Enumerant.unsignedByte, nil)
+    bindTexture(Enumerant.texture2D, 0)
+    return PixelBuffer(name: name, isTexture: true)
+  }
+
+  /// Whether `makeBlueFirst` makes what it is for. Framebuffers are bound and left so.
+  fileprivate func canStoreBlueFirst() -> Bool {
+    drainErrors()
+    let buffer = makeBlueFirst(4, 4)
+    attach(Enumerant.framebuffer, Enumerant.colorAttachment0, buffer)
+    var format: Int32 = 0
+    var bits = (Int32(0), Int32(0))
+    bindTexture(Enumerant.texture2D, buffer.name)
+    getTexLevelParameteriv?(Enumerant.texture2D, 0, Enumerant.textureRedSize, &bits.0)
+    getTexLevelParameteriv?(Enumerant.texture2D, 0, Enumerant.textureAlphaSize, &bits.1)
+    bindTexture(Enumerant.texture2D, 0)
+    let isComplete =
+      checkFramebufferStatus(Enumerant.framebuffer) == Enumerant.framebufferComplete
+    getIntegerv(Enumerant.implementationColorReadFormat, &format)
+    attach(Enumerant.framebuffer, Enumerant.colorAttachment0, .none)
+    var name = buffer.name
+    deleteTextures(1, &name)
+    return getError() == 0 && isComplete && bits == (8, 8) && format == Int32(Enumerant.bgra)
   }
 
   /// How the bound framebuffer is given the orientation of a window; takes the driver's errors.
@@ -211,6 +263,15 @@ extension GLFunctions {
     case .none, .otherContext: return
     }
   }
+}
+
+/// What pixels lie in: a renderbuffer or a texture, or nothing.
+struct PixelBuffer: Equatable {
+  var name: UInt32 = 0
+  var isTexture = false
+
+  static var none: PixelBuffer { PixelBuffer() }
+  var isNone: Bool { name == 0 }
 }
 
 /// How a framebuffer object is turned upside down (GL_MESA_framebuffer_flip_y).

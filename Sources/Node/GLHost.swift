@@ -38,6 +38,7 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
     session.sink.frame(FramePixels(swapchain: id, imageIndex: imageIndex, bytes: bytes))
   }
 
+  func countContext() { session.countContext() }
   func countFrame() { session.count(commands: 0, frames: 1) }
   func countCommands(_ n: UInt64) { session.count(commands: n, frames: 0) }
 

@@ -59,7 +59,7 @@ final class StatisticsThread: @unchecked Sendable {
   }
 
   private func send() {
-    withUnsafeTemporaryAllocation(byteCount: 48, alignment: 8) { room in
+    withUnsafeTemporaryAllocation(byteCount: 56, alignment: 8) { room in
       guard let p = room.baseAddress else { return }
       p.put64(platform_cpu_time(), 0)
       p.put64(0, 8)
@@ -67,6 +67,7 @@ final class StatisticsThread: @unchecked Sendable {
       p.put64(session.queueOperations, 24)
       p.put64(session.framesDelivered, 32)
       p.put64(session.driverMemory, 40)
+      p.put64(session.contextsMade, 48)
       try? link.send(MessageType.statistics, UnsafeRawBufferPointer(room))
     }
   }

@@ -208,10 +208,9 @@ public struct Segment: @unchecked Sendable {
   @inlinable public func count(_ index: Int, _ amount: UInt64) {
     platform_add64_relaxed(counter(index), amount)
   }
-  /// Round trips of one Vulkan command; `opcode` is the wire's.
+  /// Round trips of one command; `opcode` is the wire's.
   @inlinable public func roundTripCounter(_ opcode: UInt32) -> UnsafeMutablePointer<UInt32>? {
-    let index = Int(opcode) - 0x1000
-    guard index >= 0, index < Counter.commandCount else { return nil }
+    guard let index = Counter.index(ofCommand: opcode) else { return nil }
     return word32(
       SegmentLayout.countersOffset + Counter.roundTripsByCommandOffset + index * 4)
   }

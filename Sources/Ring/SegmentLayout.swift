@@ -94,10 +94,29 @@ public enum Counter {
   @inlinable public static var droppedChainEntries: Int { 17 }
   @inlinable public static var readbackPages: Int { 18 }
   @inlinable public static var commandsReplayed: Int { 19 }
+  /// Contexts of OpenGL that were made.
+  @inlinable public static var contextsCreated: Int { 20 }
   @inlinable public static var count: Int { 256 }
-  /// u32 per Vulkan opcode (opcode - 0x1000), after the u64 counters: round trips by command.
+  /// u32 per command, after the u64 counters: its round trips. Vulkan's opcodes count from 0x1000,
+  /// OpenGL's from 0x10000 in the second half.
   @inlinable public static var roundTripsByCommandOffset: Int { 4096 }
   @inlinable public static var commandCount: Int { 4096 }
+  @inlinable public static var firstOpenGLCommand: Int { 2048 }
+  /// The place of a command's count; nil when it has none.
+  @inlinable public static func index(ofCommand opcode: UInt32) -> Int? {
+    if opcode >= 0x1_0000 {
+      let index = Int(opcode) - 0x1_0000 + firstOpenGLCommand
+      return index < commandCount ? index : nil
+    }
+    let index = Int(opcode) - 0x1000
+    return index >= 0 && index < firstOpenGLCommand ? index : nil
+  }
+  /// The command whose count lies at a place.
+  @inlinable public static func command(at index: Int) -> UInt32 {
+    UInt32(
+      truncatingIfNeeded: index < firstOpenGLCommand
+        ? 0x1000 + index : 0x1_0000 + index - firstOpenGLCommand)
+  }
   /// `Histogram.count` histograms of `Histogram.buckets` u32, after those.
   @inlinable public static var histogramsOffset: Int { 4096 + 16384 }
 }

@@ -261,8 +261,8 @@ public final class SessionCounters: @unchecked Sendable {
   private let words: UnsafeMutablePointer<UInt64>
 
   init() {
-    words = .allocate(capacity: 3)
-    words.initialize(repeating: 0, count: 3)
+    words = .allocate(capacity: 4)
+    words.initialize(repeating: 0, count: 4)
   }
 
   deinit { words.deallocate() }
@@ -270,10 +270,12 @@ public final class SessionCounters: @unchecked Sendable {
   public var commands: UInt64 { platform_load64_relaxed(words) }
   public var queueOperations: UInt64 { platform_load64_relaxed(words + 1) }
   public var frames: UInt64 { platform_load64_relaxed(words + 2) }
+  public var contexts: UInt64 { platform_load64_relaxed(words + 3) }
 
   func addCommands(_ n: UInt64) { platform_add64_relaxed(words, n) }
   func addQueueOperation() { platform_add64_relaxed(words + 1, 1) }
   func addFrame() { platform_add64_relaxed(words + 2, 1) }
+  func addContext() { platform_add64_relaxed(words + 3, 1) }
 }
 
 extension ReplaySession {
@@ -283,6 +285,11 @@ extension ReplaySession {
   public var queueOperations: UInt64 { counters.queueOperations }
   /// Frames delivered so far.
   public var framesDelivered: UInt64 { counters.frames }
+
+  /// Contexts of OpenGL that were made.
+  public var contextsMade: UInt64 { counters.contexts }
+
+  public func countContext() { counters.addContext() }
 
   /// Counts what another vocabulary has replayed.
   public func count(commands: UInt64, frames: UInt64) {

@@ -69,9 +69,23 @@ enum Settings {
     }
   }
 
+  /// `NAME=value` for a node, which needs the driver's own libraries of OpenGL: without those that
+  /// `omega run` gives to applications.
+  private static func withoutReplacements(_ variable: String) -> String {
+    for (name, part) in [("LD_PRELOAD=", "libGLShim_omega"), ("LD_LIBRARY_PATH=", "/omega/gl")]
+    where variable.hasPrefix(name) {
+      let kept = variable.dropFirst(name.count).split { $0 == ":" || $0 == " " }
+        .filter { !$0.contains(part) }
+      return name + kept.joined(separator: ":")
+    }
+    return variable
+  }
+
   static func embedded(_ arguments: Arguments, _ installation: Installation) -> EmbeddedNodes {
     var environment = Subprocess.setting(Subprocess.environment(), "OMEGA_LOG", logWord)
     environment = Subprocess.setting(environment, "OMEGA_NODE_PROCESS", "1")
+    // An agent that a program of somebody's has started has that program's environment.
+    environment = environment.map { withoutReplacements($0) }
     var words = ["--name", "local"]
     if let driver = arguments["--driver"] { words += ["--driver", driver] }
     if arguments.has("--validate") { words.append("--validate") }

@@ -56,6 +56,7 @@ final class TestHost: GLSessionHost, @unchecked Sendable {
     let frame = Frame(id: id, imageIndex: imageIndex, bytes: Array(bytes))
     lock.withLock { delivered.append(frame) }
   }
+  func countContext() {}
   func countFrame() {}
   func countCommands(_ n: UInt64) {}
   func activityWord(channel: UInt32) -> UnsafeMutablePointer<UInt64> {
