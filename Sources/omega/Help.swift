@@ -38,6 +38,8 @@ enum Help {
       --local N             N node processes on this machine; 1 when no node is named
       --token-file FILE     the secret shared with the nodes (OMEGA_TOKEN_FILE)
       --with-local          shows the local devices too
+      --gl native|zink      how OpenGL is caught: by Omega's own libraries; or by this machine's Mesa,
+                            whose driver Zink draws with Omega's Vulkan devices
       --driver ICD.json     the driver of --local nodes
       --validate            runs --local nodes below the Khronos validation layer
       --stats FILE          figures as JSON, written every second and at exit (OMEGA_STATS)
