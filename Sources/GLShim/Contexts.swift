@@ -325,9 +325,44 @@ extension UnsafeMutablePointer<ContextState> {
     call.writer.pointee.u32(call.ticket)
     call.writer.pointee.u32(0)
     call.writer.pointee.end()
-    guard pointee.connection.endCall(call) != nil else { return false }
+    guard var reply = pointee.connection.endCall(call) else { return false }
+    // What glGetError would have said is still to be said.
+    let error = reply.u32("glReport.error")
     pointee.connection.finishCall(call)
+    if error != 0 { raise(error) }
     return true
+  }
+}
+
+extension UnsafeMutablePointer<ContextState> {
+  /// The same for a context that may be another thread's, or gone: everything that it has published
+  /// is replayed when this returns.
+  static func waitUntilReplayed(id: UInt64) {
+    let found = WindowLock.locked { () -> (Connection, Channel)? in
+      var known = contexts
+      while let context = known {
+        if context.pointee.id == id { return (context.pointee.connection, context.pointee.channel) }
+        known = context.pointee.binding.next
+      }
+      return nil
+    }
+    // A context that is gone was replayed to its end.
+    guard let (connection, channel) = found,
+      let call = connection.beginCall(channel, opcode: ControlOpcode.glReport)
+    else { return }
+    call.writer.pointee.begin(ControlOpcode.glReport)
+    call.writer.pointee.u32(call.ticket)
+    call.writer.pointee.u32(0)
+    call.writer.pointee.end()
+    guard var reply = connection.endCall(call) else { return }
+    let error = reply.u32("glReport.error")
+    connection.finishCall(call)
+    guard error != 0 else { return }
+    WindowLock.locked {
+      var known = contexts
+      while let context = known, context.pointee.id != id { known = context.pointee.binding.next }
+      known?.raise(error)
+    }
   }
 }
 

@@ -160,7 +160,9 @@ extension UnsafeMutablePointer<DrawableState> {
 
   /// Shows the drawable's pixels in its window: the back buffer's as a swap, or the front buffer's.
   /// What the context has recorded goes out first, so that the node draws while we wait for room.
-  fileprivate func present(_ context: Context, front: Bool, _ mode: PresentMode) {
+  fileprivate func present(
+    _ context: Context, front: Bool, _ mode: PresentMode, of source: UInt64? = nil
+  ) {
     context.flush()
     guard !pointee.isGone else { return }
     guard let frames = makeFrames(context.pointee.connection, mode) else { return }
@@ -175,7 +177,7 @@ extension UnsafeMutablePointer<DrawableState> {
     let arrival = place.pointee
     let writer = UnsafeMutableRawPointer(context).assumingMemoryBound(to: Writer.self)
     writer.pointee.begin(ControlOpcode.glSwap)
-    writer.pointee.u64(pointee.id)
+    writer.pointee.u64(source ?? pointee.id)
     writer.pointee.u64(frames.pointee.id)
     writer.pointee.u32(image)
     writer.pointee.u32(arrival.slot)
@@ -245,6 +247,13 @@ extension UnsafeMutablePointer<DrawableState> {
     let now = platform_now()
     if pointee.lastSwap != 0, due > now { platform_sleep(due &- now) }
     pointee.lastSwap = max(now, due)
+  }
+
+  /// Has another drawable's back buffer, or the only one that it has, in this pixmap.
+  func show(_ other: Drawable, _ context: Context) {
+    let isDouble = other.pointee.request.flags & DrawableFlag.doubleBuffered != 0
+    present(context, front: !isDouble, .immediate, of: other.pointee.id)
+    waitUntilShown()
   }
 
   /// Waits until what was presented last is on the screen, or never will be.
