@@ -9,7 +9,7 @@ enum Help {
       omega node [FLAGS]                  serve this machine's GPU
       omega record [-o FILE] -- APP       run a program and record what it draws
       omega replay FILE [--verify]        draw a recording again
-      omega doctor [--json]               say what works here, and what to do about the rest
+      omega doctor [--json] [APP]         say what works here, and what to do about the rest
       omega help [COMMAND]                this, or one command's flags
       omega --version
 

@@ -92,7 +92,10 @@ extension UnsafeMutablePointer<EGLDisplayRecord> {
       case .pixmap: EGL.pixmapBit
       case .pbuffer: EGL.pbufferBit
       }
-    guard config.pointee.surfaceTypes & needed != 0 else { return eglNothing(EGL.badMatch) }
+    guard config.pointee.surfaceTypes & needed != 0 else {
+      let hasWindows = pointee.connection != nil
+      return eglNothing(hasWindows || kind == .pbuffer ? EGL.badMatch : EGL.badNativeWindow)
+    }
     var request = config.pointee.request
     if kind == .window, wish.flags & EGLSurfaceFlag.singleBuffer == 0 {
       request.flags |= DrawableFlag.doubleBuffered

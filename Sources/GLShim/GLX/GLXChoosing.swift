@@ -26,8 +26,6 @@ struct GLXWish {
   var bindTargets = GLX.dontCare
   var maxPbufferWidth: Int32 = 0
   var maxPbufferHeight: Int32 = 0
-  /// Something that no config can be was asked for.
-  var isImpossible = false
 
   init() {}
 
@@ -44,15 +42,12 @@ struct GLXWish {
   /// The list of glXChooseVisual, where booleans stand alone.
   init?(visuals list: UnsafePointer<Int32>?) {
     doubleBuffer = 0
-    var isRGBA = false
     guard let list else { return nil }
     var i = 0
     while list[i] != 0 {
       switch list[i] {
-      case GLX.useGL: i &+= 1
-      case GLX.rgba:
-        isRGBA = true
-        i &+= 1
+      // Colour indices, for which GLX_RGBA is left out, exist nowhere any more.
+      case GLX.useGL, GLX.rgba: i &+= 1
       case GLX.doubleBuffer:
         doubleBuffer = 1
         i &+= 1
@@ -64,7 +59,6 @@ struct GLXWish {
         i &+= 2
       }
     }
-    if !isRGBA { isImpossible = true }
   }
 
   private mutating func set(_ name: Int32, _ value: Int32) -> Bool {
@@ -101,7 +95,6 @@ struct GLXWish {
   }
 
   func accepts(_ config: UnsafePointer<GLXConfig>) -> Bool {
-    guard !isImpossible else { return false }
     // An id alone decides.
     if id != GLX.dontCare { return Int32(bitPattern: config.pointee.id) == id }
     func equals(_ wanted: Int32, _ name: Int32) -> Bool {

@@ -110,10 +110,10 @@ extension UnsafeMutablePointer<GLXDisplay> {
       return 0
     }
     if let known = Drawable.find(.glx, pointee.display, window) {
-      // Used as it is before, which is forgotten; made before, which is an error.
-      guard known.pointee.flags & GLXDrawableFlag.wasMade == 0 else {
-        sendCoreError(CoreError.alloc, GLXRequest.createWindow, resource: window)
-        return 0
+      // Programs make several of one window, and expect them to be one.
+      if known.pointee.config == UnsafeRawPointer(config) {
+        known.pointee.flags |= GLXDrawableFlag.wasMade
+        return window
       }
       known.destroy()
     }
