@@ -22,7 +22,12 @@ RELEASE  := $(SWIFT) build -c release --static-swift-stdlib --scratch-path $(SCR
 PROGRAMS := $(SWIFT) build -c release --package-path TestPrograms --scratch-path $(SCRATCH)/programs
 SANITIZED := ^(Wire|Ring|Client|Transport|VulkanReplay|Node|Agent)Tests\.
 FORMATTED = git ls-files '*.swift' ':!:*/Generated/*'
-TREE     := bin/omega lib/omega/libVkLayer_omega.so
+# Libraries without a symbol, by the names that programs know OpenGL's by: each depends on
+# libGLShim_omega.so beside it. The links are for programs that open them by the names of developers.
+GL_NAMES := libGL.so.1 libGLX.so.0 libOpenGL.so.0 libEGL.so.1 libGLESv1_CM.so.1 libGLESv2.so.2
+GL_LINKS := libGL.so libGLX.so libOpenGL.so libEGL.so libGLESv1_CM.so libGLESv2.so
+TREE     := bin/omega lib/omega/libVkLayer_omega.so \
+  $(addprefix lib/omega/gl/,libGLShim_omega.so $(GL_NAMES))
 MANIFESTS := icd.d/omega_icd.json implicit_layer.d/VkLayer_omega_implicit.json \
   explicit_layer.d/VkLayer_omega_explicit.json
 
@@ -63,15 +68,33 @@ build: ## release build; leaves a runnable tree in build/
 	  library=$(SCRATCH)-freestanding
 	  OMEGA_FREESTANDING=1 $(SWIFT) build -c release --scratch-path $$library \
 	    --product VkLayer_omega
+	  OMEGA_FREESTANDING=1 $(SWIFT) build -c release --scratch-path $$library \
+	    --product GLShim_omega
 	else
 	  library=$(SCRATCH)
 	  $(RELEASE) --product VkLayer_omega
+	  $(RELEASE) --product GLShim_omega
 	fi
 	install -D -m 755 $(SCRATCH)/release/omega build/bin/omega
 	install -D -m 644 $$library/release/libVkLayer_omega.so build/lib/omega/libVkLayer_omega.so
-	strip --strip-unneeded build/bin/omega build/lib/omega/libVkLayer_omega.so
+	install -D -m 644 $$library/release/libGLShim_omega.so build/lib/omega/gl/libGLShim_omega.so
+	strip --strip-unneeded build/bin/omega build/lib/omega/libVkLayer_omega.so \
+	  build/lib/omega/gl/libGLShim_omega.so
+	$(MAKE) --no-print-directory gl-names
 	for manifest in $(MANIFESTS); do
 	  install -D -m 644 "Manifests/$${manifest#*/}" "build/share/vulkan/$$manifest"
+	done
+
+.PHONY: gl-names
+gl-names: # the libraries that lead to libGLShim_omega.so
+	@cd build/lib/omega/gl
+	for name in $(GL_NAMES); do
+	  $(LD) -shared -soname "$$name" -o "$$name" --no-as-needed -rpath '$$ORIGIN' \
+	    --enable-new-dtags --hash-style=gnu -z relro -z now -z noexecstack libGLShim_omega.so
+	done
+	for link in $(GL_LINKS); do
+	  target=$$(ls "$$link".? 2>/dev/null)
+	  ln -sf "$$target" "$$link"
 	done
 
 programs: ## the programs that the tests and benchmarks run: plain Vulkan, no Omega
@@ -115,13 +138,19 @@ install: ## into PREFIX (/usr/local), honouring DESTDIR
 	  mode=644; [[ $$file == bin/* ]] && mode=755
 	  install -D -m $$mode "build/$$file" "$(DESTDIR)$(PREFIX)/$$file"
 	done
+	for link in $(GL_LINKS); do
+	  cp -P "build/lib/omega/gl/$$link" "$(DESTDIR)$(PREFIX)/lib/omega/gl/$$link"
+	done
 	echo "install: into $(DESTDIR)$(PREFIX)"
 
 uninstall: ## removes what install put there
 	@for file in $(TREE) $(addprefix share/vulkan/,$(MANIFESTS)); do
 	  rm -f "$(DESTDIR)$(PREFIX)/$$file"
 	done
-	rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(PREFIX)/lib/omega" 2>/dev/null || true
+	for link in $(GL_LINKS); do rm -f "$(DESTDIR)$(PREFIX)/lib/omega/gl/$$link"; done
+	for folder in lib/omega/gl lib/omega; do
+	  rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(PREFIX)/$$folder" 2>/dev/null || true
+	done
 
 generate: ## regenerates every Generated/ folder from the registry and the rules
 	@$(RELEASE) --product RegistryGenerator

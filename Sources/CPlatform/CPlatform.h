@@ -289,6 +289,10 @@ static inline void *_Nullable platform_thread_value(uint32_t key) {
 static inline bool platform_set_thread_value(uint32_t key, const void *_Nullable value) {
   return pthread_setspecific((pthread_key_t)key, value) == 0;
 }
+/// Has `body` called in every child of fork, by its one thread.
+static inline void platform_at_fork_child(void (*_Nonnull body)(void)) {
+  pthread_atfork(NULL, NULL, body);
+}
 static inline void platform_sleep(uint64_t nanoseconds) {
   struct timespec t = {.tv_sec = (time_t)(nanoseconds / 1000000000ull),
                        .tv_nsec = (long)(nanoseconds % 1000000000ull)};
@@ -749,8 +753,23 @@ static inline int platform_start_detached(const char *_Nonnull path,
                                           const char *_Nonnull argument) {
   extern char **environ;
   char *arguments[] = {(char *)path, (char *)argument, NULL};
+  // What was put in the way of this program's libraries must not be in the way of that one's.
+  size_t count = 0;
+  while (environ[count] != NULL) count++;
+  char **environment = (char **)malloc((count + 1) * sizeof(char *));
+  if (environment == NULL) return -ENOMEM;
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (strncmp(environ[i], "LD_PRELOAD=", 11) == 0) continue;
+    if (strncmp(environ[i], "LD_LIBRARY_PATH=", 16) == 0 && strstr(environ[i], "/omega/gl")) continue;
+    environment[kept++] = environ[i];
+  }
+  environment[kept] = NULL;
   int report[2];
-  if (pipe2(report, O_CLOEXEC) != 0) return -errno;
+  if (pipe2(report, O_CLOEXEC) != 0) {
+    free(environment);
+    return -errno;
+  }
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -781,12 +800,13 @@ static inline int platform_start_detached(const char *_Nonnull path,
     if (syscall(SYS_close_range, 4u, ~0u, 0u) != 0) {
       for (int fd = 4; fd < 65536; fd++) close(fd);
     }
-    execve(path, arguments, environ);
+    execve(path, arguments, environment);
     int e = errno;
     if (write(3, &e, sizeof e) < 0) _exit(1);
     _exit(127);
   }
   int failure = child < 0 ? errno : 0;
+  free(environment);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   close(report[1]);
   if (child > 0) {
@@ -806,6 +826,14 @@ static inline int platform_start_detached(const char *_Nonnull path,
 /// `dlopen` with RTLD_NOW | RTLD_LOCAL; NULL on failure.
 static inline void *_Nullable platform_open_library(const char *_Nonnull name) {
   return dlopen(name, RTLD_NOW | RTLD_LOCAL);
+}
+/// The library when it is in the process already, without opening it; NULL otherwise.
+static inline void *_Nullable platform_opened_library(const char *_Nonnull name) {
+  return dlopen(name, RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD);
+}
+/// What any library of the process has under a name; NULL when none has.
+static inline void *_Nullable platform_global_symbol(const char *_Nonnull name) {
+  return dlsym(RTLD_DEFAULT, name);
 }
 static inline void *_Nullable platform_symbol(void *_Nonnull library, const char *_Nonnull name) {
   return dlsym(library, name);

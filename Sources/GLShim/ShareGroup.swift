@@ -28,7 +28,7 @@ struct ShareGroup {
     guard contextCount > 1 else { return channel.publish(records) }
     lock.lock()
     defer { lock.unlock() }
-    if mark > 0, lastChannel != channel.index {
+    if mark > 0, lastChannel != channel.index, lastChannel != UInt32.max {
       var after = (ControlOpcode.glAfter, UInt32(24), lastChannel, UInt32(0), mark)
       guard withUnsafeBytes(of: &after, { channel.publish($0) }) else { return false }
     }
@@ -50,5 +50,19 @@ struct ShareGroup {
     contextCount &+= 1
     if contextCount == 2, let first { _ = publishMark(first) }
     lock.unlock()
+  }
+
+  /// Counts a context out, whose records have all been replayed: nothing waits for its channel any
+  /// more. The last one takes the group along, which lies at `place`.
+  mutating func leave(_ channel: Channel, _ place: UnsafeMutablePointer<ShareGroup>) {
+    lock.lock()
+    contextCount &-= 1
+    if lastChannel == channel.index { lastChannel = UInt32.max }
+    let isOver = contextCount <= 0
+    lock.unlock()
+    guard isOver else { return }
+    names.free()
+    lock.free()
+    platform_free(place)
   }
 }

@@ -23,9 +23,15 @@ enum DoctorCommand {
     if arguments.has("--help") { return CommandLineTool.help(["doctor"]) }
     try Settings.setLogLevel(arguments, standard: .error)
     let installation = try Installation()
-    let findings =
+    var findings =
       [library(installation), manifests(installation), memory(), socketDirectory(), loader()]
-      + [driver(arguments, installation), pages(), display(), wayland()]
+      + [driver(arguments, installation), pages(), display(), wayland(), openGL(installation)]
+    if let program = arguments.rest.first {
+      findings += try ProgramInspection(program).remarks.map {
+        Finding(
+          name: $0.name, isWell: $0.isWell, isNeeded: false, detail: $0.detail, remedy: $0.remedy)
+      }
+    }
     let works = findings.allSatisfy { $0.isWell || !$0.isNeeded }
     print(arguments.has("--json") ? json(findings, works) : text(findings, works), terminator: "")
     return works ? 0 : 1
@@ -47,6 +53,14 @@ enum DoctorCommand {
       isNeeded: missing.contains(installation.driverManifest),
       detail: missing.isEmpty
         ? installation.driverManifest : "missing: \(missing.joined(separator: ", "))",
+      remedy: "build with `make build`, or install again")
+  }
+
+  private static func openGL(_ installation: Installation) -> Finding {
+    Finding(
+      name: "OpenGL", isWell: installation.hasGL, isNeeded: false,
+      detail: installation.hasGL
+        ? installation.glFolder : "libraries are missing in \(installation.glFolder)",
       remedy: "build with `make build`, or install again")
   }
 

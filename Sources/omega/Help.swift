@@ -9,7 +9,7 @@ enum Help {
       omega node [FLAGS]                  serve this machine's GPU
       omega record [-o FILE] -- APP       run a program and record what it draws
       omega replay FILE [--verify]        draw a recording again
-      omega doctor [--json]               say what works here, and what to do about the rest
+      omega doctor [--json] [APP]         say what works here, and what to do about the rest
       omega help [COMMAND]                this, or one command's flags
       omega --version
 
@@ -38,6 +38,8 @@ enum Help {
       --local N             N node processes on this machine; 1 when no node is named
       --token-file FILE     the secret shared with the nodes (OMEGA_TOKEN_FILE)
       --with-local          shows the local devices too
+      --gl native|zink      how OpenGL is caught: by Omega's own libraries; or by this machine's Mesa,
+                            whose driver Zink draws with Omega's Vulkan devices
       --driver ICD.json     the driver of --local nodes
       --validate            runs --local nodes below the Khronos validation layer
       --stats FILE          figures as JSON, written every second and at exit (OMEGA_STATS)

@@ -19,6 +19,17 @@ struct Installation {
   }
 
   var library: String { prefix + "/lib/omega/libVkLayer_omega.so" }
+  /// Where OpenGL's libraries lie, under the names that programs know them by.
+  var glFolder: String { prefix + "/lib/omega/gl" }
+  static let glNames = [
+    "libGL.so.1", "libGLX.so.0", "libOpenGL.so.0", "libEGL.so.1", "libGLESv1_CM.so.1",
+    "libGLESv2.so.2",
+  ]
+  var hasGL: Bool {
+    (Installation.glNames + ["libGLShim_omega.so"]).allSatisfy {
+      Installation.isReadable("\(glFolder)/\($0)")
+    }
+  }
   var driverManifest: String { prefix + "/share/vulkan/icd.d/omega_icd.json" }
   var layerManifests: [String] {
     [

@@ -27,6 +27,11 @@ enum RunCommand {
     let name = application.split(separator: "/").last.map { String($0) } ?? application
     let installation = try Installation()
     try installation.check()
+    if arguments["--gl"] == "native" && !installation.hasGL {
+      throw Failure(
+        "OpenGL's libraries are missing in \(installation.glFolder); build with `make build`, "
+          + "or install again")
+    }
     let places = try Settings.nodes(arguments, installation)
     let frames = try frameDirectory(arguments["--dump-frames"])
     let recordings = try recordings(arguments)
@@ -84,7 +89,8 @@ enum RunCommand {
     try refuse("--codec", allowed: ["auto", "raw"])
     try refuse("--shard", allowed: ["auto", "off"])
     try refuse("--interim", allowed: ["auto", "off"])
-    for flag in ["--gl", "--bitrate", "--hud"] where arguments.has(flag) {
+    try refuse("--gl", allowed: ["native", "zink"])
+    for flag in ["--bitrate", "--hud"] where arguments.has(flag) {
       throw Failure("\(flag) is not in this version; leave it out")
     }
     if arguments.has("--dump-at") && !arguments.has("--dump-frames") {
@@ -156,7 +162,10 @@ enum RunCommand {
       set("OMEGA_DUMP_FRAMES", frames)
       set("OMEGA_DUMP_AT", arguments["--dump-at"])
     }
-    return all
+    if arguments["--gl"] == "zink" {
+      return LibrariesOfGL.throughVulkan(all)
+    }
+    return installation.hasGL ? LibrariesOfGL.ofOmega(all, installation) : all
   }
 
   private static func startFailure(_ application: String, _ code: Int32) -> Failure {
@@ -175,11 +184,11 @@ enum RunCommand {
     let usage = agent.usage
     if usage.connections == 0 {
       Log.warning(
-        "\(name) did not look for a Vulkan device, so nothing was drawn by Omega; "
-          + "a program that is statically linked, set-user-ID or uses OpenGL is not reached")
+        "\(name) did not look for a Vulkan device nor make an OpenGL context, so nothing was drawn "
+          + "by Omega; see `omega doctor \(name)`")
     } else if usage.devices == 0 {
       Log.warning(
-        "\(name) looked at Omega's devices and made none of its own on them; "
+        "\(name) looked at Omega's devices and made none of its own on them, nor an OpenGL context; "
           + "see with -v what it asked for")
     }
   }
