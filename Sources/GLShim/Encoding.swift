@@ -160,4 +160,4 @@ extension GLRecord {
 }
 
 /// The id behind a GLsync of ours: the address is the id.
-func syncID(_ sync: UnsafeMutableRawPointer?) -> UInt64 { UInt64(UInt(bitPattern: sync)) }
+func syncID(_ sync: UnsafeRawPointer?) -> UInt64 { UInt64(UInt(bitPattern: sync)) }

@@ -1,4 +1,5 @@
 import CPlatform
+import Client
 import GLWire
 
 /// What a name names, as far as the client keeps accounts.

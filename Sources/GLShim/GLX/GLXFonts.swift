@@ -1,4 +1,5 @@
 import CPlatform
+import GLWire
 import CX11
 
 // GLX 1.4, 3.3.9: glXUseXFont makes display lists of a server font's glyphs, each a glBitmap. A glyph
@@ -145,9 +146,11 @@ private func fetch(
     var x = 0
     while x < width {
       if let pixel = image.pointee.f.get_pixel, pixel(image, Int32(x), Int32(y)) & 1 != 0 {
-        let place = bits + (height &- 1 &- y) &* stride &+ x / 8
+        let offset: Int = (height &- 1 &- y) &* stride &+ x / 8
+        let place = bits + offset
         let old = place.load(as: UInt8.self)
-        place.storeBytes(of: old | 0x80 >> UInt8(x & 7), as: UInt8.self)
+        let bit: UInt8 = 0x80 &>> UInt8(x & 7)
+        place.storeBytes(of: old | bit, as: UInt8.self)
       }
       x &+= 1
     }

@@ -1535,7 +1535,7 @@ let glEntryNames: StaticString = """
   glWindowPos3s\0\
   glWindowPos3sARB\0\
   glWindowPos3sv\0\
-  glWindowPos3svARB\0\
+  glWindowPos3svARB\0
   """
 let glEntryCount = 1533
 
@@ -1550,7 +1550,7 @@ func glEntryPoint(_ index: Int) -> UnsafeMutableRawPointer? {
   }
 }
 
-private func glEntryPoint0(_ index: Int) -> UnsafeMutableRawPointer? {
+func glEntryPoint0(_ index: Int) -> UnsafeMutableRawPointer? {
   switch index {
   case 0: return unsafeBitCast(gl_Accum as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
   case 1: return unsafeBitCast(gl_ActiveShaderProgram as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)

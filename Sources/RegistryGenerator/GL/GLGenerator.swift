@@ -391,7 +391,9 @@ struct GLGenerator {
     var list = SourcePrinter()
     list.line("/// The names of OpenGL's entry points, sorted, each ended by NUL.")
     list.line("let glEntryNames: StaticString = \"\"\"")
-    for (name, _) in names { list.line("  \(name)\\0\\") }
+    for (index, (name, _)) in names.enumerated() {
+      list.line("  \(name)\\0" + (index == names.count - 1 ? "" : "\\"))
+    }
     list.line("  \"\"\"")
     list.line("let glEntryCount = \(names.count)")
     var parts = [list.text]
@@ -410,7 +412,7 @@ struct GLGenerator {
     parts.append(main.text)
     for start in stride(from: 0, to: names.count, by: step) {
       var out = SourcePrinter()
-      out.block("private func glEntryPoint\(start / step)(_ index: Int) -> UnsafeMutableRawPointer?")
+      out.block("func glEntryPoint\(start / step)(_ index: Int) -> UnsafeMutableRawPointer?")
       { out in
         out.line("switch index {")
         for i in start..<min(start + step, names.count) {
