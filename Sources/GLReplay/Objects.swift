@@ -254,7 +254,7 @@ extension GLReplayContext {
     buffer == 0 ? target : nil
   }
 
-  private func bufferValue(_ target: UInt32, _ buffer: UInt32, _ pname: UInt32) -> Int64 {
+  private mutating func bufferValue(_ target: UInt32, _ buffer: UInt32, _ pname: UInt32) -> Int64 {
     var value: Int32 = 0
     if buffer != 0 {
       gl.glGetNamedBufferParameteriv?(name(.buffer, buffer), pname, &value)

@@ -40,7 +40,7 @@ extension GLReplayContext {
   }
 
   /// A value in the client's terms; nil where it is the driver's own.
-  private func translated(_ pname: UInt32, _ value: UInt32) -> UInt32? {
+  private mutating func translated(_ pname: UInt32, _ value: UInt32) -> UInt32? {
     if let kind = GLReplayContext.kind(pname) {
       return value == 0 ? nil : clientName(kind, value)
     }
@@ -56,7 +56,7 @@ extension GLReplayContext {
   }
 
   /// Puts the first number at `place` into the client's terms.
-  func translate<Number>(
+  mutating func translate<Number>(
     _ place: UnsafeMutableRawPointer, _ type: Number.Type, _ pname: UInt32
   ) {
     if type == Int32.self || type == UInt32.self {
