@@ -106,10 +106,11 @@ enum Help {
     """
 
   private static let doctor = """
-    omega doctor [--json]
+    omega doctor [--json] [APP]
 
     Checks what `omega run --local 1` needs and exits with 0 when it would work. Each line that is
-    not well says what to do.
+    not well says what to do. With APP it also looks at that program: whether it is set-user-ID,
+    statically linked, 32-bit, a Flatpak, a snap, an AppImage, or brings an OpenGL of its own.
 
     """
 
