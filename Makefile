@@ -82,8 +82,12 @@ demo: deps build ## an unmodified program drawn by two nodes; pictures and figur
 
 test: deps build programs ## every test; ends with swift test's own closing line
 	@failed=0
-	Tests/EndToEnd/run || failed=$$?
+	results=$$(mktemp)
+	Tests/EndToEnd/run 2>&1 | tee "$$results" || failed=$$?
 	$(SWIFT) test --scratch-path $(SCRATCH) || failed=$$?
+	# Once more where it is seen, since the unit tests have written over it.
+	grep -A 41 '^failed  ' "$$results" || true
+	rm -f "$$results"
 	exit $$failed
 
 bench: deps build programs ## the benchmarks against the peers: one table of ratios
