@@ -126,7 +126,9 @@ final class QueryPoolState: @unchecked Sendable {
   func attach(
     device: DeviceState, session: ReplaySession, offset: UInt64, size: UInt64
   ) -> Bool {
-    guard valueCount > 0, size == UInt64(sizeOfMirror) else { return false }
+    guard valueCount > 0, size == UInt64(sizeOfMirror),
+      SegmentLayout.isMemory(offset: offset, size: size)
+    else { return false }
     var mapped: UnsafeMutableRawPointer?
     if let segment = session.segment {
       mapped = segment.mapMemory(offset: offset, size: size)
