@@ -33,8 +33,14 @@ enum DeviceMaker {
     functions.getFeatures(physicalDevice, &supported)
     var features = info.pEnabledFeatures?.pointee ?? VkPhysicalDeviceFeatures()
     features.robustBufferAccess = supported.robustBufferAccess
-    let chained = features2(info.pNext)
-    chained?.pointee.features.robustBufferAccess = supported.robustBufferAccess
+    var hasFeatures2 = false
+    for entry in StructureChain(info.pNext) {
+      let features2 = entry.structure(
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, as: VkPhysicalDeviceFeatures2.self)
+      guard let features2 else { continue }
+      features2.pointee.features.robustBufferAccess = supported.robustBufferAccess
+      hasFeatures2 = true
+    }
 
     var handle: VkDevice?
     let result = withUnsafePointer(to: &features) { features in
@@ -44,7 +50,7 @@ enum DeviceMaker {
         copy.ppEnabledLayerNames = nil
         copy.enabledExtensionCount = UInt32(names.count)
         copy.ppEnabledExtensionNames = names.baseAddress
-        copy.pEnabledFeatures = chained == nil ? features : nil
+        copy.pEnabledFeatures = hasFeatures2 ? nil : features
         return functions.createDevice(physicalDevice, &copy, nil, &handle)
       }
     }
@@ -98,39 +104,17 @@ enum DeviceMaker {
 
   /// A view mask has 32 bits; without the multiview feature there is one view.
   private static func queriesAtOnce(_ chain: UnsafeRawPointer?) -> Int {
-    var next = chain
-    while let entry = next?.assumingMemoryBound(to: VkBaseInStructure.self) {
+    for entry in StructureChain(chain) {
       let multiview =
-        switch entry.pointee.sType {
-        case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES:
-          UnsafeRawPointer(entry).assumingMemoryBound(
-            to: VkPhysicalDeviceMultiviewFeatures.self
-          ).pointee.multiview
-        case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES:
-          UnsafeRawPointer(entry).assumingMemoryBound(
-            to: VkPhysicalDeviceVulkan11Features.self
-          ).pointee.multiview
-        default: VkBool32(VK_FALSE)
-        }
-      if multiview != VK_FALSE { return 32 }
-      next = entry.pointee.pNext.map { UnsafeRawPointer($0) }
+        entry.structure(
+          VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES,
+          as: VkPhysicalDeviceMultiviewFeatures.self)?.pointee.multiview
+        ?? entry.structure(
+          VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+          as: VkPhysicalDeviceVulkan11Features.self)?.pointee.multiview
+      if let multiview, multiview != VK_FALSE { return 32 }
     }
     return 1
-  }
-
-  private static func features2(
-    _ chain: UnsafeRawPointer?
-  ) -> UnsafeMutablePointer<VkPhysicalDeviceFeatures2>? {
-    var next = chain
-    while let entry = next {
-      let header = entry.assumingMemoryBound(to: VkBaseInStructure.self)
-      if header.pointee.sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 {
-        return UnsafeMutableRawPointer(mutating: entry)
-          .assumingMemoryBound(to: VkPhysicalDeviceFeatures2.self)
-      }
-      next = UnsafeRawPointer(header.pointee.pNext)
-    }
-    return nil
   }
 
   private static func extensions(

@@ -52,24 +52,13 @@ final class QueryPoolState: @unchecked Sendable {
     self.handle = handle
     type = info.queryType
     queryCount = Int(info.queryCount)
-    valueCount = QueryPoolState.valueCount(info)
+    valueCount = queryValueCount(info)
     pending = [UInt32](repeating: 0, count: queryCount)
     resets = pending
     isTouched = [Bool](repeating: false, count: queryCount)
   }
 
   deinit { detach() }
-
-  private static func valueCount(_ info: VkQueryPoolCreateInfo) -> Int {
-    switch info.queryType {
-    case VK_QUERY_TYPE_OCCLUSION, VK_QUERY_TYPE_TIMESTAMP,
-      VK_QUERY_TYPE_PRIMITIVES_GENERATED_EXT:
-      1
-    case VK_QUERY_TYPE_TRANSFORM_FEEDBACK_STREAM_EXT: 2
-    case VK_QUERY_TYPE_PIPELINE_STATISTICS: info.pipelineStatistics.nonzeroBitCount
-    default: 0
-    }
-  }
 
   /// Bytes of the mirror, whole pages.
   private var sizeOfMirror: Int {
