@@ -194,6 +194,7 @@ extension DeviceState {
   /// Frees everything of the node's own and destroys the device. The channel's last act with it.
   func destroy() {
     for queue in queues.values { queue.stop() }
+    queryGate.waitForReaders()
     _ = functions.deviceWaitIdle(handle)
     for swapchain in swapchains.values { swapchain.destroy(self, destroyImages: true) }
     swapchains.removeAll()

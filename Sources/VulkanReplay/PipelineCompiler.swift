@@ -128,43 +128,6 @@ let pipelineBarriers = OpcodeSet([
   Opcode.vkGetPipelineCacheData, Opcode.vkDestroyDevice,
 ])
 
-/// A private copy of a record and what was decoded from it, for a thread beside the channel's.
-private final class DetachedRecord {
-  private let bytes: UnsafeMutableRawPointer
-  private let count: Int
-  private let arena: UnsafeMutablePointer<Arena>
-  private let handles: UnsafeMutablePointer<HandleTable>
-
-  init?(_ c: UnsafeMutablePointer<ReplayContext>) {
-    let record = c.pointee.record
-    guard let source = record.baseAddress, let copy = platform_aligned_alloc(16, record.count)
-    else { return nil }
-    copy.copyMemory(from: source, byteCount: record.count)
-    bytes = copy
-    count = record.count
-    arena = .allocate(capacity: 1)
-    arena.initialize(to: Arena(limit: c.pointee.session.limits.decodedRecord))
-    handles = c.pointee.handles
-  }
-
-  deinit {
-    arena.pointee.free()
-    arena.deallocate()
-    platform_free(bytes)
-  }
-
-  /// Decodes the copy; ids become driver handles now. Nil when the record is wrong, as it was not
-  /// when it was decoded first.
-  func decode<Arguments>(_ body: (inout Reader) -> Arguments) -> Arguments? {
-    var reader = Reader(
-      UnsafeRawBufferPointer(start: bytes + 8, count: count &- 8), arena: arena, handles: handles)
-    let arguments = body(&reader)
-    return reader.failure == nil ? arguments : nil
-  }
-
-  func room(_ count: Int) -> UnsafeMutableRawPointer? { arena.pointee.allocate(max(count, 1)) }
-}
-
 /// What the driver says of a pipeline's creation.
 private struct Feedback {
   var whole: UnsafeMutablePointer<VkPipelineCreationFeedback>
@@ -235,13 +198,8 @@ private func finish(
     if result.rawValue < 0 { session.failed(opcode, result) }
     return
   }
-  var reply = HeapWriter(capacity: 4096)
-  defer { reply.free() }
-  encodeReply(&reply.writer, opcode, result, pipelines, ids.count, feedback)
-  if !session.sink.reply(ticket: ticket, reply.bytes) {
-    session.lose(
-      LostReason.protocolError,
-      "\(commandDescription(opcode)): the reply to ticket \(ticket) cannot be delivered")
+  session.reply(opcode, ticket: ticket) {
+    encodeReply(&$0, opcode, result, pipelines, ids.count, feedback)
   }
 }
 
