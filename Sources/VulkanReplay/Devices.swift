@@ -69,6 +69,8 @@ enum DeviceMaker {
         hasPresentLayout: enabled.contains("VK_KHR_swapchain"),
         queriesAtOnce: queriesAtOnce(info.pNext),
         readsQueriesAlone: readsQueriesAlone(session, physicalDevice),
+        shaderGroups: enabled.contains("VK_KHR_ray_tracing_pipeline")
+          ? shaderGroups(functions, physicalDevice) : nil,
         queueCounts: queueCounts(info))
       return VK_SUCCESS
     } catch {
@@ -100,6 +102,23 @@ enum DeviceMaker {
       get(physicalDevice, &properties)
     }
     return driver.driverID == VK_DRIVER_ID_MESA_LLVMPIPE
+  }
+
+  private static func shaderGroups(
+    _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice
+  ) -> ShaderGroups? {
+    guard let getProperties2 = functions.getProperties2 else { return nil }
+    var pipelines = VkPhysicalDeviceRayTracingPipelinePropertiesKHR()
+    pipelines.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_RAY_TRACING_PIPELINE_PROPERTIES_KHR
+    withUnsafeMutablePointer(to: &pipelines) { pipelines in
+      var properties = VkPhysicalDeviceProperties2()
+      properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2
+      properties.pNext = UnsafeMutableRawPointer(pipelines)
+      getProperties2(physicalDevice, &properties)
+    }
+    return ShaderGroups(
+      handleSize: Int(pipelines.shaderGroupHandleSize),
+      captureReplayHandleSize: Int(pipelines.shaderGroupHandleCaptureReplaySize))
   }
 
   /// A view mask has 32 bits; without the multiview feature there is one view.

@@ -313,8 +313,16 @@ func doer_vkCreateRayTracingPipelinesKHR(
   guard let create = c.pointee.dispatch.pointee.vkCreateRayTracingPipelinesKHR else {
     return c.pointee.missing(opcode)
   }
+  for i in 0..<Int(a.createInfoCount) {
+    guard let info = a.pCreateInfos?[i] else { break }
+    guard c.pointee.acceptsGroups(opcode, info) else { return }
+  }
+  let groups = c.pointee.device?.shaderGroups
   compile(c, opcode, a, decode: decode_vkCreateRayTracingPipelinesKHR) { a in
-    create(a.device, nil, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
+    let result = create(
+      a.device, nil, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
+    groups?.note(a)
+    return result
   }
 }
 

@@ -551,6 +551,7 @@ func replay_vkDestroyPipeline(_ c: UnsafeMutablePointer<ReplayContext>, _ r: ino
   }
   call(a.device, a.pipeline, nil)
   c.pointee.forget(recordOffset: 16)
+  note_vkDestroyPipeline(c, a)
 }
 
 /// Replays `vkCreatePipelineLayout`.
