@@ -25,6 +25,8 @@ let package = Package(
       name: "raytracing", dependencies: ["CVulkan", "Workbench", "Shaders"],
       swiftSettings: script),
     .executableTarget(
+      name: "budgets", dependencies: ["CVulkan", "Workbench"], swiftSettings: script),
+    .executableTarget(
       name: "recordbench", dependencies: ["CVulkan", "Workbench", "Shaders"],
       swiftSettings: script),
     .executableTarget(

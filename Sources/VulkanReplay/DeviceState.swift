@@ -83,7 +83,7 @@ final class DeviceState: @unchecked Sendable {
   let functions: DeviceFunctions
   let dispatch: UnsafeMutablePointer<DriverDispatch>
   let memoryTypes: [VkMemoryPropertyFlags]
-  /// The heap of each memory type.
+  /// The heap of each memory type, by its number among those of all physical devices.
   let memoryHeaps: [Int]
   /// VkPhysicalDeviceProperties.apiVersion.
   let apiVersion: UInt32
@@ -175,6 +175,12 @@ final class DeviceState: @unchecked Sendable {
     }
     detach(memory)
     return memory
+  }
+
+  /// Takes back what is booked for allocations that end with the device.
+  func releaseMemory(_ session: ReplaySession) {
+    for memory in memories.values { session.releaseMemory(UInt64(memory.size), heap: memory.heap) }
+    memories.removeAll()
   }
 
   /// Lets completion threads find the memory.

@@ -61,7 +61,7 @@ enum DeviceMaker {
       dispatch.initialize(to: session.dispatch.pointee)
       device = DeviceState(
         handle: handle, physicalDevice: physicalDevice, functions: deviceFunctions,
-        dispatch: dispatch, memoryTypes: memoryTypes(functions, physicalDevice),
+        dispatch: dispatch, memoryTypes: memoryTypes(instance, physicalDevice),
         apiVersion: apiVersion(functions, physicalDevice),
         hostImportAlignment: enabled.contains("VK_EXT_external_memory_host")
           && deviceFunctions.getMemoryHostPointerProperties != nil
@@ -146,19 +146,25 @@ enum DeviceMaker {
     return Set(list.prefix(Int(count)).map(extensionName))
   }
 
+  /// The memory types, each with the account of its heap: heaps of different physical devices have nothing to
+  /// do with each other, and the client, too, tells them apart by the device's place in the driver's list.
   private static func memoryTypes(
-    _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice
+    _ instance: InstanceState, _ physicalDevice: VkPhysicalDevice
   ) -> [(flags: VkMemoryPropertyFlags, heap: Int)] {
     var properties = VkPhysicalDeviceMemoryProperties()
-    functions.getMemoryProperties(physicalDevice, &properties)
+    instance.functions.getMemoryProperties(physicalDevice, &properties)
     let count = Int(min(properties.memoryTypeCount, 32))
+    let first = instance.index(of: physicalDevice) * heapsOfADevice
     return withUnsafeBytes(of: &properties.memoryTypes) { bytes in
       let types = bytes.bindMemory(to: VkMemoryType.self)
       return (0..<min(count, types.count)).map {
-        (types[$0].propertyFlags, Int(types[$0].heapIndex))
+        (types[$0].propertyFlags, first + Int(types[$0].heapIndex))
       }
     }
   }
+
+  /// VK_MAX_MEMORY_HEAPS
+  private static var heapsOfADevice: Int { 16 }
 
   private static func apiVersion(
     _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice

@@ -44,7 +44,8 @@ private func enumerate(_ instance: UnsafeMutablePointer<InstanceObject>) -> VkRe
     var made = 0
     while made < found {
       let object = PhysicalDeviceObject(
-        loaderWord: loaderMagic, id: ids[made], instance: instance, connection: connection,
+        loaderWord: loaderMagic, id: ids[made], index: made, instance: instance,
+        connection: connection,
         extensions: nil, extensionCount: 0, nodeHasSwapchain: false)
       guard let device = makeObject(object) else { break }
       (list + made).initialize(to: device)
