@@ -105,8 +105,12 @@ demo: deps build ## an unmodified program drawn by two nodes; pictures and figur
 
 test: deps build programs ## every test; ends with swift test's own closing line
 	@failed=0
-	Tests/EndToEnd/run || failed=$$?
+	results=$$(mktemp)
+	Tests/EndToEnd/run 2>&1 | tee "$$results" || failed=$$?
 	$(SWIFT) test --scratch-path $(SCRATCH) || failed=$$?
+	# Once more where it is seen, since the unit tests have written over it.
+	grep -A 41 '^failed  ' "$$results" || true
+	rm -f "$$results"
 	exit $$failed
 
 bench: deps build programs ## the benchmarks against the peers: one table of ratios
@@ -118,14 +122,18 @@ soak: deps build programs ## flat memory, stress in full, then every test for ho
 	Tests/EndToEnd/run --repeat-for $${HOURS:-8}h || failed=$$?
 	exit $$failed
 
+# Leaks are not looked for: a connection of the library and a session of the node live as long as their
+# processes, of which the tests are one. `make soak` watches memory grow.
 sanitize: ## the unit tests of what runs in threads, under ThreadSanitizer and AddressSanitizer
-	@for kind in thread address; do
+	@export ASAN_OPTIONS=detect_leaks=0
+	for kind in thread address; do
 	  $(SWIFT) test --sanitize=$$kind --scratch-path $(SCRATCH)-$$kind --filter '$(SANITIZED)'
 	done
 
 fuzz: deps ## everything that reads foreign bytes, under AddressSanitizer (FUZZ_SECONDS=600)
 	@Fuzz/run $${FUZZ_SECONDS:-600}
-	OMEGA_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(SWIFT) test --sanitize address \
+	# What the test library itself leaves behind is no finding.
+	ASAN_OPTIONS=detect_leaks=0 OMEGA_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(SWIFT) test --sanitize address \
 	  --scratch-path $(SCRATCH)/sanitized \
 	  --filter 'FuzzTests|RecordingTests|damagedReplies|controlRecords|hostileBytes'
 

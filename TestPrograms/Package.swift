@@ -10,6 +10,7 @@ let script: [SwiftSetting] = [.defaultIsolation(MainActor.self)]
 
 let package = Package(
   name: "TestPrograms",
+  products: [.library(name: "raydriver", type: .dynamic, targets: ["raydriver"])],
   targets: [
     .systemLibrary(name: "CVulkan"),
     .systemLibrary(name: "CXCB"),
@@ -18,6 +19,13 @@ let package = Package(
     .executableTarget(name: "offscreen", dependencies: ["CVulkan", "Workbench", "Shaders"]),
     .target(name: "Windowing", dependencies: ["CVulkan", "CXCB", "Workbench"]),
     .executableTarget(name: "stress", dependencies: ["CVulkan", "Workbench", "Shaders"]),
+    // A driver that writes down the ray tracing it is asked for; all else is lavapipe's.
+    .target(name: "raydriver", cSettings: [.unsafeFlags(["-fvisibility=hidden"])]),
+    .executableTarget(
+      name: "raytracing", dependencies: ["CVulkan", "Workbench", "Shaders"],
+      swiftSettings: script),
+    .executableTarget(
+      name: "budgets", dependencies: ["CVulkan", "Workbench"], swiftSettings: script),
     .executableTarget(
       name: "recordbench", dependencies: ["CVulkan", "Workbench", "Shaders"],
       swiftSettings: script),

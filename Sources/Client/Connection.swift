@@ -29,6 +29,8 @@ public struct Connection: @unchecked Sendable {
   public let tracker: PageTracker
   /// Ranges for command buffers and large records.
   public let arena: RangeAllocator
+  /// What devices have allocated, together.
+  public let accounts: MemoryAccounts
   let calls: CallFrames
   let cache: ReplyCache
 
@@ -105,7 +107,8 @@ public struct Connection: @unchecked Sendable {
         end: UInt64(SegmentLayout.arenaOffset + SegmentLayout.arenaSize), unitShift: 16),
       let memory = RangeAllocator(
         start: SegmentLayout.memoryOffset, end: SegmentLayout.totalSize, unitShift: 12),
-      let slots = SlotAllocator(), let calls = CallFrames(), let cache = ReplyCache(),
+      let slots = SlotAllocator(), let accounts = MemoryAccounts(), let calls = CallFrames(),
+      let cache = ReplyCache(),
       let raw = platform_malloc(MemoryLayout<State>.stride),
       let list = platform_malloc(channelCount &* MemoryLayout<Channel?>.stride)
     else { return nil }
@@ -118,6 +121,7 @@ public struct Connection: @unchecked Sendable {
         channels: channels, memory: memory, slots: slots, lossReported: 0))
     self.segment = segment
     self.arena = arena
+    self.accounts = accounts
     self.calls = calls
     self.cache = cache
     switches = Switches.fromEnvironment()
@@ -187,19 +191,24 @@ public struct Connection: @unchecked Sendable {
   public func openChannel() -> Channel? {
     state.pointee.openLock.lock()
     defer { state.pointee.openLock.unlock() }
+    if let index = accounts.inheritedChannel, let channel = openChannel(index) { return channel }
     var index: UInt32 = 1
     while index < SegmentLayout.channelCount {
-      if state.pointee.channels[Int(index)] == nil {
-        state.pointee.channels[Int(index)] = Channel(index: index, connection: self)
-      }
-      if let channel = state.pointee.channels[Int(index)], channel.take() {
-        channel.ring.initialise()
-        channel.ring.setReaders(state.pointee.readers)
-        return channel
-      }
+      if let channel = openChannel(index) { return channel }
       index += 1
     }
     return nil
+  }
+
+  /// With the lock held.
+  private func openChannel(_ index: UInt32) -> Channel? {
+    if state.pointee.channels[Int(index)] == nil {
+      state.pointee.channels[Int(index)] = Channel(index: index, connection: self)
+    }
+    guard let channel = state.pointee.channels[Int(index)], channel.take() else { return nil }
+    channel.ring.initialise()
+    channel.ring.setReaders(state.pointee.readers)
+    return channel
   }
 
   // MARK: Slots and ranges

@@ -210,7 +210,10 @@ struct FieldGenerator {
       out.line(assign("\(member.name)List"))
     }
     let wrong: String
-    if member.isOptional {
+    if let twin = twin(member, place) {
+      // One of the two lists has the elements.
+      wrong = "\(found) != \(count) && (\(found) != 0 || \(twin.name)Found != \(count))"
+    } else if member.isOptional {
       wrong = "\(found) != 0 && \(found) != \(count)"
     } else if let condition {
       wrong = "\(found) != \(count) && (\(found) != 0 || (\(condition)))"
@@ -218,6 +221,14 @@ struct FieldGenerator {
       wrong = "\(found) != \(count)"
     }
     return "if \(wrong) { r.fail(.count, \(name)) }"
+  }
+
+  /// For a list of pointers, ppX, the list of structures, pX, that a caller may use in its place.
+  private func twin(_ member: Member, _ place: Place) -> Member? {
+    guard member.type.pointers == 2, member.isOptional else { return nil }
+    return place.siblings.first {
+      $0.name == member.name.dropFirst() && $0.lengths.first == member.lengths.first
+    }
   }
 
   private func decodeSingle(

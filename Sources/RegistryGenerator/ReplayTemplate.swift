@@ -95,6 +95,9 @@ struct ReplayTemplate {
         case "nothing": break
         case "shaders": out.line("c.pointee.noteShaders()")
         case "noted": out.line("note_\(command.name)(c, a)")
+        case let rule? where rule.hasPrefix("image "):
+          let image = rule.dropFirst(6).replacing("$", with: "a.")
+          out.line("noteImage(c, \(image))")
         default: out.line("c.pointee.noteEverything()")
         }
       }

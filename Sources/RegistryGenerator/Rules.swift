@@ -41,7 +41,8 @@ struct Rules {
   var lenient: Set<String> = []
   /// Enumerations that are checked against the registry.
   var checked: Set<String> = []
-  /// What a command may write in mapped memory: nothing, shaders, noted; absent: everything.
+  /// What a command may write in mapped memory: nothing, shaders, noted, image and which one; absent:
+  /// everything.
   var writes: [String: String] = [:]
   var opcodes: [(name: String, value: Int)] = []
   var kinds: [(name: String, value: Int)] = []
@@ -82,7 +83,7 @@ struct Rules {
       }
     }
     for (words, rest) in try Rules.lines(folder + "/writes.txt") {
-      guard ["nothing", "shaders", "noted"].contains(rest) else {
+      guard ["nothing", "shaders", "noted"].contains(rest) || rest.hasPrefix("image $") else {
         throw GenerationError("writes.txt: \(words[0]) has no rule")
       }
       writes[words[0]] = rest

@@ -74,19 +74,14 @@ public struct Segment: @unchecked Sendable {
 
   /// Maps a page-aligned range of the memory part; nil when it lies outside or cannot be mapped.
   public func mapMemory(offset: UInt64, size: UInt64) -> UnsafeMutableRawPointer? {
-    guard isMemory(offset: offset, size: size) else { return nil }
+    guard SegmentLayout.isMemory(offset: offset, size: size) else { return nil }
     return platform_map_shared(descriptor, offset, Int(size))
   }
 
   /// The same at a place that the caller has reserved; false when it cannot be.
   public func mapMemory(offset: UInt64, size: UInt64, at place: UnsafeMutableRawPointer) -> Bool {
-    guard isMemory(offset: offset, size: size) else { return false }
+    guard SegmentLayout.isMemory(offset: offset, size: size) else { return false }
     return platform_map_shared_at(place, descriptor, offset, Int(size)) == 0
-  }
-
-  private func isMemory(offset: UInt64, size: UInt64) -> Bool {
-    offset >= SegmentLayout.memoryOffset && offset & 4095 == 0 && size > 0
-      && size <= SegmentLayout.totalSize && offset <= SegmentLayout.totalSize &- size
   }
 
   /// A range of the control part that the other side named; nil when it is not wholly inside

@@ -36,6 +36,12 @@ public enum SegmentLayout {
   @inlinable public static var arenaSize: Int { 12 << 30 }
   @inlinable public static var memoryOffset: UInt64 { 16 << 30 }
 
+  /// Whether a range begins at a page of the memory part and lies in it as a whole.
+  public static func isMemory(offset: UInt64, size: UInt64) -> Bool {
+    offset >= memoryOffset && offset & 4095 == 0 && size > 0 && size <= totalSize
+      && offset <= totalSize &- size
+  }
+
   /// A record larger than this goes through the arena (`ControlOpcode.indirect`).
   @inlinable public static var largestInlineRecord: Int { 1 << 20 }
   /// No record of any kind is larger than this.

@@ -29,6 +29,7 @@ final class ResourceState {
       VK_BUFFER_USAGE_CONDITIONAL_RENDERING_BIT_EXT,
       VK_BUFFER_USAGE_ACCELERATION_STRUCTURE_BUILD_INPUT_READ_ONLY_BIT_KHR,
       VK_BUFFER_USAGE_SHADER_BINDING_TABLE_BIT_KHR,
+      VK_BUFFER_USAGE_MICROMAP_BUILD_INPUT_READ_ONLY_BIT_EXT,
     ]
     return usage & ~reading.reduce(0) { $0 | $1.rawValue } != 0
   }
@@ -82,7 +83,7 @@ final class DeviceState: @unchecked Sendable {
   let functions: DeviceFunctions
   let dispatch: UnsafeMutablePointer<DriverDispatch>
   let memoryTypes: [VkMemoryPropertyFlags]
-  /// The heap of each memory type.
+  /// The heap of each memory type, by its number among those of all physical devices.
   let memoryHeaps: [Int]
   /// VkPhysicalDeviceProperties.apiVersion.
   let apiVersion: UInt32
@@ -93,6 +94,8 @@ final class DeviceState: @unchecked Sendable {
   /// How many queries a command may use where it names one: with multiview, one for each view.
   let queriesAtOnce: Int
   let queryGate: QueryGate
+  /// Where VK_KHR_ray_tracing_pipeline is enabled.
+  let shaderGroups: ShaderGroups?
   /// How many queues of each family were asked for.
   private let queueCounts: [UInt32: UInt32]
 
@@ -137,7 +140,7 @@ final class DeviceState: @unchecked Sendable {
     dispatch: UnsafeMutablePointer<DriverDispatch>,
     memoryTypes: [(flags: VkMemoryPropertyFlags, heap: Int)], apiVersion: UInt32,
     hostImportAlignment: Int, hasPresentLayout: Bool, queriesAtOnce: Int,
-    readsQueriesAlone: Bool, queueCounts: [UInt32: UInt32]
+    readsQueriesAlone: Bool, shaderGroups: ShaderGroups?, queueCounts: [UInt32: UInt32]
   ) {
     self.handle = handle
     self.physicalDevice = physicalDevice
@@ -150,6 +153,7 @@ final class DeviceState: @unchecked Sendable {
     self.hasPresentLayout = hasPresentLayout
     self.queriesAtOnce = queriesAtOnce
     queryGate = QueryGate(isCautious: readsQueriesAlone)
+    self.shaderGroups = shaderGroups
     self.queueCounts = queueCounts
   }
 
@@ -171,6 +175,12 @@ final class DeviceState: @unchecked Sendable {
     }
     detach(memory)
     return memory
+  }
+
+  /// Takes back what is booked for allocations that end with the device.
+  func releaseMemory(_ session: ReplaySession) {
+    for memory in memories.values { session.releaseMemory(UInt64(memory.size), heap: memory.heap) }
+    memories.removeAll()
   }
 
   /// Lets completion threads find the memory.

@@ -33,8 +33,14 @@ enum DeviceMaker {
     functions.getFeatures(physicalDevice, &supported)
     var features = info.pEnabledFeatures?.pointee ?? VkPhysicalDeviceFeatures()
     features.robustBufferAccess = supported.robustBufferAccess
-    let chained = features2(info.pNext)
-    chained?.pointee.features.robustBufferAccess = supported.robustBufferAccess
+    var hasFeatures2 = false
+    for entry in StructureChain(info.pNext) {
+      let features2 = entry.structure(
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, as: VkPhysicalDeviceFeatures2.self)
+      guard let features2 else { continue }
+      features2.pointee.features.robustBufferAccess = supported.robustBufferAccess
+      hasFeatures2 = true
+    }
 
     var handle: VkDevice?
     let result = withUnsafePointer(to: &features) { features in
@@ -44,7 +50,7 @@ enum DeviceMaker {
         copy.ppEnabledLayerNames = nil
         copy.enabledExtensionCount = UInt32(names.count)
         copy.ppEnabledExtensionNames = names.baseAddress
-        copy.pEnabledFeatures = chained == nil ? features : nil
+        copy.pEnabledFeatures = hasFeatures2 ? nil : features
         return functions.createDevice(physicalDevice, &copy, nil, &handle)
       }
     }
@@ -55,7 +61,7 @@ enum DeviceMaker {
       dispatch.initialize(to: session.dispatch.pointee)
       device = DeviceState(
         handle: handle, physicalDevice: physicalDevice, functions: deviceFunctions,
-        dispatch: dispatch, memoryTypes: memoryTypes(functions, physicalDevice),
+        dispatch: dispatch, memoryTypes: memoryTypes(instance, physicalDevice),
         apiVersion: apiVersion(functions, physicalDevice),
         hostImportAlignment: enabled.contains("VK_EXT_external_memory_host")
           && deviceFunctions.getMemoryHostPointerProperties != nil
@@ -63,6 +69,8 @@ enum DeviceMaker {
         hasPresentLayout: enabled.contains("VK_KHR_swapchain"),
         queriesAtOnce: queriesAtOnce(info.pNext),
         readsQueriesAlone: readsQueriesAlone(session, physicalDevice),
+        shaderGroups: enabled.contains("VK_KHR_ray_tracing_pipeline")
+          ? shaderGroups(functions, physicalDevice) : nil,
         queueCounts: queueCounts(info))
       return VK_SUCCESS
     } catch {
@@ -96,41 +104,36 @@ enum DeviceMaker {
     return driver.driverID == VK_DRIVER_ID_MESA_LLVMPIPE
   }
 
-  /// A view mask has 32 bits; without the multiview feature there is one view.
-  private static func queriesAtOnce(_ chain: UnsafeRawPointer?) -> Int {
-    var next = chain
-    while let entry = next?.assumingMemoryBound(to: VkBaseInStructure.self) {
-      let multiview =
-        switch entry.pointee.sType {
-        case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES:
-          UnsafeRawPointer(entry).assumingMemoryBound(
-            to: VkPhysicalDeviceMultiviewFeatures.self
-          ).pointee.multiview
-        case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES:
-          UnsafeRawPointer(entry).assumingMemoryBound(
-            to: VkPhysicalDeviceVulkan11Features.self
-          ).pointee.multiview
-        default: VkBool32(VK_FALSE)
-        }
-      if multiview != VK_FALSE { return 32 }
-      next = entry.pointee.pNext.map { UnsafeRawPointer($0) }
+  private static func shaderGroups(
+    _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice
+  ) -> ShaderGroups? {
+    guard let getProperties2 = functions.getProperties2 else { return nil }
+    var pipelines = VkPhysicalDeviceRayTracingPipelinePropertiesKHR()
+    pipelines.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_RAY_TRACING_PIPELINE_PROPERTIES_KHR
+    withUnsafeMutablePointer(to: &pipelines) { pipelines in
+      var properties = VkPhysicalDeviceProperties2()
+      properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2
+      properties.pNext = UnsafeMutableRawPointer(pipelines)
+      getProperties2(physicalDevice, &properties)
     }
-    return 1
+    return ShaderGroups(
+      handleSize: Int(pipelines.shaderGroupHandleSize),
+      captureReplayHandleSize: Int(pipelines.shaderGroupHandleCaptureReplaySize))
   }
 
-  private static func features2(
-    _ chain: UnsafeRawPointer?
-  ) -> UnsafeMutablePointer<VkPhysicalDeviceFeatures2>? {
-    var next = chain
-    while let entry = next {
-      let header = entry.assumingMemoryBound(to: VkBaseInStructure.self)
-      if header.pointee.sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 {
-        return UnsafeMutableRawPointer(mutating: entry)
-          .assumingMemoryBound(to: VkPhysicalDeviceFeatures2.self)
-      }
-      next = UnsafeRawPointer(header.pointee.pNext)
+  /// A view mask has 32 bits; without the multiview feature there is one view.
+  private static func queriesAtOnce(_ chain: UnsafeRawPointer?) -> Int {
+    for entry in StructureChain(chain) {
+      let multiview =
+        entry.structure(
+          VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES,
+          as: VkPhysicalDeviceMultiviewFeatures.self)?.pointee.multiview
+        ?? entry.structure(
+          VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+          as: VkPhysicalDeviceVulkan11Features.self)?.pointee.multiview
+      if let multiview, multiview != VK_FALSE { return 32 }
     }
-    return nil
+    return 1
   }
 
   private static func extensions(
@@ -143,19 +146,25 @@ enum DeviceMaker {
     return Set(list.prefix(Int(count)).map(extensionName))
   }
 
+  /// The memory types, each with the account of its heap: heaps of different physical devices have nothing to
+  /// do with each other, and the client, too, tells them apart by the device's place in the driver's list.
   private static func memoryTypes(
-    _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice
+    _ instance: InstanceState, _ physicalDevice: VkPhysicalDevice
   ) -> [(flags: VkMemoryPropertyFlags, heap: Int)] {
     var properties = VkPhysicalDeviceMemoryProperties()
-    functions.getMemoryProperties(physicalDevice, &properties)
+    instance.functions.getMemoryProperties(physicalDevice, &properties)
     let count = Int(min(properties.memoryTypeCount, 32))
+    let first = instance.index(of: physicalDevice) * heapsOfADevice
     return withUnsafeBytes(of: &properties.memoryTypes) { bytes in
       let types = bytes.bindMemory(to: VkMemoryType.self)
       return (0..<min(count, types.count)).map {
-        (types[$0].propertyFlags, Int(types[$0].heapIndex))
+        (types[$0].propertyFlags, first + Int(types[$0].heapIndex))
       }
     }
   }
+
+  /// VK_MAX_MEMORY_HEAPS
+  private static var heapsOfADevice: Int { 16 }
 
   private static func apiVersion(
     _ functions: InstanceFunctions, _ physicalDevice: VkPhysicalDevice
@@ -210,6 +219,7 @@ extension DeviceState {
   /// Frees everything of the node's own and destroys the device. The channel's last act with it.
   func destroy() {
     for queue in queues.values { queue.stop() }
+    queryGate.waitForReaders()
     _ = functions.deviceWaitIdle(handle)
     for swapchain in swapchains.values { swapchain.destroy(self, destroyImages: true) }
     swapchains.removeAll()

@@ -112,6 +112,7 @@ func doer_vkDestroyDevice(
   c.pointee.device = nil
   c.pointee.dispatch = c.pointee.session.dispatch
   device.destroy()
+  device.releaseMemory(c.pointee.session)
 }
 
 func doer_vkGetDeviceQueue(

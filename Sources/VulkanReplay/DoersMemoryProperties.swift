@@ -48,16 +48,14 @@ private func limit(
 
 /// VkPhysicalDeviceMemoryBudgetPropertiesEXT.
 private func limitBudget(_ chain: UnsafeMutableRawPointer?, _ most: UInt64) {
-  var next = chain
-  while let entry = next {
-    let header = entry.assumingMemoryBound(to: VkBaseOutStructure.self)
-    if header.pointee.sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT {
-      let budget = entry.assumingMemoryBound(to: VkPhysicalDeviceMemoryBudgetPropertiesEXT.self)
-      withUnsafeMutableBytes(of: &budget.pointee.heapBudget) { bytes in
-        let heaps = bytes.bindMemory(to: VkDeviceSize.self)
-        for i in 0..<heaps.count { heaps[i] = min(heaps[i], most) }
-      }
+  for entry in StructureChain(chain) {
+    let budget = entry.structure(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
+      as: VkPhysicalDeviceMemoryBudgetPropertiesEXT.self)
+    guard let budget else { continue }
+    withUnsafeMutableBytes(of: &budget.pointee.heapBudget) { bytes in
+      let heaps = bytes.bindMemory(to: VkDeviceSize.self)
+      for i in 0..<heaps.count { heaps[i] = min(heaps[i], most) }
     }
-    next = UnsafeMutableRawPointer(header.pointee.pNext)
   }
 }

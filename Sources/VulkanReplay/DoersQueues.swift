@@ -91,18 +91,15 @@ private func noteSignals(
   _ device: DeviceState, _ chain: UnsafeRawPointer?, _ semaphores: UnsafePointer<VkSemaphore?>?,
   _ count: UInt32, _ signals: inout [TimelineSignal]
 ) {
-  var next = chain
-  while let entry = next?.assumingMemoryBound(to: VkBaseInStructure.self) {
-    if entry.pointee.sType == VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO {
-      let info = UnsafeRawPointer(entry).assumingMemoryBound(
-        to: VkTimelineSemaphoreSubmitInfo.self
-      ).pointee
-      for i in 0..<Int(min(count, info.signalSemaphoreValueCount)) {
-        guard let value = info.pSignalSemaphoreValues?[i] else { break }
-        device.noteSignal(semaphores?[i], value, &signals)
-      }
-    }
-    next = entry.pointee.pNext.map { UnsafeRawPointer($0) }
+  guard
+    let info = chained(
+      VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, in: chain,
+      as: VkTimelineSemaphoreSubmitInfo.self
+    )?.pointee
+  else { return }
+  for i in 0..<Int(min(count, info.signalSemaphoreValueCount)) {
+    guard let value = info.pSignalSemaphoreValues?[i] else { break }
+    device.noteSignal(semaphores?[i], value, &signals)
   }
 }
 
@@ -128,21 +125,17 @@ func doer_vkCreateSemaphore(
   guard result == VK_SUCCESS, let semaphore = a.pSemaphore?.pointee else {
     return c.pointee.failed(opcode, result)
   }
-  var next = a.pCreateInfo?.pointee.pNext
-  while let entry = next?.assumingMemoryBound(to: VkBaseInStructure.self) {
-    if entry.pointee.sType == VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-      UnsafeRawPointer(entry).assumingMemoryBound(to: VkSemaphoreTypeCreateInfo.self).pointee
-        .semaphoreType == VK_SEMAPHORE_TYPE_TIMELINE
-    {
-      guard let destroy = device.dispatch.pointee.vkDestroySemaphore else {
-        return c.pointee.missing(Opcode.vkDestroySemaphore)
-      }
-      let owner = device.handle
-      device.timelines[UInt64(UInt(bitPattern: semaphore))] = TimelineState(handle: semaphore) {
-        destroy(owner, semaphore, nil)
-      }
+  let type = chained(
+    VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, in: a.pCreateInfo?.pointee.pNext,
+    as: VkSemaphoreTypeCreateInfo.self)
+  if type?.pointee.semaphoreType == VK_SEMAPHORE_TYPE_TIMELINE {
+    guard let destroy = device.dispatch.pointee.vkDestroySemaphore else {
+      return c.pointee.missing(Opcode.vkDestroySemaphore)
     }
-    next = entry.pointee.pNext.map { UnsafeRawPointer($0) }
+    let owner = device.handle
+    device.timelines[UInt64(UInt(bitPattern: semaphore))] = TimelineState(handle: semaphore) {
+      destroy(owner, semaphore, nil)
+    }
   }
   c.pointee.insert(id, semaphore)
 }

@@ -79,6 +79,14 @@ public final class Driver: @unchecked Sendable {
     }
   }
 
+  /// The variable of the environment by which the loader finds no driver at all. It prefers the new name, even
+  /// where that one is empty.
+  private static var emptyList: String? {
+    let names: [String] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
+    guard let name = names.first(where: { platform_getenv($0) != nil }) else { return nil }
+    return platform_getenv(name)?.pointee == 0 ? name : nil
+  }
+
   /// Opens the loader, loads the drivers and looks for a device. Takes tens of milliseconds.
   /// Throws a sentence with a remedy.
   public init(_ configuration: DriverConfiguration) throws(ReplayError) {
@@ -130,8 +138,9 @@ public final class Driver: @unchecked Sendable {
     guard result == VK_SUCCESS, let instance else {
       throw ReplayError(
         reason: 0,
-        message: "the node has no usable Vulkan driver (vkCreateInstance: \(resultName(result)));"
-          + " install mesa-vulkan-drivers or name one with --driver")
+        message: "the node has no usable Vulkan driver (vkCreateInstance: \(resultName(result))); "
+          + (Driver.emptyList.map { "\($0) is empty, which hides every driver: unset it" }
+            ?? "install mesa-vulkan-drivers") + ", or name one with --driver")
     }
     warm = instance
     var devices = [VkPhysicalDevice?](repeating: nil, count: 64)

@@ -55,4 +55,12 @@ final class InstanceState {
     self.handle = handle
     self.functions = functions
   }
+
+  /// The place of a physical device in the driver's list.
+  func index(of physicalDevice: VkPhysicalDevice) -> Int {
+    var devices = [VkPhysicalDevice?](repeating: nil, count: 64)
+    var count = UInt32(devices.count)
+    _ = functions.enumeratePhysicalDevices(handle, &count, &devices)
+    return devices.prefix(Int(count)).firstIndex(of: physicalDevice) ?? 0
+  }
 }

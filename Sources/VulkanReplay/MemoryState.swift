@@ -122,6 +122,12 @@ final class MemoryState: @unchecked Sendable {
       throw ReplayError(
         reason: LostReason.protocolError, message: "memoryAttach: the memory is attached already")
     }
+    // A client elsewhere has its segment for itself; what comes back must still be within it.
+    guard SegmentLayout.isMemory(offset: offset, size: UInt64(roundedSize)) else {
+      throw ReplayError(
+        reason: LostReason.protocolError,
+        message: "memoryAttach: \(size) bytes at \(offset) lie outside the segment")
+    }
     var pointer: UnsafeMutableRawPointer?
     let result = device.functions.mapMemory(
       device.handle, handle, 0, VkDeviceSize.max, 0, &pointer)

@@ -128,45 +128,6 @@ let pipelineBarriers = OpcodeSet([
   Opcode.vkGetPipelineCacheData, Opcode.vkDestroyDevice,
 ])
 
-// MARK: Doers
-
-/// A private copy of a record and what was decoded from it, for a thread beside the channel's.
-private final class DetachedRecord {
-  private let bytes: UnsafeMutableRawPointer
-  private let count: Int
-  private let arena: UnsafeMutablePointer<Arena>
-  private let handles: UnsafeMutablePointer<HandleTable>
-
-  init?(_ c: UnsafeMutablePointer<ReplayContext>) {
-    let record = c.pointee.record
-    guard let source = record.baseAddress, let copy = platform_aligned_alloc(16, record.count)
-    else { return nil }
-    copy.copyMemory(from: source, byteCount: record.count)
-    bytes = copy
-    count = record.count
-    arena = .allocate(capacity: 1)
-    arena.initialize(to: Arena(limit: c.pointee.session.limits.decodedRecord))
-    handles = c.pointee.handles
-  }
-
-  deinit {
-    arena.pointee.free()
-    arena.deallocate()
-    platform_free(bytes)
-  }
-
-  /// Decodes the copy; ids become driver handles now. Nil when the record is wrong, as it was not
-  /// when it was decoded first.
-  func decode<Arguments>(_ body: (inout Reader) -> Arguments) -> Arguments? {
-    var reader = Reader(
-      UnsafeRawBufferPointer(start: bytes + 8, count: count &- 8), arena: arena, handles: handles)
-    let arguments = body(&reader)
-    return reader.failure == nil ? arguments : nil
-  }
-
-  func room(_ count: Int) -> UnsafeMutableRawPointer? { arena.pointee.allocate(max(count, 1)) }
-}
-
 /// What the driver says of a pipeline's creation.
 private struct Feedback {
   var whole: UnsafeMutablePointer<VkPipelineCreationFeedback>
@@ -237,31 +198,88 @@ private func finish(
     if result.rawValue < 0 { session.failed(opcode, result) }
     return
   }
-  var reply = HeapWriter(capacity: 4096)
-  defer { reply.free() }
-  encodeReply(&reply.writer, opcode, result, pipelines, ids.count, feedback)
-  if !session.sink.reply(ticket: ticket, reply.bytes) {
-    session.lose(
-      LostReason.protocolError,
-      "\(commandDescription(opcode)): the reply to ticket \(ticket) cannot be delivered")
+  session.reply(opcode, ticket: ticket) {
+    encodeReply(&$0, opcode, result, pipelines, ids.count, feedback)
   }
 }
 
-/// Begins a record's work: its copy, decoded, and a job that runs `make` on it.
-private func compile<Arguments>(
-  _ c: UnsafeMutablePointer<ReplayContext>, _ opcode: UInt32, ids: UnsafePointer<UInt64>?,
-  _ idCount: Int, decode: (inout Reader) -> Arguments,
-  _ make: @escaping (DetachedRecord, Arguments, [UInt64]) -> Void
-) {
-  guard let record = DetachedRecord(c), let arguments = record.decode(decode) else {
-    return c.pointee.failed(opcode, VK_ERROR_OUT_OF_HOST_MEMORY)
-  }
-  let ids = (0..<idCount).map { ids?[$0] ?? 0 }
-  let session = c.pointee.session
-  session.compiler.start(ids) {
-    if !session.isOver { make(record, arguments, ids) }
+// MARK: What the three commands have in common
+
+/// How one pipeline is to be made.
+protocol PipelineCreateInfo {
+  var pNext: UnsafeRawPointer! { get set }
+  var stageCount: UInt32 { get }
+  func withStages<R>(_ body: (UnsafePointer<VkPipelineShaderStageCreateInfo>?) -> R) -> R
+}
+
+extension VkGraphicsPipelineCreateInfo: PipelineCreateInfo {
+  func withStages<R>(_ body: (UnsafePointer<VkPipelineShaderStageCreateInfo>?) -> R) -> R {
+    body(pStages)
   }
 }
+
+extension VkRayTracingPipelineCreateInfoKHR: PipelineCreateInfo {
+  func withStages<R>(_ body: (UnsafePointer<VkPipelineShaderStageCreateInfo>?) -> R) -> R {
+    body(pStages)
+  }
+}
+
+extension VkComputePipelineCreateInfo: PipelineCreateInfo {
+  var stageCount: UInt32 { 1 }
+
+  func withStages<R>(_ body: (UnsafePointer<VkPipelineShaderStageCreateInfo>?) -> R) -> R {
+    withUnsafePointer(to: stage) { body($0) }
+  }
+}
+
+/// What a vkCreate*Pipelines record says.
+protocol PipelineArguments {
+  associatedtype Info: PipelineCreateInfo
+  var ticket: UInt32 { get }
+  var ids: UnsafePointer<UInt64>? { get }
+  var idCount: Int { get }
+  var device: VkDevice? { get }
+  var pipelineCache: VkPipelineCache? { get }
+  var createInfoCount: UInt32 { get }
+  var pCreateInfos: UnsafePointer<Info>? { get }
+  var pPipelines: UnsafeMutablePointer<VkPipeline?>? { get }
+}
+
+extension Args_vkCreateGraphicsPipelines: PipelineArguments {}
+extension Args_vkCreateComputePipelines: PipelineArguments {}
+extension Args_vkCreateRayTracingPipelinesKHR: PipelineArguments {}
+
+/// Looks at the stages of a record's pipelines, and hands a copy of it to the compiler, which decodes
+/// nothing more: `create` is the driver's call.
+private func compile<Arguments: PipelineArguments>(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ opcode: UInt32, _ a: Arguments,
+  decode: (inout Reader) -> Arguments, _ create: @escaping (Arguments) -> VkResult
+) {
+  for i in 0..<Int(a.createInfoCount) {
+    guard let info = a.pCreateInfos?[i] else { break }
+    guard info.withStages({ c.pointee.accepts(opcode, $0, info.stageCount) }) else { return }
+  }
+  notePipelines(c, a)
+  guard let record = DetachedRecord(c), let a = record.decode(decode) else {
+    return c.pointee.failed(opcode, VK_ERROR_OUT_OF_HOST_MEMORY)
+  }
+  let ids = (0..<a.idCount).map { a.ids?[$0] ?? 0 }
+  let session = c.pointee.session
+  session.compiler.start(ids) {
+    guard !session.isOver else { return }
+    var feedback: [Feedback?] = []
+    if a.ticket != noTicket, let infos = UnsafeMutablePointer(mutating: a.pCreateInfos) {
+      for i in ids.indices {
+        feedback.append(
+          Feedback(record, stageCount: infos[i].stageCount, chain: &infos[i].pNext))
+      }
+    }
+    finish(
+      session, opcode, ticket: a.ticket, ids: ids, a.pPipelines, feedback, create(a))
+  }
+}
+
+// MARK: Doers
 
 func doer_vkCreateGraphicsPipelines(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkCreateGraphicsPipelines
@@ -270,24 +288,8 @@ func doer_vkCreateGraphicsPipelines(
   guard let create = c.pointee.dispatch.pointee.vkCreateGraphicsPipelines else {
     return c.pointee.missing(opcode)
   }
-  for i in 0..<Int(a.createInfoCount) {
-    guard let info = a.pCreateInfos?[i] else { break }
-    guard c.pointee.accepts(opcode, info.pStages, info.stageCount) else { return }
-  }
-  let session = c.pointee.session
-  note_vkCreateGraphicsPipelines(c, a)
-  compile(c, opcode, ids: a.ids, a.idCount, decode: decode_vkCreateGraphicsPipelines) {
-    record, a, ids in
-    var feedback: [Feedback?] = []
-    if a.ticket != noTicket, let infos = UnsafeMutablePointer(mutating: a.pCreateInfos) {
-      for i in ids.indices {
-        feedback.append(
-          Feedback(record, stageCount: infos[i].stageCount, chain: &infos[i].pNext))
-      }
-    }
-    let result = create(
-      a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
-    finish(session, opcode, ticket: a.ticket, ids: ids, a.pPipelines, feedback, result)
+  compile(c, opcode, a, decode: decode_vkCreateGraphicsPipelines) { a in
+    create(a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
   }
 }
 
@@ -298,23 +300,29 @@ func doer_vkCreateComputePipelines(
   guard let create = c.pointee.dispatch.pointee.vkCreateComputePipelines else {
     return c.pointee.missing(opcode)
   }
+  compile(c, opcode, a, decode: decode_vkCreateComputePipelines) { a in
+    create(a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
+  }
+}
+
+/// Never deferred to the client: the node has threads of its own for it.
+func doer_vkCreateRayTracingPipelinesKHR(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkCreateRayTracingPipelinesKHR
+) {
+  let opcode = Opcode.vkCreateRayTracingPipelinesKHR
+  guard let create = c.pointee.dispatch.pointee.vkCreateRayTracingPipelinesKHR else {
+    return c.pointee.missing(opcode)
+  }
   for i in 0..<Int(a.createInfoCount) {
     guard let info = a.pCreateInfos?[i] else { break }
-    guard c.pointee.accepts(opcode, moduleOf: info.stage) else { return }
+    guard c.pointee.acceptsGroups(opcode, info) else { return }
   }
-  let session = c.pointee.session
-  note_vkCreateComputePipelines(c, a)
-  compile(c, opcode, ids: a.ids, a.idCount, decode: decode_vkCreateComputePipelines) {
-    record, a, ids in
-    var feedback: [Feedback?] = []
-    if a.ticket != noTicket, let infos = UnsafeMutablePointer(mutating: a.pCreateInfos) {
-      for i in ids.indices {
-        feedback.append(Feedback(record, stageCount: 1, chain: &infos[i].pNext))
-      }
-    }
+  let groups = c.pointee.device?.shaderGroups
+  compile(c, opcode, a, decode: decode_vkCreateRayTracingPipelinesKHR) { a in
     let result = create(
-      a.device, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
-    finish(session, opcode, ticket: a.ticket, ids: ids, a.pPipelines, feedback, result)
+      a.device, nil, a.pipelineCache, a.createInfoCount, a.pCreateInfos, nil, a.pPipelines)
+    groups?.note(a)
+    return result
   }
 }
 

@@ -52,24 +52,13 @@ final class QueryPoolState: @unchecked Sendable {
     self.handle = handle
     type = info.queryType
     queryCount = Int(info.queryCount)
-    valueCount = QueryPoolState.valueCount(info)
+    valueCount = queryValueCount(info)
     pending = [UInt32](repeating: 0, count: queryCount)
     resets = pending
     isTouched = [Bool](repeating: false, count: queryCount)
   }
 
   deinit { detach() }
-
-  private static func valueCount(_ info: VkQueryPoolCreateInfo) -> Int {
-    switch info.queryType {
-    case VK_QUERY_TYPE_OCCLUSION, VK_QUERY_TYPE_TIMESTAMP,
-      VK_QUERY_TYPE_PRIMITIVES_GENERATED_EXT:
-      1
-    case VK_QUERY_TYPE_TRANSFORM_FEEDBACK_STREAM_EXT: 2
-    case VK_QUERY_TYPE_PIPELINE_STATISTICS: info.pipelineStatistics.nonzeroBitCount
-    default: 0
-    }
-  }
 
   /// Bytes of the mirror, whole pages.
   private var sizeOfMirror: Int {
@@ -126,7 +115,9 @@ final class QueryPoolState: @unchecked Sendable {
   func attach(
     device: DeviceState, session: ReplaySession, offset: UInt64, size: UInt64
   ) -> Bool {
-    guard valueCount > 0, size == UInt64(sizeOfMirror) else { return false }
+    guard valueCount > 0, size == UInt64(sizeOfMirror),
+      SegmentLayout.isMemory(offset: offset, size: size)
+    else { return false }
     var mapped: UnsafeMutableRawPointer?
     if let segment = session.segment {
       mapped = segment.mapMemory(offset: offset, size: size)
@@ -234,6 +225,8 @@ final class QueryGate: @unchecked Sendable {
   let isCautious: Bool
   private let lock = Lock()
   private var unfinished = 0
+  /// Calls of the driver that are under way on threads of their own.
+  private let readers = Word()
 
   init(isCautious: Bool) { self.isCautious = isCautious }
 
@@ -252,6 +245,30 @@ final class QueryGate: @unchecked Sendable {
   func withReading(besides operations: Int, _ body: (_ mayRead: Bool) -> Void) {
     guard isCautious else { return body(true) }
     lock.withLock { body(unfinished <= operations) }
+  }
+
+  /// Calls `body` on a thread of its own; false when the system gives none.
+  func startReading(_ body: @escaping () -> Void) -> Bool {
+    readers.add(1)
+    // Handed over whole: the caller keeps nothing of it.
+    nonisolated(unsafe) let body = body
+    let isStarted = startThread("omega-queries") { [readers] in
+      body()
+      readers.subtract(1)
+      readers.wakeAll()
+    }
+    if !isStarted { readers.subtract(1) }
+    return isStarted
+  }
+
+  /// Waits until nobody reads: before the end of what is read. A client that waits for its replies, as an
+  /// application has to, has no readers then.
+  func waitForReaders() {
+    while true {
+      let count = readers.load()
+      if count == 0 { return }
+      readers.wait(while: count, nanoseconds: 100_000_000)
+    }
   }
 }
 
@@ -352,6 +369,7 @@ func doer_vkDestroyQueryPool(
     return c.pointee.missing(opcode)
   }
   device.queryPools.removeValue(forKey: UInt64(UInt(bitPattern: a.queryPool)))?.detach()
+  device.queryGate.waitForReaders()
   destroy(device.handle, a.queryPool, nil)
   c.pointee.forget(recordOffset: 16)
 }
@@ -372,6 +390,9 @@ func doer_vkResetQueryPool(
 }
 
 /// For pools without a mirror, and before there is one. Never waits: the client does.
+///
+/// Where the driver waits in it, for what may be waiting for the host, it is done beside the channel's thread:
+/// what the host does comes behind it on the same channel.
 func doer_vkGetQueryPoolResults(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkGetQueryPoolResults
 ) {
@@ -383,9 +404,25 @@ func doer_vkGetQueryPoolResults(
   guard let pool = device.queryPool(a.queryPool),
     pool.contains(first: a.firstQuery, count: a.queryCount)
   else { return c.pointee.malformed(opcode, "queryCount", "is beyond the pool's") }
-  let result = get(
-    device.handle, a.queryPool, a.firstQuery, a.queryCount, a.dataSize, a.pData, a.stride,
-    a.flags & ~VK_QUERY_RESULT_WAIT_BIT.rawValue)
-  encodeReply_vkGetQueryPoolResults(&c.pointee.reply.writer, result, a)
-  c.pointee.sendReply(a.ticket)
+  func results(_ a: Args_vkGetQueryPoolResults) -> VkResult {
+    get(
+      device.handle, a.queryPool, a.firstQuery, a.queryCount, a.dataSize, a.pData, a.stride,
+      a.flags & ~VK_QUERY_RESULT_WAIT_BIT.rawValue)
+  }
+  guard device.queryGate.isCautious else {
+    encodeReply_vkGetQueryPoolResults(&c.pointee.reply.writer, results(a), a)
+    return c.pointee.sendReply(a.ticket)
+  }
+  guard let record = DetachedRecord(c), let a = record.decode(decode_vkGetQueryPoolResults) else {
+    return c.pointee.failed(opcode, VK_ERROR_OUT_OF_HOST_MEMORY)
+  }
+  let session = c.pointee.session
+  let isStarted = device.queryGate.startReading {
+    let result = results(a)
+    // What was decoded lies in the record's arena.
+    withExtendedLifetime(record) {
+      session.reply(opcode, ticket: a.ticket) { encodeReply_vkGetQueryPoolResults(&$0, result, a) }
+    }
+  }
+  if !isStarted { session.lose(LostReason.noMemory, "no thread for vkGetQueryPoolResults") }
 }

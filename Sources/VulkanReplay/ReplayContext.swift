@@ -134,19 +134,31 @@ public struct ReplayContext {
 
   /// Delivers what `reply` holds, and empties it.
   public mutating func sendReply(_ ticket: UInt32) {
-    if reply.writer.failed {
-      session.lose(LostReason.noMemory, "no memory for a reply")
-    } else if !session.sink.reply(ticket: ticket, reply.bytes) {
-      session.lose(
-        LostReason.protocolError,
-        "\(commandDescription(opcode)): a reply of \(reply.bytes.count) bytes to ticket \(ticket)"
-          + " cannot be delivered")
-    }
+    session.deliver(reply, opcode, ticket)
     reply.reset()
   }
 }
 
 extension ReplaySession {
+  /// Sends the reply that `encode` writes, from a thread beside a channel's.
+  func reply(_ opcode: UInt32, ticket: UInt32, _ encode: (inout Writer) -> Void) {
+    var reply = HeapWriter(capacity: 4096)
+    defer { reply.free() }
+    encode(&reply.writer)
+    deliver(reply, opcode, ticket)
+  }
+
+  fileprivate func deliver(_ reply: borrowing HeapWriter, _ opcode: UInt32, _ ticket: UInt32) {
+    if reply.writer.failed {
+      lose(LostReason.noMemory, "no memory for a reply")
+    } else if !sink.reply(ticket: ticket, reply.bytes) {
+      lose(
+        LostReason.protocolError,
+        "\(commandDescription(opcode)): a reply of \(reply.bytes.count) bytes to ticket \(ticket)"
+          + " cannot be delivered")
+    }
+  }
+
   /// Ends the session because the driver refused what the client was told had succeeded.
   func failed(_ opcode: UInt32, _ result: VkResult) {
     let reason =

@@ -62,7 +62,7 @@ public final class ReplaySession: @unchecked Sendable {
   /// Instances by driver handle, and by the handles of their physical devices. Channel 0 alone.
   var instances: [UInt64: InstanceState] = [:]
   var owners: [UInt64: InstanceState] = [:]
-  /// Booked driver memory by heap.
+  /// Booked driver memory by heap, those of all physical devices.
   private var allocated: [Int: UInt64] = [:]
   private var objectCount = 0
 

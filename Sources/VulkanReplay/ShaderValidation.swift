@@ -122,20 +122,12 @@ extension ReplayContext {
     _ opcode: UInt32, _ stages: UnsafePointer<VkPipelineShaderStageCreateInfo>?, _ count: UInt32
   ) -> Bool {
     guard let stages else { return true }
-    for i in 0..<Int(count) where !accepts(opcode, moduleOf: stages[i]) { return false }
-    return true
-  }
-
-  func accepts(_ opcode: UInt32, moduleOf stage: VkPipelineShaderStageCreateInfo) -> Bool {
-    var next = stage.pNext
-    while let entry = next {
-      let header = entry.assumingMemoryBound(to: VkBaseInStructure.self)
-      if header.pointee.sType == VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO {
-        guard accepts(opcode, entry.assumingMemoryBound(to: VkShaderModuleCreateInfo.self)) else {
-          return false
-        }
+    for i in 0..<Int(count) {
+      for entry in StructureChain(stages[i].pNext) {
+        let module = entry.structure(
+          VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, as: VkShaderModuleCreateInfo.self)
+        if let module, !accepts(opcode, module) { return false }
       }
-      next = UnsafeRawPointer(header.pointee.pNext)
     }
     return true
   }

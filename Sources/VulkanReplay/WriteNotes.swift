@@ -2,7 +2,8 @@ import CVulkan
 import VulkanWire
 import Wire
 
-// `note_vkX` of the commands that `Rules/writes.txt` calls noted: what they may write.
+// What commands may write: `note_vkX` of those that `Rules/writes.txt` calls noted, and `noteImage` of those
+// that write one image.
 
 private func key(_ handle: OpaquePointer?) -> UInt64 { UInt64(UInt(bitPattern: handle)) }
 
@@ -132,47 +133,9 @@ private func imageBytes(
   return bytes
 }
 
-func note_vkCmdCopyImage(_ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdCopyImage) {
-  Notes(c)?.image(a.dstImage)
-}
-func note_vkCmdCopyImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdCopyImage2) {
-  Notes(c)?.image(a.pCopyImageInfo?.pointee.dstImage)
-}
-func note_vkCmdBlitImage(_ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdBlitImage) {
-  Notes(c)?.image(a.dstImage)
-}
-func note_vkCmdBlitImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdBlitImage2) {
-  Notes(c)?.image(a.pBlitImageInfo?.pointee.dstImage)
-}
-func note_vkCmdResolveImage(
-  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdResolveImage
-) {
-  Notes(c)?.image(a.dstImage)
-}
-func note_vkCmdResolveImage2(
-  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdResolveImage2
-) {
-  Notes(c)?.image(a.pResolveImageInfo?.pointee.dstImage)
-}
-func note_vkCmdCopyBufferToImage(
-  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdCopyBufferToImage
-) {
-  Notes(c)?.image(a.dstImage)
-}
-func note_vkCmdCopyBufferToImage2(
-  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdCopyBufferToImage2
-) {
-  Notes(c)?.image(a.pCopyBufferToImageInfo?.pointee.dstImage)
-}
-func note_vkCmdClearColorImage(
-  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdClearColorImage
-) {
-  Notes(c)?.image(a.image)
-}
-func note_vkCmdClearDepthStencilImage(
-  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdClearDepthStencilImage
-) {
-  Notes(c)?.image(a.image)
+/// Notes the image that a transfer writes.
+func noteImage(_ c: UnsafeMutablePointer<ReplayContext>, _ image: VkImage?) {
+  Notes(c)?.image(image)
 }
 
 // MARK: Barriers, which may change an image's layout and with it its bytes
@@ -228,7 +191,8 @@ private func noteRenderPass(
   guard
     let attachments = chained(
       VK_STRUCTURE_TYPE_RENDER_PASS_ATTACHMENT_BEGIN_INFO, in: begin.pNext,
-      as: VkRenderPassAttachmentBeginInfo.self)
+      as: VkRenderPassAttachmentBeginInfo.self
+    )?.pointee
   else { return }
   for i in 0..<Int(attachments.attachmentCount) { notes.view(attachments.pAttachments?[i]) }
 }
@@ -521,50 +485,17 @@ private func mayUseAddresses(_ info: VkShaderModuleCreateInfo) -> Bool {
 }
 
 /// Stages without a module bring their code in another way, which is not looked at.
-private func note(
-  _ device: DeviceState, _ count: UInt32,
-  _ stages: UnsafePointer<VkPipelineShaderStageCreateInfo>?
-) {
-  guard !device.usesAddresses, let stages else { return }
-  for i in 0..<Int(count) where stages[i].module == nil { device.usesAddresses = true }
-}
-
-func note_vkCreateGraphicsPipelines(
-  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCreateGraphicsPipelines
+func notePipelines<Arguments: PipelineArguments>(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Arguments
 ) {
   guard let device = c.pointee.device else { return }
   for i in 0..<Int(a.createInfoCount) {
-    if let info = a.pCreateInfos?[i] { note(device, info.stageCount, info.pStages) }
+    guard !device.usesAddresses, let info = a.pCreateInfos?[i] else { return }
+    info.withStages { stages in
+      guard let stages else { return }
+      for j in 0..<Int(info.stageCount) where stages[j].module == nil {
+        device.usesAddresses = true
+      }
+    }
   }
-}
-
-func note_vkCreateComputePipelines(
-  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCreateComputePipelines
-) {
-  guard let device = c.pointee.device else { return }
-  for i in 0..<Int(a.createInfoCount) {
-    if var info = a.pCreateInfos?[i] { note(device, 1, &info.stage) }
-  }
-}
-
-func note_vkCreateRayTracingPipelinesKHR(
-  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCreateRayTracingPipelinesKHR
-) {
-  guard let device = c.pointee.device else { return }
-  for i in 0..<Int(a.createInfoCount) {
-    if let info = a.pCreateInfos?[i] { note(device, info.stageCount, info.pStages) }
-  }
-}
-
-/// The first structure of a type in a chain that was decoded.
-private func chained<Structure>(
-  _ type: VkStructureType, in chain: UnsafeRawPointer?, as: Structure.Type
-) -> Structure? {
-  var next = chain
-  while let entry = next {
-    let base = entry.load(as: VkBaseInStructure.self)
-    if base.sType == type { return entry.load(as: Structure.self) }
-    next = UnsafeRawPointer(base.pNext)
-  }
-  return nil
 }

@@ -38,11 +38,11 @@ struct Installation {
     ]
   }
 
-  /// Whether the environment names drivers, which may be wrong.
+  /// Whether the environment names drivers, which may be wrong. The loader takes an empty list at its word:
+  /// there are none.
   static var namesDriver: Bool {
-    ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"].contains {
-      Settings.environment($0) != nil
-    }
+    platform_getenv("VK_DRIVER_FILES") != nil || platform_getenv("VK_ICD_FILENAMES") != nil
+      || Settings.environment("VK_ADD_DRIVER_FILES") != nil
   }
 
   /// Whether the Vulkan loader is likely to find a driver. A look at directories, no more.

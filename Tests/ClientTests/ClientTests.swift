@@ -47,6 +47,87 @@ private func connection(readers mask: UInt32 = 0) throws -> Connection {
   }
 }
 
+@Suite struct Accounts {
+  private func accounts() throws -> (MemoryAccounts, Int) {
+    (try #require(MemoryAccounts()), try #require(MemoryAccounts.account(device: 1, heap: 2)))
+  }
+
+  @Test func devicesShareAHeap() throws {
+    let (accounts, account) = try accounts()
+    func take(_ size: UInt64, _ channel: UInt32) -> Bool {
+      accounts.take(size, account: account, limit: 100, channel: channel)
+    }
+    #expect(take(60, 1))
+    #expect(!take(60, 2))
+    #expect(take(40, 2))
+    #expect(!take(1, 1) && !take(1, 2))
+    #expect(!take(UInt64.max, 1))
+    let other = try #require(MemoryAccounts.account(device: 0, heap: 2))
+    #expect(accounts.take(100, account: other, limit: 100, channel: 1), "another device's heap")
+  }
+
+  @Test func whatIsFreedIsRoomForOthersWhenItWasRead() throws {
+    let (accounts, account) = try accounts()
+    func take(_ size: UInt64, _ channel: UInt32) -> Bool {
+      accounts.take(size, account: account, limit: 100, channel: channel)
+    }
+    #expect(take(60, 1) && take(40, 2))
+    accounts.giveBack(60, account: account, channel: 1)
+    #expect(!take(50, 2), "the end of the first may not be read yet")
+    #expect(take(50, 1), "a device's own records stay in order")
+    accounts.giveBack(50, account: account, channel: 1)
+    // Freed while somebody asks: not among what was read.
+    #expect(take(10, 1))
+    accounts.settle(channel: 1) {
+      accounts.giveBack(10, account: account, channel: 1)
+      return true
+    }
+    #expect(!take(60, 2) && take(50, 2))
+    #expect(accounts.isUnsettled(channel: 1))
+    accounts.settle(channel: 1) { false }
+    #expect(!take(10, 2))
+    accounts.settle(channel: 1) { true }
+    #expect(!accounts.isUnsettled(channel: 1))
+    #expect(take(10, 2) && !take(1, 1))
+  }
+
+  @Test func othersAreAskedOnceEach() throws {
+    let (accounts, account) = try accounts()
+    var asked: [Int] = []
+    for channel: UInt32 in 1...3 {
+      let device = try #require(UnsafeMutableRawPointer(bitPattern: Int(channel)))
+      accounts.join(device, channel: channel)
+      #expect(accounts.take(10, account: account, limit: 100, channel: channel))
+      accounts.giveBack(10, account: account, channel: channel)
+    }
+    accounts.leave(channel: 3) {
+      asked.append(3)
+      return true
+    }
+    for _ in 0..<2 {
+      accounts.settleOthers(than: 1) {
+        asked.append(Int(bitPattern: $0))
+        return true
+      }
+    }
+    #expect(asked == [3, 2])
+  }
+
+  @Test func theLastDeviceLeavesItsChannelToTheNext() throws {
+    let connection = try connection()
+    let (first, second) = (try #require(connection.openChannel()), connection.openChannel())
+    let last = try #require(second)
+    let device = try #require(UnsafeMutableRawPointer(bitPattern: 8))
+    for channel in [first, last] { connection.accounts.join(device, channel: channel.index) }
+    for channel in [first, last] {
+      connection.accounts.leave(channel: channel.index) { true }
+      channel.release()
+    }
+    #expect(connection.openChannel()?.index == last.index)
+    #expect(connection.openChannel()?.index == first.index)
+  }
+}
+
 @Suite struct Ranges {
   @Test func rangesAreWholeUnitsAndComeBack() throws {
     let ranges = try #require(RangeAllocator(start: 1 << 20, end: 2 << 20, unitShift: 16))

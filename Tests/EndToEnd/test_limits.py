@@ -4,7 +4,7 @@ import pathlib
 import struct
 
 import test_recording as recording
-from harness import PROGRAMS, folder, node, omega
+from harness import PROGRAMS, folder, node, omega, plain_environment
 
 
 def with_shader(change) -> bytes:
@@ -80,6 +80,17 @@ def test_memory_is_refused_to_the_application():
         assert result.returncode != 0, "more memory was given than the limit allows"
         assert "-4" not in result.stderr, result.stderr
         assert "-2" in result.stdout + result.stderr, result.stdout + result.stderr
+
+
+def test_memory_of_two_devices():
+    """They are counted together, although their channels are read at different speeds."""
+    with node("--max-memory", 64) as server:
+        result = omega("run", "--nodes", server.address, "--", PROGRAMS / "budgets", 64)
+        assert result.stdout == "done\n", result.stdout
+    result = omega(
+        "run", "--", PROGRAMS / "budgets", 64, environment=plain_environment(), status=None
+    )
+    assert "and not -2" in result.stderr, result.stderr
 
 
 def test_records():

@@ -81,6 +81,20 @@ def test_driver_alone():
     assert calls(VK_DRIVER_FILES=DRIVER) > 0
 
 
+def test_empty_lists_of_drivers():
+    """The loader takes an empty list at its word, and Omega says so before the program starts; one of further
+    drivers adds none."""
+    for name in ("VK_DRIVER_FILES", "VK_ICD_FILENAMES"):
+        result = omega(
+            "run", "--", "echo", "started", environment=plain_environment(**{name: ""}),
+            status=None,
+        )
+        assert result.returncode == 125, (result.returncode, result.stderr)
+        assert f"{name} is empty" in result.stderr, result.stderr
+        assert "started" not in result.stdout, result.stdout
+    assert calls(BUILD / "bin" / "omega", "run", "--", VK_ADD_DRIVER_FILES="") > 0
+
+
 def test_layer_alone_with_a_local_driver():
     found = calls_on_each_device(
         VK_INSTANCE_LAYERS=LAYER, VK_LAYER_PATH=EXPLICIT, VK_DRIVER_FILES=LAVAPIPE

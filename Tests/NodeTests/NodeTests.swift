@@ -228,6 +228,16 @@ struct NodeTests {
     } while round < 8 || platform_now() < end
   }
 
+  @Test(
+    "refuses memory that lies outside of the segment",
+    arguments: [0, 1 << 30, UInt64.max - 4095, 1])
+  func attachmentOutside(offset: UInt64) throws {
+    let t = try TestDevice(.messages)
+    let (_, memory) = try t.makeBuffer(size: 4096, usage: VK_BUFFER_USAGE_TRANSFER_DST_BIT)
+    try t.attach(memory, at: offset, size: 4096, answered: false)
+    #expect(try t.client.awaitLoss().contains("memoryAttach"))
+  }
+
   @Test("refuses blocks of runs that make no sense, or lie outside of their allocation")
   func wrongBlocks() throws {
     for (offset, isCut) in [(UInt64(8190), false), (UInt64(1) << 63, false), (UInt64(0), true)] {

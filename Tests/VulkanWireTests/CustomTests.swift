@@ -159,10 +159,7 @@ struct CustomTests {
     filler.arrayCount = 2
     let s = Descriptions.shared.structures["VkAccelerationStructureBuildGeometryInfoKHR"]!
     let raw = filler.room(2 * s.size)
-    for i in 0..<2 {
-      // Until one has an array of its own: both are optional.
-      filler.fill(structure: s, raw + i * s.size)
-    }
+    for i in 0..<2 { filler.fill(structure: s, raw + i * s.size) }
     typealias Range = VkAccelerationStructureBuildRangeInfoKHR
     let lists = filler.room(16)
     for i in 0..<2 {
@@ -197,6 +194,21 @@ struct CustomTests {
       }, { decode_vkCmdBuildAccelerationStructuresIndirectKHR(&$0) })
     #expect(b.pIndirectDeviceAddresses?[1] == 2 && b.pIndirectStrides?[1] == 4)
     #expect(b.ppMaxPrimitiveCounts?[1]?[0] == 41)
+  }
+
+  @Test("a build whose geometries are in neither list is refused")
+  func missingGeometries() {
+    var info = VkAccelerationStructureBuildGeometryInfoKHR()
+    info.sType = VK_STRUCTURE_TYPE_ACCELERATION_STRUCTURE_BUILD_GEOMETRY_INFO_KHR
+    for count: UInt32 in [0, 2] {
+      info.geometryCount = count
+      var heap = HeapWriter(capacity: 64)
+      defer { heap.free() }
+      encode_VkAccelerationStructureBuildGeometryInfoKHR(&heap.writer, &info)
+      var reader = Reader(heap.bytes, arena: box.arena, handles: nil)
+      decode_VkAccelerationStructureBuildGeometryInfoKHR(&reader, &info)
+      #expect((reader.failure == nil) == (count == 0))
+    }
   }
 
   @Test("garbage that a graphics pipeline ignores is not read")

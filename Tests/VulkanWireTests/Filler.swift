@@ -187,7 +187,10 @@ final class Filler {
         for i in 0..<count { fill(element, list + i * stride) }
         p.putPointer(list, member.offset)
       case .pointers(let element, _):
-        if member.isOptional && numbers.below(3) == 0 || count == 0 { continue }
+        // Where the elements may be in one of two lists, they are in one.
+        let twin = s.members.first { $0.name == member.name.dropFirst() }
+        let isSpare = twin.map { p.load(fromByteOffset: $0.offset, as: UInt.self) != 0 } ?? true
+        if member.isOptional && isSpare && numbers.below(3) == 0 || count == 0 { continue }
         let list = room(count * 8)
         for i in 0..<count {
           let one = room(size(element))

@@ -18,6 +18,8 @@ let entryNames: StaticString = """
   vkBindImageMemory\0\
   vkBindImageMemory2\0\
   vkBindImageMemory2KHR\0\
+  vkBuildAccelerationStructuresKHR\0\
+  vkBuildMicromapsEXT\0\
   vkCmdBeginConditionalRenderingEXT\0\
   vkCmdBeginDebugUtilsLabelEXT\0\
   vkCmdBeginQuery\0\
@@ -207,6 +209,12 @@ let entryNames: StaticString = """
   vkCmdWriteTimestamp\0\
   vkCmdWriteTimestamp2\0\
   vkCmdWriteTimestamp2KHR\0\
+  vkCopyAccelerationStructureKHR\0\
+  vkCopyAccelerationStructureToMemoryKHR\0\
+  vkCopyMemoryToAccelerationStructureKHR\0\
+  vkCopyMemoryToMicromapEXT\0\
+  vkCopyMicromapEXT\0\
+  vkCopyMicromapToMemoryEXT\0\
   vkCreateAccelerationStructureKHR\0\
   vkCreateBuffer\0\
   vkCreateBufferView\0\
@@ -214,6 +222,7 @@ let entryNames: StaticString = """
   vkCreateComputePipelines\0\
   vkCreateDebugReportCallbackEXT\0\
   vkCreateDebugUtilsMessengerEXT\0\
+  vkCreateDeferredOperationKHR\0\
   vkCreateDescriptorPool\0\
   vkCreateDescriptorSetLayout\0\
   vkCreateDescriptorUpdateTemplate\0\
@@ -250,12 +259,14 @@ let entryNames: StaticString = """
   vkDebugMarkerSetObjectNameEXT\0\
   vkDebugMarkerSetObjectTagEXT\0\
   vkDebugReportMessageEXT\0\
+  vkDeferredOperationJoinKHR\0\
   vkDestroyAccelerationStructureKHR\0\
   vkDestroyBuffer\0\
   vkDestroyBufferView\0\
   vkDestroyCommandPool\0\
   vkDestroyDebugReportCallbackEXT\0\
   vkDestroyDebugUtilsMessengerEXT\0\
+  vkDestroyDeferredOperationKHR\0\
   vkDestroyDescriptorPool\0\
   vkDestroyDescriptorSetLayout\0\
   vkDestroyDescriptorUpdateTemplate\0\
@@ -309,6 +320,8 @@ let entryNames: StaticString = """
   vkGetBufferOpaqueCaptureAddress\0\
   vkGetBufferOpaqueCaptureAddressKHR\0\
   vkGetCalibratedTimestampsEXT\0\
+  vkGetDeferredOperationMaxConcurrencyKHR\0\
+  vkGetDeferredOperationResultKHR\0\
   vkGetDescriptorSetLayoutSupport\0\
   vkGetDescriptorSetLayoutSupportKHR\0\
   vkGetDeviceAccelerationStructureCompatibilityKHR\0\
@@ -439,46 +452,50 @@ let entryNames: StaticString = """
   vkWaitForPresentKHR\0\
   vkWaitSemaphores\0\
   vkWaitSemaphoresKHR\0\
+  vkWriteAccelerationStructuresPropertiesKHR\0\
+  vkWriteMicromapsPropertiesEXT\0\
 
   """
 
 /// Where each name begins in `entryNames`.
-nonisolated(unsafe) let entryNameOffsets: InlineArray<434, UInt16> = [
+nonisolated(unsafe) let entryNameOffsets: InlineArray<449, UInt16> = [
   0, 23, 45, 71, 96, 121, 138, 159, 178, 198, 221, 239, 258, 280,
-  314, 343, 359, 385, 406, 428, 453, 473, 496, 527, 551, 572, 590, 627,
-  650, 674, 701, 716, 732, 751, 795, 831, 854, 876, 897, 925, 959, 1001,
-  1017, 1034, 1054, 1077, 1101, 1128, 1143, 1159, 1178, 1201, 1225, 1252, 1294, 1323,
-  1344, 1373, 1399, 1424, 1447, 1473, 1487, 1505, 1526, 1548, 1558, 1575, 1600, 1630,
-  1663, 1681, 1711, 1734, 1760, 1782, 1817, 1847, 1865, 1890, 1922, 1949, 1963, 1987,
-  2006, 2026, 2049, 2067, 2088, 2117, 2138, 2154, 2184, 2201, 2219, 2240, 2261, 2283,
-  2308, 2327, 2353, 2391, 2407, 2424, 2444, 2464, 2482, 2501, 2523, 2556, 2584, 2607,
-  2637, 2665, 2695, 2723, 2749, 2790, 2823, 2863, 2897, 2929, 2961, 2995, 3012, 3032,
-  3050, 3074, 3101, 3121, 3151, 3184, 3212, 3239, 3276, 3299, 3325, 3349, 3376, 3401,
-  3429, 3448, 3470, 3498, 3512, 3527, 3545, 3589, 3620, 3638, 3659, 3692, 3715, 3744,
-  3762, 3781, 3806, 3836, 3859, 3890, 3924, 3950, 3979, 4010, 4042, 4073, 4105, 4140,
-  4179, 4222, 4249, 4282, 4304, 4320, 4345, 4373, 4406, 4433, 4451, 4472, 4497, 4523,
-  4552, 4577, 4613, 4636, 4653, 4679, 4712, 4738, 4767, 4794, 4820, 4838, 4856, 4872,
-  4889, 4909, 4955, 4988, 5008, 5029, 5053, 5086, 5101, 5120, 5140, 5165, 5196, 5227,
-  5250, 5278, 5311, 5347, 5362, 5376, 5390, 5410, 5436, 5463, 5477, 5495, 5512, 5532,
-  5554, 5577, 5601, 5628, 5646, 5677, 5696, 5716, 5739, 5755, 5786, 5820, 5838, 5859,
-  5880, 5907, 5933, 5955, 5978, 6008, 6037, 6061, 6095, 6111, 6131, 6152, 6184, 6216,
-  6240, 6269, 6303, 6340, 6356, 6371, 6386, 6407, 6422, 6441, 6459, 6480, 6498, 6521,
-  6545, 6570, 6598, 6617, 6637, 6654, 6686, 6721, 6740, 6762, 6782, 6804, 6832, 6849,
-  6868, 6905, 6938, 6977, 7012, 7039, 7071, 7106, 7170, 7197, 7223, 7244, 7265, 7278,
-  7318, 7361, 7386, 7414, 7442, 7472, 7503, 7537, 7569, 7604, 7633, 7665, 7700, 7749,
-  7785, 7824, 7859, 7897, 7936, 7975, 8010, 8048, 8089, 8133, 8161, 8199, 8240, 8276,
-  8296, 8313, 8331, 8348, 8365, 8394, 8424, 8457, 8492, 8528, 8567, 8595, 8627, 8649,
-  8676, 8723, 8767, 8814, 8857, 8903, 8950, 9000, 9028, 9057, 9089, 9125, 9162, 9202,
-  9245, 9286, 9328, 9373, 9409, 9446, 9486, 9530, 9570, 9600, 9631, 9665, 9721, 9762,
-  9804, 9849, 9896, 9944, 9995, 10038, 10080, 10118, 10155, 10197, 10234, 10268, 10305, 10354,
-  10399, 10445, 10468, 10485, 10505, 10527, 10577, 10614, 10653, 10680, 10707, 10737, 10778, 10809,
-  10833, 10861, 10892, 10904, 10926, 10953, 10984, 11002, 11031, 11063, 11081, 11095, 11110, 11128,
-  11144, 11170, 11198, 11219, 11238, 11260, 11273, 11287, 11304, 11324, 11353, 11381, 11410, 11421,
-  11438, 11458, 11476, 11497, 11526, 11544, 11565, 11579, 11613, 11650, 11673, 11689, 11709, 11726,
+  313, 333, 367, 396, 412, 438, 459, 481, 506, 526, 549, 580, 604, 625,
+  643, 680, 703, 727, 754, 769, 785, 804, 848, 884, 907, 929, 950, 978,
+  1012, 1054, 1070, 1087, 1107, 1130, 1154, 1181, 1196, 1212, 1231, 1254, 1278, 1305,
+  1347, 1376, 1397, 1426, 1452, 1477, 1500, 1526, 1540, 1558, 1579, 1601, 1611, 1628,
+  1653, 1683, 1716, 1734, 1764, 1787, 1813, 1835, 1870, 1900, 1918, 1943, 1975, 2002,
+  2016, 2040, 2059, 2079, 2102, 2120, 2141, 2170, 2191, 2207, 2237, 2254, 2272, 2293,
+  2314, 2336, 2361, 2380, 2406, 2444, 2460, 2477, 2497, 2517, 2535, 2554, 2576, 2609,
+  2637, 2660, 2690, 2718, 2748, 2776, 2802, 2843, 2876, 2916, 2950, 2982, 3014, 3048,
+  3065, 3085, 3103, 3127, 3154, 3174, 3204, 3237, 3265, 3292, 3329, 3352, 3378, 3402,
+  3429, 3454, 3482, 3501, 3523, 3551, 3565, 3580, 3598, 3642, 3673, 3691, 3712, 3745,
+  3768, 3797, 3815, 3834, 3859, 3889, 3912, 3943, 3977, 4003, 4032, 4063, 4095, 4126,
+  4158, 4193, 4232, 4275, 4302, 4335, 4357, 4373, 4398, 4426, 4459, 4486, 4504, 4525,
+  4550, 4576, 4605, 4630, 4666, 4689, 4706, 4732, 4765, 4791, 4820, 4847, 4873, 4891,
+  4909, 4925, 4942, 4962, 5008, 5041, 5061, 5082, 5106, 5137, 5176, 5215, 5241, 5259,
+  5285, 5318, 5333, 5352, 5372, 5397, 5428, 5459, 5488, 5511, 5539, 5572, 5608, 5623,
+  5637, 5651, 5671, 5697, 5724, 5738, 5756, 5773, 5793, 5815, 5838, 5862, 5889, 5907,
+  5938, 5957, 5977, 6000, 6016, 6047, 6081, 6099, 6120, 6141, 6168, 6194, 6216, 6239,
+  6269, 6298, 6322, 6349, 6383, 6399, 6419, 6440, 6472, 6504, 6534, 6558, 6587, 6621,
+  6658, 6674, 6689, 6704, 6725, 6740, 6759, 6777, 6798, 6816, 6839, 6863, 6888, 6916,
+  6935, 6955, 6972, 7004, 7039, 7058, 7080, 7100, 7122, 7150, 7167, 7186, 7223, 7256,
+  7295, 7330, 7357, 7389, 7424, 7488, 7515, 7541, 7562, 7583, 7596, 7636, 7679, 7704,
+  7732, 7760, 7790, 7821, 7855, 7887, 7922, 7951, 7991, 8023, 8055, 8090, 8139, 8175,
+  8214, 8249, 8287, 8326, 8365, 8400, 8438, 8479, 8523, 8551, 8589, 8630, 8666, 8686,
+  8703, 8721, 8738, 8755, 8784, 8814, 8847, 8882, 8918, 8957, 8985, 9017, 9039, 9066,
+  9113, 9157, 9204, 9247, 9293, 9340, 9390, 9418, 9447, 9479, 9515, 9552, 9592, 9635,
+  9676, 9718, 9763, 9799, 9836, 9876, 9920, 9960, 9990, 10021, 10055, 10111, 10152, 10194,
+  10239, 10286, 10334, 10385, 10428, 10470, 10508, 10545, 10587, 10624, 10658, 10695, 10744, 10789,
+  10835, 10858, 10875, 10895, 10917, 10967, 11004, 11043, 11070, 11097, 11127, 11168, 11199, 11223,
+  11251, 11282, 11294, 11316, 11343, 11374, 11392, 11421, 11453, 11471, 11485, 11500, 11518, 11534,
+  11560, 11588, 11609, 11628, 11650, 11663, 11677, 11694, 11714, 11743, 11771, 11800, 11811, 11828,
+  11848, 11866, 11887, 11916, 11934, 11955, 11969, 12003, 12040, 12063, 12079, 12099, 12116, 12136,
+  12179,
 ]
 
 /// The level of each name: 0 global, 1 instance, 2 physical device, 3 device.
-nonisolated(unsafe) let entryLevels: InlineArray<434, UInt8> = [
+nonisolated(unsafe) let entryLevels: InlineArray<449, UInt8> = [
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
@@ -493,93 +510,99 @@ nonisolated(unsafe) let entryLevels: InlineArray<434, UInt8> = [
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 1, 3,
-  3, 3, 3, 2, 3, 3, 3, 3, 1, 3, 3, 0, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  3, 1, 1, 1, 3, 3, 1, 3, 3, 3, 3, 1, 1, 3,
-  3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 3, 3, 3, 3,
-  3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 3, 3, 3, 3,
-  2, 2, 0, 0, 0, 1, 1, 2, 1, 3, 3, 3, 3, 3,
+  3, 3, 3, 3, 3, 1, 1, 3, 3, 3, 3, 3, 2, 3,
+  3, 3, 3, 1, 3, 3, 0, 3, 3, 3, 3, 3, 3, 3,
+  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 3,
+  3, 1, 3, 3, 3, 3, 3, 1, 1, 3, 3, 3, 3, 3,
+  3, 3, 3, 3, 3, 3, 1, 3, 3, 3, 3, 3, 3, 3,
+  3, 3, 3, 3, 3, 3, 1, 3, 3, 3, 3, 2, 2, 0,
+  0, 0, 1, 1, 2, 1, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 3,
+  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 3, 2,
   2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
   2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
   2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-  2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-  3, 3, 3, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+  3, 3, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+  3,
 ]
 
 /// What brings the device-level entry points: 0 to 3 is Vulkan 1.0 to 1.3, 0x100 + n the n-th known
 /// device extension, 0x200 + n the n-th known instance extension. Those of row i lie at
 /// `entryProviderStarts[i]` up to, but not including, `entryProviderStarts[i + 1]`.
-nonisolated(unsafe) let entryProviders: InlineArray<344, UInt16> = [
-  354, 395, 395, 374, 0, 0, 0, 0, 0, 1, 347, 0, 1, 347,
-  265, 513, 0, 336, 0, 2, 350, 3, 357, 336, 0, 0, 0, 336,
-  0, 3, 275, 0, 3, 349, 0, 0, 0, 0, 3, 349, 0, 3,
-  349, 0, 3, 349, 0, 3, 349, 0, 268, 268, 268, 0, 1, 354,
-  0, 0, 0, 0, 2, 355, 0, 336, 2, 355, 297, 297, 297, 298,
-  298, 265, 513, 0, 336, 0, 2, 350, 3, 357, 336, 0, 0, 513,
-  0, 2, 350, 0, 3, 397, 0, 378, 353, 378, 378, 0, 3, 397,
-  0, 0, 3, 349, 277, 277, 0, 277, 277, 277, 264, 277, 277, 277,
-  277, 277, 277, 277, 277, 3, 275, 0, 3, 276, 0, 3, 275, 277,
-  277, 277, 3, 275, 3, 275, 3, 275, 1, 354, 274, 0, 3, 397,
-  277, 363, 3, 275, 277, 293, 277, 0, 276, 277, 276, 277, 3, 276,
-  3, 275, 277, 277, 277, 3, 276, 277, 317, 277, 277, 0, 3, 275,
-  277, 0, 3, 275, 0, 3, 275, 0, 277, 339, 0, 277, 277, 3,
-  275, 0, 0, 3, 397, 0, 3, 397, 0, 0, 0, 0, 0, 0,
-  1, 353, 0, 0, 0, 0, 0, 0, 0, 0, 3, 311, 0, 0,
-  2, 350, 0, 1, 381, 0, 0, 395, 337, 268, 268, 0, 0, 0,
-  0, 0, 1, 353, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3,
-  311, 0, 0, 0, 1, 381, 0, 0, 395, 337, 0, 0, 0, 0,
-  0, 0, 2, 262, 348, 0, 1, 364, 2, 348, 263, 1, 371, 3,
-  372, 1, 354, 354, 395, 354, 395, 3, 372, 3, 372, 0, 2, 348,
-  0, 0, 1, 0, 0, 0, 1, 364, 0, 1, 364, 0, 287, 0,
-  3, 311, 0, 0, 2, 398, 325, 325, 395, 337, 0, 0, 0, 337,
-  513, 0, 513, 513, 395, 0, 3, 397, 0, 374, 332, 0, 0, 0,
-  0, 0, 2, 285, 513, 513, 302, 0, 3, 311, 2, 398, 1, 369,
-  0, 1, 353, 0, 0, 377, 2, 398,
+nonisolated(unsafe) let entryProviders: InlineArray<387, UInt16> = [
+  357, 401, 401, 377, 0, 0, 0, 0, 0, 1, 349, 0, 1, 349,
+  348, 302, 265, 513, 0, 337, 0, 2, 352, 3, 360, 337, 0, 0,
+  0, 337, 0, 3, 275, 0, 3, 351, 348, 348, 302, 0, 0, 0,
+  348, 348, 0, 3, 351, 0, 3, 351, 0, 3, 351, 0, 3, 351,
+  348, 302, 302, 302, 0, 268, 268, 268, 0, 1, 357, 0, 0, 0,
+  0, 2, 358, 0, 337, 2, 358, 297, 297, 297, 298, 298, 265, 513,
+  0, 337, 0, 2, 352, 3, 360, 337, 0, 0, 513, 0, 2, 352,
+  0, 3, 403, 0, 381, 356, 381, 381, 0, 3, 403, 0, 0, 3,
+  351, 277, 277, 0, 277, 277, 277, 264, 277, 277, 277, 277, 277, 277,
+  277, 277, 3, 275, 0, 3, 276, 0, 3, 275, 277, 277, 277, 3,
+  275, 3, 275, 3, 275, 1, 357, 274, 0, 3, 403, 277, 366, 3,
+  275, 277, 293, 277, 0, 276, 277, 276, 277, 3, 276, 3, 275, 277,
+  277, 277, 3, 276, 384, 277, 318, 277, 277, 0, 3, 275, 277, 0,
+  3, 275, 0, 3, 275, 0, 277, 340, 0, 277, 277, 3, 275, 383,
+  384, 384, 0, 0, 3, 403, 348, 302, 0, 3, 403, 348, 348, 348,
+  302, 302, 302, 348, 0, 0, 0, 0, 354, 0, 0, 1, 356, 0,
+  0, 0, 0, 0, 0, 302, 0, 0, 3, 312, 0, 384, 0, 2,
+  352, 0, 1, 387, 0, 0, 401, 338, 268, 268, 354, 348, 0, 0,
+  0, 354, 0, 0, 1, 356, 0, 0, 0, 0, 0, 0, 302, 0,
+  0, 0, 3, 312, 0, 0, 0, 1, 387, 0, 0, 401, 338, 0,
+  0, 0, 0, 0, 0, 348, 348, 2, 262, 350, 0, 1, 367, 2,
+  350, 263, 354, 354, 1, 374, 348, 3, 375, 1, 357, 357, 401, 357,
+  401, 3, 375, 3, 375, 0, 2, 350, 302, 0, 0, 1, 0, 0,
+  0, 1, 367, 0, 1, 367, 0, 287, 302, 0, 3, 312, 0, 384,
+  384, 384, 0, 2, 404, 326, 326, 401, 338, 0, 0, 0, 338, 513,
+  0, 513, 513, 401, 0, 3, 403, 0, 377, 333, 0, 0, 0, 0,
+  0, 2, 285, 513, 513, 303, 0, 3, 312, 2, 404, 1, 372, 0,
+  1, 356, 0, 0, 380, 2, 404, 348, 302,
 ]
 
-nonisolated(unsafe) let entryProviderStarts: InlineArray<435, UInt16> = [
+nonisolated(unsafe) let entryProviderStarts: InlineArray<450, UInt16> = [
   0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
   15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
-  29, 30, 31, 32, 33, 34, 34, 34, 34, 35, 36, 37, 37, 37,
-  38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 49, 49,
-  49, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61,
-  62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75,
-  76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89,
-  90, 91, 92, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105,
-  106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119,
-  120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 130, 131, 132, 133,
-  134, 135, 136, 137, 138, 139, 140, 141, 142, 143, 144, 145, 146, 147,
-  148, 149, 150, 151, 152, 153, 154, 155, 156, 157, 158, 159, 160, 161,
-  161, 162, 163, 164, 165, 166, 167, 168, 169, 170, 171, 172, 173, 174,
-  175, 176, 177, 178, 179, 180, 181, 182, 183, 183, 183, 183, 184, 185,
-  186, 187, 187, 187, 188, 189, 190, 190, 191, 192, 193, 194, 194, 194,
-  195, 196, 197, 198, 198, 199, 200, 201, 202, 202, 203, 204, 204, 204,
-  205, 206, 207, 208, 209, 209, 210, 211, 212, 213, 214, 215, 216, 217,
-  218, 219, 219, 219, 219, 220, 221, 221, 221, 222, 223, 224, 224, 224,
-  225, 226, 227, 228, 229, 230, 231, 232, 233, 234, 234, 234, 235, 236,
-  237, 238, 239, 240, 241, 242, 243, 244, 245, 246, 246, 247, 248, 249,
-  250, 250, 250, 250, 250, 250, 250, 250, 250, 250, 251, 252, 253, 254,
-  254, 254, 255, 256, 257, 258, 259, 260, 261, 262, 263, 264, 265, 265,
-  266, 267, 268, 269, 271, 273, 274, 275, 276, 277, 278, 279, 280, 280,
-  281, 282, 283, 284, 285, 286, 287, 288, 289, 290, 291, 292, 293, 293,
-  293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293,
-  293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293,
-  293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293, 293,
-  293, 293, 294, 295, 296, 297, 297, 297, 297, 298, 299, 300, 301, 302,
-  303, 304, 305, 306, 307, 308, 309, 310, 311, 312, 313, 314, 315, 316,
-  317, 318, 319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 329, 330,
-  331, 332, 333, 334, 334, 335, 336, 337, 338, 339, 340, 341, 342, 343,
-  344,
+  29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42,
+  43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56,
+  57, 58, 59, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70,
+  71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84,
+  85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98,
+  99, 100, 101, 102, 103, 106, 107, 108, 109, 110, 111, 112, 113, 114,
+  115, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128,
+  129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 141, 142,
+  143, 144, 145, 146, 147, 148, 149, 150, 151, 152, 153, 154, 155, 156,
+  157, 158, 159, 160, 161, 162, 163, 164, 165, 166, 167, 168, 169, 170,
+  171, 172, 173, 174, 175, 176, 177, 178, 179, 180, 181, 182, 183, 184,
+  185, 186, 187, 188, 189, 190, 191, 192, 193, 194, 195, 196, 197, 198,
+  199, 200, 201, 202, 203, 204, 205, 206, 207, 208, 209, 210, 211, 212,
+  213, 214, 215, 216, 217, 218, 218, 218, 219, 220, 221, 222, 223, 223,
+  224, 225, 226, 227, 227, 228, 229, 229, 230, 231, 232, 233, 234, 235,
+  236, 237, 238, 239, 240, 241, 242, 243, 244, 245, 246, 246, 246, 246,
+  247, 248, 248, 249, 250, 251, 252, 253, 253, 253, 254, 255, 256, 257,
+  258, 259, 260, 261, 262, 263, 264, 264, 265, 266, 267, 268, 269, 270,
+  271, 272, 273, 274, 275, 276, 277, 277, 278, 279, 280, 281, 281, 281,
+  281, 281, 281, 281, 281, 281, 281, 282, 283, 284, 285, 286, 287, 288,
+  289, 290, 291, 292, 293, 294, 295, 296, 297, 298, 299, 300, 301, 302,
+  303, 304, 305, 307, 309, 310, 311, 312, 313, 314, 315, 316, 317, 318,
+  319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 329, 330, 330, 331,
+  331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331,
+  331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331,
+  331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331, 331,
+  331, 332, 333, 334, 335, 336, 337, 338, 339, 340, 341, 342, 343, 344,
+  345, 346, 347, 348, 349, 350, 351, 352, 353, 354, 355, 356, 357, 358,
+  359, 360, 361, 362, 363, 364, 365, 366, 367, 368, 369, 370, 371, 372,
+  373, 374, 375, 375, 376, 377, 378, 379, 380, 381, 382, 383, 384, 385,
+  386, 387,
 ]
 
 /// How many entry points there are.
-var entryCount: Int { 434 }
+var entryCount: Int { 449 }
 
 /// The function of an entry point; nil for an index out of range.
 func entryFunction(_ index: Int) -> PFN_vkVoidFunction? {
@@ -607,445 +630,460 @@ private func entryFunctionBlock0(_ index: Int) -> PFN_vkVoidFunction? {
   case 10: return unsafeBitCast(hook_vkBindImageMemory as PFN_vkBindImageMemory, to: PFN_vkVoidFunction.self)
   case 11: return unsafeBitCast(hook_vkBindImageMemory2 as PFN_vkBindImageMemory2, to: PFN_vkVoidFunction.self)
   case 12: return unsafeBitCast(hook_vkBindImageMemory2 as PFN_vkBindImageMemory2KHR, to: PFN_vkVoidFunction.self)
-  case 13: return unsafeBitCast(hook_vkCmdBeginConditionalRenderingEXT as PFN_vkCmdBeginConditionalRenderingEXT, to: PFN_vkVoidFunction.self)
-  case 14: return unsafeBitCast(hook_vkCmdBeginDebugUtilsLabelEXT as PFN_vkCmdBeginDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
-  case 15: return unsafeBitCast(hook_vkCmdBeginQuery as PFN_vkCmdBeginQuery, to: PFN_vkVoidFunction.self)
-  case 16: return unsafeBitCast(hook_vkCmdBeginQueryIndexedEXT as PFN_vkCmdBeginQueryIndexedEXT, to: PFN_vkVoidFunction.self)
-  case 17: return unsafeBitCast(hook_vkCmdBeginRenderPass as PFN_vkCmdBeginRenderPass, to: PFN_vkVoidFunction.self)
-  case 18: return unsafeBitCast(hook_vkCmdBeginRenderPass2 as PFN_vkCmdBeginRenderPass2, to: PFN_vkVoidFunction.self)
-  case 19: return unsafeBitCast(hook_vkCmdBeginRenderPass2 as PFN_vkCmdBeginRenderPass2KHR, to: PFN_vkVoidFunction.self)
-  case 20: return unsafeBitCast(hook_vkCmdBeginRendering as PFN_vkCmdBeginRendering, to: PFN_vkVoidFunction.self)
-  case 21: return unsafeBitCast(hook_vkCmdBeginRendering as PFN_vkCmdBeginRenderingKHR, to: PFN_vkVoidFunction.self)
-  case 22: return unsafeBitCast(hook_vkCmdBeginTransformFeedbackEXT as PFN_vkCmdBeginTransformFeedbackEXT, to: PFN_vkVoidFunction.self)
-  case 23: return unsafeBitCast(hook_vkCmdBindDescriptorSets as PFN_vkCmdBindDescriptorSets, to: PFN_vkVoidFunction.self)
-  case 24: return unsafeBitCast(hook_vkCmdBindIndexBuffer as PFN_vkCmdBindIndexBuffer, to: PFN_vkVoidFunction.self)
-  case 25: return unsafeBitCast(hook_vkCmdBindPipeline as PFN_vkCmdBindPipeline, to: PFN_vkVoidFunction.self)
-  case 26: return unsafeBitCast(hook_vkCmdBindTransformFeedbackBuffersEXT as PFN_vkCmdBindTransformFeedbackBuffersEXT, to: PFN_vkVoidFunction.self)
-  case 27: return unsafeBitCast(hook_vkCmdBindVertexBuffers as PFN_vkCmdBindVertexBuffers, to: PFN_vkVoidFunction.self)
-  case 28: return unsafeBitCast(hook_vkCmdBindVertexBuffers2 as PFN_vkCmdBindVertexBuffers2, to: PFN_vkVoidFunction.self)
-  case 29: return unsafeBitCast(hook_vkCmdBindVertexBuffers2 as PFN_vkCmdBindVertexBuffers2EXT, to: PFN_vkVoidFunction.self)
-  case 30: return unsafeBitCast(hook_vkCmdBlitImage as PFN_vkCmdBlitImage, to: PFN_vkVoidFunction.self)
-  case 31: return unsafeBitCast(hook_vkCmdBlitImage2 as PFN_vkCmdBlitImage2, to: PFN_vkVoidFunction.self)
-  case 32: return unsafeBitCast(hook_vkCmdBlitImage2 as PFN_vkCmdBlitImage2KHR, to: PFN_vkVoidFunction.self)
-  case 33: return unsafeBitCast(hook_vkCmdBuildAccelerationStructuresIndirectKHR as PFN_vkCmdBuildAccelerationStructuresIndirectKHR, to: PFN_vkVoidFunction.self)
-  case 34: return unsafeBitCast(hook_vkCmdBuildAccelerationStructuresKHR as PFN_vkCmdBuildAccelerationStructuresKHR, to: PFN_vkVoidFunction.self)
-  case 35: return unsafeBitCast(hook_vkCmdBuildMicromapsEXT as PFN_vkCmdBuildMicromapsEXT, to: PFN_vkVoidFunction.self)
-  case 36: return unsafeBitCast(hook_vkCmdClearAttachments as PFN_vkCmdClearAttachments, to: PFN_vkVoidFunction.self)
-  case 37: return unsafeBitCast(hook_vkCmdClearColorImage as PFN_vkCmdClearColorImage, to: PFN_vkVoidFunction.self)
-  case 38: return unsafeBitCast(hook_vkCmdClearDepthStencilImage as PFN_vkCmdClearDepthStencilImage, to: PFN_vkVoidFunction.self)
-  case 39: return unsafeBitCast(hook_vkCmdCopyAccelerationStructureKHR as PFN_vkCmdCopyAccelerationStructureKHR, to: PFN_vkVoidFunction.self)
-  case 40: return unsafeBitCast(hook_vkCmdCopyAccelerationStructureToMemoryKHR as PFN_vkCmdCopyAccelerationStructureToMemoryKHR, to: PFN_vkVoidFunction.self)
-  case 41: return unsafeBitCast(hook_vkCmdCopyBuffer as PFN_vkCmdCopyBuffer, to: PFN_vkVoidFunction.self)
-  case 42: return unsafeBitCast(hook_vkCmdCopyBuffer2 as PFN_vkCmdCopyBuffer2, to: PFN_vkVoidFunction.self)
-  case 43: return unsafeBitCast(hook_vkCmdCopyBuffer2 as PFN_vkCmdCopyBuffer2KHR, to: PFN_vkVoidFunction.self)
-  case 44: return unsafeBitCast(hook_vkCmdCopyBufferToImage as PFN_vkCmdCopyBufferToImage, to: PFN_vkVoidFunction.self)
-  case 45: return unsafeBitCast(hook_vkCmdCopyBufferToImage2 as PFN_vkCmdCopyBufferToImage2, to: PFN_vkVoidFunction.self)
-  case 46: return unsafeBitCast(hook_vkCmdCopyBufferToImage2 as PFN_vkCmdCopyBufferToImage2KHR, to: PFN_vkVoidFunction.self)
-  case 47: return unsafeBitCast(hook_vkCmdCopyImage as PFN_vkCmdCopyImage, to: PFN_vkVoidFunction.self)
-  case 48: return unsafeBitCast(hook_vkCmdCopyImage2 as PFN_vkCmdCopyImage2, to: PFN_vkVoidFunction.self)
-  case 49: return unsafeBitCast(hook_vkCmdCopyImage2 as PFN_vkCmdCopyImage2KHR, to: PFN_vkVoidFunction.self)
-  case 50: return unsafeBitCast(hook_vkCmdCopyImageToBuffer as PFN_vkCmdCopyImageToBuffer, to: PFN_vkVoidFunction.self)
-  case 51: return unsafeBitCast(hook_vkCmdCopyImageToBuffer2 as PFN_vkCmdCopyImageToBuffer2, to: PFN_vkVoidFunction.self)
-  case 52: return unsafeBitCast(hook_vkCmdCopyImageToBuffer2 as PFN_vkCmdCopyImageToBuffer2KHR, to: PFN_vkVoidFunction.self)
-  case 53: return unsafeBitCast(hook_vkCmdCopyMemoryToAccelerationStructureKHR as PFN_vkCmdCopyMemoryToAccelerationStructureKHR, to: PFN_vkVoidFunction.self)
-  case 54: return unsafeBitCast(hook_vkCmdCopyMemoryToMicromapEXT as PFN_vkCmdCopyMemoryToMicromapEXT, to: PFN_vkVoidFunction.self)
-  case 55: return unsafeBitCast(hook_vkCmdCopyMicromapEXT as PFN_vkCmdCopyMicromapEXT, to: PFN_vkVoidFunction.self)
-  case 56: return unsafeBitCast(hook_vkCmdCopyMicromapToMemoryEXT as PFN_vkCmdCopyMicromapToMemoryEXT, to: PFN_vkVoidFunction.self)
-  case 57: return unsafeBitCast(hook_vkCmdCopyQueryPoolResults as PFN_vkCmdCopyQueryPoolResults, to: PFN_vkVoidFunction.self)
-  case 58: return unsafeBitCast(hook_vkCmdDebugMarkerBeginEXT as PFN_vkCmdDebugMarkerBeginEXT, to: PFN_vkVoidFunction.self)
-  case 59: return unsafeBitCast(hook_vkCmdDebugMarkerEndEXT as PFN_vkCmdDebugMarkerEndEXT, to: PFN_vkVoidFunction.self)
-  case 60: return unsafeBitCast(hook_vkCmdDebugMarkerInsertEXT as PFN_vkCmdDebugMarkerInsertEXT, to: PFN_vkVoidFunction.self)
-  case 61: return unsafeBitCast(hook_vkCmdDispatch as PFN_vkCmdDispatch, to: PFN_vkVoidFunction.self)
-  case 62: return unsafeBitCast(hook_vkCmdDispatchBase as PFN_vkCmdDispatchBase, to: PFN_vkVoidFunction.self)
-  case 63: return unsafeBitCast(hook_vkCmdDispatchBase as PFN_vkCmdDispatchBaseKHR, to: PFN_vkVoidFunction.self)
-  case 64: return unsafeBitCast(hook_vkCmdDispatchIndirect as PFN_vkCmdDispatchIndirect, to: PFN_vkVoidFunction.self)
-  case 65: return unsafeBitCast(hook_vkCmdDraw as PFN_vkCmdDraw, to: PFN_vkVoidFunction.self)
-  case 66: return unsafeBitCast(hook_vkCmdDrawIndexed as PFN_vkCmdDrawIndexed, to: PFN_vkVoidFunction.self)
-  case 67: return unsafeBitCast(hook_vkCmdDrawIndexedIndirect as PFN_vkCmdDrawIndexedIndirect, to: PFN_vkVoidFunction.self)
-  case 68: return unsafeBitCast(hook_vkCmdDrawIndexedIndirectCount as PFN_vkCmdDrawIndexedIndirectCount, to: PFN_vkVoidFunction.self)
-  case 69: return unsafeBitCast(hook_vkCmdDrawIndexedIndirectCount as PFN_vkCmdDrawIndexedIndirectCountKHR, to: PFN_vkVoidFunction.self)
-  case 70: return unsafeBitCast(hook_vkCmdDrawIndirect as PFN_vkCmdDrawIndirect, to: PFN_vkVoidFunction.self)
-  case 71: return unsafeBitCast(hook_vkCmdDrawIndirectByteCountEXT as PFN_vkCmdDrawIndirectByteCountEXT, to: PFN_vkVoidFunction.self)
-  case 72: return unsafeBitCast(hook_vkCmdDrawIndirectCount as PFN_vkCmdDrawIndirectCount, to: PFN_vkVoidFunction.self)
-  case 73: return unsafeBitCast(hook_vkCmdDrawIndirectCount as PFN_vkCmdDrawIndirectCountKHR, to: PFN_vkVoidFunction.self)
-  case 74: return unsafeBitCast(hook_vkCmdDrawMeshTasksEXT as PFN_vkCmdDrawMeshTasksEXT, to: PFN_vkVoidFunction.self)
-  case 75: return unsafeBitCast(hook_vkCmdDrawMeshTasksIndirectCountEXT as PFN_vkCmdDrawMeshTasksIndirectCountEXT, to: PFN_vkVoidFunction.self)
-  case 76: return unsafeBitCast(hook_vkCmdDrawMeshTasksIndirectEXT as PFN_vkCmdDrawMeshTasksIndirectEXT, to: PFN_vkVoidFunction.self)
-  case 77: return unsafeBitCast(hook_vkCmdDrawMultiEXT as PFN_vkCmdDrawMultiEXT, to: PFN_vkVoidFunction.self)
-  case 78: return unsafeBitCast(hook_vkCmdDrawMultiIndexedEXT as PFN_vkCmdDrawMultiIndexedEXT, to: PFN_vkVoidFunction.self)
-  case 79: return unsafeBitCast(hook_vkCmdEndConditionalRenderingEXT as PFN_vkCmdEndConditionalRenderingEXT, to: PFN_vkVoidFunction.self)
-  case 80: return unsafeBitCast(hook_vkCmdEndDebugUtilsLabelEXT as PFN_vkCmdEndDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
-  case 81: return unsafeBitCast(hook_vkCmdEndQuery as PFN_vkCmdEndQuery, to: PFN_vkVoidFunction.self)
-  case 82: return unsafeBitCast(hook_vkCmdEndQueryIndexedEXT as PFN_vkCmdEndQueryIndexedEXT, to: PFN_vkVoidFunction.self)
-  case 83: return unsafeBitCast(hook_vkCmdEndRenderPass as PFN_vkCmdEndRenderPass, to: PFN_vkVoidFunction.self)
-  case 84: return unsafeBitCast(hook_vkCmdEndRenderPass2 as PFN_vkCmdEndRenderPass2, to: PFN_vkVoidFunction.self)
-  case 85: return unsafeBitCast(hook_vkCmdEndRenderPass2 as PFN_vkCmdEndRenderPass2KHR, to: PFN_vkVoidFunction.self)
-  case 86: return unsafeBitCast(hook_vkCmdEndRendering as PFN_vkCmdEndRendering, to: PFN_vkVoidFunction.self)
-  case 87: return unsafeBitCast(hook_vkCmdEndRendering as PFN_vkCmdEndRenderingKHR, to: PFN_vkVoidFunction.self)
-  case 88: return unsafeBitCast(hook_vkCmdEndTransformFeedbackEXT as PFN_vkCmdEndTransformFeedbackEXT, to: PFN_vkVoidFunction.self)
-  case 89: return unsafeBitCast(hook_vkCmdExecuteCommands as PFN_vkCmdExecuteCommands, to: PFN_vkVoidFunction.self)
-  case 90: return unsafeBitCast(hook_vkCmdFillBuffer as PFN_vkCmdFillBuffer, to: PFN_vkVoidFunction.self)
-  case 91: return unsafeBitCast(hook_vkCmdInsertDebugUtilsLabelEXT as PFN_vkCmdInsertDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
-  case 92: return unsafeBitCast(hook_vkCmdNextSubpass as PFN_vkCmdNextSubpass, to: PFN_vkVoidFunction.self)
-  case 93: return unsafeBitCast(hook_vkCmdNextSubpass2 as PFN_vkCmdNextSubpass2, to: PFN_vkVoidFunction.self)
-  case 94: return unsafeBitCast(hook_vkCmdNextSubpass2 as PFN_vkCmdNextSubpass2KHR, to: PFN_vkVoidFunction.self)
-  case 95: return unsafeBitCast(hook_vkCmdPipelineBarrier as PFN_vkCmdPipelineBarrier, to: PFN_vkVoidFunction.self)
-  case 96: return unsafeBitCast(hook_vkCmdPipelineBarrier2 as PFN_vkCmdPipelineBarrier2, to: PFN_vkVoidFunction.self)
-  case 97: return unsafeBitCast(hook_vkCmdPipelineBarrier2 as PFN_vkCmdPipelineBarrier2KHR, to: PFN_vkVoidFunction.self)
-  case 98: return unsafeBitCast(hook_vkCmdPushConstants as PFN_vkCmdPushConstants, to: PFN_vkVoidFunction.self)
-  case 99: return unsafeBitCast(hook_vkCmdPushDescriptorSetKHR as PFN_vkCmdPushDescriptorSetKHR, to: PFN_vkVoidFunction.self)
-  case 100: return unsafeBitCast(hook_vkCmdPushDescriptorSetWithTemplateKHR as PFN_vkCmdPushDescriptorSetWithTemplateKHR, to: PFN_vkVoidFunction.self)
-  case 101: return unsafeBitCast(hook_vkCmdResetEvent as PFN_vkCmdResetEvent, to: PFN_vkVoidFunction.self)
-  case 102: return unsafeBitCast(hook_vkCmdResetEvent2 as PFN_vkCmdResetEvent2, to: PFN_vkVoidFunction.self)
-  case 103: return unsafeBitCast(hook_vkCmdResetEvent2 as PFN_vkCmdResetEvent2KHR, to: PFN_vkVoidFunction.self)
-  case 104: return unsafeBitCast(hook_vkCmdResetQueryPool as PFN_vkCmdResetQueryPool, to: PFN_vkVoidFunction.self)
-  case 105: return unsafeBitCast(hook_vkCmdResolveImage as PFN_vkCmdResolveImage, to: PFN_vkVoidFunction.self)
-  case 106: return unsafeBitCast(hook_vkCmdResolveImage2 as PFN_vkCmdResolveImage2, to: PFN_vkVoidFunction.self)
-  case 107: return unsafeBitCast(hook_vkCmdResolveImage2 as PFN_vkCmdResolveImage2KHR, to: PFN_vkVoidFunction.self)
-  case 108: return unsafeBitCast(hook_vkCmdSetAlphaToCoverageEnableEXT as PFN_vkCmdSetAlphaToCoverageEnableEXT, to: PFN_vkVoidFunction.self)
-  case 109: return unsafeBitCast(hook_vkCmdSetAlphaToOneEnableEXT as PFN_vkCmdSetAlphaToOneEnableEXT, to: PFN_vkVoidFunction.self)
-  case 110: return unsafeBitCast(hook_vkCmdSetBlendConstants as PFN_vkCmdSetBlendConstants, to: PFN_vkVoidFunction.self)
-  case 111: return unsafeBitCast(hook_vkCmdSetColorBlendAdvancedEXT as PFN_vkCmdSetColorBlendAdvancedEXT, to: PFN_vkVoidFunction.self)
-  case 112: return unsafeBitCast(hook_vkCmdSetColorBlendEnableEXT as PFN_vkCmdSetColorBlendEnableEXT, to: PFN_vkVoidFunction.self)
-  case 113: return unsafeBitCast(hook_vkCmdSetColorBlendEquationEXT as PFN_vkCmdSetColorBlendEquationEXT, to: PFN_vkVoidFunction.self)
-  case 114: return unsafeBitCast(hook_vkCmdSetColorWriteEnableEXT as PFN_vkCmdSetColorWriteEnableEXT, to: PFN_vkVoidFunction.self)
-  case 115: return unsafeBitCast(hook_vkCmdSetColorWriteMaskEXT as PFN_vkCmdSetColorWriteMaskEXT, to: PFN_vkVoidFunction.self)
-  case 116: return unsafeBitCast(hook_vkCmdSetConservativeRasterizationModeEXT as PFN_vkCmdSetConservativeRasterizationModeEXT, to: PFN_vkVoidFunction.self)
-  case 117: return unsafeBitCast(hook_vkCmdSetCoverageModulationModeNV as PFN_vkCmdSetCoverageModulationModeNV, to: PFN_vkVoidFunction.self)
-  case 118: return unsafeBitCast(hook_vkCmdSetCoverageModulationTableEnableNV as PFN_vkCmdSetCoverageModulationTableEnableNV, to: PFN_vkVoidFunction.self)
-  case 119: return unsafeBitCast(hook_vkCmdSetCoverageModulationTableNV as PFN_vkCmdSetCoverageModulationTableNV, to: PFN_vkVoidFunction.self)
-  case 120: return unsafeBitCast(hook_vkCmdSetCoverageReductionModeNV as PFN_vkCmdSetCoverageReductionModeNV, to: PFN_vkVoidFunction.self)
-  case 121: return unsafeBitCast(hook_vkCmdSetCoverageToColorEnableNV as PFN_vkCmdSetCoverageToColorEnableNV, to: PFN_vkVoidFunction.self)
-  case 122: return unsafeBitCast(hook_vkCmdSetCoverageToColorLocationNV as PFN_vkCmdSetCoverageToColorLocationNV, to: PFN_vkVoidFunction.self)
-  case 123: return unsafeBitCast(hook_vkCmdSetCullMode as PFN_vkCmdSetCullMode, to: PFN_vkVoidFunction.self)
-  case 124: return unsafeBitCast(hook_vkCmdSetCullMode as PFN_vkCmdSetCullModeEXT, to: PFN_vkVoidFunction.self)
-  case 125: return unsafeBitCast(hook_vkCmdSetDepthBias as PFN_vkCmdSetDepthBias, to: PFN_vkVoidFunction.self)
-  case 126: return unsafeBitCast(hook_vkCmdSetDepthBiasEnable as PFN_vkCmdSetDepthBiasEnable, to: PFN_vkVoidFunction.self)
-  case 127: return unsafeBitCast(hook_vkCmdSetDepthBiasEnable as PFN_vkCmdSetDepthBiasEnableEXT, to: PFN_vkVoidFunction.self)
+  case 13: return unsafeBitCast(hook_vkBuildAccelerationStructuresKHR as PFN_vkBuildAccelerationStructuresKHR, to: PFN_vkVoidFunction.self)
+  case 14: return unsafeBitCast(hook_vkBuildMicromapsEXT as PFN_vkBuildMicromapsEXT, to: PFN_vkVoidFunction.self)
+  case 15: return unsafeBitCast(hook_vkCmdBeginConditionalRenderingEXT as PFN_vkCmdBeginConditionalRenderingEXT, to: PFN_vkVoidFunction.self)
+  case 16: return unsafeBitCast(hook_vkCmdBeginDebugUtilsLabelEXT as PFN_vkCmdBeginDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
+  case 17: return unsafeBitCast(hook_vkCmdBeginQuery as PFN_vkCmdBeginQuery, to: PFN_vkVoidFunction.self)
+  case 18: return unsafeBitCast(hook_vkCmdBeginQueryIndexedEXT as PFN_vkCmdBeginQueryIndexedEXT, to: PFN_vkVoidFunction.self)
+  case 19: return unsafeBitCast(hook_vkCmdBeginRenderPass as PFN_vkCmdBeginRenderPass, to: PFN_vkVoidFunction.self)
+  case 20: return unsafeBitCast(hook_vkCmdBeginRenderPass2 as PFN_vkCmdBeginRenderPass2, to: PFN_vkVoidFunction.self)
+  case 21: return unsafeBitCast(hook_vkCmdBeginRenderPass2 as PFN_vkCmdBeginRenderPass2KHR, to: PFN_vkVoidFunction.self)
+  case 22: return unsafeBitCast(hook_vkCmdBeginRendering as PFN_vkCmdBeginRendering, to: PFN_vkVoidFunction.self)
+  case 23: return unsafeBitCast(hook_vkCmdBeginRendering as PFN_vkCmdBeginRenderingKHR, to: PFN_vkVoidFunction.self)
+  case 24: return unsafeBitCast(hook_vkCmdBeginTransformFeedbackEXT as PFN_vkCmdBeginTransformFeedbackEXT, to: PFN_vkVoidFunction.self)
+  case 25: return unsafeBitCast(hook_vkCmdBindDescriptorSets as PFN_vkCmdBindDescriptorSets, to: PFN_vkVoidFunction.self)
+  case 26: return unsafeBitCast(hook_vkCmdBindIndexBuffer as PFN_vkCmdBindIndexBuffer, to: PFN_vkVoidFunction.self)
+  case 27: return unsafeBitCast(hook_vkCmdBindPipeline as PFN_vkCmdBindPipeline, to: PFN_vkVoidFunction.self)
+  case 28: return unsafeBitCast(hook_vkCmdBindTransformFeedbackBuffersEXT as PFN_vkCmdBindTransformFeedbackBuffersEXT, to: PFN_vkVoidFunction.self)
+  case 29: return unsafeBitCast(hook_vkCmdBindVertexBuffers as PFN_vkCmdBindVertexBuffers, to: PFN_vkVoidFunction.self)
+  case 30: return unsafeBitCast(hook_vkCmdBindVertexBuffers2 as PFN_vkCmdBindVertexBuffers2, to: PFN_vkVoidFunction.self)
+  case 31: return unsafeBitCast(hook_vkCmdBindVertexBuffers2 as PFN_vkCmdBindVertexBuffers2EXT, to: PFN_vkVoidFunction.self)
+  case 32: return unsafeBitCast(hook_vkCmdBlitImage as PFN_vkCmdBlitImage, to: PFN_vkVoidFunction.self)
+  case 33: return unsafeBitCast(hook_vkCmdBlitImage2 as PFN_vkCmdBlitImage2, to: PFN_vkVoidFunction.self)
+  case 34: return unsafeBitCast(hook_vkCmdBlitImage2 as PFN_vkCmdBlitImage2KHR, to: PFN_vkVoidFunction.self)
+  case 35: return unsafeBitCast(hook_vkCmdBuildAccelerationStructuresIndirectKHR as PFN_vkCmdBuildAccelerationStructuresIndirectKHR, to: PFN_vkVoidFunction.self)
+  case 36: return unsafeBitCast(hook_vkCmdBuildAccelerationStructuresKHR as PFN_vkCmdBuildAccelerationStructuresKHR, to: PFN_vkVoidFunction.self)
+  case 37: return unsafeBitCast(hook_vkCmdBuildMicromapsEXT as PFN_vkCmdBuildMicromapsEXT, to: PFN_vkVoidFunction.self)
+  case 38: return unsafeBitCast(hook_vkCmdClearAttachments as PFN_vkCmdClearAttachments, to: PFN_vkVoidFunction.self)
+  case 39: return unsafeBitCast(hook_vkCmdClearColorImage as PFN_vkCmdClearColorImage, to: PFN_vkVoidFunction.self)
+  case 40: return unsafeBitCast(hook_vkCmdClearDepthStencilImage as PFN_vkCmdClearDepthStencilImage, to: PFN_vkVoidFunction.self)
+  case 41: return unsafeBitCast(hook_vkCmdCopyAccelerationStructureKHR as PFN_vkCmdCopyAccelerationStructureKHR, to: PFN_vkVoidFunction.self)
+  case 42: return unsafeBitCast(hook_vkCmdCopyAccelerationStructureToMemoryKHR as PFN_vkCmdCopyAccelerationStructureToMemoryKHR, to: PFN_vkVoidFunction.self)
+  case 43: return unsafeBitCast(hook_vkCmdCopyBuffer as PFN_vkCmdCopyBuffer, to: PFN_vkVoidFunction.self)
+  case 44: return unsafeBitCast(hook_vkCmdCopyBuffer2 as PFN_vkCmdCopyBuffer2, to: PFN_vkVoidFunction.self)
+  case 45: return unsafeBitCast(hook_vkCmdCopyBuffer2 as PFN_vkCmdCopyBuffer2KHR, to: PFN_vkVoidFunction.self)
+  case 46: return unsafeBitCast(hook_vkCmdCopyBufferToImage as PFN_vkCmdCopyBufferToImage, to: PFN_vkVoidFunction.self)
+  case 47: return unsafeBitCast(hook_vkCmdCopyBufferToImage2 as PFN_vkCmdCopyBufferToImage2, to: PFN_vkVoidFunction.self)
+  case 48: return unsafeBitCast(hook_vkCmdCopyBufferToImage2 as PFN_vkCmdCopyBufferToImage2KHR, to: PFN_vkVoidFunction.self)
+  case 49: return unsafeBitCast(hook_vkCmdCopyImage as PFN_vkCmdCopyImage, to: PFN_vkVoidFunction.self)
+  case 50: return unsafeBitCast(hook_vkCmdCopyImage2 as PFN_vkCmdCopyImage2, to: PFN_vkVoidFunction.self)
+  case 51: return unsafeBitCast(hook_vkCmdCopyImage2 as PFN_vkCmdCopyImage2KHR, to: PFN_vkVoidFunction.self)
+  case 52: return unsafeBitCast(hook_vkCmdCopyImageToBuffer as PFN_vkCmdCopyImageToBuffer, to: PFN_vkVoidFunction.self)
+  case 53: return unsafeBitCast(hook_vkCmdCopyImageToBuffer2 as PFN_vkCmdCopyImageToBuffer2, to: PFN_vkVoidFunction.self)
+  case 54: return unsafeBitCast(hook_vkCmdCopyImageToBuffer2 as PFN_vkCmdCopyImageToBuffer2KHR, to: PFN_vkVoidFunction.self)
+  case 55: return unsafeBitCast(hook_vkCmdCopyMemoryToAccelerationStructureKHR as PFN_vkCmdCopyMemoryToAccelerationStructureKHR, to: PFN_vkVoidFunction.self)
+  case 56: return unsafeBitCast(hook_vkCmdCopyMemoryToMicromapEXT as PFN_vkCmdCopyMemoryToMicromapEXT, to: PFN_vkVoidFunction.self)
+  case 57: return unsafeBitCast(hook_vkCmdCopyMicromapEXT as PFN_vkCmdCopyMicromapEXT, to: PFN_vkVoidFunction.self)
+  case 58: return unsafeBitCast(hook_vkCmdCopyMicromapToMemoryEXT as PFN_vkCmdCopyMicromapToMemoryEXT, to: PFN_vkVoidFunction.self)
+  case 59: return unsafeBitCast(hook_vkCmdCopyQueryPoolResults as PFN_vkCmdCopyQueryPoolResults, to: PFN_vkVoidFunction.self)
+  case 60: return unsafeBitCast(hook_vkCmdDebugMarkerBeginEXT as PFN_vkCmdDebugMarkerBeginEXT, to: PFN_vkVoidFunction.self)
+  case 61: return unsafeBitCast(hook_vkCmdDebugMarkerEndEXT as PFN_vkCmdDebugMarkerEndEXT, to: PFN_vkVoidFunction.self)
+  case 62: return unsafeBitCast(hook_vkCmdDebugMarkerInsertEXT as PFN_vkCmdDebugMarkerInsertEXT, to: PFN_vkVoidFunction.self)
+  case 63: return unsafeBitCast(hook_vkCmdDispatch as PFN_vkCmdDispatch, to: PFN_vkVoidFunction.self)
+  case 64: return unsafeBitCast(hook_vkCmdDispatchBase as PFN_vkCmdDispatchBase, to: PFN_vkVoidFunction.self)
+  case 65: return unsafeBitCast(hook_vkCmdDispatchBase as PFN_vkCmdDispatchBaseKHR, to: PFN_vkVoidFunction.self)
+  case 66: return unsafeBitCast(hook_vkCmdDispatchIndirect as PFN_vkCmdDispatchIndirect, to: PFN_vkVoidFunction.self)
+  case 67: return unsafeBitCast(hook_vkCmdDraw as PFN_vkCmdDraw, to: PFN_vkVoidFunction.self)
+  case 68: return unsafeBitCast(hook_vkCmdDrawIndexed as PFN_vkCmdDrawIndexed, to: PFN_vkVoidFunction.self)
+  case 69: return unsafeBitCast(hook_vkCmdDrawIndexedIndirect as PFN_vkCmdDrawIndexedIndirect, to: PFN_vkVoidFunction.self)
+  case 70: return unsafeBitCast(hook_vkCmdDrawIndexedIndirectCount as PFN_vkCmdDrawIndexedIndirectCount, to: PFN_vkVoidFunction.self)
+  case 71: return unsafeBitCast(hook_vkCmdDrawIndexedIndirectCount as PFN_vkCmdDrawIndexedIndirectCountKHR, to: PFN_vkVoidFunction.self)
+  case 72: return unsafeBitCast(hook_vkCmdDrawIndirect as PFN_vkCmdDrawIndirect, to: PFN_vkVoidFunction.self)
+  case 73: return unsafeBitCast(hook_vkCmdDrawIndirectByteCountEXT as PFN_vkCmdDrawIndirectByteCountEXT, to: PFN_vkVoidFunction.self)
+  case 74: return unsafeBitCast(hook_vkCmdDrawIndirectCount as PFN_vkCmdDrawIndirectCount, to: PFN_vkVoidFunction.self)
+  case 75: return unsafeBitCast(hook_vkCmdDrawIndirectCount as PFN_vkCmdDrawIndirectCountKHR, to: PFN_vkVoidFunction.self)
+  case 76: return unsafeBitCast(hook_vkCmdDrawMeshTasksEXT as PFN_vkCmdDrawMeshTasksEXT, to: PFN_vkVoidFunction.self)
+  case 77: return unsafeBitCast(hook_vkCmdDrawMeshTasksIndirectCountEXT as PFN_vkCmdDrawMeshTasksIndirectCountEXT, to: PFN_vkVoidFunction.self)
+  case 78: return unsafeBitCast(hook_vkCmdDrawMeshTasksIndirectEXT as PFN_vkCmdDrawMeshTasksIndirectEXT, to: PFN_vkVoidFunction.self)
+  case 79: return unsafeBitCast(hook_vkCmdDrawMultiEXT as PFN_vkCmdDrawMultiEXT, to: PFN_vkVoidFunction.self)
+  case 80: return unsafeBitCast(hook_vkCmdDrawMultiIndexedEXT as PFN_vkCmdDrawMultiIndexedEXT, to: PFN_vkVoidFunction.self)
+  case 81: return unsafeBitCast(hook_vkCmdEndConditionalRenderingEXT as PFN_vkCmdEndConditionalRenderingEXT, to: PFN_vkVoidFunction.self)
+  case 82: return unsafeBitCast(hook_vkCmdEndDebugUtilsLabelEXT as PFN_vkCmdEndDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
+  case 83: return unsafeBitCast(hook_vkCmdEndQuery as PFN_vkCmdEndQuery, to: PFN_vkVoidFunction.self)
+  case 84: return unsafeBitCast(hook_vkCmdEndQueryIndexedEXT as PFN_vkCmdEndQueryIndexedEXT, to: PFN_vkVoidFunction.self)
+  case 85: return unsafeBitCast(hook_vkCmdEndRenderPass as PFN_vkCmdEndRenderPass, to: PFN_vkVoidFunction.self)
+  case 86: return unsafeBitCast(hook_vkCmdEndRenderPass2 as PFN_vkCmdEndRenderPass2, to: PFN_vkVoidFunction.self)
+  case 87: return unsafeBitCast(hook_vkCmdEndRenderPass2 as PFN_vkCmdEndRenderPass2KHR, to: PFN_vkVoidFunction.self)
+  case 88: return unsafeBitCast(hook_vkCmdEndRendering as PFN_vkCmdEndRendering, to: PFN_vkVoidFunction.self)
+  case 89: return unsafeBitCast(hook_vkCmdEndRendering as PFN_vkCmdEndRenderingKHR, to: PFN_vkVoidFunction.self)
+  case 90: return unsafeBitCast(hook_vkCmdEndTransformFeedbackEXT as PFN_vkCmdEndTransformFeedbackEXT, to: PFN_vkVoidFunction.self)
+  case 91: return unsafeBitCast(hook_vkCmdExecuteCommands as PFN_vkCmdExecuteCommands, to: PFN_vkVoidFunction.self)
+  case 92: return unsafeBitCast(hook_vkCmdFillBuffer as PFN_vkCmdFillBuffer, to: PFN_vkVoidFunction.self)
+  case 93: return unsafeBitCast(hook_vkCmdInsertDebugUtilsLabelEXT as PFN_vkCmdInsertDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
+  case 94: return unsafeBitCast(hook_vkCmdNextSubpass as PFN_vkCmdNextSubpass, to: PFN_vkVoidFunction.self)
+  case 95: return unsafeBitCast(hook_vkCmdNextSubpass2 as PFN_vkCmdNextSubpass2, to: PFN_vkVoidFunction.self)
+  case 96: return unsafeBitCast(hook_vkCmdNextSubpass2 as PFN_vkCmdNextSubpass2KHR, to: PFN_vkVoidFunction.self)
+  case 97: return unsafeBitCast(hook_vkCmdPipelineBarrier as PFN_vkCmdPipelineBarrier, to: PFN_vkVoidFunction.self)
+  case 98: return unsafeBitCast(hook_vkCmdPipelineBarrier2 as PFN_vkCmdPipelineBarrier2, to: PFN_vkVoidFunction.self)
+  case 99: return unsafeBitCast(hook_vkCmdPipelineBarrier2 as PFN_vkCmdPipelineBarrier2KHR, to: PFN_vkVoidFunction.self)
+  case 100: return unsafeBitCast(hook_vkCmdPushConstants as PFN_vkCmdPushConstants, to: PFN_vkVoidFunction.self)
+  case 101: return unsafeBitCast(hook_vkCmdPushDescriptorSetKHR as PFN_vkCmdPushDescriptorSetKHR, to: PFN_vkVoidFunction.self)
+  case 102: return unsafeBitCast(hook_vkCmdPushDescriptorSetWithTemplateKHR as PFN_vkCmdPushDescriptorSetWithTemplateKHR, to: PFN_vkVoidFunction.self)
+  case 103: return unsafeBitCast(hook_vkCmdResetEvent as PFN_vkCmdResetEvent, to: PFN_vkVoidFunction.self)
+  case 104: return unsafeBitCast(hook_vkCmdResetEvent2 as PFN_vkCmdResetEvent2, to: PFN_vkVoidFunction.self)
+  case 105: return unsafeBitCast(hook_vkCmdResetEvent2 as PFN_vkCmdResetEvent2KHR, to: PFN_vkVoidFunction.self)
+  case 106: return unsafeBitCast(hook_vkCmdResetQueryPool as PFN_vkCmdResetQueryPool, to: PFN_vkVoidFunction.self)
+  case 107: return unsafeBitCast(hook_vkCmdResolveImage as PFN_vkCmdResolveImage, to: PFN_vkVoidFunction.self)
+  case 108: return unsafeBitCast(hook_vkCmdResolveImage2 as PFN_vkCmdResolveImage2, to: PFN_vkVoidFunction.self)
+  case 109: return unsafeBitCast(hook_vkCmdResolveImage2 as PFN_vkCmdResolveImage2KHR, to: PFN_vkVoidFunction.self)
+  case 110: return unsafeBitCast(hook_vkCmdSetAlphaToCoverageEnableEXT as PFN_vkCmdSetAlphaToCoverageEnableEXT, to: PFN_vkVoidFunction.self)
+  case 111: return unsafeBitCast(hook_vkCmdSetAlphaToOneEnableEXT as PFN_vkCmdSetAlphaToOneEnableEXT, to: PFN_vkVoidFunction.self)
+  case 112: return unsafeBitCast(hook_vkCmdSetBlendConstants as PFN_vkCmdSetBlendConstants, to: PFN_vkVoidFunction.self)
+  case 113: return unsafeBitCast(hook_vkCmdSetColorBlendAdvancedEXT as PFN_vkCmdSetColorBlendAdvancedEXT, to: PFN_vkVoidFunction.self)
+  case 114: return unsafeBitCast(hook_vkCmdSetColorBlendEnableEXT as PFN_vkCmdSetColorBlendEnableEXT, to: PFN_vkVoidFunction.self)
+  case 115: return unsafeBitCast(hook_vkCmdSetColorBlendEquationEXT as PFN_vkCmdSetColorBlendEquationEXT, to: PFN_vkVoidFunction.self)
+  case 116: return unsafeBitCast(hook_vkCmdSetColorWriteEnableEXT as PFN_vkCmdSetColorWriteEnableEXT, to: PFN_vkVoidFunction.self)
+  case 117: return unsafeBitCast(hook_vkCmdSetColorWriteMaskEXT as PFN_vkCmdSetColorWriteMaskEXT, to: PFN_vkVoidFunction.self)
+  case 118: return unsafeBitCast(hook_vkCmdSetConservativeRasterizationModeEXT as PFN_vkCmdSetConservativeRasterizationModeEXT, to: PFN_vkVoidFunction.self)
+  case 119: return unsafeBitCast(hook_vkCmdSetCoverageModulationModeNV as PFN_vkCmdSetCoverageModulationModeNV, to: PFN_vkVoidFunction.self)
+  case 120: return unsafeBitCast(hook_vkCmdSetCoverageModulationTableEnableNV as PFN_vkCmdSetCoverageModulationTableEnableNV, to: PFN_vkVoidFunction.self)
+  case 121: return unsafeBitCast(hook_vkCmdSetCoverageModulationTableNV as PFN_vkCmdSetCoverageModulationTableNV, to: PFN_vkVoidFunction.self)
+  case 122: return unsafeBitCast(hook_vkCmdSetCoverageReductionModeNV as PFN_vkCmdSetCoverageReductionModeNV, to: PFN_vkVoidFunction.self)
+  case 123: return unsafeBitCast(hook_vkCmdSetCoverageToColorEnableNV as PFN_vkCmdSetCoverageToColorEnableNV, to: PFN_vkVoidFunction.self)
+  case 124: return unsafeBitCast(hook_vkCmdSetCoverageToColorLocationNV as PFN_vkCmdSetCoverageToColorLocationNV, to: PFN_vkVoidFunction.self)
+  case 125: return unsafeBitCast(hook_vkCmdSetCullMode as PFN_vkCmdSetCullMode, to: PFN_vkVoidFunction.self)
+  case 126: return unsafeBitCast(hook_vkCmdSetCullMode as PFN_vkCmdSetCullModeEXT, to: PFN_vkVoidFunction.self)
+  case 127: return unsafeBitCast(hook_vkCmdSetDepthBias as PFN_vkCmdSetDepthBias, to: PFN_vkVoidFunction.self)
   default: return nil
   }
 }
 
 private func entryFunctionBlock1(_ index: Int) -> PFN_vkVoidFunction? {
   switch index {
-  case 0: return unsafeBitCast(hook_vkCmdSetDepthBounds as PFN_vkCmdSetDepthBounds, to: PFN_vkVoidFunction.self)
-  case 1: return unsafeBitCast(hook_vkCmdSetDepthBoundsTestEnable as PFN_vkCmdSetDepthBoundsTestEnable, to: PFN_vkVoidFunction.self)
-  case 2: return unsafeBitCast(hook_vkCmdSetDepthBoundsTestEnable as PFN_vkCmdSetDepthBoundsTestEnableEXT, to: PFN_vkVoidFunction.self)
-  case 3: return unsafeBitCast(hook_vkCmdSetDepthClampEnableEXT as PFN_vkCmdSetDepthClampEnableEXT, to: PFN_vkVoidFunction.self)
-  case 4: return unsafeBitCast(hook_vkCmdSetDepthClipEnableEXT as PFN_vkCmdSetDepthClipEnableEXT, to: PFN_vkVoidFunction.self)
-  case 5: return unsafeBitCast(hook_vkCmdSetDepthClipNegativeOneToOneEXT as PFN_vkCmdSetDepthClipNegativeOneToOneEXT, to: PFN_vkVoidFunction.self)
-  case 6: return unsafeBitCast(hook_vkCmdSetDepthCompareOp as PFN_vkCmdSetDepthCompareOp, to: PFN_vkVoidFunction.self)
-  case 7: return unsafeBitCast(hook_vkCmdSetDepthCompareOp as PFN_vkCmdSetDepthCompareOpEXT, to: PFN_vkVoidFunction.self)
-  case 8: return unsafeBitCast(hook_vkCmdSetDepthTestEnable as PFN_vkCmdSetDepthTestEnable, to: PFN_vkVoidFunction.self)
-  case 9: return unsafeBitCast(hook_vkCmdSetDepthTestEnable as PFN_vkCmdSetDepthTestEnableEXT, to: PFN_vkVoidFunction.self)
-  case 10: return unsafeBitCast(hook_vkCmdSetDepthWriteEnable as PFN_vkCmdSetDepthWriteEnable, to: PFN_vkVoidFunction.self)
-  case 11: return unsafeBitCast(hook_vkCmdSetDepthWriteEnable as PFN_vkCmdSetDepthWriteEnableEXT, to: PFN_vkVoidFunction.self)
-  case 12: return unsafeBitCast(hook_vkCmdSetDeviceMask as PFN_vkCmdSetDeviceMask, to: PFN_vkVoidFunction.self)
-  case 13: return unsafeBitCast(hook_vkCmdSetDeviceMask as PFN_vkCmdSetDeviceMaskKHR, to: PFN_vkVoidFunction.self)
-  case 14: return unsafeBitCast(hook_vkCmdSetDiscardRectangleEXT as PFN_vkCmdSetDiscardRectangleEXT, to: PFN_vkVoidFunction.self)
-  case 15: return unsafeBitCast(hook_vkCmdSetEvent as PFN_vkCmdSetEvent, to: PFN_vkVoidFunction.self)
-  case 16: return unsafeBitCast(hook_vkCmdSetEvent2 as PFN_vkCmdSetEvent2, to: PFN_vkVoidFunction.self)
-  case 17: return unsafeBitCast(hook_vkCmdSetEvent2 as PFN_vkCmdSetEvent2KHR, to: PFN_vkVoidFunction.self)
-  case 18: return unsafeBitCast(hook_vkCmdSetExtraPrimitiveOverestimationSizeEXT as PFN_vkCmdSetExtraPrimitiveOverestimationSizeEXT, to: PFN_vkVoidFunction.self)
-  case 19: return unsafeBitCast(hook_vkCmdSetFragmentShadingRateKHR as PFN_vkCmdSetFragmentShadingRateKHR, to: PFN_vkVoidFunction.self)
-  case 20: return unsafeBitCast(hook_vkCmdSetFrontFace as PFN_vkCmdSetFrontFace, to: PFN_vkVoidFunction.self)
-  case 21: return unsafeBitCast(hook_vkCmdSetFrontFace as PFN_vkCmdSetFrontFaceEXT, to: PFN_vkVoidFunction.self)
-  case 22: return unsafeBitCast(hook_vkCmdSetLineRasterizationModeEXT as PFN_vkCmdSetLineRasterizationModeEXT, to: PFN_vkVoidFunction.self)
-  case 23: return unsafeBitCast(hook_vkCmdSetLineStippleEXT as PFN_vkCmdSetLineStippleEXT, to: PFN_vkVoidFunction.self)
-  case 24: return unsafeBitCast(hook_vkCmdSetLineStippleEnableEXT as PFN_vkCmdSetLineStippleEnableEXT, to: PFN_vkVoidFunction.self)
-  case 25: return unsafeBitCast(hook_vkCmdSetLineWidth as PFN_vkCmdSetLineWidth, to: PFN_vkVoidFunction.self)
-  case 26: return unsafeBitCast(hook_vkCmdSetLogicOpEXT as PFN_vkCmdSetLogicOpEXT, to: PFN_vkVoidFunction.self)
-  case 27: return unsafeBitCast(hook_vkCmdSetLogicOpEnableEXT as PFN_vkCmdSetLogicOpEnableEXT, to: PFN_vkVoidFunction.self)
-  case 28: return unsafeBitCast(hook_vkCmdSetPatchControlPointsEXT as PFN_vkCmdSetPatchControlPointsEXT, to: PFN_vkVoidFunction.self)
-  case 29: return unsafeBitCast(hook_vkCmdSetPolygonModeEXT as PFN_vkCmdSetPolygonModeEXT, to: PFN_vkVoidFunction.self)
-  case 30: return unsafeBitCast(hook_vkCmdSetPrimitiveRestartEnable as PFN_vkCmdSetPrimitiveRestartEnable, to: PFN_vkVoidFunction.self)
-  case 31: return unsafeBitCast(hook_vkCmdSetPrimitiveRestartEnable as PFN_vkCmdSetPrimitiveRestartEnableEXT, to: PFN_vkVoidFunction.self)
-  case 32: return unsafeBitCast(hook_vkCmdSetPrimitiveTopology as PFN_vkCmdSetPrimitiveTopology, to: PFN_vkVoidFunction.self)
-  case 33: return unsafeBitCast(hook_vkCmdSetPrimitiveTopology as PFN_vkCmdSetPrimitiveTopologyEXT, to: PFN_vkVoidFunction.self)
-  case 34: return unsafeBitCast(hook_vkCmdSetProvokingVertexModeEXT as PFN_vkCmdSetProvokingVertexModeEXT, to: PFN_vkVoidFunction.self)
-  case 35: return unsafeBitCast(hook_vkCmdSetRasterizationSamplesEXT as PFN_vkCmdSetRasterizationSamplesEXT, to: PFN_vkVoidFunction.self)
-  case 36: return unsafeBitCast(hook_vkCmdSetRasterizationStreamEXT as PFN_vkCmdSetRasterizationStreamEXT, to: PFN_vkVoidFunction.self)
-  case 37: return unsafeBitCast(hook_vkCmdSetRasterizerDiscardEnable as PFN_vkCmdSetRasterizerDiscardEnable, to: PFN_vkVoidFunction.self)
-  case 38: return unsafeBitCast(hook_vkCmdSetRasterizerDiscardEnable as PFN_vkCmdSetRasterizerDiscardEnableEXT, to: PFN_vkVoidFunction.self)
-  case 39: return unsafeBitCast(hook_vkCmdSetRayTracingPipelineStackSizeKHR as PFN_vkCmdSetRayTracingPipelineStackSizeKHR, to: PFN_vkVoidFunction.self)
-  case 40: return unsafeBitCast(hook_vkCmdSetRepresentativeFragmentTestEnableNV as PFN_vkCmdSetRepresentativeFragmentTestEnableNV, to: PFN_vkVoidFunction.self)
-  case 41: return unsafeBitCast(hook_vkCmdSetSampleLocationsEXT as PFN_vkCmdSetSampleLocationsEXT, to: PFN_vkVoidFunction.self)
-  case 42: return unsafeBitCast(hook_vkCmdSetSampleLocationsEnableEXT as PFN_vkCmdSetSampleLocationsEnableEXT, to: PFN_vkVoidFunction.self)
-  case 43: return unsafeBitCast(hook_vkCmdSetSampleMaskEXT as PFN_vkCmdSetSampleMaskEXT, to: PFN_vkVoidFunction.self)
-  case 44: return unsafeBitCast(hook_vkCmdSetScissor as PFN_vkCmdSetScissor, to: PFN_vkVoidFunction.self)
-  case 45: return unsafeBitCast(hook_vkCmdSetScissorWithCount as PFN_vkCmdSetScissorWithCount, to: PFN_vkVoidFunction.self)
-  case 46: return unsafeBitCast(hook_vkCmdSetScissorWithCount as PFN_vkCmdSetScissorWithCountEXT, to: PFN_vkVoidFunction.self)
-  case 47: return unsafeBitCast(hook_vkCmdSetShadingRateImageEnableNV as PFN_vkCmdSetShadingRateImageEnableNV, to: PFN_vkVoidFunction.self)
-  case 48: return unsafeBitCast(hook_vkCmdSetStencilCompareMask as PFN_vkCmdSetStencilCompareMask, to: PFN_vkVoidFunction.self)
-  case 49: return unsafeBitCast(hook_vkCmdSetStencilOp as PFN_vkCmdSetStencilOp, to: PFN_vkVoidFunction.self)
-  case 50: return unsafeBitCast(hook_vkCmdSetStencilOp as PFN_vkCmdSetStencilOpEXT, to: PFN_vkVoidFunction.self)
-  case 51: return unsafeBitCast(hook_vkCmdSetStencilReference as PFN_vkCmdSetStencilReference, to: PFN_vkVoidFunction.self)
-  case 52: return unsafeBitCast(hook_vkCmdSetStencilTestEnable as PFN_vkCmdSetStencilTestEnable, to: PFN_vkVoidFunction.self)
-  case 53: return unsafeBitCast(hook_vkCmdSetStencilTestEnable as PFN_vkCmdSetStencilTestEnableEXT, to: PFN_vkVoidFunction.self)
-  case 54: return unsafeBitCast(hook_vkCmdSetStencilWriteMask as PFN_vkCmdSetStencilWriteMask, to: PFN_vkVoidFunction.self)
-  case 55: return unsafeBitCast(hook_vkCmdSetTessellationDomainOriginEXT as PFN_vkCmdSetTessellationDomainOriginEXT, to: PFN_vkVoidFunction.self)
-  case 56: return unsafeBitCast(hook_vkCmdSetVertexInputEXT as PFN_vkCmdSetVertexInputEXT, to: PFN_vkVoidFunction.self)
-  case 57: return unsafeBitCast(hook_vkCmdSetViewport as PFN_vkCmdSetViewport, to: PFN_vkVoidFunction.self)
-  case 58: return unsafeBitCast(hook_vkCmdSetViewportSwizzleNV as PFN_vkCmdSetViewportSwizzleNV, to: PFN_vkVoidFunction.self)
-  case 59: return unsafeBitCast(hook_vkCmdSetViewportWScalingEnableNV as PFN_vkCmdSetViewportWScalingEnableNV, to: PFN_vkVoidFunction.self)
-  case 60: return unsafeBitCast(hook_vkCmdSetViewportWithCount as PFN_vkCmdSetViewportWithCount, to: PFN_vkVoidFunction.self)
-  case 61: return unsafeBitCast(hook_vkCmdSetViewportWithCount as PFN_vkCmdSetViewportWithCountEXT, to: PFN_vkVoidFunction.self)
-  case 62: return unsafeBitCast(hook_vkCmdTraceRaysIndirect2KHR as PFN_vkCmdTraceRaysIndirect2KHR, to: PFN_vkVoidFunction.self)
-  case 63: return unsafeBitCast(hook_vkCmdTraceRaysIndirectKHR as PFN_vkCmdTraceRaysIndirectKHR, to: PFN_vkVoidFunction.self)
-  case 64: return unsafeBitCast(hook_vkCmdTraceRaysKHR as PFN_vkCmdTraceRaysKHR, to: PFN_vkVoidFunction.self)
-  case 65: return unsafeBitCast(hook_vkCmdUpdateBuffer as PFN_vkCmdUpdateBuffer, to: PFN_vkVoidFunction.self)
-  case 66: return unsafeBitCast(hook_vkCmdWaitEvents as PFN_vkCmdWaitEvents, to: PFN_vkVoidFunction.self)
-  case 67: return unsafeBitCast(hook_vkCmdWaitEvents2 as PFN_vkCmdWaitEvents2, to: PFN_vkVoidFunction.self)
-  case 68: return unsafeBitCast(hook_vkCmdWaitEvents2 as PFN_vkCmdWaitEvents2KHR, to: PFN_vkVoidFunction.self)
-  case 69: return unsafeBitCast(hook_vkCmdWriteAccelerationStructuresPropertiesKHR as PFN_vkCmdWriteAccelerationStructuresPropertiesKHR, to: PFN_vkVoidFunction.self)
-  case 70: return unsafeBitCast(hook_vkCmdWriteMicromapsPropertiesEXT as PFN_vkCmdWriteMicromapsPropertiesEXT, to: PFN_vkVoidFunction.self)
-  case 71: return unsafeBitCast(hook_vkCmdWriteTimestamp as PFN_vkCmdWriteTimestamp, to: PFN_vkVoidFunction.self)
-  case 72: return unsafeBitCast(hook_vkCmdWriteTimestamp2 as PFN_vkCmdWriteTimestamp2, to: PFN_vkVoidFunction.self)
-  case 73: return unsafeBitCast(hook_vkCmdWriteTimestamp2 as PFN_vkCmdWriteTimestamp2KHR, to: PFN_vkVoidFunction.self)
-  case 74: return unsafeBitCast(hook_vkCreateAccelerationStructureKHR as PFN_vkCreateAccelerationStructureKHR, to: PFN_vkVoidFunction.self)
-  case 75: return unsafeBitCast(hook_vkCreateBuffer as PFN_vkCreateBuffer, to: PFN_vkVoidFunction.self)
-  case 76: return unsafeBitCast(hook_vkCreateBufferView as PFN_vkCreateBufferView, to: PFN_vkVoidFunction.self)
-  case 77: return unsafeBitCast(hook_vkCreateCommandPool as PFN_vkCreateCommandPool, to: PFN_vkVoidFunction.self)
-  case 78: return unsafeBitCast(hook_vkCreateComputePipelines as PFN_vkCreateComputePipelines, to: PFN_vkVoidFunction.self)
-  case 79: return unsafeBitCast(hook_vkCreateDebugReportCallbackEXT as PFN_vkCreateDebugReportCallbackEXT, to: PFN_vkVoidFunction.self)
-  case 80: return unsafeBitCast(hook_vkCreateDebugUtilsMessengerEXT as PFN_vkCreateDebugUtilsMessengerEXT, to: PFN_vkVoidFunction.self)
-  case 81: return unsafeBitCast(hook_vkCreateDescriptorPool as PFN_vkCreateDescriptorPool, to: PFN_vkVoidFunction.self)
-  case 82: return unsafeBitCast(hook_vkCreateDescriptorSetLayout as PFN_vkCreateDescriptorSetLayout, to: PFN_vkVoidFunction.self)
-  case 83: return unsafeBitCast(hook_vkCreateDescriptorUpdateTemplate as PFN_vkCreateDescriptorUpdateTemplate, to: PFN_vkVoidFunction.self)
-  case 84: return unsafeBitCast(hook_vkCreateDescriptorUpdateTemplate as PFN_vkCreateDescriptorUpdateTemplateKHR, to: PFN_vkVoidFunction.self)
-  case 85: return unsafeBitCast(hook_vkCreateDevice as PFN_vkCreateDevice, to: PFN_vkVoidFunction.self)
-  case 86: return unsafeBitCast(hook_vkCreateEvent as PFN_vkCreateEvent, to: PFN_vkVoidFunction.self)
-  case 87: return unsafeBitCast(hook_vkCreateFence as PFN_vkCreateFence, to: PFN_vkVoidFunction.self)
-  case 88: return unsafeBitCast(hook_vkCreateFramebuffer as PFN_vkCreateFramebuffer, to: PFN_vkVoidFunction.self)
-  case 89: return unsafeBitCast(hook_vkCreateGraphicsPipelines as PFN_vkCreateGraphicsPipelines, to: PFN_vkVoidFunction.self)
-  case 90: return unsafeBitCast(hook_vkCreateHeadlessSurfaceEXT as PFN_vkCreateHeadlessSurfaceEXT, to: PFN_vkVoidFunction.self)
-  case 91: return unsafeBitCast(hook_vkCreateImage as PFN_vkCreateImage, to: PFN_vkVoidFunction.self)
-  case 92: return unsafeBitCast(hook_vkCreateImageView as PFN_vkCreateImageView, to: PFN_vkVoidFunction.self)
-  case 93: return unsafeBitCast(hook_vkCreateInstance as PFN_vkCreateInstance, to: PFN_vkVoidFunction.self)
-  case 94: return unsafeBitCast(hook_vkCreateMicromapEXT as PFN_vkCreateMicromapEXT, to: PFN_vkVoidFunction.self)
-  case 95: return unsafeBitCast(hook_vkCreatePipelineCache as PFN_vkCreatePipelineCache, to: PFN_vkVoidFunction.self)
-  case 96: return unsafeBitCast(hook_vkCreatePipelineLayout as PFN_vkCreatePipelineLayout, to: PFN_vkVoidFunction.self)
-  case 97: return unsafeBitCast(hook_vkCreatePrivateDataSlot as PFN_vkCreatePrivateDataSlot, to: PFN_vkVoidFunction.self)
-  case 98: return unsafeBitCast(hook_vkCreatePrivateDataSlot as PFN_vkCreatePrivateDataSlotEXT, to: PFN_vkVoidFunction.self)
-  case 99: return unsafeBitCast(hook_vkCreateQueryPool as PFN_vkCreateQueryPool, to: PFN_vkVoidFunction.self)
-  case 100: return unsafeBitCast(hook_vkCreateRayTracingPipelinesKHR as PFN_vkCreateRayTracingPipelinesKHR, to: PFN_vkVoidFunction.self)
-  case 101: return unsafeBitCast(hook_vkCreateRenderPass as PFN_vkCreateRenderPass, to: PFN_vkVoidFunction.self)
-  case 102: return unsafeBitCast(hook_vkCreateRenderPass2 as PFN_vkCreateRenderPass2, to: PFN_vkVoidFunction.self)
-  case 103: return unsafeBitCast(hook_vkCreateRenderPass2 as PFN_vkCreateRenderPass2KHR, to: PFN_vkVoidFunction.self)
-  case 104: return unsafeBitCast(hook_vkCreateSampler as PFN_vkCreateSampler, to: PFN_vkVoidFunction.self)
-  case 105: return unsafeBitCast(hook_vkCreateSamplerYcbcrConversion as PFN_vkCreateSamplerYcbcrConversion, to: PFN_vkVoidFunction.self)
-  case 106: return unsafeBitCast(hook_vkCreateSamplerYcbcrConversion as PFN_vkCreateSamplerYcbcrConversionKHR, to: PFN_vkVoidFunction.self)
-  case 107: return unsafeBitCast(hook_vkCreateSemaphore as PFN_vkCreateSemaphore, to: PFN_vkVoidFunction.self)
-  case 108: return unsafeBitCast(hook_vkCreateShaderModule as PFN_vkCreateShaderModule, to: PFN_vkVoidFunction.self)
-  case 109: return unsafeBitCast(hook_vkCreateSwapchainKHR as PFN_vkCreateSwapchainKHR, to: PFN_vkVoidFunction.self)
-  case 110: return unsafeBitCast(hook_vkCreateValidationCacheEXT as PFN_vkCreateValidationCacheEXT, to: PFN_vkVoidFunction.self)
-  case 111: return unsafeBitCast(hook_vkCreateWaylandSurfaceKHR as PFN_vkCreateWaylandSurfaceKHR, to: PFN_vkVoidFunction.self)
-  case 112: return unsafeBitCast(hook_vkCreateXcbSurfaceKHR as PFN_vkCreateXcbSurfaceKHR, to: PFN_vkVoidFunction.self)
-  case 113: return unsafeBitCast(hook_vkCreateXlibSurfaceKHR as PFN_vkCreateXlibSurfaceKHR, to: PFN_vkVoidFunction.self)
-  case 114: return unsafeBitCast(hook_vkDebugMarkerSetObjectNameEXT as PFN_vkDebugMarkerSetObjectNameEXT, to: PFN_vkVoidFunction.self)
-  case 115: return unsafeBitCast(hook_vkDebugMarkerSetObjectTagEXT as PFN_vkDebugMarkerSetObjectTagEXT, to: PFN_vkVoidFunction.self)
-  case 116: return unsafeBitCast(hook_vkDebugReportMessageEXT as PFN_vkDebugReportMessageEXT, to: PFN_vkVoidFunction.self)
-  case 117: return unsafeBitCast(hook_vkDestroyAccelerationStructureKHR as PFN_vkDestroyAccelerationStructureKHR, to: PFN_vkVoidFunction.self)
-  case 118: return unsafeBitCast(hook_vkDestroyBuffer as PFN_vkDestroyBuffer, to: PFN_vkVoidFunction.self)
-  case 119: return unsafeBitCast(hook_vkDestroyBufferView as PFN_vkDestroyBufferView, to: PFN_vkVoidFunction.self)
-  case 120: return unsafeBitCast(hook_vkDestroyCommandPool as PFN_vkDestroyCommandPool, to: PFN_vkVoidFunction.self)
-  case 121: return unsafeBitCast(hook_vkDestroyDebugReportCallbackEXT as PFN_vkDestroyDebugReportCallbackEXT, to: PFN_vkVoidFunction.self)
-  case 122: return unsafeBitCast(hook_vkDestroyDebugUtilsMessengerEXT as PFN_vkDestroyDebugUtilsMessengerEXT, to: PFN_vkVoidFunction.self)
-  case 123: return unsafeBitCast(hook_vkDestroyDescriptorPool as PFN_vkDestroyDescriptorPool, to: PFN_vkVoidFunction.self)
-  case 124: return unsafeBitCast(hook_vkDestroyDescriptorSetLayout as PFN_vkDestroyDescriptorSetLayout, to: PFN_vkVoidFunction.self)
-  case 125: return unsafeBitCast(hook_vkDestroyDescriptorUpdateTemplate as PFN_vkDestroyDescriptorUpdateTemplate, to: PFN_vkVoidFunction.self)
-  case 126: return unsafeBitCast(hook_vkDestroyDescriptorUpdateTemplate as PFN_vkDestroyDescriptorUpdateTemplateKHR, to: PFN_vkVoidFunction.self)
-  case 127: return unsafeBitCast(hook_vkDestroyDevice as PFN_vkDestroyDevice, to: PFN_vkVoidFunction.self)
+  case 0: return unsafeBitCast(hook_vkCmdSetDepthBiasEnable as PFN_vkCmdSetDepthBiasEnable, to: PFN_vkVoidFunction.self)
+  case 1: return unsafeBitCast(hook_vkCmdSetDepthBiasEnable as PFN_vkCmdSetDepthBiasEnableEXT, to: PFN_vkVoidFunction.self)
+  case 2: return unsafeBitCast(hook_vkCmdSetDepthBounds as PFN_vkCmdSetDepthBounds, to: PFN_vkVoidFunction.self)
+  case 3: return unsafeBitCast(hook_vkCmdSetDepthBoundsTestEnable as PFN_vkCmdSetDepthBoundsTestEnable, to: PFN_vkVoidFunction.self)
+  case 4: return unsafeBitCast(hook_vkCmdSetDepthBoundsTestEnable as PFN_vkCmdSetDepthBoundsTestEnableEXT, to: PFN_vkVoidFunction.self)
+  case 5: return unsafeBitCast(hook_vkCmdSetDepthClampEnableEXT as PFN_vkCmdSetDepthClampEnableEXT, to: PFN_vkVoidFunction.self)
+  case 6: return unsafeBitCast(hook_vkCmdSetDepthClipEnableEXT as PFN_vkCmdSetDepthClipEnableEXT, to: PFN_vkVoidFunction.self)
+  case 7: return unsafeBitCast(hook_vkCmdSetDepthClipNegativeOneToOneEXT as PFN_vkCmdSetDepthClipNegativeOneToOneEXT, to: PFN_vkVoidFunction.self)
+  case 8: return unsafeBitCast(hook_vkCmdSetDepthCompareOp as PFN_vkCmdSetDepthCompareOp, to: PFN_vkVoidFunction.self)
+  case 9: return unsafeBitCast(hook_vkCmdSetDepthCompareOp as PFN_vkCmdSetDepthCompareOpEXT, to: PFN_vkVoidFunction.self)
+  case 10: return unsafeBitCast(hook_vkCmdSetDepthTestEnable as PFN_vkCmdSetDepthTestEnable, to: PFN_vkVoidFunction.self)
+  case 11: return unsafeBitCast(hook_vkCmdSetDepthTestEnable as PFN_vkCmdSetDepthTestEnableEXT, to: PFN_vkVoidFunction.self)
+  case 12: return unsafeBitCast(hook_vkCmdSetDepthWriteEnable as PFN_vkCmdSetDepthWriteEnable, to: PFN_vkVoidFunction.self)
+  case 13: return unsafeBitCast(hook_vkCmdSetDepthWriteEnable as PFN_vkCmdSetDepthWriteEnableEXT, to: PFN_vkVoidFunction.self)
+  case 14: return unsafeBitCast(hook_vkCmdSetDeviceMask as PFN_vkCmdSetDeviceMask, to: PFN_vkVoidFunction.self)
+  case 15: return unsafeBitCast(hook_vkCmdSetDeviceMask as PFN_vkCmdSetDeviceMaskKHR, to: PFN_vkVoidFunction.self)
+  case 16: return unsafeBitCast(hook_vkCmdSetDiscardRectangleEXT as PFN_vkCmdSetDiscardRectangleEXT, to: PFN_vkVoidFunction.self)
+  case 17: return unsafeBitCast(hook_vkCmdSetEvent as PFN_vkCmdSetEvent, to: PFN_vkVoidFunction.self)
+  case 18: return unsafeBitCast(hook_vkCmdSetEvent2 as PFN_vkCmdSetEvent2, to: PFN_vkVoidFunction.self)
+  case 19: return unsafeBitCast(hook_vkCmdSetEvent2 as PFN_vkCmdSetEvent2KHR, to: PFN_vkVoidFunction.self)
+  case 20: return unsafeBitCast(hook_vkCmdSetExtraPrimitiveOverestimationSizeEXT as PFN_vkCmdSetExtraPrimitiveOverestimationSizeEXT, to: PFN_vkVoidFunction.self)
+  case 21: return unsafeBitCast(hook_vkCmdSetFragmentShadingRateKHR as PFN_vkCmdSetFragmentShadingRateKHR, to: PFN_vkVoidFunction.self)
+  case 22: return unsafeBitCast(hook_vkCmdSetFrontFace as PFN_vkCmdSetFrontFace, to: PFN_vkVoidFunction.self)
+  case 23: return unsafeBitCast(hook_vkCmdSetFrontFace as PFN_vkCmdSetFrontFaceEXT, to: PFN_vkVoidFunction.self)
+  case 24: return unsafeBitCast(hook_vkCmdSetLineRasterizationModeEXT as PFN_vkCmdSetLineRasterizationModeEXT, to: PFN_vkVoidFunction.self)
+  case 25: return unsafeBitCast(hook_vkCmdSetLineStippleEXT as PFN_vkCmdSetLineStippleEXT, to: PFN_vkVoidFunction.self)
+  case 26: return unsafeBitCast(hook_vkCmdSetLineStippleEnableEXT as PFN_vkCmdSetLineStippleEnableEXT, to: PFN_vkVoidFunction.self)
+  case 27: return unsafeBitCast(hook_vkCmdSetLineWidth as PFN_vkCmdSetLineWidth, to: PFN_vkVoidFunction.self)
+  case 28: return unsafeBitCast(hook_vkCmdSetLogicOpEXT as PFN_vkCmdSetLogicOpEXT, to: PFN_vkVoidFunction.self)
+  case 29: return unsafeBitCast(hook_vkCmdSetLogicOpEnableEXT as PFN_vkCmdSetLogicOpEnableEXT, to: PFN_vkVoidFunction.self)
+  case 30: return unsafeBitCast(hook_vkCmdSetPatchControlPointsEXT as PFN_vkCmdSetPatchControlPointsEXT, to: PFN_vkVoidFunction.self)
+  case 31: return unsafeBitCast(hook_vkCmdSetPolygonModeEXT as PFN_vkCmdSetPolygonModeEXT, to: PFN_vkVoidFunction.self)
+  case 32: return unsafeBitCast(hook_vkCmdSetPrimitiveRestartEnable as PFN_vkCmdSetPrimitiveRestartEnable, to: PFN_vkVoidFunction.self)
+  case 33: return unsafeBitCast(hook_vkCmdSetPrimitiveRestartEnable as PFN_vkCmdSetPrimitiveRestartEnableEXT, to: PFN_vkVoidFunction.self)
+  case 34: return unsafeBitCast(hook_vkCmdSetPrimitiveTopology as PFN_vkCmdSetPrimitiveTopology, to: PFN_vkVoidFunction.self)
+  case 35: return unsafeBitCast(hook_vkCmdSetPrimitiveTopology as PFN_vkCmdSetPrimitiveTopologyEXT, to: PFN_vkVoidFunction.self)
+  case 36: return unsafeBitCast(hook_vkCmdSetProvokingVertexModeEXT as PFN_vkCmdSetProvokingVertexModeEXT, to: PFN_vkVoidFunction.self)
+  case 37: return unsafeBitCast(hook_vkCmdSetRasterizationSamplesEXT as PFN_vkCmdSetRasterizationSamplesEXT, to: PFN_vkVoidFunction.self)
+  case 38: return unsafeBitCast(hook_vkCmdSetRasterizationStreamEXT as PFN_vkCmdSetRasterizationStreamEXT, to: PFN_vkVoidFunction.self)
+  case 39: return unsafeBitCast(hook_vkCmdSetRasterizerDiscardEnable as PFN_vkCmdSetRasterizerDiscardEnable, to: PFN_vkVoidFunction.self)
+  case 40: return unsafeBitCast(hook_vkCmdSetRasterizerDiscardEnable as PFN_vkCmdSetRasterizerDiscardEnableEXT, to: PFN_vkVoidFunction.self)
+  case 41: return unsafeBitCast(hook_vkCmdSetRayTracingPipelineStackSizeKHR as PFN_vkCmdSetRayTracingPipelineStackSizeKHR, to: PFN_vkVoidFunction.self)
+  case 42: return unsafeBitCast(hook_vkCmdSetRepresentativeFragmentTestEnableNV as PFN_vkCmdSetRepresentativeFragmentTestEnableNV, to: PFN_vkVoidFunction.self)
+  case 43: return unsafeBitCast(hook_vkCmdSetSampleLocationsEXT as PFN_vkCmdSetSampleLocationsEXT, to: PFN_vkVoidFunction.self)
+  case 44: return unsafeBitCast(hook_vkCmdSetSampleLocationsEnableEXT as PFN_vkCmdSetSampleLocationsEnableEXT, to: PFN_vkVoidFunction.self)
+  case 45: return unsafeBitCast(hook_vkCmdSetSampleMaskEXT as PFN_vkCmdSetSampleMaskEXT, to: PFN_vkVoidFunction.self)
+  case 46: return unsafeBitCast(hook_vkCmdSetScissor as PFN_vkCmdSetScissor, to: PFN_vkVoidFunction.self)
+  case 47: return unsafeBitCast(hook_vkCmdSetScissorWithCount as PFN_vkCmdSetScissorWithCount, to: PFN_vkVoidFunction.self)
+  case 48: return unsafeBitCast(hook_vkCmdSetScissorWithCount as PFN_vkCmdSetScissorWithCountEXT, to: PFN_vkVoidFunction.self)
+  case 49: return unsafeBitCast(hook_vkCmdSetShadingRateImageEnableNV as PFN_vkCmdSetShadingRateImageEnableNV, to: PFN_vkVoidFunction.self)
+  case 50: return unsafeBitCast(hook_vkCmdSetStencilCompareMask as PFN_vkCmdSetStencilCompareMask, to: PFN_vkVoidFunction.self)
+  case 51: return unsafeBitCast(hook_vkCmdSetStencilOp as PFN_vkCmdSetStencilOp, to: PFN_vkVoidFunction.self)
+  case 52: return unsafeBitCast(hook_vkCmdSetStencilOp as PFN_vkCmdSetStencilOpEXT, to: PFN_vkVoidFunction.self)
+  case 53: return unsafeBitCast(hook_vkCmdSetStencilReference as PFN_vkCmdSetStencilReference, to: PFN_vkVoidFunction.self)
+  case 54: return unsafeBitCast(hook_vkCmdSetStencilTestEnable as PFN_vkCmdSetStencilTestEnable, to: PFN_vkVoidFunction.self)
+  case 55: return unsafeBitCast(hook_vkCmdSetStencilTestEnable as PFN_vkCmdSetStencilTestEnableEXT, to: PFN_vkVoidFunction.self)
+  case 56: return unsafeBitCast(hook_vkCmdSetStencilWriteMask as PFN_vkCmdSetStencilWriteMask, to: PFN_vkVoidFunction.self)
+  case 57: return unsafeBitCast(hook_vkCmdSetTessellationDomainOriginEXT as PFN_vkCmdSetTessellationDomainOriginEXT, to: PFN_vkVoidFunction.self)
+  case 58: return unsafeBitCast(hook_vkCmdSetVertexInputEXT as PFN_vkCmdSetVertexInputEXT, to: PFN_vkVoidFunction.self)
+  case 59: return unsafeBitCast(hook_vkCmdSetViewport as PFN_vkCmdSetViewport, to: PFN_vkVoidFunction.self)
+  case 60: return unsafeBitCast(hook_vkCmdSetViewportSwizzleNV as PFN_vkCmdSetViewportSwizzleNV, to: PFN_vkVoidFunction.self)
+  case 61: return unsafeBitCast(hook_vkCmdSetViewportWScalingEnableNV as PFN_vkCmdSetViewportWScalingEnableNV, to: PFN_vkVoidFunction.self)
+  case 62: return unsafeBitCast(hook_vkCmdSetViewportWithCount as PFN_vkCmdSetViewportWithCount, to: PFN_vkVoidFunction.self)
+  case 63: return unsafeBitCast(hook_vkCmdSetViewportWithCount as PFN_vkCmdSetViewportWithCountEXT, to: PFN_vkVoidFunction.self)
+  case 64: return unsafeBitCast(hook_vkCmdTraceRaysIndirect2KHR as PFN_vkCmdTraceRaysIndirect2KHR, to: PFN_vkVoidFunction.self)
+  case 65: return unsafeBitCast(hook_vkCmdTraceRaysIndirectKHR as PFN_vkCmdTraceRaysIndirectKHR, to: PFN_vkVoidFunction.self)
+  case 66: return unsafeBitCast(hook_vkCmdTraceRaysKHR as PFN_vkCmdTraceRaysKHR, to: PFN_vkVoidFunction.self)
+  case 67: return unsafeBitCast(hook_vkCmdUpdateBuffer as PFN_vkCmdUpdateBuffer, to: PFN_vkVoidFunction.self)
+  case 68: return unsafeBitCast(hook_vkCmdWaitEvents as PFN_vkCmdWaitEvents, to: PFN_vkVoidFunction.self)
+  case 69: return unsafeBitCast(hook_vkCmdWaitEvents2 as PFN_vkCmdWaitEvents2, to: PFN_vkVoidFunction.self)
+  case 70: return unsafeBitCast(hook_vkCmdWaitEvents2 as PFN_vkCmdWaitEvents2KHR, to: PFN_vkVoidFunction.self)
+  case 71: return unsafeBitCast(hook_vkCmdWriteAccelerationStructuresPropertiesKHR as PFN_vkCmdWriteAccelerationStructuresPropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 72: return unsafeBitCast(hook_vkCmdWriteMicromapsPropertiesEXT as PFN_vkCmdWriteMicromapsPropertiesEXT, to: PFN_vkVoidFunction.self)
+  case 73: return unsafeBitCast(hook_vkCmdWriteTimestamp as PFN_vkCmdWriteTimestamp, to: PFN_vkVoidFunction.self)
+  case 74: return unsafeBitCast(hook_vkCmdWriteTimestamp2 as PFN_vkCmdWriteTimestamp2, to: PFN_vkVoidFunction.self)
+  case 75: return unsafeBitCast(hook_vkCmdWriteTimestamp2 as PFN_vkCmdWriteTimestamp2KHR, to: PFN_vkVoidFunction.self)
+  case 76: return unsafeBitCast(hook_vkCopyAccelerationStructureKHR as PFN_vkCopyAccelerationStructureKHR, to: PFN_vkVoidFunction.self)
+  case 77: return unsafeBitCast(hook_vkCopyAccelerationStructureToMemoryKHR as PFN_vkCopyAccelerationStructureToMemoryKHR, to: PFN_vkVoidFunction.self)
+  case 78: return unsafeBitCast(hook_vkCopyMemoryToAccelerationStructureKHR as PFN_vkCopyMemoryToAccelerationStructureKHR, to: PFN_vkVoidFunction.self)
+  case 79: return unsafeBitCast(hook_vkCopyMemoryToMicromapEXT as PFN_vkCopyMemoryToMicromapEXT, to: PFN_vkVoidFunction.self)
+  case 80: return unsafeBitCast(hook_vkCopyMicromapEXT as PFN_vkCopyMicromapEXT, to: PFN_vkVoidFunction.self)
+  case 81: return unsafeBitCast(hook_vkCopyMicromapToMemoryEXT as PFN_vkCopyMicromapToMemoryEXT, to: PFN_vkVoidFunction.self)
+  case 82: return unsafeBitCast(hook_vkCreateAccelerationStructureKHR as PFN_vkCreateAccelerationStructureKHR, to: PFN_vkVoidFunction.self)
+  case 83: return unsafeBitCast(hook_vkCreateBuffer as PFN_vkCreateBuffer, to: PFN_vkVoidFunction.self)
+  case 84: return unsafeBitCast(hook_vkCreateBufferView as PFN_vkCreateBufferView, to: PFN_vkVoidFunction.self)
+  case 85: return unsafeBitCast(hook_vkCreateCommandPool as PFN_vkCreateCommandPool, to: PFN_vkVoidFunction.self)
+  case 86: return unsafeBitCast(hook_vkCreateComputePipelines as PFN_vkCreateComputePipelines, to: PFN_vkVoidFunction.self)
+  case 87: return unsafeBitCast(hook_vkCreateDebugReportCallbackEXT as PFN_vkCreateDebugReportCallbackEXT, to: PFN_vkVoidFunction.self)
+  case 88: return unsafeBitCast(hook_vkCreateDebugUtilsMessengerEXT as PFN_vkCreateDebugUtilsMessengerEXT, to: PFN_vkVoidFunction.self)
+  case 89: return unsafeBitCast(hook_vkCreateDeferredOperationKHR as PFN_vkCreateDeferredOperationKHR, to: PFN_vkVoidFunction.self)
+  case 90: return unsafeBitCast(hook_vkCreateDescriptorPool as PFN_vkCreateDescriptorPool, to: PFN_vkVoidFunction.self)
+  case 91: return unsafeBitCast(hook_vkCreateDescriptorSetLayout as PFN_vkCreateDescriptorSetLayout, to: PFN_vkVoidFunction.self)
+  case 92: return unsafeBitCast(hook_vkCreateDescriptorUpdateTemplate as PFN_vkCreateDescriptorUpdateTemplate, to: PFN_vkVoidFunction.self)
+  case 93: return unsafeBitCast(hook_vkCreateDescriptorUpdateTemplate as PFN_vkCreateDescriptorUpdateTemplateKHR, to: PFN_vkVoidFunction.self)
+  case 94: return unsafeBitCast(hook_vkCreateDevice as PFN_vkCreateDevice, to: PFN_vkVoidFunction.self)
+  case 95: return unsafeBitCast(hook_vkCreateEvent as PFN_vkCreateEvent, to: PFN_vkVoidFunction.self)
+  case 96: return unsafeBitCast(hook_vkCreateFence as PFN_vkCreateFence, to: PFN_vkVoidFunction.self)
+  case 97: return unsafeBitCast(hook_vkCreateFramebuffer as PFN_vkCreateFramebuffer, to: PFN_vkVoidFunction.self)
+  case 98: return unsafeBitCast(hook_vkCreateGraphicsPipelines as PFN_vkCreateGraphicsPipelines, to: PFN_vkVoidFunction.self)
+  case 99: return unsafeBitCast(hook_vkCreateHeadlessSurfaceEXT as PFN_vkCreateHeadlessSurfaceEXT, to: PFN_vkVoidFunction.self)
+  case 100: return unsafeBitCast(hook_vkCreateImage as PFN_vkCreateImage, to: PFN_vkVoidFunction.self)
+  case 101: return unsafeBitCast(hook_vkCreateImageView as PFN_vkCreateImageView, to: PFN_vkVoidFunction.self)
+  case 102: return unsafeBitCast(hook_vkCreateInstance as PFN_vkCreateInstance, to: PFN_vkVoidFunction.self)
+  case 103: return unsafeBitCast(hook_vkCreateMicromapEXT as PFN_vkCreateMicromapEXT, to: PFN_vkVoidFunction.self)
+  case 104: return unsafeBitCast(hook_vkCreatePipelineCache as PFN_vkCreatePipelineCache, to: PFN_vkVoidFunction.self)
+  case 105: return unsafeBitCast(hook_vkCreatePipelineLayout as PFN_vkCreatePipelineLayout, to: PFN_vkVoidFunction.self)
+  case 106: return unsafeBitCast(hook_vkCreatePrivateDataSlot as PFN_vkCreatePrivateDataSlot, to: PFN_vkVoidFunction.self)
+  case 107: return unsafeBitCast(hook_vkCreatePrivateDataSlot as PFN_vkCreatePrivateDataSlotEXT, to: PFN_vkVoidFunction.self)
+  case 108: return unsafeBitCast(hook_vkCreateQueryPool as PFN_vkCreateQueryPool, to: PFN_vkVoidFunction.self)
+  case 109: return unsafeBitCast(hook_vkCreateRayTracingPipelinesKHR as PFN_vkCreateRayTracingPipelinesKHR, to: PFN_vkVoidFunction.self)
+  case 110: return unsafeBitCast(hook_vkCreateRenderPass as PFN_vkCreateRenderPass, to: PFN_vkVoidFunction.self)
+  case 111: return unsafeBitCast(hook_vkCreateRenderPass2 as PFN_vkCreateRenderPass2, to: PFN_vkVoidFunction.self)
+  case 112: return unsafeBitCast(hook_vkCreateRenderPass2 as PFN_vkCreateRenderPass2KHR, to: PFN_vkVoidFunction.self)
+  case 113: return unsafeBitCast(hook_vkCreateSampler as PFN_vkCreateSampler, to: PFN_vkVoidFunction.self)
+  case 114: return unsafeBitCast(hook_vkCreateSamplerYcbcrConversion as PFN_vkCreateSamplerYcbcrConversion, to: PFN_vkVoidFunction.self)
+  case 115: return unsafeBitCast(hook_vkCreateSamplerYcbcrConversion as PFN_vkCreateSamplerYcbcrConversionKHR, to: PFN_vkVoidFunction.self)
+  case 116: return unsafeBitCast(hook_vkCreateSemaphore as PFN_vkCreateSemaphore, to: PFN_vkVoidFunction.self)
+  case 117: return unsafeBitCast(hook_vkCreateShaderModule as PFN_vkCreateShaderModule, to: PFN_vkVoidFunction.self)
+  case 118: return unsafeBitCast(hook_vkCreateSwapchainKHR as PFN_vkCreateSwapchainKHR, to: PFN_vkVoidFunction.self)
+  case 119: return unsafeBitCast(hook_vkCreateValidationCacheEXT as PFN_vkCreateValidationCacheEXT, to: PFN_vkVoidFunction.self)
+  case 120: return unsafeBitCast(hook_vkCreateWaylandSurfaceKHR as PFN_vkCreateWaylandSurfaceKHR, to: PFN_vkVoidFunction.self)
+  case 121: return unsafeBitCast(hook_vkCreateXcbSurfaceKHR as PFN_vkCreateXcbSurfaceKHR, to: PFN_vkVoidFunction.self)
+  case 122: return unsafeBitCast(hook_vkCreateXlibSurfaceKHR as PFN_vkCreateXlibSurfaceKHR, to: PFN_vkVoidFunction.self)
+  case 123: return unsafeBitCast(hook_vkDebugMarkerSetObjectNameEXT as PFN_vkDebugMarkerSetObjectNameEXT, to: PFN_vkVoidFunction.self)
+  case 124: return unsafeBitCast(hook_vkDebugMarkerSetObjectTagEXT as PFN_vkDebugMarkerSetObjectTagEXT, to: PFN_vkVoidFunction.self)
+  case 125: return unsafeBitCast(hook_vkDebugReportMessageEXT as PFN_vkDebugReportMessageEXT, to: PFN_vkVoidFunction.self)
+  case 126: return unsafeBitCast(hook_vkDeferredOperationJoinKHR as PFN_vkDeferredOperationJoinKHR, to: PFN_vkVoidFunction.self)
+  case 127: return unsafeBitCast(hook_vkDestroyAccelerationStructureKHR as PFN_vkDestroyAccelerationStructureKHR, to: PFN_vkVoidFunction.self)
   default: return nil
   }
 }
 
 private func entryFunctionBlock2(_ index: Int) -> PFN_vkVoidFunction? {
   switch index {
-  case 0: return unsafeBitCast(hook_vkDestroyEvent as PFN_vkDestroyEvent, to: PFN_vkVoidFunction.self)
-  case 1: return unsafeBitCast(hook_vkDestroyFence as PFN_vkDestroyFence, to: PFN_vkVoidFunction.self)
-  case 2: return unsafeBitCast(hook_vkDestroyFramebuffer as PFN_vkDestroyFramebuffer, to: PFN_vkVoidFunction.self)
-  case 3: return unsafeBitCast(hook_vkDestroyImage as PFN_vkDestroyImage, to: PFN_vkVoidFunction.self)
-  case 4: return unsafeBitCast(hook_vkDestroyImageView as PFN_vkDestroyImageView, to: PFN_vkVoidFunction.self)
-  case 5: return unsafeBitCast(hook_vkDestroyInstance as PFN_vkDestroyInstance, to: PFN_vkVoidFunction.self)
-  case 6: return unsafeBitCast(hook_vkDestroyMicromapEXT as PFN_vkDestroyMicromapEXT, to: PFN_vkVoidFunction.self)
-  case 7: return unsafeBitCast(hook_vkDestroyPipeline as PFN_vkDestroyPipeline, to: PFN_vkVoidFunction.self)
-  case 8: return unsafeBitCast(hook_vkDestroyPipelineCache as PFN_vkDestroyPipelineCache, to: PFN_vkVoidFunction.self)
-  case 9: return unsafeBitCast(hook_vkDestroyPipelineLayout as PFN_vkDestroyPipelineLayout, to: PFN_vkVoidFunction.self)
-  case 10: return unsafeBitCast(hook_vkDestroyPrivateDataSlot as PFN_vkDestroyPrivateDataSlot, to: PFN_vkVoidFunction.self)
-  case 11: return unsafeBitCast(hook_vkDestroyPrivateDataSlot as PFN_vkDestroyPrivateDataSlotEXT, to: PFN_vkVoidFunction.self)
-  case 12: return unsafeBitCast(hook_vkDestroyQueryPool as PFN_vkDestroyQueryPool, to: PFN_vkVoidFunction.self)
-  case 13: return unsafeBitCast(hook_vkDestroyRenderPass as PFN_vkDestroyRenderPass, to: PFN_vkVoidFunction.self)
-  case 14: return unsafeBitCast(hook_vkDestroySampler as PFN_vkDestroySampler, to: PFN_vkVoidFunction.self)
-  case 15: return unsafeBitCast(hook_vkDestroySamplerYcbcrConversion as PFN_vkDestroySamplerYcbcrConversion, to: PFN_vkVoidFunction.self)
-  case 16: return unsafeBitCast(hook_vkDestroySamplerYcbcrConversion as PFN_vkDestroySamplerYcbcrConversionKHR, to: PFN_vkVoidFunction.self)
-  case 17: return unsafeBitCast(hook_vkDestroySemaphore as PFN_vkDestroySemaphore, to: PFN_vkVoidFunction.self)
-  case 18: return unsafeBitCast(hook_vkDestroyShaderModule as PFN_vkDestroyShaderModule, to: PFN_vkVoidFunction.self)
-  case 19: return unsafeBitCast(hook_vkDestroySurfaceKHR as PFN_vkDestroySurfaceKHR, to: PFN_vkVoidFunction.self)
-  case 20: return unsafeBitCast(hook_vkDestroySwapchainKHR as PFN_vkDestroySwapchainKHR, to: PFN_vkVoidFunction.self)
-  case 21: return unsafeBitCast(hook_vkDestroyValidationCacheEXT as PFN_vkDestroyValidationCacheEXT, to: PFN_vkVoidFunction.self)
-  case 22: return unsafeBitCast(hook_vkDeviceWaitIdle as PFN_vkDeviceWaitIdle, to: PFN_vkVoidFunction.self)
-  case 23: return unsafeBitCast(hook_vkEndCommandBuffer as PFN_vkEndCommandBuffer, to: PFN_vkVoidFunction.self)
-  case 24: return unsafeBitCast(hook_vkEnumerateDeviceExtensionProperties as PFN_vkEnumerateDeviceExtensionProperties, to: PFN_vkVoidFunction.self)
-  case 25: return unsafeBitCast(hook_vkEnumerateDeviceLayerProperties as PFN_vkEnumerateDeviceLayerProperties, to: PFN_vkVoidFunction.self)
-  case 26: return unsafeBitCast(hook_vkEnumerateInstanceExtensionProperties as PFN_vkEnumerateInstanceExtensionProperties, to: PFN_vkVoidFunction.self)
-  case 27: return unsafeBitCast(hook_vkEnumerateInstanceLayerProperties as PFN_vkEnumerateInstanceLayerProperties, to: PFN_vkVoidFunction.self)
-  case 28: return unsafeBitCast(hook_vkEnumerateInstanceVersion as PFN_vkEnumerateInstanceVersion, to: PFN_vkVoidFunction.self)
-  case 29: return unsafeBitCast(hook_vkEnumeratePhysicalDeviceGroups as PFN_vkEnumeratePhysicalDeviceGroups, to: PFN_vkVoidFunction.self)
-  case 30: return unsafeBitCast(hook_vkEnumeratePhysicalDeviceGroups as PFN_vkEnumeratePhysicalDeviceGroupsKHR, to: PFN_vkVoidFunction.self)
-  case 31: return unsafeBitCast(hook_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR as PFN_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR, to: PFN_vkVoidFunction.self)
-  case 32: return unsafeBitCast(hook_vkEnumeratePhysicalDevices as PFN_vkEnumeratePhysicalDevices, to: PFN_vkVoidFunction.self)
-  case 33: return unsafeBitCast(hook_vkFlushMappedMemoryRanges as PFN_vkFlushMappedMemoryRanges, to: PFN_vkVoidFunction.self)
-  case 34: return unsafeBitCast(hook_vkFreeCommandBuffers as PFN_vkFreeCommandBuffers, to: PFN_vkVoidFunction.self)
-  case 35: return unsafeBitCast(hook_vkFreeDescriptorSets as PFN_vkFreeDescriptorSets, to: PFN_vkVoidFunction.self)
-  case 36: return unsafeBitCast(hook_vkFreeMemory as PFN_vkFreeMemory, to: PFN_vkVoidFunction.self)
-  case 37: return unsafeBitCast(hook_vkGetAccelerationStructureBuildSizesKHR as PFN_vkGetAccelerationStructureBuildSizesKHR, to: PFN_vkVoidFunction.self)
-  case 38: return unsafeBitCast(hook_vkGetAccelerationStructureDeviceAddressKHR as PFN_vkGetAccelerationStructureDeviceAddressKHR, to: PFN_vkVoidFunction.self)
-  case 39: return unsafeBitCast(hook_vkGetBufferDeviceAddress as PFN_vkGetBufferDeviceAddress, to: PFN_vkVoidFunction.self)
-  case 40: return unsafeBitCast(hook_vkGetBufferDeviceAddress as PFN_vkGetBufferDeviceAddressEXT, to: PFN_vkVoidFunction.self)
-  case 41: return unsafeBitCast(hook_vkGetBufferDeviceAddress as PFN_vkGetBufferDeviceAddressKHR, to: PFN_vkVoidFunction.self)
-  case 42: return unsafeBitCast(hook_vkGetBufferMemoryRequirements as PFN_vkGetBufferMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 43: return unsafeBitCast(hook_vkGetBufferMemoryRequirements2 as PFN_vkGetBufferMemoryRequirements2, to: PFN_vkVoidFunction.self)
-  case 44: return unsafeBitCast(hook_vkGetBufferMemoryRequirements2 as PFN_vkGetBufferMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
-  case 45: return unsafeBitCast(hook_vkGetBufferOpaqueCaptureAddress as PFN_vkGetBufferOpaqueCaptureAddress, to: PFN_vkVoidFunction.self)
-  case 46: return unsafeBitCast(hook_vkGetBufferOpaqueCaptureAddress as PFN_vkGetBufferOpaqueCaptureAddressKHR, to: PFN_vkVoidFunction.self)
-  case 47: return unsafeBitCast(hook_vkGetCalibratedTimestampsEXT as PFN_vkGetCalibratedTimestampsEXT, to: PFN_vkVoidFunction.self)
-  case 48: return unsafeBitCast(hook_vkGetDescriptorSetLayoutSupport as PFN_vkGetDescriptorSetLayoutSupport, to: PFN_vkVoidFunction.self)
-  case 49: return unsafeBitCast(hook_vkGetDescriptorSetLayoutSupport as PFN_vkGetDescriptorSetLayoutSupportKHR, to: PFN_vkVoidFunction.self)
-  case 50: return unsafeBitCast(hook_vkGetDeviceAccelerationStructureCompatibilityKHR as PFN_vkGetDeviceAccelerationStructureCompatibilityKHR, to: PFN_vkVoidFunction.self)
-  case 51: return unsafeBitCast(hook_vkGetDeviceBufferMemoryRequirements as PFN_vkGetDeviceBufferMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 52: return unsafeBitCast(hook_vkGetDeviceBufferMemoryRequirements as PFN_vkGetDeviceBufferMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
-  case 53: return unsafeBitCast(hook_vkGetDeviceGroupPeerMemoryFeatures as PFN_vkGetDeviceGroupPeerMemoryFeatures, to: PFN_vkVoidFunction.self)
-  case 54: return unsafeBitCast(hook_vkGetDeviceGroupPeerMemoryFeatures as PFN_vkGetDeviceGroupPeerMemoryFeaturesKHR, to: PFN_vkVoidFunction.self)
-  case 55: return unsafeBitCast(hook_vkGetDeviceGroupPresentCapabilitiesKHR as PFN_vkGetDeviceGroupPresentCapabilitiesKHR, to: PFN_vkVoidFunction.self)
-  case 56: return unsafeBitCast(hook_vkGetDeviceGroupSurfacePresentModesKHR as PFN_vkGetDeviceGroupSurfacePresentModesKHR, to: PFN_vkVoidFunction.self)
-  case 57: return unsafeBitCast(hook_vkGetDeviceImageMemoryRequirements as PFN_vkGetDeviceImageMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 58: return unsafeBitCast(hook_vkGetDeviceImageMemoryRequirements as PFN_vkGetDeviceImageMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
-  case 59: return unsafeBitCast(hook_vkGetDeviceImageSparseMemoryRequirements as PFN_vkGetDeviceImageSparseMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 60: return unsafeBitCast(hook_vkGetDeviceImageSparseMemoryRequirements as PFN_vkGetDeviceImageSparseMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
-  case 61: return unsafeBitCast(hook_vkGetDeviceMemoryCommitment as PFN_vkGetDeviceMemoryCommitment, to: PFN_vkVoidFunction.self)
-  case 62: return unsafeBitCast(hook_vkGetDeviceMemoryOpaqueCaptureAddress as PFN_vkGetDeviceMemoryOpaqueCaptureAddress, to: PFN_vkVoidFunction.self)
-  case 63: return unsafeBitCast(hook_vkGetDeviceMemoryOpaqueCaptureAddress as PFN_vkGetDeviceMemoryOpaqueCaptureAddressKHR, to: PFN_vkVoidFunction.self)
-  case 64: return unsafeBitCast(hook_vkGetDeviceMicromapCompatibilityEXT as PFN_vkGetDeviceMicromapCompatibilityEXT, to: PFN_vkVoidFunction.self)
-  case 65: return unsafeBitCast(hook_vkGetDeviceProcAddr as PFN_vkGetDeviceProcAddr, to: PFN_vkVoidFunction.self)
-  case 66: return unsafeBitCast(hook_vkGetDeviceQueue as PFN_vkGetDeviceQueue, to: PFN_vkVoidFunction.self)
-  case 67: return unsafeBitCast(hook_vkGetDeviceQueue2 as PFN_vkGetDeviceQueue2, to: PFN_vkVoidFunction.self)
-  case 68: return unsafeBitCast(hook_vkGetEventStatus as PFN_vkGetEventStatus, to: PFN_vkVoidFunction.self)
-  case 69: return unsafeBitCast(hook_vkGetFenceStatus as PFN_vkGetFenceStatus, to: PFN_vkVoidFunction.self)
-  case 70: return unsafeBitCast(hook_vkGetImageMemoryRequirements as PFN_vkGetImageMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 71: return unsafeBitCast(hook_vkGetImageMemoryRequirements2 as PFN_vkGetImageMemoryRequirements2, to: PFN_vkVoidFunction.self)
-  case 72: return unsafeBitCast(hook_vkGetImageMemoryRequirements2 as PFN_vkGetImageMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
-  case 73: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements as PFN_vkGetImageSparseMemoryRequirements, to: PFN_vkVoidFunction.self)
-  case 74: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements2 as PFN_vkGetImageSparseMemoryRequirements2, to: PFN_vkVoidFunction.self)
-  case 75: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements2 as PFN_vkGetImageSparseMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
-  case 76: return unsafeBitCast(hook_vkGetImageSubresourceLayout as PFN_vkGetImageSubresourceLayout, to: PFN_vkVoidFunction.self)
-  case 77: return unsafeBitCast(hook_vkGetImageSubresourceLayout2EXT as PFN_vkGetImageSubresourceLayout2EXT, to: PFN_vkVoidFunction.self)
-  case 78: return unsafeBitCast(hook_vkGetInstanceProcAddr as PFN_vkGetInstanceProcAddr, to: PFN_vkVoidFunction.self)
-  case 79: return unsafeBitCast(hook_vkGetMicromapBuildSizesEXT as PFN_vkGetMicromapBuildSizesEXT, to: PFN_vkVoidFunction.self)
-  case 80: return unsafeBitCast(hook_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT as PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT, to: PFN_vkVoidFunction.self)
-  case 81: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferProperties, to: PFN_vkVoidFunction.self)
-  case 82: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferPropertiesKHR, to: PFN_vkVoidFunction.self)
-  case 83: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFenceProperties, to: PFN_vkVoidFunction.self)
-  case 84: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFencePropertiesKHR, to: PFN_vkVoidFunction.self)
-  case 85: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphoreProperties, to: PFN_vkVoidFunction.self)
-  case 86: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphorePropertiesKHR, to: PFN_vkVoidFunction.self)
-  case 87: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures as PFN_vkGetPhysicalDeviceFeatures, to: PFN_vkVoidFunction.self)
-  case 88: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2, to: PFN_vkVoidFunction.self)
-  case 89: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2KHR, to: PFN_vkVoidFunction.self)
-  case 90: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties as PFN_vkGetPhysicalDeviceFormatProperties, to: PFN_vkVoidFunction.self)
-  case 91: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2, to: PFN_vkVoidFunction.self)
-  case 92: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 93: return unsafeBitCast(hook_vkGetPhysicalDeviceFragmentShadingRatesKHR as PFN_vkGetPhysicalDeviceFragmentShadingRatesKHR, to: PFN_vkVoidFunction.self)
-  case 94: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties as PFN_vkGetPhysicalDeviceImageFormatProperties, to: PFN_vkVoidFunction.self)
-  case 95: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2, to: PFN_vkVoidFunction.self)
-  case 96: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 97: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties as PFN_vkGetPhysicalDeviceMemoryProperties, to: PFN_vkVoidFunction.self)
-  case 98: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2, to: PFN_vkVoidFunction.self)
-  case 99: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 100: return unsafeBitCast(hook_vkGetPhysicalDeviceMultisamplePropertiesEXT as PFN_vkGetPhysicalDeviceMultisamplePropertiesEXT, to: PFN_vkVoidFunction.self)
-  case 101: return unsafeBitCast(hook_vkGetPhysicalDevicePresentRectanglesKHR as PFN_vkGetPhysicalDevicePresentRectanglesKHR, to: PFN_vkVoidFunction.self)
-  case 102: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties as PFN_vkGetPhysicalDeviceProperties, to: PFN_vkVoidFunction.self)
-  case 103: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2, to: PFN_vkVoidFunction.self)
-  case 104: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 105: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR as PFN_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR, to: PFN_vkVoidFunction.self)
-  case 106: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties as PFN_vkGetPhysicalDeviceQueueFamilyProperties, to: PFN_vkVoidFunction.self)
-  case 107: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2, to: PFN_vkVoidFunction.self)
-  case 108: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 109: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties as PFN_vkGetPhysicalDeviceSparseImageFormatProperties, to: PFN_vkVoidFunction.self)
-  case 110: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2, to: PFN_vkVoidFunction.self)
-  case 111: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
-  case 112: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceCapabilities2KHR as PFN_vkGetPhysicalDeviceSurfaceCapabilities2KHR, to: PFN_vkVoidFunction.self)
-  case 113: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR as PFN_vkGetPhysicalDeviceSurfaceCapabilitiesKHR, to: PFN_vkVoidFunction.self)
-  case 114: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceFormats2KHR as PFN_vkGetPhysicalDeviceSurfaceFormats2KHR, to: PFN_vkVoidFunction.self)
-  case 115: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceFormatsKHR as PFN_vkGetPhysicalDeviceSurfaceFormatsKHR, to: PFN_vkVoidFunction.self)
-  case 116: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfacePresentModesKHR as PFN_vkGetPhysicalDeviceSurfacePresentModesKHR, to: PFN_vkVoidFunction.self)
-  case 117: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceSupportKHR as PFN_vkGetPhysicalDeviceSurfaceSupportKHR, to: PFN_vkVoidFunction.self)
-  case 118: return unsafeBitCast(hook_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolProperties, to: PFN_vkVoidFunction.self)
-  case 119: return unsafeBitCast(hook_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolPropertiesEXT, to: PFN_vkVoidFunction.self)
-  case 120: return unsafeBitCast(hook_vkGetPhysicalDeviceWaylandPresentationSupportKHR as PFN_vkGetPhysicalDeviceWaylandPresentationSupportKHR, to: PFN_vkVoidFunction.self)
-  case 121: return unsafeBitCast(hook_vkGetPhysicalDeviceXcbPresentationSupportKHR as PFN_vkGetPhysicalDeviceXcbPresentationSupportKHR, to: PFN_vkVoidFunction.self)
-  case 122: return unsafeBitCast(hook_vkGetPhysicalDeviceXlibPresentationSupportKHR as PFN_vkGetPhysicalDeviceXlibPresentationSupportKHR, to: PFN_vkVoidFunction.self)
-  case 123: return unsafeBitCast(hook_vkGetPipelineCacheData as PFN_vkGetPipelineCacheData, to: PFN_vkVoidFunction.self)
-  case 124: return unsafeBitCast(hook_vkGetPrivateData as PFN_vkGetPrivateData, to: PFN_vkVoidFunction.self)
-  case 125: return unsafeBitCast(hook_vkGetPrivateData as PFN_vkGetPrivateDataEXT, to: PFN_vkVoidFunction.self)
-  case 126: return unsafeBitCast(hook_vkGetQueryPoolResults as PFN_vkGetQueryPoolResults, to: PFN_vkVoidFunction.self)
-  case 127: return unsafeBitCast(hook_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR as PFN_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR, to: PFN_vkVoidFunction.self)
+  case 0: return unsafeBitCast(hook_vkDestroyBuffer as PFN_vkDestroyBuffer, to: PFN_vkVoidFunction.self)
+  case 1: return unsafeBitCast(hook_vkDestroyBufferView as PFN_vkDestroyBufferView, to: PFN_vkVoidFunction.self)
+  case 2: return unsafeBitCast(hook_vkDestroyCommandPool as PFN_vkDestroyCommandPool, to: PFN_vkVoidFunction.self)
+  case 3: return unsafeBitCast(hook_vkDestroyDebugReportCallbackEXT as PFN_vkDestroyDebugReportCallbackEXT, to: PFN_vkVoidFunction.self)
+  case 4: return unsafeBitCast(hook_vkDestroyDebugUtilsMessengerEXT as PFN_vkDestroyDebugUtilsMessengerEXT, to: PFN_vkVoidFunction.self)
+  case 5: return unsafeBitCast(hook_vkDestroyDeferredOperationKHR as PFN_vkDestroyDeferredOperationKHR, to: PFN_vkVoidFunction.self)
+  case 6: return unsafeBitCast(hook_vkDestroyDescriptorPool as PFN_vkDestroyDescriptorPool, to: PFN_vkVoidFunction.self)
+  case 7: return unsafeBitCast(hook_vkDestroyDescriptorSetLayout as PFN_vkDestroyDescriptorSetLayout, to: PFN_vkVoidFunction.self)
+  case 8: return unsafeBitCast(hook_vkDestroyDescriptorUpdateTemplate as PFN_vkDestroyDescriptorUpdateTemplate, to: PFN_vkVoidFunction.self)
+  case 9: return unsafeBitCast(hook_vkDestroyDescriptorUpdateTemplate as PFN_vkDestroyDescriptorUpdateTemplateKHR, to: PFN_vkVoidFunction.self)
+  case 10: return unsafeBitCast(hook_vkDestroyDevice as PFN_vkDestroyDevice, to: PFN_vkVoidFunction.self)
+  case 11: return unsafeBitCast(hook_vkDestroyEvent as PFN_vkDestroyEvent, to: PFN_vkVoidFunction.self)
+  case 12: return unsafeBitCast(hook_vkDestroyFence as PFN_vkDestroyFence, to: PFN_vkVoidFunction.self)
+  case 13: return unsafeBitCast(hook_vkDestroyFramebuffer as PFN_vkDestroyFramebuffer, to: PFN_vkVoidFunction.self)
+  case 14: return unsafeBitCast(hook_vkDestroyImage as PFN_vkDestroyImage, to: PFN_vkVoidFunction.self)
+  case 15: return unsafeBitCast(hook_vkDestroyImageView as PFN_vkDestroyImageView, to: PFN_vkVoidFunction.self)
+  case 16: return unsafeBitCast(hook_vkDestroyInstance as PFN_vkDestroyInstance, to: PFN_vkVoidFunction.self)
+  case 17: return unsafeBitCast(hook_vkDestroyMicromapEXT as PFN_vkDestroyMicromapEXT, to: PFN_vkVoidFunction.self)
+  case 18: return unsafeBitCast(hook_vkDestroyPipeline as PFN_vkDestroyPipeline, to: PFN_vkVoidFunction.self)
+  case 19: return unsafeBitCast(hook_vkDestroyPipelineCache as PFN_vkDestroyPipelineCache, to: PFN_vkVoidFunction.self)
+  case 20: return unsafeBitCast(hook_vkDestroyPipelineLayout as PFN_vkDestroyPipelineLayout, to: PFN_vkVoidFunction.self)
+  case 21: return unsafeBitCast(hook_vkDestroyPrivateDataSlot as PFN_vkDestroyPrivateDataSlot, to: PFN_vkVoidFunction.self)
+  case 22: return unsafeBitCast(hook_vkDestroyPrivateDataSlot as PFN_vkDestroyPrivateDataSlotEXT, to: PFN_vkVoidFunction.self)
+  case 23: return unsafeBitCast(hook_vkDestroyQueryPool as PFN_vkDestroyQueryPool, to: PFN_vkVoidFunction.self)
+  case 24: return unsafeBitCast(hook_vkDestroyRenderPass as PFN_vkDestroyRenderPass, to: PFN_vkVoidFunction.self)
+  case 25: return unsafeBitCast(hook_vkDestroySampler as PFN_vkDestroySampler, to: PFN_vkVoidFunction.self)
+  case 26: return unsafeBitCast(hook_vkDestroySamplerYcbcrConversion as PFN_vkDestroySamplerYcbcrConversion, to: PFN_vkVoidFunction.self)
+  case 27: return unsafeBitCast(hook_vkDestroySamplerYcbcrConversion as PFN_vkDestroySamplerYcbcrConversionKHR, to: PFN_vkVoidFunction.self)
+  case 28: return unsafeBitCast(hook_vkDestroySemaphore as PFN_vkDestroySemaphore, to: PFN_vkVoidFunction.self)
+  case 29: return unsafeBitCast(hook_vkDestroyShaderModule as PFN_vkDestroyShaderModule, to: PFN_vkVoidFunction.self)
+  case 30: return unsafeBitCast(hook_vkDestroySurfaceKHR as PFN_vkDestroySurfaceKHR, to: PFN_vkVoidFunction.self)
+  case 31: return unsafeBitCast(hook_vkDestroySwapchainKHR as PFN_vkDestroySwapchainKHR, to: PFN_vkVoidFunction.self)
+  case 32: return unsafeBitCast(hook_vkDestroyValidationCacheEXT as PFN_vkDestroyValidationCacheEXT, to: PFN_vkVoidFunction.self)
+  case 33: return unsafeBitCast(hook_vkDeviceWaitIdle as PFN_vkDeviceWaitIdle, to: PFN_vkVoidFunction.self)
+  case 34: return unsafeBitCast(hook_vkEndCommandBuffer as PFN_vkEndCommandBuffer, to: PFN_vkVoidFunction.self)
+  case 35: return unsafeBitCast(hook_vkEnumerateDeviceExtensionProperties as PFN_vkEnumerateDeviceExtensionProperties, to: PFN_vkVoidFunction.self)
+  case 36: return unsafeBitCast(hook_vkEnumerateDeviceLayerProperties as PFN_vkEnumerateDeviceLayerProperties, to: PFN_vkVoidFunction.self)
+  case 37: return unsafeBitCast(hook_vkEnumerateInstanceExtensionProperties as PFN_vkEnumerateInstanceExtensionProperties, to: PFN_vkVoidFunction.self)
+  case 38: return unsafeBitCast(hook_vkEnumerateInstanceLayerProperties as PFN_vkEnumerateInstanceLayerProperties, to: PFN_vkVoidFunction.self)
+  case 39: return unsafeBitCast(hook_vkEnumerateInstanceVersion as PFN_vkEnumerateInstanceVersion, to: PFN_vkVoidFunction.self)
+  case 40: return unsafeBitCast(hook_vkEnumeratePhysicalDeviceGroups as PFN_vkEnumeratePhysicalDeviceGroups, to: PFN_vkVoidFunction.self)
+  case 41: return unsafeBitCast(hook_vkEnumeratePhysicalDeviceGroups as PFN_vkEnumeratePhysicalDeviceGroupsKHR, to: PFN_vkVoidFunction.self)
+  case 42: return unsafeBitCast(hook_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR as PFN_vkEnumeratePhysicalDeviceQueueFamilyPerformanceQueryCountersKHR, to: PFN_vkVoidFunction.self)
+  case 43: return unsafeBitCast(hook_vkEnumeratePhysicalDevices as PFN_vkEnumeratePhysicalDevices, to: PFN_vkVoidFunction.self)
+  case 44: return unsafeBitCast(hook_vkFlushMappedMemoryRanges as PFN_vkFlushMappedMemoryRanges, to: PFN_vkVoidFunction.self)
+  case 45: return unsafeBitCast(hook_vkFreeCommandBuffers as PFN_vkFreeCommandBuffers, to: PFN_vkVoidFunction.self)
+  case 46: return unsafeBitCast(hook_vkFreeDescriptorSets as PFN_vkFreeDescriptorSets, to: PFN_vkVoidFunction.self)
+  case 47: return unsafeBitCast(hook_vkFreeMemory as PFN_vkFreeMemory, to: PFN_vkVoidFunction.self)
+  case 48: return unsafeBitCast(hook_vkGetAccelerationStructureBuildSizesKHR as PFN_vkGetAccelerationStructureBuildSizesKHR, to: PFN_vkVoidFunction.self)
+  case 49: return unsafeBitCast(hook_vkGetAccelerationStructureDeviceAddressKHR as PFN_vkGetAccelerationStructureDeviceAddressKHR, to: PFN_vkVoidFunction.self)
+  case 50: return unsafeBitCast(hook_vkGetBufferDeviceAddress as PFN_vkGetBufferDeviceAddress, to: PFN_vkVoidFunction.self)
+  case 51: return unsafeBitCast(hook_vkGetBufferDeviceAddress as PFN_vkGetBufferDeviceAddressEXT, to: PFN_vkVoidFunction.self)
+  case 52: return unsafeBitCast(hook_vkGetBufferDeviceAddress as PFN_vkGetBufferDeviceAddressKHR, to: PFN_vkVoidFunction.self)
+  case 53: return unsafeBitCast(hook_vkGetBufferMemoryRequirements as PFN_vkGetBufferMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 54: return unsafeBitCast(hook_vkGetBufferMemoryRequirements2 as PFN_vkGetBufferMemoryRequirements2, to: PFN_vkVoidFunction.self)
+  case 55: return unsafeBitCast(hook_vkGetBufferMemoryRequirements2 as PFN_vkGetBufferMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
+  case 56: return unsafeBitCast(hook_vkGetBufferOpaqueCaptureAddress as PFN_vkGetBufferOpaqueCaptureAddress, to: PFN_vkVoidFunction.self)
+  case 57: return unsafeBitCast(hook_vkGetBufferOpaqueCaptureAddress as PFN_vkGetBufferOpaqueCaptureAddressKHR, to: PFN_vkVoidFunction.self)
+  case 58: return unsafeBitCast(hook_vkGetCalibratedTimestampsEXT as PFN_vkGetCalibratedTimestampsEXT, to: PFN_vkVoidFunction.self)
+  case 59: return unsafeBitCast(hook_vkGetDeferredOperationMaxConcurrencyKHR as PFN_vkGetDeferredOperationMaxConcurrencyKHR, to: PFN_vkVoidFunction.self)
+  case 60: return unsafeBitCast(hook_vkGetDeferredOperationResultKHR as PFN_vkGetDeferredOperationResultKHR, to: PFN_vkVoidFunction.self)
+  case 61: return unsafeBitCast(hook_vkGetDescriptorSetLayoutSupport as PFN_vkGetDescriptorSetLayoutSupport, to: PFN_vkVoidFunction.self)
+  case 62: return unsafeBitCast(hook_vkGetDescriptorSetLayoutSupport as PFN_vkGetDescriptorSetLayoutSupportKHR, to: PFN_vkVoidFunction.self)
+  case 63: return unsafeBitCast(hook_vkGetDeviceAccelerationStructureCompatibilityKHR as PFN_vkGetDeviceAccelerationStructureCompatibilityKHR, to: PFN_vkVoidFunction.self)
+  case 64: return unsafeBitCast(hook_vkGetDeviceBufferMemoryRequirements as PFN_vkGetDeviceBufferMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 65: return unsafeBitCast(hook_vkGetDeviceBufferMemoryRequirements as PFN_vkGetDeviceBufferMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
+  case 66: return unsafeBitCast(hook_vkGetDeviceGroupPeerMemoryFeatures as PFN_vkGetDeviceGroupPeerMemoryFeatures, to: PFN_vkVoidFunction.self)
+  case 67: return unsafeBitCast(hook_vkGetDeviceGroupPeerMemoryFeatures as PFN_vkGetDeviceGroupPeerMemoryFeaturesKHR, to: PFN_vkVoidFunction.self)
+  case 68: return unsafeBitCast(hook_vkGetDeviceGroupPresentCapabilitiesKHR as PFN_vkGetDeviceGroupPresentCapabilitiesKHR, to: PFN_vkVoidFunction.self)
+  case 69: return unsafeBitCast(hook_vkGetDeviceGroupSurfacePresentModesKHR as PFN_vkGetDeviceGroupSurfacePresentModesKHR, to: PFN_vkVoidFunction.self)
+  case 70: return unsafeBitCast(hook_vkGetDeviceImageMemoryRequirements as PFN_vkGetDeviceImageMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 71: return unsafeBitCast(hook_vkGetDeviceImageMemoryRequirements as PFN_vkGetDeviceImageMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
+  case 72: return unsafeBitCast(hook_vkGetDeviceImageSparseMemoryRequirements as PFN_vkGetDeviceImageSparseMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 73: return unsafeBitCast(hook_vkGetDeviceImageSparseMemoryRequirements as PFN_vkGetDeviceImageSparseMemoryRequirementsKHR, to: PFN_vkVoidFunction.self)
+  case 74: return unsafeBitCast(hook_vkGetDeviceMemoryCommitment as PFN_vkGetDeviceMemoryCommitment, to: PFN_vkVoidFunction.self)
+  case 75: return unsafeBitCast(hook_vkGetDeviceMemoryOpaqueCaptureAddress as PFN_vkGetDeviceMemoryOpaqueCaptureAddress, to: PFN_vkVoidFunction.self)
+  case 76: return unsafeBitCast(hook_vkGetDeviceMemoryOpaqueCaptureAddress as PFN_vkGetDeviceMemoryOpaqueCaptureAddressKHR, to: PFN_vkVoidFunction.self)
+  case 77: return unsafeBitCast(hook_vkGetDeviceMicromapCompatibilityEXT as PFN_vkGetDeviceMicromapCompatibilityEXT, to: PFN_vkVoidFunction.self)
+  case 78: return unsafeBitCast(hook_vkGetDeviceProcAddr as PFN_vkGetDeviceProcAddr, to: PFN_vkVoidFunction.self)
+  case 79: return unsafeBitCast(hook_vkGetDeviceQueue as PFN_vkGetDeviceQueue, to: PFN_vkVoidFunction.self)
+  case 80: return unsafeBitCast(hook_vkGetDeviceQueue2 as PFN_vkGetDeviceQueue2, to: PFN_vkVoidFunction.self)
+  case 81: return unsafeBitCast(hook_vkGetEventStatus as PFN_vkGetEventStatus, to: PFN_vkVoidFunction.self)
+  case 82: return unsafeBitCast(hook_vkGetFenceStatus as PFN_vkGetFenceStatus, to: PFN_vkVoidFunction.self)
+  case 83: return unsafeBitCast(hook_vkGetImageMemoryRequirements as PFN_vkGetImageMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 84: return unsafeBitCast(hook_vkGetImageMemoryRequirements2 as PFN_vkGetImageMemoryRequirements2, to: PFN_vkVoidFunction.self)
+  case 85: return unsafeBitCast(hook_vkGetImageMemoryRequirements2 as PFN_vkGetImageMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
+  case 86: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements as PFN_vkGetImageSparseMemoryRequirements, to: PFN_vkVoidFunction.self)
+  case 87: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements2 as PFN_vkGetImageSparseMemoryRequirements2, to: PFN_vkVoidFunction.self)
+  case 88: return unsafeBitCast(hook_vkGetImageSparseMemoryRequirements2 as PFN_vkGetImageSparseMemoryRequirements2KHR, to: PFN_vkVoidFunction.self)
+  case 89: return unsafeBitCast(hook_vkGetImageSubresourceLayout as PFN_vkGetImageSubresourceLayout, to: PFN_vkVoidFunction.self)
+  case 90: return unsafeBitCast(hook_vkGetImageSubresourceLayout2EXT as PFN_vkGetImageSubresourceLayout2EXT, to: PFN_vkVoidFunction.self)
+  case 91: return unsafeBitCast(hook_vkGetInstanceProcAddr as PFN_vkGetInstanceProcAddr, to: PFN_vkVoidFunction.self)
+  case 92: return unsafeBitCast(hook_vkGetMicromapBuildSizesEXT as PFN_vkGetMicromapBuildSizesEXT, to: PFN_vkVoidFunction.self)
+  case 93: return unsafeBitCast(hook_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT as PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT, to: PFN_vkVoidFunction.self)
+  case 94: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferProperties, to: PFN_vkVoidFunction.self)
+  case 95: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalBufferProperties as PFN_vkGetPhysicalDeviceExternalBufferPropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 96: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFenceProperties, to: PFN_vkVoidFunction.self)
+  case 97: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalFenceProperties as PFN_vkGetPhysicalDeviceExternalFencePropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 98: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphoreProperties, to: PFN_vkVoidFunction.self)
+  case 99: return unsafeBitCast(hook_vkGetPhysicalDeviceExternalSemaphoreProperties as PFN_vkGetPhysicalDeviceExternalSemaphorePropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 100: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures as PFN_vkGetPhysicalDeviceFeatures, to: PFN_vkVoidFunction.self)
+  case 101: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2, to: PFN_vkVoidFunction.self)
+  case 102: return unsafeBitCast(hook_vkGetPhysicalDeviceFeatures2 as PFN_vkGetPhysicalDeviceFeatures2KHR, to: PFN_vkVoidFunction.self)
+  case 103: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties as PFN_vkGetPhysicalDeviceFormatProperties, to: PFN_vkVoidFunction.self)
+  case 104: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2, to: PFN_vkVoidFunction.self)
+  case 105: return unsafeBitCast(hook_vkGetPhysicalDeviceFormatProperties2 as PFN_vkGetPhysicalDeviceFormatProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 106: return unsafeBitCast(hook_vkGetPhysicalDeviceFragmentShadingRatesKHR as PFN_vkGetPhysicalDeviceFragmentShadingRatesKHR, to: PFN_vkVoidFunction.self)
+  case 107: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties as PFN_vkGetPhysicalDeviceImageFormatProperties, to: PFN_vkVoidFunction.self)
+  case 108: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2, to: PFN_vkVoidFunction.self)
+  case 109: return unsafeBitCast(hook_vkGetPhysicalDeviceImageFormatProperties2 as PFN_vkGetPhysicalDeviceImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 110: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties as PFN_vkGetPhysicalDeviceMemoryProperties, to: PFN_vkVoidFunction.self)
+  case 111: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2, to: PFN_vkVoidFunction.self)
+  case 112: return unsafeBitCast(hook_vkGetPhysicalDeviceMemoryProperties2 as PFN_vkGetPhysicalDeviceMemoryProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 113: return unsafeBitCast(hook_vkGetPhysicalDeviceMultisamplePropertiesEXT as PFN_vkGetPhysicalDeviceMultisamplePropertiesEXT, to: PFN_vkVoidFunction.self)
+  case 114: return unsafeBitCast(hook_vkGetPhysicalDevicePresentRectanglesKHR as PFN_vkGetPhysicalDevicePresentRectanglesKHR, to: PFN_vkVoidFunction.self)
+  case 115: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties as PFN_vkGetPhysicalDeviceProperties, to: PFN_vkVoidFunction.self)
+  case 116: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2, to: PFN_vkVoidFunction.self)
+  case 117: return unsafeBitCast(hook_vkGetPhysicalDeviceProperties2 as PFN_vkGetPhysicalDeviceProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 118: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR as PFN_vkGetPhysicalDeviceQueueFamilyPerformanceQueryPassesKHR, to: PFN_vkVoidFunction.self)
+  case 119: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties as PFN_vkGetPhysicalDeviceQueueFamilyProperties, to: PFN_vkVoidFunction.self)
+  case 120: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2, to: PFN_vkVoidFunction.self)
+  case 121: return unsafeBitCast(hook_vkGetPhysicalDeviceQueueFamilyProperties2 as PFN_vkGetPhysicalDeviceQueueFamilyProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 122: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties as PFN_vkGetPhysicalDeviceSparseImageFormatProperties, to: PFN_vkVoidFunction.self)
+  case 123: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2, to: PFN_vkVoidFunction.self)
+  case 124: return unsafeBitCast(hook_vkGetPhysicalDeviceSparseImageFormatProperties2 as PFN_vkGetPhysicalDeviceSparseImageFormatProperties2KHR, to: PFN_vkVoidFunction.self)
+  case 125: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceCapabilities2KHR as PFN_vkGetPhysicalDeviceSurfaceCapabilities2KHR, to: PFN_vkVoidFunction.self)
+  case 126: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR as PFN_vkGetPhysicalDeviceSurfaceCapabilitiesKHR, to: PFN_vkVoidFunction.self)
+  case 127: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceFormats2KHR as PFN_vkGetPhysicalDeviceSurfaceFormats2KHR, to: PFN_vkVoidFunction.self)
   default: return nil
   }
 }
 
 private func entryFunctionBlock3(_ index: Int) -> PFN_vkVoidFunction? {
   switch index {
-  case 0: return unsafeBitCast(hook_vkGetRayTracingShaderGroupHandlesKHR as PFN_vkGetRayTracingShaderGroupHandlesKHR, to: PFN_vkVoidFunction.self)
-  case 1: return unsafeBitCast(hook_vkGetRayTracingShaderGroupStackSizeKHR as PFN_vkGetRayTracingShaderGroupStackSizeKHR, to: PFN_vkVoidFunction.self)
-  case 2: return unsafeBitCast(hook_vkGetRenderAreaGranularity as PFN_vkGetRenderAreaGranularity, to: PFN_vkVoidFunction.self)
-  case 3: return unsafeBitCast(hook_vkGetSemaphoreCounterValue as PFN_vkGetSemaphoreCounterValue, to: PFN_vkVoidFunction.self)
-  case 4: return unsafeBitCast(hook_vkGetSemaphoreCounterValue as PFN_vkGetSemaphoreCounterValueKHR, to: PFN_vkVoidFunction.self)
-  case 5: return unsafeBitCast(hook_vkGetShaderModuleCreateInfoIdentifierEXT as PFN_vkGetShaderModuleCreateInfoIdentifierEXT, to: PFN_vkVoidFunction.self)
-  case 6: return unsafeBitCast(hook_vkGetShaderModuleIdentifierEXT as PFN_vkGetShaderModuleIdentifierEXT, to: PFN_vkVoidFunction.self)
-  case 7: return unsafeBitCast(hook_vkGetSwapchainImagesKHR as PFN_vkGetSwapchainImagesKHR, to: PFN_vkVoidFunction.self)
-  case 8: return unsafeBitCast(hook_vkGetValidationCacheDataEXT as PFN_vkGetValidationCacheDataEXT, to: PFN_vkVoidFunction.self)
-  case 9: return unsafeBitCast(hook_vkInvalidateMappedMemoryRanges as PFN_vkInvalidateMappedMemoryRanges, to: PFN_vkVoidFunction.self)
-  case 10: return unsafeBitCast(hook_vkMapMemory as PFN_vkMapMemory, to: PFN_vkVoidFunction.self)
-  case 11: return unsafeBitCast(hook_vkMergePipelineCaches as PFN_vkMergePipelineCaches, to: PFN_vkVoidFunction.self)
-  case 12: return unsafeBitCast(hook_vkMergeValidationCachesEXT as PFN_vkMergeValidationCachesEXT, to: PFN_vkVoidFunction.self)
-  case 13: return unsafeBitCast(hook_vkQueueBeginDebugUtilsLabelEXT as PFN_vkQueueBeginDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
-  case 14: return unsafeBitCast(hook_vkQueueBindSparse as PFN_vkQueueBindSparse, to: PFN_vkVoidFunction.self)
-  case 15: return unsafeBitCast(hook_vkQueueEndDebugUtilsLabelEXT as PFN_vkQueueEndDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
-  case 16: return unsafeBitCast(hook_vkQueueInsertDebugUtilsLabelEXT as PFN_vkQueueInsertDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
-  case 17: return unsafeBitCast(hook_vkQueuePresentKHR as PFN_vkQueuePresentKHR, to: PFN_vkVoidFunction.self)
-  case 18: return unsafeBitCast(hook_vkQueueSubmit as PFN_vkQueueSubmit, to: PFN_vkVoidFunction.self)
-  case 19: return unsafeBitCast(hook_vkQueueSubmit2 as PFN_vkQueueSubmit2, to: PFN_vkVoidFunction.self)
-  case 20: return unsafeBitCast(hook_vkQueueSubmit2 as PFN_vkQueueSubmit2KHR, to: PFN_vkVoidFunction.self)
-  case 21: return unsafeBitCast(hook_vkQueueWaitIdle as PFN_vkQueueWaitIdle, to: PFN_vkVoidFunction.self)
-  case 22: return unsafeBitCast(hook_vkReleaseProfilingLockKHR as PFN_vkReleaseProfilingLockKHR, to: PFN_vkVoidFunction.self)
-  case 23: return unsafeBitCast(hook_vkReleaseSwapchainImagesEXT as PFN_vkReleaseSwapchainImagesEXT, to: PFN_vkVoidFunction.self)
-  case 24: return unsafeBitCast(hook_vkResetCommandBuffer as PFN_vkResetCommandBuffer, to: PFN_vkVoidFunction.self)
-  case 25: return unsafeBitCast(hook_vkResetCommandPool as PFN_vkResetCommandPool, to: PFN_vkVoidFunction.self)
-  case 26: return unsafeBitCast(hook_vkResetDescriptorPool as PFN_vkResetDescriptorPool, to: PFN_vkVoidFunction.self)
-  case 27: return unsafeBitCast(hook_vkResetEvent as PFN_vkResetEvent, to: PFN_vkVoidFunction.self)
-  case 28: return unsafeBitCast(hook_vkResetFences as PFN_vkResetFences, to: PFN_vkVoidFunction.self)
-  case 29: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPool, to: PFN_vkVoidFunction.self)
-  case 30: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPoolEXT, to: PFN_vkVoidFunction.self)
-  case 31: return unsafeBitCast(hook_vkSetDebugUtilsObjectNameEXT as PFN_vkSetDebugUtilsObjectNameEXT, to: PFN_vkVoidFunction.self)
-  case 32: return unsafeBitCast(hook_vkSetDebugUtilsObjectTagEXT as PFN_vkSetDebugUtilsObjectTagEXT, to: PFN_vkVoidFunction.self)
-  case 33: return unsafeBitCast(hook_vkSetDeviceMemoryPriorityEXT as PFN_vkSetDeviceMemoryPriorityEXT, to: PFN_vkVoidFunction.self)
-  case 34: return unsafeBitCast(hook_vkSetEvent as PFN_vkSetEvent, to: PFN_vkVoidFunction.self)
-  case 35: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateData, to: PFN_vkVoidFunction.self)
-  case 36: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateDataEXT, to: PFN_vkVoidFunction.self)
-  case 37: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphore, to: PFN_vkVoidFunction.self)
-  case 38: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphoreKHR, to: PFN_vkVoidFunction.self)
-  case 39: return unsafeBitCast(hook_vkSubmitDebugUtilsMessageEXT as PFN_vkSubmitDebugUtilsMessageEXT, to: PFN_vkVoidFunction.self)
-  case 40: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPool, to: PFN_vkVoidFunction.self)
-  case 41: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPoolKHR, to: PFN_vkVoidFunction.self)
-  case 42: return unsafeBitCast(hook_vkUnmapMemory as PFN_vkUnmapMemory, to: PFN_vkVoidFunction.self)
-  case 43: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplate, to: PFN_vkVoidFunction.self)
-  case 44: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplateKHR, to: PFN_vkVoidFunction.self)
-  case 45: return unsafeBitCast(hook_vkUpdateDescriptorSets as PFN_vkUpdateDescriptorSets, to: PFN_vkVoidFunction.self)
-  case 46: return unsafeBitCast(hook_vkWaitForFences as PFN_vkWaitForFences, to: PFN_vkVoidFunction.self)
-  case 47: return unsafeBitCast(hook_vkWaitForPresentKHR as PFN_vkWaitForPresentKHR, to: PFN_vkVoidFunction.self)
-  case 48: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphores, to: PFN_vkVoidFunction.self)
-  case 49: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphoresKHR, to: PFN_vkVoidFunction.self)
+  case 0: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceFormatsKHR as PFN_vkGetPhysicalDeviceSurfaceFormatsKHR, to: PFN_vkVoidFunction.self)
+  case 1: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfacePresentModesKHR as PFN_vkGetPhysicalDeviceSurfacePresentModesKHR, to: PFN_vkVoidFunction.self)
+  case 2: return unsafeBitCast(hook_vkGetPhysicalDeviceSurfaceSupportKHR as PFN_vkGetPhysicalDeviceSurfaceSupportKHR, to: PFN_vkVoidFunction.self)
+  case 3: return unsafeBitCast(hook_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolProperties, to: PFN_vkVoidFunction.self)
+  case 4: return unsafeBitCast(hook_vkGetPhysicalDeviceToolProperties as PFN_vkGetPhysicalDeviceToolPropertiesEXT, to: PFN_vkVoidFunction.self)
+  case 5: return unsafeBitCast(hook_vkGetPhysicalDeviceWaylandPresentationSupportKHR as PFN_vkGetPhysicalDeviceWaylandPresentationSupportKHR, to: PFN_vkVoidFunction.self)
+  case 6: return unsafeBitCast(hook_vkGetPhysicalDeviceXcbPresentationSupportKHR as PFN_vkGetPhysicalDeviceXcbPresentationSupportKHR, to: PFN_vkVoidFunction.self)
+  case 7: return unsafeBitCast(hook_vkGetPhysicalDeviceXlibPresentationSupportKHR as PFN_vkGetPhysicalDeviceXlibPresentationSupportKHR, to: PFN_vkVoidFunction.self)
+  case 8: return unsafeBitCast(hook_vkGetPipelineCacheData as PFN_vkGetPipelineCacheData, to: PFN_vkVoidFunction.self)
+  case 9: return unsafeBitCast(hook_vkGetPrivateData as PFN_vkGetPrivateData, to: PFN_vkVoidFunction.self)
+  case 10: return unsafeBitCast(hook_vkGetPrivateData as PFN_vkGetPrivateDataEXT, to: PFN_vkVoidFunction.self)
+  case 11: return unsafeBitCast(hook_vkGetQueryPoolResults as PFN_vkGetQueryPoolResults, to: PFN_vkVoidFunction.self)
+  case 12: return unsafeBitCast(hook_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR as PFN_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR, to: PFN_vkVoidFunction.self)
+  case 13: return unsafeBitCast(hook_vkGetRayTracingShaderGroupHandlesKHR as PFN_vkGetRayTracingShaderGroupHandlesKHR, to: PFN_vkVoidFunction.self)
+  case 14: return unsafeBitCast(hook_vkGetRayTracingShaderGroupStackSizeKHR as PFN_vkGetRayTracingShaderGroupStackSizeKHR, to: PFN_vkVoidFunction.self)
+  case 15: return unsafeBitCast(hook_vkGetRenderAreaGranularity as PFN_vkGetRenderAreaGranularity, to: PFN_vkVoidFunction.self)
+  case 16: return unsafeBitCast(hook_vkGetSemaphoreCounterValue as PFN_vkGetSemaphoreCounterValue, to: PFN_vkVoidFunction.self)
+  case 17: return unsafeBitCast(hook_vkGetSemaphoreCounterValue as PFN_vkGetSemaphoreCounterValueKHR, to: PFN_vkVoidFunction.self)
+  case 18: return unsafeBitCast(hook_vkGetShaderModuleCreateInfoIdentifierEXT as PFN_vkGetShaderModuleCreateInfoIdentifierEXT, to: PFN_vkVoidFunction.self)
+  case 19: return unsafeBitCast(hook_vkGetShaderModuleIdentifierEXT as PFN_vkGetShaderModuleIdentifierEXT, to: PFN_vkVoidFunction.self)
+  case 20: return unsafeBitCast(hook_vkGetSwapchainImagesKHR as PFN_vkGetSwapchainImagesKHR, to: PFN_vkVoidFunction.self)
+  case 21: return unsafeBitCast(hook_vkGetValidationCacheDataEXT as PFN_vkGetValidationCacheDataEXT, to: PFN_vkVoidFunction.self)
+  case 22: return unsafeBitCast(hook_vkInvalidateMappedMemoryRanges as PFN_vkInvalidateMappedMemoryRanges, to: PFN_vkVoidFunction.self)
+  case 23: return unsafeBitCast(hook_vkMapMemory as PFN_vkMapMemory, to: PFN_vkVoidFunction.self)
+  case 24: return unsafeBitCast(hook_vkMergePipelineCaches as PFN_vkMergePipelineCaches, to: PFN_vkVoidFunction.self)
+  case 25: return unsafeBitCast(hook_vkMergeValidationCachesEXT as PFN_vkMergeValidationCachesEXT, to: PFN_vkVoidFunction.self)
+  case 26: return unsafeBitCast(hook_vkQueueBeginDebugUtilsLabelEXT as PFN_vkQueueBeginDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
+  case 27: return unsafeBitCast(hook_vkQueueBindSparse as PFN_vkQueueBindSparse, to: PFN_vkVoidFunction.self)
+  case 28: return unsafeBitCast(hook_vkQueueEndDebugUtilsLabelEXT as PFN_vkQueueEndDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
+  case 29: return unsafeBitCast(hook_vkQueueInsertDebugUtilsLabelEXT as PFN_vkQueueInsertDebugUtilsLabelEXT, to: PFN_vkVoidFunction.self)
+  case 30: return unsafeBitCast(hook_vkQueuePresentKHR as PFN_vkQueuePresentKHR, to: PFN_vkVoidFunction.self)
+  case 31: return unsafeBitCast(hook_vkQueueSubmit as PFN_vkQueueSubmit, to: PFN_vkVoidFunction.self)
+  case 32: return unsafeBitCast(hook_vkQueueSubmit2 as PFN_vkQueueSubmit2, to: PFN_vkVoidFunction.self)
+  case 33: return unsafeBitCast(hook_vkQueueSubmit2 as PFN_vkQueueSubmit2KHR, to: PFN_vkVoidFunction.self)
+  case 34: return unsafeBitCast(hook_vkQueueWaitIdle as PFN_vkQueueWaitIdle, to: PFN_vkVoidFunction.self)
+  case 35: return unsafeBitCast(hook_vkReleaseProfilingLockKHR as PFN_vkReleaseProfilingLockKHR, to: PFN_vkVoidFunction.self)
+  case 36: return unsafeBitCast(hook_vkReleaseSwapchainImagesEXT as PFN_vkReleaseSwapchainImagesEXT, to: PFN_vkVoidFunction.self)
+  case 37: return unsafeBitCast(hook_vkResetCommandBuffer as PFN_vkResetCommandBuffer, to: PFN_vkVoidFunction.self)
+  case 38: return unsafeBitCast(hook_vkResetCommandPool as PFN_vkResetCommandPool, to: PFN_vkVoidFunction.self)
+  case 39: return unsafeBitCast(hook_vkResetDescriptorPool as PFN_vkResetDescriptorPool, to: PFN_vkVoidFunction.self)
+  case 40: return unsafeBitCast(hook_vkResetEvent as PFN_vkResetEvent, to: PFN_vkVoidFunction.self)
+  case 41: return unsafeBitCast(hook_vkResetFences as PFN_vkResetFences, to: PFN_vkVoidFunction.self)
+  case 42: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPool, to: PFN_vkVoidFunction.self)
+  case 43: return unsafeBitCast(hook_vkResetQueryPool as PFN_vkResetQueryPoolEXT, to: PFN_vkVoidFunction.self)
+  case 44: return unsafeBitCast(hook_vkSetDebugUtilsObjectNameEXT as PFN_vkSetDebugUtilsObjectNameEXT, to: PFN_vkVoidFunction.self)
+  case 45: return unsafeBitCast(hook_vkSetDebugUtilsObjectTagEXT as PFN_vkSetDebugUtilsObjectTagEXT, to: PFN_vkVoidFunction.self)
+  case 46: return unsafeBitCast(hook_vkSetDeviceMemoryPriorityEXT as PFN_vkSetDeviceMemoryPriorityEXT, to: PFN_vkVoidFunction.self)
+  case 47: return unsafeBitCast(hook_vkSetEvent as PFN_vkSetEvent, to: PFN_vkVoidFunction.self)
+  case 48: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateData, to: PFN_vkVoidFunction.self)
+  case 49: return unsafeBitCast(hook_vkSetPrivateData as PFN_vkSetPrivateDataEXT, to: PFN_vkVoidFunction.self)
+  case 50: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphore, to: PFN_vkVoidFunction.self)
+  case 51: return unsafeBitCast(hook_vkSignalSemaphore as PFN_vkSignalSemaphoreKHR, to: PFN_vkVoidFunction.self)
+  case 52: return unsafeBitCast(hook_vkSubmitDebugUtilsMessageEXT as PFN_vkSubmitDebugUtilsMessageEXT, to: PFN_vkVoidFunction.self)
+  case 53: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPool, to: PFN_vkVoidFunction.self)
+  case 54: return unsafeBitCast(hook_vkTrimCommandPool as PFN_vkTrimCommandPoolKHR, to: PFN_vkVoidFunction.self)
+  case 55: return unsafeBitCast(hook_vkUnmapMemory as PFN_vkUnmapMemory, to: PFN_vkVoidFunction.self)
+  case 56: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplate, to: PFN_vkVoidFunction.self)
+  case 57: return unsafeBitCast(hook_vkUpdateDescriptorSetWithTemplate as PFN_vkUpdateDescriptorSetWithTemplateKHR, to: PFN_vkVoidFunction.self)
+  case 58: return unsafeBitCast(hook_vkUpdateDescriptorSets as PFN_vkUpdateDescriptorSets, to: PFN_vkVoidFunction.self)
+  case 59: return unsafeBitCast(hook_vkWaitForFences as PFN_vkWaitForFences, to: PFN_vkVoidFunction.self)
+  case 60: return unsafeBitCast(hook_vkWaitForPresentKHR as PFN_vkWaitForPresentKHR, to: PFN_vkVoidFunction.self)
+  case 61: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphores, to: PFN_vkVoidFunction.self)
+  case 62: return unsafeBitCast(hook_vkWaitSemaphores as PFN_vkWaitSemaphoresKHR, to: PFN_vkVoidFunction.self)
+  case 63: return unsafeBitCast(hook_vkWriteAccelerationStructuresPropertiesKHR as PFN_vkWriteAccelerationStructuresPropertiesKHR, to: PFN_vkVoidFunction.self)
+  case 64: return unsafeBitCast(hook_vkWriteMicromapsPropertiesEXT as PFN_vkWriteMicromapsPropertiesEXT, to: PFN_vkVoidFunction.self)
   default: return nil
   }
 }

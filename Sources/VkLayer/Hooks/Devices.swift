@@ -23,6 +23,7 @@ func hook_vkCreateDevice(
   let result = createOnNode(physical, id, pCreateInfo.pointee)
   guard result == VK_SUCCESS else {
     ObjectTable.release(id)
+    connection.accounts.leave(channel: channel.index) { false }
     channel.release()
     return result
   }
@@ -33,9 +34,10 @@ func hook_vkCreateDevice(
     loaderWord: loaderMagic, id: id, channel: channel, connection: connection,
     physicalDevice: physical, enabled: enabledFeatures(physical, pCreateInfo.pointee), queues: nil,
     attached: AttachedMemories(), window: MappingWindow.reserve(), operations: 0,
-    budget: memoryBudget(physicalDevice), shapes: shapes, privateData: privateData, shadow: nil,
+    heaps: memoryHeaps(physical), shapes: shapes, privateData: privateData, shadow: nil,
     shadowDestroy: nil)
   guard let device = makeObject(object) else { return VK_ERROR_OUT_OF_HOST_MEMORY }
+  connection.accounts.join(device, channel: channel.index)
   if let writer = connection.instanceChannel.begin() {
     writer.pointee.begin(ControlOpcode.openChannel)
     writer.pointee.u32(channel.index)
@@ -133,16 +135,17 @@ private func createOnNode(
   }
 }
 
-/// The sizes of the device's heaps.
-private func memoryBudget(_ physicalDevice: VkPhysicalDevice?) -> MemoryBudget {
-  var budget = MemoryBudget()
+private func memoryHeaps(
+  _ physical: UnsafeMutablePointer<PhysicalDeviceObject>
+) -> MemoryHeaps {
+  var found = MemoryHeaps(device: physical.pointee.index)
   var properties = VkPhysicalDeviceMemoryProperties()
-  hook_vkGetPhysicalDeviceMemoryProperties(physicalDevice, &properties)
-  budget.typeCount = min(properties.memoryTypeCount, 32)
+  hook_vkGetPhysicalDeviceMemoryProperties(OpaquePointer(physical), &properties)
+  found.typeCount = min(properties.memoryTypeCount, 32)
   withUnsafeBytes(of: &properties.memoryTypes) { types in
     var i = 0
-    while i < Int(budget.typeCount) {
-      budget.heapOfType[i] =
+    while i < Int(found.typeCount) {
+      found.heapOfType[i] =
         types.load(
           fromByteOffset: i &* MemoryLayout<VkMemoryType>.stride, as: VkMemoryType.self
         ).heapIndex
@@ -152,14 +155,14 @@ private func memoryBudget(_ physicalDevice: VkPhysicalDevice?) -> MemoryBudget {
   withUnsafeBytes(of: &properties.memoryHeaps) { heaps in
     var i = 0
     while i < Int(min(properties.memoryHeapCount, 16)) {
-      budget.heapSizes[i] =
+      found.sizes[i] =
         heaps.load(
           fromByteOffset: i &* MemoryLayout<VkMemoryHeap>.stride, as: VkMemoryHeap.self
         ).size
       i &+= 1
     }
   }
-  return budget
+  return found
 }
 
 func hook_vkDestroyDevice(
@@ -167,6 +170,7 @@ func hook_vkDestroyDevice(
 ) {
   guard let device, let state = deviceState(of: device) else { return }
   let channel = state.pointee.channel
+  state.pointee.connection.accounts.leave(channel: channel.index) { waitUntilRead(state) }
   if let writer = beginAsync(device: device) {
     state.pointee.retiredLayouts.flush(device, into: writer)
     encode_vkDestroyDevice(&writer.pointee, device)

@@ -18,12 +18,11 @@ func hook_vkAllocateMemory(
   }
   let id = makeID(.deviceMemory, device: device)
   guard id != 0 else { return VK_ERROR_TOO_MANY_OBJECTS }
-  guard let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
-  guard state.pointee.budget.take(info.allocationSize, type: info.memoryTypeIndex) else {
-    endAsync(writer)
+  guard takeMemory(state, info.allocationSize, type: info.memoryTypeIndex) else {
     didDestroy(.deviceMemory, id)
     return VK_ERROR_OUT_OF_DEVICE_MEMORY
   }
+  guard let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
   if let memory = memoryState(handlePointer(id)) {
     memory.pointee.size = info.allocationSize
     memory.pointee.typeIndex = info.memoryTypeIndex
@@ -49,7 +48,6 @@ func hook_vkFreeMemory(
     detach(state, id, known)
     return didDestroy(.deviceMemory, id)
   }
-  state.pointee.budget.giveBack(known.pointee.size, type: known.pointee.typeIndex)
   let offset = known.pointee.segmentOffset
   if offset != 0 {
     writer.pointee.begin(ControlOpcode.memoryDetach)
@@ -58,6 +56,7 @@ func hook_vkFreeMemory(
   }
   encode_vkFreeMemory(&writer.pointee, device, memory)
   _ = channel.flush()
+  giveMemoryBack(state, known.pointee.size, type: known.pointee.typeIndex)
   if offset != 0 {
     let size = UInt64(mappingSize(known.pointee.size))
     detach(state, id, known)

@@ -44,7 +44,8 @@ private func enumerate(_ instance: UnsafeMutablePointer<InstanceObject>) -> VkRe
     var made = 0
     while made < found {
       let object = PhysicalDeviceObject(
-        loaderWord: loaderMagic, id: ids[made], instance: instance, connection: connection,
+        loaderWord: loaderMagic, id: ids[made], index: made, instance: instance,
+        connection: connection,
         extensions: nil, extensionCount: 0, nodeHasSwapchain: false)
       guard let device = makeObject(object) else { break }
       (list + made).initialize(to: device)
@@ -129,11 +130,13 @@ func hook_vkGetPhysicalDeviceFeatures2(
     if var reply = endCached(&call) { decodeReply_vkGetPhysicalDeviceFeatures2(&reply, pFeatures) }
     finishCall(&call)
   }
-  addLocalFeatures(pFeatures?.pointee.pNext)
+  adjustFeatures(pFeatures?.pointee.pNext)
 }
 
-/// The features of extensions that are implemented on the client, which the node never hears of.
-private func addLocalFeatures(_ chain: UnsafeMutableRawPointer?) {
+/// Adds the features of extensions that are implemented on the client, which the node never hears of,
+/// and takes those away that end at the client: host commands, which work on the application's own
+/// memory, and handles of shader groups for another run, whose size the codec does not know.
+private func adjustFeatures(_ chain: UnsafeMutableRawPointer?) {
   var next = chain
   while let entry = next?.assumingMemoryBound(to: VkBaseOutStructure.self) {
     let raw = UnsafeMutableRawPointer(entry)
@@ -147,6 +150,17 @@ private func addLocalFeatures(_ chain: UnsafeMutableRawPointer?) {
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SWAPCHAIN_MAINTENANCE_1_FEATURES_EXT:
       raw.assumingMemoryBound(to: VkPhysicalDeviceSwapchainMaintenance1FeaturesEXT.self)
         .pointee.swapchainMaintenance1 = VkBool32(VK_TRUE)
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ACCELERATION_STRUCTURE_FEATURES_KHR:
+      raw.assumingMemoryBound(to: VkPhysicalDeviceAccelerationStructureFeaturesKHR.self)
+        .pointee.accelerationStructureHostCommands = VkBool32(VK_FALSE)
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_OPACITY_MICROMAP_FEATURES_EXT:
+      raw.assumingMemoryBound(to: VkPhysicalDeviceOpacityMicromapFeaturesEXT.self)
+        .pointee.micromapHostCommands = VkBool32(VK_FALSE)
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_RAY_TRACING_PIPELINE_FEATURES_KHR:
+      let features = raw.assumingMemoryBound(
+        to: VkPhysicalDeviceRayTracingPipelineFeaturesKHR.self)
+      features.pointee.rayTracingPipelineShaderGroupHandleCaptureReplay = VkBool32(VK_FALSE)
+      features.pointee.rayTracingPipelineShaderGroupHandleCaptureReplayMixed = VkBool32(VK_FALSE)
     default: break
     }
     next = entry.pointee.pNext.map { UnsafeMutableRawPointer($0) }

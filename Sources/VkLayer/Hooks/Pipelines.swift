@@ -190,8 +190,7 @@ func hook_vkCreateRayTracingPipelinesKHR(
     clearFeedback(chain)
     i &+= 1
   }
-  // The creation is not deferred: it is complete, as VK_SUCCESS says.
-  return create(
+  let result = create(
     device, Int(createInfoCount), pPipelines, opcode: Opcode.vkCreateRayTracingPipelinesKHR,
     answer: answer, chain: { UnsafeRawPointer(pCreateInfos?[$0].pNext) },
     { writer, ticket, ids in
@@ -199,4 +198,5 @@ func hook_vkCreateRayTracingPipelinesKHR(
         &writer, ticket, device, nil, pipelineCache, createInfoCount, pCreateInfos, ids)
     },
     { reply in decodeReply_vkCreateRayTracingPipelinesKHR(&reply) })
+  return deferredOperation != nil && result == VK_SUCCESS ? VK_OPERATION_NOT_DEFERRED_KHR : result
 }

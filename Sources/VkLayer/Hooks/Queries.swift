@@ -49,18 +49,6 @@ private func poolState(_ pool: VkQueryPool?) -> UnsafeMutablePointer<QueryPoolSt
   ObjectTable.state(of: handleID(pool), .queryPool)?.assumingMemoryBound(to: QueryPoolState.self)
 }
 
-/// Values of one query of a pool; 0 for types whose results only the driver can lay out.
-private func valueCount(_ info: VkQueryPoolCreateInfo) -> UInt32 {
-  switch info.queryType {
-  case VK_QUERY_TYPE_OCCLUSION, VK_QUERY_TYPE_TIMESTAMP, VK_QUERY_TYPE_PRIMITIVES_GENERATED_EXT:
-    1
-  case VK_QUERY_TYPE_TRANSFORM_FEEDBACK_STREAM_EXT: 2
-  case VK_QUERY_TYPE_PIPELINE_STATISTICS:
-    UInt32(truncatingIfNeeded: info.pipelineStatistics.nonzeroBitCount)
-  default: 0
-  }
-}
-
 // MARK: Pools
 
 func hook_vkCreateQueryPool(
@@ -73,7 +61,7 @@ func hook_vkCreateQueryPool(
     let pool = poolState(handlePointer(id))
   else { return VK_ERROR_OUT_OF_HOST_MEMORY }
   pool.pointee.queryCount = info.queryCount
-  pool.pointee.valueCount = valueCount(info)
+  pool.pointee.valueCount = UInt32(truncatingIfNeeded: queryValueCount(info))
   pool.pointee.mirrorState = 3
   if state.pointee.connection.switches.queryPush, pool.pointee.valueCount > 0,
     let raw = platform_calloc(Int(info.queryCount), 4)

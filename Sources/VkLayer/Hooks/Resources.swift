@@ -17,6 +17,7 @@ private let writableBufferUsage: UInt32 =
   | VK_BUFFER_USAGE_TRANSFORM_FEEDBACK_BUFFER_BIT_EXT.rawValue
   | VK_BUFFER_USAGE_TRANSFORM_FEEDBACK_COUNTER_BUFFER_BIT_EXT.rawValue
   | VK_BUFFER_USAGE_ACCELERATION_STRUCTURE_STORAGE_BIT_KHR.rawValue
+  | VK_BUFFER_USAGE_MICROMAP_STORAGE_BIT_EXT.rawValue
 
 /// Usages through which the GPU may write an image.
 private let writableImageUsage: UInt32 =

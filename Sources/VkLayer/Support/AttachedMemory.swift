@@ -176,38 +176,3 @@ struct PageRecords {
     runs = 0
   }
 }
-
-/// What has been allocated from each heap, so that an allocation which cannot fit fails at once
-/// although the node is asked later. Under the channel's lock.
-struct MemoryBudget {
-  /// 16 heaps at most (VK_MAX_MEMORY_HEAPS), 32 types.
-  var heapSizes: InlineArray<16, UInt64>
-  var heapUsed: InlineArray<16, UInt64>
-  var heapOfType: InlineArray<32, UInt32>
-  var typeCount: UInt32
-
-  init() {
-    heapSizes = InlineArray(repeating: 0)
-    heapUsed = InlineArray(repeating: 0)
-    heapOfType = InlineArray(repeating: 0)
-    typeCount = 0
-  }
-
-  private func heap(_ type: UInt32) -> Int? {
-    guard type < typeCount, type < 32, heapOfType[Int(type)] < 16 else { return nil }
-    return Int(heapOfType[Int(type)])
-  }
-
-  /// False when the heap of the type has no room for so much.
-  mutating func take(_ size: UInt64, type: UInt32) -> Bool {
-    guard let heap = heap(type) else { return true }
-    guard size <= heapSizes[heap], heapUsed[heap] <= heapSizes[heap] &- size else { return false }
-    heapUsed[heap] &+= size
-    return true
-  }
-
-  mutating func giveBack(_ size: UInt64, type: UInt32) {
-    guard let heap = heap(type) else { return }
-    heapUsed[heap] = heapUsed[heap] > size ? heapUsed[heap] &- size : 0
-  }
-}

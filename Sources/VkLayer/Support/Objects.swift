@@ -30,6 +30,8 @@ struct InstanceObject {
 struct PhysicalDeviceObject {
   var loaderWord: UInt
   var id: UInt64
+  /// Its place in the node's list.
+  var index: Int
   var instance: UnsafeMutablePointer<InstanceObject>
   var connection: Connection
   /// The node's extensions that travel, and ours; nil until the first question.
@@ -59,7 +61,7 @@ struct DeviceObject {
   var window: MappingWindow?
   /// Queue operations so far. Under the channel's lock.
   var operations: UInt64
-  var budget: MemoryBudget
+  var heaps: MemoryHeaps
   var shapes: ShapeCache
   var privateData: PrivateData
   /// In layer mode the device of a local driver that the loader wants to see; else nil.

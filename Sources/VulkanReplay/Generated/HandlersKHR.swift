@@ -104,28 +104,18 @@ func replay_vkCmdTraceRaysKHR(_ c: UnsafeMutablePointer<ReplayContext>, _ r: ino
 func replay_vkGetRayTracingShaderGroupHandlesKHR(
   _ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader
 ) {
-  let a: Args_vkGetRayTracingShaderGroupHandlesKHR = decode_vkGetRayTracingShaderGroupHandlesKHR(&r)
+  var a: Args_vkGetRayTracingShaderGroupHandlesKHR = decode_vkGetRayTracingShaderGroupHandlesKHR(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkGetRayTracingShaderGroupHandlesKHR else {
-    return c.pointee.missing(Opcode.vkGetRayTracingShaderGroupHandlesKHR)
-  }
-  let result = call(a.device, a.pipeline, a.firstGroup, a.groupCount, a.dataSize, a.pData)
-  encodeReply_vkGetRayTracingShaderGroupHandlesKHR(&c.pointee.reply.writer, result, a)
-  c.pointee.sendReply(a.ticket)
+  doer_vkGetRayTracingShaderGroupHandlesKHR(c, &a)
 }
 
 /// Replays `vkGetRayTracingCaptureReplayShaderGroupHandlesKHR`.
 func replay_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR(
   _ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader
 ) {
-  let a: Args_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR = decode_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR(&r)
+  var a: Args_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR = decode_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkGetRayTracingCaptureReplayShaderGroupHandlesKHR else {
-    return c.pointee.missing(Opcode.vkGetRayTracingCaptureReplayShaderGroupHandlesKHR)
-  }
-  let result = call(a.device, a.pipeline, a.firstGroup, a.groupCount, a.dataSize, a.pData)
-  encodeReply_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR(&c.pointee.reply.writer, result, a)
-  c.pointee.sendReply(a.ticket)
+  doer_vkGetRayTracingCaptureReplayShaderGroupHandlesKHR(c, &a)
 }
 
 /// Replays `vkCreateRayTracingPipelinesKHR`.
@@ -182,14 +172,9 @@ func replay_vkGetDeviceAccelerationStructureCompatibilityKHR(
 func replay_vkGetRayTracingShaderGroupStackSizeKHR(
   _ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader
 ) {
-  let a: Args_vkGetRayTracingShaderGroupStackSizeKHR = decode_vkGetRayTracingShaderGroupStackSizeKHR(&r)
+  var a: Args_vkGetRayTracingShaderGroupStackSizeKHR = decode_vkGetRayTracingShaderGroupStackSizeKHR(&r)
   guard r.failure == nil else { return }
-  guard let call = c.pointee.dispatch.pointee.vkGetRayTracingShaderGroupStackSizeKHR else {
-    return c.pointee.missing(Opcode.vkGetRayTracingShaderGroupStackSizeKHR)
-  }
-  let result = call(a.device, a.pipeline, a.group, a.groupShader)
-  encodeReply_vkGetRayTracingShaderGroupStackSizeKHR(&c.pointee.reply.writer, result, a)
-  c.pointee.sendReply(a.ticket)
+  doer_vkGetRayTracingShaderGroupStackSizeKHR(c, &a)
 }
 
 /// Replays `vkCmdSetRayTracingPipelineStackSizeKHR`.

@@ -551,6 +551,7 @@ func replay_vkDestroyPipeline(_ c: UnsafeMutablePointer<ReplayContext>, _ r: ino
   }
   call(a.device, a.pipeline, nil)
   c.pointee.forget(recordOffset: 16)
+  note_vkDestroyPipeline(c, a)
 }
 
 /// Replays `vkCreatePipelineLayout`.
@@ -1056,7 +1057,7 @@ func replay_vkCmdCopyBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
 func replay_vkCmdCopyImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyImage = decode_vkCmdCopyImage(&r)
   guard r.failure == nil else { return }
-  note_vkCmdCopyImage(c, a)
+  noteImage(c, a.dstImage)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyImage else {
     return c.pointee.missing(Opcode.vkCmdCopyImage)
   }
@@ -1070,7 +1071,7 @@ func replay_vkCmdCopyImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout 
 func replay_vkCmdBlitImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBlitImage = decode_vkCmdBlitImage(&r)
   guard r.failure == nil else { return }
-  note_vkCmdBlitImage(c, a)
+  noteImage(c, a.dstImage)
   guard let call = c.pointee.dispatch.pointee.vkCmdBlitImage else {
     return c.pointee.missing(Opcode.vkCmdBlitImage)
   }
@@ -1084,7 +1085,7 @@ func replay_vkCmdBlitImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout 
 func replay_vkCmdCopyBufferToImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyBufferToImage = decode_vkCmdCopyBufferToImage(&r)
   guard r.failure == nil else { return }
-  note_vkCmdCopyBufferToImage(c, a)
+  noteImage(c, a.dstImage)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyBufferToImage else {
     return c.pointee.missing(Opcode.vkCmdCopyBufferToImage)
   }
@@ -1132,7 +1133,7 @@ func replay_vkCmdFillBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
 func replay_vkCmdClearColorImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdClearColorImage = decode_vkCmdClearColorImage(&r)
   guard r.failure == nil else { return }
-  note_vkCmdClearColorImage(c, a)
+  noteImage(c, a.image)
   guard let call = c.pointee.dispatch.pointee.vkCmdClearColorImage else {
     return c.pointee.missing(Opcode.vkCmdClearColorImage)
   }
@@ -1145,7 +1146,7 @@ func replay_vkCmdClearDepthStencilImage(
 ) {
   let a: Args_vkCmdClearDepthStencilImage = decode_vkCmdClearDepthStencilImage(&r)
   guard r.failure == nil else { return }
-  note_vkCmdClearDepthStencilImage(c, a)
+  noteImage(c, a.image)
   guard let call = c.pointee.dispatch.pointee.vkCmdClearDepthStencilImage else {
     return c.pointee.missing(Opcode.vkCmdClearDepthStencilImage)
   }
@@ -1166,7 +1167,7 @@ func replay_vkCmdClearAttachments(_ c: UnsafeMutablePointer<ReplayContext>, _ r:
 func replay_vkCmdResolveImage(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdResolveImage = decode_vkCmdResolveImage(&r)
   guard r.failure == nil else { return }
-  note_vkCmdResolveImage(c, a)
+  noteImage(c, a.dstImage)
   guard let call = c.pointee.dispatch.pointee.vkCmdResolveImage else {
     return c.pointee.missing(Opcode.vkCmdResolveImage)
   }

@@ -235,7 +235,7 @@ func replay_vkCmdCopyBuffer2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inou
 func replay_vkCmdCopyImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyImage2 = decode_vkCmdCopyImage2(&r)
   guard r.failure == nil else { return }
-  note_vkCmdCopyImage2(c, a)
+  noteImage(c, a.pCopyImageInfo?.pointee.dstImage)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyImage2 else {
     return c.pointee.missing(Opcode.vkCmdCopyImage2)
   }
@@ -246,7 +246,7 @@ func replay_vkCmdCopyImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
 func replay_vkCmdBlitImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBlitImage2 = decode_vkCmdBlitImage2(&r)
   guard r.failure == nil else { return }
-  note_vkCmdBlitImage2(c, a)
+  noteImage(c, a.pBlitImageInfo?.pointee.dstImage)
   guard let call = c.pointee.dispatch.pointee.vkCmdBlitImage2 else {
     return c.pointee.missing(Opcode.vkCmdBlitImage2)
   }
@@ -257,7 +257,7 @@ func replay_vkCmdBlitImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout
 func replay_vkCmdCopyBufferToImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdCopyBufferToImage2 = decode_vkCmdCopyBufferToImage2(&r)
   guard r.failure == nil else { return }
-  note_vkCmdCopyBufferToImage2(c, a)
+  noteImage(c, a.pCopyBufferToImageInfo?.pointee.dstImage)
   guard let call = c.pointee.dispatch.pointee.vkCmdCopyBufferToImage2 else {
     return c.pointee.missing(Opcode.vkCmdCopyBufferToImage2)
   }
@@ -279,7 +279,7 @@ func replay_vkCmdCopyImageToBuffer2(_ c: UnsafeMutablePointer<ReplayContext>, _ 
 func replay_vkCmdResolveImage2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdResolveImage2 = decode_vkCmdResolveImage2(&r)
   guard r.failure == nil else { return }
-  note_vkCmdResolveImage2(c, a)
+  noteImage(c, a.pResolveImageInfo?.pointee.dstImage)
   guard let call = c.pointee.dispatch.pointee.vkCmdResolveImage2 else {
     return c.pointee.missing(Opcode.vkCmdResolveImage2)
   }

@@ -1579,7 +1579,7 @@ func decodeBody_VkMicromapBuildInfoEXT(
     m.put(p, 0, 32, 64)  // data … triangleArrayStride
   }
   if pUsageCountsFound != 0 && pUsageCountsFound != Int(truncatingIfNeeded: s.pointee.usageCountsCount) { r.fail(.count, "VkMicromapBuildInfoEXT.pUsageCounts") }
-  if ppUsageCountsFound != 0 && ppUsageCountsFound != Int(truncatingIfNeeded: s.pointee.usageCountsCount) { r.fail(.count, "VkMicromapBuildInfoEXT.ppUsageCounts") }
+  if ppUsageCountsFound != Int(truncatingIfNeeded: s.pointee.usageCountsCount) && (ppUsageCountsFound != 0 || pUsageCountsFound != Int(truncatingIfNeeded: s.pointee.usageCountsCount)) { r.fail(.count, "VkMicromapBuildInfoEXT.ppUsageCounts") }
 }
 
 /// Encodes `VkMicromapCreateInfoEXT` with its chain.
@@ -1889,7 +1889,7 @@ func decodeBody_VkAccelerationStructureTrianglesOpacityMicromapEXT(
     m.put64(r.resolve(p + 0, .micromap, optional: false, "VkAccelerationStructureTrianglesOpacityMicromapEXT.micromap"), 64)
   }
   if pUsageCountsFound != 0 && pUsageCountsFound != Int(truncatingIfNeeded: s.pointee.usageCountsCount) { r.fail(.count, "VkAccelerationStructureTrianglesOpacityMicromapEXT.pUsageCounts") }
-  if ppUsageCountsFound != 0 && ppUsageCountsFound != Int(truncatingIfNeeded: s.pointee.usageCountsCount) { r.fail(.count, "VkAccelerationStructureTrianglesOpacityMicromapEXT.ppUsageCounts") }
+  if ppUsageCountsFound != Int(truncatingIfNeeded: s.pointee.usageCountsCount) && (ppUsageCountsFound != 0 || pUsageCountsFound != Int(truncatingIfNeeded: s.pointee.usageCountsCount)) { r.fail(.count, "VkAccelerationStructureTrianglesOpacityMicromapEXT.ppUsageCounts") }
 }
 
 

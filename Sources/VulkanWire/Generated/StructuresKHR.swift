@@ -648,7 +648,7 @@ func decodeBody_VkAccelerationStructureBuildGeometryInfoKHR(
     m.put(p, 0, 8, 72)  // scratchData
   }
   if pGeometriesFound != 0 && pGeometriesFound != Int(truncatingIfNeeded: s.pointee.geometryCount) { r.fail(.count, "VkAccelerationStructureBuildGeometryInfoKHR.pGeometries") }
-  if ppGeometriesFound != 0 && ppGeometriesFound != Int(truncatingIfNeeded: s.pointee.geometryCount) { r.fail(.count, "VkAccelerationStructureBuildGeometryInfoKHR.ppGeometries") }
+  if ppGeometriesFound != Int(truncatingIfNeeded: s.pointee.geometryCount) && (ppGeometriesFound != 0 || pGeometriesFound != Int(truncatingIfNeeded: s.pointee.geometryCount)) { r.fail(.count, "VkAccelerationStructureBuildGeometryInfoKHR.ppGeometries") }
 }
 
 /// Encodes `VkAccelerationStructureBuildRangeInfoKHR`.

@@ -57,12 +57,10 @@ final class Promises: @unchecked Sendable {
   private let mutex = Mutex()
   private var open: [UInt64] = []
   private var made: UInt64 = 0
-  private var exclusions = 0
 
   /// Made before the queue can see the wait.
   func make() -> UInt64 {
     mutex.locked {
-      while exclusions > 0 { mutex.sleep() }
       made += 1
       open.append(made)
       return made
@@ -72,21 +70,6 @@ final class Promises: @unchecked Sendable {
   func keep(_ promise: UInt64) {
     mutex.locked {
       open.removeAll { $0 == promise }
-      mutex.announce()
-    }
-  }
-
-  /// Waits until no promise is open; none is made until `admit`.
-  func exclude() {
-    mutex.locked {
-      while !open.isEmpty { mutex.sleep() }
-      exclusions += 1
-    }
-  }
-
-  func admit() {
-    mutex.locked {
-      exclusions -= 1
       mutex.announce()
     }
   }

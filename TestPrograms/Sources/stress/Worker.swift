@@ -84,9 +84,6 @@ final class Worker {
     retire(slot, lane)
     waitOnHost(task)
     let device = lane.site.device
-    // lavapipe 22.3 waits for the whole device in vkGetQueryPoolResults: while somebody may ask for the
-    // results of a draw, nothing may stand in a queue that waits for the host.
-    if task.work == .draw { lane.site.promises.exclude() }
     var random = Random(task.seed)
     if task.work == .feed {
       // What must not be seen, when the right words come later.
@@ -102,10 +99,6 @@ final class Worker {
     lane.queue.mutex.locked {
       submit(lane, slot, variant: random.below(3))
       run.progress.handOver(Int(task.lane), task.sequence)
-    }
-    if task.work == .draw {
-      drain(Int(task.lane))
-      lane.site.promises.admit()
     }
     switch feeding {
     case .beforeSubmit: break
