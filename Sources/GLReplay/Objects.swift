@@ -76,7 +76,11 @@ private func points(
 ) -> (pointer: UnsafeRawPointer?, isThere: Bool) {
   guard let block = c.pointee.memory.block else { return (nil, false) }
   // The client sends nothing for what the driver refuses; any address will do.
-  if block.count == 0 { return (block.baseAddress, ustride < 1 || uorder < 1 || vorder < 1 || uorder > 64 || vorder > 64) }
+  if block.count == 0 {
+    return (
+      block.baseAddress, ustride < 1 || uorder < 1 || vorder < 1 || uorder > 64 || vorder > 64
+    )
+  }
   guard uorder > 0, vorder > 0, ustride > 0, vstride >= 0 else { return (block.baseAddress, true) }
   let last = Int(uorder &- 1) &* Int(ustride) &+ Int(vorder &- 1) &* Int(vstride) &+ 1
   return (block.baseAddress, glProduct(last, size) <= block.count)

@@ -18,7 +18,9 @@ struct GenerationTests {
 
   @Test("keeps every generated file below 3000 lines")
   func lengths() throws {
-    for (path, text) in try Generation.run(registryPath: registry, glPath: glRegistry, root: root).files {
+    for (path, text) in try Generation.run(registryPath: registry, glPath: glRegistry, root: root)
+      .files
+    {
       #expect(text.split(separator: "\n", omittingEmptySubsequences: false).count < 3000, "\(path)")
     }
   }

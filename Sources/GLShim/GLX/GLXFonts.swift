@@ -1,6 +1,6 @@
 import CPlatform
-import GLWire
 import CX11
+import GLWire
 
 // GLX 1.4, 3.3.9: glXUseXFont makes display lists of a server font's glyphs, each a glBitmap. A glyph
 // is drawn by the X server into a pixmap of one bit and fetched from there.

@@ -143,8 +143,9 @@ struct GLGenerator {
       var out = SourcePrinter()
       let returns = model.returns.isEmpty ? "" : " -> \(model.returns)"
       out.line("@c(\(model.name))")
-      out.block("public func gl_\(model.short)(\(signature(model).joined(separator: ", ")))\(returns)")
-      { out in entryBody(model, &out) }
+      out.block(
+        "public func gl_\(model.short)(\(signature(model).joined(separator: ", ")))\(returns)"
+      ) { out in entryBody(model, &out) }
       if model.kind == "hook", model.hasRecord {
         out.blank()
         encoder(model, &out)
@@ -173,7 +174,8 @@ struct GLGenerator {
     }
     parts.append(out.text)
     return GeneratedFile(
-      path: "GLShim/Generated/EntryPoints", imports: ["import CPlatform", "import Client", "import GLWire", "import Wire"], parts: parts)
+      path: "GLShim/Generated/EntryPoints",
+      imports: ["import CPlatform", "import Client", "import GLWire", "import Wire"], parts: parts)
   }
 
   private func failure(_ model: GLModel) -> String {
@@ -412,8 +414,8 @@ struct GLGenerator {
     parts.append(main.text)
     for start in stride(from: 0, to: names.count, by: step) {
       var out = SourcePrinter()
-      out.block("func glEntryPoint\(start / step)(_ index: Int) -> UnsafeMutableRawPointer?")
-      { out in
+      out.block("func glEntryPoint\(start / step)(_ index: Int) -> UnsafeMutableRawPointer?") {
+        out in
         out.line("switch index {")
         for i in start..<min(start + step, names.count) {
           guard let model = byName[names[i].canonical] else { continue }
@@ -441,7 +443,9 @@ struct GLGenerator {
         && feature.commands.contains { !offered.contains($0) }
     }.map(\.name)
     var out = SourcePrinter()
-    out.line("/// Extensions that are not offered: not all of their commands are there, or the rules hide them.")
+    out.line(
+      "/// Extensions that are not offered: not all of their commands are there, or the rules hide them."
+    )
     out.line("let hiddenExtensions: Set<String> = [")
     for name in Set(partial + rules.hidden).sorted() { out.line("  \"\(name)\",") }
     out.line("]")
@@ -491,7 +495,8 @@ struct GLGenerator {
   private func replayFile() -> GeneratedFile {
     var parts: [String] = []
     var main = SourcePrinter()
-    main.line("/// Replays one command; false for a number that is none. `r` stands behind the header.")
+    main.line(
+      "/// Replays one command; false for a number that is none. `r` stands behind the header.")
     main.block(
       "func replayGL(_ opcode: UInt32, _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) -> Bool"
     ) { out in
@@ -611,10 +616,12 @@ struct GLGenerator {
       case .output(let bytes):
         out.line("let \(p.name) = c.pointee.room(\(bytes), \"\(model.name).\(p.base.name)\")")
       case .outputString(let size):
-        out.line("let \(p.name) = c.pointee.room(max(\(size), 0), \"\(model.name).\(p.base.name)\")")
+        out.line(
+          "let \(p.name) = c.pointee.room(max(\(size), 0), \"\(model.name).\(p.base.name)\")")
       case .outputNames(_, let count):
         out.line(
-          "let \(p.name) = c.pointee.room(glProduct(\(count), 4), \"\(model.name).\(p.base.name)\")")
+          "let \(p.name) = c.pointee.room(glProduct(\(count), 4), \"\(model.name).\(p.base.name)\")"
+        )
       default: break
       }
     }
@@ -643,9 +650,10 @@ struct GLGenerator {
     for p in outputs {
       switch p.role {
       case .probe:
-        let about = model.parameters.first {
-          $0.base.base == "GLenum" && ($0.name == "pname" || $0.name == "value")
-        } ?? model.parameters.first { $0.base.base == "GLenum" }
+        let about =
+          model.parameters.first {
+            $0.base.base == "GLenum" && ($0.name == "pname" || $0.name == "value")
+          } ?? model.parameters.first { $0.base.base == "GLenum" }
         out.line(
           "c.pointee.putProbe(\(p.name)Count, as: \(p.type.swift.isEmpty ? "UInt8" : p.type.swift).self, about: \(about?.name ?? "0"))"
         )

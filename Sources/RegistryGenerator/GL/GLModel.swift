@@ -294,14 +294,18 @@ struct GLModel {
     case "sync": return .sync
     default: break
     }
-    if let kind = inner("name") { return .name(nameKind(kind.replacingOccurrences(of: "_", with: " "))) }
+    if let kind = inner("name") {
+      return .name(nameKind(kind.replacingOccurrences(of: "_", with: " ")))
+    }
     if let content = inner("names") {
       let parts = content.split(separator: ",").map(String.init)
-      return .names(nameKind(parts[0].replacingOccurrences(of: "_", with: " ")), count: try counted(parts[1]))
+      return .names(
+        nameKind(parts[0].replacingOccurrences(of: "_", with: " ")), count: try counted(parts[1]))
     }
     if let content = inner("outnames") {
       let parts = content.split(separator: ",").map(String.init)
-      return .outputNames(nameKind(parts[0].replacingOccurrences(of: "_", with: " ")), count: try counted(parts[1]))
+      return .outputNames(
+        nameKind(parts[0].replacingOccurrences(of: "_", with: " ")), count: try counted(parts[1]))
     }
     if let content = inner("text") { return .text(length: content, isOptional: isOptional) }
     if let content = inner("strings") { return .strings(count: try counted(content)) }
