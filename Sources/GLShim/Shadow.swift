@@ -101,6 +101,9 @@ struct Shadow {
   var stack: UnsafeMutablePointer<ClientAttributes>
   var stackDepth = 0
 
+  /// The draw framebuffer; 0 is the drawable's.
+  var drawFramebuffer: UInt32 = 0
+
   var restart = false
   var restartFixed = false
   var restartIndex: UInt32 = 0

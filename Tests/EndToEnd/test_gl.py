@@ -12,7 +12,7 @@ import subprocess
 
 from harness import (
     BUILD, HERE, OMEGA, Skip, deadline, display, folder, need, omega, plain_environment, read_ppm,
-    run, screenshot, start, stop, wait_until, wayland_display,
+    run, screenshot, start, stop, wait_until,
 )
 
 GUEST = HERE / "programs" / "gl_guest.py"
@@ -245,7 +245,8 @@ def test_dumped_frames():
 @deadline(120)
 def test_pbuffer():
     with display() as screen:
-        assert ours("pixels", screen=screen) == native("pixels", screen=screen)
+        # Mesa's own pbuffers end in an X error when the program does.
+        assert ours("pixels", screen=screen) == native("pixels", screen=screen, status=None)
 
 
 @deadline(120)
@@ -262,11 +263,15 @@ def test_fork():
 
 @deadline(180)
 def test_two_displays():
+    reader, writer = os.pipe()
     with display() as first, display() as second:
-        process = start([OMEGA, "run", "--", *guest("several", first, second)], plain_environment())
+        command = [OMEGA, "run", "--", *guest("several", first, second)]
+        process = start(command, plain_environment(), stdin=reader)
         try:
             shots = [shot(process, screen) for screen in (first, second)]
         finally:
+            os.close(writer)
+            os.close(reader)
             stop(process)
     assert shots[0] == shots[1] and len(set(shots[0][2])) > 20
 
@@ -293,7 +298,10 @@ def test_glxinfo():
     ):
         assert value(found, line) == value(wanted, line), line
     cut = re.compile(r"\d+ GLX Visuals.*", re.S)
-    assert cut.search(found).group() == cut.search(wanted).group()
+    # What a swap leaves behind (GLX_OML_swap_method) is a copy here, and sometimes undefined there.
+    swap = re.compile(r" [cxu] +(None|Slow)$", re.M)
+    theirs, here = (swap.sub(r"   \1", cut.search(text).group()) for text in (wanted, found))
+    assert here == theirs
 
 
 def value(text: str, name: str) -> str:
@@ -323,17 +331,11 @@ def test_es2gears():
     expect_frames("es2gears_x11", 300, 300)
 
 
-@deadline(180)
-def test_es2gears_wayland():
-    expect_frames("es2gears_wayland", 300, 300, wayland=True)
-
-
-def expect_frames(program: str, width: int, height: int, wayland: bool = False) -> None:
+def expect_frames(program: str, width: int, height: int) -> None:
     """Frames of a program that draws for ever: of its window's size, and each another picture."""
     need(program)
-    place = wayland_display() if wayland else display()
-    with place as where:
-        environment = plain_environment(**(where if wayland else {"DISPLAY": where}))
+    with display() as screen:
+        environment = plain_environment(DISPLAY=screen)
         frames = folder() / "frames"
         process = start([OMEGA, "run", "--dump-frames", frames, "--", program], environment)
         try:
@@ -344,6 +346,25 @@ def expect_frames(program: str, width: int, height: int, wayland: bool = False) 
     assert all(picture[:2] == (width, height) for picture in pictures), pictures[0][:2]
     assert len({picture[2] for picture in pictures}) > 10, "the gears do not turn"
     assert all(len(set(picture[2])) > 20 for picture in pictures), "a frame is empty"
+
+
+def verdicts(output: str) -> list[str]:
+    return [line.strip() for line in output.splitlines() if "Validation:" in line]
+
+
+@deadline(300)
+def test_glmark2_validates_as_natively():
+    """Every scene draws, and the pixels that glmark2 looks at are those of a native run."""
+    with display() as screen:
+        for program in ("glmark2", "glmark2-es2"):
+            need(program)
+            words = [program, "--validate", "--size", "300x200"]
+            environment = plain_environment(DISPLAY=screen, LIBGL_ALWAYS_SOFTWARE=1)
+            want = verdicts(run(words, environment, seconds=100).stdout)
+            there = plain_environment(DISPLAY=screen)
+            got = verdicts(omega("run", "--", *words, environment=there, seconds=100).stdout)
+            assert len(want) > 20, want
+            assert got == want, f"{program}: {set(got) ^ set(want)}"
 
 
 @deadline(120)

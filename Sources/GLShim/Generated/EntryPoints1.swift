@@ -257,18 +257,20 @@ public func gl_BindFragDataLocationIndexed(
 
 @c(glBindFramebuffer)
 public func gl_BindFramebuffer(_ target: UInt32, _ framebuffer: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10016, 16) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10016, 16) else { return }
   p.put32(target, 8)
   p.put32(framebuffer, 12)
+  note_glBindFramebuffer(c, target, framebuffer)
 }
 
 @c(glBindFramebufferEXT)
 public func gl_BindFramebufferEXT(_ target: UInt32, _ framebuffer: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10017, 16) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10017, 16) else { return }
   p.put32(target, 8)
   p.put32(framebuffer, 12)
+  note_glBindFramebufferEXT(c, target, framebuffer)
 }
 
 @c(glBindImageTexture)
@@ -2401,10 +2403,11 @@ func encode_glDrawArraysInstancedBaseInstance(
 
 @c(glDrawBuffer)
 public func gl_DrawBuffer(_ buf: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100CA, 16) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x100CA, 16) else { return }
   p.put32(buf, 8)
   p.put32(0, 12)
+  note_glDrawBuffer(c, buf)
 }
 
 @c(glDrawBuffers)

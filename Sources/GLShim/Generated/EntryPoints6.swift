@@ -1253,12 +1253,13 @@ func encode_glVertexPointer(
 
 @c(glViewport)
 public func gl_Viewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1045C, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1045C, 24) else { return }
   p.put32(UInt32(bitPattern: x), 8)
   p.put32(UInt32(bitPattern: y), 12)
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(UInt32(bitPattern: height), 20)
+  note_glViewport(c, x, y, width, height)
 }
 
 @c(glViewportArrayv)

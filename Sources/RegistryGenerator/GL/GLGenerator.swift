@@ -389,7 +389,18 @@ struct GLGenerator {
     }
   }
 
+  /// Names that have an entry point of their own beside the command's.
+  private var forwarded: Set<String> {
+    let byName = Dictionary(uniqueKeysWithValues: models.map { ($0.name, $0) })
+    return Set(
+      names.filter { name, canonical in
+        name != canonical
+          && registry.commands[name]?.parameters.count == byName[canonical]?.parameters.count
+      }.map(\.name))
+  }
+
   private func tableFile() -> GeneratedFile {
+    let forwarded = forwarded
     var list = SourcePrinter()
     list.line("/// The names of OpenGL's entry points, sorted, each ended by NUL.")
     list.line("let glEntryNames: StaticString = \"\"\"")
@@ -421,8 +432,10 @@ struct GLGenerator {
           guard let model = byName[names[i].canonical] else { continue }
           let types = model.parameters.map(\.swift).joined(separator: ", ")
           let result = model.returns.isEmpty ? "Void" : model.returns
+          let function =
+            forwarded.contains(names[i].name) ? String(names[i].name.dropFirst(2)) : model.short
           out.line(
-            "case \(i - start): return unsafeBitCast(gl_\(model.short) as @convention(c) (\(types)) -> \(result), to: UnsafeMutableRawPointer?.self)"
+            "case \(i - start): return unsafeBitCast(gl_\(function) as @convention(c) (\(types)) -> \(result), to: UnsafeMutableRawPointer?.self)"
           )
         }
         out.line("default: return nil")
