@@ -1,6 +1,16 @@
 /// Sizes that OpenGL's commands imply: of arrays by parameter names, of pixels by format and type.
 /// Both sides use them: the client to know how much to send, the node to know that enough has come.
 
+/// Enumerants of extensions that bring no commands, and are not generated.
+private enum Unlisted {
+  static var TEXTURE_CROP_RECT_OES: UInt32 { 0x8B9D }
+  static var ALPHA_INTEGER_EXT: UInt32 { 0x8D97 }
+  static var LUMINANCE_INTEGER_EXT: UInt32 { 0x8D9C }
+  static var LUMINANCE_ALPHA_INTEGER_EXT: UInt32 { 0x8D9D }
+  static var ABGR_EXT: UInt32 { 0x8000 }
+  static var HALF_FLOAT_OES: UInt32 { 0x8D61 }
+}
+
 /// Elements × bytes; 0 for a negative count, and `Int.max / 2` when it is more than can be.
 @inlinable
 public func glProduct(_ a: Int, _ b: Int, _ c: Int = 1, _ d: Int = 1) -> Int {
@@ -17,7 +27,7 @@ public func glValueCount(_ pname: UInt32) -> Int {
   switch pname {
   case GL.AMBIENT, GL.DIFFUSE, GL.SPECULAR, GL.POSITION, GL.EMISSION, GL.AMBIENT_AND_DIFFUSE,
     GL.FOG_COLOR, GL.LIGHT_MODEL_AMBIENT, GL.TEXTURE_BORDER_COLOR, GL.TEXTURE_ENV_COLOR,
-    GL.TEXTURE_SWIZZLE_RGBA, GL.OBJECT_PLANE, GL.EYE_PLANE, 0x8B9D /* TEXTURE_CROP_RECT_OES */:
+    GL.TEXTURE_SWIZZLE_RGBA, GL.OBJECT_PLANE, GL.EYE_PLANE, Unlisted.TEXTURE_CROP_RECT_OES:
     4
   case GL.SPOT_DIRECTION, GL.COLOR_INDEXES, GL.POINT_DISTANCE_ATTENUATION: 3
   default: 1
@@ -72,13 +82,13 @@ public func glComponentCount(_ format: UInt32) -> Int {
   switch format {
   case GL.RED, GL.GREEN, GL.BLUE, GL.ALPHA, GL.LUMINANCE, GL.INTENSITY, GL.COLOR_INDEX,
     GL.STENCIL_INDEX, GL.DEPTH_COMPONENT, GL.RED_INTEGER, GL.GREEN_INTEGER, GL.BLUE_INTEGER,
-    0x8D97 /* ALPHA_INTEGER_EXT */, 0x8D9C /* LUMINANCE_INTEGER_EXT */:
+    Unlisted.ALPHA_INTEGER_EXT, Unlisted.LUMINANCE_INTEGER_EXT:
     1
   case GL.RG, GL.LUMINANCE_ALPHA, GL.RG_INTEGER, GL.DEPTH_STENCIL,
-    0x8D9D /* LUMINANCE_ALPHA_INTEGER_EXT */:
+    Unlisted.LUMINANCE_ALPHA_INTEGER_EXT:
     2
   case GL.RGB, GL.BGR, GL.RGB_INTEGER, GL.BGR_INTEGER: 3
-  case GL.RGBA, GL.BGRA, GL.RGBA_INTEGER, GL.BGRA_INTEGER, 0x8000 /* ABGR_EXT */: 4
+  case GL.RGBA, GL.BGRA, GL.RGBA_INTEGER, GL.BGRA_INTEGER, Unlisted.ABGR_EXT: 4
   default: 0
   }
 }
@@ -87,7 +97,7 @@ public func glComponentCount(_ format: UInt32) -> Int {
 public func glComponentSize(_ type: UInt32) -> (bytes: Int, isPacked: Bool) {
   switch type {
   case GL.BYTE, GL.UNSIGNED_BYTE: (1, false)
-  case GL.SHORT, GL.UNSIGNED_SHORT, GL.HALF_FLOAT, 0x8D61 /* HALF_FLOAT_OES */: (2, false)
+  case GL.SHORT, GL.UNSIGNED_SHORT, GL.HALF_FLOAT, Unlisted.HALF_FLOAT_OES: (2, false)
   case GL.INT, GL.UNSIGNED_INT, GL.FLOAT: (4, false)
   case GL.DOUBLE: (8, false)
   case GL.UNSIGNED_BYTE_3_3_2, GL.UNSIGNED_BYTE_2_3_3_REV: (1, true)
