@@ -259,7 +259,7 @@ def test_too_many_clients():
             [OMEGA, "run", "--nodes", server.address, "--", PROGRAMS / "recordbench", 100_000]
         )
         try:
-            wait_until(lambda: children(server.pid), 10, "the first client")
+            wait_until(lambda: children(server.pid), 30, "the first client")
             result = omega("run", "--nodes", server.address, "--", *app(), status=None, seconds=20)
             assert result.returncode == 125, result.stderr
             expect_error(result, server.address)
