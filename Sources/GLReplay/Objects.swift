@@ -8,7 +8,7 @@ import Wire
 
 extension GLReplayContext {
   /// The word, or the two, that came in front of a command that makes an object: its name.
-  fileprivate func announced(_ byteCount: Int) -> UInt64 {
+  fileprivate mutating func announced(_ byteCount: Int) -> UInt64 {
     guard let block = memory.block, block.count == byteCount, let start = block.baseAddress else {
       return 0
     }
@@ -76,7 +76,11 @@ private func points(
 ) -> (pointer: UnsafeRawPointer?, isThere: Bool) {
   guard let block = c.pointee.memory.block else { return (nil, false) }
   // The client sends nothing for what the driver refuses; any address will do.
-  if block.count == 0 { return (block.baseAddress, ustride < 1 || uorder < 1 || vorder < 1 || uorder > 64 || vorder > 64) }
+  if block.count == 0 {
+    return (
+      block.baseAddress, ustride < 1 || uorder < 1 || vorder < 1 || uorder > 64 || vorder > 64
+    )
+  }
   guard uorder > 0, vorder > 0, ustride > 0, vstride >= 0 else { return (block.baseAddress, true) }
   let last = Int(uorder &- 1) &* Int(ustride) &+ Int(vorder &- 1) &* Int(vstride) &+ 1
   return (block.baseAddress, glProduct(last, size) <= block.count)
@@ -250,7 +254,7 @@ func doer_glClientWaitSync(
 // MARK: Maps
 
 extension GLReplayContext {
-  private func mapTarget(_ target: UInt32, _ buffer: UInt32) -> UInt32? {
+  private mutating func mapTarget(_ target: UInt32, _ buffer: UInt32) -> UInt32? {
     buffer == 0 ? target : nil
   }
 

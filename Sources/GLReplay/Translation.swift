@@ -49,8 +49,10 @@ extension GLReplayContext {
     case GL.READ_FRAMEBUFFER_BINDING: return readsDefault ? 0 : clientName(.framebuffer, value)
     case GL.DRAW_BUFFER, GL.DRAW_BUFFER0: return drawsDefault ? defaultDrawBuffer : nil
     case GL.READ_BUFFER: return readsDefault ? defaultReadBuffer : nil
-    case GL.DOUBLEBUFFER: return drawsDefault ? (surface.draw?.isDoubleBuffered == true ? 1 : 0) : nil
-    case GL.LIST_BASE, GL.LIST_INDEX: return value == 0 && pname == GL.LIST_INDEX ? nil : value &- listBase
+    case GL.DOUBLEBUFFER:
+      return drawsDefault ? (surface.draw?.isDoubleBuffered == true ? 1 : 0) : nil
+    case GL.LIST_BASE, GL.LIST_INDEX:
+      return value == 0 && pname == GL.LIST_INDEX ? nil : value &- listBase
     default: return nil
     }
   }
@@ -79,8 +81,9 @@ extension GLReplayContext {
       if let new = translated(pname, UInt32(value)) {
         place.storeBytes(of: Double(new), as: Double.self)
       }
-    } else if type == UInt8.self, pname == GL.DOUBLEBUFFER || pname == GL.DRAW_FRAMEBUFFER_BINDING
-      || pname == GL.READ_FRAMEBUFFER_BINDING
+    } else if type == UInt8.self,
+      pname == GL.DOUBLEBUFFER || pname == GL.DRAW_FRAMEBUFFER_BINDING
+        || pname == GL.READ_FRAMEBUFFER_BINDING
     {
       let value = place.load(as: UInt8.self)
       if let new = translated(pname, UInt32(value)) {
@@ -145,7 +148,9 @@ func doer_glInvalidateFramebuffer(
   _ c: GLContextPointer, _ target: UInt32, _ count: Int32, _ list: UnsafePointer<UInt32>?
 ) {
   guard let call = c.pointee.gl.glInvalidateFramebuffer else { return }
-  if let own = attachments(c, target, count, list) { call(target, count, own) } else {
+  if let own = attachments(c, target, count, list) {
+    call(target, count, own)
+  } else {
     call(target, count, list)
   }
 }
@@ -221,7 +226,7 @@ func doer_glGetNamedFramebufferAttachmentParameteriv(
 
 extension GLReplayContext {
   /// A word of the record that is being replayed, at its offset behind the start of the header.
-  func recordWord(_ offset: Int) -> UInt32 {
+  mutating func recordWord(_ offset: Int) -> UInt32 {
     guard let start = record.baseAddress, offset &+ 4 <= record.count else { return 0 }
     return start.get32(offset)
   }
