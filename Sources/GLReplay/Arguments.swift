@@ -125,7 +125,7 @@ extension GLReplayContext {
   }
 
   /// The driver's name of what is bound; 0 for nothing.
-  func boundName(_ pname: UInt32) -> UInt32 {
+  mutating func boundName(_ pname: UInt32) -> UInt32 {
     var bound: Int32 = 0
     functions?.getIntegerv(pname, &bound)
     return UInt32(bitPattern: bound)

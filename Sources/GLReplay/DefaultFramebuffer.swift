@@ -371,10 +371,14 @@ extension GLReplayContext {
   }
 
   /// What glGet says of the draw and the read buffer of framebuffer 0.
-  var defaultDrawBuffer: UInt32 { surface.drawBuffers?.first ?? initialBuffer(surface.draw) }
-  var defaultReadBuffer: UInt32 { surface.readBuffer ?? initialBuffer(surface.read) }
+  var defaultDrawBuffer: UInt32 {
+    mutating get { surface.drawBuffers?.first ?? initialBuffer(surface.draw) }
+  }
+  var defaultReadBuffer: UInt32 {
+    mutating get { surface.readBuffer ?? initialBuffer(surface.read) }
+  }
 
-  private func initialBuffer(_ drawable: Drawable?) -> UInt32 {
+  private mutating func initialBuffer(_ drawable: Drawable?) -> UInt32 {
     drawable?.isDoubleBuffered != false || properties.isES ? Enumerant.back : Enumerant.front
   }
 

@@ -8,7 +8,7 @@ import Wire
 
 extension GLReplayContext {
   /// The word, or the two, that came in front of a command that makes an object: its name.
-  fileprivate func announced(_ byteCount: Int) -> UInt64 {
+  fileprivate mutating func announced(_ byteCount: Int) -> UInt64 {
     guard let block = memory.block, block.count == byteCount, let start = block.baseAddress else {
       return 0
     }
@@ -254,7 +254,7 @@ func doer_glClientWaitSync(
 // MARK: Maps
 
 extension GLReplayContext {
-  private func mapTarget(_ target: UInt32, _ buffer: UInt32) -> UInt32? {
+  private mutating func mapTarget(_ target: UInt32, _ buffer: UInt32) -> UInt32? {
     buffer == 0 ? target : nil
   }
 

@@ -48,7 +48,7 @@ extension GLReplayContext {
   }
 
   /// Whether the driver has a buffer bound for packing, which makes an address an offset.
-  private func hasPackBuffer() -> Bool {
+  private mutating func hasPackBuffer() -> Bool {
     guard !properties.isES || properties.isAtLeast(3, 0) else { return false }
     var bound: Int32 = 0
     functions?.getIntegerv(GL.PIXEL_PACK_BUFFER_BINDING, &bound)
@@ -85,7 +85,7 @@ extension GLReplayContext {
   }
 
   /// A texture level's size; zeros, and no error, when there is none.
-  fileprivate func levelSize(
+  fileprivate mutating func levelSize(
     _ target: UInt32, _ texture: UInt32?, _ level: Int32
   ) -> (UInt32, UInt32, UInt32) {
     func value(_ pname: UInt32) -> UInt32 {
@@ -100,7 +100,9 @@ extension GLReplayContext {
     return (value(GL.TEXTURE_WIDTH), value(GL.TEXTURE_HEIGHT), value(GL.TEXTURE_DEPTH))
   }
 
-  fileprivate func compressedSize(_ target: UInt32, _ texture: UInt32?, _ level: Int32) -> Int {
+  fileprivate mutating func compressedSize(_ target: UInt32, _ texture: UInt32?, _ level: Int32)
+    -> Int
+  {
     var result: Int32 = 0
     var isCompressed: Int32 = 0
     if let texture {

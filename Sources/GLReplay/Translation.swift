@@ -226,7 +226,7 @@ func doer_glGetNamedFramebufferAttachmentParameteriv(
 
 extension GLReplayContext {
   /// A word of the record that is being replayed, at its offset behind the start of the header.
-  func recordWord(_ offset: Int) -> UInt32 {
+  mutating func recordWord(_ offset: Int) -> UInt32 {
     guard let start = record.baseAddress, offset &+ 4 <= record.count else { return 0 }
     return start.get32(offset)
   }
