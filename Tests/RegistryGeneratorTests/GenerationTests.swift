@@ -8,6 +8,7 @@ struct GenerationTests {
   private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().path
   private let registry = "/usr/share/vulkan/registry/vk.xml"
+  private let glRegistry = "/usr/share/khronos-api/gl.xml"
 
   @Test("makes exactly the files that are committed")
   func regeneration() throws {
