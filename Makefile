@@ -161,7 +161,7 @@ uninstall: ## removes what install put there
 	  rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(PREFIX)/$$folder" 2>/dev/null || true
 	done
 
-generate: ## regenerates every Generated/ folder from the registry and the rules
+generate: deps ## regenerates every Generated/ folder from the registry and the rules
 	@$(RELEASE) --product RegistryGenerator
 	$(SCRATCH)/release/RegistryGenerator
 
@@ -174,7 +174,7 @@ format: ## formats the hand-written Swift
 check-format: ## fails when the hand-written Swift is not formatted
 	@$(FORMATTED) | xargs -r $(SWIFT) format lint --strict --parallel
 
-check-generated: ## fails when a Generated/ folder is not what the generator writes
+check-generated: deps ## fails when a Generated/ folder is not what the generator writes
 	@$(RELEASE) --product RegistryGenerator
 	$(SCRATCH)/release/RegistryGenerator --check
 
