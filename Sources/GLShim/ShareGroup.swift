@@ -37,7 +37,8 @@ struct ShareGroup {
 
   /// Under `lock`.
   private mutating func publishMark(_ channel: Channel) -> Bool {
-    mark &+= 1
+    // A channel that is used again has marks behind it already: they grow in the whole process.
+    mark = platform_add64(&lastMark, 1) &+ 1
     lastChannel = channel.index
     var record = (ControlOpcode.glMark, UInt32(16), mark)
     return withUnsafeBytes(of: &record) { channel.publish($0) }
@@ -66,3 +67,5 @@ struct ShareGroup {
     platform_free(place)
   }
 }
+
+nonisolated(unsafe) private var lastMark: UInt64 = 0
