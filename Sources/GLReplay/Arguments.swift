@@ -87,7 +87,7 @@ extension GLReplayContext {
       guard let store = r.take(PixelStore.byteCount, field) else { return nil }
       unpack(PixelStore(store), buffer: true)
       // Without a buffer the driver would take the offset for an address.
-      guard boundName(GL.PIXEL_UNPACK_BUFFER_BINDING) != 0 else { return nil }
+      guard driverValue(GL.PIXEL_UNPACK_BUFFER_BINDING) != 0 else { return nil }
       return UnsafeRawPointer(bitPattern: UInt(truncatingIfNeeded: offset))
     case ImageMode.raw:
       guard let words = r.take(PixelStore.byteCount, field) else { return nil }
@@ -124,11 +124,11 @@ extension GLReplayContext {
     }
   }
 
-  /// The driver's name of what is bound; 0 for nothing.
-  mutating func boundName(_ pname: UInt32) -> UInt32 {
-    var bound: Int32 = 0
-    functions?.getIntegerv(pname, &bound)
-    return UInt32(bitPattern: bound)
+  /// A value that the driver has one of: a binding, a mode; 0 where it has none.
+  mutating func driverValue(_ pname: UInt32) -> UInt32 {
+    var value: Int32 = 0
+    functions?.getIntegerv(pname, &value)
+    return UInt32(bitPattern: value)
   }
 
   // MARK: Results

@@ -130,11 +130,10 @@ extension GLReplayContext {
         gl.glTexCoordPointer?(size, type, stride, pointer)
         return
       }
-      var active: Int32 = 0
-      functions?.getIntegerv(GL.CLIENT_ACTIVE_TEXTURE, &active)
+      let active = driverValue(GL.CLIENT_ACTIVE_TEXTURE)
       activate(GL.TEXTURE0 &+ slot &- 40)
       gl.glTexCoordPointer?(size, type, stride, pointer)
-      activate(UInt32(bitPattern: active))
+      activate(active)
     default: break
     }
   }
@@ -150,9 +149,7 @@ extension GLReplayContext {
     }
     // Without indices or with a wrong type the driver has an error to raise, and reads nothing.
     if count <= 0 || glIndexSize(type) == 0 { return (offset, true) }
-    var bound: Int32 = 0
-    functions?.getIntegerv(GL.ELEMENT_ARRAY_BUFFER_BINDING, &bound)
-    return (offset, bound != 0)
+    return (offset, driverValue(GL.ELEMENT_ARRAY_BUFFER_BINDING) != 0)
   }
 }
 
@@ -230,9 +227,7 @@ private func offsets(_ c: GLContextPointer, _ drawcount: Int32)
   guard drawcount > 0, let block = c.pointee.memory.block, block.count >= Int(drawcount) * 8 else {
     return nil
   }
-  var bound: Int32 = 0
-  c.pointee.functions?.getIntegerv(GL.ELEMENT_ARRAY_BUFFER_BINDING, &bound)
-  guard bound != 0 else { return nil }
+  guard c.pointee.driverValue(GL.ELEMENT_ARRAY_BUFFER_BINDING) != 0 else { return nil }
   return block.baseAddress?.assumingMemoryBound(to: UnsafeRawPointer?.self)
 }
 

@@ -129,7 +129,7 @@ extension GLReplayContext {
   private mutating func describe() {
     guard let functions else { return }
     for name in [
-      Enumerant.vendor, Enumerant.renderer, Enumerant.version, Enumerant.shadingLanguageVersion,
+      GL.VENDOR, GL.RENDERER, GL.VERSION, GL.SHADING_LANGUAGE_VERSION,
     ] {
       reply.writer.string(
         functions.getString(name).map {

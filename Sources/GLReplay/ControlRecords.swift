@@ -180,7 +180,7 @@ extension GLReplayContext {
     let id = f.id(16, GLID.drawable, "drawable")
     let buffer = f.u32(24, "buffer")
     guard f.wrong == nil else { return }
-    let isFront = buffer == Enumerant.front || buffer == Enumerant.frontLeft
+    let isFront = buffer == GL.FRONT || buffer == GL.FRONT_LEFT
     reply.writer.begin(ControlOpcode.glReadDrawable)
     if let driver, let functions, let drawable = session.drawable(id, driver.workbench) {
       let now = drawable.current

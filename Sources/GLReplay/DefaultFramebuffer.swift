@@ -81,18 +81,18 @@ extension GLReplayContext {
   private mutating func bindDefault() {
     guard let functions else { return }
     if properties.hasOneFramebufferTarget {
-      if drawsDefault { functions.bindFramebuffer(Enumerant.framebuffer, surface.drawObject) }
+      if drawsDefault { functions.bindFramebuffer(GL.FRAMEBUFFER, surface.drawObject) }
       return
     }
-    if drawsDefault { functions.bindFramebuffer(Enumerant.drawFramebuffer, surface.drawObject) }
-    if readsDefault { functions.bindFramebuffer(Enumerant.readFramebuffer, surface.readObject) }
+    if drawsDefault { functions.bindFramebuffer(GL.DRAW_FRAMEBUFFER, surface.drawObject) }
+    if readsDefault { functions.bindFramebuffer(GL.READ_FRAMEBUFFER, surface.readObject) }
   }
 
   /// glBindFramebuffer.
   mutating func bindFramebuffer(_ target: UInt32, _ client: UInt32) {
     guard let functions else { return }
-    let draws = target == Enumerant.framebuffer || target == Enumerant.drawFramebuffer
-    let reads = target == Enumerant.framebuffer || target == Enumerant.readFramebuffer
+    let draws = target == GL.FRAMEBUFFER || target == GL.DRAW_FRAMEBUFFER
+    let reads = target == GL.FRAMEBUFFER || target == GL.READ_FRAMEBUFFER
     guard client == 0, draws || reads else {
       let name = name(.framebuffer, client)
       functions.bindFramebuffer(target, name)
@@ -135,10 +135,10 @@ extension GLReplayContext {
     guard let functions, let driver else { return }
     var name: UInt32 = 0
     functions.genFramebuffers(1, &name)
-    functions.bindFramebuffer(Enumerant.framebuffer, name)
+    functions.bindFramebuffer(GL.FRAMEBUFFER, name)
     surface.flip =
-      properties.isES && properties.major < 2 ? .none : functions.findFlip(Enumerant.framebuffer)
-    functions.bindFramebuffer(Enumerant.framebuffer, 0)
+      properties.isES && properties.major < 2 ? .none : functions.findFlip(GL.FRAMEBUFFER)
+    functions.bindFramebuffer(GL.FRAMEBUFFER, 0)
     functions.deleteFramebuffers(1, &name)
     functions.drainErrors()
     guard surface.flip == .none, driver.workbench.flip != .none else { return }
@@ -197,19 +197,19 @@ extension GLReplayContext {
     object.version = storage.version
     object.front = .none
     let bound = boundFramebuffers(functions)
-    functions.bindFramebuffer(Enumerant.framebuffer, name)
+    functions.bindFramebuffer(GL.FRAMEBUFFER, name)
     if surface.flip != .otherContext {
-      functions.attach(Enumerant.framebuffer, Enumerant.colorAttachment0, attached.color)
-      functions.attach(Enumerant.framebuffer, Enumerant.depthAttachment, attached.depth)
-      functions.attach(Enumerant.framebuffer, Enumerant.stencilAttachment, attached.stencil)
-      functions.setFlip(surface.flip, Enumerant.framebuffer, true)
+      functions.attach(GL.FRAMEBUFFER, GL.COLOR_ATTACHMENT0, attached.color)
+      functions.attach(GL.FRAMEBUFFER, GL.DEPTH_ATTACHMENT, attached.depth)
+      functions.attach(GL.FRAMEBUFFER, GL.STENCIL_ATTACHMENT, attached.stencil)
+      functions.setFlip(surface.flip, GL.FRAMEBUFFER, true)
     }
-    let status = functions.checkFramebufferStatus(Enumerant.framebuffer)
+    let status = functions.checkFramebufferStatus(GL.FRAMEBUFFER)
     surface.objects[drawable.id] = object
     applyBuffers(drawable)
     restore(bound, functions)
     functions.drainErrors()
-    return status == Enumerant.framebufferComplete ? name : nil
+    return status == GL.FRAMEBUFFER_COMPLETE ? name : nil
   }
 
   /// The driver's framebuffers that are bound for drawing and reading.
@@ -217,17 +217,19 @@ extension GLReplayContext {
   {
     var draw: Int32 = 0
     var read: Int32 = 0
-    functions.getIntegerv(0x8CA6, &draw)
-    if !properties.hasOneFramebufferTarget { functions.getIntegerv(0x8CAA, &read) }
+    functions.getIntegerv(GL.DRAW_FRAMEBUFFER_BINDING, &draw)
+    if !properties.hasOneFramebufferTarget {
+      functions.getIntegerv(GL.READ_FRAMEBUFFER_BINDING, &read)
+    }
     return (UInt32(bitPattern: draw), UInt32(bitPattern: read))
   }
 
   private mutating func restore(_ bound: (draw: UInt32, read: UInt32), _ functions: GLFunctions) {
     if properties.hasOneFramebufferTarget {
-      return functions.bindFramebuffer(Enumerant.framebuffer, bound.draw)
+      return functions.bindFramebuffer(GL.FRAMEBUFFER, bound.draw)
     }
-    functions.bindFramebuffer(Enumerant.drawFramebuffer, bound.draw)
-    functions.bindFramebuffer(Enumerant.readFramebuffer, bound.read)
+    functions.bindFramebuffer(GL.DRAW_FRAMEBUFFER, bound.draw)
+    functions.bindFramebuffer(GL.READ_FRAMEBUFFER, bound.read)
   }
 
   /// Deletes the objects of drawables that the client has destroyed and that are not current.
@@ -258,43 +260,43 @@ extension GLReplayContext {
   /// glInvalidateFramebuffer's enumerants. What framebuffer 0 does not have becomes something that
   /// an object does not have either, so that the driver raises the error.
   mutating func attachment(_ buffer: UInt32) -> UInt32 {
-    buffers(buffer, of: surface.draw).first ?? Enumerant.none
+    buffers(buffer, of: surface.draw).first ?? GL.NONE
   }
 
   /// The attachments behind a buffer of framebuffer 0; the front buffer is made when it is named.
   private mutating func buffers(_ buffer: UInt32, of drawable: Drawable?) -> [UInt32] {
     guard let drawable else { return [buffer] }
-    let first = Enumerant.colorAttachment0
+    let first = GL.COLOR_ATTACHMENT0
     switch buffer {
-    case Enumerant.none: return [Enumerant.none]
-    case Enumerant.color: return [first]
-    case Enumerant.depth: return [Enumerant.depthAttachment]
-    case Enumerant.stencil: return [Enumerant.stencilAttachment]
-    case Enumerant.back, Enumerant.backLeft:
+    case GL.NONE: return [GL.NONE]
+    case GL.COLOR: return [first]
+    case GL.DEPTH: return [GL.DEPTH_ATTACHMENT]
+    case GL.STENCIL: return [GL.STENCIL_ATTACHMENT]
+    case GL.BACK, GL.BACK_LEFT:
       // Only OpenGL ES calls a single buffer so.
-      return drawable.isDoubleBuffered || properties.isES ? [first] : [Enumerant.back]
-    case Enumerant.front, Enumerant.frontLeft:
+      return drawable.isDoubleBuffered || properties.isES ? [first] : [GL.BACK]
+    case GL.FRONT, GL.FRONT_LEFT:
       return drawable.isDoubleBuffered ? [frontAttachment(drawable)] : [first]
-    case Enumerant.left, Enumerant.frontAndBack:
+    case GL.LEFT, GL.FRONT_AND_BACK:
       return drawable.isDoubleBuffered ? [frontAttachment(drawable), first] : [first]
-    case first..<(first + 32): return [Enumerant.back]
+    case first..<(first + 32): return [GL.BACK]
     default: return [buffer]
     }
   }
 
   /// The attachment of the front buffer, which is attached when it is not yet.
   private mutating func frontAttachment(_ drawable: Drawable) -> UInt32 {
-    let second = Enumerant.colorAttachment0 + 1
+    let second = GL.COLOR_ATTACHMENT0 + 1
     guard let functions, let driver, var object = surface.objects[drawable.id],
       object.drawable === drawable
-    else { return Enumerant.colorAttachment0 }
+    else { return GL.COLOR_ATTACHMENT0 }
     drawable.needFront(from: driver.handle, finishing: functions.finish)
     let front = drawable.current.front
     guard object.front != front else { return second }
     saveErrors()
     let bound = boundFramebuffers(functions)
-    functions.bindFramebuffer(Enumerant.framebuffer, object.name)
-    functions.attach(Enumerant.framebuffer, second, front)
+    functions.bindFramebuffer(GL.FRAMEBUFFER, object.name)
+    functions.attach(GL.FRAMEBUFFER, second, front)
     restore(bound, functions)
     functions.drainErrors()
     object.front = front
@@ -305,13 +307,13 @@ extension GLReplayContext {
   /// Gives the object of a drawable, which is bound, what has been set for framebuffer 0.
   private mutating func applyBuffers(_ drawable: Drawable) {
     guard let functions, !properties.hasOneFramebufferTarget else { return }
-    let initial = drawable.isDoubleBuffered || properties.isES ? Enumerant.back : Enumerant.front
+    let initial = drawable.isDoubleBuffered || properties.isES ? GL.BACK : GL.FRONT
     var attachments = (surface.drawBuffers ?? [initial]).flatMap { buffers($0, of: drawable) }
     // A drawable may lack what another had.
-    attachments = attachments.map { $0 >= Enumerant.colorAttachment0 ? $0 : Enumerant.none }
-    let read = buffers(surface.readBuffer ?? initial, of: drawable).last ?? Enumerant.none
+    attachments = attachments.map { $0 >= GL.COLOR_ATTACHMENT0 ? $0 : GL.NONE }
+    let read = buffers(surface.readBuffer ?? initial, of: drawable).last ?? GL.NONE
     functions.drawBuffers?(Int32(clamping: attachments.count), attachments)
-    functions.readBuffer?(read >= Enumerant.colorAttachment0 ? read : Enumerant.none)
+    functions.readBuffer?(read >= GL.COLOR_ATTACHMENT0 ? read : GL.NONE)
   }
 
   /// glDrawBuffer.
@@ -362,12 +364,12 @@ extension GLReplayContext {
     }
     // GL_LEFT and GL_FRONT_AND_BACK read the front buffer, which is the first of them.
     let attachments = buffers(buffer, of: surface.read)
-    functions.readBuffer?(attachments.first ?? Enumerant.none)
+    functions.readBuffer?(attachments.first ?? GL.NONE)
     if isBufferOfDefault(attachments) { surface.readBuffer = buffer }
   }
 
   private mutating func isBufferOfDefault(_ attachments: [UInt32]) -> Bool {
-    attachments.allSatisfy { $0 == 0 || $0 >= Enumerant.colorAttachment0 }
+    attachments.allSatisfy { $0 == 0 || $0 >= GL.COLOR_ATTACHMENT0 }
   }
 
   /// What glGet says of the draw and the read buffer of framebuffer 0.
@@ -379,7 +381,7 @@ extension GLReplayContext {
   }
 
   private mutating func initialBuffer(_ drawable: Drawable?) -> UInt32 {
-    drawable?.isDoubleBuffered != false || properties.isES ? Enumerant.back : Enumerant.front
+    drawable?.isDoubleBuffered != false || properties.isES ? GL.BACK : GL.FRONT
   }
 
   // MARK: Reads
@@ -394,12 +396,12 @@ extension GLReplayContext {
     saveErrors()
     let isFront =
       drawable.isDoubleBuffered && !object.front.isNone
-      && buffers(surface.readBuffer ?? Enumerant.back, of: drawable).first
-        == Enumerant.colorAttachment0 + 1
+      && buffers(surface.readBuffer ?? GL.BACK, of: drawable).first
+        == GL.COLOR_ATTACHMENT0 + 1
     let picture = drawable.resolved(
       front: isFront, from: driver.handle, finishing: functions.finish)
     let target =
-      properties.hasOneFramebufferTarget ? Enumerant.framebuffer : Enumerant.readFramebuffer
+      properties.hasOneFramebufferTarget ? GL.FRAMEBUFFER : GL.READ_FRAMEBUFFER
     if surface.flip == .otherContext {
       object.resolveName = driver.workbench.prepareFramebuffer(
         object.resolveName, .init(color: picture), from: driver.handle,
@@ -408,7 +410,7 @@ extension GLReplayContext {
     } else {
       if object.resolveName == 0 { functions.genFramebuffers(1, &object.resolveName) }
       functions.bindFramebuffer(target, object.resolveName)
-      functions.attach(target, Enumerant.colorAttachment0, picture)
+      functions.attach(target, GL.COLOR_ATTACHMENT0, picture)
       functions.setFlip(surface.flip, target, true)
     }
     surface.objects[drawable.id] = object
@@ -454,8 +456,8 @@ extension Workbench {
     use(from: context, finishing: nil) {
       var name: UInt32 = 0
       gl.genFramebuffers(1, &name)
-      gl.bindFramebuffer(Enumerant.framebuffer, name)
-      gl.bindFramebuffer(Enumerant.framebuffer, 0)
+      gl.bindFramebuffer(GL.FRAMEBUFFER, name)
+      gl.bindFramebuffer(GL.FRAMEBUFFER, 0)
       return name
     } ?? 0
   }
@@ -476,12 +478,12 @@ extension Workbench {
     use(from: context, finishing: finish) {
       var name = known
       if name == 0 { gl.genFramebuffers(1, &name) }
-      gl.bindFramebuffer(Enumerant.framebuffer, name)
-      gl.attach(Enumerant.framebuffer, Enumerant.colorAttachment0, what.color)
-      gl.attach(Enumerant.framebuffer, Enumerant.depthAttachment, what.depth)
-      gl.attach(Enumerant.framebuffer, Enumerant.stencilAttachment, what.stencil)
-      gl.setFlip(flip, Enumerant.framebuffer, true)
-      gl.bindFramebuffer(Enumerant.framebuffer, 0)
+      gl.bindFramebuffer(GL.FRAMEBUFFER, name)
+      gl.attach(GL.FRAMEBUFFER, GL.COLOR_ATTACHMENT0, what.color)
+      gl.attach(GL.FRAMEBUFFER, GL.DEPTH_ATTACHMENT, what.depth)
+      gl.attach(GL.FRAMEBUFFER, GL.STENCIL_ATTACHMENT, what.stencil)
+      gl.setFlip(flip, GL.FRAMEBUFFER, true)
+      gl.bindFramebuffer(GL.FRAMEBUFFER, 0)
       return name
     } ?? 0
   }

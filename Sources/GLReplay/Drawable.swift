@@ -98,7 +98,7 @@ final class Drawable: @unchecked Sendable {
     guard !now.resolve.isNone else { return .none }
     workbench.copy(
       .init(color: color), .init(color: now.resolve), from: (0, 0), to: (0, 0),
-      size: (Int(now.width), Int(now.height)), turned: false, mask: Enumerant.colorBufferBit)
+      size: (Int(now.width), Int(now.height)), turned: false, mask: GL.COLOR_BUFFER_BIT)
     return now.resolve
   }
 
@@ -196,7 +196,7 @@ struct DrawableStorage {
     guard !front.isNone else { return }
     workbench.copy(
       .init(color: back), .init(color: front), from: (0, 0), to: (0, 0),
-      size: (Int(width), Int(height)), turned: false, mask: Enumerant.colorBufferBit)
+      size: (Int(width), Int(height)), turned: false, mask: GL.COLOR_BUFFER_BIT)
   }
 
   /// Copies what lies in both.
@@ -208,9 +208,9 @@ struct DrawableStorage {
     let from = (x: 0, y: old.isTopFirst ? Int(old.height) - size.height : 0)
     let to = (x: 0, y: isTopFirst ? Int(height) - size.height : 0)
     let isTurned = isTopFirst != old.isTopFirst
-    var mask = Enumerant.colorBufferBit
-    if !depth.isNone { mask |= Enumerant.depthBufferBit }
-    if !stencil.isNone { mask |= Enumerant.stencilBufferBit }
+    var mask = GL.COLOR_BUFFER_BIT
+    if !depth.isNone { mask |= GL.DEPTH_BUFFER_BIT }
+    if !stencil.isNone { mask |= GL.STENCIL_BUFFER_BIT }
     workbench.copy(
       .init(color: old.back, depth: old.depth, stencil: old.stencil),
       .init(color: back, depth: depth, stencil: stencil), from: from, to: to, size: size,
@@ -218,7 +218,7 @@ struct DrawableStorage {
     guard !front.isNone, !old.front.isNone else { return }
     workbench.copy(
       .init(color: old.front), .init(color: front), from: from, to: to, size: size,
-      turned: isTurned, mask: Enumerant.colorBufferBit)
+      turned: isTurned, mask: GL.COLOR_BUFFER_BIT)
   }
 }
 
@@ -269,11 +269,11 @@ enum PixelFormat: UInt32 {
   /// Format and type for glReadPixels.
   var words: (format: UInt32, type: UInt32) {
     switch self {
-    case .bgra8: (Enumerant.bgra, Enumerant.unsignedByte)
-    case .rgba8: (Enumerant.rgba, Enumerant.unsignedByte)
-    case .bgra10: (Enumerant.bgra, Enumerant.unsignedInt2101010Rev)
-    case .rgba10: (Enumerant.rgba, Enumerant.unsignedInt2101010Rev)
-    case .bgr565: (Enumerant.rgb, Enumerant.unsignedShort565)
+    case .bgra8: (GL.BGRA, GL.UNSIGNED_BYTE)
+    case .rgba8: (GL.RGBA, GL.UNSIGNED_BYTE)
+    case .bgra10: (GL.BGRA, GL.UNSIGNED_INT_2_10_10_10_REV)
+    case .rgba10: (GL.RGBA, GL.UNSIGNED_INT_2_10_10_10_REV)
+    case .bgr565: (GL.RGB, GL.UNSIGNED_SHORT_5_6_5)
     }
   }
 }
@@ -287,11 +287,11 @@ extension Workbench {
     let (format, type) = layout.words
     let row = width * layout.bytesPerPixel
     let (w, h) = (Int32(clamping: width), Int32(clamping: height))
-    gl.pixelStorei(Enumerant.packAlignment, 1)
+    gl.pixelStorei(GL.PACK_ALIGNMENT, 1)
     if !turned, stride % layout.bytesPerPixel == 0, !properties.hasOneFramebufferTarget {
-      gl.pixelStorei(Enumerant.packRowLength, Int32(clamping: stride / layout.bytesPerPixel))
+      gl.pixelStorei(GL.PACK_ROW_LENGTH, Int32(clamping: stride / layout.bytesPerPixel))
       gl.readPixels(0, Int32(clamping: y), w, h, format, type, memory)
-      gl.pixelStorei(Enumerant.packRowLength, 0)
+      gl.pixelStorei(GL.PACK_ROW_LENGTH, 0)
       return
     }
     let scratch = UnsafeMutableRawPointer.allocate(byteCount: row * height, alignment: 16)

@@ -1,56 +1,5 @@
 import CPlatform
 
-/// Numbers of OpenGL that hand-written code uses. The generated vocabulary has them all; these few
-/// are written where it must not matter which commands are generated.
-enum Enumerant {
-  static var none: UInt32 { 0 }
-  static var framebuffer: UInt32 { 0x8D40 }
-  static var readFramebuffer: UInt32 { 0x8CA8 }
-  static var drawFramebuffer: UInt32 { 0x8CA9 }
-  static var renderbuffer: UInt32 { 0x8D41 }
-  static var texture2D: UInt32 { 0x0DE1 }
-  static var textureRedSize: UInt32 { 0x805C }
-  static var textureAlphaSize: UInt32 { 0x805F }
-  static var implementationColorReadFormat: UInt32 { 0x8B9B }
-  static var framebufferComplete: UInt32 { 0x8CD5 }
-  static var colorAttachment0: UInt32 { 0x8CE0 }
-  static var depthAttachment: UInt32 { 0x8D00 }
-  static var stencilAttachment: UInt32 { 0x8D20 }
-  static var flipY: UInt32 { 0x8BBB }
-  static var frontLeft: UInt32 { 0x0400 }
-  static var frontRight: UInt32 { 0x0401 }
-  static var backLeft: UInt32 { 0x0402 }
-  static var backRight: UInt32 { 0x0403 }
-  static var front: UInt32 { 0x0404 }
-  static var back: UInt32 { 0x0405 }
-  static var left: UInt32 { 0x0406 }
-  static var right: UInt32 { 0x0407 }
-  static var frontAndBack: UInt32 { 0x0408 }
-  static var color: UInt32 { 0x1800 }
-  static var depth: UInt32 { 0x1801 }
-  static var stencil: UInt32 { 0x1802 }
-  static var colorBufferBit: UInt32 { 0x4000 }
-  static var depthBufferBit: UInt32 { 0x0100 }
-  static var stencilBufferBit: UInt32 { 0x0400 }
-  static var nearest: UInt32 { 0x2600 }
-  static var packAlignment: UInt32 { 0x0D05 }
-  static var packRowLength: UInt32 { 0x0D02 }
-  static var scissorTest: UInt32 { 0x0C11 }
-  static var unsignedByte: UInt32 { 0x1401 }
-  static var rgb: UInt32 { 0x1907 }
-  static var rgba: UInt32 { 0x1908 }
-  static var bgra: UInt32 { 0x80E1 }
-  static var unsignedShort565: UInt32 { 0x8363 }
-  static var unsignedInt2101010Rev: UInt32 { 0x8368 }
-  static var vendor: UInt32 { 0x1F00 }
-  static var renderer: UInt32 { 0x1F01 }
-  static var version: UInt32 { 0x1F02 }
-  static var extensions: UInt32 { 0x1F03 }
-  static var extensionCount: UInt32 { 0x821D }
-  static var shadingLanguageVersion: UInt32 { 0x8B8C }
-  static var contextProfileMask: UInt32 { 0x9126 }
-}
-
 /// The driver's functions that hand-written code calls. Those that every context has are there; what
 /// a version or a profile may lack is optional.
 struct GLFunctions {

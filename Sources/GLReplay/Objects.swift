@@ -53,9 +53,7 @@ func doer_glGenLists(_ c: GLContextPointer, _ range: Int32) {
   guard let begin = c.pointee.gl.glNewList, let end = c.pointee.gl.glEndList, range > 0,
     range <= 1 << 20
   else { return }
-  var index: Int32 = 0
-  c.pointee.functions?.getIntegerv(GL.LIST_INDEX, &index)
-  guard index == 0 else { return }
+  guard c.pointee.driverValue(GL.LIST_INDEX) == 0 else { return }
   let first = UInt32(truncatingIfNeeded: c.pointee.announced(4)) &+ c.pointee.listBase
   for i in 0..<UInt32(range) {
     begin(first &+ i, GL.COMPILE)
@@ -149,9 +147,8 @@ func doer_glFeedbackBuffer(
   _ c: GLContextPointer, _ size: Int32, _ type: UInt32, _ nothing: UnsafeMutablePointer<Float>?
 ) {
   guard let call = c.pointee.gl.glFeedbackBuffer else { return }
-  var mode: Int32 = 0
-  c.pointee.functions?.getIntegerv(GL.RENDER_MODE, &mode)
-  guard size >= 0, size <= ModeBuffers.most, UInt32(bitPattern: mode) != GL.FEEDBACK else {
+  let mode = c.pointee.driverValue(GL.RENDER_MODE)
+  guard size >= 0, size <= ModeBuffers.most, mode != GL.FEEDBACK else {
     call(size, type, c.pointee.modes.feedback)
     return
   }
@@ -167,9 +164,8 @@ func doer_glSelectBuffer(
   _ c: GLContextPointer, _ size: Int32, _ nothing: UnsafeMutablePointer<UInt32>?
 ) {
   guard let call = c.pointee.gl.glSelectBuffer else { return }
-  var mode: Int32 = 0
-  c.pointee.functions?.getIntegerv(GL.RENDER_MODE, &mode)
-  guard size >= 0, size <= ModeBuffers.most, UInt32(bitPattern: mode) != GL.SELECT else {
+  let mode = c.pointee.driverValue(GL.RENDER_MODE)
+  guard size >= 0, size <= ModeBuffers.most, mode != GL.SELECT else {
     call(size, c.pointee.modes.selection)
     return
   }
@@ -186,14 +182,13 @@ func doer_glRenderMode(_ c: GLContextPointer, _ ticket: UInt32, _ mode: UInt32) 
   guard let call = c.pointee.gl.glRenderMode else {
     return c.pointee.missing(GLOpcode.glRenderMode, ticket)
   }
-  var before: Int32 = 0
-  c.pointee.functions?.getIntegerv(GL.RENDER_MODE, &before)
+  let before = c.pointee.driverValue(GL.RENDER_MODE)
   let result = call(mode)
   c.pointee.beginReply(GLOpcode.glRenderMode)
   c.pointee.reply.writer.i32(result)
-  c.pointee.reply.writer.i32(before)
+  c.pointee.reply.writer.u32(before)
   let modes = c.pointee.modes
-  switch UInt32(bitPattern: before) {
+  switch before {
   case GL.FEEDBACK:
     let count = result < 0 ? modes.feedbackSize : min(Int(result), modes.feedbackSize)
     c.pointee.put(modes.feedback, count * 4)
@@ -254,10 +249,6 @@ func doer_glClientWaitSync(
 // MARK: Maps
 
 extension GLReplayContext {
-  private mutating func mapTarget(_ target: UInt32, _ buffer: UInt32) -> UInt32? {
-    buffer == 0 ? target : nil
-  }
-
   private mutating func bufferValue(_ target: UInt32, _ buffer: UInt32, _ pname: UInt32) -> Int64 {
     var value: Int32 = 0
     if buffer != 0 {

@@ -50,9 +50,7 @@ extension GLReplayContext {
   /// Whether the driver has a buffer bound for packing, which makes an address an offset.
   private mutating func hasPackBuffer() -> Bool {
     guard !properties.isES || properties.isAtLeast(3, 0) else { return false }
-    var bound: Int32 = 0
-    functions?.getIntegerv(GL.PIXEL_PACK_BUFFER_BINDING, &bound)
-    return bound != 0
+    return driverValue(GL.PIXEL_PACK_BUFFER_BINDING) != 0
   }
 
   /// Reads an image of `byteCount` bytes, or into the bound buffer, and replies; `size` first where the

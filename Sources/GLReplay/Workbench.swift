@@ -50,8 +50,8 @@ final class Workbench: @unchecked Sendable {
     gl.genFramebuffers(1, &names.0)
     gl.genFramebuffers(1, &names.1)
     (source, destination) = names
-    gl.bindFramebuffer(Enumerant.framebuffer, source)
-    flip = gl.findFlip(Enumerant.framebuffer)
+    gl.bindFramebuffer(GL.FRAMEBUFFER, source)
+    flip = gl.findFlip(GL.FRAMEBUFFER)
     storesBlueFirst = !isES && gl.canStoreBlueFirst()
     gl.drainErrors()
   }
@@ -108,16 +108,16 @@ final class Workbench: @unchecked Sendable {
     }
     var name: UInt32 = 0
     gl.genRenderbuffers(1, &name)
-    gl.bindRenderbuffer(Enumerant.renderbuffer, name)
+    gl.bindRenderbuffer(GL.RENDERBUFFER, name)
     let (w, h) = (Int32(clamping: width), Int32(clamping: height))
     if samples > 0, !properties.hasOneFramebufferTarget,
       let storage = gl.renderbufferStorageMultisample
     {
-      storage(Enumerant.renderbuffer, Int32(clamping: samples), format, w, h)
+      storage(GL.RENDERBUFFER, Int32(clamping: samples), format, w, h)
     } else {
-      gl.renderbufferStorage(Enumerant.renderbuffer, format, w, h)
+      gl.renderbufferStorage(GL.RENDERBUFFER, format, w, h)
     }
-    gl.bindRenderbuffer(Enumerant.renderbuffer, 0)
+    gl.bindRenderbuffer(GL.RENDERBUFFER, 0)
     guard gl.getError() == 0 else {
       gl.deleteRenderbuffers(1, &name)
       return .none
@@ -133,47 +133,47 @@ final class Workbench: @unchecked Sendable {
   }
 
   private var readTarget: UInt32 {
-    properties.hasOneFramebufferTarget ? Enumerant.framebuffer : Enumerant.readFramebuffer
+    properties.hasOneFramebufferTarget ? GL.FRAMEBUFFER : GL.READ_FRAMEBUFFER
   }
   private var drawTarget: UInt32 {
-    properties.hasOneFramebufferTarget ? Enumerant.framebuffer : Enumerant.drawFramebuffer
+    properties.hasOneFramebufferTarget ? GL.FRAMEBUFFER : GL.DRAW_FRAMEBUFFER
   }
 
   /// Binds for reading. `turned`: the last row is the first.
   func bindSource(_ what: Attachments, turned: Bool = false) {
     bind(readTarget, source, what)
     gl.setFlip(flip, readTarget, turned)
-    if !properties.hasOneFramebufferTarget { gl.readBuffer?(Enumerant.colorAttachment0) }
+    if !properties.hasOneFramebufferTarget { gl.readBuffer?(GL.COLOR_ATTACHMENT0) }
   }
 
   /// Binds for drawing.
   func bindDestination(_ what: Attachments) {
     bind(drawTarget, destination, what)
     guard !properties.hasOneFramebufferTarget else { return }
-    var buffer = what.color.isNone ? Enumerant.none : Enumerant.colorAttachment0
+    var buffer = what.color.isNone ? GL.NONE : GL.COLOR_ATTACHMENT0
     gl.drawBuffers?(1, &buffer)
   }
 
   private func bind(_ target: UInt32, _ object: UInt32, _ what: Attachments) {
     gl.bindFramebuffer(target, object)
-    gl.attach(target, Enumerant.colorAttachment0, what.color)
-    gl.attach(target, Enumerant.depthAttachment, what.depth)
-    gl.attach(target, Enumerant.stencilAttachment, what.stencil)
+    gl.attach(target, GL.COLOR_ATTACHMENT0, what.color)
+    gl.attach(target, GL.DEPTH_ATTACHMENT, what.depth)
+    gl.attach(target, GL.STENCIL_ATTACHMENT, what.stencil)
   }
 
   /// Fills what is bound for drawing with zeros. False when the driver cannot draw to it.
   func clear(_ what: Attachments) -> Bool {
     bindDestination(what)
-    guard gl.checkFramebufferStatus(drawTarget) == Enumerant.framebufferComplete else {
+    guard gl.checkFramebufferStatus(drawTarget) == GL.FRAMEBUFFER_COMPLETE else {
       return false
     }
     gl.clearColor(0, 0, 0, 0)
     if let clearDepth = gl.clearDepth { clearDepth(0) } else { gl.clearDepthf?(0) }
     gl.clearStencil(0)
     var mask: UInt32 = 0
-    if !what.color.isNone { mask |= Enumerant.colorBufferBit }
-    if !what.depth.isNone { mask |= Enumerant.depthBufferBit }
-    if !what.stencil.isNone { mask |= Enumerant.stencilBufferBit }
+    if !what.color.isNone { mask |= GL.COLOR_BUFFER_BIT }
+    if !what.depth.isNone { mask |= GL.DEPTH_BUFFER_BIT }
+    if !what.stencil.isNone { mask |= GL.STENCIL_BUFFER_BIT }
     gl.clear(mask)
     return true
   }
@@ -192,7 +192,7 @@ final class Workbench: @unchecked Sendable {
     let (y0, y1) = turned ? (first.y + size.height, first.y) : (first.y, first.y + size.height)
     blit(
       c(first.x), c(y0), c(first.x + size.width), c(y1), c(second.x), c(second.y),
-      c(second.x + size.width), c(second.y + size.height), mask, Enumerant.nearest)
+      c(second.x + size.width), c(second.y + size.height), mask, GL.NEAREST)
   }
 }
 
@@ -205,9 +205,9 @@ extension GLFunctions {
 
   func attach(_ target: UInt32, _ attachment: UInt32, _ buffer: PixelBuffer) {
     if buffer.isTexture {
-      framebufferTexture2D(target, attachment, Enumerant.texture2D, buffer.name, 0)
+      framebufferTexture2D(target, attachment, GL.TEXTURE_2D, buffer.name, 0)
     } else {
-      framebufferRenderbuffer(target, attachment, Enumerant.renderbuffer, buffer.name)
+      framebufferRenderbuffer(target, attachment, GL.RENDERBUFFER, buffer.name)
     }
   }
 
@@ -216,11 +216,11 @@ extension GLFunctions {
   fileprivate func makeBlueFirst(_ width: UInt32, _ height: UInt32) -> PixelBuffer {
     var name: UInt32 = 0
     genTextures(1, &name)
-    bindTexture(Enumerant.texture2D, name)
+    bindTexture(GL.TEXTURE_2D, name)
     texImage2D(
-      Enumerant.texture2D, 0, Int32(Enumerant.rgba), Int32(clamping: width),
-      Int32(clamping: height), 0, Enumerant.bgra, Enumerant.unsignedByte, nil)
-    bindTexture(Enumerant.texture2D, 0)
+      GL.TEXTURE_2D, 0, Int32(GL.RGBA), Int32(clamping: width),
+      Int32(clamping: height), 0, GL.BGRA, GL.UNSIGNED_BYTE, nil)
+    bindTexture(GL.TEXTURE_2D, 0)
     return PixelBuffer(name: name, isTexture: true)
   }
 
@@ -228,20 +228,20 @@ extension GLFunctions {
   fileprivate func canStoreBlueFirst() -> Bool {
     drainErrors()
     let buffer = makeBlueFirst(4, 4)
-    attach(Enumerant.framebuffer, Enumerant.colorAttachment0, buffer)
+    attach(GL.FRAMEBUFFER, GL.COLOR_ATTACHMENT0, buffer)
     var format: Int32 = 0
     var bits = (Int32(0), Int32(0))
-    bindTexture(Enumerant.texture2D, buffer.name)
-    getTexLevelParameteriv?(Enumerant.texture2D, 0, Enumerant.textureRedSize, &bits.0)
-    getTexLevelParameteriv?(Enumerant.texture2D, 0, Enumerant.textureAlphaSize, &bits.1)
-    bindTexture(Enumerant.texture2D, 0)
+    bindTexture(GL.TEXTURE_2D, buffer.name)
+    getTexLevelParameteriv?(GL.TEXTURE_2D, 0, GL.TEXTURE_RED_SIZE, &bits.0)
+    getTexLevelParameteriv?(GL.TEXTURE_2D, 0, GL.TEXTURE_ALPHA_SIZE, &bits.1)
+    bindTexture(GL.TEXTURE_2D, 0)
     let isComplete =
-      checkFramebufferStatus(Enumerant.framebuffer) == Enumerant.framebufferComplete
-    getIntegerv(Enumerant.implementationColorReadFormat, &format)
-    attach(Enumerant.framebuffer, Enumerant.colorAttachment0, .none)
+      checkFramebufferStatus(GL.FRAMEBUFFER) == GL.FRAMEBUFFER_COMPLETE
+    getIntegerv(GL.IMPLEMENTATION_COLOR_READ_FORMAT, &format)
+    attach(GL.FRAMEBUFFER, GL.COLOR_ATTACHMENT0, .none)
     var name = buffer.name
     deleteTextures(1, &name)
-    return getError() == 0 && isComplete && bits == (8, 8) && format == Int32(Enumerant.bgra)
+    return getError() == 0 && isComplete && bits == (8, 8) && format == Int32(GL.BGRA)
   }
 
   /// How the bound framebuffer is given the orientation of a window; takes the driver's errors.
@@ -258,8 +258,9 @@ extension GLFunctions {
 
   func setFlip(_ method: FlipMethod, _ target: UInt32, _ isOn: Bool) {
     switch method {
-    case .extensionFunction: framebufferParameteriMESA?(target, Enumerant.flipY, isOn ? 1 : 0)
-    case .parameter: framebufferParameteri?(target, Enumerant.flipY, isOn ? 1 : 0)
+    case .extensionFunction:
+      framebufferParameteriMESA?(target, GL.FRAMEBUFFER_FLIP_Y_MESA, isOn ? 1 : 0)
+    case .parameter: framebufferParameteri?(target, GL.FRAMEBUFFER_FLIP_Y_MESA, isOn ? 1 : 0)
     case .none, .otherContext: return
     }
   }
@@ -290,7 +291,7 @@ extension ContextProperties {
   init(_ gl: GLFunctions, isES: Bool) {
     self.isES = isES
     let text = EGLDriver.text(
-      gl.getString(Enumerant.version).map {
+      gl.getString(GL.VERSION).map {
         UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)
       })
     // "4.5 (Core Profile) …", "OpenGL ES 3.2 …", "OpenGL ES-CM 1.1 …".
@@ -299,7 +300,7 @@ extension ContextProperties {
     major = numbers.first ?? 0
     minor = numbers.count > 1 ? numbers[1] : 0
     var mask: Int32 = 0
-    if !isES, isAtLeast(3, 2) { gl.getIntegerv(Enumerant.contextProfileMask, &mask) }
+    if !isES, isAtLeast(3, 2) { gl.getIntegerv(GL.CONTEXT_PROFILE_MASK, &mask) }
     isCore = mask & 1 != 0
     if !isES, major == 3, minor == 1 {
       isCore = !gl.extensions(self).contains("GL_ARB_compatibility")
@@ -320,10 +321,10 @@ extension GLFunctions {
       EGLDriver.text(string.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) })
     }
     guard context.major >= 3, let getStringi else {
-      return text(getString(Enumerant.extensions)).split(separator: " ").map(String.init)
+      return text(getString(GL.EXTENSIONS)).split(separator: " ").map(String.init)
     }
     var count: Int32 = 0
-    getIntegerv(Enumerant.extensionCount, &count)
-    return (0..<UInt32(clamping: count)).map { text(getStringi(Enumerant.extensions, $0)) }
+    getIntegerv(GL.NUM_EXTENSIONS, &count)
+    return (0..<UInt32(clamping: count)).map { text(getStringi(GL.EXTENSIONS, $0)) }
   }
 }

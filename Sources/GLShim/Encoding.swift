@@ -129,6 +129,38 @@ func spreadRows(
   }
 }
 
+// MARK: Client memory in front of a command
+
+extension UnsafeMutablePointer<ContextState> {
+  /// Begins a `glMemory` record of `count` bytes, which the caller writes, padded to 4, and ends.
+  func beginMemory(_ count: Int) {
+    writer.pointee.begin(ControlOpcode.glMemory)
+    writer.pointee.u32(UInt32(clamping: count))
+    writer.pointee.u32(0)
+  }
+
+  /// Sends bytes that the next command reads.
+  func sendMemory(_ bytes: UnsafeRawPointer?, _ count: Int) {
+    beginMemory(count)
+    writer.pointee.bytes(bytes, count)
+    writer.pointee.end()
+  }
+
+  /// Says which name the next command that makes an object gives it.
+  func sendName(_ name: UInt32) {
+    beginMemory(4)
+    writer.pointee.u32(name)
+    writer.pointee.end()
+  }
+
+  /// Says which sync object the next command makes or ends.
+  func sendSync(_ id: UInt64) {
+    beginMemory(8)
+    writer.pointee.u64(id)
+    writer.pointee.end()
+  }
+}
+
 // MARK: Answers
 
 extension UnsafeMutablePointer<ContextState> {

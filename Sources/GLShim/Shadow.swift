@@ -118,15 +118,12 @@ struct Shadow {
   var feedbackSize = 0
   var selection: UnsafeMutablePointer<UInt32>?
   var selectionSize = 0
-  var renderMode: UInt32 = GL.RENDER
 
   var debugCallback: UnsafeRawPointer?
   var debugParameter: UnsafeRawPointer?
 
   /// Nanoseconds that glGetError has waited for the node.
   var errorTime: UInt64 = 0
-  /// Number of the next sync object.
-  var frameCount: UInt64 = 0
 
   static var deepest: Int { 16 }
   static var mostMaps: Int { 256 }

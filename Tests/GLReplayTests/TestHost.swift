@@ -193,23 +193,23 @@ final class TestChannel {
 
   func clear(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Float = 1) {
     gl.clearColor(red, green, blue, alpha)
-    gl.clear(Enumerant.colorBufferBit)
+    gl.clear(GL.COLOR_BUFFER_BIT)
   }
 
   /// Clears a rectangle whose origin is the lower left corner, as OpenGL's is.
   func clear(_ rectangle: (Int32, Int32, Int32, Int32), _ red: Float, _ green: Float, _ blue: Float)
   {
-    gl.enable(Enumerant.scissorTest)
+    gl.enable(GL.SCISSOR_TEST)
     gl.scissor(rectangle.0, rectangle.1, rectangle.2, rectangle.3)
     clear(red, green, blue)
-    gl.disable(Enumerant.scissorTest)
+    gl.disable(GL.SCISSOR_TEST)
   }
 
   /// The pixel at (x, y) as the application reads it.
   func pixel(_ x: Int32, _ y: Int32) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 4)
     context.pointee.beginRead()
-    gl.readPixels(x, y, 1, 1, Enumerant.rgba, Enumerant.unsignedByte, &bytes)
+    gl.readPixels(x, y, 1, 1, GL.RGBA, GL.UNSIGNED_BYTE, &bytes)
     context.pointee.endRead()
     return bytes
   }

@@ -64,14 +64,6 @@ private func sendArrays(
   }
 }
 
-private func sendMemory(_ c: Context, _ bytes: UnsafeRawPointer?, _ count: Int) {
-  c.writer.pointee.begin(ControlOpcode.glMemory)
-  c.writer.pointee.u32(UInt32(clamping: count))
-  c.writer.pointee.u32(0)
-  c.writer.pointee.bytes(bytes, count)
-  c.writer.pointee.end()
-}
-
 /// The smallest and the largest of some indices; nil when there are none.
 private func range(
   _ c: Context, _ type: UInt32, _ indices: UnsafeRawPointer, _ count: Int
@@ -117,7 +109,7 @@ private func sendIndexed(
         c, first: low &+ Int(base), count: high &- low &+ 1, instances: Int(instances),
         baseInstance: Int(baseInstance))
     }
-    sendMemory(c, indices, bytes)
+    c.sendMemory(indices, bytes)
   } else if hasArrays {
     // Which vertices are read stands in a buffer of the node's.
     guard let copy = platform_malloc(bytes) else { return }
@@ -251,7 +243,7 @@ private func sendOffsets(
   guard c.pointee.shadow.pointee.elementBuffer != 0,
     c.pointee.shadow.pointee.clientArrays == 0
   else { return false }
-  sendMemory(c, indices, glProduct(Int(drawcount), 8))
+  c.sendMemory(indices, glProduct(Int(drawcount), 8))
   return true
 }
 

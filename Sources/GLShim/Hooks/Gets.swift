@@ -52,86 +52,63 @@ private func rounded(_ value: Double) -> Int64 {
   return Int64(value < 0 ? value - 0.5 : value + 0.5)
 }
 
-func hook_glGetIntegerv(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Int32>?) {
+/// Answers a get: with a value of ours, with an implementation constant, or with what the node says.
+private func get<Number>(
+  _ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Number>?, _ opcode: UInt32,
+  _ own: (Int64) -> Number, _ constant: ((Double) -> Number)?, _ encode: (Call) -> Void
+) {
   guard let data else { return }
   if let value = local(c, pname) {
-    data.pointee = Int32(clamping: value)
-  } else if let values = constants(c, pname) {
-    for i in 0..<values.count { data[i] = Int32(clamping: rounded(values[i])) }
-  } else if let call = c.beginCall(GLOpcode.glGetIntegerv) {
-    encode_glGetIntegerv(c, call.writer, call.ticket, pname)
+    data.pointee = own(value)
+  } else if let constant, let values = constants(c, pname) {
+    var i = 0
+    while i < values.count {
+      data[i] = constant(values[i])
+      i &+= 1
+    }
+  } else if let call = c.beginCall(opcode) {
+    encode(call)
     guard var reply = c.endCall(call) else { return }
     reply.copyOut(data, Int.max)
     c.finishCall(call)
   }
+}
+
+func hook_glGetIntegerv(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Int32>?) {
+  get(
+    c, pname, data, GLOpcode.glGetIntegerv, { Int32(clamping: $0) },
+    { Int32(clamping: rounded($0)) },
+    { encode_glGetIntegerv(c, $0.writer, $0.ticket, pname) })
 }
 
 func hook_glGetInteger64v(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Int64>?) {
-  guard let data else { return }
-  if let value = local(c, pname) {
-    data.pointee = value
-  } else if let values = constants(c, pname) {
-    for i in 0..<values.count { data[i] = rounded(values[i]) }
-  } else if let call = c.beginCall(GLOpcode.glGetInteger64v) {
-    encode_glGetInteger64v(c, call.writer, call.ticket, pname)
-    guard var reply = c.endCall(call) else { return }
-    reply.copyOut(data, Int.max)
-    c.finishCall(call)
-  }
+  get(
+    c, pname, data, GLOpcode.glGetInteger64v, { $0 }, rounded,
+    { encode_glGetInteger64v(c, $0.writer, $0.ticket, pname) })
 }
 
 func hook_glGetFloatv(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Float>?) {
-  guard let data else { return }
-  if let value = local(c, pname) {
-    data.pointee = Float(value)
-  } else if let values = constants(c, pname) {
-    for i in 0..<values.count { data[i] = Float(values[i]) }
-  } else if let call = c.beginCall(GLOpcode.glGetFloatv) {
-    encode_glGetFloatv(c, call.writer, call.ticket, pname)
-    guard var reply = c.endCall(call) else { return }
-    reply.copyOut(data, Int.max)
-    c.finishCall(call)
-  }
+  get(
+    c, pname, data, GLOpcode.glGetFloatv, { Float($0) }, { Float($0) },
+    { encode_glGetFloatv(c, $0.writer, $0.ticket, pname) })
 }
 
 func hook_glGetDoublev(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Double>?) {
-  guard let data else { return }
-  if let value = local(c, pname) {
-    data.pointee = Double(value)
-  } else if let values = constants(c, pname) {
-    for i in 0..<values.count { data[i] = values[i] }
-  } else if let call = c.beginCall(GLOpcode.glGetDoublev) {
-    encode_glGetDoublev(c, call.writer, call.ticket, pname)
-    guard var reply = c.endCall(call) else { return }
-    reply.copyOut(data, Int.max)
-    c.finishCall(call)
-  }
+  get(
+    c, pname, data, GLOpcode.glGetDoublev, { Double($0) }, { $0 },
+    { encode_glGetDoublev(c, $0.writer, $0.ticket, pname) })
 }
 
 func hook_glGetBooleanv(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<UInt8>?) {
-  guard let data else { return }
-  if let value = local(c, pname) {
-    data.pointee = value == 0 ? 0 : 1
-  } else if let values = constants(c, pname) {
-    for i in 0..<values.count { data[i] = values[i] == 0 ? 0 : 1 }
-  } else if let call = c.beginCall(GLOpcode.glGetBooleanv) {
-    encode_glGetBooleanv(c, call.writer, call.ticket, pname)
-    guard var reply = c.endCall(call) else { return }
-    reply.copyOut(data, Int.max)
-    c.finishCall(call)
-  }
+  get(
+    c, pname, data, GLOpcode.glGetBooleanv, { $0 == 0 ? 0 : 1 }, { $0 == 0 ? 0 : 1 },
+    { encode_glGetBooleanv(c, $0.writer, $0.ticket, pname) })
 }
 
 func hook_glGetFixedv(_ c: Context, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
-  guard let params else { return }
-  if let value = local(c, pname) {
-    params.pointee = Int32(clamping: value &* 65536)
-  } else if let call = c.beginCall(GLOpcode.glGetFixedv) {
-    encode_glGetFixedv(c, call.writer, call.ticket, pname)
-    guard var reply = c.endCall(call) else { return }
-    reply.copyOut(params, Int.max)
-    c.finishCall(call)
-  }
+  get(
+    c, pname, params, GLOpcode.glGetFixedv, { Int32(clamping: $0 &* 65536) }, nil,
+    { encode_glGetFixedv(c, $0.writer, $0.ticket, pname) })
 }
 
 // MARK: Strings

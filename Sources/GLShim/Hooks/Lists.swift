@@ -17,11 +17,7 @@ func hook_glGenLists(_ c: Context, _ range: Int32) -> UInt32 {
   let first = share.pointee.names[.list].pointee.takeRange(Int(range))
   share.pointee.lock.unlock()
   guard first != 0 else { return 0 }
-  c.writer.pointee.begin(ControlOpcode.glMemory)
-  c.writer.pointee.u32(4)
-  c.writer.pointee.u32(0)
-  c.writer.pointee.u32(first)
-  c.writer.pointee.end()
+  c.sendName(first)
   encode_glGenLists(c, c.writer, range)
   return first
 }
@@ -109,12 +105,7 @@ private func sendPoints(
     && (vorder == 1 || Int(vstride) >= n)
   let last =
     isRight ? Int(uorder &- 1) &* Int(ustride) &+ Int(vorder &- 1) &* Int(vstride) &+ n : 0
-  let bytes = glProduct(last, size)
-  c.writer.pointee.begin(ControlOpcode.glMemory)
-  c.writer.pointee.u32(UInt32(clamping: bytes))
-  c.writer.pointee.u32(0)
-  c.writer.pointee.bytes(points, bytes)
-  c.writer.pointee.end()
+  c.sendMemory(points, glProduct(last, size))
 }
 
 func hook_glMap1d(

@@ -60,9 +60,7 @@ func hook_glPixelStoref(_ c: Context, _ pname: UInt32, _ param: Float) {
 private func sendPack(_ c: Context, _ pixels: UnsafeMutableRawPointer?) {
   let shadow = c.pointee.shadow
   let writer = c.writer
-  writer.pointee.begin(ControlOpcode.glMemory)
-  writer.pointee.u32(UInt32(12 &+ PixelStore.byteCount))
-  writer.pointee.u32(0)
+  c.beginMemory(12 &+ PixelStore.byteCount)
   writer.pointee.u32(shadow.pointee.buffers.pixelPack != 0 ? ImageMode.offset : ImageMode.packed)
   writer.pointee.u64(UInt64(UInt(bitPattern: pixels)))
   if let p = writer.pointee.reserve(PixelStore.byteCount) {
@@ -128,17 +126,23 @@ func hook_glReadnPixels(
   readPixels(c, x, y, width, height, format, type, data, bufSize)
 }
 
-/// Takes in an image whose size the node knows: `u32 width, height, depth`, and an array of the bytes.
-private func copyImage(
-  _ c: Context, _ reply: inout GLRecord, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeMutableRawPointer?, _ dimensions: Int, isCompressed: Bool
+/// Asks for an image whose size the node knows: the reply is `u32 width, height, depth` and an array of the
+/// bytes. A compressed one (GL_NONE for both) comes as it is.
+private func readImage(
+  _ c: Context, _ opcode: UInt32, _ dimensions: Int, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeMutableRawPointer?, _ encode: (Call) -> Void
 ) {
+  sendPack(c, pixels)
+  guard let call = c.beginCall(opcode) else { return }
+  encode(call)
+  guard var reply = c.endCall(call) else { return }
+  defer { c.finishCall(call) }
   let width = Int(reply.u32("reply"))
   let height = Int(reply.u32("reply"))
   let depth = Int(reply.u32("reply"))
   let (bytes, count) = reply.array(minimumBytes: 0, field: "reply")
   guard let bytes, let pixels, count > 0 else { return }
-  if isCompressed { return platform_copy(pixels, bytes, count) }
+  if format == GL.NONE, type == GL.NONE { return platform_copy(pixels, bytes, count) }
   guard count >= glImageBytes(format, type, width, height, depth) else { return }
   spreadRows(
     bytes, c.pointee.shadow.pointee.pack, dimensions, format, type, width, height, depth,
@@ -156,102 +160,75 @@ func hook_glGetTexImage(
   _ c: Context, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
   _ pixels: UnsafeMutableRawPointer?
 ) {
-  sendPack(c, pixels)
-  guard let call = c.beginCall(GLOpcode.glGetTexImage) else { return }
-  encode_glGetTexImage(c, call.writer, call.ticket, target, level, format, type)
-  guard var reply = c.endCall(call) else { return }
-  copyImage(c, &reply, format, type, pixels, dimensions(target), isCompressed: false)
-  c.finishCall(call)
+  readImage(c, GLOpcode.glGetTexImage, dimensions(target), format, type, pixels) {
+    encode_glGetTexImage(c, $0.writer, $0.ticket, target, level, format, type)
+  }
 }
 func hook_glGetnTexImage(
   _ c: Context, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
   _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
 ) {
-  sendPack(c, pixels)
-  guard let call = c.beginCall(GLOpcode.glGetnTexImage) else { return }
-  encode_glGetnTexImage(c, call.writer, call.ticket, target, level, format, type, bufSize)
-  guard var reply = c.endCall(call) else { return }
-  copyImage(c, &reply, format, type, pixels, dimensions(target), isCompressed: false)
-  c.finishCall(call)
+  readImage(c, GLOpcode.glGetnTexImage, dimensions(target), format, type, pixels) {
+    encode_glGetnTexImage(c, $0.writer, $0.ticket, target, level, format, type, bufSize)
+  }
 }
 func hook_glGetTextureImage(
   _ c: Context, _ texture: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
   _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
 ) {
-  sendPack(c, pixels)
-  guard let call = c.beginCall(GLOpcode.glGetTextureImage) else { return }
-  encode_glGetTextureImage(c, call.writer, call.ticket, texture, level, format, type, bufSize)
-  guard var reply = c.endCall(call) else { return }
-  copyImage(c, &reply, format, type, pixels, 3, isCompressed: false)
-  c.finishCall(call)
+  readImage(c, GLOpcode.glGetTextureImage, 3, format, type, pixels) {
+    encode_glGetTextureImage(c, $0.writer, $0.ticket, texture, level, format, type, bufSize)
+  }
 }
 func hook_glGetTextureSubImage(
   _ c: Context, _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
   _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
   _ type: UInt32, _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
 ) {
-  sendPack(c, pixels)
-  guard let call = c.beginCall(GLOpcode.glGetTextureSubImage) else { return }
-  encode_glGetTextureSubImage(
-    c, call.writer, call.ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth,
-    format, type, bufSize)
-  guard var reply = c.endCall(call) else { return }
-  copyImage(c, &reply, format, type, pixels, 3, isCompressed: false)
-  c.finishCall(call)
+  readImage(c, GLOpcode.glGetTextureSubImage, 3, format, type, pixels) {
+    encode_glGetTextureSubImage(
+      c, $0.writer, $0.ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth,
+      format, type, bufSize)
+  }
 }
 func hook_glGetCompressedTexImage(
   _ c: Context, _ target: UInt32, _ level: Int32, _ img: UnsafeMutableRawPointer?
 ) {
-  sendPack(c, img)
-  guard let call = c.beginCall(GLOpcode.glGetCompressedTexImage) else { return }
-  encode_glGetCompressedTexImage(c, call.writer, call.ticket, target, level)
-  guard var reply = c.endCall(call) else { return }
-  copyImage(c, &reply, 0, 0, img, 2, isCompressed: true)
-  c.finishCall(call)
+  readImage(c, GLOpcode.glGetCompressedTexImage, 2, GL.NONE, GL.NONE, img) {
+    encode_glGetCompressedTexImage(c, $0.writer, $0.ticket, target, level)
+  }
 }
 func hook_glGetnCompressedTexImage(
   _ c: Context, _ target: UInt32, _ lod: Int32, _ bufSize: Int32,
   _ pixels: UnsafeMutableRawPointer?
 ) {
-  sendPack(c, pixels)
-  guard let call = c.beginCall(GLOpcode.glGetnCompressedTexImage) else { return }
-  encode_glGetnCompressedTexImage(c, call.writer, call.ticket, target, lod, bufSize)
-  guard var reply = c.endCall(call) else { return }
-  copyImage(c, &reply, 0, 0, pixels, 2, isCompressed: true)
-  c.finishCall(call)
+  readImage(c, GLOpcode.glGetnCompressedTexImage, 2, GL.NONE, GL.NONE, pixels) {
+    encode_glGetnCompressedTexImage(c, $0.writer, $0.ticket, target, lod, bufSize)
+  }
 }
 func hook_glGetCompressedTextureImage(
   _ c: Context, _ texture: UInt32, _ level: Int32, _ bufSize: Int32,
   _ pixels: UnsafeMutableRawPointer?
 ) {
-  sendPack(c, pixels)
-  guard let call = c.beginCall(GLOpcode.glGetCompressedTextureImage) else { return }
-  encode_glGetCompressedTextureImage(c, call.writer, call.ticket, texture, level, bufSize)
-  guard var reply = c.endCall(call) else { return }
-  copyImage(c, &reply, 0, 0, pixels, 2, isCompressed: true)
-  c.finishCall(call)
+  readImage(c, GLOpcode.glGetCompressedTextureImage, 2, GL.NONE, GL.NONE, pixels) {
+    encode_glGetCompressedTextureImage(c, $0.writer, $0.ticket, texture, level, bufSize)
+  }
 }
 func hook_glGetCompressedTextureSubImage(
   _ c: Context, _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
   _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ bufSize: Int32,
   _ pixels: UnsafeMutableRawPointer?
 ) {
-  sendPack(c, pixels)
-  guard let call = c.beginCall(GLOpcode.glGetCompressedTextureSubImage) else { return }
-  encode_glGetCompressedTextureSubImage(
-    c, call.writer, call.ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth,
-    bufSize)
-  guard var reply = c.endCall(call) else { return }
-  copyImage(c, &reply, 0, 0, pixels, 3, isCompressed: true)
-  c.finishCall(call)
+  readImage(c, GLOpcode.glGetCompressedTextureSubImage, 3, GL.NONE, GL.NONE, pixels) {
+    encode_glGetCompressedTextureSubImage(
+      c, $0.writer, $0.ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth,
+      bufSize)
+  }
 }
 func hook_glGetPolygonStipple(_ c: Context, _ mask: UnsafeMutablePointer<UInt8>?) {
-  sendPack(c, mask)
-  guard let call = c.beginCall(GLOpcode.glGetPolygonStipple) else { return }
-  encode_glGetPolygonStipple(c, call.writer, call.ticket)
-  guard var reply = c.endCall(call) else { return }
-  copyImage(c, &reply, GL.COLOR_INDEX, GL.BITMAP, mask, 2, isCompressed: false)
-  c.finishCall(call)
+  readImage(c, GLOpcode.glGetPolygonStipple, 2, GL.COLOR_INDEX, GL.BITMAP, mask) {
+    encode_glGetPolygonStipple(c, $0.writer, $0.ticket)
+  }
 }
 func hook_glGetnPolygonStipple(
   _ c: Context, _ bufSize: Int32, _ pattern: UnsafeMutablePointer<UInt8>?

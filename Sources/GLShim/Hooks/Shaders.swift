@@ -6,15 +6,6 @@ import Wire
 // OpenGL 4.6, chapter 7. Names are the client's, and are never used again: an object that is deleted
 // while something holds it keeps its name.
 
-/// Says which name the next command that makes an object gives it.
-private func sendName(_ c: Context, _ name: UInt32) {
-  c.writer.pointee.begin(ControlOpcode.glMemory)
-  c.writer.pointee.u32(4)
-  c.writer.pointee.u32(0)
-  c.writer.pointee.u32(name)
-  c.writer.pointee.end()
-}
-
 func hook_glCreateShader(_ c: Context, _ type: UInt32) -> UInt32 {
   switch type {
   case GL.VERTEX_SHADER, GL.FRAGMENT_SHADER, GL.GEOMETRY_SHADER, GL.TESS_CONTROL_SHADER,
@@ -25,14 +16,14 @@ func hook_glCreateShader(_ c: Context, _ type: UInt32) -> UInt32 {
     return 0
   }
   let name = c.takeName(.program)
-  sendName(c, name)
+  c.sendName(name)
   encode_glCreateShader(c, c.writer, type)
   return name
 }
 
 func hook_glCreateProgram(_ c: Context) -> UInt32 {
   let name = c.takeName(.program)
-  sendName(c, name)
+  c.sendName(name)
   encode_glCreateProgram(c, c.writer)
   return name
 }
@@ -46,7 +37,7 @@ func hook_glCreateShaderProgramv(
     return 0
   }
   let name = c.takeName(.program)
-  sendName(c, name)
+  c.sendName(name)
   encode_glCreateShaderProgramv(c, c.writer, type, count, strings)
   return name
 }
@@ -68,9 +59,7 @@ func hook_glShaderSource(
     i &+= 1
   }
   let writer = c.writer
-  writer.pointee.begin(ControlOpcode.glMemory)
-  writer.pointee.u32(UInt32(clamping: total))
-  writer.pointee.u32(0)
+  c.beginMemory(total)
   let padded = (total &+ 3) & ~3
   if padded > 0, padded <= 0x7FFF_FFF0, let place = writer.pointee.reserve(padded) {
     place.put32(0, padded &- 4)

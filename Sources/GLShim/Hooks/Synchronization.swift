@@ -87,18 +87,9 @@ func hook_glFenceSync(_ c: Context, _ condition: UInt32, _ flags: UInt32)
     return nil
   }
   let id = (platform_add64(&nextSync, 1) &+ 1) &* 16
-  c.writer.pointee.begin(ControlOpcode.glMemory)
-  c.writer.pointee.u32(8)
-  c.writer.pointee.u32(0)
-  c.writer.pointee.u64(id)
-  c.writer.pointee.end()
+  c.sendSync(id)
   encode_glFenceSync(c, c.writer, condition, flags)
   return UnsafeMutableRawPointer(bitPattern: UInt(id))
-}
-
-private func isSync(_ sync: UnsafeMutableRawPointer?) -> Bool {
-  let id = syncID(sync)
-  return id != 0 && id % 16 == 0 && id <= platform_load64(&nextSync) &* 16
 }
 
 func hook_glIsSync(_ c: Context, _ sync: UnsafeMutableRawPointer?) -> UInt8 {
@@ -112,11 +103,7 @@ func hook_glIsSync(_ c: Context, _ sync: UnsafeMutableRawPointer?) -> UInt8 {
 
 func hook_glDeleteSync(_ c: Context, _ sync: UnsafeMutableRawPointer?) {
   guard sync != nil else { return }
-  c.writer.pointee.begin(ControlOpcode.glMemory)
-  c.writer.pointee.u32(8)
-  c.writer.pointee.u32(0)
-  c.writer.pointee.u64(syncID(sync))
-  c.writer.pointee.end()
+  c.sendSync(syncID(sync))
   encode_glDeleteSync(c, c.writer, sync)
 }
 
