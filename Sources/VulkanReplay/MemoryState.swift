@@ -147,7 +147,7 @@ final class MemoryState: @unchecked Sendable {
         _ = platform_unmap(twin, roundedSize)
         throw ReplayError(
           reason: LostReason.protocolError,
-          message: "memoryAttach: \(size) bytes at \(offset) lie outside the segment")
+          message: "memoryAttach: \(size) bytes at \(offset) of the segment cannot be mapped")
       }
     }
     lock.withLock {
