@@ -83,6 +83,9 @@ static inline bool platform_contains(const char *_Nonnull s, const char *_Nonnul
   return strstr(s, part) != NULL;
 }
 
+static inline float platform_sin(float radians) { return __builtin_sinf(radians); }
+static inline float platform_cos(float radians) { return __builtin_cosf(radians); }
+
 /// A new memfd, close-on-exec and sealable; -errno on failure. `memfd_create(2)`.
 static inline int platform_memfd(const char *_Nonnull name) {
   int fd = (int)syscall(SYS_memfd_create, name, 0x0001u | 0x0002u);  // CLOEXEC | ALLOW_SEALING

@@ -37,6 +37,8 @@ func replayGLControl(
   case ControlOpcode.glVertexData: c.pointee.takeVertices(&fields)
   case ControlOpcode.glMap: c.pointee.map(&fields)
   case ControlOpcode.glUnmap: c.pointee.unmap(&fields)
+  case ControlOpcode.glReadBuffer: c.pointee.readBuffer(&fields)
+  case ControlOpcode.glReflect: c.pointee.reflect(&fields)
   default: fields.wrong = "opcode"
   }
   if let wrong = fields.wrong { c.pointee.malformed(opcode, wrong) }

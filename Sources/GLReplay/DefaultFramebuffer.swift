@@ -426,7 +426,7 @@ extension GLReplayContext {
   // MARK: Errors
 
   /// Takes what the driver holds, so that errors of this room's own can be told from it.
-  private mutating func saveErrors() {
+  mutating func saveErrors() {
     guard let functions else { return }
     for _ in 0..<16 {
       let error = functions.getError()

@@ -246,17 +246,105 @@ func doer_glClientWaitSync(
   c.pointee.endReply(ticket)
 }
 
+// MARK: Names whose kind another argument says
+
+extension GLReplayContext {
+  /// The driver's name of what glCopyImageSubData copies.
+  fileprivate mutating func imageName(_ target: UInt32, _ client: UInt32) -> UInt32 {
+    name(target == GL.RENDERBUFFER ? .renderbuffer : .texture, client)
+  }
+
+  /// The driver's name of an object with a label (OpenGL 4.6, table 20.4); the client's own where
+  /// there is no such kind, which the driver refuses.
+  fileprivate mutating func labelled(_ identifier: UInt32, _ client: UInt32) -> UInt32 {
+    let kind: NameKind
+    switch identifier {
+    case GL.BUFFER: kind = .buffer
+    case GL.SHADER, GL.PROGRAM: kind = .program
+    case GL.VERTEX_ARRAY: kind = .vertexArray
+    case GL.QUERY: kind = .query
+    case GL.PROGRAM_PIPELINE: kind = .programPipeline
+    case GL.TRANSFORM_FEEDBACK: kind = .transformFeedback
+    case GL.SAMPLER: kind = .sampler
+    case GL.TEXTURE: kind = .texture
+    case GL.RENDERBUFFER: kind = .renderbuffer
+    case GL.FRAMEBUFFER: kind = .framebuffer
+    case GL.DISPLAY_LIST: return client &+ listBase
+    default: return client
+    }
+    let known = knownName(kind, client)
+    return known != 0 ? known : client == 0 ? 0 : GLReplayContext.neverGenerated
+  }
+}
+
+func doer_glCopyImageSubData(
+  _ c: GLContextPointer, _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32,
+  _ srcX: Int32, _ srcY: Int32, _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32,
+  _ dstLevel: Int32, _ dstX: Int32, _ dstY: Int32, _ dstZ: Int32, _ srcWidth: Int32,
+  _ srcHeight: Int32, _ srcDepth: Int32
+) {
+  c.pointee.gl.glCopyImageSubData?(
+    c.pointee.imageName(srcTarget, srcName), srcTarget, srcLevel, srcX, srcY, srcZ,
+    c.pointee.imageName(dstTarget, dstName), dstTarget, dstLevel, dstX, dstY, dstZ, srcWidth,
+    srcHeight, srcDepth)
+}
+func doer_glCopyImageSubDataNV(
+  _ c: GLContextPointer, _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32,
+  _ srcX: Int32, _ srcY: Int32, _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32,
+  _ dstLevel: Int32, _ dstX: Int32, _ dstY: Int32, _ dstZ: Int32, _ width: Int32,
+  _ height: Int32, _ depth: Int32
+) {
+  c.pointee.gl.glCopyImageSubDataNV?(
+    c.pointee.imageName(srcTarget, srcName), srcTarget, srcLevel, srcX, srcY, srcZ,
+    c.pointee.imageName(dstTarget, dstName), dstTarget, dstLevel, dstX, dstY, dstZ, width, height,
+    depth)
+}
+
+func doer_glObjectLabel(
+  _ c: GLContextPointer, _ identifier: UInt32, _ name: UInt32, _ length: Int32,
+  _ label: UnsafePointer<CChar>?
+) {
+  c.pointee.gl.glObjectLabel?(identifier, c.pointee.labelled(identifier, name), length, label)
+}
+
+func doer_glGetObjectLabel(
+  _ c: GLContextPointer, _ ticket: UInt32, _ identifier: UInt32, _ name: UInt32, _ bufSize: Int32
+) {
+  let size = Int(min(max(bufSize, 0), 64 << 10))
+  var written: Int32 = 0
+  guard let room = c.pointee.blobRoom(size + 1) else {
+    return c.pointee.missing(GLOpcode.glGetObjectLabel)
+  }
+  platform_zero(room, size + 1)
+  c.pointee.gl.glGetObjectLabel?(
+    identifier, c.pointee.labelled(identifier, name), bufSize < 0 ? bufSize : Int32(size), &written,
+    size > 0 ? room.assumingMemoryBound(to: CChar.self) : nil)
+  c.pointee.beginReply(GLOpcode.glGetObjectLabel)
+  c.pointee.put(&written, 4)
+  c.pointee.put(room, size)
+  c.pointee.endReply(ticket)
+}
+
 // MARK: Maps
 
 extension GLReplayContext {
-  private mutating func bufferValue(_ target: UInt32, _ buffer: UInt32, _ pname: UInt32) -> Int64 {
+  /// Calls `body` with a target that a buffer is bound to: `target`, or for a buffer that is named, one
+  /// of ours for as long as it takes.
+  private mutating func withTarget(
+    _ target: UInt32, _ buffer: UInt32, _ body: (inout GLReplayContext, UInt32) -> Void
+  ) {
+    guard buffer != 0 else { return body(&self, target) }
+    let own = GL.ARRAY_BUFFER
+    let bound = driverValue(GL.ARRAY_BUFFER_BINDING)
+    gl.glBindBuffer?(own, name(.buffer, buffer))
+    body(&self, own)
+    gl.glBindBuffer?(own, bound)
+  }
+
+  private func bufferValue(_ target: UInt32, _ pname: UInt32) -> Int {
     var value: Int32 = 0
-    if buffer != 0 {
-      gl.glGetNamedBufferParameteriv?(name(.buffer, buffer), pname, &value)
-    } else {
-      gl.glGetBufferParameteriv?(target, pname, &value)
-    }
-    return Int64(value)
+    gl.glGetBufferParameteriv?(target, pname, &value)
+    return Int(value)
   }
 
   /// `glMap`.
@@ -270,20 +358,20 @@ extension GLReplayContext {
     let isWhole = f.u32(44, "whole") != 0
     guard f.wrong == nil else { return }
     var pointer: UnsafeMutableRawPointer?
-    if isWhole {
-      length = Int(bufferValue(target, buffer, GL.BUFFER_SIZE))
+    withTarget(target, buffer) { c, target in
+      guard isWhole else {
+        pointer = c.gl.glMapBufferRange?(target, offset, length, access) ?? nil
+        return
+      }
+      length = c.bufferValue(target, GL.BUFFER_SIZE)
       let mode =
         access & GL.MAP_READ_BIT == 0
         ? GL.WRITE_ONLY : access & GL.MAP_WRITE_BIT == 0 ? GL.READ_ONLY : GL.READ_WRITE
       pointer =
-        buffer != 0
-        ? gl.glMapNamedBuffer?(name(.buffer, buffer), mode) ?? nil
-        : (gl.glMapBuffer?(target, mode) ?? gl.glMapBufferRange?(target, 0, length, access)) ?? nil
-    } else if buffer != 0 {
-      pointer = gl.glMapNamedBufferRange?(name(.buffer, buffer), offset, length, access) ?? nil
-    } else {
-      pointer = gl.glMapBufferRange?(target, offset, length, access) ?? nil
+        (c.gl.glMapBuffer?(target, mode) ?? c.gl.glMapBufferRange?(target, 0, length, access))
+        ?? nil
     }
+    guard ticket != UInt32.max else { return }
     let invalidates = GL.MAP_INVALIDATE_RANGE_BIT | GL.MAP_INVALIDATE_BUFFER_BIT
     reply.writer.begin(ControlOpcode.glMap)
     reply.writer.u32(pointer == nil ? 0 : 1)
@@ -303,17 +391,29 @@ extension GLReplayContext {
     let target = f.u32(8, "target")
     let buffer = f.u32(12, "buffer")
     let runs = f.u32(16, "runCount")
-    let ends = f.u32(20, "ends") != 0
+    let mode = f.u32(20, "mode")
     guard f.wrong == nil, runs <= 1024 else { return f.fail("runCount") }
-    var pointer: UnsafeMutableRawPointer?
-    let length = Int(bufferValue(target, buffer, GL.BUFFER_MAP_LENGTH))
-    if buffer != 0 {
-      gl.glGetNamedBufferPointerv?(name(.buffer, buffer), GL.BUFFER_MAP_POINTER, &pointer)
-    } else {
-      gl.glGetBufferPointerv?(target, GL.BUFFER_MAP_POINTER, &pointer)
+    guard mode <= UnmapMode.write else { return f.fail("mode") }
+    var copy = f
+    withTarget(target, buffer) { c, target in
+      var pointer: UnsafeMutableRawPointer?
+      c.gl.glGetBufferPointerv?(target, GL.BUFFER_MAP_POINTER, &pointer)
+      let length = c.bufferValue(target, GL.BUFFER_MAP_LENGTH)
+      c.writeRuns(&copy, Int(runs), pointer, length) { offset, count in
+        if mode == UnmapMode.flush { c.gl.glFlushMappedBufferRange?(target, offset, count) }
+      }
+      if copy.wrong == nil, mode == UnmapMode.end { _ = c.gl.glUnmapBuffer?(target) }
     }
+    f = copy
+  }
+
+  /// Copies the runs of a `glUnmap` into a mapping; whatever lies outside of it is left out.
+  private func writeRuns(
+    _ f: inout ControlFields, _ runs: Int, _ pointer: UnsafeMutableRawPointer?, _ length: Int,
+    _ flush: (Int, Int) -> Void
+  ) {
     var position = 24
-    for _ in 0..<Int(runs) {
+    for _ in 0..<runs {
       let offset = Int(clamping: f.u64(position, "offset"))
       let count = Int(clamping: f.u64(position &+ 8, "byteCount"))
       guard f.wrong == nil, count <= f.record.count &- position &- 16,
@@ -321,21 +421,58 @@ extension GLReplayContext {
       else { return f.fail("byteCount") }
       if let pointer, offset <= length, count <= length &- offset {
         (pointer + offset).copyMemory(from: start + position + 16, byteCount: count)
-        if !ends {
-          if buffer != 0 {
-            gl.glFlushMappedNamedBufferRange?(name(.buffer, buffer), offset, count)
-          } else {
-            gl.glFlushMappedBufferRange?(target, offset, count)
-          }
-        }
+        flush(offset, count)
       }
       position &+= 16 &+ ((count &+ 7) & ~7)
     }
-    guard ends else { return }
-    if buffer != 0 {
-      _ = gl.glUnmapNamedBuffer?(name(.buffer, buffer))
-    } else {
-      _ = gl.glUnmapBuffer?(target)
+  }
+
+  /// `glReadBuffer`.
+  mutating func readBuffer(_ f: inout ControlFields) {
+    let ticket = f.u32(8, "ticket")
+    let buffer = f.u32(16, "buffer")
+    let count = Int(f.u32(20, "byteCount"))
+    let offset = Int(clamping: f.u64(24, "offset"))
+    guard f.wrong == nil else { return }
+    guard buffer != 0 else { return f.fail("buffer") }
+    guard count <= 8 << 20 else { return f.fail("byteCount") }
+    reply.writer.begin(ControlOpcode.glReadBuffer)
+    reply.writer.u32(UInt32(count))
+    let padded = (count &+ 3) & ~3
+    if let place = reply.writer.reserve(padded) {
+      platform_zero(place, padded)
+      withTarget(GL.ARRAY_BUFFER, buffer) { c, target in
+        let size = c.bufferValue(target, GL.BUFFER_SIZE)
+        guard count > 0, offset <= size, count <= size &- offset else { return }
+        if !c.properties.isES, let read = c.gl.glGetBufferSubData {
+          read(target, offset, count, place)
+        } else {
+          c.readByMap(target, offset, count, into: place)
+        }
+      }
     }
+    endReply(ticket)
+  }
+
+  /// The bytes of a buffer where there is no glGetBufferSubData: of a copy, since its own store need not
+  /// be one that can be read.
+  private mutating func readByMap(
+    _ target: UInt32, _ offset: Int, _ count: Int, into place: UnsafeMutableRawPointer
+  ) {
+    guard let generate = gl.glGenBuffers, let copy = gl.glCopyBufferSubData,
+      let map = gl.glMapBufferRange
+    else { return }
+    let bound = driverValue(GL.COPY_WRITE_BUFFER_BINDING)
+    var room: UInt32 = 0
+    generate(1, &room)
+    gl.glBindBuffer?(GL.COPY_WRITE_BUFFER, room)
+    gl.glBufferData?(GL.COPY_WRITE_BUFFER, count, nil, GL.STREAM_READ)
+    copy(target, GL.COPY_WRITE_BUFFER, offset, 0, count)
+    if let bytes = map(GL.COPY_WRITE_BUFFER, 0, count, GL.MAP_READ_BIT) {
+      place.copyMemory(from: bytes, byteCount: count)
+      _ = gl.glUnmapBuffer?(GL.COPY_WRITE_BUFFER)
+    }
+    gl.glBindBuffer?(GL.COPY_WRITE_BUFFER, bound)
+    gl.glDeleteBuffers?(1, &room)
   }
 }

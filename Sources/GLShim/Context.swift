@@ -13,6 +13,9 @@ struct ContextState {
   var batch: UnsafeMutableRawPointer
   var batchSize: Int
 
+  /// `StateGroup`s that commands may have changed since `settle`.
+  var touched: UInt32 = 0
+
   let connection: Connection
   let channel: Channel
   let id: UInt64
@@ -64,7 +67,9 @@ extension UnsafeMutablePointer<ContextState> {
     let count = end - start
     pointee.writer.cursor = start
     pointee.writer.record = start
-    guard count > 0 else { return pointee.connection.segment.lost == 0 }
+    guard count > 0 || pointee.share.pointee.buffers.persistent != nil else {
+      return pointee.connection.segment.lost == 0
+    }
     return publish(UnsafeRawBufferPointer(start: start, count: count))
   }
 

@@ -1,6 +1,7 @@
 import CPlatform
 import Client
 import GLWire
+import PageTracker
 import Ring
 import Wire
 
@@ -71,7 +72,7 @@ extension UnsafeMutablePointer<ContextState> {
   private static func allocate(
     _ request: ContextRequest, sharing: Context?, _ connection: Connection, _ channel: Channel
   ) -> Context? {
-    guard let share = sharing?.pointee.share ?? makeGroup() else { return nil }
+    guard let share = sharing?.pointee.share ?? makeGroup(connection.tracker) else { return nil }
     let size = Context.batchCapacity
     guard let raw = platform_aligned_alloc(64, MemoryLayout<ContextState>.stride),
       let batch = platform_aligned_alloc(64, size),
@@ -97,8 +98,9 @@ extension UnsafeMutablePointer<ContextState> {
     return context
   }
 
-  private static func makeGroup() -> UnsafeMutablePointer<ShareGroup>? {
-    guard let group = ShareGroup(), let raw = platform_malloc(MemoryLayout<ShareGroup>.stride)
+  private static func makeGroup(_ tracker: PageTracker) -> UnsafeMutablePointer<ShareGroup>? {
+    guard let group = ShareGroup(tracker),
+      let raw = platform_malloc(MemoryLayout<ShareGroup>.stride)
     else { return nil }
     let place = raw.bindMemory(to: ShareGroup.self, capacity: 1)
     place.initialize(to: group)
@@ -143,6 +145,7 @@ extension UnsafeMutablePointer<ContextState> {
     guard reply.failure == nil else { return ContextError.badAlloc }
     guard status == 0 || status == ContextError.success else { return status }
     pointee.binding.facts = ContextFacts.read(&reply)
+    setMatrixLimits()
     return pointee.binding.facts == nil ? ContextError.badAlloc : ContextError.success
   }
 }
@@ -198,6 +201,8 @@ extension UnsafeMutablePointer<ContextState> {
     if read != draw { read?.refreshSize() }
     draw?.pointee.hasNewSize = false
     read?.pointee.hasNewSize = false
+    // The default framebuffer and the first viewport are the drawable's.
+    pointee.touched = StateGroup.all
     pointee.writer.begin(ControlOpcode.glMakeCurrent)
     pointee.writer.u64(draw?.pointee.id ?? 0)
     pointee.writer.u64(read?.pointee.id ?? 0)

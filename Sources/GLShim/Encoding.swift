@@ -15,8 +15,14 @@ extension Writer {
     bytes(source, count)
   }
 
-  /// A string with its NUL.
-  mutating func glString(_ source: UnsafePointer<CChar>?) {
+  /// A string with its NUL. Where the command needs one, NULL is the empty string: no name of
+  /// anything.
+  mutating func glString(_ source: UnsafePointer<CChar>?, isOptional: Bool) {
+    if source == nil, !isOptional {
+      u32(1)
+      u32(0)
+      return
+    }
     glArray(
       UnsafeRawPointer(source), source.map { Int(platform_string_length($0)) &+ 1 } ?? 0)
   }

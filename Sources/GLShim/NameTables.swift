@@ -6,8 +6,10 @@ import GLWire
 enum NameKind: Int {
   case texture, buffer, renderbuffer, program, sampler, list
   case framebuffer, query, vertexArray, transformFeedback, programPipeline, arbProgram
+  /// Which of the programs' names are shaders'.
+  case shader
 
-  static var count: Int { 12 }
+  static var count: Int { 13 }
 }
 
 /// The names of one kind that are in use: a bit for each of the first 4 Mi, grown as needed. Names
@@ -37,7 +39,7 @@ struct NameTable {
     return true
   }
 
-  private func isUsed(_ name: Int) -> Bool {
+  func isUsed(_ name: Int) -> Bool {
     guard name < capacity, let words else { return false }
     return words[name / 64] & (1 &<< UInt64(name % 64)) != 0
   }
@@ -152,6 +154,13 @@ extension UnsafeMutablePointer<ContextState> {
     share.pointee.lock.lock()
     defer { share.pointee.lock.unlock() }
     return share.pointee.names[kind].pointee.take()
+  }
+
+  func isName(_ kind: NameKind, _ name: UInt32) -> Bool {
+    let share = pointee.share
+    share.pointee.lock.lock()
+    defer { share.pointee.lock.unlock() }
+    return share.pointee.names[kind].pointee.isUsed(Int(name))
   }
 
   /// Keeps a name that the application made up from being given out.

@@ -71,15 +71,6 @@ struct ClientAttributes {
   var elementBuffer: UInt32 = 0
 }
 
-/// A mapped buffer.
-struct BufferMap {
-  var buffer: UInt32 = 0
-  var pointer: UnsafeMutableRawPointer?
-  var offset = 0
-  var length = 0
-  var access: UInt32 = 0
-}
-
 /// State of a context that the client answers for itself, or needs to understand pointers.
 struct Shadow {
   var unpack = PixelStore()
@@ -108,11 +99,21 @@ struct Shadow {
   var restartFixed = false
   var restartIndex: UInt32 = 0
 
-  /// 0, or the mode of the display list that is being compiled.
+  /// 0, or the mode of the display list that is being compiled, and its name.
   var listMode: UInt32 = 0
+  var list: UInt32 = 0
+  /// What the list does to what is kept here.
+  var listEffect = ListEffect()
+  var listBase: UInt32 = 0
 
-  let maps: UnsafeMutablePointer<BufferMap>
-  var mapCount = 0
+  /// Between Begin and End.
+  var isInBegin = false
+
+  var matrices: Matrices
+  var state: StateCache
+
+  /// The buffer object that was used last.
+  var lastBuffer: Buffer?
 
   var feedback: UnsafeMutablePointer<Float>?
   var feedbackSize = 0
@@ -126,16 +127,16 @@ struct Shadow {
   var errorTime: UInt64 = 0
 
   static var deepest: Int { 16 }
-  static var mostMaps: Int { 256 }
 
   init?() {
     guard let arrays = platform_calloc(ArraySlot.count, MemoryLayout<ClientArray>.stride),
       let stack = platform_calloc(Shadow.deepest, MemoryLayout<ClientAttributes>.stride),
-      let maps = platform_calloc(Shadow.mostMaps, MemoryLayout<BufferMap>.stride)
+      let matrices = Matrices(), let state = StateCache()
     else { return nil }
     self.arrays = arrays.bindMemory(to: ClientArray.self, capacity: ArraySlot.count)
     self.stack = stack.bindMemory(to: ClientAttributes.self, capacity: Shadow.deepest)
-    self.maps = maps.bindMemory(to: BufferMap.self, capacity: Shadow.mostMaps)
+    self.matrices = matrices
+    self.state = state
     self.arrays.initialize(repeating: ClientArray(), count: ArraySlot.count)
   }
 
@@ -145,15 +146,12 @@ struct Shadow {
       platform_free(stack[i].arrays)
       i &+= 1
     }
-    i = 0
-    while i < mapCount {
-      platform_free(maps[i].pointer)
-      i &+= 1
-    }
+    matrices.free()
+    state.free()
+    platform_free(listEffect.ops)
     platform_free(elements)
     platform_free(arrays)
     platform_free(stack)
-    platform_free(maps)
   }
 
   /// The element array buffer of the bound vertex array object.
@@ -172,6 +170,9 @@ struct Shadow {
       let grown = raw.bindMemory(to: UInt32.self, capacity: wanted)
       if let elements {
         platform_copy(grown, elements, elementCapacity &* 4)
+        matrices.free()
+        state.free()
+        platform_free(listEffect.ops)
         platform_free(elements)
       }
       elements = grown

@@ -1,6 +1,7 @@
 import CPlatform
 import Client
 import GLWire
+import PageTracker
 import Ring
 import Wire
 
@@ -14,20 +15,30 @@ struct ShareGroup {
   private var mark: UInt64 = 0
   /// Names that are in use. Guarded by `lock`.
   var names: NameTables
+  /// Guarded by `lock`.
+  var buffers = BufferTable()
+  let tracker: PageTracker
+  /// Guarded by `lock`.
+  var reflections = Reflections()
+  /// Guarded by `lock`.
+  var lists = ListEffects()
 
-  init?() {
+  init?(_ tracker: PageTracker) {
     guard let lock = Lock(), let names = NameTables() else { return nil }
     self.lock = lock
     self.names = names
+    self.tracker = tracker
   }
 
   /// Publishes records of `context` behind everything that the group's contexts have published so
-  /// far.
+  /// far, and behind what was written to buffers that are mapped persistently.
   mutating func publish(_ context: Context, _ records: UnsafeRawBufferPointer) -> Bool {
     let channel = context.pointee.channel
-    guard contextCount > 1 else { return channel.publish(records) }
+    guard contextCount > 1 || buffers.persistent != nil else { return channel.publish(records) }
     lock.lock()
     defer { lock.unlock() }
+    if buffers.persistent != nil, !buffers.publishWrites(channel, tracker) { return false }
+    guard contextCount > 1 else { return records.isEmpty || channel.publish(records) }
     if mark > 0, lastChannel != channel.index, lastChannel != UInt32.max {
       var after = (ControlOpcode.glAfter, UInt32(24), lastChannel, UInt32(0), mark)
       guard withUnsafeBytes(of: &after, { channel.publish($0) }) else { return false }
@@ -63,6 +74,9 @@ struct ShareGroup {
     lock.unlock()
     guard isOver else { return }
     names.free()
+    buffers.free(tracker)
+    reflections.free()
+    lists.free()
     lock.free()
     platform_free(place)
   }

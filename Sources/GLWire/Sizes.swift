@@ -203,6 +203,23 @@ public struct PixelStore: Equatable, Sendable {
   }
 }
 
+/// What `glUnmap` does with the bytes that it brings.
+public enum UnmapMode {
+  /// Writes and flushes them (glFlushMappedBufferRange).
+  @inlinable public static var flush: UInt32 { 0 }
+  /// Writes them and ends the map.
+  @inlinable public static var end: UInt32 { 1 }
+  /// Writes them.
+  @inlinable public static var write: UInt32 { 2 }
+}
+
+/// What a reply to `glReflect` is about.
+public enum ReflectedKind {
+  @inlinable public static var none: UInt32 { 0 }
+  @inlinable public static var shader: UInt32 { 1 }
+  @inlinable public static var program: UInt32 { 2 }
+}
+
 /// How the pixels of an image travel.
 public enum ImageMode {
   @inlinable public static var none: UInt32 { 0 }

@@ -82,11 +82,17 @@ public enum ControlOpcode {
   @inlinable public static var glVertexData: UInt32 { 0x15D }
   /// Maps a buffer: u32 ticket (8), u32 reserved, u32 target (16), u32 buffer (20; 0: what is bound to
   /// the target), u64 offset (24), u64 length (32), u32 access (40), u32 whole (44; 1: glMapBuffer);
-  /// replies with u32 isMapped, u64 length, an array of the contents.
+  /// replies with u32 isMapped, u64 length, an array of the contents; not with ticket 0xFFFFFFFF.
   @inlinable public static var glMap: UInt32 { 0x15E }
-  /// Unmaps it: u32 target (8), u32 buffer (12), u32 runCount (16), u32 reserved, then u64 offset,
-  /// u64 byteCount, bytes padded to 8 each.
+  /// Writes to a mapped buffer or unmaps it: u32 target (8), u32 buffer (12), u32 runCount (16), u32
+  /// mode (20, `UnmapMode`), then for each run u64 offset, u64 byteCount, bytes padded to 8.
   @inlinable public static var glUnmap: UInt32 { 0x15F }
+  /// u32 ticket (8), u32 reserved, u32 buffer (16), u32 byteCount (20), u64 offset (24): replies with an
+  /// array of the buffer's bytes.
+  @inlinable public static var glReadBuffer: UInt32 { 0x160 }
+  /// u32 ticket (8), u32 reserved, u32 object (16), u32 reserved: replies with what there is to know of
+  /// a shader or a program (`docs/opengl.md`).
+  @inlinable public static var glReflect: UInt32 { 0x161 }
   /// u64 mark (8): a place that `glAfter` names. Marks of a channel only grow.
   @inlinable public static var glMark: UInt32 { 0x15B }
 
@@ -150,6 +156,8 @@ extension ControlOpcode {
     case glVertexData: "glVertexData"
     case glMap: "glMap"
     case glUnmap: "glUnmap"
+    case glReadBuffer: "glReadBuffer"
+    case glReflect: "glReflect"
     default: nil
     }
   }

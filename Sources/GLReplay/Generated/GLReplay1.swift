@@ -13,14 +13,20 @@ func replayGL(
   case 0x10001: replay_glActiveShaderProgram(c, &r)
   case 0x10002: replay_glActiveStencilFaceEXT(c, &r)
   case 0x10003: replay_glActiveTexture(c, &r)
+  case 0x10473: replay_glAlphaFragmentOp1ATI(c, &r)
+  case 0x10474: replay_glAlphaFragmentOp2ATI(c, &r)
+  case 0x10475: replay_glAlphaFragmentOp3ATI(c, &r)
   case 0x10004: replay_glAlphaFunc(c, &r)
   case 0x10005: replay_glAlphaFuncx(c, &r)
   case 0x10006: replay_glAreTexturesResident(c, &r)
+  case 0x10476: replay_glAreTexturesResidentEXT(c, &r)
   case 0x10471: replay_glArrayElement(c, &r)
   case 0x10007: replay_glAttachShader(c, &r)
   case 0x10008: replay_glBegin(c, &r)
   case 0x10009: replay_glBeginConditionalRender(c, &r)
+  case 0x10477: replay_glBeginFragmentShaderATI(c, &r)
   case 0x1000A: replay_glBeginQuery(c, &r)
+  case 0x10478: replay_glBeginQueryEXT(c, &r)
   case 0x1000B: replay_glBeginQueryIndexed(c, &r)
   case 0x1000C: replay_glBeginTransformFeedback(c, &r)
   case 0x1000D: replay_glBindAttribLocation(c, &r)
@@ -32,6 +38,7 @@ func replayGL(
   case 0x10013: replay_glBindBuffersRange(c, &r)
   case 0x10014: replay_glBindFragDataLocation(c, &r)
   case 0x10015: replay_glBindFragDataLocationIndexed(c, &r)
+  case 0x10479: replay_glBindFragmentShaderATI(c, &r)
   case 0x10016: replay_glBindFramebuffer(c, &r)
   case 0x10017: replay_glBindFramebufferEXT(c, &r)
   case 0x10018: replay_glBindImageTexture(c, &r)
@@ -107,6 +114,8 @@ func replayGL(
   case 0x1005D: replay_glColor3dv(c, &r)
   case 0x1005E: replay_glColor3f(c, &r)
   case 0x1005F: replay_glColor3fv(c, &r)
+  case 0x1047A: replay_glColor3hNV(c, &r)
+  case 0x1047B: replay_glColor3hvNV(c, &r)
   case 0x10060: replay_glColor3i(c, &r)
   case 0x10061: replay_glColor3iv(c, &r)
   case 0x10062: replay_glColor3s(c, &r)
@@ -123,6 +132,8 @@ func replayGL(
   case 0x1006D: replay_glColor4dv(c, &r)
   case 0x1006E: replay_glColor4f(c, &r)
   case 0x1006F: replay_glColor4fv(c, &r)
+  case 0x1047C: replay_glColor4hNV(c, &r)
+  case 0x1047D: replay_glColor4hvNV(c, &r)
   case 0x10070: replay_glColor4i(c, &r)
   case 0x10071: replay_glColor4iv(c, &r)
   case 0x10072: replay_glColor4s(c, &r)
@@ -134,6 +145,9 @@ func replayGL(
   case 0x10078: replay_glColor4us(c, &r)
   case 0x10079: replay_glColor4usv(c, &r)
   case 0x1007A: replay_glColor4x(c, &r)
+  case 0x1047E: replay_glColorFragmentOp1ATI(c, &r)
+  case 0x1047F: replay_glColorFragmentOp2ATI(c, &r)
+  case 0x10480: replay_glColorFragmentOp3ATI(c, &r)
   case 0x1007B: replay_glColorMask(c, &r)
   case 0x1007C: replay_glColorMaski(c, &r)
   case 0x1007D: replay_glColorMaterial(c, &r)
@@ -146,9 +160,11 @@ func replayGL(
   case 0x10084: replay_glCompressedTexImage1D(c, &r)
   case 0x10085: replay_glCompressedTexImage2D(c, &r)
   case 0x10086: replay_glCompressedTexImage3D(c, &r)
+  case 0x10481: replay_glCompressedTexImage3DOES(c, &r)
   case 0x10087: replay_glCompressedTexSubImage1D(c, &r)
   case 0x10088: replay_glCompressedTexSubImage2D(c, &r)
   case 0x10089: replay_glCompressedTexSubImage3D(c, &r)
+  case 0x10482: replay_glCompressedTexSubImage3DOES(c, &r)
   case 0x1008A: replay_glCompressedTextureSubImage1D(c, &r)
   case 0x1008B: replay_glCompressedTextureSubImage2D(c, &r)
   case 0x1008C: replay_glCompressedTextureSubImage3D(c, &r)
@@ -162,6 +178,7 @@ func replayGL(
   case 0x10094: replay_glCopyTexSubImage1D(c, &r)
   case 0x10095: replay_glCopyTexSubImage2D(c, &r)
   case 0x10096: replay_glCopyTexSubImage3D(c, &r)
+  case 0x10483: replay_glCopyTexSubImage3DOES(c, &r)
   case 0x10097: replay_glCopyTextureSubImage1D(c, &r)
   case 0x10098: replay_glCopyTextureSubImage2D(c, &r)
   case 0x10099: replay_glCopyTextureSubImage3D(c, &r)
@@ -181,24 +198,32 @@ func replayGL(
   case 0x100A7: replay_glDebugMessageControl(c, &r)
   case 0x100A8: replay_glDebugMessageInsert(c, &r)
   case 0x100A9: replay_glDeleteBuffers(c, &r)
+  case 0x10484: replay_glDeleteFragmentShaderATI(c, &r)
   case 0x100AA: replay_glDeleteFramebuffers(c, &r)
   case 0x100AB: replay_glDeleteLists(c, &r)
+  case 0x10485: replay_glDeleteObjectARB(c, &r)
   case 0x100AC: replay_glDeleteProgram(c, &r)
   case 0x100AD: replay_glDeleteProgramPipelines(c, &r)
   case 0x100AE: replay_glDeleteProgramsARB(c, &r)
   case 0x100AF: replay_glDeleteQueries(c, &r)
+  case 0x10486: replay_glDeleteQueriesEXT(c, &r)
   case 0x100B0: replay_glDeleteRenderbuffers(c, &r)
   case 0x100B1: replay_glDeleteSamplers(c, &r)
   case 0x100B2: replay_glDeleteShader(c, &r)
   case 0x100B3: replay_glDeleteSync(c, &r)
   case 0x100B4: replay_glDeleteTextures(c, &r)
+  case 0x10487: replay_glDeleteTexturesEXT(c, &r)
   case 0x100B5: replay_glDeleteTransformFeedbacks(c, &r)
   case 0x100B6: replay_glDeleteVertexArrays(c, &r)
   case 0x100B7: replay_glDepthFunc(c, &r)
   case 0x100B8: replay_glDepthMask(c, &r)
   case 0x100B9: replay_glDepthRange(c, &r)
+  case 0x10488: replay_glDepthRangeArraydvNV(c, &r)
+  case 0x10489: replay_glDepthRangeArrayfvOES(c, &r)
   case 0x100BA: replay_glDepthRangeArrayv(c, &r)
   case 0x100BB: replay_glDepthRangeIndexed(c, &r)
+  case 0x1048A: replay_glDepthRangeIndexeddNV(c, &r)
+  case 0x1048B: replay_glDepthRangeIndexedfOES(c, &r)
   case 0x100BC: replay_glDepthRangef(c, &r)
   case 0x100BD: replay_glDepthRangex(c, &r)
   case 0x100BE: replay_glDetachShader(c, &r)
@@ -207,6 +232,7 @@ func replayGL(
   case 0x100C1: replay_glDisableVertexArrayAttrib(c, &r)
   case 0x100C2: replay_glDisableVertexAttribArray(c, &r)
   case 0x100C3: replay_glDisablei(c, &r)
+  case 0x1048C: replay_glDiscardFramebufferEXT(c, &r)
   case 0x100C4: replay_glDispatchCompute(c, &r)
   case 0x100C5: replay_glDispatchComputeIndirect(c, &r)
   case 0x100C6: replay_glDrawArrays(c, &r)
@@ -215,6 +241,7 @@ func replayGL(
   case 0x100C9: replay_glDrawArraysInstancedBaseInstance(c, &r)
   case 0x100CA: replay_glDrawBuffer(c, &r)
   case 0x100CB: replay_glDrawBuffers(c, &r)
+  case 0x1048D: replay_glDrawBuffersNV(c, &r)
   case 0x100CC: replay_glDrawElements(c, &r)
   case 0x100CD: replay_glDrawElementsBaseVertex(c, &r)
   case 0x100CE: replay_glDrawElementsIndirect(c, &r)
@@ -239,8 +266,10 @@ func replayGL(
   case 0x100E1: replay_glEnablei(c, &r)
   case 0x100E2: replay_glEnd(c, &r)
   case 0x100E3: replay_glEndConditionalRender(c, &r)
+  case 0x1048E: replay_glEndFragmentShaderATI(c, &r)
   case 0x100E4: replay_glEndList(c, &r)
   case 0x100E5: replay_glEndQuery(c, &r)
+  case 0x1048F: replay_glEndQueryEXT(c, &r)
   case 0x100E6: replay_glEndQueryIndexed(c, &r)
   case 0x100E7: replay_glEndTransformFeedback(c, &r)
   case 0x100E8: replay_glEvalCoord1d(c, &r)
@@ -263,6 +292,8 @@ func replayGL(
   case 0x100F9: replay_glFogCoorddv(c, &r)
   case 0x100FA: replay_glFogCoordf(c, &r)
   case 0x100FB: replay_glFogCoordfv(c, &r)
+  case 0x10490: replay_glFogCoordhNV(c, &r)
+  case 0x10491: replay_glFogCoordhvNV(c, &r)
   case 0x100FC: replay_glFogf(c, &r)
   case 0x100FD: replay_glFogfv(c, &r)
   case 0x100FE: replay_glFogi(c, &r)
@@ -277,20 +308,24 @@ func replayGL(
   case 0x10107: replay_glFramebufferTexture1D(c, &r)
   case 0x10108: replay_glFramebufferTexture2D(c, &r)
   case 0x10109: replay_glFramebufferTexture3D(c, &r)
+  case 0x10492: replay_glFramebufferTexture3DOES(c, &r)
   case 0x1010A: replay_glFramebufferTextureLayer(c, &r)
   case 0x1010B: replay_glFrontFace(c, &r)
   case 0x1010C: replay_glFrustum(c, &r)
   case 0x1010D: replay_glFrustumf(c, &r)
   case 0x1010E: replay_glFrustumx(c, &r)
   case 0x1010F: replay_glGenBuffers(c, &r)
+  case 0x10493: replay_glGenFragmentShadersATI(c, &r)
   case 0x10110: replay_glGenFramebuffers(c, &r)
   case 0x10111: replay_glGenLists(c, &r)
   case 0x10112: replay_glGenProgramPipelines(c, &r)
   case 0x10113: replay_glGenProgramsARB(c, &r)
   case 0x10114: replay_glGenQueries(c, &r)
+  case 0x10494: replay_glGenQueriesEXT(c, &r)
   case 0x10115: replay_glGenRenderbuffers(c, &r)
   case 0x10116: replay_glGenSamplers(c, &r)
   case 0x10117: replay_glGenTextures(c, &r)
+  case 0x10495: replay_glGenTexturesEXT(c, &r)
   case 0x10118: replay_glGenTransformFeedbacks(c, &r)
   case 0x10119: replay_glGenVertexArrays(c, &r)
   case 0x1011A: replay_glGenerateMipmap(c, &r)
@@ -305,6 +340,7 @@ func replayGL(
   case 0x10123: replay_glGetActiveUniformBlockiv(c, &r)
   case 0x10124: replay_glGetActiveUniformName(c, &r)
   case 0x10125: replay_glGetActiveUniformsiv(c, &r)
+  case 0x10496: replay_glGetAttachedObjectsARB(c, &r)
   case 0x10126: replay_glGetAttachedShaders(c, &r)
   case 0x10127: replay_glGetAttribLocation(c, &r)
   case 0x10128: replay_glGetBooleani_v(c, &r)
@@ -330,6 +366,8 @@ func replayGL(
   case 0x1013C: replay_glGetFramebufferParameteriv(c, &r)
   case 0x1013D: replay_glGetFramebufferParameterivMESA(c, &r)
   case 0x1013E: replay_glGetGraphicsResetStatus(c, &r)
+  case 0x10497: replay_glGetGraphicsResetStatusARB(c, &r)
+  case 0x10498: replay_glGetInfoLogARB(c, &r)
   case 0x1013F: replay_glGetInteger64i_v(c, &r)
   case 0x10140: replay_glGetInteger64v(c, &r)
   case 0x10141: replay_glGetIntegeri_v(c, &r)
@@ -353,6 +391,8 @@ func replayGL(
   case 0x10153: replay_glGetNamedFramebufferParameteriv(c, &r)
   case 0x10154: replay_glGetNamedRenderbufferParameteriv(c, &r)
   case 0x10155: replay_glGetObjectLabel(c, &r)
+  case 0x1049A: replay_glGetObjectParameterfvARB(c, &r)
+  case 0x1049B: replay_glGetObjectParameterivARB(c, &r)
   case 0x10156: replay_glGetObjectPtrLabel(c, &r)
   case 0x10157: replay_glGetPixelMapfv(c, &r)
   case 0x10158: replay_glGetPixelMapuiv(c, &r)
@@ -386,7 +426,9 @@ func replayGL(
   case 0x10174: replay_glGetQueryObjectiv(c, &r)
   case 0x10175: replay_glGetQueryObjectui64v(c, &r)
   case 0x10176: replay_glGetQueryObjectuiv(c, &r)
+  case 0x1049C: replay_glGetQueryObjectuivEXT(c, &r)
   case 0x10177: replay_glGetQueryiv(c, &r)
+  case 0x1049D: replay_glGetQueryivEXT(c, &r)
   case 0x10178: replay_glGetRenderbufferParameteriv(c, &r)
   case 0x10179: replay_glGetSamplerParameterIiv(c, &r)
   case 0x1017A: replay_glGetSamplerParameterIuiv(c, &r)
@@ -432,8 +474,10 @@ func replayGL(
   case 0x101A2: replay_glGetUniformdv(c, &r)
   case 0x101A3: replay_glGetUniformfv(c, &r)
   case 0x101A4: replay_glGetUniformi64vARB(c, &r)
+  case 0x1049E: replay_glGetUniformi64vNV(c, &r)
   case 0x101A5: replay_glGetUniformiv(c, &r)
   case 0x101A6: replay_glGetUniformui64vARB(c, &r)
+  case 0x1049F: replay_glGetUniformui64vNV(c, &r)
   case 0x101A7: replay_glGetUniformuiv(c, &r)
   case 0x101A8: replay_glGetVertexArrayIndexed64iv(c, &r)
   case 0x101A9: replay_glGetVertexArrayIndexediv(c, &r)
@@ -446,18 +490,28 @@ func replayGL(
   case 0x101B0: replay_glGetVertexAttribiv(c, &r)
   case 0x101B1: replay_glGetnCompressedTexImage(c, &r)
   case 0x101B2: replay_glGetnMapdv(c, &r)
+  case 0x104A0: replay_glGetnMapdvARB(c, &r)
   case 0x101B3: replay_glGetnMapfv(c, &r)
+  case 0x104A1: replay_glGetnMapfvARB(c, &r)
   case 0x101B4: replay_glGetnMapiv(c, &r)
+  case 0x104A2: replay_glGetnMapivARB(c, &r)
   case 0x101B5: replay_glGetnPixelMapfv(c, &r)
+  case 0x104A3: replay_glGetnPixelMapfvARB(c, &r)
   case 0x101B6: replay_glGetnPixelMapuiv(c, &r)
+  case 0x104A4: replay_glGetnPixelMapuivARB(c, &r)
   case 0x101B7: replay_glGetnPixelMapusv(c, &r)
+  case 0x104A5: replay_glGetnPixelMapusvARB(c, &r)
   case 0x101B9: replay_glGetnTexImage(c, &r)
   case 0x101BA: replay_glGetnUniformdv(c, &r)
+  case 0x104A6: replay_glGetnUniformdvARB(c, &r)
   case 0x101BB: replay_glGetnUniformfv(c, &r)
+  case 0x104A7: replay_glGetnUniformfvARB(c, &r)
   case 0x101BC: replay_glGetnUniformi64vARB(c, &r)
   case 0x101BD: replay_glGetnUniformiv(c, &r)
+  case 0x104A8: replay_glGetnUniformivARB(c, &r)
   case 0x101BE: replay_glGetnUniformui64vARB(c, &r)
   case 0x101BF: replay_glGetnUniformuiv(c, &r)
+  case 0x104A9: replay_glGetnUniformuivARB(c, &r)
   case 0x101C0: replay_glHint(c, &r)
   case 0x101C1: replay_glIndexMask(c, &r)
   case 0x101C2: replay_glIndexPointer(c, &r)
@@ -489,10 +543,12 @@ func replayGL(
   case 0x101DC: replay_glIsProgramARB(c, &r)
   case 0x101DD: replay_glIsProgramPipeline(c, &r)
   case 0x101DE: replay_glIsQuery(c, &r)
+  case 0x104AA: replay_glIsQueryEXT(c, &r)
   case 0x101DF: replay_glIsRenderbuffer(c, &r)
   case 0x101E0: replay_glIsSampler(c, &r)
   case 0x101E1: replay_glIsShader(c, &r)
   case 0x101E2: replay_glIsTexture(c, &r)
+  case 0x104AB: replay_glIsTextureEXT(c, &r)
   case 0x101E3: replay_glIsTransformFeedback(c, &r)
   case 0x101E4: replay_glIsVertexArray(c, &r)
   case 0x101E5: replay_glLightModelf(c, &r)
@@ -519,6 +575,7 @@ func replayGL(
   case 0x101FA: replay_glLoadName(c, &r)
   case 0x101FB: replay_glLoadTransposeMatrixd(c, &r)
   case 0x101FC: replay_glLoadTransposeMatrixf(c, &r)
+  case 0x104AD: replay_glLockArraysEXT(c, &r)
   case 0x101FD: replay_glLogicOp(c, &r)
   case 0x101FE: replay_glMap1d(c, &r)
   case 0x101FF: replay_glMap1f(c, &r)
@@ -555,6 +612,8 @@ func replayGL(
   case 0x1021E: replay_glMultiTexCoord1dv(c, &r)
   case 0x1021F: replay_glMultiTexCoord1f(c, &r)
   case 0x10220: replay_glMultiTexCoord1fv(c, &r)
+  case 0x104AE: replay_glMultiTexCoord1hNV(c, &r)
+  case 0x104AF: replay_glMultiTexCoord1hvNV(c, &r)
   case 0x10221: replay_glMultiTexCoord1i(c, &r)
   case 0x10222: replay_glMultiTexCoord1iv(c, &r)
   case 0x10223: replay_glMultiTexCoord1s(c, &r)
@@ -563,6 +622,8 @@ func replayGL(
   case 0x10226: replay_glMultiTexCoord2dv(c, &r)
   case 0x10227: replay_glMultiTexCoord2f(c, &r)
   case 0x10228: replay_glMultiTexCoord2fv(c, &r)
+  case 0x104B0: replay_glMultiTexCoord2hNV(c, &r)
+  case 0x104B1: replay_glMultiTexCoord2hvNV(c, &r)
   case 0x10229: replay_glMultiTexCoord2i(c, &r)
   case 0x1022A: replay_glMultiTexCoord2iv(c, &r)
   case 0x1022B: replay_glMultiTexCoord2s(c, &r)
@@ -571,6 +632,8 @@ func replayGL(
   case 0x1022E: replay_glMultiTexCoord3dv(c, &r)
   case 0x1022F: replay_glMultiTexCoord3f(c, &r)
   case 0x10230: replay_glMultiTexCoord3fv(c, &r)
+  case 0x104B2: replay_glMultiTexCoord3hNV(c, &r)
+  case 0x104B3: replay_glMultiTexCoord3hvNV(c, &r)
   case 0x10231: replay_glMultiTexCoord3i(c, &r)
   case 0x10232: replay_glMultiTexCoord3iv(c, &r)
   case 0x10233: replay_glMultiTexCoord3s(c, &r)
@@ -579,6 +642,8 @@ func replayGL(
   case 0x10236: replay_glMultiTexCoord4dv(c, &r)
   case 0x10237: replay_glMultiTexCoord4f(c, &r)
   case 0x10238: replay_glMultiTexCoord4fv(c, &r)
+  case 0x104B4: replay_glMultiTexCoord4hNV(c, &r)
+  case 0x104B5: replay_glMultiTexCoord4hvNV(c, &r)
   case 0x10239: replay_glMultiTexCoord4i(c, &r)
   case 0x1023A: replay_glMultiTexCoord4iv(c, &r)
   case 0x1023B: replay_glMultiTexCoord4s(c, &r)
@@ -611,6 +676,8 @@ func replayGL(
   case 0x10256: replay_glNormal3dv(c, &r)
   case 0x10257: replay_glNormal3f(c, &r)
   case 0x10258: replay_glNormal3fv(c, &r)
+  case 0x104B6: replay_glNormal3hNV(c, &r)
+  case 0x104B7: replay_glNormal3hvNV(c, &r)
   case 0x10259: replay_glNormal3i(c, &r)
   case 0x1025A: replay_glNormal3iv(c, &r)
   case 0x1025B: replay_glNormal3s(c, &r)
@@ -624,6 +691,7 @@ func replayGL(
   case 0x10263: replay_glOrtho(c, &r)
   case 0x10264: replay_glOrthof(c, &r)
   case 0x10265: replay_glOrthox(c, &r)
+  case 0x104B8: replay_glPassTexCoordATI(c, &r)
   case 0x10266: replay_glPassThrough(c, &r)
   case 0x10267: replay_glPatchParameterfv(c, &r)
   case 0x10268: replay_glPatchParameteri(c, &r)
@@ -676,11 +744,15 @@ func replayGL(
   case 0x10297: replay_glProgramUniform1fv(c, &r)
   case 0x10298: replay_glProgramUniform1i(c, &r)
   case 0x10299: replay_glProgramUniform1i64ARB(c, &r)
+  case 0x104B9: replay_glProgramUniform1i64NV(c, &r)
   case 0x1029A: replay_glProgramUniform1i64vARB(c, &r)
+  case 0x104BA: replay_glProgramUniform1i64vNV(c, &r)
   case 0x1029B: replay_glProgramUniform1iv(c, &r)
   case 0x1029C: replay_glProgramUniform1ui(c, &r)
   case 0x1029D: replay_glProgramUniform1ui64ARB(c, &r)
+  case 0x104BB: replay_glProgramUniform1ui64NV(c, &r)
   case 0x1029E: replay_glProgramUniform1ui64vARB(c, &r)
+  case 0x104BC: replay_glProgramUniform1ui64vNV(c, &r)
   case 0x1029F: replay_glProgramUniform1uiv(c, &r)
   case 0x102A0: replay_glProgramUniform2d(c, &r)
   case 0x102A1: replay_glProgramUniform2dv(c, &r)
@@ -688,11 +760,15 @@ func replayGL(
   case 0x102A3: replay_glProgramUniform2fv(c, &r)
   case 0x102A4: replay_glProgramUniform2i(c, &r)
   case 0x102A5: replay_glProgramUniform2i64ARB(c, &r)
+  case 0x104BD: replay_glProgramUniform2i64NV(c, &r)
   case 0x102A6: replay_glProgramUniform2i64vARB(c, &r)
+  case 0x104BE: replay_glProgramUniform2i64vNV(c, &r)
   case 0x102A7: replay_glProgramUniform2iv(c, &r)
   case 0x102A8: replay_glProgramUniform2ui(c, &r)
   case 0x102A9: replay_glProgramUniform2ui64ARB(c, &r)
+  case 0x104BF: replay_glProgramUniform2ui64NV(c, &r)
   case 0x102AA: replay_glProgramUniform2ui64vARB(c, &r)
+  case 0x104C0: replay_glProgramUniform2ui64vNV(c, &r)
   case 0x102AB: replay_glProgramUniform2uiv(c, &r)
   case 0x102AC: replay_glProgramUniform3d(c, &r)
   case 0x102AD: replay_glProgramUniform3dv(c, &r)
@@ -700,11 +776,15 @@ func replayGL(
   case 0x102AF: replay_glProgramUniform3fv(c, &r)
   case 0x102B0: replay_glProgramUniform3i(c, &r)
   case 0x102B1: replay_glProgramUniform3i64ARB(c, &r)
+  case 0x104C1: replay_glProgramUniform3i64NV(c, &r)
   case 0x102B2: replay_glProgramUniform3i64vARB(c, &r)
+  case 0x104C2: replay_glProgramUniform3i64vNV(c, &r)
   case 0x102B3: replay_glProgramUniform3iv(c, &r)
   case 0x102B4: replay_glProgramUniform3ui(c, &r)
   case 0x102B5: replay_glProgramUniform3ui64ARB(c, &r)
+  case 0x104C3: replay_glProgramUniform3ui64NV(c, &r)
   case 0x102B6: replay_glProgramUniform3ui64vARB(c, &r)
+  case 0x104C4: replay_glProgramUniform3ui64vNV(c, &r)
   case 0x102B7: replay_glProgramUniform3uiv(c, &r)
   case 0x102B8: replay_glProgramUniform4d(c, &r)
   case 0x102B9: replay_glProgramUniform4dv(c, &r)
@@ -712,11 +792,15 @@ func replayGL(
   case 0x102BB: replay_glProgramUniform4fv(c, &r)
   case 0x102BC: replay_glProgramUniform4i(c, &r)
   case 0x102BD: replay_glProgramUniform4i64ARB(c, &r)
+  case 0x104C5: replay_glProgramUniform4i64NV(c, &r)
   case 0x102BE: replay_glProgramUniform4i64vARB(c, &r)
+  case 0x104C6: replay_glProgramUniform4i64vNV(c, &r)
   case 0x102BF: replay_glProgramUniform4iv(c, &r)
   case 0x102C0: replay_glProgramUniform4ui(c, &r)
   case 0x102C1: replay_glProgramUniform4ui64ARB(c, &r)
+  case 0x104C7: replay_glProgramUniform4ui64NV(c, &r)
   case 0x102C2: replay_glProgramUniform4ui64vARB(c, &r)
+  case 0x104C8: replay_glProgramUniform4ui64vNV(c, &r)
   case 0x102C3: replay_glProgramUniform4uiv(c, &r)
   case 0x102C4: replay_glProgramUniformMatrix2dv(c, &r)
   case 0x102C5: replay_glProgramUniformMatrix2fv(c, &r)
@@ -768,6 +852,7 @@ func replayGL(
   case 0x102F3: replay_glRasterPos4s(c, &r)
   case 0x102F4: replay_glRasterPos4sv(c, &r)
   case 0x102F5: replay_glReadBuffer(c, &r)
+  case 0x104C9: replay_glReadBufferNV(c, &r)
   case 0x102F6: replay_glReadPixels(c, &r)
   case 0x102F8: replay_glRectd(c, &r)
   case 0x102F9: replay_glRectdv(c, &r)
@@ -787,6 +872,7 @@ func replayGL(
   case 0x10307: replay_glRotatex(c, &r)
   case 0x10308: replay_glSampleCoverage(c, &r)
   case 0x10309: replay_glSampleCoveragex(c, &r)
+  case 0x104CA: replay_glSampleMapATI(c, &r)
   case 0x1030A: replay_glSampleMaski(c, &r)
   case 0x1030B: replay_glSamplerParameterIiv(c, &r)
   case 0x1030C: replay_glSamplerParameterIuiv(c, &r)
@@ -807,6 +893,8 @@ func replayGL(
   case 0x1031B: replay_glSecondaryColor3dv(c, &r)
   case 0x1031C: replay_glSecondaryColor3f(c, &r)
   case 0x1031D: replay_glSecondaryColor3fv(c, &r)
+  case 0x104CB: replay_glSecondaryColor3hNV(c, &r)
+  case 0x104CC: replay_glSecondaryColor3hvNV(c, &r)
   case 0x1031E: replay_glSecondaryColor3i(c, &r)
   case 0x1031F: replay_glSecondaryColor3iv(c, &r)
   case 0x10320: replay_glSecondaryColor3s(c, &r)
@@ -821,6 +909,7 @@ func replayGL(
   case 0x10329: replay_glSecondaryColorP3uiv(c, &r)
   case 0x1032A: replay_glSecondaryColorPointer(c, &r)
   case 0x1032B: replay_glSelectBuffer(c, &r)
+  case 0x104CD: replay_glSetFragmentShaderConstantATI(c, &r)
   case 0x1032C: replay_glShadeModel(c, &r)
   case 0x1032D: replay_glShaderBinary(c, &r)
   case 0x1032E: replay_glShaderSource(c, &r)
@@ -828,6 +917,7 @@ func replayGL(
   case 0x10330: replay_glSpecializeShader(c, &r)
   case 0x10331: replay_glStencilFunc(c, &r)
   case 0x10332: replay_glStencilFuncSeparate(c, &r)
+  case 0x104CE: replay_glStencilFuncSeparateATI(c, &r)
   case 0x10333: replay_glStencilMask(c, &r)
   case 0x10334: replay_glStencilMaskSeparate(c, &r)
   case 0x10335: replay_glStencilOp(c, &r)
@@ -838,6 +928,8 @@ func replayGL(
   case 0x1033A: replay_glTexCoord1dv(c, &r)
   case 0x1033B: replay_glTexCoord1f(c, &r)
   case 0x1033C: replay_glTexCoord1fv(c, &r)
+  case 0x104CF: replay_glTexCoord1hNV(c, &r)
+  case 0x104D0: replay_glTexCoord1hvNV(c, &r)
   case 0x1033D: replay_glTexCoord1i(c, &r)
   case 0x1033E: replay_glTexCoord1iv(c, &r)
   case 0x1033F: replay_glTexCoord1s(c, &r)
@@ -846,6 +938,8 @@ func replayGL(
   case 0x10342: replay_glTexCoord2dv(c, &r)
   case 0x10343: replay_glTexCoord2f(c, &r)
   case 0x10344: replay_glTexCoord2fv(c, &r)
+  case 0x104D1: replay_glTexCoord2hNV(c, &r)
+  case 0x104D2: replay_glTexCoord2hvNV(c, &r)
   case 0x10345: replay_glTexCoord2i(c, &r)
   case 0x10346: replay_glTexCoord2iv(c, &r)
   case 0x10347: replay_glTexCoord2s(c, &r)
@@ -854,6 +948,8 @@ func replayGL(
   case 0x1034A: replay_glTexCoord3dv(c, &r)
   case 0x1034B: replay_glTexCoord3f(c, &r)
   case 0x1034C: replay_glTexCoord3fv(c, &r)
+  case 0x104D3: replay_glTexCoord3hNV(c, &r)
+  case 0x104D4: replay_glTexCoord3hvNV(c, &r)
   case 0x1034D: replay_glTexCoord3i(c, &r)
   case 0x1034E: replay_glTexCoord3iv(c, &r)
   case 0x1034F: replay_glTexCoord3s(c, &r)
@@ -862,6 +958,8 @@ func replayGL(
   case 0x10352: replay_glTexCoord4dv(c, &r)
   case 0x10353: replay_glTexCoord4f(c, &r)
   case 0x10354: replay_glTexCoord4fv(c, &r)
+  case 0x104D5: replay_glTexCoord4hNV(c, &r)
+  case 0x104D6: replay_glTexCoord4hvNV(c, &r)
   case 0x10355: replay_glTexCoord4i(c, &r)
   case 0x10356: replay_glTexCoord4iv(c, &r)
   case 0x10357: replay_glTexCoord4s(c, &r)
@@ -892,6 +990,7 @@ func replayGL(
   case 0x10370: replay_glTexImage2DMultisample(c, &r)
   case 0x10371: replay_glTexImage3D(c, &r)
   case 0x10372: replay_glTexImage3DMultisample(c, &r)
+  case 0x104D7: replay_glTexImage3DOES(c, &r)
   case 0x10373: replay_glTexParameterIiv(c, &r)
   case 0x10374: replay_glTexParameterIuiv(c, &r)
   case 0x10375: replay_glTexParameterf(c, &r)
@@ -908,6 +1007,7 @@ func replayGL(
   case 0x10380: replay_glTexSubImage1D(c, &r)
   case 0x10381: replay_glTexSubImage2D(c, &r)
   case 0x10382: replay_glTexSubImage3D(c, &r)
+  case 0x104D8: replay_glTexSubImage3DOES(c, &r)
   case 0x10383: replay_glTextureBarrier(c, &r)
   case 0x10384: replay_glTextureBarrierNV(c, &r)
   case 0x10385: replay_glTextureBuffer(c, &r)
@@ -939,11 +1039,15 @@ func replayGL(
   case 0x1039F: replay_glUniform1fv(c, &r)
   case 0x103A0: replay_glUniform1i(c, &r)
   case 0x103A1: replay_glUniform1i64ARB(c, &r)
+  case 0x104D9: replay_glUniform1i64NV(c, &r)
   case 0x103A2: replay_glUniform1i64vARB(c, &r)
+  case 0x104DA: replay_glUniform1i64vNV(c, &r)
   case 0x103A3: replay_glUniform1iv(c, &r)
   case 0x103A4: replay_glUniform1ui(c, &r)
   case 0x103A5: replay_glUniform1ui64ARB(c, &r)
+  case 0x104DB: replay_glUniform1ui64NV(c, &r)
   case 0x103A6: replay_glUniform1ui64vARB(c, &r)
+  case 0x104DC: replay_glUniform1ui64vNV(c, &r)
   case 0x103A7: replay_glUniform1uiv(c, &r)
   case 0x103A8: replay_glUniform2d(c, &r)
   case 0x103A9: replay_glUniform2dv(c, &r)
@@ -951,11 +1055,15 @@ func replayGL(
   case 0x103AB: replay_glUniform2fv(c, &r)
   case 0x103AC: replay_glUniform2i(c, &r)
   case 0x103AD: replay_glUniform2i64ARB(c, &r)
+  case 0x104DD: replay_glUniform2i64NV(c, &r)
   case 0x103AE: replay_glUniform2i64vARB(c, &r)
+  case 0x104DE: replay_glUniform2i64vNV(c, &r)
   case 0x103AF: replay_glUniform2iv(c, &r)
   case 0x103B0: replay_glUniform2ui(c, &r)
   case 0x103B1: replay_glUniform2ui64ARB(c, &r)
+  case 0x104DF: replay_glUniform2ui64NV(c, &r)
   case 0x103B2: replay_glUniform2ui64vARB(c, &r)
+  case 0x104E0: replay_glUniform2ui64vNV(c, &r)
   case 0x103B3: replay_glUniform2uiv(c, &r)
   case 0x103B4: replay_glUniform3d(c, &r)
   case 0x103B5: replay_glUniform3dv(c, &r)
@@ -963,11 +1071,15 @@ func replayGL(
   case 0x103B7: replay_glUniform3fv(c, &r)
   case 0x103B8: replay_glUniform3i(c, &r)
   case 0x103B9: replay_glUniform3i64ARB(c, &r)
+  case 0x104E1: replay_glUniform3i64NV(c, &r)
   case 0x103BA: replay_glUniform3i64vARB(c, &r)
+  case 0x104E2: replay_glUniform3i64vNV(c, &r)
   case 0x103BB: replay_glUniform3iv(c, &r)
   case 0x103BC: replay_glUniform3ui(c, &r)
   case 0x103BD: replay_glUniform3ui64ARB(c, &r)
+  case 0x104E3: replay_glUniform3ui64NV(c, &r)
   case 0x103BE: replay_glUniform3ui64vARB(c, &r)
+  case 0x104E4: replay_glUniform3ui64vNV(c, &r)
   case 0x103BF: replay_glUniform3uiv(c, &r)
   case 0x103C0: replay_glUniform4d(c, &r)
   case 0x103C1: replay_glUniform4dv(c, &r)
@@ -975,11 +1087,15 @@ func replayGL(
   case 0x103C3: replay_glUniform4fv(c, &r)
   case 0x103C4: replay_glUniform4i(c, &r)
   case 0x103C5: replay_glUniform4i64ARB(c, &r)
+  case 0x104E5: replay_glUniform4i64NV(c, &r)
   case 0x103C6: replay_glUniform4i64vARB(c, &r)
+  case 0x104E6: replay_glUniform4i64vNV(c, &r)
   case 0x103C7: replay_glUniform4iv(c, &r)
   case 0x103C8: replay_glUniform4ui(c, &r)
   case 0x103C9: replay_glUniform4ui64ARB(c, &r)
+  case 0x104E7: replay_glUniform4ui64NV(c, &r)
   case 0x103CA: replay_glUniform4ui64vARB(c, &r)
+  case 0x104E8: replay_glUniform4ui64vNV(c, &r)
   case 0x103CB: replay_glUniform4uiv(c, &r)
   case 0x103CC: replay_glUniformBlockBinding(c, &r)
   case 0x103CD: replay_glUniformMatrix2dv(c, &r)
@@ -1001,6 +1117,7 @@ func replayGL(
   case 0x103DD: replay_glUniformMatrix4x3dv(c, &r)
   case 0x103DE: replay_glUniformMatrix4x3fv(c, &r)
   case 0x103DF: replay_glUniformSubroutinesuiv(c, &r)
+  case 0x104E9: replay_glUnlockArraysEXT(c, &r)
   case 0x103E0: replay_glUseProgram(c, &r)
   case 0x103E1: replay_glUseProgramStages(c, &r)
   case 0x103E2: replay_glValidateProgram(c, &r)
@@ -1009,6 +1126,8 @@ func replayGL(
   case 0x103E5: replay_glVertex2dv(c, &r)
   case 0x103E6: replay_glVertex2f(c, &r)
   case 0x103E7: replay_glVertex2fv(c, &r)
+  case 0x104EA: replay_glVertex2hNV(c, &r)
+  case 0x104EB: replay_glVertex2hvNV(c, &r)
   case 0x103E8: replay_glVertex2i(c, &r)
   case 0x103E9: replay_glVertex2iv(c, &r)
   case 0x103EA: replay_glVertex2s(c, &r)
@@ -1017,6 +1136,8 @@ func replayGL(
   case 0x103ED: replay_glVertex3dv(c, &r)
   case 0x103EE: replay_glVertex3f(c, &r)
   case 0x103EF: replay_glVertex3fv(c, &r)
+  case 0x104EC: replay_glVertex3hNV(c, &r)
+  case 0x104ED: replay_glVertex3hvNV(c, &r)
   case 0x103F0: replay_glVertex3i(c, &r)
   case 0x103F1: replay_glVertex3iv(c, &r)
   case 0x103F2: replay_glVertex3s(c, &r)
@@ -1025,6 +1146,8 @@ func replayGL(
   case 0x103F5: replay_glVertex4dv(c, &r)
   case 0x103F6: replay_glVertex4f(c, &r)
   case 0x103F7: replay_glVertex4fv(c, &r)
+  case 0x104EE: replay_glVertex4hNV(c, &r)
+  case 0x104EF: replay_glVertex4hvNV(c, &r)
   case 0x103F8: replay_glVertex4i(c, &r)
   case 0x103F9: replay_glVertex4iv(c, &r)
   case 0x103FA: replay_glVertex4s(c, &r)
@@ -1041,18 +1164,24 @@ func replayGL(
   case 0x10405: replay_glVertexAttrib1dv(c, &r)
   case 0x10406: replay_glVertexAttrib1f(c, &r)
   case 0x10407: replay_glVertexAttrib1fv(c, &r)
+  case 0x104F0: replay_glVertexAttrib1hNV(c, &r)
+  case 0x104F1: replay_glVertexAttrib1hvNV(c, &r)
   case 0x10408: replay_glVertexAttrib1s(c, &r)
   case 0x10409: replay_glVertexAttrib1sv(c, &r)
   case 0x1040A: replay_glVertexAttrib2d(c, &r)
   case 0x1040B: replay_glVertexAttrib2dv(c, &r)
   case 0x1040C: replay_glVertexAttrib2f(c, &r)
   case 0x1040D: replay_glVertexAttrib2fv(c, &r)
+  case 0x104F2: replay_glVertexAttrib2hNV(c, &r)
+  case 0x104F3: replay_glVertexAttrib2hvNV(c, &r)
   case 0x1040E: replay_glVertexAttrib2s(c, &r)
   case 0x1040F: replay_glVertexAttrib2sv(c, &r)
   case 0x10410: replay_glVertexAttrib3d(c, &r)
   case 0x10411: replay_glVertexAttrib3dv(c, &r)
   case 0x10412: replay_glVertexAttrib3f(c, &r)
   case 0x10413: replay_glVertexAttrib3fv(c, &r)
+  case 0x104F4: replay_glVertexAttrib3hNV(c, &r)
+  case 0x104F5: replay_glVertexAttrib3hvNV(c, &r)
   case 0x10414: replay_glVertexAttrib3s(c, &r)
   case 0x10415: replay_glVertexAttrib3sv(c, &r)
   case 0x10416: replay_glVertexAttrib4Nbv(c, &r)
@@ -1067,6 +1196,8 @@ func replayGL(
   case 0x1041F: replay_glVertexAttrib4dv(c, &r)
   case 0x10420: replay_glVertexAttrib4f(c, &r)
   case 0x10421: replay_glVertexAttrib4fv(c, &r)
+  case 0x104F6: replay_glVertexAttrib4hNV(c, &r)
+  case 0x104F7: replay_glVertexAttrib4hvNV(c, &r)
   case 0x10422: replay_glVertexAttrib4iv(c, &r)
   case 0x10423: replay_glVertexAttrib4s(c, &r)
   case 0x10424: replay_glVertexAttrib4sv(c, &r)
@@ -1117,6 +1248,10 @@ func replayGL(
   case 0x10451: replay_glVertexAttribP4ui(c, &r)
   case 0x10452: replay_glVertexAttribP4uiv(c, &r)
   case 0x10453: replay_glVertexAttribPointer(c, &r)
+  case 0x104F8: replay_glVertexAttribs1hvNV(c, &r)
+  case 0x104F9: replay_glVertexAttribs2hvNV(c, &r)
+  case 0x104FA: replay_glVertexAttribs3hvNV(c, &r)
+  case 0x104FB: replay_glVertexAttribs4hvNV(c, &r)
   case 0x10454: replay_glVertexBindingDivisor(c, &r)
   case 0x10455: replay_glVertexP2ui(c, &r)
   case 0x10456: replay_glVertexP2uiv(c, &r)
@@ -1125,6 +1260,8 @@ func replayGL(
   case 0x10459: replay_glVertexP4ui(c, &r)
   case 0x1045A: replay_glVertexP4uiv(c, &r)
   case 0x1045B: replay_glVertexPointer(c, &r)
+  case 0x104FC: replay_glVertexWeighthNV(c, &r)
+  case 0x104FD: replay_glVertexWeighthvNV(c, &r)
   case 0x1045C: replay_glViewport(c, &r)
   case 0x1045D: replay_glViewportArrayv(c, &r)
   case 0x1045E: replay_glViewportIndexedf(c, &r)
@@ -1146,6 +1283,14 @@ func replayGL(
   case 0x1046E: replay_glWindowPos3iv(c, &r)
   case 0x1046F: replay_glWindowPos3s(c, &r)
   case 0x10470: replay_glWindowPos3sv(c, &r)
+  case 0x104FE: replay_glWindowPos4dMESA(c, &r)
+  case 0x104FF: replay_glWindowPos4dvMESA(c, &r)
+  case 0x10500: replay_glWindowPos4fMESA(c, &r)
+  case 0x10501: replay_glWindowPos4fvMESA(c, &r)
+  case 0x10502: replay_glWindowPos4iMESA(c, &r)
+  case 0x10503: replay_glWindowPos4ivMESA(c, &r)
+  case 0x10504: replay_glWindowPos4sMESA(c, &r)
+  case 0x10505: replay_glWindowPos4svMESA(c, &r)
   default: return false
   }
   return true
@@ -1183,6 +1328,51 @@ func replay_glActiveTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   call(texture)
 }
 
+func replay_glAlphaFragmentOp1ATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glAlphaFragmentOp1ATI") else { return }
+  let op = r.take32()
+  let dst = r.take32()
+  let dstMod = r.take32()
+  let arg1 = r.take32()
+  let arg1Rep = r.take32()
+  let arg1Mod = r.take32()
+  guard let call = c.pointee.gl.glAlphaFragmentOp1ATI else { return c.pointee.missing(0x10473) }
+  call(op, dst, dstMod, arg1, arg1Rep, arg1Mod)
+}
+
+func replay_glAlphaFragmentOp2ATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glAlphaFragmentOp2ATI") else { return }
+  let op = r.take32()
+  let dst = r.take32()
+  let dstMod = r.take32()
+  let arg1 = r.take32()
+  let arg1Rep = r.take32()
+  let arg1Mod = r.take32()
+  let arg2 = r.take32()
+  let arg2Rep = r.take32()
+  let arg2Mod = r.take32()
+  guard let call = c.pointee.gl.glAlphaFragmentOp2ATI else { return c.pointee.missing(0x10474) }
+  call(op, dst, dstMod, arg1, arg1Rep, arg1Mod, arg2, arg2Rep, arg2Mod)
+}
+
+func replay_glAlphaFragmentOp3ATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(48, "glAlphaFragmentOp3ATI") else { return }
+  let op = r.take32()
+  let dst = r.take32()
+  let dstMod = r.take32()
+  let arg1 = r.take32()
+  let arg1Rep = r.take32()
+  let arg1Mod = r.take32()
+  let arg2 = r.take32()
+  let arg2Rep = r.take32()
+  let arg2Mod = r.take32()
+  let arg3 = r.take32()
+  let arg3Rep = r.take32()
+  let arg3Mod = r.take32()
+  guard let call = c.pointee.gl.glAlphaFragmentOp3ATI else { return c.pointee.missing(0x10475) }
+  call(op, dst, dstMod, arg1, arg1Rep, arg1Mod, arg2, arg2Rep, arg2Mod, arg3, arg3Rep, arg3Mod)
+}
+
 func replay_glAlphaFunc(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glAlphaFunc") else { return }
   let `func` = r.take32()
@@ -1211,6 +1401,25 @@ func replay_glAreTexturesResident(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard !c.pointee.isOver else { return }
   let result = call(n, texturesBytes?.assumingMemoryBound(to: UInt32.self), residences?.assumingMemoryBound(to: UInt8.self))
   c.pointee.beginReply(0x10006)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.put(residences, max(Int(n), 0))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glAreTexturesResidentEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glAreTexturesResidentEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let n = Int32(bitPattern: r.take32())
+  let texturesBytes = c.pointee.names(.texture, r.array(glProduct(Int(n), 4), isOptional: false, "glAreTexturesResidentEXT.textures"), Int(n))
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glAreTexturesResidentEXT else { return c.pointee.missing(0x10476, ticket) }
+  let residences = c.pointee.room(max(Int(n), 0), "glAreTexturesResidentEXT.residences")
+  guard !c.pointee.isOver else { return }
+  let result = call(n, texturesBytes?.assumingMemoryBound(to: UInt32.self), residences?.assumingMemoryBound(to: UInt8.self))
+  c.pointee.beginReply(0x10476)
   c.pointee.reply.writer.u32(UInt32(result))
   c.pointee.put(residences, max(Int(n), 0))
   c.pointee.endReply(ticket)
@@ -1248,11 +1457,26 @@ func replay_glBeginConditionalRender(
   call(id, mode)
 }
 
+func replay_glBeginFragmentShaderATI(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard let call = c.pointee.gl.glBeginFragmentShaderATI else { return c.pointee.missing(0x10477) }
+  call()
+}
+
 func replay_glBeginQuery(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glBeginQuery") else { return }
   let target = r.take32()
   let id = c.pointee.name(.query, r.take32())
   guard let call = c.pointee.gl.glBeginQuery else { return c.pointee.missing(0x1000A) }
+  call(target, id)
+}
+
+func replay_glBeginQueryEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glBeginQueryEXT") else { return }
+  let target = r.take32()
+  let id = c.pointee.name(.query, r.take32())
+  guard let call = c.pointee.gl.glBeginQueryEXT else { return c.pointee.missing(0x10478) }
   call(target, id)
 }
 
@@ -1369,6 +1593,15 @@ func replay_glBindFragDataLocationIndexed(
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glBindFragDataLocationIndexed else { return c.pointee.missing(0x10015) }
   call(program, colorNumber, index, nameBytes?.assumingMemoryBound(to: CChar.self))
+}
+
+func replay_glBindFragmentShaderATI(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glBindFragmentShaderATI") else { return }
+  let id = r.take32()
+  guard let call = c.pointee.gl.glBindFragmentShaderATI else { return c.pointee.missing(0x10479) }
+  call(id)
 }
 
 func replay_glBindFramebuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2118,6 +2351,22 @@ func replay_glColor3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   call(vBytes?.assumingMemoryBound(to: Float.self))
 }
 
+func replay_glColor3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glColor3hNV") else { return }
+  let red = UInt16(truncatingIfNeeded: r.take32())
+  let green = UInt16(truncatingIfNeeded: r.take32())
+  let blue = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor3hNV else { return c.pointee.missing(0x1047A) }
+  call(red, green, blue)
+}
+
+func replay_glColor3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glColor3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor3hvNV else { return c.pointee.missing(0x1047B) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
 func replay_glColor3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glColor3i") else { return }
   let red = Int32(bitPattern: r.take32())
@@ -2247,246 +2496,4 @@ func replay_glColor4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glColor4fv else { return c.pointee.missing(0x1006F) }
   call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glColor4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColor4i") else { return }
-  let red = Int32(bitPattern: r.take32())
-  let green = Int32(bitPattern: r.take32())
-  let blue = Int32(bitPattern: r.take32())
-  let alpha = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glColor4i else { return c.pointee.missing(0x10070) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColor4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glColor4iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4iv else { return c.pointee.missing(0x10071) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glColor4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColor4s") else { return }
-  let red = Int16(truncatingIfNeeded: r.take32())
-  let green = Int16(truncatingIfNeeded: r.take32())
-  let blue = Int16(truncatingIfNeeded: r.take32())
-  let alpha = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor4s else { return c.pointee.missing(0x10072) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColor4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glColor4sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4sv else { return c.pointee.missing(0x10073) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glColor4ub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColor4ub") else { return }
-  let red = UInt8(truncatingIfNeeded: r.take32())
-  let green = UInt8(truncatingIfNeeded: r.take32())
-  let blue = UInt8(truncatingIfNeeded: r.take32())
-  let alpha = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor4ub else { return c.pointee.missing(0x10074) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColor4ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glColor4ubv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4ubv else { return c.pointee.missing(0x10075) }
-  call(vBytes?.assumingMemoryBound(to: UInt8.self))
-}
-
-func replay_glColor4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColor4ui") else { return }
-  let red = r.take32()
-  let green = r.take32()
-  let blue = r.take32()
-  let alpha = r.take32()
-  guard let call = c.pointee.gl.glColor4ui else { return c.pointee.missing(0x10076) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColor4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glColor4uiv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4uiv else { return c.pointee.missing(0x10077) }
-  call(vBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glColor4us(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColor4us") else { return }
-  let red = UInt16(truncatingIfNeeded: r.take32())
-  let green = UInt16(truncatingIfNeeded: r.take32())
-  let blue = UInt16(truncatingIfNeeded: r.take32())
-  let alpha = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor4us else { return c.pointee.missing(0x10078) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColor4usv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glColor4usv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4usv else { return c.pointee.missing(0x10079) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glColor4x(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColor4x") else { return }
-  let red = Int32(bitPattern: r.take32())
-  let green = Int32(bitPattern: r.take32())
-  let blue = Int32(bitPattern: r.take32())
-  let alpha = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glColor4x else { return c.pointee.missing(0x1007A) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColorMask(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColorMask") else { return }
-  let red = UInt8(truncatingIfNeeded: r.take32())
-  let green = UInt8(truncatingIfNeeded: r.take32())
-  let blue = UInt8(truncatingIfNeeded: r.take32())
-  let alpha = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColorMask else { return c.pointee.missing(0x1007B) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColorMaski(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glColorMaski") else { return }
-  let index = r.take32()
-  let rValue = UInt8(truncatingIfNeeded: r.take32())
-  let g = UInt8(truncatingIfNeeded: r.take32())
-  let b = UInt8(truncatingIfNeeded: r.take32())
-  let a = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColorMaski else { return c.pointee.missing(0x1007C) }
-  call(index, rValue, g, b, a)
-}
-
-func replay_glColorMaterial(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glColorMaterial") else { return }
-  let face = r.take32()
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glColorMaterial else { return c.pointee.missing(0x1007D) }
-  call(face, mode)
-}
-
-func replay_glColorP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glColorP3ui") else { return }
-  let type = r.take32()
-  let color = r.take32()
-  guard let call = c.pointee.gl.glColorP3ui else { return c.pointee.missing(0x1007E) }
-  call(type, color)
-}
-
-func replay_glColorP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glColorP3uiv") else { return }
-  let type = r.take32()
-  let colorBytes = r.array(4, isOptional: false, "glColorP3uiv.color")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColorP3uiv else { return c.pointee.missing(0x1007F) }
-  call(type, colorBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glColorP4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glColorP4ui") else { return }
-  let type = r.take32()
-  let color = r.take32()
-  guard let call = c.pointee.gl.glColorP4ui else { return c.pointee.missing(0x10080) }
-  call(type, color)
-}
-
-func replay_glColorP4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glColorP4uiv") else { return }
-  let type = r.take32()
-  let colorBytes = r.array(4, isOptional: false, "glColorP4uiv.color")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColorP4uiv else { return c.pointee.missing(0x10081) }
-  call(type, colorBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glColorPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glColorPointer") else { return }
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glColorPointer else { return c.pointee.missing(0x10082) }
-  call(size, type, stride, pointer)
-}
-
-func replay_glCompileShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glCompileShader") else { return }
-  let shader = c.pointee.name(.program, r.take32())
-  guard let call = c.pointee.gl.glCompileShader else { return c.pointee.missing(0x10083) }
-  call(shader)
-}
-
-func replay_glCompressedTexImage1D(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glCompressedTexImage1D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let border = Int32(bitPattern: r.take32())
-  let imageSize = Int32(bitPattern: r.take32())
-  let data = c.pointee.image(&r, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTexImage1D.data")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glCompressedTexImage1D else { return c.pointee.missing(0x10084) }
-  call(target, level, internalformat, width, border, imageSize, data)
-}
-
-func replay_glCompressedTexImage2D(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(28, "glCompressedTexImage2D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let border = Int32(bitPattern: r.take32())
-  let imageSize = Int32(bitPattern: r.take32())
-  let data = c.pointee.image(&r, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTexImage2D.data")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glCompressedTexImage2D else { return c.pointee.missing(0x10085) }
-  call(target, level, internalformat, width, height, border, imageSize, data)
-}
-
-func replay_glCompressedTexImage3D(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glCompressedTexImage3D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let border = Int32(bitPattern: r.take32())
-  let imageSize = Int32(bitPattern: r.take32())
-  let data = c.pointee.image(&r, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTexImage3D.data")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glCompressedTexImage3D else { return c.pointee.missing(0x10086) }
-  call(target, level, internalformat, width, height, depth, border, imageSize, data)
-}
-
-func replay_glCompressedTexSubImage1D(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glCompressedTexSubImage1D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let imageSize = Int32(bitPattern: r.take32())
-  let data = c.pointee.image(&r, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTexSubImage1D.data")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glCompressedTexSubImage1D else { return c.pointee.missing(0x10087) }
-  call(target, level, xoffset, width, format, imageSize, data)
 }

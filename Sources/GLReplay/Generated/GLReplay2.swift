@@ -4,6 +4,331 @@
 import GLWire
 import Wire
 
+func replay_glColor4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4hNV") else { return }
+  let red = UInt16(truncatingIfNeeded: r.take32())
+  let green = UInt16(truncatingIfNeeded: r.take32())
+  let blue = UInt16(truncatingIfNeeded: r.take32())
+  let alpha = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor4hNV else { return c.pointee.missing(0x1047C) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColor4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glColor4hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4hvNV else { return c.pointee.missing(0x1047D) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glColor4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4i") else { return }
+  let red = Int32(bitPattern: r.take32())
+  let green = Int32(bitPattern: r.take32())
+  let blue = Int32(bitPattern: r.take32())
+  let alpha = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glColor4i else { return c.pointee.missing(0x10070) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColor4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glColor4iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4iv else { return c.pointee.missing(0x10071) }
+  call(vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glColor4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4s") else { return }
+  let red = Int16(truncatingIfNeeded: r.take32())
+  let green = Int16(truncatingIfNeeded: r.take32())
+  let blue = Int16(truncatingIfNeeded: r.take32())
+  let alpha = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor4s else { return c.pointee.missing(0x10072) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColor4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glColor4sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4sv else { return c.pointee.missing(0x10073) }
+  call(vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glColor4ub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4ub") else { return }
+  let red = UInt8(truncatingIfNeeded: r.take32())
+  let green = UInt8(truncatingIfNeeded: r.take32())
+  let blue = UInt8(truncatingIfNeeded: r.take32())
+  let alpha = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor4ub else { return c.pointee.missing(0x10074) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColor4ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(4, isOptional: false, "glColor4ubv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4ubv else { return c.pointee.missing(0x10075) }
+  call(vBytes?.assumingMemoryBound(to: UInt8.self))
+}
+
+func replay_glColor4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4ui") else { return }
+  let red = r.take32()
+  let green = r.take32()
+  let blue = r.take32()
+  let alpha = r.take32()
+  guard let call = c.pointee.gl.glColor4ui else { return c.pointee.missing(0x10076) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColor4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glColor4uiv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4uiv else { return c.pointee.missing(0x10077) }
+  call(vBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glColor4us(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4us") else { return }
+  let red = UInt16(truncatingIfNeeded: r.take32())
+  let green = UInt16(truncatingIfNeeded: r.take32())
+  let blue = UInt16(truncatingIfNeeded: r.take32())
+  let alpha = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor4us else { return c.pointee.missing(0x10078) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColor4usv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glColor4usv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4usv else { return c.pointee.missing(0x10079) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glColor4x(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4x") else { return }
+  let red = Int32(bitPattern: r.take32())
+  let green = Int32(bitPattern: r.take32())
+  let blue = Int32(bitPattern: r.take32())
+  let alpha = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glColor4x else { return c.pointee.missing(0x1007A) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColorFragmentOp1ATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glColorFragmentOp1ATI") else { return }
+  let op = r.take32()
+  let dst = r.take32()
+  let dstMask = r.take32()
+  let dstMod = r.take32()
+  let arg1 = r.take32()
+  let arg1Rep = r.take32()
+  let arg1Mod = r.take32()
+  guard let call = c.pointee.gl.glColorFragmentOp1ATI else { return c.pointee.missing(0x1047E) }
+  call(op, dst, dstMask, dstMod, arg1, arg1Rep, arg1Mod)
+}
+
+func replay_glColorFragmentOp2ATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(40, "glColorFragmentOp2ATI") else { return }
+  let op = r.take32()
+  let dst = r.take32()
+  let dstMask = r.take32()
+  let dstMod = r.take32()
+  let arg1 = r.take32()
+  let arg1Rep = r.take32()
+  let arg1Mod = r.take32()
+  let arg2 = r.take32()
+  let arg2Rep = r.take32()
+  let arg2Mod = r.take32()
+  guard let call = c.pointee.gl.glColorFragmentOp2ATI else { return c.pointee.missing(0x1047F) }
+  call(op, dst, dstMask, dstMod, arg1, arg1Rep, arg1Mod, arg2, arg2Rep, arg2Mod)
+}
+
+func replay_glColorFragmentOp3ATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(52, "glColorFragmentOp3ATI") else { return }
+  let op = r.take32()
+  let dst = r.take32()
+  let dstMask = r.take32()
+  let dstMod = r.take32()
+  let arg1 = r.take32()
+  let arg1Rep = r.take32()
+  let arg1Mod = r.take32()
+  let arg2 = r.take32()
+  let arg2Rep = r.take32()
+  let arg2Mod = r.take32()
+  let arg3 = r.take32()
+  let arg3Rep = r.take32()
+  let arg3Mod = r.take32()
+  guard let call = c.pointee.gl.glColorFragmentOp3ATI else { return c.pointee.missing(0x10480) }
+  call(op, dst, dstMask, dstMod, arg1, arg1Rep, arg1Mod, arg2, arg2Rep, arg2Mod, arg3, arg3Rep, arg3Mod)
+}
+
+func replay_glColorMask(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColorMask") else { return }
+  let red = UInt8(truncatingIfNeeded: r.take32())
+  let green = UInt8(truncatingIfNeeded: r.take32())
+  let blue = UInt8(truncatingIfNeeded: r.take32())
+  let alpha = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColorMask else { return c.pointee.missing(0x1007B) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColorMaski(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glColorMaski") else { return }
+  let index = r.take32()
+  let rValue = UInt8(truncatingIfNeeded: r.take32())
+  let g = UInt8(truncatingIfNeeded: r.take32())
+  let b = UInt8(truncatingIfNeeded: r.take32())
+  let a = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColorMaski else { return c.pointee.missing(0x1007C) }
+  call(index, rValue, g, b, a)
+}
+
+func replay_glColorMaterial(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glColorMaterial") else { return }
+  let face = r.take32()
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glColorMaterial else { return c.pointee.missing(0x1007D) }
+  call(face, mode)
+}
+
+func replay_glColorP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glColorP3ui") else { return }
+  let type = r.take32()
+  let color = r.take32()
+  guard let call = c.pointee.gl.glColorP3ui else { return c.pointee.missing(0x1007E) }
+  call(type, color)
+}
+
+func replay_glColorP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glColorP3uiv") else { return }
+  let type = r.take32()
+  let colorBytes = r.array(4, isOptional: false, "glColorP3uiv.color")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColorP3uiv else { return c.pointee.missing(0x1007F) }
+  call(type, colorBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glColorP4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glColorP4ui") else { return }
+  let type = r.take32()
+  let color = r.take32()
+  guard let call = c.pointee.gl.glColorP4ui else { return c.pointee.missing(0x10080) }
+  call(type, color)
+}
+
+func replay_glColorP4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glColorP4uiv") else { return }
+  let type = r.take32()
+  let colorBytes = r.array(4, isOptional: false, "glColorP4uiv.color")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColorP4uiv else { return c.pointee.missing(0x10081) }
+  call(type, colorBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glColorPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glColorPointer") else { return }
+  let size = Int32(bitPattern: r.take32())
+  let type = r.take32()
+  let stride = Int32(bitPattern: r.take32())
+  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  guard let call = c.pointee.gl.glColorPointer else { return c.pointee.missing(0x10082) }
+  call(size, type, stride, pointer)
+}
+
+func replay_glCompileShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glCompileShader") else { return }
+  let shader = c.pointee.name(.program, r.take32())
+  guard let call = c.pointee.gl.glCompileShader else { return c.pointee.missing(0x10083) }
+  call(shader)
+}
+
+func replay_glCompressedTexImage1D(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glCompressedTexImage1D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let imageSize = Int32(bitPattern: r.take32())
+  let data = c.pointee.image(&r, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTexImage1D.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTexImage1D else { return c.pointee.missing(0x10084) }
+  call(target, level, internalformat, width, border, imageSize, data)
+}
+
+func replay_glCompressedTexImage2D(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glCompressedTexImage2D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let imageSize = Int32(bitPattern: r.take32())
+  let data = c.pointee.image(&r, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTexImage2D.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTexImage2D else { return c.pointee.missing(0x10085) }
+  call(target, level, internalformat, width, height, border, imageSize, data)
+}
+
+func replay_glCompressedTexImage3D(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glCompressedTexImage3D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let imageSize = Int32(bitPattern: r.take32())
+  let data = c.pointee.image(&r, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTexImage3D.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTexImage3D else { return c.pointee.missing(0x10086) }
+  call(target, level, internalformat, width, height, depth, border, imageSize, data)
+}
+
+func replay_glCompressedTexImage3DOES(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glCompressedTexImage3DOES") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let imageSize = Int32(bitPattern: r.take32())
+  let dataBytes = r.array(max(Int(imageSize), 0), isOptional: false, "glCompressedTexImage3DOES.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTexImage3DOES else { return c.pointee.missing(0x10481) }
+  call(target, level, internalformat, width, height, depth, border, imageSize, dataBytes)
+}
+
+func replay_glCompressedTexSubImage1D(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glCompressedTexSubImage1D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let imageSize = Int32(bitPattern: r.take32())
+  let data = c.pointee.image(&r, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTexSubImage1D.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTexSubImage1D else { return c.pointee.missing(0x10087) }
+  call(target, level, xoffset, width, format, imageSize, data)
+}
+
 func replay_glCompressedTexSubImage2D(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -40,6 +365,26 @@ func replay_glCompressedTexSubImage3D(
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glCompressedTexSubImage3D else { return c.pointee.missing(0x10089) }
   call(target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, data)
+}
+
+func replay_glCompressedTexSubImage3DOES(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(40, "glCompressedTexSubImage3DOES") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let imageSize = Int32(bitPattern: r.take32())
+  let dataBytes = r.array(max(Int(imageSize), 0), isOptional: false, "glCompressedTexSubImage3DOES.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTexSubImage3DOES else { return c.pointee.missing(0x10482) }
+  call(target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, dataBytes)
 }
 
 func replay_glCompressedTextureSubImage1D(
@@ -124,8 +469,7 @@ func replay_glCopyImageSubData(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   let srcWidth = Int32(bitPattern: r.take32())
   let srcHeight = Int32(bitPattern: r.take32())
   let srcDepth = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glCopyImageSubData else { return c.pointee.missing(0x1008E) }
-  call(srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, srcWidth, srcHeight, srcDepth)
+  doer_glCopyImageSubData(c, srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, srcWidth, srcHeight, srcDepth)
 }
 
 func replay_glCopyImageSubDataNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -145,8 +489,7 @@ func replay_glCopyImageSubDataNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   let width = Int32(bitPattern: r.take32())
   let height = Int32(bitPattern: r.take32())
   let depth = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glCopyImageSubDataNV else { return c.pointee.missing(0x1008F) }
-  call(srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, width, height, depth)
+  doer_glCopyImageSubDataNV(c, srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, width, height, depth)
 }
 
 func replay_glCopyNamedBufferSubData(
@@ -238,6 +581,23 @@ func replay_glCopyTexSubImage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let width = Int32(bitPattern: r.take32())
   let height = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glCopyTexSubImage3D else { return c.pointee.missing(0x10096) }
+  call(target, level, xoffset, yoffset, zoffset, x, y, width, height)
+}
+
+func replay_glCopyTexSubImage3DOES(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glCopyTexSubImage3DOES") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyTexSubImage3DOES else { return c.pointee.missing(0x10483) }
   call(target, level, xoffset, yoffset, zoffset, x, y, width, height)
 }
 
@@ -438,6 +798,15 @@ func replay_glDeleteBuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   c.pointee.deleteNames(.buffer, n, buffersBytes) { call($0, $1) }
 }
 
+func replay_glDeleteFragmentShaderATI(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glDeleteFragmentShaderATI") else { return }
+  let id = r.take32()
+  guard let call = c.pointee.gl.glDeleteFragmentShaderATI else { return c.pointee.missing(0x10484) }
+  call(id)
+}
+
 func replay_glDeleteFramebuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glDeleteFramebuffers") else { return }
   let n = Int32(bitPattern: r.take32())
@@ -453,6 +822,13 @@ func replay_glDeleteLists(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   let range = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glDeleteLists else { return c.pointee.missing(0x100AB) }
   call(list, range)
+}
+
+func replay_glDeleteObjectARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glDeleteObjectARB") else { return }
+  let obj = c.pointee.name(.program, r.take32())
+  guard let call = c.pointee.gl.glDeleteObjectARB else { return c.pointee.missing(0x10485) }
+  call(obj)
 }
 
 func replay_glDeleteProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -489,6 +865,15 @@ func replay_glDeleteQueries(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glDeleteQueries else { return c.pointee.missing(0x100AF) }
   c.pointee.deleteNames(.query, n, idsBytes) { call($0, $1) }
+}
+
+func replay_glDeleteQueriesEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glDeleteQueriesEXT") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let idsBytes = c.pointee.names(.query, r.array(glProduct(Int(n), 4), isOptional: false, "glDeleteQueriesEXT.ids"), Int(n))
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDeleteQueriesEXT else { return c.pointee.missing(0x10486) }
+  call(n, idsBytes?.assumingMemoryBound(to: UInt32.self))
 }
 
 func replay_glDeleteRenderbuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -529,6 +914,15 @@ func replay_glDeleteTextures(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glDeleteTextures else { return c.pointee.missing(0x100B4) }
   c.pointee.deleteNames(.texture, n, texturesBytes) { call($0, $1) }
+}
+
+func replay_glDeleteTexturesEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glDeleteTexturesEXT") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let texturesBytes = c.pointee.names(.texture, r.array(glProduct(Int(n), 4), isOptional: false, "glDeleteTexturesEXT.textures"), Int(n))
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDeleteTexturesEXT else { return c.pointee.missing(0x10487) }
+  call(n, texturesBytes?.assumingMemoryBound(to: UInt32.self))
 }
 
 func replay_glDeleteTransformFeedbacks(
@@ -573,6 +967,28 @@ func replay_glDepthRange(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   call(n, f)
 }
 
+func replay_glDepthRangeArraydvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glDepthRangeArraydvNV") else { return }
+  let first = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  let vBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glDepthRangeArraydvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDepthRangeArraydvNV else { return c.pointee.missing(0x10488) }
+  call(first, count, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glDepthRangeArrayfvOES(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glDepthRangeArrayfvOES") else { return }
+  let first = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  let vBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glDepthRangeArrayfvOES.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDepthRangeArrayfvOES else { return c.pointee.missing(0x10489) }
+  call(first, count, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
 func replay_glDepthRangeArrayv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glDepthRangeArrayv") else { return }
   let first = r.take32()
@@ -589,6 +1005,28 @@ func replay_glDepthRangeIndexed(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let n = Double(bitPattern: r.take64())
   let f = Double(bitPattern: r.take64())
   guard let call = c.pointee.gl.glDepthRangeIndexed else { return c.pointee.missing(0x100BB) }
+  call(index, n, f)
+}
+
+func replay_glDepthRangeIndexeddNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glDepthRangeIndexeddNV") else { return }
+  let index = r.take32()
+  let n = Double(bitPattern: r.take64())
+  let f = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glDepthRangeIndexeddNV else { return c.pointee.missing(0x1048A) }
+  call(index, n, f)
+}
+
+func replay_glDepthRangeIndexedfOES(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glDepthRangeIndexedfOES") else { return }
+  let index = r.take32()
+  let n = Float(bitPattern: r.take32())
+  let f = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glDepthRangeIndexedfOES else { return c.pointee.missing(0x1048B) }
   call(index, n, f)
 }
 
@@ -655,6 +1093,18 @@ func replay_glDisablei(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   let index = r.take32()
   guard let call = c.pointee.gl.glDisablei else { return c.pointee.missing(0x100C3) }
   call(target, index)
+}
+
+func replay_glDiscardFramebufferEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glDiscardFramebufferEXT") else { return }
+  let target = r.take32()
+  let numAttachments = Int32(bitPattern: r.take32())
+  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glDiscardFramebufferEXT.attachments")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDiscardFramebufferEXT else { return c.pointee.missing(0x1048C) }
+  call(target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self))
 }
 
 func replay_glDispatchCompute(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -727,6 +1177,15 @@ func replay_glDrawBuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   let bufsBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glDrawBuffers.bufs")
   guard r.failure == nil else { return }
   doer_glDrawBuffers(c, n, bufsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glDrawBuffersNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glDrawBuffersNV") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let bufsBytes = r.array(glProduct(Int(n), 4), isOptional: false, "glDrawBuffersNV.bufs")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDrawBuffersNV else { return c.pointee.missing(0x1048D) }
+  call(n, bufsBytes?.assumingMemoryBound(to: UInt32.self))
 }
 
 func replay_glDrawElements(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -969,6 +1428,13 @@ func replay_glEndConditionalRender(
   call()
 }
 
+func replay_glEndFragmentShaderATI(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard let call = c.pointee.gl.glEndFragmentShaderATI else { return c.pointee.missing(0x1048E) }
+  call()
+}
+
 func replay_glEndList(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard let call = c.pointee.gl.glEndList else { return c.pointee.missing(0x100E4) }
   call()
@@ -978,6 +1444,13 @@ func replay_glEndQuery(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   guard r.need(4, "glEndQuery") else { return }
   let target = r.take32()
   guard let call = c.pointee.gl.glEndQuery else { return c.pointee.missing(0x100E5) }
+  call(target)
+}
+
+func replay_glEndQueryEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glEndQueryEXT") else { return }
+  let target = r.take32()
+  guard let call = c.pointee.gl.glEndQueryEXT else { return c.pointee.missing(0x1048F) }
   call(target)
 }
 
@@ -1145,6 +1618,20 @@ func replay_glFogCoordfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   call(coordBytes?.assumingMemoryBound(to: Float.self))
 }
 
+func replay_glFogCoordhNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glFogCoordhNV") else { return }
+  let fog = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glFogCoordhNV else { return c.pointee.missing(0x10490) }
+  call(fog)
+}
+
+func replay_glFogCoordhvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let fogBytes = r.array(2, isOptional: false, "glFogCoordhvNV.fog")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glFogCoordhvNV else { return c.pointee.missing(0x10491) }
+  call(fogBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
 func replay_glFogf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glFogf") else { return }
   let pname = r.take32()
@@ -1287,6 +1774,20 @@ func replay_glFramebufferTexture3D(
   call(target, attachment, textarget, texture, level, zoffset)
 }
 
+func replay_glFramebufferTexture3DOES(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glFramebufferTexture3DOES") else { return }
+  let target = r.take32()
+  let attachment = r.take32()
+  let textarget = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFramebufferTexture3DOES else { return c.pointee.missing(0x10492) }
+  call(target, attachment, textarget, texture, level, zoffset)
+}
+
 func replay_glFramebufferTextureLayer(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1352,6 +1853,20 @@ func replay_glGenBuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   c.pointee.makeNames(.buffer, n, buffersBytes) { call($0, $1) }
 }
 
+func replay_glGenFragmentShadersATI(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glGenFragmentShadersATI") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let range = r.take32()
+  guard let call = c.pointee.gl.glGenFragmentShadersATI else { return c.pointee.missing(0x10493, ticket) }
+  let result = call(range)
+  c.pointee.beginReply(0x10493)
+  c.pointee.reply.writer.u32(result)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGenFramebuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glGenFramebuffers") else { return }
   let n = Int32(bitPattern: r.take32())
@@ -1394,6 +1909,20 @@ func replay_glGenQueries(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   c.pointee.makeNames(.query, n, idsBytes) { call($0, $1) }
 }
 
+func replay_glGenQueriesEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGenQueriesEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let n = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGenQueriesEXT else { return c.pointee.missing(0x10494, ticket) }
+  let ids = c.pointee.room(glProduct(Int(n), 4), "glGenQueriesEXT.ids")
+  guard !c.pointee.isOver else { return }
+  call(n, ids?.assumingMemoryBound(to: UInt32.self))
+  c.pointee.beginReply(0x10494)
+  c.pointee.putNames(.query, ids, Int(n))
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGenRenderbuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glGenRenderbuffers") else { return }
   let n = Int32(bitPattern: r.take32())
@@ -1419,6 +1948,20 @@ func replay_glGenTextures(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glGenTextures else { return c.pointee.missing(0x10117) }
   c.pointee.makeNames(.texture, n, texturesBytes) { call($0, $1) }
+}
+
+func replay_glGenTexturesEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGenTexturesEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let n = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGenTexturesEXT else { return c.pointee.missing(0x10495, ticket) }
+  let textures = c.pointee.room(glProduct(Int(n), 4), "glGenTexturesEXT.textures")
+  guard !c.pointee.isOver else { return }
+  call(n, textures?.assumingMemoryBound(to: UInt32.self))
+  c.pointee.beginReply(0x10495)
+  c.pointee.putNames(.texture, textures, Int(n))
+  c.pointee.endReply(ticket)
 }
 
 func replay_glGenTransformFeedbacks(
@@ -1645,6 +2188,25 @@ func replay_glGetActiveUniformsiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   let paramsCount = c.pointee.probe(4) { params in call(program, uniformCount, uniformIndicesBytes?.assumingMemoryBound(to: UInt32.self), pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10125)
   c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetAttachedObjectsARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetAttachedObjectsARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let containerObj = c.pointee.name(.program, r.take32())
+  let maxCount = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetAttachedObjectsARB else { return c.pointee.missing(0x10496, ticket) }
+  let count = c.pointee.room(4, "glGetAttachedObjectsARB.count")
+  let obj = c.pointee.room(glProduct(Int(maxCount), 4), "glGetAttachedObjectsARB.obj")
+  guard !c.pointee.isOver else { return }
+  call(containerObj, maxCount, count?.assumingMemoryBound(to: Int32.self), obj?.assumingMemoryBound(to: UInt32.self))
+  c.pointee.beginReply(0x10496)
+  c.pointee.put(count, 4)
+  c.pointee.putNames(.program, obj, Int(maxCount))
   c.pointee.endReply(ticket)
 }
 
@@ -1932,574 +2494,5 @@ func replay_glGetFragDataIndex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
   c.pointee.beginReply(0x10139)
   c.pointee.reply.writer.u32(UInt32(bitPattern: result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetFragDataLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetFragDataLocation") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let nameBytes = r.string(isOptional: false, "glGetFragDataLocation.name")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGetFragDataLocation else { return c.pointee.missing(0x1013A, ticket) }
-  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x1013A)
-  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetFramebufferAttachmentParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetFramebufferAttachmentParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let attachment = r.take32()
-  let pname = r.take32()
-  doer_glGetFramebufferAttachmentParameteriv(c, ticket, target, attachment, pname)
-}
-
-func replay_glGetFramebufferParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetFramebufferParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetFramebufferParameteriv else { return c.pointee.missing(0x1013C, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1013C)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetFramebufferParameterivMESA(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetFramebufferParameterivMESA") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetFramebufferParameterivMESA else { return c.pointee.missing(0x1013D, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1013D)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetGraphicsResetStatus(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glGetGraphicsResetStatus") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  guard let call = c.pointee.gl.glGetGraphicsResetStatus else { return c.pointee.missing(0x1013E, ticket) }
-  let result = call()
-  c.pointee.beginReply(0x1013E)
-  c.pointee.reply.writer.u32(result)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetInteger64i_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetInteger64i_v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetInteger64i_v else { return c.pointee.missing(0x1013F, ticket) }
-  let dataCount = c.pointee.probe(8) { data in call(target, index, data?.assumingMemoryBound(to: Int64.self)) }
-  c.pointee.beginReply(0x1013F)
-  c.pointee.putProbe(dataCount, as: Int64.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetInteger64v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetInteger64v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetInteger64v else { return c.pointee.missing(0x10140, ticket) }
-  let dataCount = c.pointee.probe(8) { data in call(pname, data?.assumingMemoryBound(to: Int64.self)) }
-  c.pointee.beginReply(0x10140)
-  c.pointee.putProbe(dataCount, as: Int64.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetIntegeri_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetIntegeri_v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetIntegeri_v else { return c.pointee.missing(0x10141, ticket) }
-  let dataCount = c.pointee.probe(4) { data in call(target, index, data?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10141)
-  c.pointee.putProbe(dataCount, as: Int32.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetIntegerv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetIntegerv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetIntegerv else { return c.pointee.missing(0x10142, ticket) }
-  let dataCount = c.pointee.probe(4) { data in call(pname, data?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10142)
-  c.pointee.putProbe(dataCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetInternalformati64v(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glGetInternalformati64v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let internalformat = r.take32()
-  let pname = r.take32()
-  let count = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetInternalformati64v else { return c.pointee.missing(0x10143, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(target, internalformat, pname, count, params?.assumingMemoryBound(to: Int64.self)) }
-  c.pointee.beginReply(0x10143)
-  c.pointee.putProbe(paramsCount, as: Int64.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetInternalformativ(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glGetInternalformativ") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let internalformat = r.take32()
-  let pname = r.take32()
-  let count = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetInternalformativ else { return c.pointee.missing(0x10144, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, internalformat, pname, count, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10144)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetLightfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetLightfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let light = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetLightfv else { return c.pointee.missing(0x10145, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(light, pname, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x10145)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetLightiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetLightiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let light = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetLightiv else { return c.pointee.missing(0x10146, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(light, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10146)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetLightxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetLightxv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let light = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetLightxv else { return c.pointee.missing(0x10147, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(light, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10147)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetMapdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetMapdv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let query = r.take32()
-  guard let call = c.pointee.gl.glGetMapdv else { return c.pointee.missing(0x10148, ticket) }
-  let vCount = c.pointee.probe(8) { v in call(target, query, v?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x10148)
-  c.pointee.putProbe(vCount, as: Double.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetMapfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let query = r.take32()
-  guard let call = c.pointee.gl.glGetMapfv else { return c.pointee.missing(0x10149, ticket) }
-  let vCount = c.pointee.probe(4) { v in call(target, query, v?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x10149)
-  c.pointee.putProbe(vCount, as: Float.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetMapiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetMapiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let query = r.take32()
-  guard let call = c.pointee.gl.glGetMapiv else { return c.pointee.missing(0x1014A, ticket) }
-  let vCount = c.pointee.probe(4) { v in call(target, query, v?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1014A)
-  c.pointee.putProbe(vCount, as: Int32.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetMaterialfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetMaterialfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let face = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetMaterialfv else { return c.pointee.missing(0x1014B, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(face, pname, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x1014B)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetMaterialiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetMaterialiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let face = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetMaterialiv else { return c.pointee.missing(0x1014C, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(face, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1014C)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetMaterialxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetMaterialxv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let face = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetMaterialxv else { return c.pointee.missing(0x1014D, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(face, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1014D)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetMultisamplefv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetMultisamplefv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pname = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetMultisamplefv else { return c.pointee.missing(0x1014E, ticket) }
-  let valCount = c.pointee.probe(4) { val in call(pname, index, val?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x1014E)
-  c.pointee.putProbe(valCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetNamedBufferParameteri64v(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetNamedBufferParameteri64v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetNamedBufferParameteri64v else { return c.pointee.missing(0x1014F, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(buffer, pname, params?.assumingMemoryBound(to: Int64.self)) }
-  c.pointee.beginReply(0x1014F)
-  c.pointee.putProbe(paramsCount, as: Int64.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetNamedBufferParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetNamedBufferParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetNamedBufferParameteriv else { return c.pointee.missing(0x10150, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(buffer, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10150)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetNamedBufferSubData(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(28, "glGetNamedBufferSubData") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let offset = Int(truncatingIfNeeded: r.take64())
-  let size = Int(truncatingIfNeeded: r.take64())
-  guard let call = c.pointee.gl.glGetNamedBufferSubData else { return c.pointee.missing(0x10151, ticket) }
-  let data = c.pointee.room(max(Int(size), 0), "glGetNamedBufferSubData.data")
-  guard !c.pointee.isOver else { return }
-  call(buffer, offset, size, data)
-  c.pointee.beginReply(0x10151)
-  c.pointee.put(data, max(Int(size), 0))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetNamedFramebufferAttachmentParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetNamedFramebufferAttachmentParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let attachment = r.take32()
-  let pname = r.take32()
-  doer_glGetNamedFramebufferAttachmentParameteriv(c, ticket, framebuffer, attachment, pname)
-}
-
-func replay_glGetNamedFramebufferParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetNamedFramebufferParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetNamedFramebufferParameteriv else { return c.pointee.missing(0x10153, ticket) }
-  let paramCount = c.pointee.probe(4) { param in call(framebuffer, pname, param?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10153)
-  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetNamedRenderbufferParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetNamedRenderbufferParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetNamedRenderbufferParameteriv else { return c.pointee.missing(0x10154, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(renderbuffer, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10154)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetObjectLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetObjectLabel") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let identifier = r.take32()
-  let name = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetObjectLabel else { return c.pointee.missing(0x10155, ticket) }
-  let length = c.pointee.room(4, "glGetObjectLabel.length")
-  let label = c.pointee.room(max(Int(bufSize), 0), "glGetObjectLabel.label")
-  guard !c.pointee.isOver else { return }
-  call(identifier, name, bufSize, length?.assumingMemoryBound(to: Int32.self), label?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x10155)
-  c.pointee.put(length, 4)
-  c.pointee.putString(label, max(Int(bufSize), 0))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetObjectPtrLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetObjectPtrLabel") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let ptr = c.pointee.sync(r.take64())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetObjectPtrLabel else { return c.pointee.missing(0x10156, ticket) }
-  let length = c.pointee.room(4, "glGetObjectPtrLabel.length")
-  let label = c.pointee.room(max(Int(bufSize), 0), "glGetObjectPtrLabel.label")
-  guard !c.pointee.isOver else { return }
-  call(ptr, bufSize, length?.assumingMemoryBound(to: Int32.self), label?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x10156)
-  c.pointee.put(length, 4)
-  c.pointee.putString(label, max(Int(bufSize), 0))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetPixelMapfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  guard let call = c.pointee.gl.glGetPixelMapfv else { return c.pointee.missing(0x10157, ticket) }
-  let valuesCount = c.pointee.probe(4) { values in call(map, values?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x10157)
-  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetPixelMapuiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  guard let call = c.pointee.gl.glGetPixelMapuiv else { return c.pointee.missing(0x10158, ticket) }
-  let valuesCount = c.pointee.probe(4) { values in call(map, values?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x10158)
-  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetPixelMapusv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  guard let call = c.pointee.gl.glGetPixelMapusv else { return c.pointee.missing(0x10159, ticket) }
-  let valuesCount = c.pointee.probe(2) { values in call(map, values?.assumingMemoryBound(to: UInt16.self)) }
-  c.pointee.beginReply(0x10159)
-  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetPolygonStipple(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glGetPolygonStipple") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  doer_glGetPolygonStipple(c, ticket, nil)
-}
-
-func replay_glGetProgramBinary(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetProgramBinary") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetProgramBinary else { return c.pointee.missing(0x1015B, ticket) }
-  let length = c.pointee.room(4, "glGetProgramBinary.length")
-  let binaryFormat = c.pointee.room(4, "glGetProgramBinary.binaryFormat")
-  let binary = c.pointee.room(max(Int(bufSize), 0), "glGetProgramBinary.binary")
-  guard !c.pointee.isOver else { return }
-  call(program, bufSize, length?.assumingMemoryBound(to: Int32.self), binaryFormat?.assumingMemoryBound(to: UInt32.self), binary)
-  c.pointee.beginReply(0x1015B)
-  c.pointee.put(length, 4)
-  c.pointee.put(binaryFormat, 4)
-  c.pointee.put(binary, max(Int(bufSize), 0))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetProgramEnvParameterdvARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetProgramEnvParameterdvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetProgramEnvParameterdvARB else { return c.pointee.missing(0x1015C, ticket) }
-  let params = c.pointee.room(32, "glGetProgramEnvParameterdvARB.params")
-  guard !c.pointee.isOver else { return }
-  call(target, index, params?.assumingMemoryBound(to: Double.self))
-  c.pointee.beginReply(0x1015C)
-  c.pointee.put(params, 32)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetProgramEnvParameterfvARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetProgramEnvParameterfvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetProgramEnvParameterfvARB else { return c.pointee.missing(0x1015D, ticket) }
-  let params = c.pointee.room(16, "glGetProgramEnvParameterfvARB.params")
-  guard !c.pointee.isOver else { return }
-  call(target, index, params?.assumingMemoryBound(to: Float.self))
-  c.pointee.beginReply(0x1015D)
-  c.pointee.put(params, 16)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetProgramInfoLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetProgramInfoLog") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetProgramInfoLog else { return c.pointee.missing(0x1015E, ticket) }
-  let length = c.pointee.room(4, "glGetProgramInfoLog.length")
-  let infoLog = c.pointee.room(max(Int(bufSize), 0), "glGetProgramInfoLog.infoLog")
-  guard !c.pointee.isOver else { return }
-  call(program, bufSize, length?.assumingMemoryBound(to: Int32.self), infoLog?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x1015E)
-  c.pointee.put(length, 4)
-  c.pointee.putString(infoLog, max(Int(bufSize), 0))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetProgramInterfaceiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetProgramInterfaceiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let programInterface = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetProgramInterfaceiv else { return c.pointee.missing(0x1015F, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, programInterface, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1015F)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetProgramLocalParameterdvARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetProgramLocalParameterdvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetProgramLocalParameterdvARB else { return c.pointee.missing(0x10160, ticket) }
-  let params = c.pointee.room(32, "glGetProgramLocalParameterdvARB.params")
-  guard !c.pointee.isOver else { return }
-  call(target, index, params?.assumingMemoryBound(to: Double.self))
-  c.pointee.beginReply(0x10160)
-  c.pointee.put(params, 32)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetProgramLocalParameterfvARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetProgramLocalParameterfvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetProgramLocalParameterfvARB else { return c.pointee.missing(0x10161, ticket) }
-  let params = c.pointee.room(16, "glGetProgramLocalParameterfvARB.params")
-  guard !c.pointee.isOver else { return }
-  call(target, index, params?.assumingMemoryBound(to: Float.self))
-  c.pointee.beginReply(0x10161)
-  c.pointee.put(params, 16)
   c.pointee.endReply(ticket)
 }

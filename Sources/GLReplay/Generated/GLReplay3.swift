@@ -4,6 +4,627 @@
 import GLWire
 import Wire
 
+func replay_glGetFragDataLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetFragDataLocation") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let nameBytes = r.string(isOptional: false, "glGetFragDataLocation.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetFragDataLocation else { return c.pointee.missing(0x1013A, ticket) }
+  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x1013A)
+  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetFramebufferAttachmentParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetFramebufferAttachmentParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let attachment = r.take32()
+  let pname = r.take32()
+  doer_glGetFramebufferAttachmentParameteriv(c, ticket, target, attachment, pname)
+}
+
+func replay_glGetFramebufferParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetFramebufferParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetFramebufferParameteriv else { return c.pointee.missing(0x1013C, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1013C)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetFramebufferParameterivMESA(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetFramebufferParameterivMESA") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetFramebufferParameterivMESA else { return c.pointee.missing(0x1013D, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1013D)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetGraphicsResetStatus(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glGetGraphicsResetStatus") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  guard let call = c.pointee.gl.glGetGraphicsResetStatus else { return c.pointee.missing(0x1013E, ticket) }
+  let result = call()
+  c.pointee.beginReply(0x1013E)
+  c.pointee.reply.writer.u32(result)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetGraphicsResetStatusARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glGetGraphicsResetStatusARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  guard let call = c.pointee.gl.glGetGraphicsResetStatusARB else { return c.pointee.missing(0x10497, ticket) }
+  let result = call()
+  c.pointee.beginReply(0x10497)
+  c.pointee.reply.writer.u32(result)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetInfoLogARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetInfoLogARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let obj = c.pointee.name(.program, r.take32())
+  let maxLength = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetInfoLogARB else { return c.pointee.missing(0x10498, ticket) }
+  let length = c.pointee.room(4, "glGetInfoLogARB.length")
+  let infoLog = c.pointee.room(max(Int(maxLength), 0), "glGetInfoLogARB.infoLog")
+  guard !c.pointee.isOver else { return }
+  call(obj, maxLength, length?.assumingMemoryBound(to: Int32.self), infoLog?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x10498)
+  c.pointee.put(length, 4)
+  c.pointee.putString(infoLog, max(Int(maxLength), 0))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetInteger64i_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetInteger64i_v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetInteger64i_v else { return c.pointee.missing(0x1013F, ticket) }
+  let dataCount = c.pointee.probe(8) { data in call(target, index, data?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x1013F)
+  c.pointee.putProbe(dataCount, as: Int64.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetInteger64v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetInteger64v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetInteger64v else { return c.pointee.missing(0x10140, ticket) }
+  let dataCount = c.pointee.probe(8) { data in call(pname, data?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x10140)
+  c.pointee.putProbe(dataCount, as: Int64.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetIntegeri_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetIntegeri_v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetIntegeri_v else { return c.pointee.missing(0x10141, ticket) }
+  let dataCount = c.pointee.probe(4) { data in call(target, index, data?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10141)
+  c.pointee.putProbe(dataCount, as: Int32.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetIntegerv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetIntegerv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetIntegerv else { return c.pointee.missing(0x10142, ticket) }
+  let dataCount = c.pointee.probe(4) { data in call(pname, data?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10142)
+  c.pointee.putProbe(dataCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetInternalformati64v(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glGetInternalformati64v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let internalformat = r.take32()
+  let pname = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetInternalformati64v else { return c.pointee.missing(0x10143, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(target, internalformat, pname, count, params?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x10143)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetInternalformativ(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glGetInternalformativ") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let internalformat = r.take32()
+  let pname = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetInternalformativ else { return c.pointee.missing(0x10144, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, internalformat, pname, count, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10144)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetLightfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetLightfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let light = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetLightfv else { return c.pointee.missing(0x10145, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(light, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10145)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetLightiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetLightiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let light = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetLightiv else { return c.pointee.missing(0x10146, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(light, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10146)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetLightxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetLightxv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let light = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetLightxv else { return c.pointee.missing(0x10147, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(light, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10147)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMapdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetMapdv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  guard let call = c.pointee.gl.glGetMapdv else { return c.pointee.missing(0x10148, ticket) }
+  let vCount = c.pointee.probe(8) { v in call(target, query, v?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x10148)
+  c.pointee.putProbe(vCount, as: Double.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetMapfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  guard let call = c.pointee.gl.glGetMapfv else { return c.pointee.missing(0x10149, ticket) }
+  let vCount = c.pointee.probe(4) { v in call(target, query, v?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10149)
+  c.pointee.putProbe(vCount, as: Float.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMapiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetMapiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  guard let call = c.pointee.gl.glGetMapiv else { return c.pointee.missing(0x1014A, ticket) }
+  let vCount = c.pointee.probe(4) { v in call(target, query, v?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1014A)
+  c.pointee.putProbe(vCount, as: Int32.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMaterialfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetMaterialfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let face = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMaterialfv else { return c.pointee.missing(0x1014B, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(face, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x1014B)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMaterialiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetMaterialiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let face = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMaterialiv else { return c.pointee.missing(0x1014C, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(face, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1014C)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMaterialxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetMaterialxv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let face = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMaterialxv else { return c.pointee.missing(0x1014D, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(face, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1014D)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultisamplefv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetMultisamplefv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pname = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetMultisamplefv else { return c.pointee.missing(0x1014E, ticket) }
+  let valCount = c.pointee.probe(4) { val in call(pname, index, val?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x1014E)
+  c.pointee.putProbe(valCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedBufferParameteri64v(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetNamedBufferParameteri64v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetNamedBufferParameteri64v else { return c.pointee.missing(0x1014F, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(buffer, pname, params?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x1014F)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedBufferParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetNamedBufferParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetNamedBufferParameteriv else { return c.pointee.missing(0x10150, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(buffer, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10150)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedBufferSubData(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glGetNamedBufferSubData") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let size = Int(truncatingIfNeeded: r.take64())
+  guard let call = c.pointee.gl.glGetNamedBufferSubData else { return c.pointee.missing(0x10151, ticket) }
+  let data = c.pointee.room(max(Int(size), 0), "glGetNamedBufferSubData.data")
+  guard !c.pointee.isOver else { return }
+  call(buffer, offset, size, data)
+  c.pointee.beginReply(0x10151)
+  c.pointee.put(data, max(Int(size), 0))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedFramebufferAttachmentParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetNamedFramebufferAttachmentParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let pname = r.take32()
+  doer_glGetNamedFramebufferAttachmentParameteriv(c, ticket, framebuffer, attachment, pname)
+}
+
+func replay_glGetNamedFramebufferParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetNamedFramebufferParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetNamedFramebufferParameteriv else { return c.pointee.missing(0x10153, ticket) }
+  let paramCount = c.pointee.probe(4) { param in call(framebuffer, pname, param?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10153)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedRenderbufferParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetNamedRenderbufferParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetNamedRenderbufferParameteriv else { return c.pointee.missing(0x10154, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(renderbuffer, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10154)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetObjectLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetObjectLabel") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let identifier = r.take32()
+  let name = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  doer_glGetObjectLabel(c, ticket, identifier, name, bufSize)
+}
+
+func replay_glGetObjectParameterfvARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetObjectParameterfvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let obj = c.pointee.name(.program, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetObjectParameterfvARB else { return c.pointee.missing(0x1049A, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(obj, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x1049A)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetObjectParameterivARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetObjectParameterivARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let obj = c.pointee.name(.program, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetObjectParameterivARB else { return c.pointee.missing(0x1049B, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(obj, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1049B)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetObjectPtrLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetObjectPtrLabel") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let ptr = c.pointee.sync(r.take64())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetObjectPtrLabel else { return c.pointee.missing(0x10156, ticket) }
+  let length = c.pointee.room(4, "glGetObjectPtrLabel.length")
+  let label = c.pointee.room(max(Int(bufSize), 0), "glGetObjectPtrLabel.label")
+  guard !c.pointee.isOver else { return }
+  call(ptr, bufSize, length?.assumingMemoryBound(to: Int32.self), label?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x10156)
+  c.pointee.put(length, 4)
+  c.pointee.putString(label, max(Int(bufSize), 0))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetPixelMapfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  guard let call = c.pointee.gl.glGetPixelMapfv else { return c.pointee.missing(0x10157, ticket) }
+  let valuesCount = c.pointee.probe(4) { values in call(map, values?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10157)
+  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetPixelMapuiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  guard let call = c.pointee.gl.glGetPixelMapuiv else { return c.pointee.missing(0x10158, ticket) }
+  let valuesCount = c.pointee.probe(4) { values in call(map, values?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x10158)
+  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetPixelMapusv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  guard let call = c.pointee.gl.glGetPixelMapusv else { return c.pointee.missing(0x10159, ticket) }
+  let valuesCount = c.pointee.probe(2) { values in call(map, values?.assumingMemoryBound(to: UInt16.self)) }
+  c.pointee.beginReply(0x10159)
+  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetPolygonStipple(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glGetPolygonStipple") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  doer_glGetPolygonStipple(c, ticket, nil)
+}
+
+func replay_glGetProgramBinary(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetProgramBinary") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetProgramBinary else { return c.pointee.missing(0x1015B, ticket) }
+  let length = c.pointee.room(4, "glGetProgramBinary.length")
+  let binaryFormat = c.pointee.room(4, "glGetProgramBinary.binaryFormat")
+  let binary = c.pointee.room(max(Int(bufSize), 0), "glGetProgramBinary.binary")
+  guard !c.pointee.isOver else { return }
+  call(program, bufSize, length?.assumingMemoryBound(to: Int32.self), binaryFormat?.assumingMemoryBound(to: UInt32.self), binary)
+  c.pointee.beginReply(0x1015B)
+  c.pointee.put(length, 4)
+  c.pointee.put(binaryFormat, 4)
+  c.pointee.put(binary, max(Int(bufSize), 0))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetProgramEnvParameterdvARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetProgramEnvParameterdvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetProgramEnvParameterdvARB else { return c.pointee.missing(0x1015C, ticket) }
+  let params = c.pointee.room(32, "glGetProgramEnvParameterdvARB.params")
+  guard !c.pointee.isOver else { return }
+  call(target, index, params?.assumingMemoryBound(to: Double.self))
+  c.pointee.beginReply(0x1015C)
+  c.pointee.put(params, 32)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetProgramEnvParameterfvARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetProgramEnvParameterfvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetProgramEnvParameterfvARB else { return c.pointee.missing(0x1015D, ticket) }
+  let params = c.pointee.room(16, "glGetProgramEnvParameterfvARB.params")
+  guard !c.pointee.isOver else { return }
+  call(target, index, params?.assumingMemoryBound(to: Float.self))
+  c.pointee.beginReply(0x1015D)
+  c.pointee.put(params, 16)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetProgramInfoLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetProgramInfoLog") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetProgramInfoLog else { return c.pointee.missing(0x1015E, ticket) }
+  let length = c.pointee.room(4, "glGetProgramInfoLog.length")
+  let infoLog = c.pointee.room(max(Int(bufSize), 0), "glGetProgramInfoLog.infoLog")
+  guard !c.pointee.isOver else { return }
+  call(program, bufSize, length?.assumingMemoryBound(to: Int32.self), infoLog?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x1015E)
+  c.pointee.put(length, 4)
+  c.pointee.putString(infoLog, max(Int(bufSize), 0))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetProgramInterfaceiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetProgramInterfaceiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let programInterface = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetProgramInterfaceiv else { return c.pointee.missing(0x1015F, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, programInterface, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1015F)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetProgramLocalParameterdvARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetProgramLocalParameterdvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetProgramLocalParameterdvARB else { return c.pointee.missing(0x10160, ticket) }
+  let params = c.pointee.room(32, "glGetProgramLocalParameterdvARB.params")
+  guard !c.pointee.isOver else { return }
+  call(target, index, params?.assumingMemoryBound(to: Double.self))
+  c.pointee.beginReply(0x10160)
+  c.pointee.put(params, 32)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetProgramLocalParameterfvARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetProgramLocalParameterfvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetProgramLocalParameterfvARB else { return c.pointee.missing(0x10161, ticket) }
+  let params = c.pointee.room(16, "glGetProgramLocalParameterfvARB.params")
+  guard !c.pointee.isOver else { return }
+  call(target, index, params?.assumingMemoryBound(to: Float.self))
+  c.pointee.beginReply(0x10161)
+  c.pointee.put(params, 16)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetProgramPipelineInfoLog(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -322,6 +943,21 @@ func replay_glGetQueryObjectuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetQueryObjectuivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetQueryObjectuivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let id = c.pointee.name(.query, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetQueryObjectuivEXT else { return c.pointee.missing(0x1049C, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(id, pname, params?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x1049C)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetQueryiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glGetQueryiv") else { return }
   let ticket = r.take32()
@@ -331,6 +967,19 @@ func replay_glGetQueryiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard let call = c.pointee.gl.glGetQueryiv else { return c.pointee.missing(0x10177, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10177)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetQueryivEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetQueryivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetQueryivEXT else { return c.pointee.missing(0x1049D, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1049D)
   c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
@@ -1007,6 +1656,19 @@ func replay_glGetUniformi64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetUniformi64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformi64vNV") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformi64vNV else { return c.pointee.missing(0x1049E, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x1049E)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetUniformiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glGetUniformiv") else { return }
   let ticket = r.take32()
@@ -1029,6 +1691,19 @@ func replay_glGetUniformui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   guard let call = c.pointee.gl.glGetUniformui64vARB else { return c.pointee.missing(0x101A6, ticket) }
   let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: UInt64.self)) }
   c.pointee.beginReply(0x101A6)
+  c.pointee.putProbe(paramsCount, as: UInt64.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformui64vNV") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformui64vNV else { return c.pointee.missing(0x1049F, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: UInt64.self)) }
+  c.pointee.beginReply(0x1049F)
   c.pointee.putProbe(paramsCount, as: UInt64.self, about: 0)
   c.pointee.endReply(ticket)
 }
@@ -1195,6 +1870,20 @@ func replay_glGetnMapdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetnMapdvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnMapdvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnMapdvARB else { return c.pointee.missing(0x104A0, ticket) }
+  let vCount = c.pointee.probe(8) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x104A0)
+  c.pointee.putProbe(vCount, as: Double.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetnMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(20, "glGetnMapfv") else { return }
   let ticket = r.take32()
@@ -1205,6 +1894,20 @@ func replay_glGetnMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   guard let call = c.pointee.gl.glGetnMapfv else { return c.pointee.missing(0x101B3, ticket) }
   let vCount = c.pointee.probe(4) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x101B3)
+  c.pointee.putProbe(vCount, as: Float.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnMapfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnMapfvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnMapfvARB else { return c.pointee.missing(0x104A1, ticket) }
+  let vCount = c.pointee.probe(4) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x104A1)
   c.pointee.putProbe(vCount, as: Float.self, about: target)
   c.pointee.endReply(ticket)
 }
@@ -1223,6 +1926,20 @@ func replay_glGetnMapiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetnMapivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnMapivARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnMapivARB else { return c.pointee.missing(0x104A2, ticket) }
+  let vCount = c.pointee.probe(4) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x104A2)
+  c.pointee.putProbe(vCount, as: Int32.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetnPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glGetnPixelMapfv") else { return }
   let ticket = r.take32()
@@ -1232,6 +1949,19 @@ func replay_glGetnPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard let call = c.pointee.gl.glGetnPixelMapfv else { return c.pointee.missing(0x101B5, ticket) }
   let valuesCount = c.pointee.probe(4) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x101B5)
+  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnPixelMapfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetnPixelMapfvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnPixelMapfvARB else { return c.pointee.missing(0x104A3, ticket) }
+  let valuesCount = c.pointee.probe(4) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x104A3)
   c.pointee.putProbe(valuesCount, as: Float.self, about: map)
   c.pointee.endReply(ticket)
 }
@@ -1249,6 +1979,19 @@ func replay_glGetnPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetnPixelMapuivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetnPixelMapuivARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnPixelMapuivARB else { return c.pointee.missing(0x104A4, ticket) }
+  let valuesCount = c.pointee.probe(4) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x104A4)
+  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetnPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glGetnPixelMapusv") else { return }
   let ticket = r.take32()
@@ -1258,6 +2001,19 @@ func replay_glGetnPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   guard let call = c.pointee.gl.glGetnPixelMapusv else { return c.pointee.missing(0x101B7, ticket) }
   let valuesCount = c.pointee.probe(2) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
   c.pointee.beginReply(0x101B7)
+  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnPixelMapusvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetnPixelMapusvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnPixelMapusvARB else { return c.pointee.missing(0x104A5, ticket) }
+  let valuesCount = c.pointee.probe(2) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
+  c.pointee.beginReply(0x104A5)
   c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
   c.pointee.endReply(ticket)
 }
@@ -1288,6 +2044,20 @@ func replay_glGetnUniformdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetnUniformdvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformdvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformdvARB else { return c.pointee.missing(0x104A6, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x104A6)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetnUniformfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(20, "glGetnUniformfv") else { return }
   let ticket = r.take32()
@@ -1298,6 +2068,20 @@ func replay_glGetnUniformfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetnUniformfv else { return c.pointee.missing(0x101BB, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x101BB)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformfvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformfvARB else { return c.pointee.missing(0x104A7, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x104A7)
   c.pointee.putProbe(paramsCount, as: Float.self, about: 0)
   c.pointee.endReply(ticket)
 }
@@ -1330,6 +2114,20 @@ func replay_glGetnUniformiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetnUniformivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformivARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformivARB else { return c.pointee.missing(0x104A8, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x104A8)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetnUniformui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(20, "glGetnUniformui64vARB") else { return }
   let ticket = r.take32()
@@ -1354,6 +2152,20 @@ func replay_glGetnUniformuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard let call = c.pointee.gl.glGetnUniformuiv else { return c.pointee.missing(0x101BF, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x101BF)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformuivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformuivARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformuivARB else { return c.pointee.missing(0x104A9, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x104A9)
   c.pointee.putProbe(paramsCount, as: UInt32.self, about: 0)
   c.pointee.endReply(ticket)
 }
@@ -1664,6 +2476,18 @@ func replay_glIsQuery(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLR
   c.pointee.endReply(ticket)
 }
 
+func replay_glIsQueryEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsQueryEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let id = c.pointee.name(.query, r.take32())
+  guard let call = c.pointee.gl.glIsQueryEXT else { return c.pointee.missing(0x104AA, ticket) }
+  let result = call(id)
+  c.pointee.beginReply(0x104AA)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
 func replay_glIsRenderbuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glIsRenderbuffer") else { return }
   let ticket = r.take32()
@@ -1674,832 +2498,4 @@ func replay_glIsRenderbuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   c.pointee.beginReply(0x101DF)
   c.pointee.reply.writer.u32(UInt32(result))
   c.pointee.endReply(ticket)
-}
-
-func replay_glIsSampler(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsSampler") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let sampler = c.pointee.name(.sampler, r.take32())
-  guard let call = c.pointee.gl.glIsSampler else { return c.pointee.missing(0x101E0, ticket) }
-  let result = call(sampler)
-  c.pointee.beginReply(0x101E0)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsShader") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let shader = c.pointee.name(.program, r.take32())
-  guard let call = c.pointee.gl.glIsShader else { return c.pointee.missing(0x101E1, ticket) }
-  let result = call(shader)
-  c.pointee.beginReply(0x101E1)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsTexture") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  guard let call = c.pointee.gl.glIsTexture else { return c.pointee.missing(0x101E2, ticket) }
-  let result = call(texture)
-  c.pointee.beginReply(0x101E2)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsTransformFeedback(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsTransformFeedback") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let id = c.pointee.name(.transformFeedback, r.take32())
-  guard let call = c.pointee.gl.glIsTransformFeedback else { return c.pointee.missing(0x101E3, ticket) }
-  let result = call(id)
-  c.pointee.beginReply(0x101E3)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsVertexArray(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsVertexArray") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let array = c.pointee.name(.vertexArray, r.take32())
-  guard let call = c.pointee.gl.glIsVertexArray else { return c.pointee.missing(0x101E4, ticket) }
-  let result = call(array)
-  c.pointee.beginReply(0x101E4)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glLightModelf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glLightModelf") else { return }
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glLightModelf else { return c.pointee.missing(0x101E5) }
-  call(pname, param)
-}
-
-func replay_glLightModelfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glLightModelfv") else { return }
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightModelfv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLightModelfv else { return c.pointee.missing(0x101E6) }
-  call(pname, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glLightModeli(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glLightModeli") else { return }
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glLightModeli else { return c.pointee.missing(0x101E7) }
-  call(pname, param)
-}
-
-func replay_glLightModeliv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glLightModeliv") else { return }
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightModeliv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLightModeliv else { return c.pointee.missing(0x101E8) }
-  call(pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glLightModelx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glLightModelx") else { return }
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glLightModelx else { return c.pointee.missing(0x101E9) }
-  call(pname, param)
-}
-
-func replay_glLightModelxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glLightModelxv") else { return }
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightModelxv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLightModelxv else { return c.pointee.missing(0x101EA) }
-  call(pname, paramBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glLightf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glLightf") else { return }
-  let light = r.take32()
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glLightf else { return c.pointee.missing(0x101EB) }
-  call(light, pname, param)
-}
-
-func replay_glLightfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glLightfv") else { return }
-  let light = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightfv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLightfv else { return c.pointee.missing(0x101EC) }
-  call(light, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glLighti(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glLighti") else { return }
-  let light = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glLighti else { return c.pointee.missing(0x101ED) }
-  call(light, pname, param)
-}
-
-func replay_glLightiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glLightiv") else { return }
-  let light = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightiv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLightiv else { return c.pointee.missing(0x101EE) }
-  call(light, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glLightx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glLightx") else { return }
-  let light = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glLightx else { return c.pointee.missing(0x101EF) }
-  call(light, pname, param)
-}
-
-func replay_glLightxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glLightxv") else { return }
-  let light = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightxv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLightxv else { return c.pointee.missing(0x101F0) }
-  call(light, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glLineStipple(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glLineStipple") else { return }
-  let factor = Int32(bitPattern: r.take32())
-  let pattern = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glLineStipple else { return c.pointee.missing(0x101F1) }
-  call(factor, pattern)
-}
-
-func replay_glLineWidth(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glLineWidth") else { return }
-  let width = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glLineWidth else { return c.pointee.missing(0x101F2) }
-  call(width)
-}
-
-func replay_glLineWidthx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glLineWidthx") else { return }
-  let width = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glLineWidthx else { return c.pointee.missing(0x101F3) }
-  call(width)
-}
-
-func replay_glLinkProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glLinkProgram") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  guard let call = c.pointee.gl.glLinkProgram else { return c.pointee.missing(0x101F4) }
-  call(program)
-}
-
-func replay_glListBase(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glListBase") else { return }
-  let base = r.take32()
-  doer_glListBase(c, base)
-}
-
-func replay_glLoadIdentity(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glLoadIdentity else { return c.pointee.missing(0x101F6) }
-  call()
-}
-
-func replay_glLoadMatrixd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let mBytes = r.array(128, isOptional: false, "glLoadMatrixd.m")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLoadMatrixd else { return c.pointee.missing(0x101F7) }
-  call(mBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glLoadMatrixf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let mBytes = r.array(64, isOptional: false, "glLoadMatrixf.m")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLoadMatrixf else { return c.pointee.missing(0x101F8) }
-  call(mBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glLoadMatrixx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let mBytes = r.array(64, isOptional: false, "glLoadMatrixx.m")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLoadMatrixx else { return c.pointee.missing(0x101F9) }
-  call(mBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glLoadName(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glLoadName") else { return }
-  let name = r.take32()
-  guard let call = c.pointee.gl.glLoadName else { return c.pointee.missing(0x101FA) }
-  call(name)
-}
-
-func replay_glLoadTransposeMatrixd(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  let mBytes = r.array(128, isOptional: false, "glLoadTransposeMatrixd.m")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLoadTransposeMatrixd else { return c.pointee.missing(0x101FB) }
-  call(mBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glLoadTransposeMatrixf(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  let mBytes = r.array(64, isOptional: false, "glLoadTransposeMatrixf.m")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glLoadTransposeMatrixf else { return c.pointee.missing(0x101FC) }
-  call(mBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glLogicOp(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glLogicOp") else { return }
-  let opcode = r.take32()
-  guard let call = c.pointee.gl.glLogicOp else { return c.pointee.missing(0x101FD) }
-  call(opcode)
-}
-
-func replay_glMap1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glMap1d") else { return }
-  let target = r.take32()
-  let u1 = Double(bitPattern: r.take64())
-  let u2 = Double(bitPattern: r.take64())
-  let stride = Int32(bitPattern: r.take32())
-  let order = Int32(bitPattern: r.take32())
-  doer_glMap1d(c, target, u1, u2, stride, order, nil)
-}
-
-func replay_glMap1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMap1f") else { return }
-  let target = r.take32()
-  let u1 = Float(bitPattern: r.take32())
-  let u2 = Float(bitPattern: r.take32())
-  let stride = Int32(bitPattern: r.take32())
-  let order = Int32(bitPattern: r.take32())
-  doer_glMap1f(c, target, u1, u2, stride, order, nil)
-}
-
-func replay_glMap2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(52, "glMap2d") else { return }
-  let target = r.take32()
-  let u1 = Double(bitPattern: r.take64())
-  let u2 = Double(bitPattern: r.take64())
-  let ustride = Int32(bitPattern: r.take32())
-  let uorder = Int32(bitPattern: r.take32())
-  let v1 = Double(bitPattern: r.take64())
-  let v2 = Double(bitPattern: r.take64())
-  let vstride = Int32(bitPattern: r.take32())
-  let vorder = Int32(bitPattern: r.take32())
-  doer_glMap2d(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, nil)
-}
-
-func replay_glMap2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glMap2f") else { return }
-  let target = r.take32()
-  let u1 = Float(bitPattern: r.take32())
-  let u2 = Float(bitPattern: r.take32())
-  let ustride = Int32(bitPattern: r.take32())
-  let uorder = Int32(bitPattern: r.take32())
-  let v1 = Float(bitPattern: r.take32())
-  let v2 = Float(bitPattern: r.take32())
-  let vstride = Int32(bitPattern: r.take32())
-  let vorder = Int32(bitPattern: r.take32())
-  doer_glMap2f(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, nil)
-}
-
-func replay_glMapGrid1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMapGrid1d") else { return }
-  let un = Int32(bitPattern: r.take32())
-  let u1 = Double(bitPattern: r.take64())
-  let u2 = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glMapGrid1d else { return c.pointee.missing(0x10202) }
-  call(un, u1, u2)
-}
-
-func replay_glMapGrid1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMapGrid1f") else { return }
-  let un = Int32(bitPattern: r.take32())
-  let u1 = Float(bitPattern: r.take32())
-  let u2 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMapGrid1f else { return c.pointee.missing(0x10203) }
-  call(un, u1, u2)
-}
-
-func replay_glMapGrid2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(40, "glMapGrid2d") else { return }
-  let un = Int32(bitPattern: r.take32())
-  let u1 = Double(bitPattern: r.take64())
-  let u2 = Double(bitPattern: r.take64())
-  let vn = Int32(bitPattern: r.take32())
-  let v1 = Double(bitPattern: r.take64())
-  let v2 = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glMapGrid2d else { return c.pointee.missing(0x10204) }
-  call(un, u1, u2, vn, v1, v2)
-}
-
-func replay_glMapGrid2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glMapGrid2f") else { return }
-  let un = Int32(bitPattern: r.take32())
-  let u1 = Float(bitPattern: r.take32())
-  let u2 = Float(bitPattern: r.take32())
-  let vn = Int32(bitPattern: r.take32())
-  let v1 = Float(bitPattern: r.take32())
-  let v2 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMapGrid2f else { return c.pointee.missing(0x10205) }
-  call(un, u1, u2, vn, v1, v2)
-}
-
-func replay_glMaterialf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMaterialf") else { return }
-  let face = r.take32()
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMaterialf else { return c.pointee.missing(0x10206) }
-  call(face, pname, param)
-}
-
-func replay_glMaterialfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMaterialfv") else { return }
-  let face = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMaterialfv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMaterialfv else { return c.pointee.missing(0x10207) }
-  call(face, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glMateriali(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMateriali") else { return }
-  let face = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMateriali else { return c.pointee.missing(0x10208) }
-  call(face, pname, param)
-}
-
-func replay_glMaterialiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMaterialiv") else { return }
-  let face = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMaterialiv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMaterialiv else { return c.pointee.missing(0x10209) }
-  call(face, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMaterialx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMaterialx") else { return }
-  let face = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMaterialx else { return c.pointee.missing(0x1020A) }
-  call(face, pname, param)
-}
-
-func replay_glMaterialxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMaterialxv") else { return }
-  let face = r.take32()
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMaterialxv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMaterialxv else { return c.pointee.missing(0x1020B) }
-  call(face, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMatrixMode(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMatrixMode") else { return }
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glMatrixMode else { return c.pointee.missing(0x1020C) }
-  call(mode)
-}
-
-func replay_glMaxShaderCompilerThreadsKHR(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(4, "glMaxShaderCompilerThreadsKHR") else { return }
-  let count = r.take32()
-  guard let call = c.pointee.gl.glMaxShaderCompilerThreadsKHR else { return c.pointee.missing(0x1020D) }
-  call(count)
-}
-
-func replay_glMemoryBarrier(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMemoryBarrier") else { return }
-  let barriers = r.take32()
-  guard let call = c.pointee.gl.glMemoryBarrier else { return c.pointee.missing(0x1020E) }
-  call(barriers)
-}
-
-func replay_glMemoryBarrierByRegion(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(4, "glMemoryBarrierByRegion") else { return }
-  let barriers = r.take32()
-  guard let call = c.pointee.gl.glMemoryBarrierByRegion else { return c.pointee.missing(0x1020F) }
-  call(barriers)
-}
-
-func replay_glMinSampleShading(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMinSampleShading") else { return }
-  let value = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMinSampleShading else { return c.pointee.missing(0x10210) }
-  call(value)
-}
-
-func replay_glMultMatrixd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let mBytes = r.array(128, isOptional: false, "glMultMatrixd.m")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultMatrixd else { return c.pointee.missing(0x10211) }
-  call(mBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glMultMatrixf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let mBytes = r.array(64, isOptional: false, "glMultMatrixf.m")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultMatrixf else { return c.pointee.missing(0x10212) }
-  call(mBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glMultMatrixx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let mBytes = r.array(64, isOptional: false, "glMultMatrixx.m")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultMatrixx else { return c.pointee.missing(0x10213) }
-  call(mBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMultTransposeMatrixd(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  let mBytes = r.array(128, isOptional: false, "glMultTransposeMatrixd.m")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultTransposeMatrixd else { return c.pointee.missing(0x10214) }
-  call(mBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glMultTransposeMatrixf(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  let mBytes = r.array(64, isOptional: false, "glMultTransposeMatrixf.m")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultTransposeMatrixf else { return c.pointee.missing(0x10215) }
-  call(mBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glMultiDrawArrays(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMultiDrawArrays") else { return }
-  let mode = r.take32()
-  let drawcount = Int32(bitPattern: r.take32())
-  let firstBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawArrays.first")
-  let countBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawArrays.count")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiDrawArrays else { return c.pointee.missing(0x10216) }
-  call(mode, firstBytes?.assumingMemoryBound(to: Int32.self), countBytes?.assumingMemoryBound(to: Int32.self), drawcount)
-}
-
-func replay_glMultiDrawArraysIndirect(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glMultiDrawArraysIndirect") else { return }
-  let mode = r.take32()
-  let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  let drawcount = Int32(bitPattern: r.take32())
-  let stride = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiDrawArraysIndirect else { return c.pointee.missing(0x10217) }
-  call(mode, indirect, drawcount, stride)
-}
-
-func replay_glMultiDrawArraysIndirectCount(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(28, "glMultiDrawArraysIndirectCount") else { return }
-  let mode = r.take32()
-  let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  let drawcount = Int(truncatingIfNeeded: r.take64())
-  let maxdrawcount = Int32(bitPattern: r.take32())
-  let stride = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiDrawArraysIndirectCount else { return c.pointee.missing(0x10218) }
-  call(mode, indirect, drawcount, maxdrawcount, stride)
-}
-
-func replay_glMultiDrawElements(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMultiDrawElements") else { return }
-  let mode = r.take32()
-  let type = r.take32()
-  let drawcount = Int32(bitPattern: r.take32())
-  let countBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawElements.count")
-  guard r.failure == nil else { return }
-  doer_glMultiDrawElements(c, mode, countBytes?.assumingMemoryBound(to: Int32.self), type, nil, drawcount)
-}
-
-func replay_glMultiDrawElementsBaseVertex(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glMultiDrawElementsBaseVertex") else { return }
-  let mode = r.take32()
-  let type = r.take32()
-  let drawcount = Int32(bitPattern: r.take32())
-  let countBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawElementsBaseVertex.count")
-  let basevertexBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawElementsBaseVertex.basevertex")
-  guard r.failure == nil else { return }
-  doer_glMultiDrawElementsBaseVertex(c, mode, countBytes?.assumingMemoryBound(to: Int32.self), type, nil, drawcount, basevertexBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMultiDrawElementsIndirect(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glMultiDrawElementsIndirect") else { return }
-  let mode = r.take32()
-  let type = r.take32()
-  let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  let drawcount = Int32(bitPattern: r.take32())
-  let stride = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiDrawElementsIndirect else { return c.pointee.missing(0x1021B) }
-  call(mode, type, indirect, drawcount, stride)
-}
-
-func replay_glMultiDrawElementsIndirectCount(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glMultiDrawElementsIndirectCount") else { return }
-  let mode = r.take32()
-  let type = r.take32()
-  let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  let drawcount = Int(truncatingIfNeeded: r.take64())
-  let maxdrawcount = Int32(bitPattern: r.take32())
-  let stride = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiDrawElementsIndirectCount else { return c.pointee.missing(0x1021C) }
-  call(mode, type, indirect, drawcount, maxdrawcount, stride)
-}
-
-func replay_glMultiTexCoord1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMultiTexCoord1d") else { return }
-  let target = r.take32()
-  let s = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glMultiTexCoord1d else { return c.pointee.missing(0x1021D) }
-  call(target, s)
-}
-
-func replay_glMultiTexCoord1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord1dv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord1dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord1dv else { return c.pointee.missing(0x1021E) }
-  call(target, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glMultiTexCoord1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMultiTexCoord1f") else { return }
-  let target = r.take32()
-  let s = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord1f else { return c.pointee.missing(0x1021F) }
-  call(target, s)
-}
-
-func replay_glMultiTexCoord1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord1fv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glMultiTexCoord1fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord1fv else { return c.pointee.missing(0x10220) }
-  call(target, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glMultiTexCoord1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMultiTexCoord1i") else { return }
-  let target = r.take32()
-  let s = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord1i else { return c.pointee.missing(0x10221) }
-  call(target, s)
-}
-
-func replay_glMultiTexCoord1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord1iv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glMultiTexCoord1iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord1iv else { return c.pointee.missing(0x10222) }
-  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMultiTexCoord1s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMultiTexCoord1s") else { return }
-  let target = r.take32()
-  let s = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord1s else { return c.pointee.missing(0x10223) }
-  call(target, s)
-}
-
-func replay_glMultiTexCoord1sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord1sv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(2, isOptional: false, "glMultiTexCoord1sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord1sv else { return c.pointee.missing(0x10224) }
-  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glMultiTexCoord2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMultiTexCoord2d") else { return }
-  let target = r.take32()
-  let s = Double(bitPattern: r.take64())
-  let t = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glMultiTexCoord2d else { return c.pointee.missing(0x10225) }
-  call(target, s, t)
-}
-
-func replay_glMultiTexCoord2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord2dv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glMultiTexCoord2dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord2dv else { return c.pointee.missing(0x10226) }
-  call(target, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glMultiTexCoord2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMultiTexCoord2f") else { return }
-  let target = r.take32()
-  let s = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord2f else { return c.pointee.missing(0x10227) }
-  call(target, s, t)
-}
-
-func replay_glMultiTexCoord2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord2fv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord2fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord2fv else { return c.pointee.missing(0x10228) }
-  call(target, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glMultiTexCoord2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMultiTexCoord2i") else { return }
-  let target = r.take32()
-  let s = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord2i else { return c.pointee.missing(0x10229) }
-  call(target, s, t)
-}
-
-func replay_glMultiTexCoord2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord2iv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord2iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord2iv else { return c.pointee.missing(0x1022A) }
-  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMultiTexCoord2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMultiTexCoord2s") else { return }
-  let target = r.take32()
-  let s = Int16(truncatingIfNeeded: r.take32())
-  let t = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord2s else { return c.pointee.missing(0x1022B) }
-  call(target, s, t)
-}
-
-func replay_glMultiTexCoord2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord2sv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glMultiTexCoord2sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord2sv else { return c.pointee.missing(0x1022C) }
-  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glMultiTexCoord3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glMultiTexCoord3d") else { return }
-  let target = r.take32()
-  let s = Double(bitPattern: r.take64())
-  let t = Double(bitPattern: r.take64())
-  let rValue = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glMultiTexCoord3d else { return c.pointee.missing(0x1022D) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3dv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(24, isOptional: false, "glMultiTexCoord3dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3dv else { return c.pointee.missing(0x1022E) }
-  call(target, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glMultiTexCoord3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3f") else { return }
-  let target = r.take32()
-  let s = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  let rValue = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3f else { return c.pointee.missing(0x1022F) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3fv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3fv else { return c.pointee.missing(0x10230) }
-  call(target, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glMultiTexCoord3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3i") else { return }
-  let target = r.take32()
-  let s = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  let rValue = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3i else { return c.pointee.missing(0x10231) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3iv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3iv else { return c.pointee.missing(0x10232) }
-  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMultiTexCoord3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3s") else { return }
-  let target = r.take32()
-  let s = Int16(truncatingIfNeeded: r.take32())
-  let t = Int16(truncatingIfNeeded: r.take32())
-  let rValue = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3s else { return c.pointee.missing(0x10233) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3sv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3sv else { return c.pointee.missing(0x10234) }
-  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glMultiTexCoord4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glMultiTexCoord4d") else { return }
-  let target = r.take32()
-  let s = Double(bitPattern: r.take64())
-  let t = Double(bitPattern: r.take64())
-  let rValue = Double(bitPattern: r.take64())
-  let q = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glMultiTexCoord4d else { return c.pointee.missing(0x10235) }
-  call(target, s, t, rValue, q)
-}
-
-func replay_glMultiTexCoord4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord4dv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(32, isOptional: false, "glMultiTexCoord4dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord4dv else { return c.pointee.missing(0x10236) }
-  call(target, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glMultiTexCoord4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMultiTexCoord4f") else { return }
-  let target = r.take32()
-  let s = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  let rValue = Float(bitPattern: r.take32())
-  let q = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord4f else { return c.pointee.missing(0x10237) }
-  call(target, s, t, rValue, q)
-}
-
-func replay_glMultiTexCoord4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord4fv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glMultiTexCoord4fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord4fv else { return c.pointee.missing(0x10238) }
-  call(target, vBytes?.assumingMemoryBound(to: Float.self))
 }

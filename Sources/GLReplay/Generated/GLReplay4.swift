@@ -4,6 +4,928 @@
 import GLWire
 import Wire
 
+func replay_glIsSampler(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsSampler") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let sampler = c.pointee.name(.sampler, r.take32())
+  guard let call = c.pointee.gl.glIsSampler else { return c.pointee.missing(0x101E0, ticket) }
+  let result = call(sampler)
+  c.pointee.beginReply(0x101E0)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsShader") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let shader = c.pointee.name(.program, r.take32())
+  guard let call = c.pointee.gl.glIsShader else { return c.pointee.missing(0x101E1, ticket) }
+  let result = call(shader)
+  c.pointee.beginReply(0x101E1)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsTexture") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  guard let call = c.pointee.gl.glIsTexture else { return c.pointee.missing(0x101E2, ticket) }
+  let result = call(texture)
+  c.pointee.beginReply(0x101E2)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsTextureEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsTextureEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  guard let call = c.pointee.gl.glIsTextureEXT else { return c.pointee.missing(0x104AB, ticket) }
+  let result = call(texture)
+  c.pointee.beginReply(0x104AB)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsTransformFeedback(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsTransformFeedback") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let id = c.pointee.name(.transformFeedback, r.take32())
+  guard let call = c.pointee.gl.glIsTransformFeedback else { return c.pointee.missing(0x101E3, ticket) }
+  let result = call(id)
+  c.pointee.beginReply(0x101E3)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsVertexArray(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsVertexArray") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let array = c.pointee.name(.vertexArray, r.take32())
+  guard let call = c.pointee.gl.glIsVertexArray else { return c.pointee.missing(0x101E4, ticket) }
+  let result = call(array)
+  c.pointee.beginReply(0x101E4)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glLightModelf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glLightModelf") else { return }
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLightModelf else { return c.pointee.missing(0x101E5) }
+  call(pname, param)
+}
+
+func replay_glLightModelfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glLightModelfv") else { return }
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightModelfv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLightModelfv else { return c.pointee.missing(0x101E6) }
+  call(pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glLightModeli(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glLightModeli") else { return }
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLightModeli else { return c.pointee.missing(0x101E7) }
+  call(pname, param)
+}
+
+func replay_glLightModeliv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glLightModeliv") else { return }
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightModeliv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLightModeliv else { return c.pointee.missing(0x101E8) }
+  call(pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glLightModelx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glLightModelx") else { return }
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLightModelx else { return c.pointee.missing(0x101E9) }
+  call(pname, param)
+}
+
+func replay_glLightModelxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glLightModelxv") else { return }
+  let pname = r.take32()
+  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightModelxv.param")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLightModelxv else { return c.pointee.missing(0x101EA) }
+  call(pname, paramBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glLightf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glLightf") else { return }
+  let light = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLightf else { return c.pointee.missing(0x101EB) }
+  call(light, pname, param)
+}
+
+func replay_glLightfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glLightfv") else { return }
+  let light = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightfv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLightfv else { return c.pointee.missing(0x101EC) }
+  call(light, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glLighti(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glLighti") else { return }
+  let light = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLighti else { return c.pointee.missing(0x101ED) }
+  call(light, pname, param)
+}
+
+func replay_glLightiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glLightiv") else { return }
+  let light = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightiv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLightiv else { return c.pointee.missing(0x101EE) }
+  call(light, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glLightx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glLightx") else { return }
+  let light = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLightx else { return c.pointee.missing(0x101EF) }
+  call(light, pname, param)
+}
+
+func replay_glLightxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glLightxv") else { return }
+  let light = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glLightxv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLightxv else { return c.pointee.missing(0x101F0) }
+  call(light, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glLineStipple(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glLineStipple") else { return }
+  let factor = Int32(bitPattern: r.take32())
+  let pattern = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glLineStipple else { return c.pointee.missing(0x101F1) }
+  call(factor, pattern)
+}
+
+func replay_glLineWidth(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glLineWidth") else { return }
+  let width = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLineWidth else { return c.pointee.missing(0x101F2) }
+  call(width)
+}
+
+func replay_glLineWidthx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glLineWidthx") else { return }
+  let width = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLineWidthx else { return c.pointee.missing(0x101F3) }
+  call(width)
+}
+
+func replay_glLinkProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glLinkProgram") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  guard let call = c.pointee.gl.glLinkProgram else { return c.pointee.missing(0x101F4) }
+  call(program)
+}
+
+func replay_glListBase(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glListBase") else { return }
+  let base = r.take32()
+  doer_glListBase(c, base)
+}
+
+func replay_glLoadIdentity(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard let call = c.pointee.gl.glLoadIdentity else { return c.pointee.missing(0x101F6) }
+  call()
+}
+
+func replay_glLoadMatrixd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let mBytes = r.array(128, isOptional: false, "glLoadMatrixd.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLoadMatrixd else { return c.pointee.missing(0x101F7) }
+  call(mBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glLoadMatrixf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let mBytes = r.array(64, isOptional: false, "glLoadMatrixf.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLoadMatrixf else { return c.pointee.missing(0x101F8) }
+  call(mBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glLoadMatrixx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let mBytes = r.array(64, isOptional: false, "glLoadMatrixx.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLoadMatrixx else { return c.pointee.missing(0x101F9) }
+  call(mBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glLoadName(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glLoadName") else { return }
+  let name = r.take32()
+  guard let call = c.pointee.gl.glLoadName else { return c.pointee.missing(0x101FA) }
+  call(name)
+}
+
+func replay_glLoadTransposeMatrixd(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  let mBytes = r.array(128, isOptional: false, "glLoadTransposeMatrixd.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLoadTransposeMatrixd else { return c.pointee.missing(0x101FB) }
+  call(mBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glLoadTransposeMatrixf(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  let mBytes = r.array(64, isOptional: false, "glLoadTransposeMatrixf.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glLoadTransposeMatrixf else { return c.pointee.missing(0x101FC) }
+  call(mBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glLockArraysEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glLockArraysEXT") else { return }
+  let first = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLockArraysEXT else { return c.pointee.missing(0x104AD) }
+  call(first, count)
+}
+
+func replay_glLogicOp(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glLogicOp") else { return }
+  let opcode = r.take32()
+  guard let call = c.pointee.gl.glLogicOp else { return c.pointee.missing(0x101FD) }
+  call(opcode)
+}
+
+func replay_glMap1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glMap1d") else { return }
+  let target = r.take32()
+  let u1 = Double(bitPattern: r.take64())
+  let u2 = Double(bitPattern: r.take64())
+  let stride = Int32(bitPattern: r.take32())
+  let order = Int32(bitPattern: r.take32())
+  doer_glMap1d(c, target, u1, u2, stride, order, nil)
+}
+
+func replay_glMap1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMap1f") else { return }
+  let target = r.take32()
+  let u1 = Float(bitPattern: r.take32())
+  let u2 = Float(bitPattern: r.take32())
+  let stride = Int32(bitPattern: r.take32())
+  let order = Int32(bitPattern: r.take32())
+  doer_glMap1f(c, target, u1, u2, stride, order, nil)
+}
+
+func replay_glMap2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(52, "glMap2d") else { return }
+  let target = r.take32()
+  let u1 = Double(bitPattern: r.take64())
+  let u2 = Double(bitPattern: r.take64())
+  let ustride = Int32(bitPattern: r.take32())
+  let uorder = Int32(bitPattern: r.take32())
+  let v1 = Double(bitPattern: r.take64())
+  let v2 = Double(bitPattern: r.take64())
+  let vstride = Int32(bitPattern: r.take32())
+  let vorder = Int32(bitPattern: r.take32())
+  doer_glMap2d(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, nil)
+}
+
+func replay_glMap2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glMap2f") else { return }
+  let target = r.take32()
+  let u1 = Float(bitPattern: r.take32())
+  let u2 = Float(bitPattern: r.take32())
+  let ustride = Int32(bitPattern: r.take32())
+  let uorder = Int32(bitPattern: r.take32())
+  let v1 = Float(bitPattern: r.take32())
+  let v2 = Float(bitPattern: r.take32())
+  let vstride = Int32(bitPattern: r.take32())
+  let vorder = Int32(bitPattern: r.take32())
+  doer_glMap2f(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, nil)
+}
+
+func replay_glMapGrid1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMapGrid1d") else { return }
+  let un = Int32(bitPattern: r.take32())
+  let u1 = Double(bitPattern: r.take64())
+  let u2 = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMapGrid1d else { return c.pointee.missing(0x10202) }
+  call(un, u1, u2)
+}
+
+func replay_glMapGrid1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMapGrid1f") else { return }
+  let un = Int32(bitPattern: r.take32())
+  let u1 = Float(bitPattern: r.take32())
+  let u2 = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMapGrid1f else { return c.pointee.missing(0x10203) }
+  call(un, u1, u2)
+}
+
+func replay_glMapGrid2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(40, "glMapGrid2d") else { return }
+  let un = Int32(bitPattern: r.take32())
+  let u1 = Double(bitPattern: r.take64())
+  let u2 = Double(bitPattern: r.take64())
+  let vn = Int32(bitPattern: r.take32())
+  let v1 = Double(bitPattern: r.take64())
+  let v2 = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMapGrid2d else { return c.pointee.missing(0x10204) }
+  call(un, u1, u2, vn, v1, v2)
+}
+
+func replay_glMapGrid2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glMapGrid2f") else { return }
+  let un = Int32(bitPattern: r.take32())
+  let u1 = Float(bitPattern: r.take32())
+  let u2 = Float(bitPattern: r.take32())
+  let vn = Int32(bitPattern: r.take32())
+  let v1 = Float(bitPattern: r.take32())
+  let v2 = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMapGrid2f else { return c.pointee.missing(0x10205) }
+  call(un, u1, u2, vn, v1, v2)
+}
+
+func replay_glMaterialf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMaterialf") else { return }
+  let face = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMaterialf else { return c.pointee.missing(0x10206) }
+  call(face, pname, param)
+}
+
+func replay_glMaterialfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMaterialfv") else { return }
+  let face = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMaterialfv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMaterialfv else { return c.pointee.missing(0x10207) }
+  call(face, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMateriali(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMateriali") else { return }
+  let face = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMateriali else { return c.pointee.missing(0x10208) }
+  call(face, pname, param)
+}
+
+func replay_glMaterialiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMaterialiv") else { return }
+  let face = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMaterialiv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMaterialiv else { return c.pointee.missing(0x10209) }
+  call(face, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMaterialx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMaterialx") else { return }
+  let face = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMaterialx else { return c.pointee.missing(0x1020A) }
+  call(face, pname, param)
+}
+
+func replay_glMaterialxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMaterialxv") else { return }
+  let face = r.take32()
+  let pname = r.take32()
+  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMaterialxv.param")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMaterialxv else { return c.pointee.missing(0x1020B) }
+  call(face, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMatrixMode(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMatrixMode") else { return }
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glMatrixMode else { return c.pointee.missing(0x1020C) }
+  call(mode)
+}
+
+func replay_glMaxShaderCompilerThreadsKHR(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glMaxShaderCompilerThreadsKHR") else { return }
+  let count = r.take32()
+  guard let call = c.pointee.gl.glMaxShaderCompilerThreadsKHR else { return c.pointee.missing(0x1020D) }
+  call(count)
+}
+
+func replay_glMemoryBarrier(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMemoryBarrier") else { return }
+  let barriers = r.take32()
+  guard let call = c.pointee.gl.glMemoryBarrier else { return c.pointee.missing(0x1020E) }
+  call(barriers)
+}
+
+func replay_glMemoryBarrierByRegion(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glMemoryBarrierByRegion") else { return }
+  let barriers = r.take32()
+  guard let call = c.pointee.gl.glMemoryBarrierByRegion else { return c.pointee.missing(0x1020F) }
+  call(barriers)
+}
+
+func replay_glMinSampleShading(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMinSampleShading") else { return }
+  let value = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMinSampleShading else { return c.pointee.missing(0x10210) }
+  call(value)
+}
+
+func replay_glMultMatrixd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let mBytes = r.array(128, isOptional: false, "glMultMatrixd.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultMatrixd else { return c.pointee.missing(0x10211) }
+  call(mBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMultMatrixf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let mBytes = r.array(64, isOptional: false, "glMultMatrixf.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultMatrixf else { return c.pointee.missing(0x10212) }
+  call(mBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultMatrixx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let mBytes = r.array(64, isOptional: false, "glMultMatrixx.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultMatrixx else { return c.pointee.missing(0x10213) }
+  call(mBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultTransposeMatrixd(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  let mBytes = r.array(128, isOptional: false, "glMultTransposeMatrixd.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultTransposeMatrixd else { return c.pointee.missing(0x10214) }
+  call(mBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMultTransposeMatrixf(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  let mBytes = r.array(64, isOptional: false, "glMultTransposeMatrixf.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultTransposeMatrixf else { return c.pointee.missing(0x10215) }
+  call(mBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiDrawArrays(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMultiDrawArrays") else { return }
+  let mode = r.take32()
+  let drawcount = Int32(bitPattern: r.take32())
+  let firstBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawArrays.first")
+  let countBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawArrays.count")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiDrawArrays else { return c.pointee.missing(0x10216) }
+  call(mode, firstBytes?.assumingMemoryBound(to: Int32.self), countBytes?.assumingMemoryBound(to: Int32.self), drawcount)
+}
+
+func replay_glMultiDrawArraysIndirect(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glMultiDrawArraysIndirect") else { return }
+  let mode = r.take32()
+  let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  let drawcount = Int32(bitPattern: r.take32())
+  let stride = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiDrawArraysIndirect else { return c.pointee.missing(0x10217) }
+  call(mode, indirect, drawcount, stride)
+}
+
+func replay_glMultiDrawArraysIndirectCount(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glMultiDrawArraysIndirectCount") else { return }
+  let mode = r.take32()
+  let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  let drawcount = Int(truncatingIfNeeded: r.take64())
+  let maxdrawcount = Int32(bitPattern: r.take32())
+  let stride = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiDrawArraysIndirectCount else { return c.pointee.missing(0x10218) }
+  call(mode, indirect, drawcount, maxdrawcount, stride)
+}
+
+func replay_glMultiDrawElements(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiDrawElements") else { return }
+  let mode = r.take32()
+  let type = r.take32()
+  let drawcount = Int32(bitPattern: r.take32())
+  let countBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawElements.count")
+  guard r.failure == nil else { return }
+  doer_glMultiDrawElements(c, mode, countBytes?.assumingMemoryBound(to: Int32.self), type, nil, drawcount)
+}
+
+func replay_glMultiDrawElementsBaseVertex(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glMultiDrawElementsBaseVertex") else { return }
+  let mode = r.take32()
+  let type = r.take32()
+  let drawcount = Int32(bitPattern: r.take32())
+  let countBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawElementsBaseVertex.count")
+  let basevertexBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawElementsBaseVertex.basevertex")
+  guard r.failure == nil else { return }
+  doer_glMultiDrawElementsBaseVertex(c, mode, countBytes?.assumingMemoryBound(to: Int32.self), type, nil, drawcount, basevertexBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiDrawElementsIndirect(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glMultiDrawElementsIndirect") else { return }
+  let mode = r.take32()
+  let type = r.take32()
+  let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  let drawcount = Int32(bitPattern: r.take32())
+  let stride = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiDrawElementsIndirect else { return c.pointee.missing(0x1021B) }
+  call(mode, type, indirect, drawcount, stride)
+}
+
+func replay_glMultiDrawElementsIndirectCount(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glMultiDrawElementsIndirectCount") else { return }
+  let mode = r.take32()
+  let type = r.take32()
+  let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  let drawcount = Int(truncatingIfNeeded: r.take64())
+  let maxdrawcount = Int32(bitPattern: r.take32())
+  let stride = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiDrawElementsIndirectCount else { return c.pointee.missing(0x1021C) }
+  call(mode, type, indirect, drawcount, maxdrawcount, stride)
+}
+
+func replay_glMultiTexCoord1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexCoord1d") else { return }
+  let target = r.take32()
+  let s = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMultiTexCoord1d else { return c.pointee.missing(0x1021D) }
+  call(target, s)
+}
+
+func replay_glMultiTexCoord1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord1dv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord1dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord1dv else { return c.pointee.missing(0x1021E) }
+  call(target, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMultiTexCoord1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMultiTexCoord1f") else { return }
+  let target = r.take32()
+  let s = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord1f else { return c.pointee.missing(0x1021F) }
+  call(target, s)
+}
+
+func replay_glMultiTexCoord1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord1fv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glMultiTexCoord1fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord1fv else { return c.pointee.missing(0x10220) }
+  call(target, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiTexCoord1hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMultiTexCoord1hNV") else { return }
+  let target = r.take32()
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord1hNV else { return c.pointee.missing(0x104AE) }
+  call(target, s)
+}
+
+func replay_glMultiTexCoord1hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord1hvNV") else { return }
+  let target = r.take32()
+  let vBytes = r.array(2, isOptional: false, "glMultiTexCoord1hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord1hvNV else { return c.pointee.missing(0x104AF) }
+  call(target, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glMultiTexCoord1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMultiTexCoord1i") else { return }
+  let target = r.take32()
+  let s = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord1i else { return c.pointee.missing(0x10221) }
+  call(target, s)
+}
+
+func replay_glMultiTexCoord1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord1iv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glMultiTexCoord1iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord1iv else { return c.pointee.missing(0x10222) }
+  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexCoord1s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMultiTexCoord1s") else { return }
+  let target = r.take32()
+  let s = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord1s else { return c.pointee.missing(0x10223) }
+  call(target, s)
+}
+
+func replay_glMultiTexCoord1sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord1sv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(2, isOptional: false, "glMultiTexCoord1sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord1sv else { return c.pointee.missing(0x10224) }
+  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glMultiTexCoord2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexCoord2d") else { return }
+  let target = r.take32()
+  let s = Double(bitPattern: r.take64())
+  let t = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMultiTexCoord2d else { return c.pointee.missing(0x10225) }
+  call(target, s, t)
+}
+
+func replay_glMultiTexCoord2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord2dv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glMultiTexCoord2dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord2dv else { return c.pointee.missing(0x10226) }
+  call(target, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMultiTexCoord2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexCoord2f") else { return }
+  let target = r.take32()
+  let s = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord2f else { return c.pointee.missing(0x10227) }
+  call(target, s, t)
+}
+
+func replay_glMultiTexCoord2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord2fv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord2fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord2fv else { return c.pointee.missing(0x10228) }
+  call(target, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiTexCoord2hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexCoord2hNV") else { return }
+  let target = r.take32()
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  let t = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord2hNV else { return c.pointee.missing(0x104B0) }
+  call(target, s, t)
+}
+
+func replay_glMultiTexCoord2hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord2hvNV") else { return }
+  let target = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glMultiTexCoord2hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord2hvNV else { return c.pointee.missing(0x104B1) }
+  call(target, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glMultiTexCoord2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexCoord2i") else { return }
+  let target = r.take32()
+  let s = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord2i else { return c.pointee.missing(0x10229) }
+  call(target, s, t)
+}
+
+func replay_glMultiTexCoord2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord2iv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord2iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord2iv else { return c.pointee.missing(0x1022A) }
+  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexCoord2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexCoord2s") else { return }
+  let target = r.take32()
+  let s = Int16(truncatingIfNeeded: r.take32())
+  let t = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord2s else { return c.pointee.missing(0x1022B) }
+  call(target, s, t)
+}
+
+func replay_glMultiTexCoord2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord2sv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glMultiTexCoord2sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord2sv else { return c.pointee.missing(0x1022C) }
+  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glMultiTexCoord3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glMultiTexCoord3d") else { return }
+  let target = r.take32()
+  let s = Double(bitPattern: r.take64())
+  let t = Double(bitPattern: r.take64())
+  let rValue = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMultiTexCoord3d else { return c.pointee.missing(0x1022D) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3dv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(24, isOptional: false, "glMultiTexCoord3dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3dv else { return c.pointee.missing(0x1022E) }
+  call(target, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMultiTexCoord3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3f") else { return }
+  let target = r.take32()
+  let s = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3f else { return c.pointee.missing(0x1022F) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3fv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3fv else { return c.pointee.missing(0x10230) }
+  call(target, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiTexCoord3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3hNV") else { return }
+  let target = r.take32()
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  let t = UInt16(truncatingIfNeeded: r.take32())
+  let rValue = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3hNV else { return c.pointee.missing(0x104B2) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3hvNV") else { return }
+  let target = r.take32()
+  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3hvNV else { return c.pointee.missing(0x104B3) }
+  call(target, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glMultiTexCoord3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3i") else { return }
+  let target = r.take32()
+  let s = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3i else { return c.pointee.missing(0x10231) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3iv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3iv else { return c.pointee.missing(0x10232) }
+  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexCoord3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3s") else { return }
+  let target = r.take32()
+  let s = Int16(truncatingIfNeeded: r.take32())
+  let t = Int16(truncatingIfNeeded: r.take32())
+  let rValue = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3s else { return c.pointee.missing(0x10233) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3sv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3sv else { return c.pointee.missing(0x10234) }
+  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glMultiTexCoord4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glMultiTexCoord4d") else { return }
+  let target = r.take32()
+  let s = Double(bitPattern: r.take64())
+  let t = Double(bitPattern: r.take64())
+  let rValue = Double(bitPattern: r.take64())
+  let q = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMultiTexCoord4d else { return c.pointee.missing(0x10235) }
+  call(target, s, t, rValue, q)
+}
+
+func replay_glMultiTexCoord4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord4dv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(32, isOptional: false, "glMultiTexCoord4dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord4dv else { return c.pointee.missing(0x10236) }
+  call(target, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMultiTexCoord4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexCoord4f") else { return }
+  let target = r.take32()
+  let s = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
+  let q = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord4f else { return c.pointee.missing(0x10237) }
+  call(target, s, t, rValue, q)
+}
+
+func replay_glMultiTexCoord4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord4fv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glMultiTexCoord4fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord4fv else { return c.pointee.missing(0x10238) }
+  call(target, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiTexCoord4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexCoord4hNV") else { return }
+  let target = r.take32()
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  let t = UInt16(truncatingIfNeeded: r.take32())
+  let rValue = UInt16(truncatingIfNeeded: r.take32())
+  let q = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord4hNV else { return c.pointee.missing(0x104B4) }
+  call(target, s, t, rValue, q)
+}
+
+func replay_glMultiTexCoord4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord4hvNV") else { return }
+  let target = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord4hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord4hvNV else { return c.pointee.missing(0x104B5) }
+  call(target, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
 func replay_glMultiTexCoord4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(20, "glMultiTexCoord4i") else { return }
   let target = r.take32()
@@ -322,6 +1244,22 @@ func replay_glNormal3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   call(vBytes?.assumingMemoryBound(to: Float.self))
 }
 
+func replay_glNormal3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glNormal3hNV") else { return }
+  let nx = UInt16(truncatingIfNeeded: r.take32())
+  let ny = UInt16(truncatingIfNeeded: r.take32())
+  let nz = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glNormal3hNV else { return c.pointee.missing(0x104B6) }
+  call(nx, ny, nz)
+}
+
+func replay_glNormal3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glNormal3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNormal3hvNV else { return c.pointee.missing(0x104B7) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
 func replay_glNormal3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glNormal3i") else { return }
   let nx = Int32(bitPattern: r.take32())
@@ -396,8 +1334,7 @@ func replay_glObjectLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   let length = Int32(bitPattern: r.take32())
   let labelBytes = r.text(length, isOptional: true, "glObjectLabel.label")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glObjectLabel else { return c.pointee.missing(0x10261) }
-  call(identifier, name, length, labelBytes?.assumingMemoryBound(to: CChar.self))
+  doer_glObjectLabel(c, identifier, name, length, labelBytes?.assumingMemoryBound(to: CChar.self))
 }
 
 func replay_glObjectPtrLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -444,6 +1381,15 @@ func replay_glOrthox(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRe
   let f = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glOrthox else { return c.pointee.missing(0x10265) }
   call(l, rValue, b, t, n, f)
+}
+
+func replay_glPassTexCoordATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glPassTexCoordATI") else { return }
+  let dst = r.take32()
+  let coord = r.take32()
+  let swizzle = r.take32()
+  guard let call = c.pointee.gl.glPassTexCoordATI else { return c.pointee.missing(0x104B8) }
+  call(dst, coord, swizzle)
 }
 
 func replay_glPassThrough(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -931,6 +1877,17 @@ func replay_glProgramUniform1i64ARB(
   call(program, location, x)
 }
 
+func replay_glProgramUniform1i64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniform1i64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform1i64NV else { return c.pointee.missing(0x104B9) }
+  call(program, location, x)
+}
+
 func replay_glProgramUniform1i64vARB(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -941,6 +1898,19 @@ func replay_glProgramUniform1i64vARB(
   let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1i64vARB.value")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glProgramUniform1i64vARB else { return c.pointee.missing(0x1029A) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform1i64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform1i64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1i64vNV else { return c.pointee.missing(0x104BA) }
   call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
 }
 
@@ -975,6 +1945,17 @@ func replay_glProgramUniform1ui64ARB(
   call(program, location, x)
 }
 
+func replay_glProgramUniform1ui64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniform1ui64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform1ui64NV else { return c.pointee.missing(0x104BB) }
+  call(program, location, x)
+}
+
 func replay_glProgramUniform1ui64vARB(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -985,6 +1966,19 @@ func replay_glProgramUniform1ui64vARB(
   let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1ui64vARB.value")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glProgramUniform1ui64vARB else { return c.pointee.missing(0x1029E) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform1ui64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform1ui64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1ui64vNV else { return c.pointee.missing(0x104BC) }
   call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
 }
 
@@ -1063,6 +2057,18 @@ func replay_glProgramUniform2i64ARB(
   call(program, location, x, y)
 }
 
+func replay_glProgramUniform2i64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glProgramUniform2i64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform2i64NV else { return c.pointee.missing(0x104BD) }
+  call(program, location, x, y)
+}
+
 func replay_glProgramUniform2i64vARB(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1073,6 +2079,19 @@ func replay_glProgramUniform2i64vARB(
   let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2i64vARB.value")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glProgramUniform2i64vARB else { return c.pointee.missing(0x102A6) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform2i64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform2i64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2i64vNV else { return c.pointee.missing(0x104BE) }
   call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
 }
 
@@ -1109,6 +2128,18 @@ func replay_glProgramUniform2ui64ARB(
   call(program, location, x, y)
 }
 
+func replay_glProgramUniform2ui64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glProgramUniform2ui64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform2ui64NV else { return c.pointee.missing(0x104BF) }
+  call(program, location, x, y)
+}
+
 func replay_glProgramUniform2ui64vARB(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1119,6 +2150,19 @@ func replay_glProgramUniform2ui64vARB(
   let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2ui64vARB.value")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glProgramUniform2ui64vARB else { return c.pointee.missing(0x102AA) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform2ui64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform2ui64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2ui64vNV else { return c.pointee.missing(0x104C0) }
   call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
 }
 
@@ -1201,6 +2245,19 @@ func replay_glProgramUniform3i64ARB(
   call(program, location, x, y, z)
 }
 
+func replay_glProgramUniform3i64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glProgramUniform3i64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  let z = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform3i64NV else { return c.pointee.missing(0x104C1) }
+  call(program, location, x, y, z)
+}
+
 func replay_glProgramUniform3i64vARB(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1211,6 +2268,19 @@ func replay_glProgramUniform3i64vARB(
   let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3i64vARB.value")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glProgramUniform3i64vARB else { return c.pointee.missing(0x102B2) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform3i64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3i64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3i64vNV else { return c.pointee.missing(0x104C2) }
   call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
 }
 
@@ -1249,6 +2319,19 @@ func replay_glProgramUniform3ui64ARB(
   call(program, location, x, y, z)
 }
 
+func replay_glProgramUniform3ui64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glProgramUniform3ui64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform3ui64NV else { return c.pointee.missing(0x104C3) }
+  call(program, location, x, y, z)
+}
+
 func replay_glProgramUniform3ui64vARB(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1259,6 +2342,19 @@ func replay_glProgramUniform3ui64vARB(
   let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vARB.value")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glProgramUniform3ui64vARB else { return c.pointee.missing(0x102B6) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform3ui64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3ui64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3ui64vNV else { return c.pointee.missing(0x104C4) }
   call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
 }
 
@@ -1345,6 +2441,20 @@ func replay_glProgramUniform4i64ARB(
   call(program, location, x, y, z, w)
 }
 
+func replay_glProgramUniform4i64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(40, "glProgramUniform4i64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  let z = Int64(bitPattern: r.take64())
+  let w = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform4i64NV else { return c.pointee.missing(0x104C5) }
+  call(program, location, x, y, z, w)
+}
+
 func replay_glProgramUniform4i64vARB(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1355,6 +2465,19 @@ func replay_glProgramUniform4i64vARB(
   let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4i64vARB.value")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glProgramUniform4i64vARB else { return c.pointee.missing(0x102BE) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform4i64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform4i64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4i64vNV else { return c.pointee.missing(0x104C6) }
   call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
 }
 
@@ -1379,1120 +2502,4 @@ func replay_glProgramUniform4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let v3 = r.take32()
   guard let call = c.pointee.gl.glProgramUniform4ui else { return c.pointee.missing(0x102C0) }
   call(program, location, v0, v1, v2, v3)
-}
-
-func replay_glProgramUniform4ui64ARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(40, "glProgramUniform4ui64ARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  let w = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform4ui64ARB else { return c.pointee.missing(0x102C1) }
-  call(program, location, x, y, z, w)
-}
-
-func replay_glProgramUniform4ui64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4ui64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4ui64vARB else { return c.pointee.missing(0x102C2) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform4uiv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniform4uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4uiv else { return c.pointee.missing(0x102C3) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glProgramUniformMatrix2dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2dv else { return c.pointee.missing(0x102C4) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix2fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniformMatrix2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2fv else { return c.pointee.missing(0x102C5) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix2x3dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2x3dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glProgramUniformMatrix2x3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2x3dv else { return c.pointee.missing(0x102C6) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix2x3fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2x3fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 4), isOptional: false, "glProgramUniformMatrix2x3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2x3fv else { return c.pointee.missing(0x102C7) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix2x4dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2x4dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glProgramUniformMatrix2x4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2x4dv else { return c.pointee.missing(0x102C8) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix2x4fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2x4fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 4), isOptional: false, "glProgramUniformMatrix2x4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2x4fv else { return c.pointee.missing(0x102C9) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix3dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 8), isOptional: false, "glProgramUniformMatrix3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3dv else { return c.pointee.missing(0x102CA) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix3fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 4), isOptional: false, "glProgramUniformMatrix3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3fv else { return c.pointee.missing(0x102CB) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix3x2dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3x2dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glProgramUniformMatrix3x2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3x2dv else { return c.pointee.missing(0x102CC) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix3x2fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3x2fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 4), isOptional: false, "glProgramUniformMatrix3x2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3x2fv else { return c.pointee.missing(0x102CD) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix3x4dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3x4dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glProgramUniformMatrix3x4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3x4dv else { return c.pointee.missing(0x102CE) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix3x4fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3x4fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 4), isOptional: false, "glProgramUniformMatrix3x4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3x4fv else { return c.pointee.missing(0x102CF) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix4dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 8), isOptional: false, "glProgramUniformMatrix4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4dv else { return c.pointee.missing(0x102D0) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix4fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 4), isOptional: false, "glProgramUniformMatrix4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4fv else { return c.pointee.missing(0x102D1) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix4x2dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4x2dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glProgramUniformMatrix4x2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4x2dv else { return c.pointee.missing(0x102D2) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix4x2fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4x2fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 4), isOptional: false, "glProgramUniformMatrix4x2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4x2fv else { return c.pointee.missing(0x102D3) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix4x3dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4x3dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glProgramUniformMatrix4x3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4x3dv else { return c.pointee.missing(0x102D4) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix4x3fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4x3fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 4), isOptional: false, "glProgramUniformMatrix4x3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4x3fv else { return c.pointee.missing(0x102D5) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProvokingVertex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glProvokingVertex") else { return }
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glProvokingVertex else { return c.pointee.missing(0x102D6) }
-  call(mode)
-}
-
-func replay_glPushAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPushAttrib") else { return }
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glPushAttrib else { return c.pointee.missing(0x102D7) }
-  call(mask)
-}
-
-func replay_glPushClientAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPushClientAttrib") else { return }
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glPushClientAttrib else { return c.pointee.missing(0x102D8) }
-  call(mask)
-}
-
-func replay_glPushDebugGroup(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glPushDebugGroup") else { return }
-  let source = r.take32()
-  let id = r.take32()
-  let length = Int32(bitPattern: r.take32())
-  let messageBytes = r.text(length, isOptional: false, "glPushDebugGroup.message")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPushDebugGroup else { return c.pointee.missing(0x102D9) }
-  call(source, id, length, messageBytes?.assumingMemoryBound(to: CChar.self))
-}
-
-func replay_glPushMatrix(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glPushMatrix else { return c.pointee.missing(0x102DA) }
-  call()
-}
-
-func replay_glPushName(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPushName") else { return }
-  let name = r.take32()
-  guard let call = c.pointee.gl.glPushName else { return c.pointee.missing(0x102DB) }
-  call(name)
-}
-
-func replay_glQueryCounter(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glQueryCounter") else { return }
-  let id = c.pointee.name(.query, r.take32())
-  let target = r.take32()
-  guard let call = c.pointee.gl.glQueryCounter else { return c.pointee.missing(0x102DC) }
-  call(id, target)
-}
-
-func replay_glRasterPos2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRasterPos2d") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glRasterPos2d else { return c.pointee.missing(0x102DD) }
-  call(x, y)
-}
-
-func replay_glRasterPos2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glRasterPos2dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos2dv else { return c.pointee.missing(0x102DE) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glRasterPos2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glRasterPos2f") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos2f else { return c.pointee.missing(0x102DF) }
-  call(x, y)
-}
-
-func replay_glRasterPos2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glRasterPos2fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos2fv else { return c.pointee.missing(0x102E0) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glRasterPos2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glRasterPos2i") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos2i else { return c.pointee.missing(0x102E1) }
-  call(x, y)
-}
-
-func replay_glRasterPos2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glRasterPos2iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos2iv else { return c.pointee.missing(0x102E2) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glRasterPos2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glRasterPos2s") else { return }
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glRasterPos2s else { return c.pointee.missing(0x102E3) }
-  call(x, y)
-}
-
-func replay_glRasterPos2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glRasterPos2sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos2sv else { return c.pointee.missing(0x102E4) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glRasterPos3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glRasterPos3d") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glRasterPos3d else { return c.pointee.missing(0x102E5) }
-  call(x, y, z)
-}
-
-func replay_glRasterPos3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(24, isOptional: false, "glRasterPos3dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos3dv else { return c.pointee.missing(0x102E6) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glRasterPos3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glRasterPos3f") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos3f else { return c.pointee.missing(0x102E7) }
-  call(x, y, z)
-}
-
-func replay_glRasterPos3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glRasterPos3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos3fv else { return c.pointee.missing(0x102E8) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glRasterPos3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glRasterPos3i") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos3i else { return c.pointee.missing(0x102E9) }
-  call(x, y, z)
-}
-
-func replay_glRasterPos3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glRasterPos3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos3iv else { return c.pointee.missing(0x102EA) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glRasterPos3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glRasterPos3s") else { return }
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  let z = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glRasterPos3s else { return c.pointee.missing(0x102EB) }
-  call(x, y, z)
-}
-
-func replay_glRasterPos3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glRasterPos3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos3sv else { return c.pointee.missing(0x102EC) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glRasterPos4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glRasterPos4d") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  let w = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glRasterPos4d else { return c.pointee.missing(0x102ED) }
-  call(x, y, z, w)
-}
-
-func replay_glRasterPos4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(32, isOptional: false, "glRasterPos4dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos4dv else { return c.pointee.missing(0x102EE) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glRasterPos4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRasterPos4f") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  let w = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos4f else { return c.pointee.missing(0x102EF) }
-  call(x, y, z, w)
-}
-
-func replay_glRasterPos4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glRasterPos4fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos4fv else { return c.pointee.missing(0x102F0) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glRasterPos4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRasterPos4i") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  let w = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos4i else { return c.pointee.missing(0x102F1) }
-  call(x, y, z, w)
-}
-
-func replay_glRasterPos4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glRasterPos4iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos4iv else { return c.pointee.missing(0x102F2) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glRasterPos4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRasterPos4s") else { return }
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  let z = Int16(truncatingIfNeeded: r.take32())
-  let w = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glRasterPos4s else { return c.pointee.missing(0x102F3) }
-  call(x, y, z, w)
-}
-
-func replay_glRasterPos4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glRasterPos4sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos4sv else { return c.pointee.missing(0x102F4) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glReadBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glReadBuffer") else { return }
-  let src = r.take32()
-  doer_glReadBuffer(c, src)
-}
-
-func replay_glReadPixels(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glReadPixels") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  doer_glReadPixels(c, ticket, x, y, width, height, format, type, nil)
-}
-
-func replay_glRectd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glRectd") else { return }
-  let x1 = Double(bitPattern: r.take64())
-  let y1 = Double(bitPattern: r.take64())
-  let x2 = Double(bitPattern: r.take64())
-  let y2 = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glRectd else { return c.pointee.missing(0x102F8) }
-  call(x1, y1, x2, y2)
-}
-
-func replay_glRectdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let v1Bytes = r.array(16, isOptional: false, "glRectdv.v1")
-  let v2Bytes = r.array(16, isOptional: false, "glRectdv.v2")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRectdv else { return c.pointee.missing(0x102F9) }
-  call(v1Bytes?.assumingMemoryBound(to: Double.self), v2Bytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glRectf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRectf") else { return }
-  let x1 = Float(bitPattern: r.take32())
-  let y1 = Float(bitPattern: r.take32())
-  let x2 = Float(bitPattern: r.take32())
-  let y2 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRectf else { return c.pointee.missing(0x102FA) }
-  call(x1, y1, x2, y2)
-}
-
-func replay_glRectfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let v1Bytes = r.array(8, isOptional: false, "glRectfv.v1")
-  let v2Bytes = r.array(8, isOptional: false, "glRectfv.v2")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRectfv else { return c.pointee.missing(0x102FB) }
-  call(v1Bytes?.assumingMemoryBound(to: Float.self), v2Bytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glRecti(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRecti") else { return }
-  let x1 = Int32(bitPattern: r.take32())
-  let y1 = Int32(bitPattern: r.take32())
-  let x2 = Int32(bitPattern: r.take32())
-  let y2 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRecti else { return c.pointee.missing(0x102FC) }
-  call(x1, y1, x2, y2)
-}
-
-func replay_glRectiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let v1Bytes = r.array(8, isOptional: false, "glRectiv.v1")
-  let v2Bytes = r.array(8, isOptional: false, "glRectiv.v2")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRectiv else { return c.pointee.missing(0x102FD) }
-  call(v1Bytes?.assumingMemoryBound(to: Int32.self), v2Bytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glRects(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRects") else { return }
-  let x1 = Int16(truncatingIfNeeded: r.take32())
-  let y1 = Int16(truncatingIfNeeded: r.take32())
-  let x2 = Int16(truncatingIfNeeded: r.take32())
-  let y2 = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glRects else { return c.pointee.missing(0x102FE) }
-  call(x1, y1, x2, y2)
-}
-
-func replay_glRectsv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let v1Bytes = r.array(4, isOptional: false, "glRectsv.v1")
-  let v2Bytes = r.array(4, isOptional: false, "glRectsv.v2")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRectsv else { return c.pointee.missing(0x102FF) }
-  call(v1Bytes?.assumingMemoryBound(to: Int16.self), v2Bytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glReleaseShaderCompiler(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard let call = c.pointee.gl.glReleaseShaderCompiler else { return c.pointee.missing(0x10300) }
-  call()
-}
-
-func replay_glRenderMode(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glRenderMode") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let mode = r.take32()
-  doer_glRenderMode(c, ticket, mode)
-}
-
-func replay_glRenderbufferStorage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRenderbufferStorage") else { return }
-  let target = r.take32()
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRenderbufferStorage else { return c.pointee.missing(0x10302) }
-  call(target, internalformat, width, height)
-}
-
-func replay_glRenderbufferStorageMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glRenderbufferStorageMultisample") else { return }
-  let target = r.take32()
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRenderbufferStorageMultisample else { return c.pointee.missing(0x10303) }
-  call(target, samples, internalformat, width, height)
-}
-
-func replay_glResumeTransformFeedback(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard let call = c.pointee.gl.glResumeTransformFeedback else { return c.pointee.missing(0x10304) }
-  call()
-}
-
-func replay_glRotated(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glRotated") else { return }
-  let angle = Double(bitPattern: r.take64())
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glRotated else { return c.pointee.missing(0x10305) }
-  call(angle, x, y, z)
-}
-
-func replay_glRotatef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRotatef") else { return }
-  let angle = Float(bitPattern: r.take32())
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRotatef else { return c.pointee.missing(0x10306) }
-  call(angle, x, y, z)
-}
-
-func replay_glRotatex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRotatex") else { return }
-  let angle = Int32(bitPattern: r.take32())
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRotatex else { return c.pointee.missing(0x10307) }
-  call(angle, x, y, z)
-}
-
-func replay_glSampleCoverage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSampleCoverage") else { return }
-  let value = Float(bitPattern: r.take32())
-  let invert = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSampleCoverage else { return c.pointee.missing(0x10308) }
-  call(value, invert)
-}
-
-func replay_glSampleCoveragex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSampleCoveragex") else { return }
-  let value = Int32(bitPattern: r.take32())
-  let invert = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSampleCoveragex else { return c.pointee.missing(0x10309) }
-  call(value, invert)
-}
-
-func replay_glSampleMaski(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSampleMaski") else { return }
-  let maskNumber = r.take32()
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glSampleMaski else { return c.pointee.missing(0x1030A) }
-  call(maskNumber, mask)
-}
-
-func replay_glSamplerParameterIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSamplerParameterIiv") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameterIiv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSamplerParameterIiv else { return c.pointee.missing(0x1030B) }
-  call(sampler, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glSamplerParameterIuiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glSamplerParameterIuiv") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameterIuiv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSamplerParameterIuiv else { return c.pointee.missing(0x1030C) }
-  call(sampler, pname, paramBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glSamplerParameterf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSamplerParameterf") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glSamplerParameterf else { return c.pointee.missing(0x1030D) }
-  call(sampler, pname, param)
-}
-
-func replay_glSamplerParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSamplerParameterfv") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameterfv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSamplerParameterfv else { return c.pointee.missing(0x1030E) }
-  call(sampler, pname, paramBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glSamplerParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSamplerParameteri") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glSamplerParameteri else { return c.pointee.missing(0x1030F) }
-  call(sampler, pname, param)
-}
-
-func replay_glSamplerParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSamplerParameteriv") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameteriv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSamplerParameteriv else { return c.pointee.missing(0x10310) }
-  call(sampler, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glScaled(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glScaled") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glScaled else { return c.pointee.missing(0x10311) }
-  call(x, y, z)
-}
-
-func replay_glScalef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glScalef") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glScalef else { return c.pointee.missing(0x10312) }
-  call(x, y, z)
-}
-
-func replay_glScalex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glScalex") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glScalex else { return c.pointee.missing(0x10313) }
-  call(x, y, z)
-}
-
-func replay_glScissor(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glScissor") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glScissor else { return c.pointee.missing(0x10314) }
-  call(x, y, width, height)
-}
-
-func replay_glScissorArrayv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glScissorArrayv") else { return }
-  let first = r.take32()
-  let count = Int32(bitPattern: r.take32())
-  let vBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glScissorArrayv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glScissorArrayv else { return c.pointee.missing(0x10315) }
-  call(first, count, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glScissorIndexed(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glScissorIndexed") else { return }
-  let index = r.take32()
-  let left = Int32(bitPattern: r.take32())
-  let bottom = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glScissorIndexed else { return c.pointee.missing(0x10316) }
-  call(index, left, bottom, width, height)
-}
-
-func replay_glScissorIndexedv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glScissorIndexedv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glScissorIndexedv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glScissorIndexedv else { return c.pointee.missing(0x10317) }
-  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glSecondaryColor3b(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3b") else { return }
-  let red = Int8(truncatingIfNeeded: r.take32())
-  let green = Int8(truncatingIfNeeded: r.take32())
-  let blue = Int8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3b else { return c.pointee.missing(0x10318) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(3, isOptional: false, "glSecondaryColor3bv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3bv else { return c.pointee.missing(0x10319) }
-  call(vBytes?.assumingMemoryBound(to: Int8.self))
-}
-
-func replay_glSecondaryColor3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glSecondaryColor3d") else { return }
-  let red = Double(bitPattern: r.take64())
-  let green = Double(bitPattern: r.take64())
-  let blue = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glSecondaryColor3d else { return c.pointee.missing(0x1031A) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(24, isOptional: false, "glSecondaryColor3dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3dv else { return c.pointee.missing(0x1031B) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glSecondaryColor3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3f") else { return }
-  let red = Float(bitPattern: r.take32())
-  let green = Float(bitPattern: r.take32())
-  let blue = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3f else { return c.pointee.missing(0x1031C) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glSecondaryColor3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3fv else { return c.pointee.missing(0x1031D) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glSecondaryColor3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3i") else { return }
-  let red = Int32(bitPattern: r.take32())
-  let green = Int32(bitPattern: r.take32())
-  let blue = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3i else { return c.pointee.missing(0x1031E) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glSecondaryColor3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3iv else { return c.pointee.missing(0x1031F) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glSecondaryColor3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3s") else { return }
-  let red = Int16(truncatingIfNeeded: r.take32())
-  let green = Int16(truncatingIfNeeded: r.take32())
-  let blue = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3s else { return c.pointee.missing(0x10320) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glSecondaryColor3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3sv else { return c.pointee.missing(0x10321) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glSecondaryColor3ub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3ub") else { return }
-  let red = UInt8(truncatingIfNeeded: r.take32())
-  let green = UInt8(truncatingIfNeeded: r.take32())
-  let blue = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3ub else { return c.pointee.missing(0x10322) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(3, isOptional: false, "glSecondaryColor3ubv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3ubv else { return c.pointee.missing(0x10323) }
-  call(vBytes?.assumingMemoryBound(to: UInt8.self))
-}
-
-func replay_glSecondaryColor3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3ui") else { return }
-  let red = r.take32()
-  let green = r.take32()
-  let blue = r.take32()
-  guard let call = c.pointee.gl.glSecondaryColor3ui else { return c.pointee.missing(0x10324) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glSecondaryColor3uiv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3uiv else { return c.pointee.missing(0x10325) }
-  call(vBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glSecondaryColor3us(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3us") else { return }
-  let red = UInt16(truncatingIfNeeded: r.take32())
-  let green = UInt16(truncatingIfNeeded: r.take32())
-  let blue = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3us else { return c.pointee.missing(0x10326) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3usv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glSecondaryColor3usv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3usv else { return c.pointee.missing(0x10327) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glSecondaryColorP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSecondaryColorP3ui") else { return }
-  let type = r.take32()
-  let color = r.take32()
-  guard let call = c.pointee.gl.glSecondaryColorP3ui else { return c.pointee.missing(0x10328) }
-  call(type, color)
-}
-
-func replay_glSecondaryColorP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glSecondaryColorP3uiv") else { return }
-  let type = r.take32()
-  let colorBytes = r.array(4, isOptional: false, "glSecondaryColorP3uiv.color")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColorP3uiv else { return c.pointee.missing(0x10329) }
-  call(type, colorBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glSecondaryColorPointer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glSecondaryColorPointer") else { return }
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glSecondaryColorPointer else { return c.pointee.missing(0x1032A) }
-  call(size, type, stride, pointer)
-}
-
-func replay_glSelectBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glSelectBuffer") else { return }
-  let size = Int32(bitPattern: r.take32())
-  doer_glSelectBuffer(c, size, nil)
-}
-
-func replay_glShadeModel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glShadeModel") else { return }
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glShadeModel else { return c.pointee.missing(0x1032C) }
-  call(mode)
-}
-
-func replay_glShaderBinary(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glShaderBinary") else { return }
-  let count = Int32(bitPattern: r.take32())
-  let binaryFormat = r.take32()
-  let length = Int32(bitPattern: r.take32())
-  let shadersBytes = c.pointee.names(.program, r.array(glProduct(Int(count), 4), isOptional: false, "glShaderBinary.shaders"), Int(count))
-  let binaryBytes = r.array(max(Int(length), 0), isOptional: false, "glShaderBinary.binary")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glShaderBinary else { return c.pointee.missing(0x1032D) }
-  call(count, shadersBytes?.assumingMemoryBound(to: UInt32.self), binaryFormat, binaryBytes, length)
-}
-
-func replay_glShaderSource(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glShaderSource") else { return }
-  let shader = c.pointee.name(.program, r.take32())
-  let count = Int32(bitPattern: r.take32())
-  doer_glShaderSource(c, shader, count, nil, nil)
-}
-
-func replay_glShaderStorageBlockBinding(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glShaderStorageBlockBinding") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let storageBlockIndex = r.take32()
-  let storageBlockBinding = r.take32()
-  guard let call = c.pointee.gl.glShaderStorageBlockBinding else { return c.pointee.missing(0x1032F) }
-  call(program, storageBlockIndex, storageBlockBinding)
-}
-
-func replay_glSpecializeShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSpecializeShader") else { return }
-  let shader = c.pointee.name(.program, r.take32())
-  let numSpecializationConstants = r.take32()
-  let pEntryPointBytes = r.string(isOptional: false, "glSpecializeShader.pEntryPoint")
-  let pConstantIndexBytes = r.array(glProduct(Int(numSpecializationConstants), 4), isOptional: true, "glSpecializeShader.pConstantIndex")
-  let pConstantValueBytes = r.array(glProduct(Int(numSpecializationConstants), 4), isOptional: true, "glSpecializeShader.pConstantValue")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSpecializeShader else { return c.pointee.missing(0x10330) }
-  call(shader, pEntryPointBytes?.assumingMemoryBound(to: CChar.self), numSpecializationConstants, pConstantIndexBytes?.assumingMemoryBound(to: UInt32.self), pConstantValueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glStencilFunc(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glStencilFunc") else { return }
-  let `func` = r.take32()
-  let ref = Int32(bitPattern: r.take32())
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glStencilFunc else { return c.pointee.missing(0x10331) }
-  call(`func`, ref, mask)
-}
-
-func replay_glStencilFuncSeparate(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glStencilFuncSeparate") else { return }
-  let face = r.take32()
-  let `func` = r.take32()
-  let ref = Int32(bitPattern: r.take32())
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glStencilFuncSeparate else { return c.pointee.missing(0x10332) }
-  call(face, `func`, ref, mask)
-}
-
-func replay_glStencilMask(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glStencilMask") else { return }
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glStencilMask else { return c.pointee.missing(0x10333) }
-  call(mask)
-}
-
-func replay_glStencilMaskSeparate(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glStencilMaskSeparate") else { return }
-  let face = r.take32()
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glStencilMaskSeparate else { return c.pointee.missing(0x10334) }
-  call(face, mask)
-}
-
-func replay_glStencilOp(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glStencilOp") else { return }
-  let fail = r.take32()
-  let zfail = r.take32()
-  let zpass = r.take32()
-  guard let call = c.pointee.gl.glStencilOp else { return c.pointee.missing(0x10335) }
-  call(fail, zfail, zpass)
-}
-
-func replay_glStencilOpSeparate(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glStencilOpSeparate") else { return }
-  let face = r.take32()
-  let sfail = r.take32()
-  let dpfail = r.take32()
-  let dppass = r.take32()
-  guard let call = c.pointee.gl.glStencilOpSeparate else { return c.pointee.missing(0x10336) }
-  call(face, sfail, dpfail, dppass)
 }

@@ -4,6 +4,1587 @@
 import GLWire
 import Wire
 
+func replay_glUniform2i64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glUniform2i64NV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform2i64NV else { return c.pointee.missing(0x104DD) }
+  call(location, x, y)
+}
+
+func replay_glUniform2i64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2i64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2i64vARB else { return c.pointee.missing(0x103AE) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glUniform2i64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2i64vNV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2i64vNV else { return c.pointee.missing(0x104DE) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glUniform2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2iv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glUniform2iv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2iv else { return c.pointee.missing(0x103AF) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glUniform2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniform2ui") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = r.take32()
+  let v1 = r.take32()
+  guard let call = c.pointee.gl.glUniform2ui else { return c.pointee.missing(0x103B0) }
+  call(location, v0, v1)
+}
+
+func replay_glUniform2ui64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glUniform2ui64ARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  guard let call = c.pointee.gl.glUniform2ui64ARB else { return c.pointee.missing(0x103B1) }
+  call(location, x, y)
+}
+
+func replay_glUniform2ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glUniform2ui64NV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  guard let call = c.pointee.gl.glUniform2ui64NV else { return c.pointee.missing(0x104DF) }
+  call(location, x, y)
+}
+
+func replay_glUniform2ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2ui64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2ui64vARB else { return c.pointee.missing(0x103B2) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glUniform2ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2ui64vNV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2ui64vNV else { return c.pointee.missing(0x104E0) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glUniform2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2uiv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glUniform2uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2uiv else { return c.pointee.missing(0x103B3) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glUniform3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glUniform3d") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform3d else { return c.pointee.missing(0x103B4) }
+  call(location, x, y, z)
+}
+
+func replay_glUniform3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform3dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glUniform3dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform3dv else { return c.pointee.missing(0x103B5) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniform3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glUniform3f") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Float(bitPattern: r.take32())
+  let v1 = Float(bitPattern: r.take32())
+  let v2 = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glUniform3f else { return c.pointee.missing(0x103B6) }
+  call(location, v0, v1, v2)
+}
+
+func replay_glUniform3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform3fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glUniform3fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform3fv else { return c.pointee.missing(0x103B7) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniform3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glUniform3i") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Int32(bitPattern: r.take32())
+  let v1 = Int32(bitPattern: r.take32())
+  let v2 = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glUniform3i else { return c.pointee.missing(0x103B8) }
+  call(location, v0, v1, v2)
+}
+
+func replay_glUniform3i64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glUniform3i64ARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  let z = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform3i64ARB else { return c.pointee.missing(0x103B9) }
+  call(location, x, y, z)
+}
+
+func replay_glUniform3i64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glUniform3i64NV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  let z = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform3i64NV else { return c.pointee.missing(0x104E1) }
+  call(location, x, y, z)
+}
+
+func replay_glUniform3i64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform3i64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glUniform3i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform3i64vARB else { return c.pointee.missing(0x103BA) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glUniform3i64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform3i64vNV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glUniform3i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform3i64vNV else { return c.pointee.missing(0x104E2) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glUniform3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform3iv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glUniform3iv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform3iv else { return c.pointee.missing(0x103BB) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glUniform3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glUniform3ui") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = r.take32()
+  let v1 = r.take32()
+  let v2 = r.take32()
+  guard let call = c.pointee.gl.glUniform3ui else { return c.pointee.missing(0x103BC) }
+  call(location, v0, v1, v2)
+}
+
+func replay_glUniform3ui64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glUniform3ui64ARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  guard let call = c.pointee.gl.glUniform3ui64ARB else { return c.pointee.missing(0x103BD) }
+  call(location, x, y, z)
+}
+
+func replay_glUniform3ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glUniform3ui64NV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  guard let call = c.pointee.gl.glUniform3ui64NV else { return c.pointee.missing(0x104E3) }
+  call(location, x, y, z)
+}
+
+func replay_glUniform3ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform3ui64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glUniform3ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform3ui64vARB else { return c.pointee.missing(0x103BE) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glUniform3ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform3ui64vNV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glUniform3ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform3ui64vNV else { return c.pointee.missing(0x104E4) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glUniform3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform3uiv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glUniform3uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform3uiv else { return c.pointee.missing(0x103BF) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glUniform4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glUniform4d") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  let w = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform4d else { return c.pointee.missing(0x103C0) }
+  call(location, x, y, z, w)
+}
+
+func replay_glUniform4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform4dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniform4dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform4dv else { return c.pointee.missing(0x103C1) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniform4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glUniform4f") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Float(bitPattern: r.take32())
+  let v1 = Float(bitPattern: r.take32())
+  let v2 = Float(bitPattern: r.take32())
+  let v3 = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glUniform4f else { return c.pointee.missing(0x103C2) }
+  call(location, v0, v1, v2, v3)
+}
+
+func replay_glUniform4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform4fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glUniform4fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform4fv else { return c.pointee.missing(0x103C3) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniform4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glUniform4i") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Int32(bitPattern: r.take32())
+  let v1 = Int32(bitPattern: r.take32())
+  let v2 = Int32(bitPattern: r.take32())
+  let v3 = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glUniform4i else { return c.pointee.missing(0x103C4) }
+  call(location, v0, v1, v2, v3)
+}
+
+func replay_glUniform4i64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glUniform4i64ARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  let z = Int64(bitPattern: r.take64())
+  let w = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform4i64ARB else { return c.pointee.missing(0x103C5) }
+  call(location, x, y, z, w)
+}
+
+func replay_glUniform4i64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glUniform4i64NV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  let z = Int64(bitPattern: r.take64())
+  let w = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform4i64NV else { return c.pointee.missing(0x104E5) }
+  call(location, x, y, z, w)
+}
+
+func replay_glUniform4i64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform4i64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniform4i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform4i64vARB else { return c.pointee.missing(0x103C6) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glUniform4i64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform4i64vNV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniform4i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform4i64vNV else { return c.pointee.missing(0x104E6) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glUniform4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform4iv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glUniform4iv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform4iv else { return c.pointee.missing(0x103C7) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glUniform4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glUniform4ui") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = r.take32()
+  let v1 = r.take32()
+  let v2 = r.take32()
+  let v3 = r.take32()
+  guard let call = c.pointee.gl.glUniform4ui else { return c.pointee.missing(0x103C8) }
+  call(location, v0, v1, v2, v3)
+}
+
+func replay_glUniform4ui64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glUniform4ui64ARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  let w = r.take64()
+  guard let call = c.pointee.gl.glUniform4ui64ARB else { return c.pointee.missing(0x103C9) }
+  call(location, x, y, z, w)
+}
+
+func replay_glUniform4ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glUniform4ui64NV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  let w = r.take64()
+  guard let call = c.pointee.gl.glUniform4ui64NV else { return c.pointee.missing(0x104E7) }
+  call(location, x, y, z, w)
+}
+
+func replay_glUniform4ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform4ui64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniform4ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform4ui64vARB else { return c.pointee.missing(0x103CA) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glUniform4ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform4ui64vNV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniform4ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform4ui64vNV else { return c.pointee.missing(0x104E8) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glUniform4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform4uiv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glUniform4uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform4uiv else { return c.pointee.missing(0x103CB) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glUniformBlockBinding(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformBlockBinding") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let uniformBlockIndex = r.take32()
+  let uniformBlockBinding = r.take32()
+  guard let call = c.pointee.gl.glUniformBlockBinding else { return c.pointee.missing(0x103CC) }
+  call(program, uniformBlockIndex, uniformBlockBinding)
+}
+
+func replay_glUniformMatrix2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix2dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniformMatrix2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix2dv else { return c.pointee.missing(0x103CD) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniformMatrix2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix2fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glUniformMatrix2fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix2fv else { return c.pointee.missing(0x103CE) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniformMatrix2x3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix2x3dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glUniformMatrix2x3dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix2x3dv else { return c.pointee.missing(0x103CF) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniformMatrix2x3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix2x3fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 4), isOptional: false, "glUniformMatrix2x3fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix2x3fv else { return c.pointee.missing(0x103D0) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniformMatrix2x4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix2x4dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glUniformMatrix2x4dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix2x4dv else { return c.pointee.missing(0x103D1) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniformMatrix2x4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix2x4fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 4), isOptional: false, "glUniformMatrix2x4fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix2x4fv else { return c.pointee.missing(0x103D2) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniformMatrix3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix3dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 8), isOptional: false, "glUniformMatrix3dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix3dv else { return c.pointee.missing(0x103D3) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniformMatrix3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix3fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 4), isOptional: false, "glUniformMatrix3fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix3fv else { return c.pointee.missing(0x103D4) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniformMatrix3x2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix3x2dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glUniformMatrix3x2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix3x2dv else { return c.pointee.missing(0x103D5) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniformMatrix3x2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix3x2fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 4), isOptional: false, "glUniformMatrix3x2fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix3x2fv else { return c.pointee.missing(0x103D6) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniformMatrix3x4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix3x4dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glUniformMatrix3x4dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix3x4dv else { return c.pointee.missing(0x103D7) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniformMatrix3x4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix3x4fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 4), isOptional: false, "glUniformMatrix3x4fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix3x4fv else { return c.pointee.missing(0x103D8) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniformMatrix4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix4dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 8), isOptional: false, "glUniformMatrix4dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix4dv else { return c.pointee.missing(0x103D9) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniformMatrix4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix4fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 4), isOptional: false, "glUniformMatrix4fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix4fv else { return c.pointee.missing(0x103DA) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniformMatrix4x2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix4x2dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glUniformMatrix4x2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix4x2dv else { return c.pointee.missing(0x103DB) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniformMatrix4x2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix4x2fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 4), isOptional: false, "glUniformMatrix4x2fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix4x2fv else { return c.pointee.missing(0x103DC) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniformMatrix4x3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix4x3dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glUniformMatrix4x3dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix4x3dv else { return c.pointee.missing(0x103DD) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniformMatrix4x3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniformMatrix4x3fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 4), isOptional: false, "glUniformMatrix4x3fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformMatrix4x3fv else { return c.pointee.missing(0x103DE) }
+  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniformSubroutinesuiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glUniformSubroutinesuiv") else { return }
+  let shadertype = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  let indicesBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniformSubroutinesuiv.indices")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniformSubroutinesuiv else { return c.pointee.missing(0x103DF) }
+  call(shadertype, count, indicesBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glUnlockArraysEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard let call = c.pointee.gl.glUnlockArraysEXT else { return c.pointee.missing(0x104E9) }
+  call()
+}
+
+func replay_glUseProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glUseProgram") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  guard let call = c.pointee.gl.glUseProgram else { return c.pointee.missing(0x103E0) }
+  call(program)
+}
+
+func replay_glUseProgramStages(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUseProgramStages") else { return }
+  let pipeline = c.pointee.name(.programPipeline, r.take32())
+  let stages = r.take32()
+  let program = c.pointee.name(.program, r.take32())
+  guard let call = c.pointee.gl.glUseProgramStages else { return c.pointee.missing(0x103E1) }
+  call(pipeline, stages, program)
+}
+
+func replay_glValidateProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glValidateProgram") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  guard let call = c.pointee.gl.glValidateProgram else { return c.pointee.missing(0x103E2) }
+  call(program)
+}
+
+func replay_glValidateProgramPipeline(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glValidateProgramPipeline") else { return }
+  let pipeline = c.pointee.name(.programPipeline, r.take32())
+  guard let call = c.pointee.gl.glValidateProgramPipeline else { return c.pointee.missing(0x103E3) }
+  call(pipeline)
+}
+
+func replay_glVertex2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertex2d") else { return }
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glVertex2d else { return c.pointee.missing(0x103E4) }
+  call(x, y)
+}
+
+func replay_glVertex2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glVertex2dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex2dv else { return c.pointee.missing(0x103E5) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glVertex2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertex2f") else { return }
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertex2f else { return c.pointee.missing(0x103E6) }
+  call(x, y)
+}
+
+func replay_glVertex2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glVertex2fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex2fv else { return c.pointee.missing(0x103E7) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glVertex2hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertex2hNV") else { return }
+  let x = UInt16(truncatingIfNeeded: r.take32())
+  let y = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertex2hNV else { return c.pointee.missing(0x104EA) }
+  call(x, y)
+}
+
+func replay_glVertex2hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(4, isOptional: false, "glVertex2hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex2hvNV else { return c.pointee.missing(0x104EB) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertex2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertex2i") else { return }
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertex2i else { return c.pointee.missing(0x103E8) }
+  call(x, y)
+}
+
+func replay_glVertex2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glVertex2iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex2iv else { return c.pointee.missing(0x103E9) }
+  call(vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glVertex2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertex2s") else { return }
+  let x = Int16(truncatingIfNeeded: r.take32())
+  let y = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertex2s else { return c.pointee.missing(0x103EA) }
+  call(x, y)
+}
+
+func replay_glVertex2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(4, isOptional: false, "glVertex2sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex2sv else { return c.pointee.missing(0x103EB) }
+  call(vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glVertex3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glVertex3d") else { return }
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glVertex3d else { return c.pointee.missing(0x103EC) }
+  call(x, y, z)
+}
+
+func replay_glVertex3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(24, isOptional: false, "glVertex3dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex3dv else { return c.pointee.missing(0x103ED) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glVertex3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertex3f") else { return }
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertex3f else { return c.pointee.missing(0x103EE) }
+  call(x, y, z)
+}
+
+func replay_glVertex3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glVertex3fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex3fv else { return c.pointee.missing(0x103EF) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glVertex3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertex3hNV") else { return }
+  let x = UInt16(truncatingIfNeeded: r.take32())
+  let y = UInt16(truncatingIfNeeded: r.take32())
+  let z = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertex3hNV else { return c.pointee.missing(0x104EC) }
+  call(x, y, z)
+}
+
+func replay_glVertex3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glVertex3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex3hvNV else { return c.pointee.missing(0x104ED) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertex3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertex3i") else { return }
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertex3i else { return c.pointee.missing(0x103F0) }
+  call(x, y, z)
+}
+
+func replay_glVertex3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glVertex3iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex3iv else { return c.pointee.missing(0x103F1) }
+  call(vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glVertex3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertex3s") else { return }
+  let x = Int16(truncatingIfNeeded: r.take32())
+  let y = Int16(truncatingIfNeeded: r.take32())
+  let z = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertex3s else { return c.pointee.missing(0x103F2) }
+  call(x, y, z)
+}
+
+func replay_glVertex3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glVertex3sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex3sv else { return c.pointee.missing(0x103F3) }
+  call(vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glVertex4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glVertex4d") else { return }
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  let w = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glVertex4d else { return c.pointee.missing(0x103F4) }
+  call(x, y, z, w)
+}
+
+func replay_glVertex4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(32, isOptional: false, "glVertex4dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex4dv else { return c.pointee.missing(0x103F5) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glVertex4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertex4f") else { return }
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  let w = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertex4f else { return c.pointee.missing(0x103F6) }
+  call(x, y, z, w)
+}
+
+func replay_glVertex4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glVertex4fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex4fv else { return c.pointee.missing(0x103F7) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glVertex4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertex4hNV") else { return }
+  let x = UInt16(truncatingIfNeeded: r.take32())
+  let y = UInt16(truncatingIfNeeded: r.take32())
+  let z = UInt16(truncatingIfNeeded: r.take32())
+  let w = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertex4hNV else { return c.pointee.missing(0x104EE) }
+  call(x, y, z, w)
+}
+
+func replay_glVertex4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glVertex4hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex4hvNV else { return c.pointee.missing(0x104EF) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertex4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertex4i") else { return }
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  let w = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertex4i else { return c.pointee.missing(0x103F8) }
+  call(x, y, z, w)
+}
+
+func replay_glVertex4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glVertex4iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex4iv else { return c.pointee.missing(0x103F9) }
+  call(vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glVertex4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertex4s") else { return }
+  let x = Int16(truncatingIfNeeded: r.take32())
+  let y = Int16(truncatingIfNeeded: r.take32())
+  let z = Int16(truncatingIfNeeded: r.take32())
+  let w = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertex4s else { return c.pointee.missing(0x103FA) }
+  call(x, y, z, w)
+}
+
+func replay_glVertex4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glVertex4sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertex4sv else { return c.pointee.missing(0x103FB) }
+  call(vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glVertexArrayAttribBinding(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glVertexArrayAttribBinding") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let attribindex = r.take32()
+  let bindingindex = r.take32()
+  guard let call = c.pointee.gl.glVertexArrayAttribBinding else { return c.pointee.missing(0x103FC) }
+  call(vaobj, attribindex, bindingindex)
+}
+
+func replay_glVertexArrayAttribFormat(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glVertexArrayAttribFormat") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let attribindex = r.take32()
+  let size = Int32(bitPattern: r.take32())
+  let type = r.take32()
+  let normalized = UInt8(truncatingIfNeeded: r.take32())
+  let relativeoffset = r.take32()
+  guard let call = c.pointee.gl.glVertexArrayAttribFormat else { return c.pointee.missing(0x103FD) }
+  call(vaobj, attribindex, size, type, normalized, relativeoffset)
+}
+
+func replay_glVertexArrayAttribIFormat(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glVertexArrayAttribIFormat") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let attribindex = r.take32()
+  let size = Int32(bitPattern: r.take32())
+  let type = r.take32()
+  let relativeoffset = r.take32()
+  guard let call = c.pointee.gl.glVertexArrayAttribIFormat else { return c.pointee.missing(0x103FE) }
+  call(vaobj, attribindex, size, type, relativeoffset)
+}
+
+func replay_glVertexArrayAttribLFormat(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glVertexArrayAttribLFormat") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let attribindex = r.take32()
+  let size = Int32(bitPattern: r.take32())
+  let type = r.take32()
+  let relativeoffset = r.take32()
+  guard let call = c.pointee.gl.glVertexArrayAttribLFormat else { return c.pointee.missing(0x103FF) }
+  call(vaobj, attribindex, size, type, relativeoffset)
+}
+
+func replay_glVertexArrayBindingDivisor(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glVertexArrayBindingDivisor") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let bindingindex = r.take32()
+  let divisor = r.take32()
+  guard let call = c.pointee.gl.glVertexArrayBindingDivisor else { return c.pointee.missing(0x10400) }
+  call(vaobj, bindingindex, divisor)
+}
+
+func replay_glVertexArrayElementBuffer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glVertexArrayElementBuffer") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let buffer = c.pointee.name(.buffer, r.take32())
+  guard let call = c.pointee.gl.glVertexArrayElementBuffer else { return c.pointee.missing(0x10401) }
+  call(vaobj, buffer)
+}
+
+func replay_glVertexArrayVertexBuffer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glVertexArrayVertexBuffer") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let bindingindex = r.take32()
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let stride = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertexArrayVertexBuffer else { return c.pointee.missing(0x10402) }
+  call(vaobj, bindingindex, buffer, offset, stride)
+}
+
+func replay_glVertexArrayVertexBuffers(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glVertexArrayVertexBuffers") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let first = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  let buffersBytes = c.pointee.names(.buffer, r.array(glProduct(Int(count), 4), isOptional: true, "glVertexArrayVertexBuffers.buffers"), Int(count))
+  let offsetsBytes = r.array(glProduct(Int(count), 8), isOptional: true, "glVertexArrayVertexBuffers.offsets")
+  let stridesBytes = r.array(glProduct(Int(count), 4), isOptional: true, "glVertexArrayVertexBuffers.strides")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexArrayVertexBuffers else { return c.pointee.missing(0x10403) }
+  call(vaobj, first, count, buffersBytes?.assumingMemoryBound(to: UInt32.self), offsetsBytes?.assumingMemoryBound(to: Int.self), stridesBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glVertexAttrib1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertexAttrib1d") else { return }
+  let index = r.take32()
+  let x = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glVertexAttrib1d else { return c.pointee.missing(0x10404) }
+  call(index, x)
+}
+
+func replay_glVertexAttrib1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib1dv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glVertexAttrib1dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib1dv else { return c.pointee.missing(0x10405) }
+  call(index, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glVertexAttrib1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttrib1f") else { return }
+  let index = r.take32()
+  let x = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib1f else { return c.pointee.missing(0x10406) }
+  call(index, x)
+}
+
+func replay_glVertexAttrib1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib1fv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttrib1fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib1fv else { return c.pointee.missing(0x10407) }
+  call(index, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glVertexAttrib1hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttrib1hNV") else { return }
+  let index = r.take32()
+  let x = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib1hNV else { return c.pointee.missing(0x104F0) }
+  call(index, x)
+}
+
+func replay_glVertexAttrib1hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib1hvNV") else { return }
+  let index = r.take32()
+  let vBytes = r.array(2, isOptional: false, "glVertexAttrib1hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib1hvNV else { return c.pointee.missing(0x104F1) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertexAttrib1s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttrib1s") else { return }
+  let index = r.take32()
+  let x = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib1s else { return c.pointee.missing(0x10408) }
+  call(index, x)
+}
+
+func replay_glVertexAttrib1sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib1sv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(2, isOptional: false, "glVertexAttrib1sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib1sv else { return c.pointee.missing(0x10409) }
+  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glVertexAttrib2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glVertexAttrib2d") else { return }
+  let index = r.take32()
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glVertexAttrib2d else { return c.pointee.missing(0x1040A) }
+  call(index, x, y)
+}
+
+func replay_glVertexAttrib2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib2dv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glVertexAttrib2dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib2dv else { return c.pointee.missing(0x1040B) }
+  call(index, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glVertexAttrib2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertexAttrib2f") else { return }
+  let index = r.take32()
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib2f else { return c.pointee.missing(0x1040C) }
+  call(index, x, y)
+}
+
+func replay_glVertexAttrib2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib2fv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glVertexAttrib2fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib2fv else { return c.pointee.missing(0x1040D) }
+  call(index, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glVertexAttrib2hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertexAttrib2hNV") else { return }
+  let index = r.take32()
+  let x = UInt16(truncatingIfNeeded: r.take32())
+  let y = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib2hNV else { return c.pointee.missing(0x104F2) }
+  call(index, x, y)
+}
+
+func replay_glVertexAttrib2hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib2hvNV") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttrib2hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib2hvNV else { return c.pointee.missing(0x104F3) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertexAttrib2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertexAttrib2s") else { return }
+  let index = r.take32()
+  let x = Int16(truncatingIfNeeded: r.take32())
+  let y = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib2s else { return c.pointee.missing(0x1040E) }
+  call(index, x, y)
+}
+
+func replay_glVertexAttrib2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib2sv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttrib2sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib2sv else { return c.pointee.missing(0x1040F) }
+  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glVertexAttrib3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glVertexAttrib3d") else { return }
+  let index = r.take32()
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glVertexAttrib3d else { return c.pointee.missing(0x10410) }
+  call(index, x, y, z)
+}
+
+func replay_glVertexAttrib3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib3dv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(24, isOptional: false, "glVertexAttrib3dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib3dv else { return c.pointee.missing(0x10411) }
+  call(index, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glVertexAttrib3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertexAttrib3f") else { return }
+  let index = r.take32()
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib3f else { return c.pointee.missing(0x10412) }
+  call(index, x, y, z)
+}
+
+func replay_glVertexAttrib3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib3fv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(12, isOptional: false, "glVertexAttrib3fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib3fv else { return c.pointee.missing(0x10413) }
+  call(index, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glVertexAttrib3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertexAttrib3hNV") else { return }
+  let index = r.take32()
+  let x = UInt16(truncatingIfNeeded: r.take32())
+  let y = UInt16(truncatingIfNeeded: r.take32())
+  let z = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib3hNV else { return c.pointee.missing(0x104F4) }
+  call(index, x, y, z)
+}
+
+func replay_glVertexAttrib3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib3hvNV") else { return }
+  let index = r.take32()
+  let vBytes = r.array(6, isOptional: false, "glVertexAttrib3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib3hvNV else { return c.pointee.missing(0x104F5) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertexAttrib3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertexAttrib3s") else { return }
+  let index = r.take32()
+  let x = Int16(truncatingIfNeeded: r.take32())
+  let y = Int16(truncatingIfNeeded: r.take32())
+  let z = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib3s else { return c.pointee.missing(0x10414) }
+  call(index, x, y, z)
+}
+
+func replay_glVertexAttrib3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib3sv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(6, isOptional: false, "glVertexAttrib3sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib3sv else { return c.pointee.missing(0x10415) }
+  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glVertexAttrib4Nbv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4Nbv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttrib4Nbv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4Nbv else { return c.pointee.missing(0x10416) }
+  call(index, vBytes?.assumingMemoryBound(to: Int8.self))
+}
+
+func replay_glVertexAttrib4Niv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4Niv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glVertexAttrib4Niv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4Niv else { return c.pointee.missing(0x10417) }
+  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glVertexAttrib4Nsv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4Nsv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glVertexAttrib4Nsv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4Nsv else { return c.pointee.missing(0x10418) }
+  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glVertexAttrib4Nub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glVertexAttrib4Nub") else { return }
+  let index = r.take32()
+  let x = UInt8(truncatingIfNeeded: r.take32())
+  let y = UInt8(truncatingIfNeeded: r.take32())
+  let z = UInt8(truncatingIfNeeded: r.take32())
+  let w = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib4Nub else { return c.pointee.missing(0x10419) }
+  call(index, x, y, z, w)
+}
+
+func replay_glVertexAttrib4Nubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4Nubv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttrib4Nubv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4Nubv else { return c.pointee.missing(0x1041A) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt8.self))
+}
+
+func replay_glVertexAttrib4Nuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4Nuiv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glVertexAttrib4Nuiv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4Nuiv else { return c.pointee.missing(0x1041B) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glVertexAttrib4Nusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4Nusv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glVertexAttrib4Nusv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4Nusv else { return c.pointee.missing(0x1041C) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertexAttrib4bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4bv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttrib4bv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4bv else { return c.pointee.missing(0x1041D) }
+  call(index, vBytes?.assumingMemoryBound(to: Int8.self))
+}
+
+func replay_glVertexAttrib4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glVertexAttrib4d") else { return }
+  let index = r.take32()
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  let w = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glVertexAttrib4d else { return c.pointee.missing(0x1041E) }
+  call(index, x, y, z, w)
+}
+
+func replay_glVertexAttrib4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4dv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(32, isOptional: false, "glVertexAttrib4dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4dv else { return c.pointee.missing(0x1041F) }
+  call(index, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glVertexAttrib4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glVertexAttrib4f") else { return }
+  let index = r.take32()
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  let w = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib4f else { return c.pointee.missing(0x10420) }
+  call(index, x, y, z, w)
+}
+
+func replay_glVertexAttrib4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4fv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glVertexAttrib4fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4fv else { return c.pointee.missing(0x10421) }
+  call(index, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glVertexAttrib4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glVertexAttrib4hNV") else { return }
+  let index = r.take32()
+  let x = UInt16(truncatingIfNeeded: r.take32())
+  let y = UInt16(truncatingIfNeeded: r.take32())
+  let z = UInt16(truncatingIfNeeded: r.take32())
+  let w = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib4hNV else { return c.pointee.missing(0x104F6) }
+  call(index, x, y, z, w)
+}
+
+func replay_glVertexAttrib4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4hvNV") else { return }
+  let index = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glVertexAttrib4hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4hvNV else { return c.pointee.missing(0x104F7) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertexAttrib4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4iv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glVertexAttrib4iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4iv else { return c.pointee.missing(0x10422) }
+  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glVertexAttrib4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glVertexAttrib4s") else { return }
+  let index = r.take32()
+  let x = Int16(truncatingIfNeeded: r.take32())
+  let y = Int16(truncatingIfNeeded: r.take32())
+  let z = Int16(truncatingIfNeeded: r.take32())
+  let w = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertexAttrib4s else { return c.pointee.missing(0x10423) }
+  call(index, x, y, z, w)
+}
+
+func replay_glVertexAttrib4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4sv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glVertexAttrib4sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4sv else { return c.pointee.missing(0x10424) }
+  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glVertexAttrib4ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4ubv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttrib4ubv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4ubv else { return c.pointee.missing(0x10425) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt8.self))
+}
+
+func replay_glVertexAttrib4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4uiv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glVertexAttrib4uiv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4uiv else { return c.pointee.missing(0x10426) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glVertexAttrib4usv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttrib4usv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glVertexAttrib4usv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttrib4usv else { return c.pointee.missing(0x10427) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertexAttribBinding(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttribBinding") else { return }
+  let attribindex = r.take32()
+  let bindingindex = r.take32()
+  guard let call = c.pointee.gl.glVertexAttribBinding else { return c.pointee.missing(0x10428) }
+  call(attribindex, bindingindex)
+}
+
+func replay_glVertexAttribDivisor(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttribDivisor") else { return }
+  let index = r.take32()
+  let divisor = r.take32()
+  guard let call = c.pointee.gl.glVertexAttribDivisor else { return c.pointee.missing(0x10429) }
+  call(index, divisor)
+}
+
+func replay_glVertexAttribFormat(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glVertexAttribFormat") else { return }
+  let attribindex = r.take32()
+  let size = Int32(bitPattern: r.take32())
+  let type = r.take32()
+  let normalized = UInt8(truncatingIfNeeded: r.take32())
+  let relativeoffset = r.take32()
+  guard let call = c.pointee.gl.glVertexAttribFormat else { return c.pointee.missing(0x1042A) }
+  call(attribindex, size, type, normalized, relativeoffset)
+}
+
+func replay_glVertexAttribI1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttribI1i") else { return }
+  let index = r.take32()
+  let x = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertexAttribI1i else { return c.pointee.missing(0x1042B) }
+  call(index, x)
+}
+
+func replay_glVertexAttribI1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttribI1iv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttribI1iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribI1iv else { return c.pointee.missing(0x1042C) }
+  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glVertexAttribI1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttribI1ui") else { return }
+  let index = r.take32()
+  let x = r.take32()
+  guard let call = c.pointee.gl.glVertexAttribI1ui else { return c.pointee.missing(0x1042D) }
+  call(index, x)
+}
+
+func replay_glVertexAttribI1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttribI1uiv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttribI1uiv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribI1uiv else { return c.pointee.missing(0x1042E) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glVertexAttribI2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertexAttribI2i") else { return }
+  let index = r.take32()
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertexAttribI2i else { return c.pointee.missing(0x1042F) }
+  call(index, x, y)
+}
+
+func replay_glVertexAttribI2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttribI2iv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glVertexAttribI2iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribI2iv else { return c.pointee.missing(0x10430) }
+  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glVertexAttribI2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertexAttribI2ui") else { return }
+  let index = r.take32()
+  let x = r.take32()
+  let y = r.take32()
+  guard let call = c.pointee.gl.glVertexAttribI2ui else { return c.pointee.missing(0x10431) }
+  call(index, x, y)
+}
+
+func replay_glVertexAttribI2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttribI2uiv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glVertexAttribI2uiv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribI2uiv else { return c.pointee.missing(0x10432) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glVertexAttribI3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertexAttribI3i") else { return }
+  let index = r.take32()
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertexAttribI3i else { return c.pointee.missing(0x10433) }
+  call(index, x, y, z)
+}
+
+func replay_glVertexAttribI3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttribI3iv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(12, isOptional: false, "glVertexAttribI3iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribI3iv else { return c.pointee.missing(0x10434) }
+  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glVertexAttribI3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertexAttribI3ui") else { return }
+  let index = r.take32()
+  let x = r.take32()
+  let y = r.take32()
+  let z = r.take32()
+  guard let call = c.pointee.gl.glVertexAttribI3ui else { return c.pointee.missing(0x10435) }
+  call(index, x, y, z)
+}
+
+func replay_glVertexAttribI3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttribI3uiv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(12, isOptional: false, "glVertexAttribI3uiv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribI3uiv else { return c.pointee.missing(0x10436) }
+  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glVertexAttribI4bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexAttribI4bv") else { return }
+  let index = r.take32()
+  let vBytes = r.array(4, isOptional: false, "glVertexAttribI4bv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribI4bv else { return c.pointee.missing(0x10437) }
+  call(index, vBytes?.assumingMemoryBound(to: Int8.self))
+}
+
+func replay_glVertexAttribI4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glVertexAttribI4i") else { return }
+  let index = r.take32()
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  let w = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glVertexAttribI4i else { return c.pointee.missing(0x10438) }
+  call(index, x, y, z, w)
+}
+
 func replay_glVertexAttribI4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glVertexAttribI4iv") else { return }
   let index = r.take32()
@@ -276,6 +1857,46 @@ func replay_glVertexAttribPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   call(index, size, type, normalized, stride, pointer)
 }
 
+func replay_glVertexAttribs1hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttribs1hvNV") else { return }
+  let index = r.take32()
+  let n = Int32(bitPattern: r.take32())
+  let vBytes = r.array(glProduct(Int(n), 2), isOptional: false, "glVertexAttribs1hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribs1hvNV else { return c.pointee.missing(0x104F8) }
+  call(index, n, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertexAttribs2hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttribs2hvNV") else { return }
+  let index = r.take32()
+  let n = Int32(bitPattern: r.take32())
+  let vBytes = r.array(glProduct(Int(n), 2), isOptional: false, "glVertexAttribs2hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribs2hvNV else { return c.pointee.missing(0x104F9) }
+  call(index, n, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertexAttribs3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttribs3hvNV") else { return }
+  let index = r.take32()
+  let n = Int32(bitPattern: r.take32())
+  let vBytes = r.array(glProduct(Int(n), 2), isOptional: false, "glVertexAttribs3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribs3hvNV else { return c.pointee.missing(0x104FA) }
+  call(index, n, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glVertexAttribs4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttribs4hvNV") else { return }
+  let index = r.take32()
+  let n = Int32(bitPattern: r.take32())
+  let vBytes = r.array(glProduct(Int(n), 2), isOptional: false, "glVertexAttribs4hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribs4hvNV else { return c.pointee.missing(0x104FB) }
+  call(index, n, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
 func replay_glVertexBindingDivisor(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -345,6 +1966,20 @@ func replay_glVertexPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
   guard let call = c.pointee.gl.glVertexPointer else { return c.pointee.missing(0x1045B) }
   call(size, type, stride, pointer)
+}
+
+func replay_glVertexWeighthNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glVertexWeighthNV") else { return }
+  let weight = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glVertexWeighthNV else { return c.pointee.missing(0x104FC) }
+  call(weight)
+}
+
+func replay_glVertexWeighthvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let weightBytes = r.array(2, isOptional: false, "glVertexWeighthvNV.weight")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexWeighthvNV else { return c.pointee.missing(0x104FD) }
+  call(weightBytes?.assumingMemoryBound(to: UInt16.self))
 }
 
 func replay_glViewport(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -516,5 +2151,73 @@ func replay_glWindowPos3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   let vBytes = r.array(6, isOptional: false, "glWindowPos3sv.v")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glWindowPos3sv else { return c.pointee.missing(0x10470) }
+  call(vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glWindowPos4dMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glWindowPos4dMESA") else { return }
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  let w = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glWindowPos4dMESA else { return c.pointee.missing(0x104FE) }
+  call(x, y, z, w)
+}
+
+func replay_glWindowPos4dvMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(32, isOptional: false, "glWindowPos4dvMESA.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glWindowPos4dvMESA else { return c.pointee.missing(0x104FF) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glWindowPos4fMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glWindowPos4fMESA") else { return }
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  let w = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glWindowPos4fMESA else { return c.pointee.missing(0x10500) }
+  call(x, y, z, w)
+}
+
+func replay_glWindowPos4fvMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glWindowPos4fvMESA.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glWindowPos4fvMESA else { return c.pointee.missing(0x10501) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glWindowPos4iMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glWindowPos4iMESA") else { return }
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  let w = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glWindowPos4iMESA else { return c.pointee.missing(0x10502) }
+  call(x, y, z, w)
+}
+
+func replay_glWindowPos4ivMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glWindowPos4ivMESA.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glWindowPos4ivMESA else { return c.pointee.missing(0x10503) }
+  call(vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glWindowPos4sMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glWindowPos4sMESA") else { return }
+  let x = Int16(truncatingIfNeeded: r.take32())
+  let y = Int16(truncatingIfNeeded: r.take32())
+  let z = Int16(truncatingIfNeeded: r.take32())
+  let w = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glWindowPos4sMESA else { return c.pointee.missing(0x10504) }
+  call(x, y, z, w)
+}
+
+func replay_glWindowPos4svMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glWindowPos4svMESA.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glWindowPos4svMESA else { return c.pointee.missing(0x10505) }
   call(vBytes?.assumingMemoryBound(to: Int16.self))
 }

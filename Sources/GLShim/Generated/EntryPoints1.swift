@@ -16,40 +16,105 @@ public func gl_Accum(_ op: UInt32, _ value: Float) {
 
 @c(glActiveShaderProgram)
 public func gl_ActiveShaderProgram(_ pipeline: UInt32, _ program: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10001, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10001, 16) else { return }
   p.put32(pipeline, 8)
   p.put32(program, 12)
 }
 
 @c(glActiveStencilFaceEXT)
 public func gl_ActiveStencilFaceEXT(_ face: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10002, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10002, 16) else { return }
   p.put32(face, 8)
   p.put32(0, 12)
 }
 
 @c(glActiveTexture)
 public func gl_ActiveTexture(_ texture: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10003, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  guard let p = c.writer.pointee.fixedRecord(0x10003, 16) else { return }
   p.put32(texture, 8)
   p.put32(0, 12)
+  note_glActiveTexture(c, texture)
+}
+
+@c(glAlphaFragmentOp1ATI)
+public func gl_AlphaFragmentOp1ATI(
+  _ op: UInt32, _ dst: UInt32, _ dstMod: UInt32, _ arg1: UInt32, _ arg1Rep: UInt32,
+  _ arg1Mod: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10473, 32) else { return }
+  p.put32(op, 8)
+  p.put32(dst, 12)
+  p.put32(dstMod, 16)
+  p.put32(arg1, 20)
+  p.put32(arg1Rep, 24)
+  p.put32(arg1Mod, 28)
+}
+
+@c(glAlphaFragmentOp2ATI)
+public func gl_AlphaFragmentOp2ATI(
+  _ op: UInt32, _ dst: UInt32, _ dstMod: UInt32, _ arg1: UInt32, _ arg1Rep: UInt32,
+  _ arg1Mod: UInt32, _ arg2: UInt32, _ arg2Rep: UInt32, _ arg2Mod: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10474, 48) else { return }
+  p.put32(op, 8)
+  p.put32(dst, 12)
+  p.put32(dstMod, 16)
+  p.put32(arg1, 20)
+  p.put32(arg1Rep, 24)
+  p.put32(arg1Mod, 28)
+  p.put32(arg2, 32)
+  p.put32(arg2Rep, 36)
+  p.put32(arg2Mod, 40)
+  p.put32(0, 44)
+}
+
+@c(glAlphaFragmentOp3ATI)
+public func gl_AlphaFragmentOp3ATI(
+  _ op: UInt32, _ dst: UInt32, _ dstMod: UInt32, _ arg1: UInt32, _ arg1Rep: UInt32,
+  _ arg1Mod: UInt32, _ arg2: UInt32, _ arg2Rep: UInt32, _ arg2Mod: UInt32, _ arg3: UInt32,
+  _ arg3Rep: UInt32, _ arg3Mod: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10475, 56) else { return }
+  p.put32(op, 8)
+  p.put32(dst, 12)
+  p.put32(dstMod, 16)
+  p.put32(arg1, 20)
+  p.put32(arg1Rep, 24)
+  p.put32(arg1Mod, 28)
+  p.put32(arg2, 32)
+  p.put32(arg2Rep, 36)
+  p.put32(arg2Mod, 40)
+  p.put32(arg3, 44)
+  p.put32(arg3Rep, 48)
+  p.put32(arg3Mod, 52)
 }
 
 @c(glAlphaFunc)
 public func gl_AlphaFunc(_ `func`: UInt32, _ ref: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10004, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10004, 16) else { return }
   p.put32(`func`, 8)
   p.put32(ref.bitPattern, 12)
 }
 
 @c(glAlphaFuncx)
 public func gl_AlphaFuncx(_ `func`: UInt32, _ ref: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10005, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10005, 16) else { return }
   p.put32(`func`, 8)
   p.put32(UInt32(bitPattern: ref), 12)
 }
@@ -62,6 +127,26 @@ public func gl_AreTexturesResident(
   let ticket = call.ticket
   let writer = call.writer
   writer.pointee.begin(0x10006)
+  guard let p = writer.pointee.reserve(12) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(UInt32(bitPattern: n), 8)
+  writer.pointee.glArray(textures, glProduct(Int(n), 4))
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  reply.copyOut(residences, max(Int(n), 0))
+  c.finishCall(call)
+  return result
+}
+
+@c(glAreTexturesResidentEXT)
+public func gl_AreTexturesResidentEXT(
+  _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ residences: UnsafeMutablePointer<UInt8>?
+) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x10476) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10476)
   guard let p = writer.pointee.reserve(12) else { return 0 }
   p.put64(UInt64(ticket), 0)
   p.put32(UInt32(bitPattern: n), 8)
@@ -96,10 +181,11 @@ public func gl_AttachShader(_ program: UInt32, _ shader: UInt32) {
 
 @c(glBegin)
 public func gl_Begin(_ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10008, 16) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10008, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
+  note_glBegin(c, mode)
 }
 
 @c(glBeginConditionalRender)
@@ -110,10 +196,25 @@ public func gl_BeginConditionalRender(_ id: UInt32, _ mode: UInt32) {
   p.put32(mode, 12)
 }
 
+@c(glBeginFragmentShaderATI)
+public func gl_BeginFragmentShaderATI() {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let _ = c.writer.pointee.fixedRecord(0x10477, 8) else { return }
+}
+
 @c(glBeginQuery)
 public func gl_BeginQuery(_ target: UInt32, _ id: UInt32) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x1000A, 16) else { return }
+  p.put32(target, 8)
+  p.put32(id, 12)
+}
+
+@c(glBeginQueryEXT)
+public func gl_BeginQueryEXT(_ target: UInt32, _ id: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10478, 16) else { return }
   p.put32(target, 8)
   p.put32(id, 12)
 }
@@ -145,13 +246,14 @@ public func gl_BindAttribLocation(
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(program, 0)
   p.put32(index, 4)
-  writer.pointee.glString(name)
+  writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
 }
 
 @c(glBindBuffer)
 public func gl_BindBuffer(_ target: UInt32, _ buffer: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x1000E, 16) else { return }
   p.put32(target, 8)
   p.put32(buffer, 12)
@@ -161,6 +263,7 @@ public func gl_BindBuffer(_ target: UInt32, _ buffer: UInt32) {
 @c(glBindBufferBase)
 public func gl_BindBufferBase(_ target: UInt32, _ index: UInt32, _ buffer: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x1000F, 24) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
@@ -173,13 +276,15 @@ public func gl_BindBufferBase(_ target: UInt32, _ index: UInt32, _ buffer: UInt3
 public func gl_BindBufferOffsetEXT(
   _ target: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10010, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x10010, 32) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
   p.put32(buffer, 16)
   p.put64(UInt64(bitPattern: Int64(offset)), 20)
   p.put32(0, 28)
+  note_glBindBufferOffsetEXT(c, target, index, buffer, offset)
 }
 
 @c(glBindBufferRange)
@@ -187,6 +292,7 @@ public func gl_BindBufferRange(
   _ target: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x10011, 40) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
@@ -201,14 +307,16 @@ public func gl_BindBufferRange(
 public func gl_BindBuffersBase(
   _ target: UInt32, _ first: UInt32, _ count: Int32, _ buffers: UnsafePointer<UInt32>?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10012)
-  guard let p = writer.pointee.reserve(12) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  c.writer.pointee.begin(0x10012)
+  guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
   p.put32(first, 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(buffers, glProduct(Int(count), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(buffers, glProduct(Int(count), 4))
+  c.writer.pointee.end()
+  note_glBindBuffersBase(c, target, first, count, buffers)
 }
 
 @c(glBindBuffersRange)
@@ -216,16 +324,18 @@ public func gl_BindBuffersRange(
   _ target: UInt32, _ first: UInt32, _ count: Int32, _ buffers: UnsafePointer<UInt32>?,
   _ offsets: UnsafePointer<Int>?, _ sizes: UnsafePointer<Int>?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10013)
-  guard let p = writer.pointee.reserve(12) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  c.writer.pointee.begin(0x10013)
+  guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
   p.put32(first, 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(buffers, glProduct(Int(count), 4))
-  writer.pointee.glArray(offsets, glProduct(Int(count), 8))
-  writer.pointee.glArray(sizes, glProduct(Int(count), 8))
-  writer.pointee.end()
+  c.writer.pointee.glArray(buffers, glProduct(Int(count), 4))
+  c.writer.pointee.glArray(offsets, glProduct(Int(count), 8))
+  c.writer.pointee.glArray(sizes, glProduct(Int(count), 8))
+  c.writer.pointee.end()
+  note_glBindBuffersRange(c, target, first, count, buffers, offsets, sizes)
 }
 
 @c(glBindFragDataLocation)
@@ -237,7 +347,7 @@ public func gl_BindFragDataLocation(
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(program, 0)
   p.put32(color, 4)
-  writer.pointee.glString(name)
+  writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
 }
 
@@ -251,13 +361,23 @@ public func gl_BindFragDataLocationIndexed(
   p.put32(program, 0)
   p.put32(colorNumber, 4)
   p.put32(index, 8)
-  writer.pointee.glString(name)
+  writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
+}
+
+@c(glBindFragmentShaderATI)
+public func gl_BindFragmentShaderATI(_ id: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10479, 16) else { return }
+  p.put32(id, 8)
+  p.put32(0, 12)
 }
 
 @c(glBindFramebuffer)
 public func gl_BindFramebuffer(_ target: UInt32, _ framebuffer: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
   guard let p = c.writer.pointee.fixedRecord(0x10016, 16) else { return }
   p.put32(target, 8)
   p.put32(framebuffer, 12)
@@ -267,6 +387,7 @@ public func gl_BindFramebuffer(_ target: UInt32, _ framebuffer: UInt32) {
 @c(glBindFramebufferEXT)
 public func gl_BindFramebufferEXT(_ target: UInt32, _ framebuffer: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
   guard let p = c.writer.pointee.fixedRecord(0x10017, 16) else { return }
   p.put32(target, 8)
   p.put32(framebuffer, 12)
@@ -278,8 +399,9 @@ public func gl_BindImageTexture(
   _ unit: UInt32, _ texture: UInt32, _ level: Int32, _ layered: UInt8, _ layer: Int32,
   _ access: UInt32, _ format: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10018, 40) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  guard let p = c.writer.pointee.fixedRecord(0x10018, 40) else { return }
   p.put32(unit, 8)
   p.put32(texture, 12)
   p.put32(UInt32(bitPattern: level), 16)
@@ -288,103 +410,117 @@ public func gl_BindImageTexture(
   p.put32(access, 28)
   p.put32(format, 32)
   p.put32(0, 36)
+  note_glBindImageTexture(c, unit, texture, level, layered, layer, access, format)
 }
 
 @c(glBindImageTextures)
 public func gl_BindImageTextures(
   _ first: UInt32, _ count: Int32, _ textures: UnsafePointer<UInt32>?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10019)
-  guard let p = writer.pointee.reserve(8) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  c.writer.pointee.begin(0x10019)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(textures, glProduct(Int(count), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(textures, glProduct(Int(count), 4))
+  c.writer.pointee.end()
+  note_glBindImageTextures(c, first, count, textures)
 }
 
 @c(glBindProgramARB)
 public func gl_BindProgramARB(_ target: UInt32, _ program: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1001A, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x1001A, 16) else { return }
   p.put32(target, 8)
   p.put32(program, 12)
 }
 
 @c(glBindProgramPipeline)
 public func gl_BindProgramPipeline(_ pipeline: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1001B, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x1001B, 16) else { return }
   p.put32(pipeline, 8)
   p.put32(0, 12)
 }
 
 @c(glBindRenderbuffer)
 public func gl_BindRenderbuffer(_ target: UInt32, _ renderbuffer: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1001C, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard let p = c.writer.pointee.fixedRecord(0x1001C, 16) else { return }
   p.put32(target, 8)
   p.put32(renderbuffer, 12)
 }
 
 @c(glBindRenderbufferEXT)
 public func gl_BindRenderbufferEXT(_ target: UInt32, _ renderbuffer: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1001D, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard let p = c.writer.pointee.fixedRecord(0x1001D, 16) else { return }
   p.put32(target, 8)
   p.put32(renderbuffer, 12)
 }
 
 @c(glBindSampler)
 public func gl_BindSampler(_ unit: UInt32, _ sampler: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1001E, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  guard let p = c.writer.pointee.fixedRecord(0x1001E, 16) else { return }
   p.put32(unit, 8)
   p.put32(sampler, 12)
 }
 
 @c(glBindSamplers)
 public func gl_BindSamplers(_ first: UInt32, _ count: Int32, _ samplers: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1001F)
-  guard let p = writer.pointee.reserve(8) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  c.writer.pointee.begin(0x1001F)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(samplers, glProduct(Int(count), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(samplers, glProduct(Int(count), 4))
+  c.writer.pointee.end()
 }
 
 @c(glBindTexture)
 public func gl_BindTexture(_ target: UInt32, _ texture: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10020, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  guard let p = c.writer.pointee.fixedRecord(0x10020, 16) else { return }
   p.put32(target, 8)
   p.put32(texture, 12)
+  note_glBindTexture(c, target, texture)
 }
 
 @c(glBindTextureUnit)
 public func gl_BindTextureUnit(_ unit: UInt32, _ texture: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10021, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  guard let p = c.writer.pointee.fixedRecord(0x10021, 16) else { return }
   p.put32(unit, 8)
   p.put32(texture, 12)
 }
 
 @c(glBindTextures)
 public func gl_BindTextures(_ first: UInt32, _ count: Int32, _ textures: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10022)
-  guard let p = writer.pointee.reserve(8) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  c.writer.pointee.begin(0x10022)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(textures, glProduct(Int(count), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(textures, glProduct(Int(count), 4))
+  c.writer.pointee.end()
 }
 
 @c(glBindTransformFeedback)
 public func gl_BindTransformFeedback(_ target: UInt32, _ id: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10023, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x10023, 16) else { return }
   p.put32(target, 8)
   p.put32(id, 12)
 }
@@ -392,6 +528,7 @@ public func gl_BindTransformFeedback(_ target: UInt32, _ id: UInt32) {
 @c(glBindVertexArray)
 public func gl_BindVertexArray(_ array: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x10024, 16) else { return }
   p.put32(array, 8)
   p.put32(0, 12)
@@ -403,6 +540,7 @@ public func gl_BindVertexBuffer(
   _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x10025, 32) else { return }
   p.put32(bindingindex, 8)
   p.put32(buffer, 12)
@@ -417,15 +555,16 @@ public func gl_BindVertexBuffers(
   _ first: UInt32, _ count: Int32, _ buffers: UnsafePointer<UInt32>?,
   _ offsets: UnsafePointer<Int>?, _ strides: UnsafePointer<Int32>?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10026)
-  guard let p = writer.pointee.reserve(8) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  c.writer.pointee.begin(0x10026)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(buffers, glProduct(Int(count), 4))
-  writer.pointee.glArray(offsets, glProduct(Int(count), 8))
-  writer.pointee.glArray(strides, glProduct(Int(count), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(buffers, glProduct(Int(count), 4))
+  c.writer.pointee.glArray(offsets, glProduct(Int(count), 8))
+  c.writer.pointee.glArray(strides, glProduct(Int(count), 4))
+  c.writer.pointee.end()
 }
 
 @c(glBitmap)
@@ -454,8 +593,9 @@ public func gl_BlendBarrier() {
 
 @c(glBlendColor)
 public func gl_BlendColor(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10029, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10029, 24) else { return }
   p.put32(red.bitPattern, 8)
   p.put32(green.bitPattern, 12)
   p.put32(blue.bitPattern, 16)
@@ -464,24 +604,27 @@ public func gl_BlendColor(_ red: Float, _ green: Float, _ blue: Float, _ alpha: 
 
 @c(glBlendEquation)
 public func gl_BlendEquation(_ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1002A, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x1002A, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
 }
 
 @c(glBlendEquationSeparate)
 public func gl_BlendEquationSeparate(_ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1002B, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x1002B, 16) else { return }
   p.put32(modeRGB, 8)
   p.put32(modeAlpha, 12)
 }
 
 @c(glBlendEquationSeparatei)
 public func gl_BlendEquationSeparatei(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1002C, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x1002C, 24) else { return }
   p.put32(buf, 8)
   p.put32(modeRGB, 12)
   p.put32(modeAlpha, 16)
@@ -490,38 +633,44 @@ public func gl_BlendEquationSeparatei(_ buf: UInt32, _ modeRGB: UInt32, _ modeAl
 
 @c(glBlendEquationi)
 public func gl_BlendEquationi(_ buf: UInt32, _ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1002D, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x1002D, 16) else { return }
   p.put32(buf, 8)
   p.put32(mode, 12)
 }
 
 @c(glBlendFunc)
 public func gl_BlendFunc(_ sfactor: UInt32, _ dfactor: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1002E, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x1002E, 16) else { return }
   p.put32(sfactor, 8)
   p.put32(dfactor, 12)
+  note_glBlendFunc(c, sfactor, dfactor)
 }
 
 @c(glBlendFuncSeparate)
 public func gl_BlendFuncSeparate(
   _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32, _ dfactorAlpha: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1002F, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x1002F, 24) else { return }
   p.put32(sfactorRGB, 8)
   p.put32(dfactorRGB, 12)
   p.put32(sfactorAlpha, 16)
   p.put32(dfactorAlpha, 20)
+  note_glBlendFuncSeparate(c, sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
 }
 
 @c(glBlendFuncSeparatei)
 public func gl_BlendFuncSeparatei(
   _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10030, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10030, 32) else { return }
   p.put32(buf, 8)
   p.put32(srcRGB, 12)
   p.put32(dstRGB, 16)
@@ -532,8 +681,9 @@ public func gl_BlendFuncSeparatei(
 
 @c(glBlendFunci)
 public func gl_BlendFunci(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10031, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10031, 24) else { return }
   p.put32(buf, 8)
   p.put32(src, 12)
   p.put32(dst, 16)
@@ -585,61 +735,66 @@ public func gl_BlitNamedFramebuffer(
 public func gl_BufferData(
   _ target: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10034)
-  guard let p = writer.pointee.reserve(16) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10034)
+  guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(target, 0)
   p.put64(UInt64(bitPattern: Int64(size)), 4)
   p.put32(usage, 12)
-  writer.pointee.glArray(data, max(Int(size), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glBufferData(c, target, size, data, usage)
 }
 
 @c(glBufferStorage)
 public func gl_BufferStorage(
   _ target: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10035)
-  guard let p = writer.pointee.reserve(16) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10035)
+  guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(target, 0)
   p.put64(UInt64(bitPattern: Int64(size)), 4)
   p.put32(flags, 12)
-  writer.pointee.glArray(data, max(Int(size), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glBufferStorage(c, target, size, data, flags)
 }
 
 @c(glBufferSubData)
 public func gl_BufferSubData(
   _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10036)
-  guard let p = writer.pointee.reserve(20) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10036)
+  guard let p = c.writer.pointee.reserve(20) else { return }
   p.put32(target, 0)
   p.put64(UInt64(bitPattern: Int64(offset)), 4)
   p.put64(UInt64(bitPattern: Int64(size)), 12)
-  writer.pointee.glArray(data, max(Int(size), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glBufferSubData(c, target, offset, size, data)
 }
 
 @c(glCallList)
 public func gl_CallList(_ list: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10037, 16) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10037, 16) else { return }
   p.put32(list, 8)
   p.put32(0, 12)
+  note_glCallList(c, list)
 }
 
 @c(glCallLists)
 public func gl_CallLists(_ n: Int32, _ type: UInt32, _ lists: UnsafeRawPointer?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10038)
-  guard let p = writer.pointee.reserve(8) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10038)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: n), 0)
   p.put32(type, 4)
-  writer.pointee.glArray(lists, max(glProduct(Int(n), glTypeSize(type)), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(lists, max(glProduct(Int(n), glTypeSize(type)), 0))
+  c.writer.pointee.end()
+  note_glCallLists(c, n, type, lists)
 }
 
 @c(glCheckFramebufferStatus)
@@ -690,8 +845,9 @@ public func gl_Clear(_ mask: UInt32) {
 
 @c(glClearAccum)
 public func gl_ClearAccum(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1003D, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1003D, 24) else { return }
   p.put32(red.bitPattern, 8)
   p.put32(green.bitPattern, 12)
   p.put32(blue.bitPattern, 16)
@@ -703,15 +859,16 @@ public func gl_ClearBufferData(
   _ target: UInt32, _ internalformat: UInt32, _ format: UInt32, _ type: UInt32,
   _ data: UnsafeRawPointer?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1003E)
-  guard let p = writer.pointee.reserve(16) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1003E)
+  guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(target, 0)
   p.put32(internalformat, 4)
   p.put32(format, 8)
   p.put32(type, 12)
-  writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
+  c.writer.pointee.end()
+  note_glClearBufferData(c, target, internalformat, format, type, data)
 }
 
 @c(glClearBufferSubData)
@@ -719,17 +876,18 @@ public func gl_ClearBufferSubData(
   _ target: UInt32, _ internalformat: UInt32, _ offset: Int, _ size: Int, _ format: UInt32,
   _ type: UInt32, _ data: UnsafeRawPointer?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1003F)
-  guard let p = writer.pointee.reserve(32) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1003F)
+  guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(target, 0)
   p.put32(internalformat, 4)
   p.put64(UInt64(bitPattern: Int64(offset)), 8)
   p.put64(UInt64(bitPattern: Int64(size)), 16)
   p.put32(format, 24)
   p.put32(type, 28)
-  writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
+  c.writer.pointee.end()
+  note_glClearBufferSubData(c, target, internalformat, offset, size, format, type, data)
 }
 
 @c(glClearBufferfi)
@@ -785,8 +943,9 @@ public func gl_ClearBufferuiv(
 
 @c(glClearColor)
 public func gl_ClearColor(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10044, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10044, 24) else { return }
   p.put32(red.bitPattern, 8)
   p.put32(green.bitPattern, 12)
   p.put32(blue.bitPattern, 16)
@@ -795,8 +954,9 @@ public func gl_ClearColor(_ red: Float, _ green: Float, _ blue: Float, _ alpha: 
 
 @c(glClearColorIiEXT)
 public func gl_ClearColorIiEXT(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10045, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10045, 24) else { return }
   p.put32(UInt32(bitPattern: red), 8)
   p.put32(UInt32(bitPattern: green), 12)
   p.put32(UInt32(bitPattern: blue), 16)
@@ -805,8 +965,9 @@ public func gl_ClearColorIiEXT(_ red: Int32, _ green: Int32, _ blue: Int32, _ al
 
 @c(glClearColorIuiEXT)
 public func gl_ClearColorIuiEXT(_ red: UInt32, _ green: UInt32, _ blue: UInt32, _ alpha: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10046, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10046, 24) else { return }
   p.put32(red, 8)
   p.put32(green, 12)
   p.put32(blue, 16)
@@ -815,8 +976,9 @@ public func gl_ClearColorIuiEXT(_ red: UInt32, _ green: UInt32, _ blue: UInt32, 
 
 @c(glClearColorx)
 public func gl_ClearColorx(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10047, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10047, 24) else { return }
   p.put32(UInt32(bitPattern: red), 8)
   p.put32(UInt32(bitPattern: green), 12)
   p.put32(UInt32(bitPattern: blue), 16)
@@ -825,31 +987,35 @@ public func gl_ClearColorx(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha:
 
 @c(glClearDepth)
 public func gl_ClearDepth(_ depth: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10048, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10048, 16) else { return }
   p.put64(depth.bitPattern, 8)
 }
 
 @c(glClearDepthf)
 public func gl_ClearDepthf(_ d: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10049, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10049, 16) else { return }
   p.put32(d.bitPattern, 8)
   p.put32(0, 12)
 }
 
 @c(glClearDepthx)
 public func gl_ClearDepthx(_ depth: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1004A, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x1004A, 16) else { return }
   p.put32(UInt32(bitPattern: depth), 8)
   p.put32(0, 12)
 }
 
 @c(glClearIndex)
 public func gl_ClearIndex(_ cValue: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1004B, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x1004B, 16) else { return }
   p.put32(cValue.bitPattern, 8)
   p.put32(0, 12)
 }
@@ -859,15 +1025,16 @@ public func gl_ClearNamedBufferData(
   _ buffer: UInt32, _ internalformat: UInt32, _ format: UInt32, _ type: UInt32,
   _ data: UnsafeRawPointer?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1004C)
-  guard let p = writer.pointee.reserve(16) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1004C)
+  guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(buffer, 0)
   p.put32(internalformat, 4)
   p.put32(format, 8)
   p.put32(type, 12)
-  writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
+  c.writer.pointee.end()
+  note_glClearNamedBufferData(c, buffer, internalformat, format, type, data)
 }
 
 @c(glClearNamedBufferSubData)
@@ -875,17 +1042,18 @@ public func gl_ClearNamedBufferSubData(
   _ buffer: UInt32, _ internalformat: UInt32, _ offset: Int, _ size: Int, _ format: UInt32,
   _ type: UInt32, _ data: UnsafeRawPointer?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1004D)
-  guard let p = writer.pointee.reserve(32) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1004D)
+  guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(buffer, 0)
   p.put32(internalformat, 4)
   p.put64(UInt64(bitPattern: Int64(offset)), 8)
   p.put64(UInt64(bitPattern: Int64(size)), 16)
   p.put32(format, 24)
   p.put32(type, 28)
-  writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
+  c.writer.pointee.end()
+  note_glClearNamedBufferSubData(c, buffer, internalformat, offset, size, format, type, data)
 }
 
 @c(glClearNamedFramebufferfi)
@@ -946,8 +1114,9 @@ public func gl_ClearNamedFramebufferuiv(
 
 @c(glClearStencil)
 public func gl_ClearStencil(_ s: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10052, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10052, 16) else { return }
   p.put32(UInt32(bitPattern: s), 8)
   p.put32(0, 12)
 }
@@ -993,6 +1162,7 @@ public func gl_ClearTexSubImage(
 @c(glClientActiveTexture)
 public func gl_ClientActiveTexture(_ texture: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
   guard let p = c.writer.pointee.fixedRecord(0x10055, 16) else { return }
   p.put32(texture, 8)
   p.put32(0, 12)
@@ -1021,8 +1191,9 @@ func encode_glClientWaitSync(
 
 @c(glClipControl)
 public func gl_ClipControl(_ origin: UInt32, _ depth: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10056, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x10056, 16) else { return }
   p.put32(origin, 8)
   p.put32(depth, 12)
 }
@@ -1107,6 +1278,24 @@ public func gl_Color3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1005F)
   writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glColor3hNV)
+public func gl_Color3hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1047A, 24) else { return }
+  p.put32(UInt32(red), 8)
+  p.put32(UInt32(green), 12)
+  p.put32(UInt32(blue), 16)
+  p.put32(0, 20)
+}
+
+@c(glColor3hvNV)
+public func gl_Color3hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1047B)
+  writer.pointee.glArray(v, 6)
   writer.pointee.end()
 }
 
@@ -1254,6 +1443,24 @@ public func gl_Color4fv(_ v: UnsafePointer<Float>?) {
   writer.pointee.end()
 }
 
+@c(glColor4hNV)
+public func gl_Color4hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16, _ alpha: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1047C, 24) else { return }
+  p.put32(UInt32(red), 8)
+  p.put32(UInt32(green), 12)
+  p.put32(UInt32(blue), 16)
+  p.put32(UInt32(alpha), 20)
+}
+
+@c(glColor4hvNV)
+public func gl_Color4hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1047D)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
 @c(glColor4i)
 public func gl_Color4i(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
   guard let writer = contextWriter() else { return }
@@ -1354,10 +1561,74 @@ public func gl_Color4x(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int
   p.put32(UInt32(bitPattern: alpha), 20)
 }
 
+@c(glColorFragmentOp1ATI)
+public func gl_ColorFragmentOp1ATI(
+  _ op: UInt32, _ dst: UInt32, _ dstMask: UInt32, _ dstMod: UInt32, _ arg1: UInt32,
+  _ arg1Rep: UInt32, _ arg1Mod: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1047E, 40) else { return }
+  p.put32(op, 8)
+  p.put32(dst, 12)
+  p.put32(dstMask, 16)
+  p.put32(dstMod, 20)
+  p.put32(arg1, 24)
+  p.put32(arg1Rep, 28)
+  p.put32(arg1Mod, 32)
+  p.put32(0, 36)
+}
+
+@c(glColorFragmentOp2ATI)
+public func gl_ColorFragmentOp2ATI(
+  _ op: UInt32, _ dst: UInt32, _ dstMask: UInt32, _ dstMod: UInt32, _ arg1: UInt32,
+  _ arg1Rep: UInt32, _ arg1Mod: UInt32, _ arg2: UInt32, _ arg2Rep: UInt32, _ arg2Mod: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1047F, 48) else { return }
+  p.put32(op, 8)
+  p.put32(dst, 12)
+  p.put32(dstMask, 16)
+  p.put32(dstMod, 20)
+  p.put32(arg1, 24)
+  p.put32(arg1Rep, 28)
+  p.put32(arg1Mod, 32)
+  p.put32(arg2, 36)
+  p.put32(arg2Rep, 40)
+  p.put32(arg2Mod, 44)
+}
+
+@c(glColorFragmentOp3ATI)
+public func gl_ColorFragmentOp3ATI(
+  _ op: UInt32, _ dst: UInt32, _ dstMask: UInt32, _ dstMod: UInt32, _ arg1: UInt32,
+  _ arg1Rep: UInt32, _ arg1Mod: UInt32, _ arg2: UInt32, _ arg2Rep: UInt32, _ arg2Mod: UInt32,
+  _ arg3: UInt32, _ arg3Rep: UInt32, _ arg3Mod: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10480, 64) else { return }
+  p.put32(op, 8)
+  p.put32(dst, 12)
+  p.put32(dstMask, 16)
+  p.put32(dstMod, 20)
+  p.put32(arg1, 24)
+  p.put32(arg1Rep, 28)
+  p.put32(arg1Mod, 32)
+  p.put32(arg2, 36)
+  p.put32(arg2Rep, 40)
+  p.put32(arg2Mod, 44)
+  p.put32(arg3, 48)
+  p.put32(arg3Rep, 52)
+  p.put32(arg3Mod, 56)
+  p.put32(0, 60)
+}
+
 @c(glColorMask)
 public func gl_ColorMask(_ red: UInt8, _ green: UInt8, _ blue: UInt8, _ alpha: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1007B, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x1007B, 24) else { return }
   p.put32(UInt32(red), 8)
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
@@ -1366,8 +1637,9 @@ public func gl_ColorMask(_ red: UInt8, _ green: UInt8, _ blue: UInt8, _ alpha: U
 
 @c(glColorMaski)
 public func gl_ColorMaski(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1007C, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x1007C, 32) else { return }
   p.put32(index, 8)
   p.put32(UInt32(rValue), 12)
   p.put32(UInt32(g), 16)
@@ -1378,8 +1650,9 @@ public func gl_ColorMaski(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UIn
 
 @c(glColorMaterial)
 public func gl_ColorMaterial(_ face: UInt32, _ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1007D, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1007D, 16) else { return }
   p.put32(face, 8)
   p.put32(mode, 12)
 }
@@ -1425,6 +1698,7 @@ public func gl_ColorPointer(
   _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   hook_glColorPointer(c, size, type, stride, pointer)
 }
 
@@ -1442,10 +1716,11 @@ func encode_glColorPointer(
 
 @c(glCompileShader)
 public func gl_CompileShader(_ shader: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10083, 16) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10083, 16) else { return }
   p.put32(shader, 8)
   p.put32(0, 12)
+  note_glCompileShader(c, shader)
 }
 
 @c(glCompressedTexImage1D)
@@ -1503,6 +1778,26 @@ public func gl_CompressedTexImage3D(
   p.put32(UInt32(bitPattern: imageSize), 28)
   c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   c.writer.pointee.end()
+}
+
+@c(glCompressedTexImage3DOES)
+public func gl_CompressedTexImage3DOES(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10481)
+  guard let p = writer.pointee.reserve(32) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(internalformat, 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: height), 16)
+  p.put32(UInt32(bitPattern: depth), 20)
+  p.put32(UInt32(bitPattern: border), 24)
+  p.put32(UInt32(bitPattern: imageSize), 28)
+  writer.pointee.glArray(data, max(Int(imageSize), 0))
+  writer.pointee.end()
 }
 
 @c(glCompressedTexSubImage1D)
@@ -1564,6 +1859,29 @@ public func gl_CompressedTexSubImage3D(
   p.put32(UInt32(bitPattern: imageSize), 36)
   c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   c.writer.pointee.end()
+}
+
+@c(glCompressedTexSubImage3DOES)
+public func gl_CompressedTexSubImage3DOES(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ imageSize: Int32,
+  _ data: UnsafeRawPointer?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10482)
+  guard let p = writer.pointee.reserve(40) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: zoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(format, 32)
+  p.put32(UInt32(bitPattern: imageSize), 36)
+  writer.pointee.glArray(data, max(Int(imageSize), 0))
+  writer.pointee.end()
 }
 
 @c(glCompressedTextureSubImage1D)
@@ -1631,13 +1949,14 @@ public func gl_CompressedTextureSubImage3D(
 public func gl_CopyBufferSubData(
   _ readTarget: UInt32, _ writeTarget: UInt32, _ readOffset: Int, _ writeOffset: Int, _ size: Int
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1008D, 40) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1008D, 40) else { return }
   p.put32(readTarget, 8)
   p.put32(writeTarget, 12)
   p.put64(UInt64(bitPattern: Int64(readOffset)), 16)
   p.put64(UInt64(bitPattern: Int64(writeOffset)), 24)
   p.put64(UInt64(bitPattern: Int64(size)), 32)
+  note_glCopyBufferSubData(c, readTarget, writeTarget, readOffset, writeOffset, size)
 }
 
 @c(glCopyImageSubData)
@@ -1696,13 +2015,14 @@ public func gl_CopyImageSubDataNV(
 public func gl_CopyNamedBufferSubData(
   _ readBuffer: UInt32, _ writeBuffer: UInt32, _ readOffset: Int, _ writeOffset: Int, _ size: Int
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10090, 40) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10090, 40) else { return }
   p.put32(readBuffer, 8)
   p.put32(writeBuffer, 12)
   p.put64(UInt64(bitPattern: Int64(readOffset)), 16)
   p.put64(UInt64(bitPattern: Int64(writeOffset)), 24)
   p.put64(UInt64(bitPattern: Int64(size)), 32)
+  note_glCopyNamedBufferSubData(c, readBuffer, writeBuffer, readOffset, writeOffset, size)
 }
 
 @c(glCopyPixels)
@@ -1789,6 +2109,25 @@ public func gl_CopyTexSubImage3D(
 ) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x10096, 48) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(UInt32(bitPattern: xoffset), 16)
+  p.put32(UInt32(bitPattern: yoffset), 20)
+  p.put32(UInt32(bitPattern: zoffset), 24)
+  p.put32(UInt32(bitPattern: x), 28)
+  p.put32(UInt32(bitPattern: y), 32)
+  p.put32(UInt32(bitPattern: width), 36)
+  p.put32(UInt32(bitPattern: height), 40)
+  p.put32(0, 44)
+}
+
+@c(glCopyTexSubImage3DOES)
+public func gl_CopyTexSubImage3DOES(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10483, 48) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: level), 12)
   p.put32(UInt32(bitPattern: xoffset), 16)
@@ -1998,10 +2337,12 @@ public func gl_CreateVertexArrays(_ n: Int32, _ arrays: UnsafeMutablePointer<UIn
 
 @c(glCullFace)
 public func gl_CullFace(_ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100A6, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x100A6, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
+  note_glCullFace(c, mode)
 }
 
 @c(glDebugMessageCallback)
@@ -2054,7 +2395,17 @@ public func gl_DeleteBuffers(_ n: Int32, _ buffers: UnsafePointer<UInt32>?) {
   writer.pointee.glArray(buffers, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.buffer, n, buffers)
+  c.pointee.touched |= 0x200
   note_glDeleteBuffers(c, n, buffers)
+}
+
+@c(glDeleteFragmentShaderATI)
+public func gl_DeleteFragmentShaderATI(_ id: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10484, 16) else { return }
+  p.put32(id, 8)
+  p.put32(0, 12)
 }
 
 @c(glDeleteFramebuffers)
@@ -2067,6 +2418,7 @@ public func gl_DeleteFramebuffers(_ n: Int32, _ framebuffers: UnsafePointer<UInt
   writer.pointee.glArray(framebuffers, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.framebuffer, n, framebuffers)
+  c.pointee.touched |= 0x80
 }
 
 @c(glDeleteLists)
@@ -2078,12 +2430,24 @@ public func gl_DeleteLists(_ list: UInt32, _ range: Int32) {
   note_glDeleteLists(c, list, range)
 }
 
+@c(glDeleteObjectARB)
+public func gl_DeleteObjectARB(_ obj: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10485, 16) else { return }
+  p.put32(obj, 8)
+  p.put32(0, 12)
+  note_glDeleteObjectARB(c, obj)
+}
+
 @c(glDeleteProgram)
 public func gl_DeleteProgram(_ program: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100AC, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x100AC, 16) else { return }
   p.put32(program, 8)
   p.put32(0, 12)
+  note_glDeleteProgram(c, program)
 }
 
 @c(glDeleteProgramPipelines)
@@ -2096,6 +2460,7 @@ public func gl_DeleteProgramPipelines(_ n: Int32, _ pipelines: UnsafePointer<UIn
   writer.pointee.glArray(pipelines, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.programPipeline, n, pipelines)
+  c.pointee.touched |= 0x100
 }
 
 @c(glDeleteProgramsARB)
@@ -2108,6 +2473,7 @@ public func gl_DeleteProgramsARB(_ n: Int32, _ programs: UnsafePointer<UInt32>?)
   writer.pointee.glArray(programs, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.arbProgram, n, programs)
+  c.pointee.touched |= 0x100
 }
 
 @c(glDeleteQueries)
@@ -2122,370 +2488,13 @@ public func gl_DeleteQueries(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
   c.releaseNames(.query, n, ids)
 }
 
-@c(glDeleteRenderbuffers)
-public func gl_DeleteRenderbuffers(_ n: Int32, _ renderbuffers: UnsafePointer<UInt32>?) {
+@c(glDeleteQueriesEXT)
+public func gl_DeleteQueriesEXT(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
-  let writer = c.writer
-  writer.pointee.begin(0x100B0)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(renderbuffers, glProduct(Int(n), 4))
-  writer.pointee.end()
-  c.releaseNames(.renderbuffer, n, renderbuffers)
-}
-
-@c(glDeleteSamplers)
-public func gl_DeleteSamplers(_ count: Int32, _ samplers: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard count >= 0 else { return c.raise(GL.INVALID_VALUE) }
-  let writer = c.writer
-  writer.pointee.begin(0x100B1)
-  writer.pointee.u32(UInt32(bitPattern: count))
-  writer.pointee.glArray(samplers, glProduct(Int(count), 4))
-  writer.pointee.end()
-  c.releaseNames(.sampler, count, samplers)
-}
-
-@c(glDeleteShader)
-public func gl_DeleteShader(_ shader: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100B2, 16) else { return }
-  p.put32(shader, 8)
-  p.put32(0, 12)
-}
-
-@c(glDeleteSync)
-public func gl_DeleteSync(_ sync: UnsafeMutableRawPointer?) {
-  guard let c = currentContext() else { return }
-  hook_glDeleteSync(c, sync)
-}
-
-func encode_glDeleteSync(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ sync: UnsafeMutableRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x100B3, 16) else { return }
-  p.put64(syncID(sync), 8)
-}
-
-@c(glDeleteTextures)
-public func gl_DeleteTextures(_ n: Int32, _ textures: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
-  let writer = c.writer
-  writer.pointee.begin(0x100B4)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(textures, glProduct(Int(n), 4))
-  writer.pointee.end()
-  c.releaseNames(.texture, n, textures)
-}
-
-@c(glDeleteTransformFeedbacks)
-public func gl_DeleteTransformFeedbacks(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
-  let writer = c.writer
-  writer.pointee.begin(0x100B5)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(ids, glProduct(Int(n), 4))
-  writer.pointee.end()
-  c.releaseNames(.transformFeedback, n, ids)
-}
-
-@c(glDeleteVertexArrays)
-public func gl_DeleteVertexArrays(_ n: Int32, _ arrays: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
-  let writer = c.writer
-  writer.pointee.begin(0x100B6)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(arrays, glProduct(Int(n), 4))
-  writer.pointee.end()
-  c.releaseNames(.vertexArray, n, arrays)
-  note_glDeleteVertexArrays(c, n, arrays)
-}
-
-@c(glDepthFunc)
-public func gl_DepthFunc(_ `func`: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100B7, 16) else { return }
-  p.put32(`func`, 8)
-  p.put32(0, 12)
-}
-
-@c(glDepthMask)
-public func gl_DepthMask(_ flag: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100B8, 16) else { return }
-  p.put32(UInt32(flag), 8)
-  p.put32(0, 12)
-}
-
-@c(glDepthRange)
-public func gl_DepthRange(_ n: Double, _ f: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100B9, 24) else { return }
-  p.put64(n.bitPattern, 8)
-  p.put64(f.bitPattern, 16)
-}
-
-@c(glDepthRangeArrayv)
-public func gl_DepthRangeArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x100BA)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(first, 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(v, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glDepthRangeIndexed)
-public func gl_DepthRangeIndexed(_ index: UInt32, _ n: Double, _ f: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100BB, 32) else { return }
-  p.put32(index, 8)
-  p.put64(n.bitPattern, 12)
-  p.put64(f.bitPattern, 20)
-  p.put32(0, 28)
-}
-
-@c(glDepthRangef)
-public func gl_DepthRangef(_ n: Float, _ f: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100BC, 16) else { return }
-  p.put32(n.bitPattern, 8)
-  p.put32(f.bitPattern, 12)
-}
-
-@c(glDepthRangex)
-public func gl_DepthRangex(_ n: Int32, _ f: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100BD, 16) else { return }
-  p.put32(UInt32(bitPattern: n), 8)
-  p.put32(UInt32(bitPattern: f), 12)
-}
-
-@c(glDetachShader)
-public func gl_DetachShader(_ program: UInt32, _ shader: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100BE, 16) else { return }
-  p.put32(program, 8)
-  p.put32(shader, 12)
-}
-
-@c(glDisable)
-public func gl_Disable(_ cap: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x100BF, 16) else { return }
-  p.put32(cap, 8)
-  p.put32(0, 12)
-  note_glDisable(c, cap)
-}
-
-@c(glDisableClientState)
-public func gl_DisableClientState(_ array: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x100C0, 16) else { return }
-  p.put32(array, 8)
-  p.put32(0, 12)
-  note_glDisableClientState(c, array)
-}
-
-@c(glDisableVertexArrayAttrib)
-public func gl_DisableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100C1, 16) else { return }
-  p.put32(vaobj, 8)
-  p.put32(index, 12)
-}
-
-@c(glDisableVertexAttribArray)
-public func gl_DisableVertexAttribArray(_ index: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x100C2, 16) else { return }
-  p.put32(index, 8)
-  p.put32(0, 12)
-  note_glDisableVertexAttribArray(c, index)
-}
-
-@c(glDisablei)
-public func gl_Disablei(_ target: UInt32, _ index: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100C3, 16) else { return }
-  p.put32(target, 8)
-  p.put32(index, 12)
-}
-
-@c(glDispatchCompute)
-public func gl_DispatchCompute(
-  _ num_groups_x: UInt32, _ num_groups_y: UInt32, _ num_groups_z: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100C4, 24) else { return }
-  p.put32(num_groups_x, 8)
-  p.put32(num_groups_y, 12)
-  p.put32(num_groups_z, 16)
-  p.put32(0, 20)
-}
-
-@c(glDispatchComputeIndirect)
-public func gl_DispatchComputeIndirect(_ indirect: Int) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100C5, 16) else { return }
-  p.put64(UInt64(bitPattern: Int64(indirect)), 8)
-}
-
-@c(glDrawArrays)
-public func gl_DrawArrays(_ mode: UInt32, _ first: Int32, _ count: Int32) {
-  guard let c = currentContext() else { return }
-  hook_glDrawArrays(c, mode, first, count)
-}
-
-func encode_glDrawArrays(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ first: Int32,
-  _ count: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x100C6, 24) else { return }
-  p.put32(mode, 8)
-  p.put32(UInt32(bitPattern: first), 12)
-  p.put32(UInt32(bitPattern: count), 16)
-  p.put32(0, 20)
-}
-
-@c(glDrawArraysIndirect)
-public func gl_DrawArraysIndirect(_ mode: UInt32, _ indirect: UnsafeRawPointer?) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100C7, 24) else { return }
-  p.put32(mode, 8)
-  p.put64(UInt64(UInt(bitPattern: indirect)), 12)
-  p.put32(0, 20)
-}
-
-@c(glDrawArraysInstanced)
-public func gl_DrawArraysInstanced(
-  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glDrawArraysInstanced(c, mode, first, count, instancecount)
-}
-
-func encode_glDrawArraysInstanced(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ first: Int32,
-  _ count: Int32, _ instancecount: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x100C8, 24) else { return }
-  p.put32(mode, 8)
-  p.put32(UInt32(bitPattern: first), 12)
-  p.put32(UInt32(bitPattern: count), 16)
-  p.put32(UInt32(bitPattern: instancecount), 20)
-}
-
-@c(glDrawArraysInstancedBaseInstance)
-public func gl_DrawArraysInstancedBaseInstance(
-  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32, _ baseinstance: UInt32
-) {
-  guard let c = currentContext() else { return }
-  hook_glDrawArraysInstancedBaseInstance(c, mode, first, count, instancecount, baseinstance)
-}
-
-func encode_glDrawArraysInstancedBaseInstance(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ first: Int32,
-  _ count: Int32, _ instancecount: Int32, _ baseinstance: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x100C9, 32) else { return }
-  p.put32(mode, 8)
-  p.put32(UInt32(bitPattern: first), 12)
-  p.put32(UInt32(bitPattern: count), 16)
-  p.put32(UInt32(bitPattern: instancecount), 20)
-  p.put32(baseinstance, 24)
-  p.put32(0, 28)
-}
-
-@c(glDrawBuffer)
-public func gl_DrawBuffer(_ buf: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x100CA, 16) else { return }
-  p.put32(buf, 8)
-  p.put32(0, 12)
-  note_glDrawBuffer(c, buf)
-}
-
-@c(glDrawBuffers)
-public func gl_DrawBuffers(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x100CB)
-  guard let p = writer.pointee.reserve(4) else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x10486)
+  guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(UInt32(bitPattern: n), 0)
-  writer.pointee.glArray(bufs, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glDrawElements)
-public func gl_DrawElements(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glDrawElements(c, mode, count, type, indices)
-}
-
-func encode_glDrawElements(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ count: Int32,
-  _ type: UInt32, _ indices: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x100CC, 32) else { return }
-  p.put32(mode, 8)
-  p.put32(UInt32(bitPattern: count), 12)
-  p.put32(type, 16)
-  p.put64(UInt64(UInt(bitPattern: indices)), 20)
-  p.put32(0, 28)
-}
-
-@c(glDrawElementsBaseVertex)
-public func gl_DrawElementsBaseVertex(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glDrawElementsBaseVertex(c, mode, count, type, indices, basevertex)
-}
-
-func encode_glDrawElementsBaseVertex(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ count: Int32,
-  _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x100CD, 32) else { return }
-  p.put32(mode, 8)
-  p.put32(UInt32(bitPattern: count), 12)
-  p.put32(type, 16)
-  p.put64(UInt64(UInt(bitPattern: indices)), 20)
-  p.put32(UInt32(bitPattern: basevertex), 28)
-}
-
-@c(glDrawElementsIndirect)
-public func gl_DrawElementsIndirect(_ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100CE, 24) else { return }
-  p.put32(mode, 8)
-  p.put32(type, 12)
-  p.put64(UInt64(UInt(bitPattern: indirect)), 16)
-}
-
-@c(glDrawElementsInstanced)
-public func gl_DrawElementsInstanced(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glDrawElementsInstanced(c, mode, count, type, indices, instancecount)
-}
-
-func encode_glDrawElementsInstanced(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ count: Int32,
-  _ type: UInt32, _ indices: UnsafeRawPointer?, _ instancecount: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x100CF, 32) else { return }
-  p.put32(mode, 8)
-  p.put32(UInt32(bitPattern: count), 12)
-  p.put32(type, 16)
-  p.put64(UInt64(UInt(bitPattern: indices)), 20)
-  p.put32(UInt32(bitPattern: instancecount), 28)
+  c.writer.pointee.glArray(ids, glProduct(Int(n), 4))
+  c.writer.pointee.end()
 }

@@ -6,6 +6,476 @@ import Client
 import GLWire
 import Wire
 
+@c(glDeleteRenderbuffers)
+public func gl_DeleteRenderbuffers(_ n: Int32, _ renderbuffers: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  let writer = c.writer
+  writer.pointee.begin(0x100B0)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(renderbuffers, glProduct(Int(n), 4))
+  writer.pointee.end()
+  c.releaseNames(.renderbuffer, n, renderbuffers)
+  c.pointee.touched |= 0x80
+}
+
+@c(glDeleteSamplers)
+public func gl_DeleteSamplers(_ count: Int32, _ samplers: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard count >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  let writer = c.writer
+  writer.pointee.begin(0x100B1)
+  writer.pointee.u32(UInt32(bitPattern: count))
+  writer.pointee.glArray(samplers, glProduct(Int(count), 4))
+  writer.pointee.end()
+  c.releaseNames(.sampler, count, samplers)
+}
+
+@c(glDeleteShader)
+public func gl_DeleteShader(_ shader: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x100B2, 16) else { return }
+  p.put32(shader, 8)
+  p.put32(0, 12)
+  note_glDeleteShader(c, shader)
+}
+
+@c(glDeleteSync)
+public func gl_DeleteSync(_ sync: UnsafeMutableRawPointer?) {
+  guard let c = currentContext() else { return }
+  hook_glDeleteSync(c, sync)
+}
+
+func encode_glDeleteSync(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ sync: UnsafeMutableRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x100B3, 16) else { return }
+  p.put64(syncID(sync), 8)
+}
+
+@c(glDeleteTextures)
+public func gl_DeleteTextures(_ n: Int32, _ textures: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  let writer = c.writer
+  writer.pointee.begin(0x100B4)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(textures, glProduct(Int(n), 4))
+  writer.pointee.end()
+  c.releaseNames(.texture, n, textures)
+  c.pointee.touched |= 0x40
+}
+
+@c(glDeleteTexturesEXT)
+public func gl_DeleteTexturesEXT(_ n: Int32, _ textures: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x10487)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(UInt32(bitPattern: n), 0)
+  c.writer.pointee.glArray(textures, glProduct(Int(n), 4))
+  c.writer.pointee.end()
+}
+
+@c(glDeleteTransformFeedbacks)
+public func gl_DeleteTransformFeedbacks(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  let writer = c.writer
+  writer.pointee.begin(0x100B5)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(ids, glProduct(Int(n), 4))
+  writer.pointee.end()
+  c.releaseNames(.transformFeedback, n, ids)
+  c.pointee.touched |= 0x200
+}
+
+@c(glDeleteVertexArrays)
+public func gl_DeleteVertexArrays(_ n: Int32, _ arrays: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  let writer = c.writer
+  writer.pointee.begin(0x100B6)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(arrays, glProduct(Int(n), 4))
+  writer.pointee.end()
+  c.releaseNames(.vertexArray, n, arrays)
+  c.pointee.touched |= 0x200
+  note_glDeleteVertexArrays(c, n, arrays)
+}
+
+@c(glDepthFunc)
+public func gl_DepthFunc(_ `func`: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x100B7, 16) else { return }
+  p.put32(`func`, 8)
+  p.put32(0, 12)
+  note_glDepthFunc(c, `func`)
+}
+
+@c(glDepthMask)
+public func gl_DepthMask(_ flag: UInt8) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x100B8, 16) else { return }
+  p.put32(UInt32(flag), 8)
+  p.put32(0, 12)
+  note_glDepthMask(c, flag)
+}
+
+@c(glDepthRange)
+public func gl_DepthRange(_ n: Double, _ f: Double) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x100B9, 24) else { return }
+  p.put64(n.bitPattern, 8)
+  p.put64(f.bitPattern, 16)
+}
+
+@c(glDepthRangeArraydvNV)
+public func gl_DepthRangeArraydvNV(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  c.writer.pointee.begin(0x10488)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(first, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 2), 8))
+  c.writer.pointee.end()
+}
+
+@c(glDepthRangeArrayfvOES)
+public func gl_DepthRangeArrayfvOES(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  c.writer.pointee.begin(0x10489)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(first, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 2), 4))
+  c.writer.pointee.end()
+}
+
+@c(glDepthRangeArrayv)
+public func gl_DepthRangeArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  c.writer.pointee.begin(0x100BA)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(first, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 2), 8))
+  c.writer.pointee.end()
+}
+
+@c(glDepthRangeIndexed)
+public func gl_DepthRangeIndexed(_ index: UInt32, _ n: Double, _ f: Double) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x100BB, 32) else { return }
+  p.put32(index, 8)
+  p.put64(n.bitPattern, 12)
+  p.put64(f.bitPattern, 20)
+  p.put32(0, 28)
+}
+
+@c(glDepthRangeIndexeddNV)
+public func gl_DepthRangeIndexeddNV(_ index: UInt32, _ n: Double, _ f: Double) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x1048A, 32) else { return }
+  p.put32(index, 8)
+  p.put64(n.bitPattern, 12)
+  p.put64(f.bitPattern, 20)
+  p.put32(0, 28)
+}
+
+@c(glDepthRangeIndexedfOES)
+public func gl_DepthRangeIndexedfOES(_ index: UInt32, _ n: Float, _ f: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x1048B, 24) else { return }
+  p.put32(index, 8)
+  p.put32(n.bitPattern, 12)
+  p.put32(f.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glDepthRangef)
+public func gl_DepthRangef(_ n: Float, _ f: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x100BC, 16) else { return }
+  p.put32(n.bitPattern, 8)
+  p.put32(f.bitPattern, 12)
+}
+
+@c(glDepthRangex)
+public func gl_DepthRangex(_ n: Int32, _ f: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x100BD, 16) else { return }
+  p.put32(UInt32(bitPattern: n), 8)
+  p.put32(UInt32(bitPattern: f), 12)
+}
+
+@c(glDetachShader)
+public func gl_DetachShader(_ program: UInt32, _ shader: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x100BE, 16) else { return }
+  p.put32(program, 8)
+  p.put32(shader, 12)
+}
+
+@c(glDisable)
+public func gl_Disable(_ cap: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1
+  guard let p = c.writer.pointee.fixedRecord(0x100BF, 16) else { return }
+  p.put32(cap, 8)
+  p.put32(0, 12)
+  note_glDisable(c, cap)
+}
+
+@c(glDisableClientState)
+public func gl_DisableClientState(_ array: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x100C0, 16) else { return }
+  p.put32(array, 8)
+  p.put32(0, 12)
+  note_glDisableClientState(c, array)
+}
+
+@c(glDisableVertexArrayAttrib)
+public func gl_DisableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x100C1, 16) else { return }
+  p.put32(vaobj, 8)
+  p.put32(index, 12)
+}
+
+@c(glDisableVertexAttribArray)
+public func gl_DisableVertexAttribArray(_ index: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x100C2, 16) else { return }
+  p.put32(index, 8)
+  p.put32(0, 12)
+  note_glDisableVertexAttribArray(c, index)
+}
+
+@c(glDisablei)
+public func gl_Disablei(_ target: UInt32, _ index: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1
+  guard let p = c.writer.pointee.fixedRecord(0x100C3, 16) else { return }
+  p.put32(target, 8)
+  p.put32(index, 12)
+}
+
+@c(glDiscardFramebufferEXT)
+public func gl_DiscardFramebufferEXT(
+  _ target: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x1048C)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: numAttachments), 4)
+  c.writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  c.writer.pointee.end()
+}
+
+@c(glDispatchCompute)
+public func gl_DispatchCompute(
+  _ num_groups_x: UInt32, _ num_groups_y: UInt32, _ num_groups_z: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x100C4, 24) else { return }
+  p.put32(num_groups_x, 8)
+  p.put32(num_groups_y, 12)
+  p.put32(num_groups_z, 16)
+  p.put32(0, 20)
+}
+
+@c(glDispatchComputeIndirect)
+public func gl_DispatchComputeIndirect(_ indirect: Int) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x100C5, 16) else { return }
+  p.put64(UInt64(bitPattern: Int64(indirect)), 8)
+}
+
+@c(glDrawArrays)
+public func gl_DrawArrays(_ mode: UInt32, _ first: Int32, _ count: Int32) {
+  guard let c = currentContext() else { return }
+  hook_glDrawArrays(c, mode, first, count)
+}
+
+func encode_glDrawArrays(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ first: Int32,
+  _ count: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x100C6, 24) else { return }
+  p.put32(mode, 8)
+  p.put32(UInt32(bitPattern: first), 12)
+  p.put32(UInt32(bitPattern: count), 16)
+  p.put32(0, 20)
+}
+
+@c(glDrawArraysIndirect)
+public func gl_DrawArraysIndirect(_ mode: UInt32, _ indirect: UnsafeRawPointer?) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x100C7, 24) else { return }
+  p.put32(mode, 8)
+  p.put64(UInt64(UInt(bitPattern: indirect)), 12)
+  p.put32(0, 20)
+}
+
+@c(glDrawArraysInstanced)
+public func gl_DrawArraysInstanced(
+  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glDrawArraysInstanced(c, mode, first, count, instancecount)
+}
+
+func encode_glDrawArraysInstanced(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ first: Int32,
+  _ count: Int32, _ instancecount: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x100C8, 24) else { return }
+  p.put32(mode, 8)
+  p.put32(UInt32(bitPattern: first), 12)
+  p.put32(UInt32(bitPattern: count), 16)
+  p.put32(UInt32(bitPattern: instancecount), 20)
+}
+
+@c(glDrawArraysInstancedBaseInstance)
+public func gl_DrawArraysInstancedBaseInstance(
+  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32, _ baseinstance: UInt32
+) {
+  guard let c = currentContext() else { return }
+  hook_glDrawArraysInstancedBaseInstance(c, mode, first, count, instancecount, baseinstance)
+}
+
+func encode_glDrawArraysInstancedBaseInstance(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ first: Int32,
+  _ count: Int32, _ instancecount: Int32, _ baseinstance: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x100C9, 32) else { return }
+  p.put32(mode, 8)
+  p.put32(UInt32(bitPattern: first), 12)
+  p.put32(UInt32(bitPattern: count), 16)
+  p.put32(UInt32(bitPattern: instancecount), 20)
+  p.put32(baseinstance, 24)
+  p.put32(0, 28)
+}
+
+@c(glDrawBuffer)
+public func gl_DrawBuffer(_ buf: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard let p = c.writer.pointee.fixedRecord(0x100CA, 16) else { return }
+  p.put32(buf, 8)
+  p.put32(0, 12)
+  note_glDrawBuffer(c, buf)
+}
+
+@c(glDrawBuffers)
+public func gl_DrawBuffers(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  c.writer.pointee.begin(0x100CB)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(UInt32(bitPattern: n), 0)
+  c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
+  c.writer.pointee.end()
+}
+
+@c(glDrawBuffersNV)
+public func gl_DrawBuffersNV(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1048D)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(UInt32(bitPattern: n), 0)
+  writer.pointee.glArray(bufs, glProduct(Int(n), 4))
+  writer.pointee.end()
+}
+
+@c(glDrawElements)
+public func gl_DrawElements(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glDrawElements(c, mode, count, type, indices)
+}
+
+func encode_glDrawElements(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ count: Int32,
+  _ type: UInt32, _ indices: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x100CC, 32) else { return }
+  p.put32(mode, 8)
+  p.put32(UInt32(bitPattern: count), 12)
+  p.put32(type, 16)
+  p.put64(UInt64(UInt(bitPattern: indices)), 20)
+  p.put32(0, 28)
+}
+
+@c(glDrawElementsBaseVertex)
+public func gl_DrawElementsBaseVertex(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glDrawElementsBaseVertex(c, mode, count, type, indices, basevertex)
+}
+
+func encode_glDrawElementsBaseVertex(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ count: Int32,
+  _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x100CD, 32) else { return }
+  p.put32(mode, 8)
+  p.put32(UInt32(bitPattern: count), 12)
+  p.put32(type, 16)
+  p.put64(UInt64(UInt(bitPattern: indices)), 20)
+  p.put32(UInt32(bitPattern: basevertex), 28)
+}
+
+@c(glDrawElementsIndirect)
+public func gl_DrawElementsIndirect(_ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x100CE, 24) else { return }
+  p.put32(mode, 8)
+  p.put32(type, 12)
+  p.put64(UInt64(UInt(bitPattern: indirect)), 16)
+}
+
+@c(glDrawElementsInstanced)
+public func gl_DrawElementsInstanced(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glDrawElementsInstanced(c, mode, count, type, indices, instancecount)
+}
+
+func encode_glDrawElementsInstanced(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ count: Int32,
+  _ type: UInt32, _ indices: UnsafeRawPointer?, _ instancecount: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x100CF, 32) else { return }
+  p.put32(mode, 8)
+  p.put32(UInt32(bitPattern: count), 12)
+  p.put32(type, 16)
+  p.put64(UInt64(UInt(bitPattern: indices)), 20)
+  p.put32(UInt32(bitPattern: instancecount), 28)
+}
+
 @c(glDrawElementsInstancedBaseInstance)
 public func gl_DrawElementsInstancedBaseInstance(
   _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
@@ -190,6 +660,7 @@ public func gl_EdgeFlag(_ flag: UInt8) {
 @c(glEdgeFlagPointer)
 public func gl_EdgeFlagPointer(_ stride: Int32, _ pointer: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   hook_glEdgeFlagPointer(c, stride, pointer)
 }
 
@@ -214,6 +685,7 @@ public func gl_EdgeFlagv(_ flag: UnsafePointer<UInt8>?) {
 @c(glEnable)
 public func gl_Enable(_ cap: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1
   guard let p = c.writer.pointee.fixedRecord(0x100DD, 16) else { return }
   p.put32(cap, 8)
   p.put32(0, 12)
@@ -223,6 +695,7 @@ public func gl_Enable(_ cap: UInt32) {
 @c(glEnableClientState)
 public func gl_EnableClientState(_ array: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x100DE, 16) else { return }
   p.put32(array, 8)
   p.put32(0, 12)
@@ -231,8 +704,9 @@ public func gl_EnableClientState(_ array: UInt32) {
 
 @c(glEnableVertexArrayAttrib)
 public func gl_EnableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100DF, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x100DF, 16) else { return }
   p.put32(vaobj, 8)
   p.put32(index, 12)
 }
@@ -240,6 +714,7 @@ public func gl_EnableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
 @c(glEnableVertexAttribArray)
 public func gl_EnableVertexAttribArray(_ index: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x100E0, 16) else { return }
   p.put32(index, 8)
   p.put32(0, 12)
@@ -248,22 +723,31 @@ public func gl_EnableVertexAttribArray(_ index: UInt32) {
 
 @c(glEnablei)
 public func gl_Enablei(_ target: UInt32, _ index: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100E1, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1
+  guard let p = c.writer.pointee.fixedRecord(0x100E1, 16) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
 }
 
 @c(glEnd)
 public func gl_End() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x100E2, 8) else { return }
+  guard let c = currentContext() else { return }
+  guard let _ = c.writer.pointee.fixedRecord(0x100E2, 8) else { return }
+  note_glEnd(c)
 }
 
 @c(glEndConditionalRender)
 public func gl_EndConditionalRender() {
   guard let writer = contextWriter() else { return }
   guard let _ = writer.pointee.fixedRecord(0x100E3, 8) else { return }
+}
+
+@c(glEndFragmentShaderATI)
+public func gl_EndFragmentShaderATI() {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let _ = c.writer.pointee.fixedRecord(0x1048E, 8) else { return }
 }
 
 @c(glEndList)
@@ -277,6 +761,14 @@ public func gl_EndList() {
 public func gl_EndQuery(_ target: UInt32) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x100E5, 16) else { return }
+  p.put32(target, 8)
+  p.put32(0, 12)
+}
+
+@c(glEndQueryEXT)
+public func gl_EndQueryEXT(_ target: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1048F, 16) else { return }
   p.put32(target, 8)
   p.put32(0, 12)
 }
@@ -457,6 +949,7 @@ public func gl_FlushMappedNamedBufferRange(_ buffer: UInt32, _ offset: Int, _ le
 @c(glFogCoordPointer)
 public func gl_FogCoordPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   hook_glFogCoordPointer(c, type, stride, pointer)
 }
 
@@ -498,6 +991,22 @@ public func gl_FogCoordfv(_ coord: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x100FB)
   writer.pointee.glArray(coord, 4)
+  writer.pointee.end()
+}
+
+@c(glFogCoordhNV)
+public func gl_FogCoordhNV(_ fog: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10490, 16) else { return }
+  p.put32(UInt32(fog), 8)
+  p.put32(0, 12)
+}
+
+@c(glFogCoordhvNV)
+public func gl_FogCoordhvNV(_ fog: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10491)
+  writer.pointee.glArray(fog, 2)
   writer.pointee.end()
 }
 
@@ -557,8 +1066,9 @@ public func gl_Fogxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
 
 @c(glFramebufferFetchBarrierEXT)
 public func gl_FramebufferFetchBarrierEXT() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10102, 8) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let _ = c.writer.pointee.fixedRecord(0x10102, 8) else { return }
 }
 
 @c(glFramebufferParameteri)
@@ -648,6 +1158,21 @@ public func gl_FramebufferTexture3D(
   p.put32(UInt32(bitPattern: zoffset), 28)
 }
 
+@c(glFramebufferTexture3DOES)
+public func gl_FramebufferTexture3DOES(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
+  _ zoffset: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10492, 32) else { return }
+  p.put32(target, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(UInt32(bitPattern: zoffset), 28)
+}
+
 @c(glFramebufferTextureLayer)
 public func gl_FramebufferTextureLayer(
   _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
@@ -664,52 +1189,57 @@ public func gl_FramebufferTextureLayer(
 
 @c(glFrontFace)
 public func gl_FrontFace(_ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1010B, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x1010B, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
+  note_glFrontFace(c, mode)
 }
 
 @c(glFrustum)
 public func gl_Frustum(
   _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1010C, 56) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1010C, 56) else { return }
   p.put64(left.bitPattern, 8)
   p.put64(right.bitPattern, 16)
   p.put64(bottom.bitPattern, 24)
   p.put64(top.bitPattern, 32)
   p.put64(zNear.bitPattern, 40)
   p.put64(zFar.bitPattern, 48)
+  note_glFrustum(c, left, right, bottom, top, zNear, zFar)
 }
 
 @c(glFrustumf)
 public func gl_Frustumf(
   _ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1010D, 32) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1010D, 32) else { return }
   p.put32(l.bitPattern, 8)
   p.put32(rValue.bitPattern, 12)
   p.put32(b.bitPattern, 16)
   p.put32(t.bitPattern, 20)
   p.put32(n.bitPattern, 24)
   p.put32(f.bitPattern, 28)
+  note_glFrustumf(c, l, rValue, b, t, n, f)
 }
 
 @c(glFrustumx)
 public func gl_Frustumx(
   _ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1010E, 32) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1010E, 32) else { return }
   p.put32(UInt32(bitPattern: l), 8)
   p.put32(UInt32(bitPattern: rValue), 12)
   p.put32(UInt32(bitPattern: b), 16)
   p.put32(UInt32(bitPattern: t), 20)
   p.put32(UInt32(bitPattern: n), 24)
   p.put32(UInt32(bitPattern: f), 28)
+  note_glFrustumx(c, l, rValue, b, t, n, f)
 }
 
 @c(glGenBuffers)
@@ -721,6 +1251,21 @@ public func gl_GenBuffers(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) 
   writer.pointee.u32(UInt32(bitPattern: n))
   writer.pointee.glArray(buffers, glProduct(Int(n), 4))
   writer.pointee.end()
+}
+
+@c(glGenFragmentShadersATI)
+public func gl_GenFragmentShadersATI(_ range: UInt32) -> UInt32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10493) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10493, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(range, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  return result
 }
 
 @c(glGenFramebuffers)
@@ -779,6 +1324,20 @@ public func gl_GenQueries(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
   writer.pointee.end()
 }
 
+@c(glGenQueriesEXT)
+public func gl_GenQueriesEXT(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x10494) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10494, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(UInt32(bitPattern: n), 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(ids, glProduct(Int(n), 4))
+  c.finishCall(call)
+}
+
 @c(glGenRenderbuffers)
 public func gl_GenRenderbuffers(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
   guard let c = currentContext() else { return }
@@ -810,6 +1369,20 @@ public func gl_GenTextures(_ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?
   writer.pointee.u32(UInt32(bitPattern: n))
   writer.pointee.glArray(textures, glProduct(Int(n), 4))
   writer.pointee.end()
+}
+
+@c(glGenTexturesEXT)
+public func gl_GenTexturesEXT(_ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x10495) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10495, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(UInt32(bitPattern: n), 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(textures, glProduct(Int(n), 4))
+  c.finishCall(call)
 }
 
 @c(glGenTransformFeedbacks)
@@ -874,21 +1447,20 @@ public func gl_GetActiveAttrib(
   _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
   _ name: UnsafeMutablePointer<CChar>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x1011D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetActiveAttrib(c, program, index, bufSize, length, size, type, name)
+}
+
+func encode_glGetActiveAttrib(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ index: UInt32, _ bufSize: Int32
+) {
   guard let p = writer.pointee.fixedRecord(0x1011D, 32) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(program, 16)
   p.put32(index, 20)
   p.put32(UInt32(bitPattern: bufSize), 24)
   p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(size, 4)
-  reply.copyOut(type, 4)
-  reply.copyOut(name, max(Int(bufSize), 0))
-  c.finishCall(call)
 }
 
 @c(glGetActiveSubroutineName)
@@ -956,21 +1528,20 @@ public func gl_GetActiveUniform(
   _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
   _ name: UnsafeMutablePointer<CChar>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x10121) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetActiveUniform(c, program, index, bufSize, length, size, type, name)
+}
+
+func encode_glGetActiveUniform(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ index: UInt32, _ bufSize: Int32
+) {
   guard let p = writer.pointee.fixedRecord(0x10121, 32) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(program, 16)
   p.put32(index, 20)
   p.put32(UInt32(bitPattern: bufSize), 24)
   p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(size, 4)
-  reply.copyOut(type, 4)
-  reply.copyOut(name, max(Int(bufSize), 0))
-  c.finishCall(call)
 }
 
 @c(glGetActiveUniformBlockName)
@@ -1053,6 +1624,24 @@ public func gl_GetActiveUniformsiv(
   c.finishCall(call)
 }
 
+@c(glGetAttachedObjectsARB)
+public func gl_GetAttachedObjectsARB(
+  _ containerObj: UInt32, _ maxCount: Int32, _ count: UnsafeMutablePointer<Int32>?,
+  _ obj: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10496) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10496, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(containerObj, 16)
+  p.put32(UInt32(bitPattern: maxCount), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(count, 4)
+  reply.copyOut(obj, glProduct(Int(maxCount), 4))
+  c.finishCall(call)
+}
+
 @c(glGetAttachedShaders)
 public func gl_GetAttachedShaders(
   _ program: UInt32, _ maxCount: Int32, _ count: UnsafeMutablePointer<Int32>?,
@@ -1073,19 +1662,20 @@ public func gl_GetAttachedShaders(
 
 @c(glGetAttribLocation)
 public func gl_GetAttribLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10127) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return 0 }
+  return hook_glGetAttribLocation(c, program, name)
+}
+
+func encode_glGetAttribLocation(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ name: UnsafePointer<CChar>?
+) {
   writer.pointee.begin(0x10127)
-  guard let p = writer.pointee.reserve(12) else { return 0 }
+  guard let p = writer.pointee.reserve(12) else { return }
   p.put64(UInt64(ticket), 0)
   p.put32(program, 8)
-  writer.pointee.glString(name)
+  writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = Int32(bitPattern: reply.u32("result"))
-  c.finishCall(call)
-  return result
 }
 
 @c(glGetBooleani_v)
@@ -1406,7 +1996,7 @@ public func gl_GetFragDataIndex(_ program: UInt32, _ name: UnsafePointer<CChar>?
   guard let p = writer.pointee.reserve(12) else { return 0 }
   p.put64(UInt64(ticket), 0)
   p.put32(program, 8)
-  writer.pointee.glString(name)
+  writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
   guard var reply = c.endCall(call) else { return 0 }
   let result = Int32(bitPattern: reply.u32("result"))
@@ -1423,7 +2013,7 @@ public func gl_GetFragDataLocation(_ program: UInt32, _ name: UnsafePointer<CCha
   guard let p = writer.pointee.reserve(12) else { return 0 }
   p.put64(UInt64(ticket), 0)
   p.put32(program, 8)
-  writer.pointee.glString(name)
+  writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
   guard var reply = c.endCall(call) else { return 0 }
   let result = Int32(bitPattern: reply.u32("result"))
@@ -1492,6 +2082,43 @@ public func gl_GetGraphicsResetStatus() -> UInt32 {
   let result = reply.u32("result")
   c.finishCall(call)
   return result
+}
+
+@c(glGetGraphicsResetStatusARB)
+public func gl_GetGraphicsResetStatusARB() -> UInt32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10497) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10497, 16) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  return result
+}
+
+@c(glGetHandleARB)
+public func gl_GetHandleARB(_ pname: UInt32) -> UInt32 {
+  guard let c = currentContext() else { return 0 }
+  return hook_glGetHandleARB(c, pname)
+}
+
+@c(glGetInfoLogARB)
+public func gl_GetInfoLogARB(
+  _ obj: UInt32, _ maxLength: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ infoLog: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10498) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10498, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(obj, 16)
+  p.put32(UInt32(bitPattern: maxLength), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(infoLog, max(Int(maxLength), 0))
+  c.finishCall(call)
 }
 
 @c(glGetInteger64i_v)
@@ -1876,630 +2503,5 @@ public func gl_GetObjectLabel(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(length, 4)
   reply.copyOut(label, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetObjectPtrLabel)
-public func gl_GetObjectPtrLabel(
-  _ ptr: UnsafeRawPointer?, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ label: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10156) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10156, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put64(syncID(ptr), 16)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(label, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetPixelMapfv)
-public func gl_GetPixelMapfv(_ map: UInt32, _ values: UnsafeMutablePointer<Float>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x10157) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10157, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetPixelMapuiv)
-public func gl_GetPixelMapuiv(_ map: UInt32, _ values: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x10158) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10158, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetPixelMapusv)
-public func gl_GetPixelMapusv(_ map: UInt32, _ values: UnsafeMutablePointer<UInt16>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x10159) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10159, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetPointerv)
-public func gl_GetPointerv(
-  _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetPointerv(c, pname, params)
-}
-
-@c(glGetPolygonStipple)
-public func gl_GetPolygonStipple(_ mask: UnsafeMutablePointer<UInt8>?) {
-  guard let c = currentContext() else { return }
-  hook_glGetPolygonStipple(c, mask)
-}
-
-func encode_glGetPolygonStipple(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x1015A, 16) else { return }
-  p.put64(UInt64(ticket), 8)
-}
-
-@c(glGetProgramBinary)
-public func gl_GetProgramBinary(
-  _ program: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ binaryFormat: UnsafeMutablePointer<UInt32>?, _ binary: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1015B) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1015B, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(binaryFormat, 4)
-  reply.copyOut(binary, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetProgramEnvParameterdvARB)
-public func gl_GetProgramEnvParameterdvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1015C) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1015C, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, 32)
-  c.finishCall(call)
-}
-
-@c(glGetProgramEnvParameterfvARB)
-public func gl_GetProgramEnvParameterfvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1015D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1015D, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, 16)
-  c.finishCall(call)
-}
-
-@c(glGetProgramInfoLog)
-public func gl_GetProgramInfoLog(
-  _ program: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ infoLog: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1015E) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1015E, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(infoLog, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetProgramInterfaceiv)
-public func gl_GetProgramInterfaceiv(
-  _ program: UInt32, _ programInterface: UInt32, _ pname: UInt32,
-  _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1015F) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1015F, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(programInterface, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetProgramLocalParameterdvARB)
-public func gl_GetProgramLocalParameterdvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10160) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10160, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, 32)
-  c.finishCall(call)
-}
-
-@c(glGetProgramLocalParameterfvARB)
-public func gl_GetProgramLocalParameterfvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10161) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10161, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, 16)
-  c.finishCall(call)
-}
-
-@c(glGetProgramPipelineInfoLog)
-public func gl_GetProgramPipelineInfoLog(
-  _ pipeline: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ infoLog: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10162) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10162, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pipeline, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(infoLog, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetProgramPipelineiv)
-public func gl_GetProgramPipelineiv(
-  _ pipeline: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10163) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10163, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pipeline, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetProgramResourceIndex)
-public func gl_GetProgramResourceIndex(
-  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
-) -> UInt32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10164) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10164)
-  guard let p = writer.pointee.reserve(16) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(programInterface, 12)
-  writer.pointee.glString(name)
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = reply.u32("result")
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetProgramResourceLocation)
-public func gl_GetProgramResourceLocation(
-  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
-) -> Int32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10165) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10165)
-  guard let p = writer.pointee.reserve(16) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(programInterface, 12)
-  writer.pointee.glString(name)
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = Int32(bitPattern: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetProgramResourceLocationIndex)
-public func gl_GetProgramResourceLocationIndex(
-  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
-) -> Int32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10166) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10166)
-  guard let p = writer.pointee.reserve(16) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(programInterface, 12)
-  writer.pointee.glString(name)
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = Int32(bitPattern: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetProgramResourceLocationIndexEXT)
-public func gl_GetProgramResourceLocationIndexEXT(
-  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
-) -> Int32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10167) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10167)
-  guard let p = writer.pointee.reserve(16) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(programInterface, 12)
-  writer.pointee.glString(name)
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = Int32(bitPattern: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetProgramResourceName)
-public func gl_GetProgramResourceName(
-  _ program: UInt32, _ programInterface: UInt32, _ index: UInt32, _ bufSize: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10168) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10168, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(programInterface, 20)
-  p.put32(index, 24)
-  p.put32(UInt32(bitPattern: bufSize), 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(name, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetProgramResourceiv)
-public func gl_GetProgramResourceiv(
-  _ program: UInt32, _ programInterface: UInt32, _ index: UInt32, _ propCount: Int32,
-  _ props: UnsafePointer<UInt32>?, _ count: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10169) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10169)
-  guard let p = writer.pointee.reserve(28) else { return }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(programInterface, 12)
-  p.put32(index, 16)
-  p.put32(UInt32(bitPattern: propCount), 20)
-  p.put32(UInt32(bitPattern: count), 24)
-  writer.pointee.glArray(props, glProduct(Int(propCount), 4))
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(params, glProduct(Int(count), 4))
-  c.finishCall(call)
-}
-
-@c(glGetProgramStageiv)
-public func gl_GetProgramStageiv(
-  _ program: UInt32, _ shadertype: UInt32, _ pname: UInt32, _ values: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1016A) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1016A, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(shadertype, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, 4)
-  c.finishCall(call)
-}
-
-@c(glGetProgramStringARB)
-public func gl_GetProgramStringARB(
-  _ target: UInt32, _ pname: UInt32, _ string: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1016B) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1016B, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(string, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetProgramiv)
-public func gl_GetProgramiv(
-  _ program: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1016C) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1016C, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetProgramivARB)
-public func gl_GetProgramivARB(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1016D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1016D, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, 4)
-  c.finishCall(call)
-}
-
-@c(glGetQueryBufferObjecti64v)
-public func gl_GetQueryBufferObjecti64v(
-  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1016E, 32) else { return }
-  p.put32(id, 8)
-  p.put32(buffer, 12)
-  p.put32(pname, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(0, 28)
-}
-
-@c(glGetQueryBufferObjectiv)
-public func gl_GetQueryBufferObjectiv(
-  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1016F, 32) else { return }
-  p.put32(id, 8)
-  p.put32(buffer, 12)
-  p.put32(pname, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(0, 28)
-}
-
-@c(glGetQueryBufferObjectui64v)
-public func gl_GetQueryBufferObjectui64v(
-  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10170, 32) else { return }
-  p.put32(id, 8)
-  p.put32(buffer, 12)
-  p.put32(pname, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(0, 28)
-}
-
-@c(glGetQueryBufferObjectuiv)
-public func gl_GetQueryBufferObjectuiv(
-  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10171, 32) else { return }
-  p.put32(id, 8)
-  p.put32(buffer, 12)
-  p.put32(pname, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(0, 28)
-}
-
-@c(glGetQueryIndexediv)
-public func gl_GetQueryIndexediv(
-  _ target: UInt32, _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10172) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10172, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetQueryObjecti64v)
-public func gl_GetQueryObjecti64v(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10173) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10173, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetQueryObjectiv)
-public func gl_GetQueryObjectiv(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10174) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10174, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetQueryObjectui64v)
-public func gl_GetQueryObjectui64v(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10175) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10175, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetQueryObjectuiv)
-public func gl_GetQueryObjectuiv(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10176) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10176, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetQueryiv)
-public func gl_GetQueryiv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10177) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10177, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetRenderbufferParameteriv)
-public func gl_GetRenderbufferParameteriv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10178) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10178, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetSamplerParameterIiv)
-public func gl_GetSamplerParameterIiv(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10179) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10179, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(sampler, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetSamplerParameterIuiv)
-public func gl_GetSamplerParameterIuiv(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1017A) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1017A, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(sampler, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
   c.finishCall(call)
 }

@@ -6,6 +6,702 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetObjectParameterfvARB)
+public func gl_GetObjectParameterfvARB(
+  _ obj: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1049A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1049A, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(obj, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetObjectParameterivARB)
+public func gl_GetObjectParameterivARB(
+  _ obj: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1049B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1049B, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(obj, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetObjectPtrLabel)
+public func gl_GetObjectPtrLabel(
+  _ ptr: UnsafeRawPointer?, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ label: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10156) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10156, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put64(syncID(ptr), 16)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(label, max(Int(bufSize), 0))
+  c.finishCall(call)
+}
+
+@c(glGetPixelMapfv)
+public func gl_GetPixelMapfv(_ map: UInt32, _ values: UnsafeMutablePointer<Float>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x10157) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10157, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetPixelMapuiv)
+public func gl_GetPixelMapuiv(_ map: UInt32, _ values: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x10158) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10158, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetPixelMapusv)
+public func gl_GetPixelMapusv(_ map: UInt32, _ values: UnsafeMutablePointer<UInt16>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x10159) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10159, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetPointerv)
+public func gl_GetPointerv(
+  _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetPointerv(c, pname, params)
+}
+
+@c(glGetPolygonStipple)
+public func gl_GetPolygonStipple(_ mask: UnsafeMutablePointer<UInt8>?) {
+  guard let c = currentContext() else { return }
+  hook_glGetPolygonStipple(c, mask)
+}
+
+func encode_glGetPolygonStipple(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1015A, 16) else { return }
+  p.put64(UInt64(ticket), 8)
+}
+
+@c(glGetProgramBinary)
+public func gl_GetProgramBinary(
+  _ program: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ binaryFormat: UnsafeMutablePointer<UInt32>?, _ binary: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1015B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1015B, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(binaryFormat, 4)
+  reply.copyOut(binary, max(Int(bufSize), 0))
+  c.finishCall(call)
+}
+
+@c(glGetProgramEnvParameterdvARB)
+public func gl_GetProgramEnvParameterdvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1015C) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1015C, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 32)
+  c.finishCall(call)
+}
+
+@c(glGetProgramEnvParameterfvARB)
+public func gl_GetProgramEnvParameterfvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1015D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1015D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 16)
+  c.finishCall(call)
+}
+
+@c(glGetProgramInfoLog)
+public func gl_GetProgramInfoLog(
+  _ program: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ infoLog: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetProgramInfoLog(c, program, bufSize, length, infoLog)
+}
+
+func encode_glGetProgramInfoLog(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ bufSize: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1015E, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+}
+
+@c(glGetProgramInterfaceiv)
+public func gl_GetProgramInterfaceiv(
+  _ program: UInt32, _ programInterface: UInt32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1015F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1015F, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(programInterface, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetProgramLocalParameterdvARB)
+public func gl_GetProgramLocalParameterdvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10160) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10160, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 32)
+  c.finishCall(call)
+}
+
+@c(glGetProgramLocalParameterfvARB)
+public func gl_GetProgramLocalParameterfvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10161) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10161, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 16)
+  c.finishCall(call)
+}
+
+@c(glGetProgramPipelineInfoLog)
+public func gl_GetProgramPipelineInfoLog(
+  _ pipeline: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ infoLog: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10162) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10162, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pipeline, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(infoLog, max(Int(bufSize), 0))
+  c.finishCall(call)
+}
+
+@c(glGetProgramPipelineiv)
+public func gl_GetProgramPipelineiv(
+  _ pipeline: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10163) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10163, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pipeline, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetProgramResourceIndex)
+public func gl_GetProgramResourceIndex(
+  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
+) -> UInt32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10164) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10164)
+  guard let p = writer.pointee.reserve(16) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(programInterface, 12)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  return result
+}
+
+@c(glGetProgramResourceLocation)
+public func gl_GetProgramResourceLocation(
+  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
+) -> Int32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10165) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10165)
+  guard let p = writer.pointee.reserve(16) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(programInterface, 12)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = Int32(bitPattern: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glGetProgramResourceLocationIndex)
+public func gl_GetProgramResourceLocationIndex(
+  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
+) -> Int32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10166) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10166)
+  guard let p = writer.pointee.reserve(16) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(programInterface, 12)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = Int32(bitPattern: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glGetProgramResourceLocationIndexEXT)
+public func gl_GetProgramResourceLocationIndexEXT(
+  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
+) -> Int32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10167) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10167)
+  guard let p = writer.pointee.reserve(16) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(programInterface, 12)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = Int32(bitPattern: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glGetProgramResourceName)
+public func gl_GetProgramResourceName(
+  _ program: UInt32, _ programInterface: UInt32, _ index: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10168) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10168, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(programInterface, 20)
+  p.put32(index, 24)
+  p.put32(UInt32(bitPattern: bufSize), 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(name, max(Int(bufSize), 0))
+  c.finishCall(call)
+}
+
+@c(glGetProgramResourceiv)
+public func gl_GetProgramResourceiv(
+  _ program: UInt32, _ programInterface: UInt32, _ index: UInt32, _ propCount: Int32,
+  _ props: UnsafePointer<UInt32>?, _ count: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10169) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10169)
+  guard let p = writer.pointee.reserve(28) else { return }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(programInterface, 12)
+  p.put32(index, 16)
+  p.put32(UInt32(bitPattern: propCount), 20)
+  p.put32(UInt32(bitPattern: count), 24)
+  writer.pointee.glArray(props, glProduct(Int(propCount), 4))
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(params, glProduct(Int(count), 4))
+  c.finishCall(call)
+}
+
+@c(glGetProgramStageiv)
+public func gl_GetProgramStageiv(
+  _ program: UInt32, _ shadertype: UInt32, _ pname: UInt32, _ values: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1016A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1016A, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(shadertype, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, 4)
+  c.finishCall(call)
+}
+
+@c(glGetProgramStringARB)
+public func gl_GetProgramStringARB(
+  _ target: UInt32, _ pname: UInt32, _ string: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1016B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1016B, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(string, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetProgramiv)
+public func gl_GetProgramiv(
+  _ program: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetProgramiv(c, program, pname, params)
+}
+
+func encode_glGetProgramiv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1016C, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(pname, 20)
+}
+
+@c(glGetProgramivARB)
+public func gl_GetProgramivARB(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1016D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1016D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 4)
+  c.finishCall(call)
+}
+
+@c(glGetQueryBufferObjecti64v)
+public func gl_GetQueryBufferObjecti64v(
+  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1016E, 32) else { return }
+  p.put32(id, 8)
+  p.put32(buffer, 12)
+  p.put32(pname, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(0, 28)
+}
+
+@c(glGetQueryBufferObjectiv)
+public func gl_GetQueryBufferObjectiv(
+  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1016F, 32) else { return }
+  p.put32(id, 8)
+  p.put32(buffer, 12)
+  p.put32(pname, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(0, 28)
+}
+
+@c(glGetQueryBufferObjectui64v)
+public func gl_GetQueryBufferObjectui64v(
+  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10170, 32) else { return }
+  p.put32(id, 8)
+  p.put32(buffer, 12)
+  p.put32(pname, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(0, 28)
+}
+
+@c(glGetQueryBufferObjectuiv)
+public func gl_GetQueryBufferObjectuiv(
+  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10171, 32) else { return }
+  p.put32(id, 8)
+  p.put32(buffer, 12)
+  p.put32(pname, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(0, 28)
+}
+
+@c(glGetQueryIndexediv)
+public func gl_GetQueryIndexediv(
+  _ target: UInt32, _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10172) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10172, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetQueryObjecti64v)
+public func gl_GetQueryObjecti64v(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10173) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10173, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetQueryObjectiv)
+public func gl_GetQueryObjectiv(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10174) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10174, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetQueryObjectui64v)
+public func gl_GetQueryObjectui64v(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10175) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10175, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetQueryObjectuiv)
+public func gl_GetQueryObjectuiv(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10176) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10176, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetQueryObjectuivEXT)
+public func gl_GetQueryObjectuivEXT(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1049C) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1049C, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetQueryiv)
+public func gl_GetQueryiv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10177) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10177, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetQueryivEXT)
+public func gl_GetQueryivEXT(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1049D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1049D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetRenderbufferParameteriv)
+public func gl_GetRenderbufferParameteriv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10178) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10178, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetSamplerParameterIiv)
+public func gl_GetSamplerParameterIiv(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10179) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10179, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(sampler, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetSamplerParameterIuiv)
+public func gl_GetSamplerParameterIuiv(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1017A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1017A, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(sampler, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetSamplerParameterfv)
 public func gl_GetSamplerParameterfv(
   _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
@@ -43,17 +739,18 @@ public func gl_GetShaderInfoLog(
   _ shader: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
   _ infoLog: UnsafeMutablePointer<CChar>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x1017D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetShaderInfoLog(c, shader, bufSize, length, infoLog)
+}
+
+func encode_glGetShaderInfoLog(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ shader: UInt32,
+  _ bufSize: Int32
+) {
   guard let p = writer.pointee.fixedRecord(0x1017D, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(shader, 16)
   p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(infoLog, max(Int(bufSize), 0))
-  c.finishCall(call)
 }
 
 @c(glGetShaderPrecisionFormat)
@@ -96,16 +793,18 @@ public func gl_GetShaderSource(
 public func gl_GetShaderiv(
   _ shader: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x10180) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetShaderiv(c, shader, pname, params)
+}
+
+func encode_glGetShaderiv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ shader: UInt32,
+  _ pname: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x10180, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(shader, 16)
   p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
 }
 
 @c(glGetString)
@@ -132,7 +831,7 @@ public func gl_GetSubroutineIndex(
   p.put64(UInt64(ticket), 0)
   p.put32(program, 8)
   p.put32(shadertype, 12)
-  writer.pointee.glString(name)
+  writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
   guard var reply = c.endCall(call) else { return 0 }
   let result = reply.u32("result")
@@ -152,7 +851,7 @@ public func gl_GetSubroutineUniformLocation(
   p.put64(UInt64(ticket), 0)
   p.put32(program, 8)
   p.put32(shadertype, 12)
-  writer.pointee.glString(name)
+  writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
   guard var reply = c.endCall(call) else { return 0 }
   let result = Int32(bitPattern: reply.u32("result"))
@@ -165,18 +864,19 @@ public func gl_GetSynciv(
   _ sync: UnsafeMutableRawPointer?, _ pname: UInt32, _ count: Int32,
   _ length: UnsafeMutablePointer<Int32>?, _ values: UnsafeMutablePointer<Int32>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x10183) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetSynciv(c, sync, pname, count, length, values)
+}
+
+func encode_glGetSynciv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32,
+  _ sync: UnsafeMutableRawPointer?, _ pname: UInt32, _ count: Int32
+) {
   guard let p = writer.pointee.fixedRecord(0x10183, 32) else { return }
   p.put64(UInt64(ticket), 8)
   p.put64(syncID(sync), 16)
   p.put32(pname, 24)
   p.put32(UInt32(bitPattern: count), 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
 }
 
 @c(glGetTexEnvfv)
@@ -645,19 +1345,20 @@ public func gl_GetTransformFeedbackiv(
 public func gl_GetUniformBlockIndex(
   _ program: UInt32, _ uniformBlockName: UnsafePointer<CChar>?
 ) -> UInt32 {
-  guard let c = currentContext(), let call = c.beginCall(0x1019E) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return 0 }
+  return hook_glGetUniformBlockIndex(c, program, uniformBlockName)
+}
+
+func encode_glGetUniformBlockIndex(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ uniformBlockName: UnsafePointer<CChar>?
+) {
   writer.pointee.begin(0x1019E)
-  guard let p = writer.pointee.reserve(12) else { return 0 }
+  guard let p = writer.pointee.reserve(12) else { return }
   p.put64(UInt64(ticket), 0)
   p.put32(program, 8)
-  writer.pointee.glString(uniformBlockName)
+  writer.pointee.glString(uniformBlockName, isOptional: false)
   writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = reply.u32("result")
-  c.finishCall(call)
-  return result
 }
 
 @c(glGetUniformIndices)
@@ -682,19 +1383,20 @@ public func gl_GetUniformIndices(
 
 @c(glGetUniformLocation)
 public func gl_GetUniformLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  guard let c = currentContext(), let call = c.beginCall(0x101A0) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return 0 }
+  return hook_glGetUniformLocation(c, program, name)
+}
+
+func encode_glGetUniformLocation(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ name: UnsafePointer<CChar>?
+) {
   writer.pointee.begin(0x101A0)
-  guard let p = writer.pointee.reserve(12) else { return 0 }
+  guard let p = writer.pointee.reserve(12) else { return }
   p.put64(UInt64(ticket), 0)
   p.put32(program, 8)
-  writer.pointee.glString(name)
+  writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = Int32(bitPattern: reply.u32("result"))
-  c.finishCall(call)
-  return result
 }
 
 @c(glGetUniformSubroutineuiv)
@@ -761,6 +1463,22 @@ public func gl_GetUniformi64vARB(
   c.finishCall(call)
 }
 
+@c(glGetUniformi64vNV)
+public func gl_GetUniformi64vNV(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1049E) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1049E, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetUniformiv)
 public func gl_GetUniformiv(
   _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Int32>?
@@ -785,6 +1503,22 @@ public func gl_GetUniformui64vARB(
   let ticket = call.ticket
   let writer = call.writer
   guard let p = writer.pointee.fixedRecord(0x101A6, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetUniformui64vNV)
+public func gl_GetUniformui64vNV(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1049F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1049F, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(program, 16)
   p.put32(UInt32(bitPattern: location), 20)
@@ -985,6 +1719,14 @@ func encode_glGetnCompressedTexImage(
   p.put32(0, 28)
 }
 
+@c(glGetnCompressedTexImageARB)
+public func gl_GetnCompressedTexImageARB(
+  _ target: UInt32, _ lod: Int32, _ bufSize: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetnCompressedTexImageARB(c, target, lod, bufSize, img)
+}
+
 @c(glGetnMapdv)
 public func gl_GetnMapdv(
   _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Double>?
@@ -993,6 +1735,24 @@ public func gl_GetnMapdv(
   let ticket = call.ticket
   let writer = call.writer
   guard let p = writer.pointee.fixedRecord(0x101B2, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetnMapdvARB)
+public func gl_GetnMapdvARB(
+  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A0) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A0, 32) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(target, 16)
   p.put32(query, 20)
@@ -1021,6 +1781,24 @@ public func gl_GetnMapfv(
   c.finishCall(call)
 }
 
+@c(glGetnMapfvARB)
+public func gl_GetnMapfvARB(
+  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A1) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A1, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetnMapiv)
 public func gl_GetnMapiv(
   _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Int32>?
@@ -1029,6 +1807,24 @@ public func gl_GetnMapiv(
   let ticket = call.ticket
   let writer = call.writer
   guard let p = writer.pointee.fixedRecord(0x101B4, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetnMapivARB)
+public func gl_GetnMapivARB(
+  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A2) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A2, 32) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(target, 16)
   p.put32(query, 20)
@@ -1055,6 +1851,22 @@ public func gl_GetnPixelMapfv(
   c.finishCall(call)
 }
 
+@c(glGetnPixelMapfvARB)
+public func gl_GetnPixelMapfvARB(
+  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A3) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A3, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetnPixelMapuiv)
 public func gl_GetnPixelMapuiv(
   _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
@@ -1063,6 +1875,22 @@ public func gl_GetnPixelMapuiv(
   let ticket = call.ticket
   let writer = call.writer
   guard let p = writer.pointee.fixedRecord(0x101B6, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetnPixelMapuivARB)
+public func gl_GetnPixelMapuivARB(
+  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A4) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A4, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(map, 16)
   p.put32(UInt32(bitPattern: bufSize), 20)
@@ -1087,10 +1915,32 @@ public func gl_GetnPixelMapusv(
   c.finishCall(call)
 }
 
+@c(glGetnPixelMapusvARB)
+public func gl_GetnPixelMapusvARB(
+  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A5) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A5, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetnPolygonStipple)
 public func gl_GetnPolygonStipple(_ bufSize: Int32, _ pattern: UnsafeMutablePointer<UInt8>?) {
   guard let c = currentContext() else { return }
   hook_glGetnPolygonStipple(c, bufSize, pattern)
+}
+
+@c(glGetnPolygonStippleARB)
+public func gl_GetnPolygonStippleARB(_ bufSize: Int32, _ pattern: UnsafeMutablePointer<UInt8>?) {
+  guard let c = currentContext() else { return }
+  hook_glGetnPolygonStippleARB(c, bufSize, pattern)
 }
 
 @c(glGetnTexImage)
@@ -1116,6 +1966,15 @@ func encode_glGetnTexImage(
   p.put32(0, 36)
 }
 
+@c(glGetnTexImageARB)
+public func gl_GetnTexImageARB(
+  _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32,
+  _ img: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetnTexImageARB(c, target, level, format, type, bufSize, img)
+}
+
 @c(glGetnUniformdv)
 public func gl_GetnUniformdv(
   _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Double>?
@@ -1134,6 +1993,24 @@ public func gl_GetnUniformdv(
   c.finishCall(call)
 }
 
+@c(glGetnUniformdvARB)
+public func gl_GetnUniformdvARB(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A6) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A6, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetnUniformfv)
 public func gl_GetnUniformfv(
   _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
@@ -1142,6 +2019,24 @@ public func gl_GetnUniformfv(
   let ticket = call.ticket
   let writer = call.writer
   guard let p = writer.pointee.fixedRecord(0x101BB, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetnUniformfvARB)
+public func gl_GetnUniformfvARB(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A7) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A7, 32) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(program, 16)
   p.put32(UInt32(bitPattern: location), 20)
@@ -1188,6 +2083,24 @@ public func gl_GetnUniformiv(
   c.finishCall(call)
 }
 
+@c(glGetnUniformivARB)
+public func gl_GetnUniformivARB(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A8) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A8, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetnUniformui64vARB)
 public func gl_GetnUniformui64vARB(
   _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt64>?
@@ -1224,6 +2137,24 @@ public func gl_GetnUniformuiv(
   c.finishCall(call)
 }
 
+@c(glGetnUniformuivARB)
+public func gl_GetnUniformuivARB(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A9) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A9, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
 @c(glHint)
 public func gl_Hint(_ target: UInt32, _ mode: UInt32) {
   guard let writer = contextWriter() else { return }
@@ -1234,8 +2165,9 @@ public func gl_Hint(_ target: UInt32, _ mode: UInt32) {
 
 @c(glIndexMask)
 public func gl_IndexMask(_ mask: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101C1, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x101C1, 16) else { return }
   p.put32(mask, 8)
   p.put32(0, 12)
 }
@@ -1243,6 +2175,7 @@ public func gl_IndexMask(_ mask: UInt32) {
 @c(glIndexPointer)
 public func gl_IndexPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   hook_glIndexPointer(c, type, stride, pointer)
 }
 
@@ -1469,17 +2402,17 @@ public func gl_IsBuffer(_ buffer: UInt32) -> UInt8 {
 
 @c(glIsEnabled)
 public func gl_IsEnabled(_ cap: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101D7) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101D7, 24) else { return 0 }
+  guard let c = currentContext() else { return 0 }
+  return hook_glIsEnabled(c, cap)
+}
+
+func encode_glIsEnabled(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ cap: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x101D7, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(cap, 16)
   p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
 }
 
 @c(glIsEnabledi)
@@ -1570,938 +2503,4 @@ public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
   return result
-}
-
-@c(glIsQuery)
-public func gl_IsQuery(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsRenderbuffer)
-public func gl_IsRenderbuffer(_ renderbuffer: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DF) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DF, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(renderbuffer, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsSampler)
-public func gl_IsSampler(_ sampler: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101E0) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101E0, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(sampler, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsShader)
-public func gl_IsShader(_ shader: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101E1) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101E1, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(shader, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsSync)
-public func gl_IsSync(_ sync: UnsafeMutableRawPointer?) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glIsSync(c, sync)
-}
-
-@c(glIsTexture)
-public func gl_IsTexture(_ texture: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101E2) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101E2, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsTransformFeedback)
-public func gl_IsTransformFeedback(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101E3) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101E3, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsVertexArray)
-public func gl_IsVertexArray(_ array: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101E4) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101E4, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(array, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glLightModelf)
-public func gl_LightModelf(_ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101E5, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(param.bitPattern, 12)
-}
-
-@c(glLightModelfv)
-public func gl_LightModelfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101E6)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLightModeli)
-public func gl_LightModeli(_ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101E7, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(UInt32(bitPattern: param), 12)
-}
-
-@c(glLightModeliv)
-public func gl_LightModeliv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101E8)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLightModelx)
-public func gl_LightModelx(_ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101E9, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(UInt32(bitPattern: param), 12)
-}
-
-@c(glLightModelxv)
-public func gl_LightModelxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101EA)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(pname, 0)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLightf)
-public func gl_Lightf(_ light: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101EB, 24) else { return }
-  p.put32(light, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glLightfv)
-public func gl_Lightfv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101EC)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(light, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLighti)
-public func gl_Lighti(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101ED, 24) else { return }
-  p.put32(light, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glLightiv)
-public func gl_Lightiv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101EE)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(light, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLightx)
-public func gl_Lightx(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101EF, 24) else { return }
-  p.put32(light, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glLightxv)
-public func gl_Lightxv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101F0)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(light, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLineStipple)
-public func gl_LineStipple(_ factor: Int32, _ pattern: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101F1, 16) else { return }
-  p.put32(UInt32(bitPattern: factor), 8)
-  p.put32(UInt32(pattern), 12)
-}
-
-@c(glLineWidth)
-public func gl_LineWidth(_ width: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101F2, 16) else { return }
-  p.put32(width.bitPattern, 8)
-  p.put32(0, 12)
-}
-
-@c(glLineWidthx)
-public func gl_LineWidthx(_ width: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101F3, 16) else { return }
-  p.put32(UInt32(bitPattern: width), 8)
-  p.put32(0, 12)
-}
-
-@c(glLinkProgram)
-public func gl_LinkProgram(_ program: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101F4, 16) else { return }
-  p.put32(program, 8)
-  p.put32(0, 12)
-}
-
-@c(glListBase)
-public func gl_ListBase(_ base: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101F5, 16) else { return }
-  p.put32(base, 8)
-  p.put32(0, 12)
-}
-
-@c(glLoadIdentity)
-public func gl_LoadIdentity() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x101F6, 8) else { return }
-}
-
-@c(glLoadMatrixd)
-public func gl_LoadMatrixd(_ m: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101F7)
-  writer.pointee.glArray(m, 128)
-  writer.pointee.end()
-}
-
-@c(glLoadMatrixf)
-public func gl_LoadMatrixf(_ m: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101F8)
-  writer.pointee.glArray(m, 64)
-  writer.pointee.end()
-}
-
-@c(glLoadMatrixx)
-public func gl_LoadMatrixx(_ m: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101F9)
-  writer.pointee.glArray(m, 64)
-  writer.pointee.end()
-}
-
-@c(glLoadName)
-public func gl_LoadName(_ name: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101FA, 16) else { return }
-  p.put32(name, 8)
-  p.put32(0, 12)
-}
-
-@c(glLoadTransposeMatrixd)
-public func gl_LoadTransposeMatrixd(_ m: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101FB)
-  writer.pointee.glArray(m, 128)
-  writer.pointee.end()
-}
-
-@c(glLoadTransposeMatrixf)
-public func gl_LoadTransposeMatrixf(_ m: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101FC)
-  writer.pointee.glArray(m, 64)
-  writer.pointee.end()
-}
-
-@c(glLogicOp)
-public func gl_LogicOp(_ opcode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101FD, 16) else { return }
-  p.put32(opcode, 8)
-  p.put32(0, 12)
-}
-
-@c(glMap1d)
-public func gl_Map1d(
-  _ target: UInt32, _ u1: Double, _ u2: Double, _ stride: Int32, _ order: Int32,
-  _ points: UnsafePointer<Double>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glMap1d(c, target, u1, u2, stride, order, points)
-}
-
-func encode_glMap1d(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Double,
-  _ u2: Double, _ stride: Int32, _ order: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x101FE, 40) else { return }
-  p.put32(target, 8)
-  p.put64(u1.bitPattern, 12)
-  p.put64(u2.bitPattern, 20)
-  p.put32(UInt32(bitPattern: stride), 28)
-  p.put32(UInt32(bitPattern: order), 32)
-  p.put32(0, 36)
-}
-
-@c(glMap1f)
-public func gl_Map1f(
-  _ target: UInt32, _ u1: Float, _ u2: Float, _ stride: Int32, _ order: Int32,
-  _ points: UnsafePointer<Float>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glMap1f(c, target, u1, u2, stride, order, points)
-}
-
-func encode_glMap1f(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Float, _ u2: Float,
-  _ stride: Int32, _ order: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x101FF, 32) else { return }
-  p.put32(target, 8)
-  p.put32(u1.bitPattern, 12)
-  p.put32(u2.bitPattern, 16)
-  p.put32(UInt32(bitPattern: stride), 20)
-  p.put32(UInt32(bitPattern: order), 24)
-  p.put32(0, 28)
-}
-
-@c(glMap2d)
-public func gl_Map2d(
-  _ target: UInt32, _ u1: Double, _ u2: Double, _ ustride: Int32, _ uorder: Int32, _ v1: Double,
-  _ v2: Double, _ vstride: Int32, _ vorder: Int32, _ points: UnsafePointer<Double>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glMap2d(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, points)
-}
-
-func encode_glMap2d(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Double,
-  _ u2: Double, _ ustride: Int32, _ uorder: Int32, _ v1: Double, _ v2: Double, _ vstride: Int32,
-  _ vorder: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10200, 64) else { return }
-  p.put32(target, 8)
-  p.put64(u1.bitPattern, 12)
-  p.put64(u2.bitPattern, 20)
-  p.put32(UInt32(bitPattern: ustride), 28)
-  p.put32(UInt32(bitPattern: uorder), 32)
-  p.put64(v1.bitPattern, 36)
-  p.put64(v2.bitPattern, 44)
-  p.put32(UInt32(bitPattern: vstride), 52)
-  p.put32(UInt32(bitPattern: vorder), 56)
-  p.put32(0, 60)
-}
-
-@c(glMap2f)
-public func gl_Map2f(
-  _ target: UInt32, _ u1: Float, _ u2: Float, _ ustride: Int32, _ uorder: Int32, _ v1: Float,
-  _ v2: Float, _ vstride: Int32, _ vorder: Int32, _ points: UnsafePointer<Float>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glMap2f(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, points)
-}
-
-func encode_glMap2f(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Float, _ u2: Float,
-  _ ustride: Int32, _ uorder: Int32, _ v1: Float, _ v2: Float, _ vstride: Int32, _ vorder: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10201, 48) else { return }
-  p.put32(target, 8)
-  p.put32(u1.bitPattern, 12)
-  p.put32(u2.bitPattern, 16)
-  p.put32(UInt32(bitPattern: ustride), 20)
-  p.put32(UInt32(bitPattern: uorder), 24)
-  p.put32(v1.bitPattern, 28)
-  p.put32(v2.bitPattern, 32)
-  p.put32(UInt32(bitPattern: vstride), 36)
-  p.put32(UInt32(bitPattern: vorder), 40)
-  p.put32(0, 44)
-}
-
-@c(glMapBuffer)
-public func gl_MapBuffer(_ target: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
-  guard let c = currentContext() else { return nil }
-  return hook_glMapBuffer(c, target, access)
-}
-
-@c(glMapBufferRange)
-public func gl_MapBufferRange(
-  _ target: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
-) -> UnsafeMutableRawPointer? {
-  guard let c = currentContext() else { return nil }
-  return hook_glMapBufferRange(c, target, offset, length, access)
-}
-
-@c(glMapGrid1d)
-public func gl_MapGrid1d(_ un: Int32, _ u1: Double, _ u2: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10202, 32) else { return }
-  p.put32(UInt32(bitPattern: un), 8)
-  p.put64(u1.bitPattern, 12)
-  p.put64(u2.bitPattern, 20)
-  p.put32(0, 28)
-}
-
-@c(glMapGrid1f)
-public func gl_MapGrid1f(_ un: Int32, _ u1: Float, _ u2: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10203, 24) else { return }
-  p.put32(UInt32(bitPattern: un), 8)
-  p.put32(u1.bitPattern, 12)
-  p.put32(u2.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glMapGrid2d)
-public func gl_MapGrid2d(
-  _ un: Int32, _ u1: Double, _ u2: Double, _ vn: Int32, _ v1: Double, _ v2: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10204, 48) else { return }
-  p.put32(UInt32(bitPattern: un), 8)
-  p.put64(u1.bitPattern, 12)
-  p.put64(u2.bitPattern, 20)
-  p.put32(UInt32(bitPattern: vn), 28)
-  p.put64(v1.bitPattern, 32)
-  p.put64(v2.bitPattern, 40)
-}
-
-@c(glMapGrid2f)
-public func gl_MapGrid2f(
-  _ un: Int32, _ u1: Float, _ u2: Float, _ vn: Int32, _ v1: Float, _ v2: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10205, 32) else { return }
-  p.put32(UInt32(bitPattern: un), 8)
-  p.put32(u1.bitPattern, 12)
-  p.put32(u2.bitPattern, 16)
-  p.put32(UInt32(bitPattern: vn), 20)
-  p.put32(v1.bitPattern, 24)
-  p.put32(v2.bitPattern, 28)
-}
-
-@c(glMapNamedBuffer)
-public func gl_MapNamedBuffer(_ buffer: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
-  guard let c = currentContext() else { return nil }
-  return hook_glMapNamedBuffer(c, buffer, access)
-}
-
-@c(glMapNamedBufferRange)
-public func gl_MapNamedBufferRange(
-  _ buffer: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
-) -> UnsafeMutableRawPointer? {
-  guard let c = currentContext() else { return nil }
-  return hook_glMapNamedBufferRange(c, buffer, offset, length, access)
-}
-
-@c(glMaterialf)
-public func gl_Materialf(_ face: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10206, 24) else { return }
-  p.put32(face, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glMaterialfv)
-public func gl_Materialfv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10207)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(face, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glMateriali)
-public func gl_Materiali(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10208, 24) else { return }
-  p.put32(face, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glMaterialiv)
-public func gl_Materialiv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10209)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(face, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glMaterialx)
-public func gl_Materialx(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1020A, 24) else { return }
-  p.put32(face, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glMaterialxv)
-public func gl_Materialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1020B)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(face, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glMatrixMode)
-public func gl_MatrixMode(_ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1020C, 16) else { return }
-  p.put32(mode, 8)
-  p.put32(0, 12)
-}
-
-@c(glMaxShaderCompilerThreadsKHR)
-public func gl_MaxShaderCompilerThreadsKHR(_ count: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1020D, 16) else { return }
-  p.put32(count, 8)
-  p.put32(0, 12)
-}
-
-@c(glMemoryBarrier)
-public func gl_MemoryBarrier(_ barriers: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1020E, 16) else { return }
-  p.put32(barriers, 8)
-  p.put32(0, 12)
-}
-
-@c(glMemoryBarrierByRegion)
-public func gl_MemoryBarrierByRegion(_ barriers: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1020F, 16) else { return }
-  p.put32(barriers, 8)
-  p.put32(0, 12)
-}
-
-@c(glMinSampleShading)
-public func gl_MinSampleShading(_ value: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10210, 16) else { return }
-  p.put32(value.bitPattern, 8)
-  p.put32(0, 12)
-}
-
-@c(glMultMatrixd)
-public func gl_MultMatrixd(_ m: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10211)
-  writer.pointee.glArray(m, 128)
-  writer.pointee.end()
-}
-
-@c(glMultMatrixf)
-public func gl_MultMatrixf(_ m: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10212)
-  writer.pointee.glArray(m, 64)
-  writer.pointee.end()
-}
-
-@c(glMultMatrixx)
-public func gl_MultMatrixx(_ m: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10213)
-  writer.pointee.glArray(m, 64)
-  writer.pointee.end()
-}
-
-@c(glMultTransposeMatrixd)
-public func gl_MultTransposeMatrixd(_ m: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10214)
-  writer.pointee.glArray(m, 128)
-  writer.pointee.end()
-}
-
-@c(glMultTransposeMatrixf)
-public func gl_MultTransposeMatrixf(_ m: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10215)
-  writer.pointee.glArray(m, 64)
-  writer.pointee.end()
-}
-
-@c(glMultiDrawArrays)
-public func gl_MultiDrawArrays(
-  _ mode: UInt32, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glMultiDrawArrays(c, mode, first, count, drawcount)
-}
-
-func encode_glMultiDrawArrays(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
-  _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
-) {
-  writer.pointee.begin(0x10216)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(mode, 0)
-  p.put32(UInt32(bitPattern: drawcount), 4)
-  writer.pointee.glArray(first, glProduct(Int(drawcount), 4))
-  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
-  writer.pointee.end()
-}
-
-@c(glMultiDrawArraysIndirect)
-public func gl_MultiDrawArraysIndirect(
-  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10217, 32) else { return }
-  p.put32(mode, 8)
-  p.put64(UInt64(UInt(bitPattern: indirect)), 12)
-  p.put32(UInt32(bitPattern: drawcount), 20)
-  p.put32(UInt32(bitPattern: stride), 24)
-  p.put32(0, 28)
-}
-
-@c(glMultiDrawArraysIndirectCount)
-public func gl_MultiDrawArraysIndirectCount(
-  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int, _ maxdrawcount: Int32,
-  _ stride: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10218, 40) else { return }
-  p.put32(mode, 8)
-  p.put64(UInt64(UInt(bitPattern: indirect)), 12)
-  p.put64(UInt64(bitPattern: Int64(drawcount)), 20)
-  p.put32(UInt32(bitPattern: maxdrawcount), 28)
-  p.put32(UInt32(bitPattern: stride), 32)
-  p.put32(0, 36)
-}
-
-@c(glMultiDrawElements)
-public func gl_MultiDrawElements(
-  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glMultiDrawElements(c, mode, count, type, indices, drawcount)
-}
-
-func encode_glMultiDrawElements(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
-  _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32
-) {
-  writer.pointee.begin(0x10219)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(mode, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(bitPattern: drawcount), 8)
-  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
-  writer.pointee.end()
-}
-
-@c(glMultiDrawElementsBaseVertex)
-public func gl_MultiDrawElementsBaseVertex(
-  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
-  _ basevertex: UnsafePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glMultiDrawElementsBaseVertex(c, mode, count, type, indices, drawcount, basevertex)
-}
-
-func encode_glMultiDrawElementsBaseVertex(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
-  _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32,
-  _ basevertex: UnsafePointer<Int32>?
-) {
-  writer.pointee.begin(0x1021A)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(mode, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(bitPattern: drawcount), 8)
-  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
-  writer.pointee.glArray(basevertex, glProduct(Int(drawcount), 4))
-  writer.pointee.end()
-}
-
-@c(glMultiDrawElementsIndirect)
-public func gl_MultiDrawElementsIndirect(
-  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1021B, 32) else { return }
-  p.put32(mode, 8)
-  p.put32(type, 12)
-  p.put64(UInt64(UInt(bitPattern: indirect)), 16)
-  p.put32(UInt32(bitPattern: drawcount), 24)
-  p.put32(UInt32(bitPattern: stride), 28)
-}
-
-@c(glMultiDrawElementsIndirectCount)
-public func gl_MultiDrawElementsIndirectCount(
-  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int,
-  _ maxdrawcount: Int32, _ stride: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1021C, 40) else { return }
-  p.put32(mode, 8)
-  p.put32(type, 12)
-  p.put64(UInt64(UInt(bitPattern: indirect)), 16)
-  p.put64(UInt64(bitPattern: Int64(drawcount)), 24)
-  p.put32(UInt32(bitPattern: maxdrawcount), 32)
-  p.put32(UInt32(bitPattern: stride), 36)
-}
-
-@c(glMultiTexCoord1d)
-public func gl_MultiTexCoord1d(_ target: UInt32, _ s: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1021D, 24) else { return }
-  p.put32(target, 8)
-  p.put64(s.bitPattern, 12)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoord1dv)
-public func gl_MultiTexCoord1dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1021E)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord1f)
-public func gl_MultiTexCoord1f(_ target: UInt32, _ s: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1021F, 16) else { return }
-  p.put32(target, 8)
-  p.put32(s.bitPattern, 12)
-}
-
-@c(glMultiTexCoord1fv)
-public func gl_MultiTexCoord1fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10220)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord1i)
-public func gl_MultiTexCoord1i(_ target: UInt32, _ s: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10221, 16) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: s), 12)
-}
-
-@c(glMultiTexCoord1iv)
-public func gl_MultiTexCoord1iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10222)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord1s)
-public func gl_MultiTexCoord1s(_ target: UInt32, _ s: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10223, 16) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: Int32(s)), 12)
-}
-
-@c(glMultiTexCoord1sv)
-public func gl_MultiTexCoord1sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10224)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord2d)
-public func gl_MultiTexCoord2d(_ target: UInt32, _ s: Double, _ t: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10225, 32) else { return }
-  p.put32(target, 8)
-  p.put64(s.bitPattern, 12)
-  p.put64(t.bitPattern, 20)
-  p.put32(0, 28)
-}
-
-@c(glMultiTexCoord2dv)
-public func gl_MultiTexCoord2dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10226)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord2f)
-public func gl_MultiTexCoord2f(_ target: UInt32, _ s: Float, _ t: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10227, 24) else { return }
-  p.put32(target, 8)
-  p.put32(s.bitPattern, 12)
-  p.put32(t.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoord2fv)
-public func gl_MultiTexCoord2fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10228)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord2i)
-public func gl_MultiTexCoord2i(_ target: UInt32, _ s: Int32, _ t: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10229, 24) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: s), 12)
-  p.put32(UInt32(bitPattern: t), 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoord2iv)
-public func gl_MultiTexCoord2iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1022A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord2s)
-public func gl_MultiTexCoord2s(_ target: UInt32, _ s: Int16, _ t: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1022B, 24) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: Int32(s)), 12)
-  p.put32(UInt32(bitPattern: Int32(t)), 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoord2sv)
-public func gl_MultiTexCoord2sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1022C)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord3d)
-public func gl_MultiTexCoord3d(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1022D, 40) else { return }
-  p.put32(target, 8)
-  p.put64(s.bitPattern, 12)
-  p.put64(t.bitPattern, 20)
-  p.put64(rValue.bitPattern, 28)
-  p.put32(0, 36)
 }

@@ -6,6 +6,1055 @@ import Client
 import GLWire
 import Wire
 
+@c(glIsQuery)
+public func gl_IsQuery(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsQueryEXT)
+public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x104AA) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104AA, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsRenderbuffer)
+public func gl_IsRenderbuffer(_ renderbuffer: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DF) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DF, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(renderbuffer, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsSampler)
+public func gl_IsSampler(_ sampler: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101E0) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101E0, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(sampler, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsShader)
+public func gl_IsShader(_ shader: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101E1) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101E1, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(shader, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsSync)
+public func gl_IsSync(_ sync: UnsafeMutableRawPointer?) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  return hook_glIsSync(c, sync)
+}
+
+@c(glIsTexture)
+public func gl_IsTexture(_ texture: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101E2) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101E2, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsTextureEXT)
+public func gl_IsTextureEXT(_ texture: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x104AB) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104AB, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsTransformFeedback)
+public func gl_IsTransformFeedback(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101E3) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101E3, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsVertexArray)
+public func gl_IsVertexArray(_ array: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101E4) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101E4, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(array, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glLightModelf)
+public func gl_LightModelf(_ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101E5, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(param.bitPattern, 12)
+}
+
+@c(glLightModelfv)
+public func gl_LightModelfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101E6)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(pname, 0)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glLightModeli)
+public func gl_LightModeli(_ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101E7, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(UInt32(bitPattern: param), 12)
+}
+
+@c(glLightModeliv)
+public func gl_LightModeliv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101E8)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(pname, 0)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glLightModelx)
+public func gl_LightModelx(_ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101E9, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(UInt32(bitPattern: param), 12)
+}
+
+@c(glLightModelxv)
+public func gl_LightModelxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101EA)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(pname, 0)
+  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glLightf)
+public func gl_Lightf(_ light: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101EB, 24) else { return }
+  p.put32(light, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glLightfv)
+public func gl_Lightfv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101EC)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(light, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glLighti)
+public func gl_Lighti(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101ED, 24) else { return }
+  p.put32(light, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glLightiv)
+public func gl_Lightiv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101EE)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(light, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glLightx)
+public func gl_Lightx(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101EF, 24) else { return }
+  p.put32(light, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glLightxv)
+public func gl_Lightxv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101F0)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(light, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glLineStipple)
+public func gl_LineStipple(_ factor: Int32, _ pattern: UInt16) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x101F1, 16) else { return }
+  p.put32(UInt32(bitPattern: factor), 8)
+  p.put32(UInt32(pattern), 12)
+}
+
+@c(glLineWidth)
+public func gl_LineWidth(_ width: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x101F2, 16) else { return }
+  p.put32(width.bitPattern, 8)
+  p.put32(0, 12)
+}
+
+@c(glLineWidthx)
+public func gl_LineWidthx(_ width: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x101F3, 16) else { return }
+  p.put32(UInt32(bitPattern: width), 8)
+  p.put32(0, 12)
+}
+
+@c(glLinkProgram)
+public func gl_LinkProgram(_ program: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x101F4, 16) else { return }
+  p.put32(program, 8)
+  p.put32(0, 12)
+  note_glLinkProgram(c, program)
+}
+
+@c(glListBase)
+public func gl_ListBase(_ base: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x101F5, 16) else { return }
+  p.put32(base, 8)
+  p.put32(0, 12)
+  note_glListBase(c, base)
+}
+
+@c(glLoadIdentity)
+public func gl_LoadIdentity() {
+  guard let c = currentContext() else { return }
+  guard let _ = c.writer.pointee.fixedRecord(0x101F6, 8) else { return }
+  note_glLoadIdentity(c)
+}
+
+@c(glLoadMatrixd)
+public func gl_LoadMatrixd(_ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x101F7)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glLoadMatrixd(c, m)
+}
+
+@c(glLoadMatrixf)
+public func gl_LoadMatrixf(_ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x101F8)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glLoadMatrixf(c, m)
+}
+
+@c(glLoadMatrixx)
+public func gl_LoadMatrixx(_ m: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x101F9)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glLoadMatrixx(c, m)
+}
+
+@c(glLoadName)
+public func gl_LoadName(_ name: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101FA, 16) else { return }
+  p.put32(name, 8)
+  p.put32(0, 12)
+}
+
+@c(glLoadTransposeMatrixd)
+public func gl_LoadTransposeMatrixd(_ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x101FB)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glLoadTransposeMatrixd(c, m)
+}
+
+@c(glLoadTransposeMatrixf)
+public func gl_LoadTransposeMatrixf(_ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x101FC)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glLoadTransposeMatrixf(c, m)
+}
+
+@c(glLockArraysEXT)
+public func gl_LockArraysEXT(_ first: Int32, _ count: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x104AD, 16) else { return }
+  p.put32(UInt32(bitPattern: first), 8)
+  p.put32(UInt32(bitPattern: count), 12)
+}
+
+@c(glLogicOp)
+public func gl_LogicOp(_ opcode: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x101FD, 16) else { return }
+  p.put32(opcode, 8)
+  p.put32(0, 12)
+}
+
+@c(glMap1d)
+public func gl_Map1d(
+  _ target: UInt32, _ u1: Double, _ u2: Double, _ stride: Int32, _ order: Int32,
+  _ points: UnsafePointer<Double>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glMap1d(c, target, u1, u2, stride, order, points)
+}
+
+func encode_glMap1d(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Double,
+  _ u2: Double, _ stride: Int32, _ order: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x101FE, 40) else { return }
+  p.put32(target, 8)
+  p.put64(u1.bitPattern, 12)
+  p.put64(u2.bitPattern, 20)
+  p.put32(UInt32(bitPattern: stride), 28)
+  p.put32(UInt32(bitPattern: order), 32)
+  p.put32(0, 36)
+}
+
+@c(glMap1f)
+public func gl_Map1f(
+  _ target: UInt32, _ u1: Float, _ u2: Float, _ stride: Int32, _ order: Int32,
+  _ points: UnsafePointer<Float>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glMap1f(c, target, u1, u2, stride, order, points)
+}
+
+func encode_glMap1f(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Float, _ u2: Float,
+  _ stride: Int32, _ order: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x101FF, 32) else { return }
+  p.put32(target, 8)
+  p.put32(u1.bitPattern, 12)
+  p.put32(u2.bitPattern, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put32(UInt32(bitPattern: order), 24)
+  p.put32(0, 28)
+}
+
+@c(glMap2d)
+public func gl_Map2d(
+  _ target: UInt32, _ u1: Double, _ u2: Double, _ ustride: Int32, _ uorder: Int32, _ v1: Double,
+  _ v2: Double, _ vstride: Int32, _ vorder: Int32, _ points: UnsafePointer<Double>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glMap2d(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, points)
+}
+
+func encode_glMap2d(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Double,
+  _ u2: Double, _ ustride: Int32, _ uorder: Int32, _ v1: Double, _ v2: Double, _ vstride: Int32,
+  _ vorder: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10200, 64) else { return }
+  p.put32(target, 8)
+  p.put64(u1.bitPattern, 12)
+  p.put64(u2.bitPattern, 20)
+  p.put32(UInt32(bitPattern: ustride), 28)
+  p.put32(UInt32(bitPattern: uorder), 32)
+  p.put64(v1.bitPattern, 36)
+  p.put64(v2.bitPattern, 44)
+  p.put32(UInt32(bitPattern: vstride), 52)
+  p.put32(UInt32(bitPattern: vorder), 56)
+  p.put32(0, 60)
+}
+
+@c(glMap2f)
+public func gl_Map2f(
+  _ target: UInt32, _ u1: Float, _ u2: Float, _ ustride: Int32, _ uorder: Int32, _ v1: Float,
+  _ v2: Float, _ vstride: Int32, _ vorder: Int32, _ points: UnsafePointer<Float>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glMap2f(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, points)
+}
+
+func encode_glMap2f(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Float, _ u2: Float,
+  _ ustride: Int32, _ uorder: Int32, _ v1: Float, _ v2: Float, _ vstride: Int32, _ vorder: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10201, 48) else { return }
+  p.put32(target, 8)
+  p.put32(u1.bitPattern, 12)
+  p.put32(u2.bitPattern, 16)
+  p.put32(UInt32(bitPattern: ustride), 20)
+  p.put32(UInt32(bitPattern: uorder), 24)
+  p.put32(v1.bitPattern, 28)
+  p.put32(v2.bitPattern, 32)
+  p.put32(UInt32(bitPattern: vstride), 36)
+  p.put32(UInt32(bitPattern: vorder), 40)
+  p.put32(0, 44)
+}
+
+@c(glMapBuffer)
+public func gl_MapBuffer(_ target: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
+  guard let c = currentContext() else { return nil }
+  return hook_glMapBuffer(c, target, access)
+}
+
+@c(glMapBufferRange)
+public func gl_MapBufferRange(
+  _ target: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
+) -> UnsafeMutableRawPointer? {
+  guard let c = currentContext() else { return nil }
+  return hook_glMapBufferRange(c, target, offset, length, access)
+}
+
+@c(glMapGrid1d)
+public func gl_MapGrid1d(_ un: Int32, _ u1: Double, _ u2: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10202, 32) else { return }
+  p.put32(UInt32(bitPattern: un), 8)
+  p.put64(u1.bitPattern, 12)
+  p.put64(u2.bitPattern, 20)
+  p.put32(0, 28)
+}
+
+@c(glMapGrid1f)
+public func gl_MapGrid1f(_ un: Int32, _ u1: Float, _ u2: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10203, 24) else { return }
+  p.put32(UInt32(bitPattern: un), 8)
+  p.put32(u1.bitPattern, 12)
+  p.put32(u2.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glMapGrid2d)
+public func gl_MapGrid2d(
+  _ un: Int32, _ u1: Double, _ u2: Double, _ vn: Int32, _ v1: Double, _ v2: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10204, 48) else { return }
+  p.put32(UInt32(bitPattern: un), 8)
+  p.put64(u1.bitPattern, 12)
+  p.put64(u2.bitPattern, 20)
+  p.put32(UInt32(bitPattern: vn), 28)
+  p.put64(v1.bitPattern, 32)
+  p.put64(v2.bitPattern, 40)
+}
+
+@c(glMapGrid2f)
+public func gl_MapGrid2f(
+  _ un: Int32, _ u1: Float, _ u2: Float, _ vn: Int32, _ v1: Float, _ v2: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10205, 32) else { return }
+  p.put32(UInt32(bitPattern: un), 8)
+  p.put32(u1.bitPattern, 12)
+  p.put32(u2.bitPattern, 16)
+  p.put32(UInt32(bitPattern: vn), 20)
+  p.put32(v1.bitPattern, 24)
+  p.put32(v2.bitPattern, 28)
+}
+
+@c(glMapNamedBuffer)
+public func gl_MapNamedBuffer(_ buffer: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
+  guard let c = currentContext() else { return nil }
+  return hook_glMapNamedBuffer(c, buffer, access)
+}
+
+@c(glMapNamedBufferRange)
+public func gl_MapNamedBufferRange(
+  _ buffer: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
+) -> UnsafeMutableRawPointer? {
+  guard let c = currentContext() else { return nil }
+  return hook_glMapNamedBufferRange(c, buffer, offset, length, access)
+}
+
+@c(glMaterialf)
+public func gl_Materialf(_ face: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10206, 24) else { return }
+  p.put32(face, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glMaterialfv)
+public func gl_Materialfv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10207)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(face, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glMateriali)
+public func gl_Materiali(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10208, 24) else { return }
+  p.put32(face, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glMaterialiv)
+public func gl_Materialiv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10209)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(face, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glMaterialx)
+public func gl_Materialx(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1020A, 24) else { return }
+  p.put32(face, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glMaterialxv)
+public func gl_Materialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1020B)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(face, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glMatrixMode)
+public func gl_MatrixMode(_ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2
+  guard let p = c.writer.pointee.fixedRecord(0x1020C, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+  note_glMatrixMode(c, mode)
+}
+
+@c(glMaxShaderCompilerThreadsKHR)
+public func gl_MaxShaderCompilerThreadsKHR(_ count: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1020D, 16) else { return }
+  p.put32(count, 8)
+  p.put32(0, 12)
+}
+
+@c(glMemoryBarrier)
+public func gl_MemoryBarrier(_ barriers: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1020E, 16) else { return }
+  p.put32(barriers, 8)
+  p.put32(0, 12)
+}
+
+@c(glMemoryBarrierByRegion)
+public func gl_MemoryBarrierByRegion(_ barriers: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1020F, 16) else { return }
+  p.put32(barriers, 8)
+  p.put32(0, 12)
+}
+
+@c(glMinSampleShading)
+public func gl_MinSampleShading(_ value: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10210, 16) else { return }
+  p.put32(value.bitPattern, 8)
+  p.put32(0, 12)
+}
+
+@c(glMultMatrixd)
+public func gl_MultMatrixd(_ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10211)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glMultMatrixd(c, m)
+}
+
+@c(glMultMatrixf)
+public func gl_MultMatrixf(_ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10212)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glMultMatrixf(c, m)
+}
+
+@c(glMultMatrixx)
+public func gl_MultMatrixx(_ m: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10213)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glMultMatrixx(c, m)
+}
+
+@c(glMultTransposeMatrixd)
+public func gl_MultTransposeMatrixd(_ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10214)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glMultTransposeMatrixd(c, m)
+}
+
+@c(glMultTransposeMatrixf)
+public func gl_MultTransposeMatrixf(_ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10215)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glMultTransposeMatrixf(c, m)
+}
+
+@c(glMultiDrawArrays)
+public func gl_MultiDrawArrays(
+  _ mode: UInt32, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiDrawArrays(c, mode, first, count, drawcount)
+}
+
+func encode_glMultiDrawArrays(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
+  _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
+) {
+  writer.pointee.begin(0x10216)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(mode, 0)
+  p.put32(UInt32(bitPattern: drawcount), 4)
+  writer.pointee.glArray(first, glProduct(Int(drawcount), 4))
+  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
+  writer.pointee.end()
+}
+
+@c(glMultiDrawArraysIndirect)
+public func gl_MultiDrawArraysIndirect(
+  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10217, 32) else { return }
+  p.put32(mode, 8)
+  p.put64(UInt64(UInt(bitPattern: indirect)), 12)
+  p.put32(UInt32(bitPattern: drawcount), 20)
+  p.put32(UInt32(bitPattern: stride), 24)
+  p.put32(0, 28)
+}
+
+@c(glMultiDrawArraysIndirectCount)
+public func gl_MultiDrawArraysIndirectCount(
+  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int, _ maxdrawcount: Int32,
+  _ stride: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10218, 40) else { return }
+  p.put32(mode, 8)
+  p.put64(UInt64(UInt(bitPattern: indirect)), 12)
+  p.put64(UInt64(bitPattern: Int64(drawcount)), 20)
+  p.put32(UInt32(bitPattern: maxdrawcount), 28)
+  p.put32(UInt32(bitPattern: stride), 32)
+  p.put32(0, 36)
+}
+
+@c(glMultiDrawElements)
+public func gl_MultiDrawElements(
+  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiDrawElements(c, mode, count, type, indices, drawcount)
+}
+
+func encode_glMultiDrawElements(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
+  _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32
+) {
+  writer.pointee.begin(0x10219)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(mode, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(bitPattern: drawcount), 8)
+  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
+  writer.pointee.end()
+}
+
+@c(glMultiDrawElementsBaseVertex)
+public func gl_MultiDrawElementsBaseVertex(
+  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
+  _ basevertex: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiDrawElementsBaseVertex(c, mode, count, type, indices, drawcount, basevertex)
+}
+
+func encode_glMultiDrawElementsBaseVertex(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
+  _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32,
+  _ basevertex: UnsafePointer<Int32>?
+) {
+  writer.pointee.begin(0x1021A)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(mode, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(bitPattern: drawcount), 8)
+  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
+  writer.pointee.glArray(basevertex, glProduct(Int(drawcount), 4))
+  writer.pointee.end()
+}
+
+@c(glMultiDrawElementsIndirect)
+public func gl_MultiDrawElementsIndirect(
+  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1021B, 32) else { return }
+  p.put32(mode, 8)
+  p.put32(type, 12)
+  p.put64(UInt64(UInt(bitPattern: indirect)), 16)
+  p.put32(UInt32(bitPattern: drawcount), 24)
+  p.put32(UInt32(bitPattern: stride), 28)
+}
+
+@c(glMultiDrawElementsIndirectCount)
+public func gl_MultiDrawElementsIndirectCount(
+  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int,
+  _ maxdrawcount: Int32, _ stride: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1021C, 40) else { return }
+  p.put32(mode, 8)
+  p.put32(type, 12)
+  p.put64(UInt64(UInt(bitPattern: indirect)), 16)
+  p.put64(UInt64(bitPattern: Int64(drawcount)), 24)
+  p.put32(UInt32(bitPattern: maxdrawcount), 32)
+  p.put32(UInt32(bitPattern: stride), 36)
+}
+
+@c(glMultiModeDrawArraysIBM)
+public func gl_MultiModeDrawArraysIBM(
+  _ mode: UnsafePointer<UInt32>?, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?,
+  _ primcount: Int32, _ modestride: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiModeDrawArraysIBM(c, mode, first, count, primcount, modestride)
+}
+
+@c(glMultiModeDrawElementsIBM)
+public func gl_MultiModeDrawElementsIBM(
+  _ mode: UnsafePointer<UInt32>?, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ primcount: Int32, _ modestride: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiModeDrawElementsIBM(c, mode, count, type, indices, primcount, modestride)
+}
+
+@c(glMultiTexCoord1d)
+public func gl_MultiTexCoord1d(_ target: UInt32, _ s: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1021D, 24) else { return }
+  p.put32(target, 8)
+  p.put64(s.bitPattern, 12)
+  p.put32(0, 20)
+}
+
+@c(glMultiTexCoord1dv)
+public func gl_MultiTexCoord1dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1021E)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord1f)
+public func gl_MultiTexCoord1f(_ target: UInt32, _ s: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1021F, 16) else { return }
+  p.put32(target, 8)
+  p.put32(s.bitPattern, 12)
+}
+
+@c(glMultiTexCoord1fv)
+public func gl_MultiTexCoord1fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10220)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord1hNV)
+public func gl_MultiTexCoord1hNV(_ target: UInt32, _ s: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104AE, 16) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(s), 12)
+}
+
+@c(glMultiTexCoord1hvNV)
+public func gl_MultiTexCoord1hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104AF)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 2)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord1i)
+public func gl_MultiTexCoord1i(_ target: UInt32, _ s: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10221, 16) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: s), 12)
+}
+
+@c(glMultiTexCoord1iv)
+public func gl_MultiTexCoord1iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10222)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord1s)
+public func gl_MultiTexCoord1s(_ target: UInt32, _ s: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10223, 16) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: Int32(s)), 12)
+}
+
+@c(glMultiTexCoord1sv)
+public func gl_MultiTexCoord1sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10224)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 2)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord2d)
+public func gl_MultiTexCoord2d(_ target: UInt32, _ s: Double, _ t: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10225, 32) else { return }
+  p.put32(target, 8)
+  p.put64(s.bitPattern, 12)
+  p.put64(t.bitPattern, 20)
+  p.put32(0, 28)
+}
+
+@c(glMultiTexCoord2dv)
+public func gl_MultiTexCoord2dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10226)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord2f)
+public func gl_MultiTexCoord2f(_ target: UInt32, _ s: Float, _ t: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10227, 24) else { return }
+  p.put32(target, 8)
+  p.put32(s.bitPattern, 12)
+  p.put32(t.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glMultiTexCoord2fv)
+public func gl_MultiTexCoord2fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10228)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord2hNV)
+public func gl_MultiTexCoord2hNV(_ target: UInt32, _ s: UInt16, _ t: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B0, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(s), 12)
+  p.put32(UInt32(t), 16)
+  p.put32(0, 20)
+}
+
+@c(glMultiTexCoord2hvNV)
+public func gl_MultiTexCoord2hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104B1)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord2i)
+public func gl_MultiTexCoord2i(_ target: UInt32, _ s: Int32, _ t: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10229, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: s), 12)
+  p.put32(UInt32(bitPattern: t), 16)
+  p.put32(0, 20)
+}
+
+@c(glMultiTexCoord2iv)
+public func gl_MultiTexCoord2iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1022A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord2s)
+public func gl_MultiTexCoord2s(_ target: UInt32, _ s: Int16, _ t: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1022B, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: Int32(s)), 12)
+  p.put32(UInt32(bitPattern: Int32(t)), 16)
+  p.put32(0, 20)
+}
+
+@c(glMultiTexCoord2sv)
+public func gl_MultiTexCoord2sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1022C)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord3d)
+public func gl_MultiTexCoord3d(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1022D, 40) else { return }
+  p.put32(target, 8)
+  p.put64(s.bitPattern, 12)
+  p.put64(t.bitPattern, 20)
+  p.put64(rValue.bitPattern, 28)
+  p.put32(0, 36)
+}
+
 @c(glMultiTexCoord3dv)
 public func gl_MultiTexCoord3dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
@@ -33,6 +1082,26 @@ public func gl_MultiTexCoord3fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
   writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord3hNV)
+public func gl_MultiTexCoord3hNV(_ target: UInt32, _ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B2, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(s), 12)
+  p.put32(UInt32(t), 16)
+  p.put32(UInt32(rValue), 20)
+}
+
+@c(glMultiTexCoord3hvNV)
+public func gl_MultiTexCoord3hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104B3)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 6)
   writer.pointee.end()
 }
 
@@ -121,6 +1190,30 @@ public func gl_MultiTexCoord4fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
   writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glMultiTexCoord4hNV)
+public func gl_MultiTexCoord4hNV(
+  _ target: UInt32, _ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B4, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(s), 12)
+  p.put32(UInt32(t), 16)
+  p.put32(UInt32(rValue), 20)
+  p.put32(UInt32(q), 24)
+  p.put32(0, 28)
+}
+
+@c(glMultiTexCoord4hvNV)
+public func gl_MultiTexCoord4hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104B5)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 8)
   writer.pointee.end()
 }
 
@@ -282,48 +1375,52 @@ public func gl_MultiTexCoordP4uiv(
 public func gl_NamedBufferData(
   _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10246)
-  guard let p = writer.pointee.reserve(16) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10246)
+  guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(buffer, 0)
   p.put64(UInt64(bitPattern: Int64(size)), 4)
   p.put32(usage, 12)
-  writer.pointee.glArray(data, max(Int(size), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glNamedBufferData(c, buffer, size, data, usage)
 }
 
 @c(glNamedBufferStorage)
 public func gl_NamedBufferStorage(
   _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10247)
-  guard let p = writer.pointee.reserve(16) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10247)
+  guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(buffer, 0)
   p.put64(UInt64(bitPattern: Int64(size)), 4)
   p.put32(flags, 12)
-  writer.pointee.glArray(data, max(Int(size), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glNamedBufferStorage(c, buffer, size, data, flags)
 }
 
 @c(glNamedBufferSubData)
 public func gl_NamedBufferSubData(
   _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10248)
-  guard let p = writer.pointee.reserve(20) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10248)
+  guard let p = c.writer.pointee.reserve(20) else { return }
   p.put32(buffer, 0)
   p.put64(UInt64(bitPattern: Int64(offset)), 4)
   p.put64(UInt64(bitPattern: Int64(size)), 12)
-  writer.pointee.glArray(data, max(Int(size), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glNamedBufferSubData(c, buffer, offset, size, data)
 }
 
 @c(glNamedFramebufferDrawBuffer)
 public func gl_NamedFramebufferDrawBuffer(_ framebuffer: UInt32, _ buf: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10249, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard let p = c.writer.pointee.fixedRecord(0x10249, 16) else { return }
   p.put32(framebuffer, 8)
   p.put32(buf, 12)
 }
@@ -332,19 +1429,21 @@ public func gl_NamedFramebufferDrawBuffer(_ framebuffer: UInt32, _ buf: UInt32) 
 public func gl_NamedFramebufferDrawBuffers(
   _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1024A)
-  guard let p = writer.pointee.reserve(8) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  c.writer.pointee.begin(0x1024A)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(framebuffer, 0)
   p.put32(UInt32(bitPattern: n), 4)
-  writer.pointee.glArray(bufs, glProduct(Int(n), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
+  c.writer.pointee.end()
 }
 
 @c(glNamedFramebufferParameteri)
 public func gl_NamedFramebufferParameteri(_ framebuffer: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1024B, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1024B, 24) else { return }
   p.put32(framebuffer, 8)
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
@@ -353,8 +1452,9 @@ public func gl_NamedFramebufferParameteri(_ framebuffer: UInt32, _ pname: UInt32
 
 @c(glNamedFramebufferReadBuffer)
 public func gl_NamedFramebufferReadBuffer(_ framebuffer: UInt32, _ src: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1024C, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard let p = c.writer.pointee.fixedRecord(0x1024C, 16) else { return }
   p.put32(framebuffer, 8)
   p.put32(src, 12)
 }
@@ -486,6 +1586,24 @@ public func gl_Normal3fv(_ v: UnsafePointer<Float>?) {
   writer.pointee.end()
 }
 
+@c(glNormal3hNV)
+public func gl_Normal3hNV(_ nx: UInt16, _ ny: UInt16, _ nz: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B6, 24) else { return }
+  p.put32(UInt32(nx), 8)
+  p.put32(UInt32(ny), 12)
+  p.put32(UInt32(nz), 16)
+  p.put32(0, 20)
+}
+
+@c(glNormal3hvNV)
+public func gl_Normal3hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104B7)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+}
+
 @c(glNormal3i)
 public func gl_Normal3i(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
   guard let writer = contextWriter() else { return }
@@ -553,6 +1671,7 @@ public func gl_NormalP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
 @c(glNormalPointer)
 public func gl_NormalPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   hook_glNormalPointer(c, type, stride, pointer)
 }
 
@@ -597,38 +1716,52 @@ public func gl_ObjectPtrLabel(
 public func gl_Ortho(
   _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10263, 56) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10263, 56) else { return }
   p.put64(left.bitPattern, 8)
   p.put64(right.bitPattern, 16)
   p.put64(bottom.bitPattern, 24)
   p.put64(top.bitPattern, 32)
   p.put64(zNear.bitPattern, 40)
   p.put64(zFar.bitPattern, 48)
+  note_glOrtho(c, left, right, bottom, top, zNear, zFar)
 }
 
 @c(glOrthof)
 public func gl_Orthof(_ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10264, 32) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10264, 32) else { return }
   p.put32(l.bitPattern, 8)
   p.put32(rValue.bitPattern, 12)
   p.put32(b.bitPattern, 16)
   p.put32(t.bitPattern, 20)
   p.put32(n.bitPattern, 24)
   p.put32(f.bitPattern, 28)
+  note_glOrthof(c, l, rValue, b, t, n, f)
 }
 
 @c(glOrthox)
 public func gl_Orthox(_ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10265, 32) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10265, 32) else { return }
   p.put32(UInt32(bitPattern: l), 8)
   p.put32(UInt32(bitPattern: rValue), 12)
   p.put32(UInt32(bitPattern: b), 16)
   p.put32(UInt32(bitPattern: t), 20)
   p.put32(UInt32(bitPattern: n), 24)
   p.put32(UInt32(bitPattern: f), 28)
+  note_glOrthox(c, l, rValue, b, t, n, f)
+}
+
+@c(glPassTexCoordATI)
+public func gl_PassTexCoordATI(_ dst: UInt32, _ coord: UInt32, _ swizzle: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x104B8, 24) else { return }
+  p.put32(dst, 8)
+  p.put32(coord, 12)
+  p.put32(swizzle, 16)
+  p.put32(0, 20)
 }
 
 @c(glPassThrough)
@@ -726,102 +1859,114 @@ public func gl_PixelTransferi(_ pname: UInt32, _ param: Int32) {
 
 @c(glPixelZoom)
 public func gl_PixelZoom(_ xfactor: Float, _ yfactor: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1026F, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
+  guard let p = c.writer.pointee.fixedRecord(0x1026F, 16) else { return }
   p.put32(xfactor.bitPattern, 8)
   p.put32(yfactor.bitPattern, 12)
 }
 
 @c(glPointParameterf)
 public func gl_PointParameterf(_ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10270, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x10270, 16) else { return }
   p.put32(pname, 8)
   p.put32(param.bitPattern, 12)
 }
 
 @c(glPointParameterfv)
 public func gl_PointParameterfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10271)
-  guard let p = writer.pointee.reserve(4) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  c.writer.pointee.begin(0x10271)
+  guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glPointParameteri)
 public func gl_PointParameteri(_ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10272, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x10272, 16) else { return }
   p.put32(pname, 8)
   p.put32(UInt32(bitPattern: param), 12)
 }
 
 @c(glPointParameteriv)
 public func gl_PointParameteriv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10273)
-  guard let p = writer.pointee.reserve(4) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  c.writer.pointee.begin(0x10273)
+  guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glPointParameterx)
 public func gl_PointParameterx(_ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10274, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x10274, 16) else { return }
   p.put32(pname, 8)
   p.put32(UInt32(bitPattern: param), 12)
 }
 
 @c(glPointParameterxv)
 public func gl_PointParameterxv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10275)
-  guard let p = writer.pointee.reserve(4) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  c.writer.pointee.begin(0x10275)
+  guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glPointSize)
 public func gl_PointSize(_ size: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10276, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x10276, 16) else { return }
   p.put32(size.bitPattern, 8)
   p.put32(0, 12)
 }
 
 @c(glPointSizex)
 public func gl_PointSizex(_ size: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10277, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x10277, 16) else { return }
   p.put32(UInt32(bitPattern: size), 8)
   p.put32(0, 12)
 }
 
 @c(glPolygonMode)
 public func gl_PolygonMode(_ face: UInt32, _ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10278, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x10278, 16) else { return }
   p.put32(face, 8)
   p.put32(mode, 12)
 }
 
 @c(glPolygonOffset)
 public func gl_PolygonOffset(_ factor: Float, _ units: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10279, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x10279, 16) else { return }
   p.put32(factor.bitPattern, 8)
   p.put32(units.bitPattern, 12)
 }
 
 @c(glPolygonOffsetClamp)
 public func gl_PolygonOffsetClamp(_ factor: Float, _ units: Float, _ clamp: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1027A, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x1027A, 24) else { return }
   p.put32(factor.bitPattern, 8)
   p.put32(units.bitPattern, 12)
   p.put32(clamp.bitPattern, 16)
@@ -830,8 +1975,9 @@ public func gl_PolygonOffsetClamp(_ factor: Float, _ units: Float, _ clamp: Floa
 
 @c(glPolygonOffsetx)
 public func gl_PolygonOffsetx(_ factor: Int32, _ units: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1027B, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x1027B, 16) else { return }
   p.put32(UInt32(bitPattern: factor), 8)
   p.put32(UInt32(bitPattern: units), 12)
 }
@@ -846,13 +1992,16 @@ public func gl_PolygonStipple(_ mask: UnsafePointer<UInt8>?) {
 
 @c(glPopAttrib)
 public func gl_PopAttrib() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x1027D, 8) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let _ = c.writer.pointee.fixedRecord(0x1027D, 8) else { return }
+  note_glPopAttrib(c)
 }
 
 @c(glPopClientAttrib)
 public func gl_PopClientAttrib() {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   hook_glPopClientAttrib(c)
 }
 
@@ -868,8 +2017,9 @@ public func gl_PopDebugGroup() {
 
 @c(glPopMatrix)
 public func gl_PopMatrix() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10280, 8) else { return }
+  guard let c = currentContext() else { return }
+  guard let _ = c.writer.pointee.fixedRecord(0x10280, 8) else { return }
+  note_glPopMatrix(c)
 }
 
 @c(glPopName)
@@ -935,14 +2085,16 @@ public func gl_PrioritizeTextures(
 public func gl_ProgramBinary(
   _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10287)
-  guard let p = writer.pointee.reserve(12) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  c.writer.pointee.begin(0x10287)
+  guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(binaryFormat, 4)
   p.put32(UInt32(bitPattern: length), 8)
-  writer.pointee.glArray(binary, max(Int(length), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(binary, max(Int(length), 0))
+  c.writer.pointee.end()
+  note_glProgramBinary(c, program, binaryFormat, binary, length)
 }
 
 @c(glProgramEnvParameter4dARB)
@@ -1171,12 +2323,35 @@ public func gl_ProgramUniform1i64ARB(_ program: UInt32, _ location: Int32, _ x: 
   p.put64(UInt64(bitPattern: Int64(x)), 16)
 }
 
+@c(glProgramUniform1i64NV)
+public func gl_ProgramUniform1i64NV(_ program: UInt32, _ location: Int32, _ x: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B9, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+}
+
 @c(glProgramUniform1i64vARB)
 public func gl_ProgramUniform1i64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1029A)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform1i64vNV)
+public func gl_ProgramUniform1i64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104BA)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
@@ -1218,12 +2393,35 @@ public func gl_ProgramUniform1ui64ARB(_ program: UInt32, _ location: Int32, _ x:
   p.put64(x, 16)
 }
 
+@c(glProgramUniform1ui64NV)
+public func gl_ProgramUniform1ui64NV(_ program: UInt32, _ location: Int32, _ x: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104BB, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+}
+
 @c(glProgramUniform1ui64vARB)
 public func gl_ProgramUniform1ui64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1029E)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform1ui64vNV)
+public func gl_ProgramUniform1ui64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104BC)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
@@ -1302,1201 +2500,4 @@ public func gl_ProgramUniform2i(_ program: UInt32, _ location: Int32, _ v0: Int3
   p.put32(UInt32(bitPattern: location), 12)
   p.put32(UInt32(bitPattern: v0), 16)
   p.put32(UInt32(bitPattern: v1), 20)
-}
-
-@c(glProgramUniform2i64ARB)
-public func gl_ProgramUniform2i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A5, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-}
-
-@c(glProgramUniform2i64vARB)
-public func gl_ProgramUniform2i64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102A6)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2iv)
-public func gl_ProgramUniform2iv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102A7)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2ui)
-public func gl_ProgramUniform2ui(_ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A8, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0, 16)
-  p.put32(v1, 20)
-}
-
-@c(glProgramUniform2ui64ARB)
-public func gl_ProgramUniform2ui64ARB(
-  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A9, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-  p.put64(y, 24)
-}
-
-@c(glProgramUniform2ui64vARB)
-public func gl_ProgramUniform2ui64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102AA)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2uiv)
-public func gl_ProgramUniform2uiv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102AB)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3d)
-public func gl_ProgramUniform3d(
-  _ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double, _ v2: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102AC, 40) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(v0.bitPattern, 16)
-  p.put64(v1.bitPattern, 24)
-  p.put64(v2.bitPattern, 32)
-}
-
-@c(glProgramUniform3dv)
-public func gl_ProgramUniform3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102AD)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3f)
-public func gl_ProgramUniform3f(
-  _ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102AE, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0.bitPattern, 16)
-  p.put32(v1.bitPattern, 20)
-  p.put32(v2.bitPattern, 24)
-  p.put32(0, 28)
-}
-
-@c(glProgramUniform3fv)
-public func gl_ProgramUniform3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102AF)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3i)
-public func gl_ProgramUniform3i(
-  _ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102B0, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(UInt32(bitPattern: v0), 16)
-  p.put32(UInt32(bitPattern: v1), 20)
-  p.put32(UInt32(bitPattern: v2), 24)
-  p.put32(0, 28)
-}
-
-@c(glProgramUniform3i64ARB)
-public func gl_ProgramUniform3i64ARB(
-  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102B1, 40) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-  p.put64(UInt64(bitPattern: Int64(z)), 32)
-}
-
-@c(glProgramUniform3i64vARB)
-public func gl_ProgramUniform3i64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102B2)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3iv)
-public func gl_ProgramUniform3iv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102B3)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3ui)
-public func gl_ProgramUniform3ui(
-  _ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102B4, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0, 16)
-  p.put32(v1, 20)
-  p.put32(v2, 24)
-  p.put32(0, 28)
-}
-
-@c(glProgramUniform3ui64ARB)
-public func gl_ProgramUniform3ui64ARB(
-  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102B5, 40) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-  p.put64(y, 24)
-  p.put64(z, 32)
-}
-
-@c(glProgramUniform3ui64vARB)
-public func gl_ProgramUniform3ui64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102B6)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3uiv)
-public func gl_ProgramUniform3uiv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102B7)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4d)
-public func gl_ProgramUniform4d(
-  _ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double, _ v2: Double, _ v3: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102B8, 48) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(v0.bitPattern, 16)
-  p.put64(v1.bitPattern, 24)
-  p.put64(v2.bitPattern, 32)
-  p.put64(v3.bitPattern, 40)
-}
-
-@c(glProgramUniform4dv)
-public func gl_ProgramUniform4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102B9)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4f)
-public func gl_ProgramUniform4f(
-  _ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float, _ v3: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102BA, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0.bitPattern, 16)
-  p.put32(v1.bitPattern, 20)
-  p.put32(v2.bitPattern, 24)
-  p.put32(v3.bitPattern, 28)
-}
-
-@c(glProgramUniform4fv)
-public func gl_ProgramUniform4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102BB)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4i)
-public func gl_ProgramUniform4i(
-  _ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32, _ v3: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102BC, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(UInt32(bitPattern: v0), 16)
-  p.put32(UInt32(bitPattern: v1), 20)
-  p.put32(UInt32(bitPattern: v2), 24)
-  p.put32(UInt32(bitPattern: v3), 28)
-}
-
-@c(glProgramUniform4i64ARB)
-public func gl_ProgramUniform4i64ARB(
-  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102BD, 48) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-  p.put64(UInt64(bitPattern: Int64(z)), 32)
-  p.put64(UInt64(bitPattern: Int64(w)), 40)
-}
-
-@c(glProgramUniform4i64vARB)
-public func gl_ProgramUniform4i64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102BE)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4iv)
-public func gl_ProgramUniform4iv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102BF)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4ui)
-public func gl_ProgramUniform4ui(
-  _ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102C0, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0, 16)
-  p.put32(v1, 20)
-  p.put32(v2, 24)
-  p.put32(v3, 28)
-}
-
-@c(glProgramUniform4ui64ARB)
-public func gl_ProgramUniform4ui64ARB(
-  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102C1, 48) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-  p.put64(y, 24)
-  p.put64(z, 32)
-  p.put64(w, 40)
-}
-
-@c(glProgramUniform4ui64vARB)
-public func gl_ProgramUniform4ui64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102C2)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4uiv)
-public func gl_ProgramUniform4uiv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102C3)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2dv)
-public func gl_ProgramUniformMatrix2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102C4)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2fv)
-public func gl_ProgramUniformMatrix2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102C5)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2x3dv)
-public func gl_ProgramUniformMatrix2x3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102C6)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2x3fv)
-public func gl_ProgramUniformMatrix2x3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102C7)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2x4dv)
-public func gl_ProgramUniformMatrix2x4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102C8)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2x4fv)
-public func gl_ProgramUniformMatrix2x4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102C9)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3dv)
-public func gl_ProgramUniformMatrix3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102CA)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3fv)
-public func gl_ProgramUniformMatrix3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102CB)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3x2dv)
-public func gl_ProgramUniformMatrix3x2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102CC)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3x2fv)
-public func gl_ProgramUniformMatrix3x2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102CD)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3x4dv)
-public func gl_ProgramUniformMatrix3x4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102CE)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3x4fv)
-public func gl_ProgramUniformMatrix3x4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102CF)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4dv)
-public func gl_ProgramUniformMatrix4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102D0)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4fv)
-public func gl_ProgramUniformMatrix4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102D1)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4x2dv)
-public func gl_ProgramUniformMatrix4x2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102D2)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4x2fv)
-public func gl_ProgramUniformMatrix4x2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102D3)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4x3dv)
-public func gl_ProgramUniformMatrix4x3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102D4)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4x3fv)
-public func gl_ProgramUniformMatrix4x3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102D5)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
-  writer.pointee.end()
-}
-
-@c(glProvokingVertex)
-public func gl_ProvokingVertex(_ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102D6, 16) else { return }
-  p.put32(mode, 8)
-  p.put32(0, 12)
-}
-
-@c(glPushAttrib)
-public func gl_PushAttrib(_ mask: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102D7, 16) else { return }
-  p.put32(mask, 8)
-  p.put32(0, 12)
-}
-
-@c(glPushClientAttrib)
-public func gl_PushClientAttrib(_ mask: UInt32) {
-  guard let c = currentContext() else { return }
-  hook_glPushClientAttrib(c, mask)
-}
-
-func encode_glPushClientAttrib(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mask: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x102D8, 16) else { return }
-  p.put32(mask, 8)
-  p.put32(0, 12)
-}
-
-@c(glPushDebugGroup)
-public func gl_PushDebugGroup(
-  _ source: UInt32, _ id: UInt32, _ length: Int32, _ message: UnsafePointer<CChar>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102D9)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(source, 0)
-  p.put32(id, 4)
-  p.put32(UInt32(bitPattern: length), 8)
-  writer.pointee.glArray(message, glTextLength(message, length))
-  writer.pointee.end()
-}
-
-@c(glPushMatrix)
-public func gl_PushMatrix() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x102DA, 8) else { return }
-}
-
-@c(glPushName)
-public func gl_PushName(_ name: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102DB, 16) else { return }
-  p.put32(name, 8)
-  p.put32(0, 12)
-}
-
-@c(glQueryCounter)
-public func gl_QueryCounter(_ id: UInt32, _ target: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102DC, 16) else { return }
-  p.put32(id, 8)
-  p.put32(target, 12)
-}
-
-@c(glRasterPos2d)
-public func gl_RasterPos2d(_ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102DD, 24) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-}
-
-@c(glRasterPos2dv)
-public func gl_RasterPos2dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102DE)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glRasterPos2f)
-public func gl_RasterPos2f(_ x: Float, _ y: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102DF, 16) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-}
-
-@c(glRasterPos2fv)
-public func gl_RasterPos2fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102E0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glRasterPos2i)
-public func gl_RasterPos2i(_ x: Int32, _ y: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102E1, 16) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-}
-
-@c(glRasterPos2iv)
-public func gl_RasterPos2iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102E2)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glRasterPos2s)
-public func gl_RasterPos2s(_ x: Int16, _ y: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102E3, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-}
-
-@c(glRasterPos2sv)
-public func gl_RasterPos2sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102E4)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glRasterPos3d)
-public func gl_RasterPos3d(_ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102E5, 32) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-}
-
-@c(glRasterPos3dv)
-public func gl_RasterPos3dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102E6)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glRasterPos3f)
-public func gl_RasterPos3f(_ x: Float, _ y: Float, _ z: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102E7, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glRasterPos3fv)
-public func gl_RasterPos3fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102E8)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glRasterPos3i)
-public func gl_RasterPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102E9, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(0, 20)
-}
-
-@c(glRasterPos3iv)
-public func gl_RasterPos3iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102EA)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glRasterPos3s)
-public func gl_RasterPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102EB, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-  p.put32(UInt32(bitPattern: Int32(z)), 16)
-  p.put32(0, 20)
-}
-
-@c(glRasterPos3sv)
-public func gl_RasterPos3sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102EC)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glRasterPos4d)
-public func gl_RasterPos4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102ED, 40) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-  p.put64(w.bitPattern, 32)
-}
-
-@c(glRasterPos4dv)
-public func gl_RasterPos4dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102EE)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
-}
-
-@c(glRasterPos4f)
-public func gl_RasterPos4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102EF, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(w.bitPattern, 20)
-}
-
-@c(glRasterPos4fv)
-public func gl_RasterPos4fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102F0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glRasterPos4i)
-public func gl_RasterPos4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102F1, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(UInt32(bitPattern: w), 20)
-}
-
-@c(glRasterPos4iv)
-public func gl_RasterPos4iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102F2)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glRasterPos4s)
-public func gl_RasterPos4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102F3, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-  p.put32(UInt32(bitPattern: Int32(z)), 16)
-  p.put32(UInt32(bitPattern: Int32(w)), 20)
-}
-
-@c(glRasterPos4sv)
-public func gl_RasterPos4sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102F4)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glReadBuffer)
-public func gl_ReadBuffer(_ src: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102F5, 16) else { return }
-  p.put32(src, 8)
-  p.put32(0, 12)
-}
-
-@c(glReadPixels)
-public func gl_ReadPixels(
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glReadPixels(c, x, y, width, height, format, type, pixels)
-}
-
-func encode_glReadPixels(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x102F6, 40) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(UInt32(bitPattern: x), 16)
-  p.put32(UInt32(bitPattern: y), 20)
-  p.put32(UInt32(bitPattern: width), 24)
-  p.put32(UInt32(bitPattern: height), 28)
-  p.put32(format, 32)
-  p.put32(type, 36)
-}
-
-@c(glReadnPixels)
-public func gl_ReadnPixels(
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
-  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glReadnPixels(c, x, y, width, height, format, type, bufSize, data)
-}
-
-@c(glRectd)
-public func gl_Rectd(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102F8, 40) else { return }
-  p.put64(x1.bitPattern, 8)
-  p.put64(y1.bitPattern, 16)
-  p.put64(x2.bitPattern, 24)
-  p.put64(y2.bitPattern, 32)
-}
-
-@c(glRectdv)
-public func gl_Rectdv(_ v1: UnsafePointer<Double>?, _ v2: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102F9)
-  writer.pointee.glArray(v1, 16)
-  writer.pointee.glArray(v2, 16)
-  writer.pointee.end()
-}
-
-@c(glRectf)
-public func gl_Rectf(_ x1: Float, _ y1: Float, _ x2: Float, _ y2: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102FA, 24) else { return }
-  p.put32(x1.bitPattern, 8)
-  p.put32(y1.bitPattern, 12)
-  p.put32(x2.bitPattern, 16)
-  p.put32(y2.bitPattern, 20)
-}
-
-@c(glRectfv)
-public func gl_Rectfv(_ v1: UnsafePointer<Float>?, _ v2: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102FB)
-  writer.pointee.glArray(v1, 8)
-  writer.pointee.glArray(v2, 8)
-  writer.pointee.end()
-}
-
-@c(glRecti)
-public func gl_Recti(_ x1: Int32, _ y1: Int32, _ x2: Int32, _ y2: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102FC, 24) else { return }
-  p.put32(UInt32(bitPattern: x1), 8)
-  p.put32(UInt32(bitPattern: y1), 12)
-  p.put32(UInt32(bitPattern: x2), 16)
-  p.put32(UInt32(bitPattern: y2), 20)
-}
-
-@c(glRectiv)
-public func gl_Rectiv(_ v1: UnsafePointer<Int32>?, _ v2: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102FD)
-  writer.pointee.glArray(v1, 8)
-  writer.pointee.glArray(v2, 8)
-  writer.pointee.end()
-}
-
-@c(glRects)
-public func gl_Rects(_ x1: Int16, _ y1: Int16, _ x2: Int16, _ y2: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102FE, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x1)), 8)
-  p.put32(UInt32(bitPattern: Int32(y1)), 12)
-  p.put32(UInt32(bitPattern: Int32(x2)), 16)
-  p.put32(UInt32(bitPattern: Int32(y2)), 20)
-}
-
-@c(glRectsv)
-public func gl_Rectsv(_ v1: UnsafePointer<Int16>?, _ v2: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102FF)
-  writer.pointee.glArray(v1, 4)
-  writer.pointee.glArray(v2, 4)
-  writer.pointee.end()
-}
-
-@c(glReleaseShaderCompiler)
-public func gl_ReleaseShaderCompiler() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10300, 8) else { return }
-}
-
-@c(glRenderMode)
-public func gl_RenderMode(_ mode: UInt32) -> Int32 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glRenderMode(c, mode)
-}
-
-func encode_glRenderMode(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ mode: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10301, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(mode, 16)
-  p.put32(0, 20)
-}
-
-@c(glRenderbufferStorage)
-public func gl_RenderbufferStorage(
-  _ target: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10302, 24) else { return }
-  p.put32(target, 8)
-  p.put32(internalformat, 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-}
-
-@c(glRenderbufferStorageMultisample)
-public func gl_RenderbufferStorageMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10303, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(0, 28)
-}
-
-@c(glResumeTransformFeedback)
-public func gl_ResumeTransformFeedback() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10304, 8) else { return }
-}
-
-@c(glRotated)
-public func gl_Rotated(_ angle: Double, _ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10305, 40) else { return }
-  p.put64(angle.bitPattern, 8)
-  p.put64(x.bitPattern, 16)
-  p.put64(y.bitPattern, 24)
-  p.put64(z.bitPattern, 32)
-}
-
-@c(glRotatef)
-public func gl_Rotatef(_ angle: Float, _ x: Float, _ y: Float, _ z: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10306, 24) else { return }
-  p.put32(angle.bitPattern, 8)
-  p.put32(x.bitPattern, 12)
-  p.put32(y.bitPattern, 16)
-  p.put32(z.bitPattern, 20)
-}
-
-@c(glRotatex)
-public func gl_Rotatex(_ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10307, 24) else { return }
-  p.put32(UInt32(bitPattern: angle), 8)
-  p.put32(UInt32(bitPattern: x), 12)
-  p.put32(UInt32(bitPattern: y), 16)
-  p.put32(UInt32(bitPattern: z), 20)
-}
-
-@c(glSampleCoverage)
-public func gl_SampleCoverage(_ value: Float, _ invert: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10308, 16) else { return }
-  p.put32(value.bitPattern, 8)
-  p.put32(UInt32(invert), 12)
-}
-
-@c(glSampleCoveragex)
-public func gl_SampleCoveragex(_ value: Int32, _ invert: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10309, 16) else { return }
-  p.put32(UInt32(bitPattern: value), 8)
-  p.put32(UInt32(invert), 12)
 }

@@ -6,10 +6,1397 @@ import Client
 import GLWire
 import Wire
 
+@c(glProgramUniform2i64ARB)
+public func gl_ProgramUniform2i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A5, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+}
+
+@c(glProgramUniform2i64NV)
+public func gl_ProgramUniform2i64NV(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104BD, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+}
+
+@c(glProgramUniform2i64vARB)
+public func gl_ProgramUniform2i64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102A6)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform2i64vNV)
+public func gl_ProgramUniform2i64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104BE)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform2iv)
+public func gl_ProgramUniform2iv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102A7)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform2ui)
+public func gl_ProgramUniform2ui(_ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A8, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0, 16)
+  p.put32(v1, 20)
+}
+
+@c(glProgramUniform2ui64ARB)
+public func gl_ProgramUniform2ui64ARB(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A9, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+}
+
+@c(glProgramUniform2ui64NV)
+public func gl_ProgramUniform2ui64NV(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104BF, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+}
+
+@c(glProgramUniform2ui64vARB)
+public func gl_ProgramUniform2ui64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102AA)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform2ui64vNV)
+public func gl_ProgramUniform2ui64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104C0)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform2uiv)
+public func gl_ProgramUniform2uiv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102AB)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform3d)
+public func gl_ProgramUniform3d(
+  _ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double, _ v2: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102AC, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(v0.bitPattern, 16)
+  p.put64(v1.bitPattern, 24)
+  p.put64(v2.bitPattern, 32)
+}
+
+@c(glProgramUniform3dv)
+public func gl_ProgramUniform3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102AD)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform3f)
+public func gl_ProgramUniform3f(
+  _ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102AE, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0.bitPattern, 16)
+  p.put32(v1.bitPattern, 20)
+  p.put32(v2.bitPattern, 24)
+  p.put32(0, 28)
+}
+
+@c(glProgramUniform3fv)
+public func gl_ProgramUniform3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102AF)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform3i)
+public func gl_ProgramUniform3i(
+  _ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102B0, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(UInt32(bitPattern: v0), 16)
+  p.put32(UInt32(bitPattern: v1), 20)
+  p.put32(UInt32(bitPattern: v2), 24)
+  p.put32(0, 28)
+}
+
+@c(glProgramUniform3i64ARB)
+public func gl_ProgramUniform3i64ARB(
+  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102B1, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+  p.put64(UInt64(bitPattern: Int64(z)), 32)
+}
+
+@c(glProgramUniform3i64NV)
+public func gl_ProgramUniform3i64NV(
+  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104C1, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+  p.put64(UInt64(bitPattern: Int64(z)), 32)
+}
+
+@c(glProgramUniform3i64vARB)
+public func gl_ProgramUniform3i64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102B2)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform3i64vNV)
+public func gl_ProgramUniform3i64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104C2)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform3iv)
+public func gl_ProgramUniform3iv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102B3)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform3ui)
+public func gl_ProgramUniform3ui(
+  _ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102B4, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0, 16)
+  p.put32(v1, 20)
+  p.put32(v2, 24)
+  p.put32(0, 28)
+}
+
+@c(glProgramUniform3ui64ARB)
+public func gl_ProgramUniform3ui64ARB(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102B5, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+  p.put64(z, 32)
+}
+
+@c(glProgramUniform3ui64NV)
+public func gl_ProgramUniform3ui64NV(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104C3, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+  p.put64(z, 32)
+}
+
+@c(glProgramUniform3ui64vARB)
+public func gl_ProgramUniform3ui64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102B6)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform3ui64vNV)
+public func gl_ProgramUniform3ui64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104C4)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform3uiv)
+public func gl_ProgramUniform3uiv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102B7)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform4d)
+public func gl_ProgramUniform4d(
+  _ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double, _ v2: Double, _ v3: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102B8, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(v0.bitPattern, 16)
+  p.put64(v1.bitPattern, 24)
+  p.put64(v2.bitPattern, 32)
+  p.put64(v3.bitPattern, 40)
+}
+
+@c(glProgramUniform4dv)
+public func gl_ProgramUniform4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102B9)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform4f)
+public func gl_ProgramUniform4f(
+  _ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float, _ v3: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102BA, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0.bitPattern, 16)
+  p.put32(v1.bitPattern, 20)
+  p.put32(v2.bitPattern, 24)
+  p.put32(v3.bitPattern, 28)
+}
+
+@c(glProgramUniform4fv)
+public func gl_ProgramUniform4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102BB)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform4i)
+public func gl_ProgramUniform4i(
+  _ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32, _ v3: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102BC, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(UInt32(bitPattern: v0), 16)
+  p.put32(UInt32(bitPattern: v1), 20)
+  p.put32(UInt32(bitPattern: v2), 24)
+  p.put32(UInt32(bitPattern: v3), 28)
+}
+
+@c(glProgramUniform4i64ARB)
+public func gl_ProgramUniform4i64ARB(
+  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102BD, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+  p.put64(UInt64(bitPattern: Int64(z)), 32)
+  p.put64(UInt64(bitPattern: Int64(w)), 40)
+}
+
+@c(glProgramUniform4i64NV)
+public func gl_ProgramUniform4i64NV(
+  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104C5, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+  p.put64(UInt64(bitPattern: Int64(z)), 32)
+  p.put64(UInt64(bitPattern: Int64(w)), 40)
+}
+
+@c(glProgramUniform4i64vARB)
+public func gl_ProgramUniform4i64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102BE)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform4i64vNV)
+public func gl_ProgramUniform4i64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104C6)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform4iv)
+public func gl_ProgramUniform4iv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102BF)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform4ui)
+public func gl_ProgramUniform4ui(
+  _ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102C0, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0, 16)
+  p.put32(v1, 20)
+  p.put32(v2, 24)
+  p.put32(v3, 28)
+}
+
+@c(glProgramUniform4ui64ARB)
+public func gl_ProgramUniform4ui64ARB(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102C1, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+  p.put64(z, 32)
+  p.put64(w, 40)
+}
+
+@c(glProgramUniform4ui64NV)
+public func gl_ProgramUniform4ui64NV(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104C7, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+  p.put64(z, 32)
+  p.put64(w, 40)
+}
+
+@c(glProgramUniform4ui64vARB)
+public func gl_ProgramUniform4ui64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102C2)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform4ui64vNV)
+public func gl_ProgramUniform4ui64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104C8)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform4uiv)
+public func gl_ProgramUniform4uiv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102C3)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix2dv)
+public func gl_ProgramUniformMatrix2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102C4)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix2fv)
+public func gl_ProgramUniformMatrix2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102C5)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix2x3dv)
+public func gl_ProgramUniformMatrix2x3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102C6)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix2x3fv)
+public func gl_ProgramUniformMatrix2x3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102C7)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix2x4dv)
+public func gl_ProgramUniformMatrix2x4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102C8)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix2x4fv)
+public func gl_ProgramUniformMatrix2x4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102C9)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix3dv)
+public func gl_ProgramUniformMatrix3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102CA)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix3fv)
+public func gl_ProgramUniformMatrix3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102CB)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix3x2dv)
+public func gl_ProgramUniformMatrix3x2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102CC)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix3x2fv)
+public func gl_ProgramUniformMatrix3x2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102CD)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix3x4dv)
+public func gl_ProgramUniformMatrix3x4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102CE)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix3x4fv)
+public func gl_ProgramUniformMatrix3x4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102CF)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix4dv)
+public func gl_ProgramUniformMatrix4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102D0)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix4fv)
+public func gl_ProgramUniformMatrix4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102D1)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix4x2dv)
+public func gl_ProgramUniformMatrix4x2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102D2)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix4x2fv)
+public func gl_ProgramUniformMatrix4x2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102D3)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix4x3dv)
+public func gl_ProgramUniformMatrix4x3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102D4)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniformMatrix4x3fv)
+public func gl_ProgramUniformMatrix4x3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102D5)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.end()
+}
+
+@c(glProvokingVertex)
+public func gl_ProvokingVertex(_ mode: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102D6, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+}
+
+@c(glPushAttrib)
+public func gl_PushAttrib(_ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x102D7, 16) else { return }
+  p.put32(mask, 8)
+  p.put32(0, 12)
+  note_glPushAttrib(c, mask)
+}
+
+@c(glPushClientAttrib)
+public func gl_PushClientAttrib(_ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  hook_glPushClientAttrib(c, mask)
+}
+
+func encode_glPushClientAttrib(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mask: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x102D8, 16) else { return }
+  p.put32(mask, 8)
+  p.put32(0, 12)
+}
+
+@c(glPushDebugGroup)
+public func gl_PushDebugGroup(
+  _ source: UInt32, _ id: UInt32, _ length: Int32, _ message: UnsafePointer<CChar>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102D9)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(source, 0)
+  p.put32(id, 4)
+  p.put32(UInt32(bitPattern: length), 8)
+  writer.pointee.glArray(message, glTextLength(message, length))
+  writer.pointee.end()
+}
+
+@c(glPushMatrix)
+public func gl_PushMatrix() {
+  guard let c = currentContext() else { return }
+  guard let _ = c.writer.pointee.fixedRecord(0x102DA, 8) else { return }
+  note_glPushMatrix(c)
+}
+
+@c(glPushName)
+public func gl_PushName(_ name: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102DB, 16) else { return }
+  p.put32(name, 8)
+  p.put32(0, 12)
+}
+
+@c(glQueryCounter)
+public func gl_QueryCounter(_ id: UInt32, _ target: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102DC, 16) else { return }
+  p.put32(id, 8)
+  p.put32(target, 12)
+}
+
+@c(glRasterPos2d)
+public func gl_RasterPos2d(_ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102DD, 24) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+}
+
+@c(glRasterPos2dv)
+public func gl_RasterPos2dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102DE)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glRasterPos2f)
+public func gl_RasterPos2f(_ x: Float, _ y: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102DF, 16) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+}
+
+@c(glRasterPos2fv)
+public func gl_RasterPos2fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102E0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glRasterPos2i)
+public func gl_RasterPos2i(_ x: Int32, _ y: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102E1, 16) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+}
+
+@c(glRasterPos2iv)
+public func gl_RasterPos2iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102E2)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glRasterPos2s)
+public func gl_RasterPos2s(_ x: Int16, _ y: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102E3, 16) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+}
+
+@c(glRasterPos2sv)
+public func gl_RasterPos2sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102E4)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glRasterPos3d)
+public func gl_RasterPos3d(_ x: Double, _ y: Double, _ z: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102E5, 32) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  p.put64(z.bitPattern, 24)
+}
+
+@c(glRasterPos3dv)
+public func gl_RasterPos3dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102E6)
+  writer.pointee.glArray(v, 24)
+  writer.pointee.end()
+}
+
+@c(glRasterPos3f)
+public func gl_RasterPos3f(_ x: Float, _ y: Float, _ z: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102E7, 24) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glRasterPos3fv)
+public func gl_RasterPos3fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102E8)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glRasterPos3i)
+public func gl_RasterPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102E9, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(0, 20)
+}
+
+@c(glRasterPos3iv)
+public func gl_RasterPos3iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102EA)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glRasterPos3s)
+public func gl_RasterPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102EB, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  p.put32(UInt32(bitPattern: Int32(z)), 16)
+  p.put32(0, 20)
+}
+
+@c(glRasterPos3sv)
+public func gl_RasterPos3sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102EC)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+}
+
+@c(glRasterPos4d)
+public func gl_RasterPos4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102ED, 40) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  p.put64(z.bitPattern, 24)
+  p.put64(w.bitPattern, 32)
+}
+
+@c(glRasterPos4dv)
+public func gl_RasterPos4dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102EE)
+  writer.pointee.glArray(v, 32)
+  writer.pointee.end()
+}
+
+@c(glRasterPos4f)
+public func gl_RasterPos4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102EF, 24) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(w.bitPattern, 20)
+}
+
+@c(glRasterPos4fv)
+public func gl_RasterPos4fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102F0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glRasterPos4i)
+public func gl_RasterPos4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102F1, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(UInt32(bitPattern: w), 20)
+}
+
+@c(glRasterPos4iv)
+public func gl_RasterPos4iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102F2)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glRasterPos4s)
+public func gl_RasterPos4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102F3, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  p.put32(UInt32(bitPattern: Int32(z)), 16)
+  p.put32(UInt32(bitPattern: Int32(w)), 20)
+}
+
+@c(glRasterPos4sv)
+public func gl_RasterPos4sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102F4)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glReadBuffer)
+public func gl_ReadBuffer(_ src: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard let p = c.writer.pointee.fixedRecord(0x102F5, 16) else { return }
+  p.put32(src, 8)
+  p.put32(0, 12)
+}
+
+@c(glReadBufferNV)
+public func gl_ReadBufferNV(_ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x104C9, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+}
+
+@c(glReadPixels)
+public func gl_ReadPixels(
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glReadPixels(c, x, y, width, height, format, type, pixels)
+}
+
+func encode_glReadPixels(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ x: Int32, _ y: Int32,
+  _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x102F6, 40) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(UInt32(bitPattern: x), 16)
+  p.put32(UInt32(bitPattern: y), 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+}
+
+@c(glReadnPixels)
+public func gl_ReadnPixels(
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
+  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glReadnPixels(c, x, y, width, height, format, type, bufSize, data)
+}
+
+@c(glRectd)
+public func gl_Rectd(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102F8, 40) else { return }
+  p.put64(x1.bitPattern, 8)
+  p.put64(y1.bitPattern, 16)
+  p.put64(x2.bitPattern, 24)
+  p.put64(y2.bitPattern, 32)
+}
+
+@c(glRectdv)
+public func gl_Rectdv(_ v1: UnsafePointer<Double>?, _ v2: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102F9)
+  writer.pointee.glArray(v1, 16)
+  writer.pointee.glArray(v2, 16)
+  writer.pointee.end()
+}
+
+@c(glRectf)
+public func gl_Rectf(_ x1: Float, _ y1: Float, _ x2: Float, _ y2: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102FA, 24) else { return }
+  p.put32(x1.bitPattern, 8)
+  p.put32(y1.bitPattern, 12)
+  p.put32(x2.bitPattern, 16)
+  p.put32(y2.bitPattern, 20)
+}
+
+@c(glRectfv)
+public func gl_Rectfv(_ v1: UnsafePointer<Float>?, _ v2: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102FB)
+  writer.pointee.glArray(v1, 8)
+  writer.pointee.glArray(v2, 8)
+  writer.pointee.end()
+}
+
+@c(glRecti)
+public func gl_Recti(_ x1: Int32, _ y1: Int32, _ x2: Int32, _ y2: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102FC, 24) else { return }
+  p.put32(UInt32(bitPattern: x1), 8)
+  p.put32(UInt32(bitPattern: y1), 12)
+  p.put32(UInt32(bitPattern: x2), 16)
+  p.put32(UInt32(bitPattern: y2), 20)
+}
+
+@c(glRectiv)
+public func gl_Rectiv(_ v1: UnsafePointer<Int32>?, _ v2: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102FD)
+  writer.pointee.glArray(v1, 8)
+  writer.pointee.glArray(v2, 8)
+  writer.pointee.end()
+}
+
+@c(glRects)
+public func gl_Rects(_ x1: Int16, _ y1: Int16, _ x2: Int16, _ y2: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102FE, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(x1)), 8)
+  p.put32(UInt32(bitPattern: Int32(y1)), 12)
+  p.put32(UInt32(bitPattern: Int32(x2)), 16)
+  p.put32(UInt32(bitPattern: Int32(y2)), 20)
+}
+
+@c(glRectsv)
+public func gl_Rectsv(_ v1: UnsafePointer<Int16>?, _ v2: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102FF)
+  writer.pointee.glArray(v1, 4)
+  writer.pointee.glArray(v2, 4)
+  writer.pointee.end()
+}
+
+@c(glReleaseShaderCompiler)
+public func gl_ReleaseShaderCompiler() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10300, 8) else { return }
+}
+
+@c(glRenderMode)
+public func gl_RenderMode(_ mode: UInt32) -> Int32 {
+  guard let c = currentContext() else { return 0 }
+  return hook_glRenderMode(c, mode)
+}
+
+func encode_glRenderMode(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ mode: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10301, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(mode, 16)
+  p.put32(0, 20)
+}
+
+@c(glRenderbufferStorage)
+public func gl_RenderbufferStorage(
+  _ target: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10302, 24) else { return }
+  p.put32(target, 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+}
+
+@c(glRenderbufferStorageMultisample)
+public func gl_RenderbufferStorageMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10303, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(0, 28)
+}
+
+@c(glResumeTransformFeedback)
+public func gl_ResumeTransformFeedback() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10304, 8) else { return }
+}
+
+@c(glRotated)
+public func gl_Rotated(_ angle: Double, _ x: Double, _ y: Double, _ z: Double) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10305, 40) else { return }
+  p.put64(angle.bitPattern, 8)
+  p.put64(x.bitPattern, 16)
+  p.put64(y.bitPattern, 24)
+  p.put64(z.bitPattern, 32)
+  note_glRotated(c, angle, x, y, z)
+}
+
+@c(glRotatef)
+public func gl_Rotatef(_ angle: Float, _ x: Float, _ y: Float, _ z: Float) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10306, 24) else { return }
+  p.put32(angle.bitPattern, 8)
+  p.put32(x.bitPattern, 12)
+  p.put32(y.bitPattern, 16)
+  p.put32(z.bitPattern, 20)
+  note_glRotatef(c, angle, x, y, z)
+}
+
+@c(glRotatex)
+public func gl_Rotatex(_ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10307, 24) else { return }
+  p.put32(UInt32(bitPattern: angle), 8)
+  p.put32(UInt32(bitPattern: x), 12)
+  p.put32(UInt32(bitPattern: y), 16)
+  p.put32(UInt32(bitPattern: z), 20)
+  note_glRotatex(c, angle, x, y, z)
+}
+
+@c(glSampleCoverage)
+public func gl_SampleCoverage(_ value: Float, _ invert: UInt8) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x10308, 16) else { return }
+  p.put32(value.bitPattern, 8)
+  p.put32(UInt32(invert), 12)
+}
+
+@c(glSampleCoveragex)
+public func gl_SampleCoveragex(_ value: Int32, _ invert: UInt8) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x10309, 16) else { return }
+  p.put32(UInt32(bitPattern: value), 8)
+  p.put32(UInt32(invert), 12)
+}
+
+@c(glSampleMapATI)
+public func gl_SampleMapATI(_ dst: UInt32, _ interp: UInt32, _ swizzle: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x104CA, 24) else { return }
+  p.put32(dst, 8)
+  p.put32(interp, 12)
+  p.put32(swizzle, 16)
+  p.put32(0, 20)
+}
+
 @c(glSampleMaski)
 public func gl_SampleMaski(_ maskNumber: UInt32, _ mask: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1030A, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x1030A, 16) else { return }
   p.put32(maskNumber, 8)
   p.put32(mask, 12)
 }
@@ -88,60 +1475,67 @@ public func gl_SamplerParameteriv(
 
 @c(glScaled)
 public func gl_Scaled(_ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10311, 32) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10311, 32) else { return }
   p.put64(x.bitPattern, 8)
   p.put64(y.bitPattern, 16)
   p.put64(z.bitPattern, 24)
+  note_glScaled(c, x, y, z)
 }
 
 @c(glScalef)
 public func gl_Scalef(_ x: Float, _ y: Float, _ z: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10312, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10312, 24) else { return }
   p.put32(x.bitPattern, 8)
   p.put32(y.bitPattern, 12)
   p.put32(z.bitPattern, 16)
   p.put32(0, 20)
+  note_glScalef(c, x, y, z)
 }
 
 @c(glScalex)
 public func gl_Scalex(_ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10313, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10313, 24) else { return }
   p.put32(UInt32(bitPattern: x), 8)
   p.put32(UInt32(bitPattern: y), 12)
   p.put32(UInt32(bitPattern: z), 16)
   p.put32(0, 20)
+  note_glScalex(c, x, y, z)
 }
 
 @c(glScissor)
 public func gl_Scissor(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10314, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x10314, 24) else { return }
   p.put32(UInt32(bitPattern: x), 8)
   p.put32(UInt32(bitPattern: y), 12)
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(UInt32(bitPattern: height), 20)
+  note_glScissor(c, x, y, width, height)
 }
 
 @c(glScissorArrayv)
 public func gl_ScissorArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10315)
-  guard let p = writer.pointee.reserve(8) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  c.writer.pointee.begin(0x10315)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
+  c.writer.pointee.end()
 }
 
 @c(glScissorIndexed)
 public func gl_ScissorIndexed(
   _ index: UInt32, _ left: Int32, _ bottom: Int32, _ width: Int32, _ height: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10316, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x10316, 32) else { return }
   p.put32(index, 8)
   p.put32(UInt32(bitPattern: left), 12)
   p.put32(UInt32(bitPattern: bottom), 16)
@@ -152,12 +1546,13 @@ public func gl_ScissorIndexed(
 
 @c(glScissorIndexedv)
 public func gl_ScissorIndexedv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10317)
-  guard let p = writer.pointee.reserve(4) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  c.writer.pointee.begin(0x10317)
+  guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
+  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.end()
 }
 
 @c(glSecondaryColor3b)
@@ -210,6 +1605,24 @@ public func gl_SecondaryColor3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1031D)
   writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glSecondaryColor3hNV)
+public func gl_SecondaryColor3hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104CB, 24) else { return }
+  p.put32(UInt32(red), 8)
+  p.put32(UInt32(green), 12)
+  p.put32(UInt32(blue), 16)
+  p.put32(0, 20)
+}
+
+@c(glSecondaryColor3hvNV)
+public func gl_SecondaryColor3hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104CC)
+  writer.pointee.glArray(v, 6)
   writer.pointee.end()
 }
 
@@ -326,6 +1739,7 @@ public func gl_SecondaryColorPointer(
   _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   hook_glSecondaryColorPointer(c, size, type, stride, pointer)
 }
 
@@ -353,10 +1767,22 @@ func encode_glSelectBuffer(_ c: Context, _ writer: UnsafeMutablePointer<Writer>,
   p.put32(0, 12)
 }
 
+@c(glSetFragmentShaderConstantATI)
+public func gl_SetFragmentShaderConstantATI(_ dst: UInt32, _ value: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x104CD)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(dst, 0)
+  c.writer.pointee.glArray(value, 16)
+  c.writer.pointee.end()
+}
+
 @c(glShadeModel)
 public func gl_ShadeModel(_ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1032C, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x1032C, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
 }
@@ -366,15 +1792,16 @@ public func gl_ShaderBinary(
   _ count: Int32, _ shaders: UnsafePointer<UInt32>?, _ binaryFormat: UInt32,
   _ binary: UnsafeRawPointer?, _ length: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1032D)
-  guard let p = writer.pointee.reserve(12) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1032D)
+  guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: count), 0)
   p.put32(binaryFormat, 4)
   p.put32(UInt32(bitPattern: length), 8)
-  writer.pointee.glArray(shaders, glProduct(Int(count), 4))
-  writer.pointee.glArray(binary, max(Int(length), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(shaders, glProduct(Int(count), 4))
+  c.writer.pointee.glArray(binary, max(Int(length), 0))
+  c.writer.pointee.end()
+  note_glShaderBinary(c, count, shaders, binaryFormat, binary, length)
 }
 
 @c(glShaderSource)
@@ -411,21 +1838,23 @@ public func gl_SpecializeShader(
   _ shader: UInt32, _ pEntryPoint: UnsafePointer<CChar>?, _ numSpecializationConstants: UInt32,
   _ pConstantIndex: UnsafePointer<UInt32>?, _ pConstantValue: UnsafePointer<UInt32>?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10330)
-  guard let p = writer.pointee.reserve(8) else { return }
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10330)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(shader, 0)
   p.put32(numSpecializationConstants, 4)
-  writer.pointee.glString(pEntryPoint)
-  writer.pointee.glArray(pConstantIndex, glProduct(Int(numSpecializationConstants), 4))
-  writer.pointee.glArray(pConstantValue, glProduct(Int(numSpecializationConstants), 4))
-  writer.pointee.end()
+  c.writer.pointee.glString(pEntryPoint, isOptional: false)
+  c.writer.pointee.glArray(pConstantIndex, glProduct(Int(numSpecializationConstants), 4))
+  c.writer.pointee.glArray(pConstantValue, glProduct(Int(numSpecializationConstants), 4))
+  c.writer.pointee.end()
+  note_glSpecializeShader(c, shader, pEntryPoint, numSpecializationConstants, pConstantIndex, pConstantValue)
 }
 
 @c(glStencilFunc)
 public func gl_StencilFunc(_ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10331, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10331, 24) else { return }
   p.put32(`func`, 8)
   p.put32(UInt32(bitPattern: ref), 12)
   p.put32(mask, 16)
@@ -434,34 +1863,51 @@ public func gl_StencilFunc(_ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
 
 @c(glStencilFuncSeparate)
 public func gl_StencilFuncSeparate(_ face: UInt32, _ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10332, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10332, 24) else { return }
   p.put32(face, 8)
   p.put32(`func`, 12)
   p.put32(UInt32(bitPattern: ref), 16)
   p.put32(mask, 20)
 }
 
+@c(glStencilFuncSeparateATI)
+public func gl_StencilFuncSeparateATI(
+  _ frontfunc: UInt32, _ backfunc: UInt32, _ ref: Int32, _ mask: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x104CE, 24) else { return }
+  p.put32(frontfunc, 8)
+  p.put32(backfunc, 12)
+  p.put32(UInt32(bitPattern: ref), 16)
+  p.put32(mask, 20)
+}
+
 @c(glStencilMask)
 public func gl_StencilMask(_ mask: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10333, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10333, 16) else { return }
   p.put32(mask, 8)
   p.put32(0, 12)
 }
 
 @c(glStencilMaskSeparate)
 public func gl_StencilMaskSeparate(_ face: UInt32, _ mask: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10334, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10334, 16) else { return }
   p.put32(face, 8)
   p.put32(mask, 12)
 }
 
 @c(glStencilOp)
 public func gl_StencilOp(_ fail: UInt32, _ zfail: UInt32, _ zpass: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10335, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10335, 24) else { return }
   p.put32(fail, 8)
   p.put32(zfail, 12)
   p.put32(zpass, 16)
@@ -472,8 +1918,9 @@ public func gl_StencilOp(_ fail: UInt32, _ zfail: UInt32, _ zpass: UInt32) {
 public func gl_StencilOpSeparate(
   _ face: UInt32, _ sfail: UInt32, _ dpfail: UInt32, _ dppass: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10336, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10336, 24) else { return }
   p.put32(face, 8)
   p.put32(sfail, 12)
   p.put32(dpfail, 16)
@@ -482,26 +1929,28 @@ public func gl_StencilOpSeparate(
 
 @c(glTexBuffer)
 public func gl_TexBuffer(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10337, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10337, 24) else { return }
   p.put32(target, 8)
   p.put32(internalformat, 12)
   p.put32(buffer, 16)
   p.put32(0, 20)
+  note_glTexBuffer(c, target, internalformat, buffer)
 }
 
 @c(glTexBufferRange)
 public func gl_TexBufferRange(
   _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10338, 40) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10338, 40) else { return }
   p.put32(target, 8)
   p.put32(internalformat, 12)
   p.put32(buffer, 16)
   p.put64(UInt64(bitPattern: Int64(offset)), 20)
   p.put64(UInt64(bitPattern: Int64(size)), 28)
   p.put32(0, 36)
+  note_glTexBufferRange(c, target, internalformat, buffer, offset, size)
 }
 
 @c(glTexCoord1d)
@@ -532,6 +1981,22 @@ public func gl_TexCoord1fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1033C)
   writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glTexCoord1hNV)
+public func gl_TexCoord1hNV(_ s: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104CF, 16) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(0, 12)
+}
+
+@c(glTexCoord1hvNV)
+public func gl_TexCoord1hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D0)
+  writer.pointee.glArray(v, 2)
   writer.pointee.end()
 }
 
@@ -599,6 +2064,22 @@ public func gl_TexCoord2fv(_ v: UnsafePointer<Float>?) {
   writer.pointee.end()
 }
 
+@c(glTexCoord2hNV)
+public func gl_TexCoord2hNV(_ s: UInt16, _ t: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D1, 16) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(UInt32(t), 12)
+}
+
+@c(glTexCoord2hvNV)
+public func gl_TexCoord2hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D2)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
 @c(glTexCoord2i)
 public func gl_TexCoord2i(_ s: Int32, _ t: Int32) {
   guard let writer = contextWriter() else { return }
@@ -663,6 +2144,24 @@ public func gl_TexCoord3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1034C)
   writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glTexCoord3hNV)
+public func gl_TexCoord3hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D3, 24) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(UInt32(t), 12)
+  p.put32(UInt32(rValue), 16)
+  p.put32(0, 20)
+}
+
+@c(glTexCoord3hvNV)
+public func gl_TexCoord3hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D4)
+  writer.pointee.glArray(v, 6)
   writer.pointee.end()
 }
 
@@ -735,6 +2234,24 @@ public func gl_TexCoord4fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10354)
   writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glTexCoord4hNV)
+public func gl_TexCoord4hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D5, 24) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(UInt32(t), 12)
+  p.put32(UInt32(rValue), 16)
+  p.put32(UInt32(q), 20)
+}
+
+@c(glTexCoord4hvNV)
+public func gl_TexCoord4hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D6)
+  writer.pointee.glArray(v, 8)
   writer.pointee.end()
 }
 
@@ -851,6 +2368,7 @@ public func gl_TexCoordPointer(
   _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   hook_glTexCoordPointer(c, size, type, stride, pointer)
 }
 
@@ -978,1524 +2496,4 @@ public func gl_TexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
   p.put32(0, 20)
-}
-
-@c(glTexGeniv)
-public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1036D)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexImage1D)
-public func gl_TexImage1D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ border: Int32,
-  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x1036E)
-  guard let p = c.writer.pointee.reserve(28) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: internalformat), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(UInt32(bitPattern: border), 16)
-  p.put32(format, 20)
-  p.put32(type, 24)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTexImage2D)
-public func gl_TexImage2D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
-  _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x1036F)
-  guard let p = c.writer.pointee.reserve(32) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: internalformat), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(UInt32(bitPattern: height), 16)
-  p.put32(UInt32(bitPattern: border), 20)
-  p.put32(format, 24)
-  p.put32(type, 28)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTexImage2DMultisample)
-public func gl_TexImage2DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ fixedsamplelocations: UInt8
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10370, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(fixedsamplelocations), 28)
-}
-
-@c(glTexImage3D)
-public func gl_TexImage3D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10371)
-  guard let p = c.writer.pointee.reserve(36) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: internalformat), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(UInt32(bitPattern: height), 16)
-  p.put32(UInt32(bitPattern: depth), 20)
-  p.put32(UInt32(bitPattern: border), 24)
-  p.put32(format, 28)
-  p.put32(type, 32)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTexImage3DMultisample)
-public func gl_TexImage3DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10372, 40) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(UInt32(fixedsamplelocations), 32)
-  p.put32(0, 36)
-}
-
-@c(glTexParameterIiv)
-public func gl_TexParameterIiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10373)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexParameterIuiv)
-public func gl_TexParameterIuiv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10374)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexParameterf)
-public func gl_TexParameterf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10375, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glTexParameterfv)
-public func gl_TexParameterfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10376)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexParameteri)
-public func gl_TexParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10377, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexParameteriv)
-public func gl_TexParameteriv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10378)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexParameterx)
-public func gl_TexParameterx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10379, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexParameterxv)
-public func gl_TexParameterxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1037A)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexStorage1D)
-public func gl_TexStorage1D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1037B, 24) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-}
-
-@c(glTexStorage2D)
-public func gl_TexStorage2D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1037C, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(0, 28)
-}
-
-@c(glTexStorage2DMultisample)
-public func gl_TexStorage2DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ fixedsamplelocations: UInt8
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1037D, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(fixedsamplelocations), 28)
-}
-
-@c(glTexStorage3D)
-public func gl_TexStorage3D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1037E, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-}
-
-@c(glTexStorage3DMultisample)
-public func gl_TexStorage3DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1037F, 40) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(UInt32(fixedsamplelocations), 32)
-  p.put32(0, 36)
-}
-
-@c(glTexSubImage1D)
-public func gl_TexSubImage1D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10380)
-  guard let p = c.writer.pointee.reserve(24) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(format, 16)
-  p.put32(type, 20)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTexSubImage2D)
-public func gl_TexSubImage2D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10381)
-  guard let p = c.writer.pointee.reserve(32) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  p.put32(format, 24)
-  p.put32(type, 28)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTexSubImage3D)
-public func gl_TexSubImage3D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10382)
-  guard let p = c.writer.pointee.reserve(40) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: zoffset), 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(format, 32)
-  p.put32(type, 36)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTextureBarrier)
-public func gl_TextureBarrier() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10383, 8) else { return }
-}
-
-@c(glTextureBarrierNV)
-public func gl_TextureBarrierNV() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10384, 8) else { return }
-}
-
-@c(glTextureBuffer)
-public func gl_TextureBuffer(_ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10385, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(internalformat, 12)
-  p.put32(buffer, 16)
-  p.put32(0, 20)
-}
-
-@c(glTextureBufferRange)
-public func gl_TextureBufferRange(
-  _ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10386, 40) else { return }
-  p.put32(texture, 8)
-  p.put32(internalformat, 12)
-  p.put32(buffer, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put64(UInt64(bitPattern: Int64(size)), 28)
-  p.put32(0, 36)
-}
-
-@c(glTextureParameterIiv)
-public func gl_TextureParameterIiv(
-  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10387)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTextureParameterIuiv)
-public func gl_TextureParameterIuiv(
-  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10388)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTextureParameterf)
-public func gl_TextureParameterf(_ texture: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10389, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glTextureParameterfv)
-public func gl_TextureParameterfv(
-  _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1038A)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTextureParameteri)
-public func gl_TextureParameteri(_ texture: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1038B, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTextureParameteriv)
-public func gl_TextureParameteriv(
-  _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1038C)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTextureStorage1D)
-public func gl_TextureStorage1D(
-  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1038D, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-}
-
-@c(glTextureStorage2D)
-public func gl_TextureStorage2D(
-  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1038E, 32) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(0, 28)
-}
-
-@c(glTextureStorage2DMultisample)
-public func gl_TextureStorage2DMultisample(
-  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ fixedsamplelocations: UInt8
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1038F, 32) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(fixedsamplelocations), 28)
-}
-
-@c(glTextureStorage3D)
-public func gl_TextureStorage3D(
-  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10390, 32) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-}
-
-@c(glTextureStorage3DMultisample)
-public func gl_TextureStorage3DMultisample(
-  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10391, 40) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(UInt32(fixedsamplelocations), 32)
-  p.put32(0, 36)
-}
-
-@c(glTextureSubImage1D)
-public func gl_TextureSubImage1D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10392)
-  guard let p = c.writer.pointee.reserve(24) else { return }
-  p.put32(texture, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(format, 16)
-  p.put32(type, 20)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTextureSubImage2D)
-public func gl_TextureSubImage2D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10393)
-  guard let p = c.writer.pointee.reserve(32) else { return }
-  p.put32(texture, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  p.put32(format, 24)
-  p.put32(type, 28)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTextureSubImage3D)
-public func gl_TextureSubImage3D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10394)
-  guard let p = c.writer.pointee.reserve(40) else { return }
-  p.put32(texture, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: zoffset), 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(format, 32)
-  p.put32(type, 36)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTextureView)
-public func gl_TextureView(
-  _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
-  _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10395, 40) else { return }
-  p.put32(texture, 8)
-  p.put32(target, 12)
-  p.put32(origtexture, 16)
-  p.put32(internalformat, 20)
-  p.put32(minlevel, 24)
-  p.put32(numlevels, 28)
-  p.put32(minlayer, 32)
-  p.put32(numlayers, 36)
-}
-
-@c(glTransformFeedbackBufferBase)
-public func gl_TransformFeedbackBufferBase(_ xfb: UInt32, _ index: UInt32, _ buffer: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10396, 24) else { return }
-  p.put32(xfb, 8)
-  p.put32(index, 12)
-  p.put32(buffer, 16)
-  p.put32(0, 20)
-}
-
-@c(glTransformFeedbackBufferRange)
-public func gl_TransformFeedbackBufferRange(
-  _ xfb: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10397, 40) else { return }
-  p.put32(xfb, 8)
-  p.put32(index, 12)
-  p.put32(buffer, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put64(UInt64(bitPattern: Int64(size)), 28)
-  p.put32(0, 36)
-}
-
-@c(glTransformFeedbackVaryings)
-public func gl_TransformFeedbackVaryings(
-  _ program: UInt32, _ count: Int32, _ varyings: UnsafePointer<UnsafePointer<CChar>?>?,
-  _ bufferMode: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10398)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(bufferMode, 8)
-  writer.pointee.glStrings(varyings, Int(count))
-  writer.pointee.end()
-}
-
-@c(glTranslated)
-public func gl_Translated(_ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10399, 32) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-}
-
-@c(glTranslatef)
-public func gl_Translatef(_ x: Float, _ y: Float, _ z: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1039A, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glTranslatex)
-public func gl_Translatex(_ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1039B, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(0, 20)
-}
-
-@c(glUniform1d)
-public func gl_Uniform1d(_ location: Int32, _ x: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1039C, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x.bitPattern, 12)
-  p.put32(0, 20)
-}
-
-@c(glUniform1dv)
-public func gl_Uniform1dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1039D)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform1f)
-public func gl_Uniform1f(_ location: Int32, _ v0: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1039E, 16) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0.bitPattern, 12)
-}
-
-@c(glUniform1fv)
-public func gl_Uniform1fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1039F)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform1i)
-public func gl_Uniform1i(_ location: Int32, _ v0: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103A0, 16) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(UInt32(bitPattern: v0), 12)
-}
-
-@c(glUniform1i64ARB)
-public func gl_Uniform1i64ARB(_ location: Int32, _ x: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103A1, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put32(0, 20)
-}
-
-@c(glUniform1i64vARB)
-public func gl_Uniform1i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103A2)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform1iv)
-public func gl_Uniform1iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103A3)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform1ui)
-public func gl_Uniform1ui(_ location: Int32, _ v0: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103A4, 16) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0, 12)
-}
-
-@c(glUniform1ui64ARB)
-public func gl_Uniform1ui64ARB(_ location: Int32, _ x: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103A5, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put32(0, 20)
-}
-
-@c(glUniform1ui64vARB)
-public func gl_Uniform1ui64vARB(
-  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103A6)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform1uiv)
-public func gl_Uniform1uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103A7)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform2d)
-public func gl_Uniform2d(_ location: Int32, _ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103A8, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put32(0, 28)
-}
-
-@c(glUniform2dv)
-public func gl_Uniform2dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103A9)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform2f)
-public func gl_Uniform2f(_ location: Int32, _ v0: Float, _ v1: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103AA, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0.bitPattern, 12)
-  p.put32(v1.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glUniform2fv)
-public func gl_Uniform2fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103AB)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform2i)
-public func gl_Uniform2i(_ location: Int32, _ v0: Int32, _ v1: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103AC, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(UInt32(bitPattern: v0), 12)
-  p.put32(UInt32(bitPattern: v1), 16)
-  p.put32(0, 20)
-}
-
-@c(glUniform2i64ARB)
-public func gl_Uniform2i64ARB(_ location: Int32, _ x: Int64, _ y: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103AD, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put64(UInt64(bitPattern: Int64(y)), 20)
-  p.put32(0, 28)
-}
-
-@c(glUniform2i64vARB)
-public func gl_Uniform2i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103AE)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform2iv)
-public func gl_Uniform2iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103AF)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform2ui)
-public func gl_Uniform2ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B0, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0, 12)
-  p.put32(v1, 16)
-  p.put32(0, 20)
-}
-
-@c(glUniform2ui64ARB)
-public func gl_Uniform2ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B1, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put64(y, 20)
-  p.put32(0, 28)
-}
-
-@c(glUniform2ui64vARB)
-public func gl_Uniform2ui64vARB(
-  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103B2)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform2uiv)
-public func gl_Uniform2uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103B3)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform3d)
-public func gl_Uniform3d(_ location: Int32, _ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B4, 40) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put32(0, 36)
-}
-
-@c(glUniform3dv)
-public func gl_Uniform3dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103B5)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform3f)
-public func gl_Uniform3f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B6, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0.bitPattern, 12)
-  p.put32(v1.bitPattern, 16)
-  p.put32(v2.bitPattern, 20)
-}
-
-@c(glUniform3fv)
-public func gl_Uniform3fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103B7)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform3i)
-public func gl_Uniform3i(_ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B8, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(UInt32(bitPattern: v0), 12)
-  p.put32(UInt32(bitPattern: v1), 16)
-  p.put32(UInt32(bitPattern: v2), 20)
-}
-
-@c(glUniform3i64ARB)
-public func gl_Uniform3i64ARB(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B9, 40) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put64(UInt64(bitPattern: Int64(y)), 20)
-  p.put64(UInt64(bitPattern: Int64(z)), 28)
-  p.put32(0, 36)
-}
-
-@c(glUniform3i64vARB)
-public func gl_Uniform3i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103BA)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform3iv)
-public func gl_Uniform3iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103BB)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform3ui)
-public func gl_Uniform3ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103BC, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0, 12)
-  p.put32(v1, 16)
-  p.put32(v2, 20)
-}
-
-@c(glUniform3ui64ARB)
-public func gl_Uniform3ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103BD, 40) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put64(y, 20)
-  p.put64(z, 28)
-  p.put32(0, 36)
-}
-
-@c(glUniform3ui64vARB)
-public func gl_Uniform3ui64vARB(
-  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103BE)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform3uiv)
-public func gl_Uniform3uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103BF)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform4d)
-public func gl_Uniform4d(_ location: Int32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C0, 48) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put64(w.bitPattern, 36)
-  p.put32(0, 44)
-}
-
-@c(glUniform4dv)
-public func gl_Uniform4dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103C1)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform4f)
-public func gl_Uniform4f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float, _ v3: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C2, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0.bitPattern, 12)
-  p.put32(v1.bitPattern, 16)
-  p.put32(v2.bitPattern, 20)
-  p.put32(v3.bitPattern, 24)
-  p.put32(0, 28)
-}
-
-@c(glUniform4fv)
-public func gl_Uniform4fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103C3)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform4i)
-public func gl_Uniform4i(_ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32, _ v3: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C4, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(UInt32(bitPattern: v0), 12)
-  p.put32(UInt32(bitPattern: v1), 16)
-  p.put32(UInt32(bitPattern: v2), 20)
-  p.put32(UInt32(bitPattern: v3), 24)
-  p.put32(0, 28)
-}
-
-@c(glUniform4i64ARB)
-public func gl_Uniform4i64ARB(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C5, 48) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put64(UInt64(bitPattern: Int64(y)), 20)
-  p.put64(UInt64(bitPattern: Int64(z)), 28)
-  p.put64(UInt64(bitPattern: Int64(w)), 36)
-  p.put32(0, 44)
-}
-
-@c(glUniform4i64vARB)
-public func gl_Uniform4i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103C6)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform4iv)
-public func gl_Uniform4iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103C7)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform4ui)
-public func gl_Uniform4ui(
-  _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C8, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0, 12)
-  p.put32(v1, 16)
-  p.put32(v2, 20)
-  p.put32(v3, 24)
-  p.put32(0, 28)
-}
-
-@c(glUniform4ui64ARB)
-public func gl_Uniform4ui64ARB(
-  _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C9, 48) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put64(y, 20)
-  p.put64(z, 28)
-  p.put64(w, 36)
-  p.put32(0, 44)
-}
-
-@c(glUniform4ui64vARB)
-public func gl_Uniform4ui64vARB(
-  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103CA)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform4uiv)
-public func gl_Uniform4uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103CB)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformBlockBinding)
-public func gl_UniformBlockBinding(
-  _ program: UInt32, _ uniformBlockIndex: UInt32, _ uniformBlockBinding: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103CC, 24) else { return }
-  p.put32(program, 8)
-  p.put32(uniformBlockIndex, 12)
-  p.put32(uniformBlockBinding, 16)
-  p.put32(0, 20)
-}
-
-@c(glUniformMatrix2dv)
-public func gl_UniformMatrix2dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103CD)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix2fv)
-public func gl_UniformMatrix2fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103CE)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix2x3dv)
-public func gl_UniformMatrix2x3dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103CF)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix2x3fv)
-public func gl_UniformMatrix2x3fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103D0)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix2x4dv)
-public func gl_UniformMatrix2x4dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103D1)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix2x4fv)
-public func gl_UniformMatrix2x4fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103D2)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix3dv)
-public func gl_UniformMatrix3dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103D3)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix3fv)
-public func gl_UniformMatrix3fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103D4)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix3x2dv)
-public func gl_UniformMatrix3x2dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103D5)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix3x2fv)
-public func gl_UniformMatrix3x2fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103D6)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix3x4dv)
-public func gl_UniformMatrix3x4dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103D7)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix3x4fv)
-public func gl_UniformMatrix3x4fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103D8)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix4dv)
-public func gl_UniformMatrix4dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103D9)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix4fv)
-public func gl_UniformMatrix4fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103DA)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix4x2dv)
-public func gl_UniformMatrix4x2dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103DB)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix4x2fv)
-public func gl_UniformMatrix4x2fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103DC)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix4x3dv)
-public func gl_UniformMatrix4x3dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103DD)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix4x3fv)
-public func gl_UniformMatrix4x3fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103DE)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformSubroutinesuiv)
-public func gl_UniformSubroutinesuiv(
-  _ shadertype: UInt32, _ count: Int32, _ indices: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103DF)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(shadertype, 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(indices, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glUnmapBuffer)
-public func gl_UnmapBuffer(_ target: UInt32) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glUnmapBuffer(c, target)
-}
-
-@c(glUnmapNamedBuffer)
-public func gl_UnmapNamedBuffer(_ buffer: UInt32) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glUnmapNamedBuffer(c, buffer)
-}
-
-@c(glUseProgram)
-public func gl_UseProgram(_ program: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E0, 16) else { return }
-  p.put32(program, 8)
-  p.put32(0, 12)
-}
-
-@c(glUseProgramStages)
-public func gl_UseProgramStages(_ pipeline: UInt32, _ stages: UInt32, _ program: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E1, 24) else { return }
-  p.put32(pipeline, 8)
-  p.put32(stages, 12)
-  p.put32(program, 16)
-  p.put32(0, 20)
-}
-
-@c(glValidateProgram)
-public func gl_ValidateProgram(_ program: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E2, 16) else { return }
-  p.put32(program, 8)
-  p.put32(0, 12)
-}
-
-@c(glValidateProgramPipeline)
-public func gl_ValidateProgramPipeline(_ pipeline: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E3, 16) else { return }
-  p.put32(pipeline, 8)
-  p.put32(0, 12)
-}
-
-@c(glVertex2d)
-public func gl_Vertex2d(_ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E4, 24) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-}
-
-@c(glVertex2dv)
-public func gl_Vertex2dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103E5)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertex2f)
-public func gl_Vertex2f(_ x: Float, _ y: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E6, 16) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
 }

@@ -6,11 +6,1785 @@ import Client
 import GLWire
 import Wire
 
+@c(glTexGeniv)
+public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1036D)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexImage1D)
+public func gl_TexImage1D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ border: Int32,
+  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1036E)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: internalformat), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: border), 16)
+  p.put32(format, 20)
+  p.put32(type, 24)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTexImage2D)
+public func gl_TexImage2D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
+  _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1036F)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: internalformat), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: height), 16)
+  p.put32(UInt32(bitPattern: border), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTexImage2DMultisample)
+public func gl_TexImage2DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ fixedsamplelocations: UInt8
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10370, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(fixedsamplelocations), 28)
+}
+
+@c(glTexImage3D)
+public func gl_TexImage3D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10371)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: internalformat), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: height), 16)
+  p.put32(UInt32(bitPattern: depth), 20)
+  p.put32(UInt32(bitPattern: border), 24)
+  p.put32(format, 28)
+  p.put32(type, 32)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTexImage3DMultisample)
+public func gl_TexImage3DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10372, 40) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(UInt32(fixedsamplelocations), 32)
+  p.put32(0, 36)
+}
+
+@c(glTexImage3DOES)
+public func gl_TexImage3DOES(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x104D7)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(internalformat, 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: height), 16)
+  p.put32(UInt32(bitPattern: depth), 20)
+  p.put32(UInt32(bitPattern: border), 24)
+  p.put32(format, 28)
+  p.put32(type, 32)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTexParameterIiv)
+public func gl_TexParameterIiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10373)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexParameterIuiv)
+public func gl_TexParameterIuiv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10374)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexParameterf)
+public func gl_TexParameterf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10375, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glTexParameterfv)
+public func gl_TexParameterfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10376)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexParameteri)
+public func gl_TexParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10377, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glTexParameteriv)
+public func gl_TexParameteriv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10378)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexParameterx)
+public func gl_TexParameterx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10379, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glTexParameterxv)
+public func gl_TexParameterxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1037A)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexStorage1D)
+public func gl_TexStorage1D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1037B, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+}
+
+@c(glTexStorage2D)
+public func gl_TexStorage2D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1037C, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(0, 28)
+}
+
+@c(glTexStorage2DMultisample)
+public func gl_TexStorage2DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ fixedsamplelocations: UInt8
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1037D, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(fixedsamplelocations), 28)
+}
+
+@c(glTexStorage3D)
+public func gl_TexStorage3D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1037E, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+}
+
+@c(glTexStorage3DMultisample)
+public func gl_TexStorage3DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1037F, 40) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(UInt32(fixedsamplelocations), 32)
+  p.put32(0, 36)
+}
+
+@c(glTexSubImage1D)
+public func gl_TexSubImage1D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10380)
+  guard let p = c.writer.pointee.reserve(24) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(format, 16)
+  p.put32(type, 20)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTexSubImage2D)
+public func gl_TexSubImage2D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
+  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10381)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTexSubImage3D)
+public func gl_TexSubImage3D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10382)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: zoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTexSubImage3DOES)
+public func gl_TexSubImage3DOES(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x104D8)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: zoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTextureBarrier)
+public func gl_TextureBarrier() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10383, 8) else { return }
+}
+
+@c(glTextureBarrierNV)
+public func gl_TextureBarrierNV() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10384, 8) else { return }
+}
+
+@c(glTextureBuffer)
+public func gl_TextureBuffer(_ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10385, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(internalformat, 12)
+  p.put32(buffer, 16)
+  p.put32(0, 20)
+  note_glTextureBuffer(c, texture, internalformat, buffer)
+}
+
+@c(glTextureBufferRange)
+public func gl_TextureBufferRange(
+  _ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10386, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(internalformat, 12)
+  p.put32(buffer, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put64(UInt64(bitPattern: Int64(size)), 28)
+  p.put32(0, 36)
+  note_glTextureBufferRange(c, texture, internalformat, buffer, offset, size)
+}
+
+@c(glTextureParameterIiv)
+public func gl_TextureParameterIiv(
+  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10387)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTextureParameterIuiv)
+public func gl_TextureParameterIuiv(
+  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10388)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTextureParameterf)
+public func gl_TextureParameterf(_ texture: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10389, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glTextureParameterfv)
+public func gl_TextureParameterfv(
+  _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1038A)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTextureParameteri)
+public func gl_TextureParameteri(_ texture: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1038B, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glTextureParameteriv)
+public func gl_TextureParameteriv(
+  _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1038C)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTextureStorage1D)
+public func gl_TextureStorage1D(
+  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1038D, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+}
+
+@c(glTextureStorage2D)
+public func gl_TextureStorage2D(
+  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1038E, 32) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(0, 28)
+}
+
+@c(glTextureStorage2DMultisample)
+public func gl_TextureStorage2DMultisample(
+  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ fixedsamplelocations: UInt8
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1038F, 32) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(fixedsamplelocations), 28)
+}
+
+@c(glTextureStorage3D)
+public func gl_TextureStorage3D(
+  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10390, 32) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+}
+
+@c(glTextureStorage3DMultisample)
+public func gl_TextureStorage3DMultisample(
+  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10391, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(UInt32(fixedsamplelocations), 32)
+  p.put32(0, 36)
+}
+
+@c(glTextureSubImage1D)
+public func gl_TextureSubImage1D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10392)
+  guard let p = c.writer.pointee.reserve(24) else { return }
+  p.put32(texture, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(format, 16)
+  p.put32(type, 20)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTextureSubImage2D)
+public func gl_TextureSubImage2D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
+  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10393)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(texture, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTextureSubImage3D)
+public func gl_TextureSubImage3D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10394)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(texture, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: zoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+}
+
+@c(glTextureView)
+public func gl_TextureView(
+  _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
+  _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10395, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(origtexture, 16)
+  p.put32(internalformat, 20)
+  p.put32(minlevel, 24)
+  p.put32(numlevels, 28)
+  p.put32(minlayer, 32)
+  p.put32(numlayers, 36)
+}
+
+@c(glTransformFeedbackBufferBase)
+public func gl_TransformFeedbackBufferBase(_ xfb: UInt32, _ index: UInt32, _ buffer: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x10396, 24) else { return }
+  p.put32(xfb, 8)
+  p.put32(index, 12)
+  p.put32(buffer, 16)
+  p.put32(0, 20)
+  note_glTransformFeedbackBufferBase(c, xfb, index, buffer)
+}
+
+@c(glTransformFeedbackBufferRange)
+public func gl_TransformFeedbackBufferRange(
+  _ xfb: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x10397, 40) else { return }
+  p.put32(xfb, 8)
+  p.put32(index, 12)
+  p.put32(buffer, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put64(UInt64(bitPattern: Int64(size)), 28)
+  p.put32(0, 36)
+  note_glTransformFeedbackBufferRange(c, xfb, index, buffer, offset, size)
+}
+
+@c(glTransformFeedbackVaryings)
+public func gl_TransformFeedbackVaryings(
+  _ program: UInt32, _ count: Int32, _ varyings: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ bufferMode: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10398)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(bufferMode, 8)
+  writer.pointee.glStrings(varyings, Int(count))
+  writer.pointee.end()
+}
+
+@c(glTranslated)
+public func gl_Translated(_ x: Double, _ y: Double, _ z: Double) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10399, 32) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  p.put64(z.bitPattern, 24)
+  note_glTranslated(c, x, y, z)
+}
+
+@c(glTranslatef)
+public func gl_Translatef(_ x: Float, _ y: Float, _ z: Float) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1039A, 24) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(0, 20)
+  note_glTranslatef(c, x, y, z)
+}
+
+@c(glTranslatex)
+public func gl_Translatex(_ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1039B, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(0, 20)
+  note_glTranslatex(c, x, y, z)
+}
+
+@c(glUniform1d)
+public func gl_Uniform1d(_ location: Int32, _ x: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1039C, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x.bitPattern, 12)
+  p.put32(0, 20)
+}
+
+@c(glUniform1dv)
+public func gl_Uniform1dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1039D)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform1f)
+public func gl_Uniform1f(_ location: Int32, _ v0: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1039E, 16) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0.bitPattern, 12)
+}
+
+@c(glUniform1fv)
+public func gl_Uniform1fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1039F)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform1i)
+public func gl_Uniform1i(_ location: Int32, _ v0: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103A0, 16) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(UInt32(bitPattern: v0), 12)
+}
+
+@c(glUniform1i64ARB)
+public func gl_Uniform1i64ARB(_ location: Int32, _ x: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103A1, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put32(0, 20)
+}
+
+@c(glUniform1i64NV)
+public func gl_Uniform1i64NV(_ location: Int32, _ x: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D9, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put32(0, 20)
+}
+
+@c(glUniform1i64vARB)
+public func gl_Uniform1i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103A2)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform1i64vNV)
+public func gl_Uniform1i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104DA)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform1iv)
+public func gl_Uniform1iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103A3)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform1ui)
+public func gl_Uniform1ui(_ location: Int32, _ v0: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103A4, 16) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0, 12)
+}
+
+@c(glUniform1ui64ARB)
+public func gl_Uniform1ui64ARB(_ location: Int32, _ x: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103A5, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put32(0, 20)
+}
+
+@c(glUniform1ui64NV)
+public func gl_Uniform1ui64NV(_ location: Int32, _ x: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104DB, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put32(0, 20)
+}
+
+@c(glUniform1ui64vARB)
+public func gl_Uniform1ui64vARB(
+  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103A6)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform1ui64vNV)
+public func gl_Uniform1ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104DC)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform1uiv)
+public func gl_Uniform1uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103A7)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform2d)
+public func gl_Uniform2d(_ location: Int32, _ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103A8, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put32(0, 28)
+}
+
+@c(glUniform2dv)
+public func gl_Uniform2dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103A9)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform2f)
+public func gl_Uniform2f(_ location: Int32, _ v0: Float, _ v1: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103AA, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0.bitPattern, 12)
+  p.put32(v1.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glUniform2fv)
+public func gl_Uniform2fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103AB)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform2i)
+public func gl_Uniform2i(_ location: Int32, _ v0: Int32, _ v1: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103AC, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(UInt32(bitPattern: v0), 12)
+  p.put32(UInt32(bitPattern: v1), 16)
+  p.put32(0, 20)
+}
+
+@c(glUniform2i64ARB)
+public func gl_Uniform2i64ARB(_ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103AD, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put32(0, 28)
+}
+
+@c(glUniform2i64NV)
+public func gl_Uniform2i64NV(_ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104DD, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put32(0, 28)
+}
+
+@c(glUniform2i64vARB)
+public func gl_Uniform2i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103AE)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform2i64vNV)
+public func gl_Uniform2i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104DE)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform2iv)
+public func gl_Uniform2iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103AF)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform2ui)
+public func gl_Uniform2ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B0, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0, 12)
+  p.put32(v1, 16)
+  p.put32(0, 20)
+}
+
+@c(glUniform2ui64ARB)
+public func gl_Uniform2ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B1, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put32(0, 28)
+}
+
+@c(glUniform2ui64NV)
+public func gl_Uniform2ui64NV(_ location: Int32, _ x: UInt64, _ y: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104DF, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put32(0, 28)
+}
+
+@c(glUniform2ui64vARB)
+public func gl_Uniform2ui64vARB(
+  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103B2)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform2ui64vNV)
+public func gl_Uniform2ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104E0)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform2uiv)
+public func gl_Uniform2uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103B3)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform3d)
+public func gl_Uniform3d(_ location: Int32, _ x: Double, _ y: Double, _ z: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B4, 40) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put32(0, 36)
+}
+
+@c(glUniform3dv)
+public func gl_Uniform3dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103B5)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform3f)
+public func gl_Uniform3f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B6, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0.bitPattern, 12)
+  p.put32(v1.bitPattern, 16)
+  p.put32(v2.bitPattern, 20)
+}
+
+@c(glUniform3fv)
+public func gl_Uniform3fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103B7)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform3i)
+public func gl_Uniform3i(_ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B8, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(UInt32(bitPattern: v0), 12)
+  p.put32(UInt32(bitPattern: v1), 16)
+  p.put32(UInt32(bitPattern: v2), 20)
+}
+
+@c(glUniform3i64ARB)
+public func gl_Uniform3i64ARB(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B9, 40) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put64(UInt64(bitPattern: Int64(z)), 28)
+  p.put32(0, 36)
+}
+
+@c(glUniform3i64NV)
+public func gl_Uniform3i64NV(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104E1, 40) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put64(UInt64(bitPattern: Int64(z)), 28)
+  p.put32(0, 36)
+}
+
+@c(glUniform3i64vARB)
+public func gl_Uniform3i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103BA)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform3i64vNV)
+public func gl_Uniform3i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104E2)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform3iv)
+public func gl_Uniform3iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103BB)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform3ui)
+public func gl_Uniform3ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103BC, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0, 12)
+  p.put32(v1, 16)
+  p.put32(v2, 20)
+}
+
+@c(glUniform3ui64ARB)
+public func gl_Uniform3ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103BD, 40) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put64(z, 28)
+  p.put32(0, 36)
+}
+
+@c(glUniform3ui64NV)
+public func gl_Uniform3ui64NV(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104E3, 40) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put64(z, 28)
+  p.put32(0, 36)
+}
+
+@c(glUniform3ui64vARB)
+public func gl_Uniform3ui64vARB(
+  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103BE)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform3ui64vNV)
+public func gl_Uniform3ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104E4)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform3uiv)
+public func gl_Uniform3uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103BF)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform4d)
+public func gl_Uniform4d(_ location: Int32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C0, 48) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put64(w.bitPattern, 36)
+  p.put32(0, 44)
+}
+
+@c(glUniform4dv)
+public func gl_Uniform4dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103C1)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform4f)
+public func gl_Uniform4f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float, _ v3: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C2, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0.bitPattern, 12)
+  p.put32(v1.bitPattern, 16)
+  p.put32(v2.bitPattern, 20)
+  p.put32(v3.bitPattern, 24)
+  p.put32(0, 28)
+}
+
+@c(glUniform4fv)
+public func gl_Uniform4fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103C3)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform4i)
+public func gl_Uniform4i(_ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32, _ v3: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C4, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(UInt32(bitPattern: v0), 12)
+  p.put32(UInt32(bitPattern: v1), 16)
+  p.put32(UInt32(bitPattern: v2), 20)
+  p.put32(UInt32(bitPattern: v3), 24)
+  p.put32(0, 28)
+}
+
+@c(glUniform4i64ARB)
+public func gl_Uniform4i64ARB(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C5, 48) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put64(UInt64(bitPattern: Int64(z)), 28)
+  p.put64(UInt64(bitPattern: Int64(w)), 36)
+  p.put32(0, 44)
+}
+
+@c(glUniform4i64NV)
+public func gl_Uniform4i64NV(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104E5, 48) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put64(UInt64(bitPattern: Int64(z)), 28)
+  p.put64(UInt64(bitPattern: Int64(w)), 36)
+  p.put32(0, 44)
+}
+
+@c(glUniform4i64vARB)
+public func gl_Uniform4i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103C6)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform4i64vNV)
+public func gl_Uniform4i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104E6)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform4iv)
+public func gl_Uniform4iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103C7)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+}
+
+@c(glUniform4ui)
+public func gl_Uniform4ui(
+  _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C8, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0, 12)
+  p.put32(v1, 16)
+  p.put32(v2, 20)
+  p.put32(v3, 24)
+  p.put32(0, 28)
+}
+
+@c(glUniform4ui64ARB)
+public func gl_Uniform4ui64ARB(
+  _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C9, 48) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put64(z, 28)
+  p.put64(w, 36)
+  p.put32(0, 44)
+}
+
+@c(glUniform4ui64NV)
+public func gl_Uniform4ui64NV(
+  _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104E7, 48) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put64(z, 28)
+  p.put64(w, 36)
+  p.put32(0, 44)
+}
+
+@c(glUniform4ui64vARB)
+public func gl_Uniform4ui64vARB(
+  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103CA)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform4ui64vNV)
+public func gl_Uniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104E8)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glUniform4uiv)
+public func gl_Uniform4uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103CB)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+}
+
+@c(glUniformBlockBinding)
+public func gl_UniformBlockBinding(
+  _ program: UInt32, _ uniformBlockIndex: UInt32, _ uniformBlockBinding: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103CC, 24) else { return }
+  p.put32(program, 8)
+  p.put32(uniformBlockIndex, 12)
+  p.put32(uniformBlockBinding, 16)
+  p.put32(0, 20)
+}
+
+@c(glUniformMatrix2dv)
+public func gl_UniformMatrix2dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103CD)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix2fv)
+public func gl_UniformMatrix2fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103CE)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix2x3dv)
+public func gl_UniformMatrix2x3dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103CF)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix2x3fv)
+public func gl_UniformMatrix2x3fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103D0)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix2x4dv)
+public func gl_UniformMatrix2x4dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103D1)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix2x4fv)
+public func gl_UniformMatrix2x4fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103D2)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix3dv)
+public func gl_UniformMatrix3dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103D3)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix3fv)
+public func gl_UniformMatrix3fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103D4)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix3x2dv)
+public func gl_UniformMatrix3x2dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103D5)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix3x2fv)
+public func gl_UniformMatrix3x2fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103D6)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix3x4dv)
+public func gl_UniformMatrix3x4dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103D7)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix3x4fv)
+public func gl_UniformMatrix3x4fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103D8)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix4dv)
+public func gl_UniformMatrix4dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103D9)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix4fv)
+public func gl_UniformMatrix4fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103DA)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 4))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix4x2dv)
+public func gl_UniformMatrix4x2dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103DB)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix4x2fv)
+public func gl_UniformMatrix4x2fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103DC)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix4x3dv)
+public func gl_UniformMatrix4x3dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103DD)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+}
+
+@c(glUniformMatrix4x3fv)
+public func gl_UniformMatrix4x3fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103DE)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.end()
+}
+
+@c(glUniformSubroutinesuiv)
+public func gl_UniformSubroutinesuiv(
+  _ shadertype: UInt32, _ count: Int32, _ indices: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103DF)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(shadertype, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(indices, glProduct(Int(count), 4))
+  writer.pointee.end()
+}
+
+@c(glUnlockArraysEXT)
+public func gl_UnlockArraysEXT() {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let _ = c.writer.pointee.fixedRecord(0x104E9, 8) else { return }
+}
+
+@c(glUnmapBuffer)
+public func gl_UnmapBuffer(_ target: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  return hook_glUnmapBuffer(c, target)
+}
+
+@c(glUnmapNamedBuffer)
+public func gl_UnmapNamedBuffer(_ buffer: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  return hook_glUnmapNamedBuffer(c, buffer)
+}
+
+@c(glUseProgram)
+public func gl_UseProgram(_ program: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103E0, 16) else { return }
+  p.put32(program, 8)
+  p.put32(0, 12)
+  note_glUseProgram(c, program)
+}
+
+@c(glUseProgramStages)
+public func gl_UseProgramStages(_ pipeline: UInt32, _ stages: UInt32, _ program: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103E1, 24) else { return }
+  p.put32(pipeline, 8)
+  p.put32(stages, 12)
+  p.put32(program, 16)
+  p.put32(0, 20)
+}
+
+@c(glValidateProgram)
+public func gl_ValidateProgram(_ program: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x103E2, 16) else { return }
+  p.put32(program, 8)
+  p.put32(0, 12)
+  note_glValidateProgram(c, program)
+}
+
+@c(glValidateProgramPipeline)
+public func gl_ValidateProgramPipeline(_ pipeline: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103E3, 16) else { return }
+  p.put32(pipeline, 8)
+  p.put32(0, 12)
+}
+
+@c(glVertex2d)
+public func gl_Vertex2d(_ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103E4, 24) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+}
+
+@c(glVertex2dv)
+public func gl_Vertex2dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103E5)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glVertex2f)
+public func gl_Vertex2f(_ x: Float, _ y: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103E6, 16) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+}
+
 @c(glVertex2fv)
 public func gl_Vertex2fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103E7)
   writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glVertex2hNV)
+public func gl_Vertex2hNV(_ x: UInt16, _ y: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104EA, 16) else { return }
+  p.put32(UInt32(x), 8)
+  p.put32(UInt32(y), 12)
+}
+
+@c(glVertex2hvNV)
+public func gl_Vertex2hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104EB)
+  writer.pointee.glArray(v, 4)
   writer.pointee.end()
 }
 
@@ -78,6 +1852,24 @@ public func gl_Vertex3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103EF)
   writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glVertex3hNV)
+public func gl_Vertex3hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104EC, 24) else { return }
+  p.put32(UInt32(x), 8)
+  p.put32(UInt32(y), 12)
+  p.put32(UInt32(z), 16)
+  p.put32(0, 20)
+}
+
+@c(glVertex3hvNV)
+public func gl_Vertex3hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104ED)
+  writer.pointee.glArray(v, 6)
   writer.pointee.end()
 }
 
@@ -153,6 +1945,24 @@ public func gl_Vertex4fv(_ v: UnsafePointer<Float>?) {
   writer.pointee.end()
 }
 
+@c(glVertex4hNV)
+public func gl_Vertex4hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104EE, 24) else { return }
+  p.put32(UInt32(x), 8)
+  p.put32(UInt32(y), 12)
+  p.put32(UInt32(z), 16)
+  p.put32(UInt32(w), 20)
+}
+
+@c(glVertex4hvNV)
+public func gl_Vertex4hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104EF)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
 @c(glVertex4i)
 public func gl_Vertex4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
   guard let writer = contextWriter() else { return }
@@ -193,8 +2003,9 @@ public func gl_Vertex4sv(_ v: UnsafePointer<Int16>?) {
 public func gl_VertexArrayAttribBinding(
   _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103FC, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x103FC, 24) else { return }
   p.put32(vaobj, 8)
   p.put32(attribindex, 12)
   p.put32(bindingindex, 16)
@@ -206,8 +2017,9 @@ public func gl_VertexArrayAttribFormat(
   _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
   _ relativeoffset: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103FD, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x103FD, 32) else { return }
   p.put32(vaobj, 8)
   p.put32(attribindex, 12)
   p.put32(UInt32(bitPattern: size), 16)
@@ -220,8 +2032,9 @@ public func gl_VertexArrayAttribFormat(
 public func gl_VertexArrayAttribIFormat(
   _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103FE, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x103FE, 32) else { return }
   p.put32(vaobj, 8)
   p.put32(attribindex, 12)
   p.put32(UInt32(bitPattern: size), 16)
@@ -234,8 +2047,9 @@ public func gl_VertexArrayAttribIFormat(
 public func gl_VertexArrayAttribLFormat(
   _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103FF, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x103FF, 32) else { return }
   p.put32(vaobj, 8)
   p.put32(attribindex, 12)
   p.put32(UInt32(bitPattern: size), 16)
@@ -248,8 +2062,9 @@ public func gl_VertexArrayAttribLFormat(
 public func gl_VertexArrayBindingDivisor(
   _ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10400, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x10400, 24) else { return }
   p.put32(vaobj, 8)
   p.put32(bindingindex, 12)
   p.put32(divisor, 16)
@@ -259,6 +2074,7 @@ public func gl_VertexArrayBindingDivisor(
 @c(glVertexArrayElementBuffer)
 public func gl_VertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x10401, 16) else { return }
   p.put32(vaobj, 8)
   p.put32(buffer, 12)
@@ -269,8 +2085,9 @@ public func gl_VertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
 public func gl_VertexArrayVertexBuffer(
   _ vaobj: UInt32, _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10402, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x10402, 32) else { return }
   p.put32(vaobj, 8)
   p.put32(bindingindex, 12)
   p.put32(buffer, 16)
@@ -283,16 +2100,17 @@ public func gl_VertexArrayVertexBuffers(
   _ vaobj: UInt32, _ first: UInt32, _ count: Int32, _ buffers: UnsafePointer<UInt32>?,
   _ offsets: UnsafePointer<Int>?, _ strides: UnsafePointer<Int32>?
 ) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10403)
-  guard let p = writer.pointee.reserve(12) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  c.writer.pointee.begin(0x10403)
+  guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(vaobj, 0)
   p.put32(first, 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(buffers, glProduct(Int(count), 4))
-  writer.pointee.glArray(offsets, glProduct(Int(count), 8))
-  writer.pointee.glArray(strides, glProduct(Int(count), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(buffers, glProduct(Int(count), 4))
+  c.writer.pointee.glArray(offsets, glProduct(Int(count), 8))
+  c.writer.pointee.glArray(strides, glProduct(Int(count), 4))
+  c.writer.pointee.end()
 }
 
 @c(glVertexAttrib1d)
@@ -329,6 +2147,24 @@ public func gl_VertexAttrib1fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
   writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib1hNV)
+public func gl_VertexAttrib1hNV(_ index: UInt32, _ x: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F0, 16) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+}
+
+@c(glVertexAttrib1hvNV)
+public func gl_VertexAttrib1hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F1)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 2)
   writer.pointee.end()
 }
 
@@ -390,6 +2226,26 @@ public func gl_VertexAttrib2fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
   writer.pointee.end()
 }
 
+@c(glVertexAttrib2hNV)
+public func gl_VertexAttrib2hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F2, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+  p.put32(UInt32(y), 16)
+  p.put32(0, 20)
+}
+
+@c(glVertexAttrib2hvNV)
+public func gl_VertexAttrib2hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F3)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
 @c(glVertexAttrib2s)
 public func gl_VertexAttrib2s(_ index: UInt32, _ x: Int16, _ y: Int16) {
   guard let writer = contextWriter() else { return }
@@ -448,6 +2304,26 @@ public func gl_VertexAttrib3fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
   writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib3hNV)
+public func gl_VertexAttrib3hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F4, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+  p.put32(UInt32(y), 16)
+  p.put32(UInt32(z), 20)
+}
+
+@c(glVertexAttrib3hvNV)
+public func gl_VertexAttrib3hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F5)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 6)
   writer.pointee.end()
 }
 
@@ -597,845 +2473,26 @@ public func gl_VertexAttrib4fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
   writer.pointee.end()
 }
 
-@c(glVertexAttrib4iv)
-public func gl_VertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+@c(glVertexAttrib4hNV)
+public func gl_VertexAttrib4hNV(
+  _ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16
+) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10422)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4s)
-public func gl_VertexAttrib4s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10423, 32) else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F6, 32) else { return }
   p.put32(index, 8)
-  p.put32(UInt32(bitPattern: Int32(x)), 12)
-  p.put32(UInt32(bitPattern: Int32(y)), 16)
-  p.put32(UInt32(bitPattern: Int32(z)), 20)
-  p.put32(UInt32(bitPattern: Int32(w)), 24)
+  p.put32(UInt32(x), 12)
+  p.put32(UInt32(y), 16)
+  p.put32(UInt32(z), 20)
+  p.put32(UInt32(w), 24)
   p.put32(0, 28)
 }
 
-@c(glVertexAttrib4sv)
-public func gl_VertexAttrib4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+@c(glVertexAttrib4hvNV)
+public func gl_VertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10424)
+  writer.pointee.begin(0x104F7)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
   writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4ubv)
-public func gl_VertexAttrib4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10425)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4uiv)
-public func gl_VertexAttrib4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10426)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4usv)
-public func gl_VertexAttrib4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10427)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribBinding)
-public func gl_VertexAttribBinding(_ attribindex: UInt32, _ bindingindex: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10428, 16) else { return }
-  p.put32(attribindex, 8)
-  p.put32(bindingindex, 12)
-  note_glVertexAttribBinding(c, attribindex, bindingindex)
-}
-
-@c(glVertexAttribDivisor)
-public func gl_VertexAttribDivisor(_ index: UInt32, _ divisor: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10429, 16) else { return }
-  p.put32(index, 8)
-  p.put32(divisor, 12)
-  note_glVertexAttribDivisor(c, index, divisor)
-}
-
-@c(glVertexAttribFormat)
-public func gl_VertexAttribFormat(
-  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
-  _ relativeoffset: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1042A, 32) else { return }
-  p.put32(attribindex, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(UInt32(normalized), 20)
-  p.put32(relativeoffset, 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttribI1i)
-public func gl_VertexAttribI1i(_ index: UInt32, _ x: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1042B, 16) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: x), 12)
-}
-
-@c(glVertexAttribI1iv)
-public func gl_VertexAttribI1iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1042C)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI1ui)
-public func gl_VertexAttribI1ui(_ index: UInt32, _ x: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1042D, 16) else { return }
-  p.put32(index, 8)
-  p.put32(x, 12)
-}
-
-@c(glVertexAttribI1uiv)
-public func gl_VertexAttribI1uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1042E)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI2i)
-public func gl_VertexAttribI2i(_ index: UInt32, _ x: Int32, _ y: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1042F, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: x), 12)
-  p.put32(UInt32(bitPattern: y), 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttribI2iv)
-public func gl_VertexAttribI2iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10430)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI2ui)
-public func gl_VertexAttribI2ui(_ index: UInt32, _ x: UInt32, _ y: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10431, 24) else { return }
-  p.put32(index, 8)
-  p.put32(x, 12)
-  p.put32(y, 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttribI2uiv)
-public func gl_VertexAttribI2uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10432)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI3i)
-public func gl_VertexAttribI3i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10433, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: x), 12)
-  p.put32(UInt32(bitPattern: y), 16)
-  p.put32(UInt32(bitPattern: z), 20)
-}
-
-@c(glVertexAttribI3iv)
-public func gl_VertexAttribI3iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10434)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI3ui)
-public func gl_VertexAttribI3ui(_ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10435, 24) else { return }
-  p.put32(index, 8)
-  p.put32(x, 12)
-  p.put32(y, 16)
-  p.put32(z, 20)
-}
-
-@c(glVertexAttribI3uiv)
-public func gl_VertexAttribI3uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10436)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4bv)
-public func gl_VertexAttribI4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10437)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4i)
-public func gl_VertexAttribI4i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10438, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: x), 12)
-  p.put32(UInt32(bitPattern: y), 16)
-  p.put32(UInt32(bitPattern: z), 20)
-  p.put32(UInt32(bitPattern: w), 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttribI4iv)
-public func gl_VertexAttribI4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10439)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4sv)
-public func gl_VertexAttribI4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1043A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4ubv)
-public func gl_VertexAttribI4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1043B)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4ui)
-public func gl_VertexAttribI4ui(
-  _ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32, _ w: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1043C, 32) else { return }
-  p.put32(index, 8)
-  p.put32(x, 12)
-  p.put32(y, 16)
-  p.put32(z, 20)
-  p.put32(w, 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttribI4uiv)
-public func gl_VertexAttribI4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1043D)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4usv)
-public func gl_VertexAttribI4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1043E)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribIFormat)
-public func gl_VertexAttribIFormat(
-  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1043F, 24) else { return }
-  p.put32(attribindex, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(relativeoffset, 20)
-}
-
-@c(glVertexAttribIPointer)
-public func gl_VertexAttribIPointer(
-  _ index: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glVertexAttribIPointer(c, index, size, type, stride, pointer)
-}
-
-func encode_glVertexAttribIPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
-  _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x10440, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(UInt32(bitPattern: stride), 20)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 24)
-}
-
-@c(glVertexAttribL1d)
-public func gl_VertexAttribL1d(_ index: UInt32, _ x: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10441, 24) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttribL1dv)
-public func gl_VertexAttribL1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10442)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribL2d)
-public func gl_VertexAttribL2d(_ index: UInt32, _ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10443, 32) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttribL2dv)
-public func gl_VertexAttribL2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10444)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribL3d)
-public func gl_VertexAttribL3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10445, 40) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put32(0, 36)
-}
-
-@c(glVertexAttribL3dv)
-public func gl_VertexAttribL3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10446)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribL4d)
-public func gl_VertexAttribL4d(
-  _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10447, 48) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put64(w.bitPattern, 36)
-  p.put32(0, 44)
-}
-
-@c(glVertexAttribL4dv)
-public func gl_VertexAttribL4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10448)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribLFormat)
-public func gl_VertexAttribLFormat(
-  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10449, 24) else { return }
-  p.put32(attribindex, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(relativeoffset, 20)
-}
-
-@c(glVertexAttribLPointer)
-public func gl_VertexAttribLPointer(
-  _ index: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glVertexAttribLPointer(c, index, size, type, stride, pointer)
-}
-
-func encode_glVertexAttribLPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
-  _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x1044A, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(UInt32(bitPattern: stride), 20)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 24)
-}
-
-@c(glVertexAttribP1ui)
-public func gl_VertexAttribP1ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1044B, 24) else { return }
-  p.put32(index, 8)
-  p.put32(type, 12)
-  p.put32(UInt32(normalized), 16)
-  p.put32(value, 20)
-}
-
-@c(glVertexAttribP1uiv)
-public func gl_VertexAttribP1uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1044C)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(index, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribP2ui)
-public func gl_VertexAttribP2ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1044D, 24) else { return }
-  p.put32(index, 8)
-  p.put32(type, 12)
-  p.put32(UInt32(normalized), 16)
-  p.put32(value, 20)
-}
-
-@c(glVertexAttribP2uiv)
-public func gl_VertexAttribP2uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1044E)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(index, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribP3ui)
-public func gl_VertexAttribP3ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1044F, 24) else { return }
-  p.put32(index, 8)
-  p.put32(type, 12)
-  p.put32(UInt32(normalized), 16)
-  p.put32(value, 20)
-}
-
-@c(glVertexAttribP3uiv)
-public func gl_VertexAttribP3uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10450)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(index, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribP4ui)
-public func gl_VertexAttribP4ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10451, 24) else { return }
-  p.put32(index, 8)
-  p.put32(type, 12)
-  p.put32(UInt32(normalized), 16)
-  p.put32(value, 20)
-}
-
-@c(glVertexAttribP4uiv)
-public func gl_VertexAttribP4uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10452)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(index, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribPointer)
-public func gl_VertexAttribPointer(
-  _ index: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8, _ stride: Int32,
-  _ pointer: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer)
-}
-
-func encode_glVertexAttribPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
-  _ type: UInt32, _ normalized: UInt8, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x10453, 40) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(UInt32(normalized), 20)
-  p.put32(UInt32(bitPattern: stride), 24)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 28)
-  p.put32(0, 36)
-}
-
-@c(glVertexBindingDivisor)
-public func gl_VertexBindingDivisor(_ bindingindex: UInt32, _ divisor: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10454, 16) else { return }
-  p.put32(bindingindex, 8)
-  p.put32(divisor, 12)
-}
-
-@c(glVertexP2ui)
-public func gl_VertexP2ui(_ type: UInt32, _ value: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10455, 16) else { return }
-  p.put32(type, 8)
-  p.put32(value, 12)
-}
-
-@c(glVertexP2uiv)
-public func gl_VertexP2uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10456)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexP3ui)
-public func gl_VertexP3ui(_ type: UInt32, _ value: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10457, 16) else { return }
-  p.put32(type, 8)
-  p.put32(value, 12)
-}
-
-@c(glVertexP3uiv)
-public func gl_VertexP3uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10458)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexP4ui)
-public func gl_VertexP4ui(_ type: UInt32, _ value: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10459, 16) else { return }
-  p.put32(type, 8)
-  p.put32(value, 12)
-}
-
-@c(glVertexP4uiv)
-public func gl_VertexP4uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1045A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexPointer)
-public func gl_VertexPointer(
-  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glVertexPointer(c, size, type, stride, pointer)
-}
-
-func encode_glVertexPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32, _ type: UInt32,
-  _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x1045B, 32) else { return }
-  p.put32(UInt32(bitPattern: size), 8)
-  p.put32(type, 12)
-  p.put32(UInt32(bitPattern: stride), 16)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 20)
-  p.put32(0, 28)
-}
-
-@c(glViewport)
-public func gl_Viewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x1045C, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  note_glViewport(c, x, y, width, height)
-}
-
-@c(glViewportArrayv)
-public func gl_ViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1045D)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(first, 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glViewportIndexedf)
-public func gl_ViewportIndexedf(_ index: UInt32, _ x: Float, _ y: Float, _ w: Float, _ h: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1045E, 32) else { return }
-  p.put32(index, 8)
-  p.put32(x.bitPattern, 12)
-  p.put32(y.bitPattern, 16)
-  p.put32(w.bitPattern, 20)
-  p.put32(h.bitPattern, 24)
-  p.put32(0, 28)
-}
-
-@c(glViewportIndexedfv)
-public func gl_ViewportIndexedfv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1045F)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glWaitSync)
-public func gl_WaitSync(_ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10460, 32) else { return }
-  p.put64(syncID(sync), 8)
-  p.put32(flags, 16)
-  p.put64(timeout, 20)
-  p.put32(0, 28)
-}
-
-@c(glWindowPos2d)
-public func gl_WindowPos2d(_ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10461, 24) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-}
-
-@c(glWindowPos2dv)
-public func gl_WindowPos2dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10462)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glWindowPos2f)
-public func gl_WindowPos2f(_ x: Float, _ y: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10463, 16) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-}
-
-@c(glWindowPos2fv)
-public func gl_WindowPos2fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10464)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glWindowPos2i)
-public func gl_WindowPos2i(_ x: Int32, _ y: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10465, 16) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-}
-
-@c(glWindowPos2iv)
-public func gl_WindowPos2iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10466)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glWindowPos2s)
-public func gl_WindowPos2s(_ x: Int16, _ y: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10467, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-}
-
-@c(glWindowPos2sv)
-public func gl_WindowPos2sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10468)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glWindowPos3d)
-public func gl_WindowPos3d(_ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10469, 32) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-}
-
-@c(glWindowPos3dv)
-public func gl_WindowPos3dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1046A)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glWindowPos3f)
-public func gl_WindowPos3f(_ x: Float, _ y: Float, _ z: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1046B, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glWindowPos3fv)
-public func gl_WindowPos3fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1046C)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glWindowPos3i)
-public func gl_WindowPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1046D, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(0, 20)
-}
-
-@c(glWindowPos3iv)
-public func gl_WindowPos3iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1046E)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glWindowPos3s)
-public func gl_WindowPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1046F, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-  p.put32(UInt32(bitPattern: Int32(z)), 16)
-  p.put32(0, 20)
-}
-
-@c(glWindowPos3sv)
-public func gl_WindowPos3sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10470)
-  writer.pointee.glArray(v, 6)
   writer.pointee.end()
 }

@@ -6,1859 +6,997 @@ import Client
 import GLWire
 import Wire
 
-@c(glActiveTextureARB)
-public func gl_ActiveTextureARB(_ texture: UInt32) {
-  gl_ActiveTexture(texture)
-}
-@c(glBeginConditionalRenderNV)
-public func gl_BeginConditionalRenderNV(_ id: UInt32, _ mode: UInt32) {
-  gl_BeginConditionalRender(id, mode)
-}
-@c(glBeginQueryARB)
-public func gl_BeginQueryARB(_ target: UInt32, _ id: UInt32) {
-  gl_BeginQuery(target, id)
-}
-@c(glBeginTransformFeedbackEXT)
-public func gl_BeginTransformFeedbackEXT(_ primitiveMode: UInt32) {
-  gl_BeginTransformFeedback(primitiveMode)
-}
-@c(glBindAttribLocationARB)
-public func gl_BindAttribLocationARB(
-  _ program: UInt32, _ index: UInt32, _ name: UnsafePointer<CChar>?
-) {
-  gl_BindAttribLocation(program, index, name)
-}
-@c(glBindBufferARB)
-public func gl_BindBufferARB(_ target: UInt32, _ buffer: UInt32) {
-  gl_BindBuffer(target, buffer)
-}
-@c(glBindBufferBaseEXT)
-public func gl_BindBufferBaseEXT(_ target: UInt32, _ index: UInt32, _ buffer: UInt32) {
-  gl_BindBufferBase(target, index, buffer)
-}
-@c(glBindBufferRangeEXT)
-public func gl_BindBufferRangeEXT(
-  _ target: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  gl_BindBufferRange(target, index, buffer, offset, size)
-}
-@c(glBindFragDataLocationEXT)
-public func gl_BindFragDataLocationEXT(
-  _ program: UInt32, _ color: UInt32, _ name: UnsafePointer<CChar>?
-) {
-  gl_BindFragDataLocation(program, color, name)
-}
-@c(glBindFragDataLocationIndexedEXT)
-public func gl_BindFragDataLocationIndexedEXT(
-  _ program: UInt32, _ colorNumber: UInt32, _ index: UInt32, _ name: UnsafePointer<CChar>?
-) {
-  gl_BindFragDataLocationIndexed(program, colorNumber, index, name)
-}
-@c(glBindVertexArrayOES)
-public func gl_BindVertexArrayOES(_ array: UInt32) {
-  gl_BindVertexArray(array)
-}
-@c(glBlendBarrierKHR)
-public func gl_BlendBarrierKHR() {
-  gl_BlendBarrier()
-}
-@c(glBlendColorEXT)
-public func gl_BlendColorEXT(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Float) {
-  gl_BlendColor(red, green, blue, alpha)
-}
-@c(glBlendEquationEXT)
-public func gl_BlendEquationEXT(_ mode: UInt32) {
-  gl_BlendEquation(mode)
-}
-@c(glBlendEquationIndexedAMD)
-public func gl_BlendEquationIndexedAMD(_ buf: UInt32, _ mode: UInt32) {
-  gl_BlendEquationi(buf, mode)
-}
-@c(glBlendEquationSeparateEXT)
-public func gl_BlendEquationSeparateEXT(_ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  gl_BlendEquationSeparate(modeRGB, modeAlpha)
-}
-@c(glBlendEquationSeparateIndexedAMD)
-public func gl_BlendEquationSeparateIndexedAMD(
-  _ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32
-) {
-  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
-}
-@c(glBlendEquationSeparateiARB)
-public func gl_BlendEquationSeparateiARB(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
-}
-@c(glBlendEquationSeparateiEXT)
-public func gl_BlendEquationSeparateiEXT(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
-}
-@c(glBlendEquationSeparateiOES)
-public func gl_BlendEquationSeparateiOES(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
-}
-@c(glBlendEquationiARB)
-public func gl_BlendEquationiARB(_ buf: UInt32, _ mode: UInt32) {
-  gl_BlendEquationi(buf, mode)
-}
-@c(glBlendEquationiEXT)
-public func gl_BlendEquationiEXT(_ buf: UInt32, _ mode: UInt32) {
-  gl_BlendEquationi(buf, mode)
-}
-@c(glBlendEquationiOES)
-public func gl_BlendEquationiOES(_ buf: UInt32, _ mode: UInt32) {
-  gl_BlendEquationi(buf, mode)
-}
-@c(glBlendFuncIndexedAMD)
-public func gl_BlendFuncIndexedAMD(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
-  gl_BlendFunci(buf, src, dst)
-}
-@c(glBlendFuncSeparateEXT)
-public func gl_BlendFuncSeparateEXT(
-  _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32, _ dfactorAlpha: UInt32
-) {
-  gl_BlendFuncSeparate(sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
-}
-@c(glBlendFuncSeparateINGR)
-public func gl_BlendFuncSeparateINGR(
-  _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32, _ dfactorAlpha: UInt32
-) {
-  gl_BlendFuncSeparate(sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
-}
-@c(glBlendFuncSeparateIndexedAMD)
-public func gl_BlendFuncSeparateIndexedAMD(
-  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
-) {
-  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
-}
-@c(glBlendFuncSeparateiARB)
-public func gl_BlendFuncSeparateiARB(
-  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
-) {
-  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
-}
-@c(glBlendFuncSeparateiEXT)
-public func gl_BlendFuncSeparateiEXT(
-  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
-) {
-  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
-}
-@c(glBlendFuncSeparateiOES)
-public func gl_BlendFuncSeparateiOES(
-  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
-) {
-  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
-}
-@c(glBlendFunciARB)
-public func gl_BlendFunciARB(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
-  gl_BlendFunci(buf, src, dst)
-}
-@c(glBlendFunciEXT)
-public func gl_BlendFunciEXT(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
-  gl_BlendFunci(buf, src, dst)
-}
-@c(glBlendFunciOES)
-public func gl_BlendFunciOES(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
-  gl_BlendFunci(buf, src, dst)
-}
-@c(glBlitFramebufferEXT)
-public func gl_BlitFramebufferEXT(
-  _ srcX0: Int32, _ srcY0: Int32, _ srcX1: Int32, _ srcY1: Int32, _ dstX0: Int32, _ dstY0: Int32,
-  _ dstX1: Int32, _ dstY1: Int32, _ mask: UInt32, _ filter: UInt32
-) {
-  gl_BlitFramebuffer(srcX0, srcY0, srcX1, srcY1, dstX0, dstY0, dstX1, dstY1, mask, filter)
-}
-@c(glBufferDataARB)
-public func gl_BufferDataARB(
-  _ target: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
-) {
-  gl_BufferData(target, size, data, usage)
-}
-@c(glBufferSubDataARB)
-public func gl_BufferSubDataARB(
-  _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
-) {
-  gl_BufferSubData(target, offset, size, data)
-}
-@c(glCheckFramebufferStatusEXT)
-public func gl_CheckFramebufferStatusEXT(_ target: UInt32) -> UInt32 {
-  return gl_CheckFramebufferStatus(target)
-}
-@c(glClampColorARB)
-public func gl_ClampColorARB(_ target: UInt32, _ clamp: UInt32) {
-  gl_ClampColor(target, clamp)
-}
-@c(glClearTexImageEXT)
-public func gl_ClearTexImageEXT(
-  _ texture: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ data: UnsafeRawPointer?
-) {
-  gl_ClearTexImage(texture, level, format, type, data)
-}
-@c(glClearTexSubImageEXT)
-public func gl_ClearTexSubImageEXT(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ data: UnsafeRawPointer?
-) {
-  gl_ClearTexSubImage(texture, level, xoffset, yoffset, zoffset, width, height, depth, format, type, data)
-}
-@c(glClientActiveTextureARB)
-public func gl_ClientActiveTextureARB(_ texture: UInt32) {
-  gl_ClientActiveTexture(texture)
-}
-@c(glClipControlEXT)
-public func gl_ClipControlEXT(_ origin: UInt32, _ depth: UInt32) {
-  gl_ClipControl(origin, depth)
-}
-@c(glColorMaskIndexedEXT)
-public func gl_ColorMaskIndexedEXT(
-  _ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8
-) {
-  gl_ColorMaski(index, rValue, g, b, a)
-}
-@c(glColorMaskiEXT)
-public func gl_ColorMaskiEXT(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
-  gl_ColorMaski(index, rValue, g, b, a)
-}
-@c(glColorMaskiOES)
-public func gl_ColorMaskiOES(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
-  gl_ColorMaski(index, rValue, g, b, a)
-}
-@c(glCompressedTexImage1DARB)
-public func gl_CompressedTexImage1DARB(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ border: Int32,
-  _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexImage1D(target, level, internalformat, width, border, imageSize, data)
-}
-@c(glCompressedTexImage2DARB)
-public func gl_CompressedTexImage2DARB(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexImage2D(target, level, internalformat, width, height, border, imageSize, data)
-}
-@c(glCompressedTexImage3DARB)
-public func gl_CompressedTexImage3DARB(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexImage3D(target, level, internalformat, width, height, depth, border, imageSize, data)
-}
-@c(glCompressedTexSubImage1DARB)
-public func gl_CompressedTexSubImage1DARB(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexSubImage1D(target, level, xoffset, width, format, imageSize, data)
-}
-@c(glCompressedTexSubImage2DARB)
-public func gl_CompressedTexSubImage2DARB(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexSubImage2D(target, level, xoffset, yoffset, width, height, format, imageSize, data)
-}
-@c(glCompressedTexSubImage3DARB)
-public func gl_CompressedTexSubImage3DARB(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ imageSize: Int32,
-  _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexSubImage3D(target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, data)
-}
-@c(glCopyImageSubDataEXT)
-public func gl_CopyImageSubDataEXT(
-  _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32, _ srcX: Int32, _ srcY: Int32,
-  _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32, _ dstLevel: Int32, _ dstX: Int32,
-  _ dstY: Int32, _ dstZ: Int32, _ srcWidth: Int32, _ srcHeight: Int32, _ srcDepth: Int32
-) {
-  gl_CopyImageSubData(srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, srcWidth, srcHeight, srcDepth)
-}
-@c(glCopyImageSubDataOES)
-public func gl_CopyImageSubDataOES(
-  _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32, _ srcX: Int32, _ srcY: Int32,
-  _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32, _ dstLevel: Int32, _ dstX: Int32,
-  _ dstY: Int32, _ dstZ: Int32, _ srcWidth: Int32, _ srcHeight: Int32, _ srcDepth: Int32
-) {
-  gl_CopyImageSubData(srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, srcWidth, srcHeight, srcDepth)
-}
-@c(glCopyTexImage1DEXT)
-public func gl_CopyTexImage1DEXT(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ border: Int32
-) {
-  gl_CopyTexImage1D(target, level, internalformat, x, y, width, border)
-}
-@c(glCopyTexImage2DEXT)
-public func gl_CopyTexImage2DEXT(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ height: Int32, _ border: Int32
-) {
-  gl_CopyTexImage2D(target, level, internalformat, x, y, width, height, border)
-}
-@c(glCopyTexSubImage1DEXT)
-public func gl_CopyTexSubImage1DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32
-) {
-  gl_CopyTexSubImage1D(target, level, xoffset, x, y, width)
-}
-@c(glCopyTexSubImage2DEXT)
-public func gl_CopyTexSubImage2DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ height: Int32
-) {
-  gl_CopyTexSubImage2D(target, level, xoffset, yoffset, x, y, width, height)
-}
-@c(glCopyTexSubImage3DEXT)
-public func gl_CopyTexSubImage3DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
-) {
-  gl_CopyTexSubImage3D(target, level, xoffset, yoffset, zoffset, x, y, width, height)
-}
-@c(glDebugMessageCallbackARB)
-public func gl_DebugMessageCallbackARB(
-  _ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?
-) {
-  gl_DebugMessageCallback(callback, userParam)
-}
-@c(glDebugMessageCallbackKHR)
-public func gl_DebugMessageCallbackKHR(
-  _ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?
-) {
-  gl_DebugMessageCallback(callback, userParam)
-}
-@c(glDebugMessageControlARB)
-public func gl_DebugMessageControlARB(
-  _ source: UInt32, _ type: UInt32, _ severity: UInt32, _ count: Int32,
-  _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
-) {
-  gl_DebugMessageControl(source, type, severity, count, ids, enabled)
-}
-@c(glDebugMessageControlKHR)
-public func gl_DebugMessageControlKHR(
-  _ source: UInt32, _ type: UInt32, _ severity: UInt32, _ count: Int32,
-  _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
-) {
-  gl_DebugMessageControl(source, type, severity, count, ids, enabled)
-}
-@c(glDebugMessageInsertARB)
-public func gl_DebugMessageInsertARB(
-  _ source: UInt32, _ type: UInt32, _ id: UInt32, _ severity: UInt32, _ length: Int32,
-  _ buf: UnsafePointer<CChar>?
-) {
-  gl_DebugMessageInsert(source, type, id, severity, length, buf)
-}
-@c(glDebugMessageInsertKHR)
-public func gl_DebugMessageInsertKHR(
-  _ source: UInt32, _ type: UInt32, _ id: UInt32, _ severity: UInt32, _ length: Int32,
-  _ buf: UnsafePointer<CChar>?
-) {
-  gl_DebugMessageInsert(source, type, id, severity, length, buf)
-}
-@c(glDeleteBuffersARB)
-public func gl_DeleteBuffersARB(_ n: Int32, _ buffers: UnsafePointer<UInt32>?) {
-  gl_DeleteBuffers(n, buffers)
-}
-@c(glDeleteFramebuffersEXT)
-public func gl_DeleteFramebuffersEXT(_ n: Int32, _ framebuffers: UnsafePointer<UInt32>?) {
-  gl_DeleteFramebuffers(n, framebuffers)
-}
-@c(glDeleteQueriesARB)
-public func gl_DeleteQueriesARB(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
-  gl_DeleteQueries(n, ids)
-}
-@c(glDeleteRenderbuffersEXT)
-public func gl_DeleteRenderbuffersEXT(_ n: Int32, _ renderbuffers: UnsafePointer<UInt32>?) {
-  gl_DeleteRenderbuffers(n, renderbuffers)
-}
-@c(glDeleteVertexArraysOES)
-public func gl_DeleteVertexArraysOES(_ n: Int32, _ arrays: UnsafePointer<UInt32>?) {
-  gl_DeleteVertexArrays(n, arrays)
-}
-@c(glDisableIndexedEXT)
-public func gl_DisableIndexedEXT(_ target: UInt32, _ index: UInt32) {
-  gl_Disablei(target, index)
-}
-@c(glDisableVertexAttribArrayARB)
-public func gl_DisableVertexAttribArrayARB(_ index: UInt32) {
-  gl_DisableVertexAttribArray(index)
-}
-@c(glDisableiEXT)
-public func gl_DisableiEXT(_ target: UInt32, _ index: UInt32) {
-  gl_Disablei(target, index)
-}
-@c(glDisableiOES)
-public func gl_DisableiOES(_ target: UInt32, _ index: UInt32) {
-  gl_Disablei(target, index)
-}
-@c(glDrawArraysInstancedARB)
-public func gl_DrawArraysInstancedARB(
-  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
-) {
-  gl_DrawArraysInstanced(mode, first, count, instancecount)
-}
-@c(glDrawArraysInstancedBaseInstanceEXT)
-public func gl_DrawArraysInstancedBaseInstanceEXT(
-  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32, _ baseinstance: UInt32
-) {
-  gl_DrawArraysInstancedBaseInstance(mode, first, count, instancecount, baseinstance)
-}
-@c(glDrawArraysInstancedEXT)
-public func gl_DrawArraysInstancedEXT(
-  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
-) {
-  gl_DrawArraysInstanced(mode, first, count, instancecount)
-}
-@c(glDrawBuffersARB)
-public func gl_DrawBuffersARB(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
-  gl_DrawBuffers(n, bufs)
-}
-@c(glDrawBuffersATI)
-public func gl_DrawBuffersATI(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
-  gl_DrawBuffers(n, bufs)
-}
-@c(glDrawBuffersEXT)
-public func gl_DrawBuffersEXT(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
-  gl_DrawBuffers(n, bufs)
-}
-@c(glDrawElementsBaseVertexEXT)
-public func gl_DrawElementsBaseVertexEXT(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  gl_DrawElementsBaseVertex(mode, count, type, indices, basevertex)
-}
-@c(glDrawElementsBaseVertexOES)
-public func gl_DrawElementsBaseVertexOES(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  gl_DrawElementsBaseVertex(mode, count, type, indices, basevertex)
-}
-@c(glDrawElementsInstancedARB)
-public func gl_DrawElementsInstancedARB(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32
-) {
-  gl_DrawElementsInstanced(mode, count, type, indices, instancecount)
-}
-@c(glDrawElementsInstancedBaseInstanceEXT)
-public func gl_DrawElementsInstancedBaseInstanceEXT(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32, _ baseinstance: UInt32
-) {
-  gl_DrawElementsInstancedBaseInstance(mode, count, type, indices, instancecount, baseinstance)
-}
-@c(glDrawElementsInstancedBaseVertexBaseInstanceEXT)
-public func gl_DrawElementsInstancedBaseVertexBaseInstanceEXT(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32, _ basevertex: Int32, _ baseinstance: UInt32
-) {
-  gl_DrawElementsInstancedBaseVertexBaseInstance(mode, count, type, indices, instancecount, basevertex, baseinstance)
-}
-@c(glDrawElementsInstancedBaseVertexEXT)
-public func gl_DrawElementsInstancedBaseVertexEXT(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32, _ basevertex: Int32
-) {
-  gl_DrawElementsInstancedBaseVertex(mode, count, type, indices, instancecount, basevertex)
-}
-@c(glDrawElementsInstancedBaseVertexOES)
-public func gl_DrawElementsInstancedBaseVertexOES(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32, _ basevertex: Int32
-) {
-  gl_DrawElementsInstancedBaseVertex(mode, count, type, indices, instancecount, basevertex)
-}
-@c(glDrawElementsInstancedEXT)
-public func gl_DrawElementsInstancedEXT(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32
-) {
-  gl_DrawElementsInstanced(mode, count, type, indices, instancecount)
-}
-@c(glDrawRangeElementsBaseVertexEXT)
-public func gl_DrawRangeElementsBaseVertexEXT(
-  _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  gl_DrawRangeElementsBaseVertex(mode, start, end, count, type, indices, basevertex)
-}
-@c(glDrawRangeElementsBaseVertexOES)
-public func gl_DrawRangeElementsBaseVertexOES(
-  _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  gl_DrawRangeElementsBaseVertex(mode, start, end, count, type, indices, basevertex)
-}
-@c(glDrawRangeElementsEXT)
-public func gl_DrawRangeElementsEXT(
-  _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?
-) {
-  gl_DrawRangeElements(mode, start, end, count, type, indices)
-}
-@c(glEnableIndexedEXT)
-public func gl_EnableIndexedEXT(_ target: UInt32, _ index: UInt32) {
-  gl_Enablei(target, index)
-}
-@c(glEnableVertexAttribArrayARB)
-public func gl_EnableVertexAttribArrayARB(_ index: UInt32) {
-  gl_EnableVertexAttribArray(index)
-}
-@c(glEnableiEXT)
-public func gl_EnableiEXT(_ target: UInt32, _ index: UInt32) {
-  gl_Enablei(target, index)
-}
-@c(glEnableiOES)
-public func gl_EnableiOES(_ target: UInt32, _ index: UInt32) {
-  gl_Enablei(target, index)
-}
-@c(glEndConditionalRenderNV)
-public func gl_EndConditionalRenderNV() {
-  gl_EndConditionalRender()
-}
-@c(glEndQueryARB)
-public func gl_EndQueryARB(_ target: UInt32) {
-  gl_EndQuery(target)
-}
-@c(glEndTransformFeedbackEXT)
-public func gl_EndTransformFeedbackEXT() {
-  gl_EndTransformFeedback()
-}
-@c(glFlushMappedBufferRangeEXT)
-public func gl_FlushMappedBufferRangeEXT(_ target: UInt32, _ offset: Int, _ length: Int) {
-  gl_FlushMappedBufferRange(target, offset, length)
-}
-@c(glFogCoordPointerEXT)
-public func gl_FogCoordPointerEXT(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
-  gl_FogCoordPointer(type, stride, pointer)
-}
-@c(glFogCoorddEXT)
-public func gl_FogCoorddEXT(_ coord: Double) {
-  gl_FogCoordd(coord)
-}
-@c(glFogCoorddvEXT)
-public func gl_FogCoorddvEXT(_ coord: UnsafePointer<Double>?) {
-  gl_FogCoorddv(coord)
-}
-@c(glFogCoordfEXT)
-public func gl_FogCoordfEXT(_ coord: Float) {
-  gl_FogCoordf(coord)
-}
-@c(glFogCoordfvEXT)
-public func gl_FogCoordfvEXT(_ coord: UnsafePointer<Float>?) {
-  gl_FogCoordfv(coord)
-}
-@c(glFramebufferRenderbufferEXT)
-public func gl_FramebufferRenderbufferEXT(
-  _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
-) {
-  gl_FramebufferRenderbuffer(target, attachment, renderbuffertarget, renderbuffer)
-}
-@c(glFramebufferTexture1DEXT)
-public func gl_FramebufferTexture1DEXT(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  gl_FramebufferTexture1D(target, attachment, textarget, texture, level)
-}
-@c(glFramebufferTexture2DEXT)
-public func gl_FramebufferTexture2DEXT(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  gl_FramebufferTexture2D(target, attachment, textarget, texture, level)
-}
-@c(glFramebufferTexture3DEXT)
-public func gl_FramebufferTexture3DEXT(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
-  _ zoffset: Int32
-) {
-  gl_FramebufferTexture3D(target, attachment, textarget, texture, level, zoffset)
-}
-@c(glFramebufferTextureEXT)
-public func gl_FramebufferTextureEXT(
-  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  gl_FramebufferTexture(target, attachment, texture, level)
-}
-@c(glFramebufferTextureLayerEXT)
-public func gl_FramebufferTextureLayerEXT(
-  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
-) {
-  gl_FramebufferTextureLayer(target, attachment, texture, level, layer)
-}
-@c(glFramebufferTextureOES)
-public func gl_FramebufferTextureOES(
-  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  gl_FramebufferTexture(target, attachment, texture, level)
-}
-@c(glGenBuffersARB)
-public func gl_GenBuffersARB(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) {
-  gl_GenBuffers(n, buffers)
-}
-@c(glGenFramebuffersEXT)
-public func gl_GenFramebuffersEXT(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
-  gl_GenFramebuffers(n, framebuffers)
-}
-@c(glGenQueriesARB)
-public func gl_GenQueriesARB(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  gl_GenQueries(n, ids)
-}
-@c(glGenRenderbuffersEXT)
-public func gl_GenRenderbuffersEXT(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
-  gl_GenRenderbuffers(n, renderbuffers)
-}
-@c(glGenVertexArraysOES)
-public func gl_GenVertexArraysOES(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32>?) {
-  gl_GenVertexArrays(n, arrays)
-}
-@c(glGenerateMipmapEXT)
-public func gl_GenerateMipmapEXT(_ target: UInt32) {
-  gl_GenerateMipmap(target)
-}
-@c(glGetActiveAttribARB)
-public func gl_GetActiveAttribARB(
-  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
-  _ name: UnsafeMutablePointer<CChar>?
-) {
-  gl_GetActiveAttrib(program, index, bufSize, length, size, type, name)
-}
-@c(glGetAttribLocationARB)
-public func gl_GetAttribLocationARB(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  return gl_GetAttribLocation(program, name)
-}
-@c(glGetBooleanIndexedvEXT)
-public func gl_GetBooleanIndexedvEXT(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<UInt8>?
-) {
-  gl_GetBooleani_v(target, index, data)
-}
-@c(glGetBufferParameterivARB)
-public func gl_GetBufferParameterivARB(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetBufferParameteriv(target, pname, params)
-}
-@c(glGetBufferPointervARB)
-public func gl_GetBufferPointervARB(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  gl_GetBufferPointerv(target, pname, params)
-}
-@c(glGetBufferPointervOES)
-public func gl_GetBufferPointervOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  gl_GetBufferPointerv(target, pname, params)
-}
-@c(glGetBufferSubDataARB)
-public func gl_GetBufferSubDataARB(
-  _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
-) {
-  gl_GetBufferSubData(target, offset, size, data)
-}
-@c(glGetCompressedTexImageARB)
-public func gl_GetCompressedTexImageARB(
-  _ target: UInt32, _ level: Int32, _ img: UnsafeMutableRawPointer?
-) {
-  gl_GetCompressedTexImage(target, level, img)
-}
-@c(glGetDebugMessageLogARB)
-public func gl_GetDebugMessageLogARB(
-  _ count: UInt32, _ bufSize: Int32, _ sources: UnsafeMutablePointer<UInt32>?,
-  _ types: UnsafeMutablePointer<UInt32>?, _ ids: UnsafeMutablePointer<UInt32>?,
-  _ severities: UnsafeMutablePointer<UInt32>?, _ lengths: UnsafeMutablePointer<Int32>?,
-  _ messageLog: UnsafeMutablePointer<CChar>?
-) -> UInt32 {
-  return gl_GetDebugMessageLog(count, bufSize, sources, types, ids, severities, lengths, messageLog)
-}
-@c(glGetDebugMessageLogKHR)
-public func gl_GetDebugMessageLogKHR(
-  _ count: UInt32, _ bufSize: Int32, _ sources: UnsafeMutablePointer<UInt32>?,
-  _ types: UnsafeMutablePointer<UInt32>?, _ ids: UnsafeMutablePointer<UInt32>?,
-  _ severities: UnsafeMutablePointer<UInt32>?, _ lengths: UnsafeMutablePointer<Int32>?,
-  _ messageLog: UnsafeMutablePointer<CChar>?
-) -> UInt32 {
-  return gl_GetDebugMessageLog(count, bufSize, sources, types, ids, severities, lengths, messageLog)
-}
-@c(glGetFragDataIndexEXT)
-public func gl_GetFragDataIndexEXT(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  return gl_GetFragDataIndex(program, name)
-}
-@c(glGetFragDataLocationEXT)
-public func gl_GetFragDataLocationEXT(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  return gl_GetFragDataLocation(program, name)
-}
-@c(glGetFramebufferAttachmentParameterivEXT)
-public func gl_GetFramebufferAttachmentParameterivEXT(
-  _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetFramebufferAttachmentParameteriv(target, attachment, pname, params)
-}
-@c(glGetGraphicsResetStatusEXT)
-public func gl_GetGraphicsResetStatusEXT() -> UInt32 {
-  return gl_GetGraphicsResetStatus()
-}
-@c(glGetGraphicsResetStatusKHR)
-public func gl_GetGraphicsResetStatusKHR() -> UInt32 {
-  return gl_GetGraphicsResetStatus()
-}
-@c(glGetIntegerIndexedvEXT)
-public func gl_GetIntegerIndexedvEXT(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetIntegeri_v(target, index, data)
-}
-@c(glGetObjectLabelKHR)
-public func gl_GetObjectLabelKHR(
-  _ identifier: UInt32, _ name: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ label: UnsafeMutablePointer<CChar>?
-) {
-  gl_GetObjectLabel(identifier, name, bufSize, length, label)
-}
-@c(glGetObjectPtrLabelKHR)
-public func gl_GetObjectPtrLabelKHR(
-  _ ptr: UnsafeRawPointer?, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ label: UnsafeMutablePointer<CChar>?
-) {
-  gl_GetObjectPtrLabel(ptr, bufSize, length, label)
-}
-@c(glGetPointervKHR)
-public func gl_GetPointervKHR(
-  _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  gl_GetPointerv(pname, params)
-}
-@c(glGetQueryObjecti64vEXT)
-public func gl_GetQueryObjecti64vEXT(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
-) {
-  gl_GetQueryObjecti64v(id, pname, params)
-}
-@c(glGetQueryObjectivARB)
-public func gl_GetQueryObjectivARB(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetQueryObjectiv(id, pname, params)
-}
-@c(glGetQueryObjectui64vEXT)
-public func gl_GetQueryObjectui64vEXT(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt64>?
-) {
-  gl_GetQueryObjectui64v(id, pname, params)
-}
-@c(glGetQueryObjectuivARB)
-public func gl_GetQueryObjectuivARB(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetQueryObjectuiv(id, pname, params)
-}
-@c(glGetQueryivARB)
-public func gl_GetQueryivARB(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetQueryiv(target, pname, params)
-}
-@c(glGetRenderbufferParameterivEXT)
-public func gl_GetRenderbufferParameterivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetRenderbufferParameteriv(target, pname, params)
-}
-@c(glGetSamplerParameterIivEXT)
-public func gl_GetSamplerParameterIivEXT(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetSamplerParameterIiv(sampler, pname, params)
-}
-@c(glGetSamplerParameterIivOES)
-public func gl_GetSamplerParameterIivOES(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetSamplerParameterIiv(sampler, pname, params)
-}
-@c(glGetSamplerParameterIuivEXT)
-public func gl_GetSamplerParameterIuivEXT(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetSamplerParameterIuiv(sampler, pname, params)
-}
-@c(glGetSamplerParameterIuivOES)
-public func gl_GetSamplerParameterIuivOES(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetSamplerParameterIuiv(sampler, pname, params)
-}
-@c(glGetTexParameterIivEXT)
-public func gl_GetTexParameterIivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetTexParameterIiv(target, pname, params)
-}
-@c(glGetTexParameterIivOES)
-public func gl_GetTexParameterIivOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetTexParameterIiv(target, pname, params)
-}
-@c(glGetTexParameterIuivEXT)
-public func gl_GetTexParameterIuivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetTexParameterIuiv(target, pname, params)
-}
-@c(glGetTexParameterIuivOES)
-public func gl_GetTexParameterIuivOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetTexParameterIuiv(target, pname, params)
-}
-@c(glGetTransformFeedbackVaryingEXT)
-public func gl_GetTransformFeedbackVaryingEXT(
-  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
-  _ name: UnsafeMutablePointer<CChar>?
-) {
-  gl_GetTransformFeedbackVarying(program, index, bufSize, length, size, type, name)
-}
-@c(glGetUniformuivEXT)
-public func gl_GetUniformuivEXT(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetUniformuiv(program, location, params)
-}
-@c(glGetVertexAttribIivEXT)
-public func gl_GetVertexAttribIivEXT(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetVertexAttribIiv(index, pname, params)
-}
-@c(glGetVertexAttribIuivEXT)
-public func gl_GetVertexAttribIuivEXT(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetVertexAttribIuiv(index, pname, params)
-}
-@c(glGetVertexAttribLdvEXT)
-public func gl_GetVertexAttribLdvEXT(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
-) {
-  gl_GetVertexAttribLdv(index, pname, params)
-}
-@c(glGetVertexAttribPointervARB)
-public func gl_GetVertexAttribPointervARB(
-  _ index: UInt32, _ pname: UInt32, _ pointer: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  gl_GetVertexAttribPointerv(index, pname, pointer)
-}
-@c(glGetVertexAttribdvARB)
-public func gl_GetVertexAttribdvARB(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
-) {
-  gl_GetVertexAttribdv(index, pname, params)
-}
-@c(glGetVertexAttribfvARB)
-public func gl_GetVertexAttribfvARB(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  gl_GetVertexAttribfv(index, pname, params)
-}
-@c(glGetVertexAttribivARB)
-public func gl_GetVertexAttribivARB(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetVertexAttribiv(index, pname, params)
-}
-@c(glGetnUniformfvEXT)
-public func gl_GetnUniformfvEXT(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
-) {
-  gl_GetnUniformfv(program, location, bufSize, params)
-}
-@c(glGetnUniformfvKHR)
-public func gl_GetnUniformfvKHR(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
-) {
-  gl_GetnUniformfv(program, location, bufSize, params)
-}
-@c(glGetnUniformivEXT)
-public func gl_GetnUniformivEXT(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetnUniformiv(program, location, bufSize, params)
-}
-@c(glGetnUniformivKHR)
-public func gl_GetnUniformivKHR(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetnUniformiv(program, location, bufSize, params)
-}
-@c(glGetnUniformuivKHR)
-public func gl_GetnUniformuivKHR(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetnUniformuiv(program, location, bufSize, params)
-}
-@c(glIsBufferARB)
-public func gl_IsBufferARB(_ buffer: UInt32) -> UInt8 {
-  return gl_IsBuffer(buffer)
-}
-@c(glIsEnabledIndexedEXT)
-public func gl_IsEnabledIndexedEXT(_ target: UInt32, _ index: UInt32) -> UInt8 {
-  return gl_IsEnabledi(target, index)
-}
-@c(glIsEnablediEXT)
-public func gl_IsEnablediEXT(_ target: UInt32, _ index: UInt32) -> UInt8 {
-  return gl_IsEnabledi(target, index)
-}
-@c(glIsEnablediOES)
-public func gl_IsEnablediOES(_ target: UInt32, _ index: UInt32) -> UInt8 {
-  return gl_IsEnabledi(target, index)
-}
-@c(glIsFramebufferEXT)
-public func gl_IsFramebufferEXT(_ framebuffer: UInt32) -> UInt8 {
-  return gl_IsFramebuffer(framebuffer)
-}
-@c(glIsQueryARB)
-public func gl_IsQueryARB(_ id: UInt32) -> UInt8 {
-  return gl_IsQuery(id)
-}
-@c(glIsRenderbufferEXT)
-public func gl_IsRenderbufferEXT(_ renderbuffer: UInt32) -> UInt8 {
-  return gl_IsRenderbuffer(renderbuffer)
-}
-@c(glIsVertexArrayOES)
-public func gl_IsVertexArrayOES(_ array: UInt32) -> UInt8 {
-  return gl_IsVertexArray(array)
-}
-@c(glLoadTransposeMatrixdARB)
-public func gl_LoadTransposeMatrixdARB(_ m: UnsafePointer<Double>?) {
-  gl_LoadTransposeMatrixd(m)
-}
-@c(glLoadTransposeMatrixfARB)
-public func gl_LoadTransposeMatrixfARB(_ m: UnsafePointer<Float>?) {
-  gl_LoadTransposeMatrixf(m)
-}
-@c(glMapBufferARB)
-public func gl_MapBufferARB(_ target: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
-  return gl_MapBuffer(target, access)
-}
-@c(glMapBufferOES)
-public func gl_MapBufferOES(_ target: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
-  return gl_MapBuffer(target, access)
-}
-@c(glMapBufferRangeEXT)
-public func gl_MapBufferRangeEXT(
-  _ target: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
-) -> UnsafeMutableRawPointer? {
-  return gl_MapBufferRange(target, offset, length, access)
-}
-@c(glMaxShaderCompilerThreadsARB)
-public func gl_MaxShaderCompilerThreadsARB(_ count: UInt32) {
-  gl_MaxShaderCompilerThreadsKHR(count)
-}
-@c(glMinSampleShadingARB)
-public func gl_MinSampleShadingARB(_ value: Float) {
-  gl_MinSampleShading(value)
-}
-@c(glMinSampleShadingOES)
-public func gl_MinSampleShadingOES(_ value: Float) {
-  gl_MinSampleShading(value)
-}
-@c(glMultTransposeMatrixdARB)
-public func gl_MultTransposeMatrixdARB(_ m: UnsafePointer<Double>?) {
-  gl_MultTransposeMatrixd(m)
-}
-@c(glMultTransposeMatrixfARB)
-public func gl_MultTransposeMatrixfARB(_ m: UnsafePointer<Float>?) {
-  gl_MultTransposeMatrixf(m)
-}
-@c(glMultiDrawArraysEXT)
-public func gl_MultiDrawArraysEXT(
-  _ mode: UInt32, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
-) {
-  gl_MultiDrawArrays(mode, first, count, drawcount)
-}
-@c(glMultiDrawArraysIndirectAMD)
-public func gl_MultiDrawArraysIndirectAMD(
-  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
-) {
-  gl_MultiDrawArraysIndirect(mode, indirect, drawcount, stride)
-}
-@c(glMultiDrawArraysIndirectCountARB)
-public func gl_MultiDrawArraysIndirectCountARB(
-  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int, _ maxdrawcount: Int32,
-  _ stride: Int32
-) {
-  gl_MultiDrawArraysIndirectCount(mode, indirect, drawcount, maxdrawcount, stride)
-}
-@c(glMultiDrawElementsBaseVertexEXT)
-public func gl_MultiDrawElementsBaseVertexEXT(
-  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
-  _ basevertex: UnsafePointer<Int32>?
-) {
-  gl_MultiDrawElementsBaseVertex(mode, count, type, indices, drawcount, basevertex)
-}
-@c(glMultiDrawElementsEXT)
-public func gl_MultiDrawElementsEXT(
-  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
-) {
-  gl_MultiDrawElements(mode, count, type, indices, drawcount)
-}
-@c(glMultiDrawElementsIndirectAMD)
-public func gl_MultiDrawElementsIndirectAMD(
-  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
-) {
-  gl_MultiDrawElementsIndirect(mode, type, indirect, drawcount, stride)
-}
-@c(glMultiDrawElementsIndirectCountARB)
-public func gl_MultiDrawElementsIndirectCountARB(
-  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int,
-  _ maxdrawcount: Int32, _ stride: Int32
-) {
-  gl_MultiDrawElementsIndirectCount(mode, type, indirect, drawcount, maxdrawcount, stride)
-}
-@c(glMultiTexCoord1dARB)
-public func gl_MultiTexCoord1dARB(_ target: UInt32, _ s: Double) {
-  gl_MultiTexCoord1d(target, s)
-}
-@c(glMultiTexCoord1dvARB)
-public func gl_MultiTexCoord1dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_MultiTexCoord1dv(target, v)
-}
-@c(glMultiTexCoord1fARB)
-public func gl_MultiTexCoord1fARB(_ target: UInt32, _ s: Float) {
-  gl_MultiTexCoord1f(target, s)
-}
-@c(glMultiTexCoord1fvARB)
-public func gl_MultiTexCoord1fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_MultiTexCoord1fv(target, v)
-}
-@c(glMultiTexCoord1iARB)
-public func gl_MultiTexCoord1iARB(_ target: UInt32, _ s: Int32) {
-  gl_MultiTexCoord1i(target, s)
-}
-@c(glMultiTexCoord1ivARB)
-public func gl_MultiTexCoord1ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_MultiTexCoord1iv(target, v)
-}
-@c(glMultiTexCoord1sARB)
-public func gl_MultiTexCoord1sARB(_ target: UInt32, _ s: Int16) {
-  gl_MultiTexCoord1s(target, s)
-}
-@c(glMultiTexCoord1svARB)
-public func gl_MultiTexCoord1svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_MultiTexCoord1sv(target, v)
-}
-@c(glMultiTexCoord2dARB)
-public func gl_MultiTexCoord2dARB(_ target: UInt32, _ s: Double, _ t: Double) {
-  gl_MultiTexCoord2d(target, s, t)
-}
-@c(glMultiTexCoord2dvARB)
-public func gl_MultiTexCoord2dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_MultiTexCoord2dv(target, v)
-}
-@c(glMultiTexCoord2fARB)
-public func gl_MultiTexCoord2fARB(_ target: UInt32, _ s: Float, _ t: Float) {
-  gl_MultiTexCoord2f(target, s, t)
-}
-@c(glMultiTexCoord2fvARB)
-public func gl_MultiTexCoord2fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_MultiTexCoord2fv(target, v)
-}
-@c(glMultiTexCoord2iARB)
-public func gl_MultiTexCoord2iARB(_ target: UInt32, _ s: Int32, _ t: Int32) {
-  gl_MultiTexCoord2i(target, s, t)
-}
-@c(glMultiTexCoord2ivARB)
-public func gl_MultiTexCoord2ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_MultiTexCoord2iv(target, v)
-}
-@c(glMultiTexCoord2sARB)
-public func gl_MultiTexCoord2sARB(_ target: UInt32, _ s: Int16, _ t: Int16) {
-  gl_MultiTexCoord2s(target, s, t)
-}
-@c(glMultiTexCoord2svARB)
-public func gl_MultiTexCoord2svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_MultiTexCoord2sv(target, v)
-}
-@c(glMultiTexCoord3dARB)
-public func gl_MultiTexCoord3dARB(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
-  gl_MultiTexCoord3d(target, s, t, rValue)
-}
-@c(glMultiTexCoord3dvARB)
-public func gl_MultiTexCoord3dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_MultiTexCoord3dv(target, v)
-}
-@c(glMultiTexCoord3fARB)
-public func gl_MultiTexCoord3fARB(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float) {
-  gl_MultiTexCoord3f(target, s, t, rValue)
-}
-@c(glMultiTexCoord3fvARB)
-public func gl_MultiTexCoord3fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_MultiTexCoord3fv(target, v)
-}
-@c(glMultiTexCoord3iARB)
-public func gl_MultiTexCoord3iARB(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32) {
-  gl_MultiTexCoord3i(target, s, t, rValue)
-}
-@c(glMultiTexCoord3ivARB)
-public func gl_MultiTexCoord3ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_MultiTexCoord3iv(target, v)
-}
-@c(glMultiTexCoord3sARB)
-public func gl_MultiTexCoord3sARB(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16) {
-  gl_MultiTexCoord3s(target, s, t, rValue)
-}
-@c(glMultiTexCoord3svARB)
-public func gl_MultiTexCoord3svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_MultiTexCoord3sv(target, v)
-}
-@c(glMultiTexCoord4dARB)
-public func gl_MultiTexCoord4dARB(
-  _ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double, _ q: Double
-) {
-  gl_MultiTexCoord4d(target, s, t, rValue, q)
-}
-@c(glMultiTexCoord4dvARB)
-public func gl_MultiTexCoord4dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_MultiTexCoord4dv(target, v)
-}
-@c(glMultiTexCoord4fARB)
-public func gl_MultiTexCoord4fARB(
-  _ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float, _ q: Float
-) {
-  gl_MultiTexCoord4f(target, s, t, rValue, q)
-}
-@c(glMultiTexCoord4fvARB)
-public func gl_MultiTexCoord4fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_MultiTexCoord4fv(target, v)
-}
-@c(glMultiTexCoord4iARB)
-public func gl_MultiTexCoord4iARB(
-  _ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
-) {
-  gl_MultiTexCoord4i(target, s, t, rValue, q)
-}
-@c(glMultiTexCoord4ivARB)
-public func gl_MultiTexCoord4ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_MultiTexCoord4iv(target, v)
-}
-@c(glMultiTexCoord4sARB)
-public func gl_MultiTexCoord4sARB(
-  _ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16
-) {
-  gl_MultiTexCoord4s(target, s, t, rValue, q)
-}
-@c(glMultiTexCoord4svARB)
-public func gl_MultiTexCoord4svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_MultiTexCoord4sv(target, v)
-}
-@c(glObjectLabelKHR)
-public func gl_ObjectLabelKHR(
-  _ identifier: UInt32, _ name: UInt32, _ length: Int32, _ label: UnsafePointer<CChar>?
-) {
-  gl_ObjectLabel(identifier, name, length, label)
-}
-@c(glObjectPtrLabelKHR)
-public func gl_ObjectPtrLabelKHR(
-  _ ptr: UnsafeRawPointer?, _ length: Int32, _ label: UnsafePointer<CChar>?
-) {
-  gl_ObjectPtrLabel(ptr, length, label)
-}
-@c(glPatchParameteriEXT)
-public func gl_PatchParameteriEXT(_ pname: UInt32, _ value: Int32) {
-  gl_PatchParameteri(pname, value)
-}
-@c(glPatchParameteriOES)
-public func gl_PatchParameteriOES(_ pname: UInt32, _ value: Int32) {
-  gl_PatchParameteri(pname, value)
-}
-@c(glPointParameterfARB)
-public func gl_PointParameterfARB(_ pname: UInt32, _ param: Float) {
-  gl_PointParameterf(pname, param)
-}
-@c(glPointParameterfEXT)
-public func gl_PointParameterfEXT(_ pname: UInt32, _ param: Float) {
-  gl_PointParameterf(pname, param)
-}
-@c(glPointParameterfvARB)
-public func gl_PointParameterfvARB(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  gl_PointParameterfv(pname, params)
-}
-@c(glPointParameterfvEXT)
-public func gl_PointParameterfvEXT(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  gl_PointParameterfv(pname, params)
-}
-@c(glPolygonOffsetClampEXT)
-public func gl_PolygonOffsetClampEXT(_ factor: Float, _ units: Float, _ clamp: Float) {
-  gl_PolygonOffsetClamp(factor, units, clamp)
-}
-@c(glPopDebugGroupKHR)
-public func gl_PopDebugGroupKHR() {
-  gl_PopDebugGroup()
-}
-@c(glPrimitiveBoundingBoxARB)
-public func gl_PrimitiveBoundingBoxARB(
-  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
-  _ maxZ: Float, _ maxW: Float
-) {
-  gl_PrimitiveBoundingBox(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
-}
-@c(glPrimitiveBoundingBoxEXT)
-public func gl_PrimitiveBoundingBoxEXT(
-  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
-  _ maxZ: Float, _ maxW: Float
-) {
-  gl_PrimitiveBoundingBox(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
-}
-@c(glPrimitiveBoundingBoxOES)
-public func gl_PrimitiveBoundingBoxOES(
-  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
-  _ maxZ: Float, _ maxW: Float
-) {
-  gl_PrimitiveBoundingBox(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
-}
-@c(glProvokingVertexEXT)
-public func gl_ProvokingVertexEXT(_ mode: UInt32) {
-  gl_ProvokingVertex(mode)
-}
-@c(glPushDebugGroupKHR)
-public func gl_PushDebugGroupKHR(
-  _ source: UInt32, _ id: UInt32, _ length: Int32, _ message: UnsafePointer<CChar>?
-) {
-  gl_PushDebugGroup(source, id, length, message)
-}
-@c(glReadnPixelsEXT)
-public func gl_ReadnPixelsEXT(
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
-  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
-) {
-  gl_ReadnPixels(x, y, width, height, format, type, bufSize, data)
-}
-@c(glReadnPixelsKHR)
-public func gl_ReadnPixelsKHR(
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
-  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
-) {
-  gl_ReadnPixels(x, y, width, height, format, type, bufSize, data)
-}
-@c(glRenderbufferStorageEXT)
-public func gl_RenderbufferStorageEXT(
-  _ target: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  gl_RenderbufferStorage(target, internalformat, width, height)
-}
-@c(glRenderbufferStorageMultisampleEXT)
-public func gl_RenderbufferStorageMultisampleEXT(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  gl_RenderbufferStorageMultisample(target, samples, internalformat, width, height)
-}
-@c(glSampleCoverageARB)
-public func gl_SampleCoverageARB(_ value: Float, _ invert: UInt8) {
-  gl_SampleCoverage(value, invert)
-}
-@c(glSamplerParameterIivEXT)
-public func gl_SamplerParameterIivEXT(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
-) {
-  gl_SamplerParameterIiv(sampler, pname, param)
-}
-@c(glSamplerParameterIivOES)
-public func gl_SamplerParameterIivOES(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
-) {
-  gl_SamplerParameterIiv(sampler, pname, param)
-}
-@c(glSamplerParameterIuivEXT)
-public func gl_SamplerParameterIuivEXT(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
-) {
-  gl_SamplerParameterIuiv(sampler, pname, param)
-}
-@c(glSamplerParameterIuivOES)
-public func gl_SamplerParameterIuivOES(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
-) {
-  gl_SamplerParameterIuiv(sampler, pname, param)
-}
-@c(glSecondaryColor3bEXT)
-public func gl_SecondaryColor3bEXT(_ red: Int8, _ green: Int8, _ blue: Int8) {
-  gl_SecondaryColor3b(red, green, blue)
-}
-@c(glSecondaryColor3bvEXT)
-public func gl_SecondaryColor3bvEXT(_ v: UnsafePointer<Int8>?) {
-  gl_SecondaryColor3bv(v)
-}
-@c(glSecondaryColor3dEXT)
-public func gl_SecondaryColor3dEXT(_ red: Double, _ green: Double, _ blue: Double) {
-  gl_SecondaryColor3d(red, green, blue)
-}
-@c(glSecondaryColor3dvEXT)
-public func gl_SecondaryColor3dvEXT(_ v: UnsafePointer<Double>?) {
-  gl_SecondaryColor3dv(v)
-}
-@c(glSecondaryColor3fEXT)
-public func gl_SecondaryColor3fEXT(_ red: Float, _ green: Float, _ blue: Float) {
-  gl_SecondaryColor3f(red, green, blue)
-}
-@c(glSecondaryColor3fvEXT)
-public func gl_SecondaryColor3fvEXT(_ v: UnsafePointer<Float>?) {
-  gl_SecondaryColor3fv(v)
-}
-@c(glSecondaryColor3iEXT)
-public func gl_SecondaryColor3iEXT(_ red: Int32, _ green: Int32, _ blue: Int32) {
-  gl_SecondaryColor3i(red, green, blue)
-}
-@c(glSecondaryColor3ivEXT)
-public func gl_SecondaryColor3ivEXT(_ v: UnsafePointer<Int32>?) {
-  gl_SecondaryColor3iv(v)
-}
-@c(glSecondaryColor3sEXT)
-public func gl_SecondaryColor3sEXT(_ red: Int16, _ green: Int16, _ blue: Int16) {
-  gl_SecondaryColor3s(red, green, blue)
-}
-@c(glSecondaryColor3svEXT)
-public func gl_SecondaryColor3svEXT(_ v: UnsafePointer<Int16>?) {
-  gl_SecondaryColor3sv(v)
-}
-@c(glSecondaryColor3ubEXT)
-public func gl_SecondaryColor3ubEXT(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
-  gl_SecondaryColor3ub(red, green, blue)
-}
-@c(glSecondaryColor3ubvEXT)
-public func gl_SecondaryColor3ubvEXT(_ v: UnsafePointer<UInt8>?) {
-  gl_SecondaryColor3ubv(v)
-}
-@c(glSecondaryColor3uiEXT)
-public func gl_SecondaryColor3uiEXT(_ red: UInt32, _ green: UInt32, _ blue: UInt32) {
-  gl_SecondaryColor3ui(red, green, blue)
-}
-@c(glSecondaryColor3uivEXT)
-public func gl_SecondaryColor3uivEXT(_ v: UnsafePointer<UInt32>?) {
-  gl_SecondaryColor3uiv(v)
-}
-@c(glSecondaryColor3usEXT)
-public func gl_SecondaryColor3usEXT(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
-  gl_SecondaryColor3us(red, green, blue)
-}
-@c(glSecondaryColor3usvEXT)
-public func gl_SecondaryColor3usvEXT(_ v: UnsafePointer<UInt16>?) {
-  gl_SecondaryColor3usv(v)
-}
-@c(glSecondaryColorPointerEXT)
-public func gl_SecondaryColorPointerEXT(
-  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  gl_SecondaryColorPointer(size, type, stride, pointer)
-}
-@c(glSpecializeShaderARB)
-public func gl_SpecializeShaderARB(
-  _ shader: UInt32, _ pEntryPoint: UnsafePointer<CChar>?, _ numSpecializationConstants: UInt32,
-  _ pConstantIndex: UnsafePointer<UInt32>?, _ pConstantValue: UnsafePointer<UInt32>?
-) {
-  gl_SpecializeShader(shader, pEntryPoint, numSpecializationConstants, pConstantIndex, pConstantValue)
-}
-@c(glTexBufferARB)
-public func gl_TexBufferARB(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  gl_TexBuffer(target, internalformat, buffer)
-}
-@c(glTexBufferEXT)
-public func gl_TexBufferEXT(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  gl_TexBuffer(target, internalformat, buffer)
-}
-@c(glTexBufferOES)
-public func gl_TexBufferOES(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  gl_TexBuffer(target, internalformat, buffer)
-}
-@c(glTexBufferRangeEXT)
-public func gl_TexBufferRangeEXT(
-  _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  gl_TexBufferRange(target, internalformat, buffer, offset, size)
-}
-@c(glTexBufferRangeOES)
-public func gl_TexBufferRangeOES(
-  _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  gl_TexBufferRange(target, internalformat, buffer, offset, size)
-}
-@c(glTexImage3DEXT)
-public func gl_TexImage3DEXT(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  gl_TexImage3D(target, level, internalformat, width, height, depth, border, format, type, pixels)
-}
-@c(glTexParameterIivEXT)
-public func gl_TexParameterIivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
-) {
-  gl_TexParameterIiv(target, pname, params)
-}
-@c(glTexParameterIivOES)
-public func gl_TexParameterIivOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
-) {
-  gl_TexParameterIiv(target, pname, params)
-}
-@c(glTexParameterIuivEXT)
-public func gl_TexParameterIuivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
-) {
-  gl_TexParameterIuiv(target, pname, params)
-}
-@c(glTexParameterIuivOES)
-public func gl_TexParameterIuivOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
-) {
-  gl_TexParameterIuiv(target, pname, params)
-}
-@c(glTexStorage3DMultisampleOES)
-public func gl_TexStorage3DMultisampleOES(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  gl_TexStorage3DMultisample(target, samples, internalformat, width, height, depth, fixedsamplelocations)
-}
-@c(glTexSubImage1DEXT)
-public func gl_TexSubImage1DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  gl_TexSubImage1D(target, level, xoffset, width, format, type, pixels)
-}
-@c(glTexSubImage2DEXT)
-public func gl_TexSubImage2DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  gl_TexSubImage2D(target, level, xoffset, yoffset, width, height, format, type, pixels)
-}
-@c(glTexSubImage3DEXT)
-public func gl_TexSubImage3DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  gl_TexSubImage3D(target, level, xoffset, yoffset, zoffset, width, height, depth, format, type, pixels)
-}
-@c(glTextureViewEXT)
-public func gl_TextureViewEXT(
-  _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
-  _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
-) {
-  gl_TextureView(texture, target, origtexture, internalformat, minlevel, numlevels, minlayer, numlayers)
-}
-@c(glTextureViewOES)
-public func gl_TextureViewOES(
-  _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
-  _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
-) {
-  gl_TextureView(texture, target, origtexture, internalformat, minlevel, numlevels, minlayer, numlayers)
-}
-@c(glTransformFeedbackVaryingsEXT)
-public func gl_TransformFeedbackVaryingsEXT(
-  _ program: UInt32, _ count: Int32, _ varyings: UnsafePointer<UnsafePointer<CChar>?>?,
-  _ bufferMode: UInt32
-) {
-  gl_TransformFeedbackVaryings(program, count, varyings, bufferMode)
-}
-@c(glUniform1uiEXT)
-public func gl_Uniform1uiEXT(_ location: Int32, _ v0: UInt32) {
-  gl_Uniform1ui(location, v0)
-}
-@c(glUniform1uivEXT)
-public func gl_Uniform1uivEXT(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  gl_Uniform1uiv(location, count, value)
-}
-@c(glUniform2uiEXT)
-public func gl_Uniform2uiEXT(_ location: Int32, _ v0: UInt32, _ v1: UInt32) {
-  gl_Uniform2ui(location, v0, v1)
-}
-@c(glUniform2uivEXT)
-public func gl_Uniform2uivEXT(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  gl_Uniform2uiv(location, count, value)
-}
-@c(glUniform3uiEXT)
-public func gl_Uniform3uiEXT(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32) {
-  gl_Uniform3ui(location, v0, v1, v2)
-}
-@c(glUniform3uivEXT)
-public func gl_Uniform3uivEXT(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  gl_Uniform3uiv(location, count, value)
-}
-@c(glUniform4uiEXT)
-public func gl_Uniform4uiEXT(
-  _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32
-) {
-  gl_Uniform4ui(location, v0, v1, v2, v3)
-}
-@c(glUniform4uivEXT)
-public func gl_Uniform4uivEXT(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  gl_Uniform4uiv(location, count, value)
-}
-@c(glUnmapBufferARB)
-public func gl_UnmapBufferARB(_ target: UInt32) -> UInt8 {
-  return gl_UnmapBuffer(target)
-}
-@c(glUnmapBufferOES)
-public func gl_UnmapBufferOES(_ target: UInt32) -> UInt8 {
-  return gl_UnmapBuffer(target)
+@c(glVertexAttrib4iv)
+public func gl_VertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10422)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
 }
 
-@c(glVertexAttrib1dARB)
-public func gl_VertexAttrib1dARB(_ index: UInt32, _ x: Double) {
-  gl_VertexAttrib1d(index, x)
+@c(glVertexAttrib4s)
+public func gl_VertexAttrib4s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10423, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: Int32(x)), 12)
+  p.put32(UInt32(bitPattern: Int32(y)), 16)
+  p.put32(UInt32(bitPattern: Int32(z)), 20)
+  p.put32(UInt32(bitPattern: Int32(w)), 24)
+  p.put32(0, 28)
 }
-@c(glVertexAttrib1dvARB)
-public func gl_VertexAttrib1dvARB(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttrib1dv(index, v)
+
+@c(glVertexAttrib4sv)
+public func gl_VertexAttrib4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10424)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
 }
-@c(glVertexAttrib1fARB)
-public func gl_VertexAttrib1fARB(_ index: UInt32, _ x: Float) {
-  gl_VertexAttrib1f(index, x)
+
+@c(glVertexAttrib4ubv)
+public func gl_VertexAttrib4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10425)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
 }
-@c(glVertexAttrib1fvARB)
-public func gl_VertexAttrib1fvARB(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_VertexAttrib1fv(index, v)
+
+@c(glVertexAttrib4uiv)
+public func gl_VertexAttrib4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10426)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
 }
-@c(glVertexAttrib1sARB)
-public func gl_VertexAttrib1sARB(_ index: UInt32, _ x: Int16) {
-  gl_VertexAttrib1s(index, x)
+
+@c(glVertexAttrib4usv)
+public func gl_VertexAttrib4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10427)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
 }
-@c(glVertexAttrib1svARB)
-public func gl_VertexAttrib1svARB(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttrib1sv(index, v)
+
+@c(glVertexAttribBinding)
+public func gl_VertexAttribBinding(_ attribindex: UInt32, _ bindingindex: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x10428, 16) else { return }
+  p.put32(attribindex, 8)
+  p.put32(bindingindex, 12)
+  note_glVertexAttribBinding(c, attribindex, bindingindex)
 }
-@c(glVertexAttrib2dARB)
-public func gl_VertexAttrib2dARB(_ index: UInt32, _ x: Double, _ y: Double) {
-  gl_VertexAttrib2d(index, x, y)
+
+@c(glVertexAttribDivisor)
+public func gl_VertexAttribDivisor(_ index: UInt32, _ divisor: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x10429, 16) else { return }
+  p.put32(index, 8)
+  p.put32(divisor, 12)
+  note_glVertexAttribDivisor(c, index, divisor)
 }
-@c(glVertexAttrib2dvARB)
-public func gl_VertexAttrib2dvARB(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttrib2dv(index, v)
-}
-@c(glVertexAttrib2fARB)
-public func gl_VertexAttrib2fARB(_ index: UInt32, _ x: Float, _ y: Float) {
-  gl_VertexAttrib2f(index, x, y)
-}
-@c(glVertexAttrib2fvARB)
-public func gl_VertexAttrib2fvARB(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_VertexAttrib2fv(index, v)
-}
-@c(glVertexAttrib2sARB)
-public func gl_VertexAttrib2sARB(_ index: UInt32, _ x: Int16, _ y: Int16) {
-  gl_VertexAttrib2s(index, x, y)
-}
-@c(glVertexAttrib2svARB)
-public func gl_VertexAttrib2svARB(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttrib2sv(index, v)
-}
-@c(glVertexAttrib3dARB)
-public func gl_VertexAttrib3dARB(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
-  gl_VertexAttrib3d(index, x, y, z)
-}
-@c(glVertexAttrib3dvARB)
-public func gl_VertexAttrib3dvARB(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttrib3dv(index, v)
-}
-@c(glVertexAttrib3fARB)
-public func gl_VertexAttrib3fARB(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float) {
-  gl_VertexAttrib3f(index, x, y, z)
-}
-@c(glVertexAttrib3fvARB)
-public func gl_VertexAttrib3fvARB(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_VertexAttrib3fv(index, v)
-}
-@c(glVertexAttrib3sARB)
-public func gl_VertexAttrib3sARB(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16) {
-  gl_VertexAttrib3s(index, x, y, z)
-}
-@c(glVertexAttrib3svARB)
-public func gl_VertexAttrib3svARB(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttrib3sv(index, v)
-}
-@c(glVertexAttrib4NbvARB)
-public func gl_VertexAttrib4NbvARB(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  gl_VertexAttrib4Nbv(index, v)
-}
-@c(glVertexAttrib4NivARB)
-public func gl_VertexAttrib4NivARB(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttrib4Niv(index, v)
-}
-@c(glVertexAttrib4NsvARB)
-public func gl_VertexAttrib4NsvARB(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttrib4Nsv(index, v)
-}
-@c(glVertexAttrib4NubARB)
-public func gl_VertexAttrib4NubARB(
-  _ index: UInt32, _ x: UInt8, _ y: UInt8, _ z: UInt8, _ w: UInt8
+
+@c(glVertexAttribFormat)
+public func gl_VertexAttribFormat(
+  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
+  _ relativeoffset: UInt32
 ) {
-  gl_VertexAttrib4Nub(index, x, y, z, w)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x1042A, 32) else { return }
+  p.put32(attribindex, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(UInt32(normalized), 20)
+  p.put32(relativeoffset, 24)
+  p.put32(0, 28)
 }
-@c(glVertexAttrib4NubvARB)
-public func gl_VertexAttrib4NubvARB(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  gl_VertexAttrib4Nubv(index, v)
+
+@c(glVertexAttribI1i)
+public func gl_VertexAttribI1i(_ index: UInt32, _ x: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1042B, 16) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: x), 12)
 }
-@c(glVertexAttrib4NuivARB)
-public func gl_VertexAttrib4NuivARB(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttrib4Nuiv(index, v)
+
+@c(glVertexAttribI1iv)
+public func gl_VertexAttribI1iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1042C)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
 }
-@c(glVertexAttrib4NusvARB)
-public func gl_VertexAttrib4NusvARB(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  gl_VertexAttrib4Nusv(index, v)
+
+@c(glVertexAttribI1ui)
+public func gl_VertexAttribI1ui(_ index: UInt32, _ x: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1042D, 16) else { return }
+  p.put32(index, 8)
+  p.put32(x, 12)
 }
-@c(glVertexAttrib4bvARB)
-public func gl_VertexAttrib4bvARB(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  gl_VertexAttrib4bv(index, v)
+
+@c(glVertexAttribI1uiv)
+public func gl_VertexAttribI1uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1042E)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
 }
-@c(glVertexAttrib4dARB)
-public func gl_VertexAttrib4dARB(
-  _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
-) {
-  gl_VertexAttrib4d(index, x, y, z, w)
+
+@c(glVertexAttribI2i)
+public func gl_VertexAttribI2i(_ index: UInt32, _ x: Int32, _ y: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1042F, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: x), 12)
+  p.put32(UInt32(bitPattern: y), 16)
+  p.put32(0, 20)
 }
-@c(glVertexAttrib4dvARB)
-public func gl_VertexAttrib4dvARB(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttrib4dv(index, v)
+
+@c(glVertexAttribI2iv)
+public func gl_VertexAttribI2iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10430)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
 }
-@c(glVertexAttrib4fARB)
-public func gl_VertexAttrib4fARB(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  gl_VertexAttrib4f(index, x, y, z, w)
+
+@c(glVertexAttribI2ui)
+public func gl_VertexAttribI2ui(_ index: UInt32, _ x: UInt32, _ y: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10431, 24) else { return }
+  p.put32(index, 8)
+  p.put32(x, 12)
+  p.put32(y, 16)
+  p.put32(0, 20)
 }
-@c(glVertexAttrib4fvARB)
-public func gl_VertexAttrib4fvARB(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_VertexAttrib4fv(index, v)
+
+@c(glVertexAttribI2uiv)
+public func gl_VertexAttribI2uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10432)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
 }
-@c(glVertexAttrib4ivARB)
-public func gl_VertexAttrib4ivARB(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttrib4iv(index, v)
+
+@c(glVertexAttribI3i)
+public func gl_VertexAttribI3i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10433, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: x), 12)
+  p.put32(UInt32(bitPattern: y), 16)
+  p.put32(UInt32(bitPattern: z), 20)
 }
-@c(glVertexAttrib4sARB)
-public func gl_VertexAttrib4sARB(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  gl_VertexAttrib4s(index, x, y, z, w)
+
+@c(glVertexAttribI3iv)
+public func gl_VertexAttribI3iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10434)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
 }
-@c(glVertexAttrib4svARB)
-public func gl_VertexAttrib4svARB(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttrib4sv(index, v)
+
+@c(glVertexAttribI3ui)
+public func gl_VertexAttribI3ui(_ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10435, 24) else { return }
+  p.put32(index, 8)
+  p.put32(x, 12)
+  p.put32(y, 16)
+  p.put32(z, 20)
 }
-@c(glVertexAttrib4ubvARB)
-public func gl_VertexAttrib4ubvARB(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  gl_VertexAttrib4ubv(index, v)
+
+@c(glVertexAttribI3uiv)
+public func gl_VertexAttribI3uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10436)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
 }
-@c(glVertexAttrib4uivARB)
-public func gl_VertexAttrib4uivARB(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttrib4uiv(index, v)
+
+@c(glVertexAttribI4bv)
+public func gl_VertexAttribI4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10437)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
 }
-@c(glVertexAttrib4usvARB)
-public func gl_VertexAttrib4usvARB(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  gl_VertexAttrib4usv(index, v)
+
+@c(glVertexAttribI4i)
+public func gl_VertexAttribI4i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10438, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: x), 12)
+  p.put32(UInt32(bitPattern: y), 16)
+  p.put32(UInt32(bitPattern: z), 20)
+  p.put32(UInt32(bitPattern: w), 24)
+  p.put32(0, 28)
 }
-@c(glVertexAttribDivisorARB)
-public func gl_VertexAttribDivisorARB(_ index: UInt32, _ divisor: UInt32) {
-  gl_VertexAttribDivisor(index, divisor)
+
+@c(glVertexAttribI4iv)
+public func gl_VertexAttribI4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10439)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
 }
-@c(glVertexAttribI1iEXT)
-public func gl_VertexAttribI1iEXT(_ index: UInt32, _ x: Int32) {
-  gl_VertexAttribI1i(index, x)
+
+@c(glVertexAttribI4sv)
+public func gl_VertexAttribI4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1043A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
 }
-@c(glVertexAttribI1ivEXT)
-public func gl_VertexAttribI1ivEXT(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttribI1iv(index, v)
+
+@c(glVertexAttribI4ubv)
+public func gl_VertexAttribI4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1043B)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
 }
-@c(glVertexAttribI1uiEXT)
-public func gl_VertexAttribI1uiEXT(_ index: UInt32, _ x: UInt32) {
-  gl_VertexAttribI1ui(index, x)
-}
-@c(glVertexAttribI1uivEXT)
-public func gl_VertexAttribI1uivEXT(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttribI1uiv(index, v)
-}
-@c(glVertexAttribI2iEXT)
-public func gl_VertexAttribI2iEXT(_ index: UInt32, _ x: Int32, _ y: Int32) {
-  gl_VertexAttribI2i(index, x, y)
-}
-@c(glVertexAttribI2ivEXT)
-public func gl_VertexAttribI2ivEXT(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttribI2iv(index, v)
-}
-@c(glVertexAttribI2uiEXT)
-public func gl_VertexAttribI2uiEXT(_ index: UInt32, _ x: UInt32, _ y: UInt32) {
-  gl_VertexAttribI2ui(index, x, y)
-}
-@c(glVertexAttribI2uivEXT)
-public func gl_VertexAttribI2uivEXT(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttribI2uiv(index, v)
-}
-@c(glVertexAttribI3iEXT)
-public func gl_VertexAttribI3iEXT(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32) {
-  gl_VertexAttribI3i(index, x, y, z)
-}
-@c(glVertexAttribI3ivEXT)
-public func gl_VertexAttribI3ivEXT(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttribI3iv(index, v)
-}
-@c(glVertexAttribI3uiEXT)
-public func gl_VertexAttribI3uiEXT(_ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32) {
-  gl_VertexAttribI3ui(index, x, y, z)
-}
-@c(glVertexAttribI3uivEXT)
-public func gl_VertexAttribI3uivEXT(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttribI3uiv(index, v)
-}
-@c(glVertexAttribI4bvEXT)
-public func gl_VertexAttribI4bvEXT(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  gl_VertexAttribI4bv(index, v)
-}
-@c(glVertexAttribI4iEXT)
-public func gl_VertexAttribI4iEXT(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  gl_VertexAttribI4i(index, x, y, z, w)
-}
-@c(glVertexAttribI4ivEXT)
-public func gl_VertexAttribI4ivEXT(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttribI4iv(index, v)
-}
-@c(glVertexAttribI4svEXT)
-public func gl_VertexAttribI4svEXT(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttribI4sv(index, v)
-}
-@c(glVertexAttribI4ubvEXT)
-public func gl_VertexAttribI4ubvEXT(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  gl_VertexAttribI4ubv(index, v)
-}
-@c(glVertexAttribI4uiEXT)
-public func gl_VertexAttribI4uiEXT(
+
+@c(glVertexAttribI4ui)
+public func gl_VertexAttribI4ui(
   _ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32, _ w: UInt32
 ) {
-  gl_VertexAttribI4ui(index, x, y, z, w)
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1043C, 32) else { return }
+  p.put32(index, 8)
+  p.put32(x, 12)
+  p.put32(y, 16)
+  p.put32(z, 20)
+  p.put32(w, 24)
+  p.put32(0, 28)
 }
-@c(glVertexAttribI4uivEXT)
-public func gl_VertexAttribI4uivEXT(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttribI4uiv(index, v)
+
+@c(glVertexAttribI4uiv)
+public func gl_VertexAttribI4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1043D)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
 }
-@c(glVertexAttribI4usvEXT)
-public func gl_VertexAttribI4usvEXT(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  gl_VertexAttribI4usv(index, v)
+
+@c(glVertexAttribI4usv)
+public func gl_VertexAttribI4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1043E)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
 }
-@c(glVertexAttribIPointerEXT)
-public func gl_VertexAttribIPointerEXT(
+
+@c(glVertexAttribIFormat)
+public func gl_VertexAttribIFormat(
+  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x1043F, 24) else { return }
+  p.put32(attribindex, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(relativeoffset, 20)
+}
+
+@c(glVertexAttribIPointer)
+public func gl_VertexAttribIPointer(
   _ index: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  gl_VertexAttribIPointer(index, size, type, stride, pointer)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  hook_glVertexAttribIPointer(c, index, size, type, stride, pointer)
 }
-@c(glVertexAttribL1dEXT)
-public func gl_VertexAttribL1dEXT(_ index: UInt32, _ x: Double) {
-  gl_VertexAttribL1d(index, x)
+
+func encode_glVertexAttribIPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
+  _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x10440, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 24)
 }
-@c(glVertexAttribL1dvEXT)
-public func gl_VertexAttribL1dvEXT(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttribL1dv(index, v)
+
+@c(glVertexAttribL1d)
+public func gl_VertexAttribL1d(_ index: UInt32, _ x: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10441, 24) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put32(0, 20)
 }
-@c(glVertexAttribL2dEXT)
-public func gl_VertexAttribL2dEXT(_ index: UInt32, _ x: Double, _ y: Double) {
-  gl_VertexAttribL2d(index, x, y)
+
+@c(glVertexAttribL1dv)
+public func gl_VertexAttribL1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10442)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
 }
-@c(glVertexAttribL2dvEXT)
-public func gl_VertexAttribL2dvEXT(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttribL2dv(index, v)
+
+@c(glVertexAttribL2d)
+public func gl_VertexAttribL2d(_ index: UInt32, _ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10443, 32) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put32(0, 28)
 }
-@c(glVertexAttribL3dEXT)
-public func gl_VertexAttribL3dEXT(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
-  gl_VertexAttribL3d(index, x, y, z)
+
+@c(glVertexAttribL2dv)
+public func gl_VertexAttribL2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10444)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
 }
-@c(glVertexAttribL3dvEXT)
-public func gl_VertexAttribL3dvEXT(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttribL3dv(index, v)
+
+@c(glVertexAttribL3d)
+public func gl_VertexAttribL3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10445, 40) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put32(0, 36)
 }
-@c(glVertexAttribL4dEXT)
-public func gl_VertexAttribL4dEXT(
+
+@c(glVertexAttribL3dv)
+public func gl_VertexAttribL3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10446)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 24)
+  writer.pointee.end()
+}
+
+@c(glVertexAttribL4d)
+public func gl_VertexAttribL4d(
   _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
 ) {
-  gl_VertexAttribL4d(index, x, y, z, w)
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10447, 48) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put64(w.bitPattern, 36)
+  p.put32(0, 44)
 }
-@c(glVertexAttribL4dvEXT)
-public func gl_VertexAttribL4dvEXT(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttribL4dv(index, v)
+
+@c(glVertexAttribL4dv)
+public func gl_VertexAttribL4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10448)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 32)
+  writer.pointee.end()
 }
-@c(glVertexAttribLPointerEXT)
-public func gl_VertexAttribLPointerEXT(
+
+@c(glVertexAttribLFormat)
+public func gl_VertexAttribLFormat(
+  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x10449, 24) else { return }
+  p.put32(attribindex, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(relativeoffset, 20)
+}
+
+@c(glVertexAttribLPointer)
+public func gl_VertexAttribLPointer(
   _ index: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  gl_VertexAttribLPointer(index, size, type, stride, pointer)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  hook_glVertexAttribLPointer(c, index, size, type, stride, pointer)
 }
-@c(glVertexAttribPointerARB)
-public func gl_VertexAttribPointerARB(
+
+func encode_glVertexAttribLPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
+  _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x1044A, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 24)
+}
+
+@c(glVertexAttribP1ui)
+public func gl_VertexAttribP1ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1044B, 24) else { return }
+  p.put32(index, 8)
+  p.put32(type, 12)
+  p.put32(UInt32(normalized), 16)
+  p.put32(value, 20)
+}
+
+@c(glVertexAttribP1uiv)
+public func gl_VertexAttribP1uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1044C)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(index, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(normalized), 8)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+}
+
+@c(glVertexAttribP2ui)
+public func gl_VertexAttribP2ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1044D, 24) else { return }
+  p.put32(index, 8)
+  p.put32(type, 12)
+  p.put32(UInt32(normalized), 16)
+  p.put32(value, 20)
+}
+
+@c(glVertexAttribP2uiv)
+public func gl_VertexAttribP2uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1044E)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(index, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(normalized), 8)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+}
+
+@c(glVertexAttribP3ui)
+public func gl_VertexAttribP3ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1044F, 24) else { return }
+  p.put32(index, 8)
+  p.put32(type, 12)
+  p.put32(UInt32(normalized), 16)
+  p.put32(value, 20)
+}
+
+@c(glVertexAttribP3uiv)
+public func gl_VertexAttribP3uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10450)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(index, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(normalized), 8)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+}
+
+@c(glVertexAttribP4ui)
+public func gl_VertexAttribP4ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10451, 24) else { return }
+  p.put32(index, 8)
+  p.put32(type, 12)
+  p.put32(UInt32(normalized), 16)
+  p.put32(value, 20)
+}
+
+@c(glVertexAttribP4uiv)
+public func gl_VertexAttribP4uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10452)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(index, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(normalized), 8)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+}
+
+@c(glVertexAttribPointer)
+public func gl_VertexAttribPointer(
   _ index: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8, _ stride: Int32,
   _ pointer: UnsafeRawPointer?
 ) {
-  gl_VertexAttribPointer(index, size, type, normalized, stride, pointer)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  hook_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer)
 }
-@c(glWindowPos2dARB)
-public func gl_WindowPos2dARB(_ x: Double, _ y: Double) {
-  gl_WindowPos2d(x, y)
+
+func encode_glVertexAttribPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
+  _ type: UInt32, _ normalized: UInt8, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x10453, 40) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(UInt32(normalized), 20)
+  p.put32(UInt32(bitPattern: stride), 24)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 28)
+  p.put32(0, 36)
 }
-@c(glWindowPos2dvARB)
-public func gl_WindowPos2dvARB(_ v: UnsafePointer<Double>?) {
-  gl_WindowPos2dv(v)
+
+@c(glVertexAttribs1hvNV)
+public func gl_VertexAttribs1hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x104F8)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(index, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.end()
 }
-@c(glWindowPos2fARB)
-public func gl_WindowPos2fARB(_ x: Float, _ y: Float) {
-  gl_WindowPos2f(x, y)
+
+@c(glVertexAttribs2hvNV)
+public func gl_VertexAttribs2hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x104F9)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(index, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.end()
 }
-@c(glWindowPos2fvARB)
-public func gl_WindowPos2fvARB(_ v: UnsafePointer<Float>?) {
-  gl_WindowPos2fv(v)
+
+@c(glVertexAttribs3hvNV)
+public func gl_VertexAttribs3hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x104FA)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(index, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.end()
 }
-@c(glWindowPos2iARB)
-public func gl_WindowPos2iARB(_ x: Int32, _ y: Int32) {
-  gl_WindowPos2i(x, y)
+
+@c(glVertexAttribs4hvNV)
+public func gl_VertexAttribs4hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x104FB)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(index, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.end()
 }
-@c(glWindowPos2ivARB)
-public func gl_WindowPos2ivARB(_ v: UnsafePointer<Int32>?) {
-  gl_WindowPos2iv(v)
+
+@c(glVertexBindingDivisor)
+public func gl_VertexBindingDivisor(_ bindingindex: UInt32, _ divisor: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  guard let p = c.writer.pointee.fixedRecord(0x10454, 16) else { return }
+  p.put32(bindingindex, 8)
+  p.put32(divisor, 12)
 }
-@c(glWindowPos2sARB)
-public func gl_WindowPos2sARB(_ x: Int16, _ y: Int16) {
-  gl_WindowPos2s(x, y)
+
+@c(glVertexP2ui)
+public func gl_VertexP2ui(_ type: UInt32, _ value: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10455, 16) else { return }
+  p.put32(type, 8)
+  p.put32(value, 12)
 }
-@c(glWindowPos2svARB)
-public func gl_WindowPos2svARB(_ v: UnsafePointer<Int16>?) {
-  gl_WindowPos2sv(v)
+
+@c(glVertexP2uiv)
+public func gl_VertexP2uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10456)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
 }
-@c(glWindowPos3dARB)
-public func gl_WindowPos3dARB(_ x: Double, _ y: Double, _ z: Double) {
-  gl_WindowPos3d(x, y, z)
+
+@c(glVertexP3ui)
+public func gl_VertexP3ui(_ type: UInt32, _ value: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10457, 16) else { return }
+  p.put32(type, 8)
+  p.put32(value, 12)
 }
-@c(glWindowPos3dvARB)
-public func gl_WindowPos3dvARB(_ v: UnsafePointer<Double>?) {
-  gl_WindowPos3dv(v)
+
+@c(glVertexP3uiv)
+public func gl_VertexP3uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10458)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
 }
-@c(glWindowPos3fARB)
-public func gl_WindowPos3fARB(_ x: Float, _ y: Float, _ z: Float) {
-  gl_WindowPos3f(x, y, z)
+
+@c(glVertexP4ui)
+public func gl_VertexP4ui(_ type: UInt32, _ value: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10459, 16) else { return }
+  p.put32(type, 8)
+  p.put32(value, 12)
 }
-@c(glWindowPos3fvARB)
-public func gl_WindowPos3fvARB(_ v: UnsafePointer<Float>?) {
-  gl_WindowPos3fv(v)
+
+@c(glVertexP4uiv)
+public func gl_VertexP4uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1045A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
 }
-@c(glWindowPos3iARB)
-public func gl_WindowPos3iARB(_ x: Int32, _ y: Int32, _ z: Int32) {
-  gl_WindowPos3i(x, y, z)
+
+@c(glVertexPointer)
+public func gl_VertexPointer(
+  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x200
+  hook_glVertexPointer(c, size, type, stride, pointer)
 }
-@c(glWindowPos3ivARB)
-public func gl_WindowPos3ivARB(_ v: UnsafePointer<Int32>?) {
-  gl_WindowPos3iv(v)
+
+func encode_glVertexPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x1045B, 32) else { return }
+  p.put32(UInt32(bitPattern: size), 8)
+  p.put32(type, 12)
+  p.put32(UInt32(bitPattern: stride), 16)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 20)
+  p.put32(0, 28)
 }
-@c(glWindowPos3sARB)
-public func gl_WindowPos3sARB(_ x: Int16, _ y: Int16, _ z: Int16) {
-  gl_WindowPos3s(x, y, z)
+
+@c(glVertexWeighthNV)
+public func gl_VertexWeighthNV(_ weight: UInt16) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x104FC, 16) else { return }
+  p.put32(UInt32(weight), 8)
+  p.put32(0, 12)
 }
-@c(glWindowPos3svARB)
-public func gl_WindowPos3svARB(_ v: UnsafePointer<Int16>?) {
-  gl_WindowPos3sv(v)
+
+@c(glVertexWeighthvNV)
+public func gl_VertexWeighthvNV(_ weight: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x104FD)
+  c.writer.pointee.glArray(weight, 2)
+  c.writer.pointee.end()
+}
+
+@c(glViewport)
+public func gl_Viewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x1045C, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  note_glViewport(c, x, y, width, height)
+}
+
+@c(glViewportArrayv)
+public func gl_ViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  c.writer.pointee.begin(0x1045D)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(first, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
+  c.writer.pointee.end()
+}
+
+@c(glViewportIndexedf)
+public func gl_ViewportIndexedf(_ index: UInt32, _ x: Float, _ y: Float, _ w: Float, _ h: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x1045E, 32) else { return }
+  p.put32(index, 8)
+  p.put32(x.bitPattern, 12)
+  p.put32(y.bitPattern, 16)
+  p.put32(w.bitPattern, 20)
+  p.put32(h.bitPattern, 24)
+  p.put32(0, 28)
+}
+
+@c(glViewportIndexedfv)
+public func gl_ViewportIndexedfv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  c.writer.pointee.begin(0x1045F)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.end()
+}
+
+@c(glWaitSync)
+public func gl_WaitSync(_ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10460, 32) else { return }
+  p.put64(syncID(sync), 8)
+  p.put32(flags, 16)
+  p.put64(timeout, 20)
+  p.put32(0, 28)
+}
+
+@c(glWindowPos2d)
+public func gl_WindowPos2d(_ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10461, 24) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+}
+
+@c(glWindowPos2dv)
+public func gl_WindowPos2dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10462)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glWindowPos2f)
+public func gl_WindowPos2f(_ x: Float, _ y: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10463, 16) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+}
+
+@c(glWindowPos2fv)
+public func gl_WindowPos2fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10464)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glWindowPos2i)
+public func gl_WindowPos2i(_ x: Int32, _ y: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10465, 16) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+}
+
+@c(glWindowPos2iv)
+public func gl_WindowPos2iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10466)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glWindowPos2s)
+public func gl_WindowPos2s(_ x: Int16, _ y: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10467, 16) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+}
+
+@c(glWindowPos2sv)
+public func gl_WindowPos2sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10468)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glWindowPos3d)
+public func gl_WindowPos3d(_ x: Double, _ y: Double, _ z: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10469, 32) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  p.put64(z.bitPattern, 24)
+}
+
+@c(glWindowPos3dv)
+public func gl_WindowPos3dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1046A)
+  writer.pointee.glArray(v, 24)
+  writer.pointee.end()
+}
+
+@c(glWindowPos3f)
+public func gl_WindowPos3f(_ x: Float, _ y: Float, _ z: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1046B, 24) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glWindowPos3fv)
+public func gl_WindowPos3fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1046C)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glWindowPos3i)
+public func gl_WindowPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1046D, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(0, 20)
+}
+
+@c(glWindowPos3iv)
+public func gl_WindowPos3iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1046E)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glWindowPos3s)
+public func gl_WindowPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1046F, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  p.put32(UInt32(bitPattern: Int32(z)), 16)
+  p.put32(0, 20)
+}
+
+@c(glWindowPos3sv)
+public func gl_WindowPos3sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10470)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+}
+
+@c(glWindowPos4dMESA)
+public func gl_WindowPos4dMESA(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104FE, 40) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  p.put64(z.bitPattern, 24)
+  p.put64(w.bitPattern, 32)
+}
+
+@c(glWindowPos4dvMESA)
+public func gl_WindowPos4dvMESA(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104FF)
+  writer.pointee.glArray(v, 32)
+  writer.pointee.end()
+}
+
+@c(glWindowPos4fMESA)
+public func gl_WindowPos4fMESA(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10500, 24) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(w.bitPattern, 20)
+}
+
+@c(glWindowPos4fvMESA)
+public func gl_WindowPos4fvMESA(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10501)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glWindowPos4iMESA)
+public func gl_WindowPos4iMESA(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10502, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(UInt32(bitPattern: w), 20)
+}
+
+@c(glWindowPos4ivMESA)
+public func gl_WindowPos4ivMESA(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10503)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glWindowPos4sMESA)
+public func gl_WindowPos4sMESA(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10504, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  p.put32(UInt32(bitPattern: Int32(z)), 16)
+  p.put32(UInt32(bitPattern: Int32(w)), 20)
+}
+
+@c(glWindowPos4svMESA)
+public func gl_WindowPos4svMESA(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10505)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
 }

@@ -8,16 +8,23 @@ let glEntryNames: StaticString = """
   glActiveStencilFaceEXT\0\
   glActiveTexture\0\
   glActiveTextureARB\0\
+  glAlphaFragmentOp1ATI\0\
+  glAlphaFragmentOp2ATI\0\
+  glAlphaFragmentOp3ATI\0\
   glAlphaFunc\0\
   glAlphaFuncx\0\
   glAreTexturesResident\0\
+  glAreTexturesResidentEXT\0\
   glArrayElement\0\
+  glAttachObjectARB\0\
   glAttachShader\0\
   glBegin\0\
   glBeginConditionalRender\0\
   glBeginConditionalRenderNV\0\
+  glBeginFragmentShaderATI\0\
   glBeginQuery\0\
   glBeginQueryARB\0\
+  glBeginQueryEXT\0\
   glBeginQueryIndexed\0\
   glBeginTransformFeedback\0\
   glBeginTransformFeedbackEXT\0\
@@ -36,6 +43,7 @@ let glEntryNames: StaticString = """
   glBindFragDataLocationEXT\0\
   glBindFragDataLocationIndexed\0\
   glBindFragDataLocationIndexedEXT\0\
+  glBindFragmentShaderATI\0\
   glBindFramebuffer\0\
   glBindFramebufferEXT\0\
   glBindImageTexture\0\
@@ -47,6 +55,7 @@ let glEntryNames: StaticString = """
   glBindSampler\0\
   glBindSamplers\0\
   glBindTexture\0\
+  glBindTextureEXT\0\
   glBindTextureUnit\0\
   glBindTextures\0\
   glBindTransformFeedback\0\
@@ -93,6 +102,7 @@ let glEntryNames: StaticString = """
   glBufferData\0\
   glBufferDataARB\0\
   glBufferStorage\0\
+  glBufferStorageEXT\0\
   glBufferSubData\0\
   glBufferSubDataARB\0\
   glCallList\0\
@@ -143,6 +153,8 @@ let glEntryNames: StaticString = """
   glColor3dv\0\
   glColor3f\0\
   glColor3fv\0\
+  glColor3hNV\0\
+  glColor3hvNV\0\
   glColor3i\0\
   glColor3iv\0\
   glColor3s\0\
@@ -159,6 +171,8 @@ let glEntryNames: StaticString = """
   glColor4dv\0\
   glColor4f\0\
   glColor4fv\0\
+  glColor4hNV\0\
+  glColor4hvNV\0\
   glColor4i\0\
   glColor4iv\0\
   glColor4s\0\
@@ -170,6 +184,9 @@ let glEntryNames: StaticString = """
   glColor4us\0\
   glColor4usv\0\
   glColor4x\0\
+  glColorFragmentOp1ATI\0\
+  glColorFragmentOp2ATI\0\
+  glColorFragmentOp3ATI\0\
   glColorMask\0\
   glColorMaskIndexedEXT\0\
   glColorMaski\0\
@@ -182,18 +199,21 @@ let glEntryNames: StaticString = """
   glColorP4uiv\0\
   glColorPointer\0\
   glCompileShader\0\
+  glCompileShaderARB\0\
   glCompressedTexImage1D\0\
   glCompressedTexImage1DARB\0\
   glCompressedTexImage2D\0\
   glCompressedTexImage2DARB\0\
   glCompressedTexImage3D\0\
   glCompressedTexImage3DARB\0\
+  glCompressedTexImage3DOES\0\
   glCompressedTexSubImage1D\0\
   glCompressedTexSubImage1DARB\0\
   glCompressedTexSubImage2D\0\
   glCompressedTexSubImage2DARB\0\
   glCompressedTexSubImage3D\0\
   glCompressedTexSubImage3DARB\0\
+  glCompressedTexSubImage3DOES\0\
   glCompressedTextureSubImage1D\0\
   glCompressedTextureSubImage2D\0\
   glCompressedTextureSubImage3D\0\
@@ -214,17 +234,20 @@ let glEntryNames: StaticString = """
   glCopyTexSubImage2DEXT\0\
   glCopyTexSubImage3D\0\
   glCopyTexSubImage3DEXT\0\
+  glCopyTexSubImage3DOES\0\
   glCopyTextureSubImage1D\0\
   glCopyTextureSubImage2D\0\
   glCopyTextureSubImage3D\0\
   glCreateBuffers\0\
   glCreateFramebuffers\0\
   glCreateProgram\0\
+  glCreateProgramObjectARB\0\
   glCreateProgramPipelines\0\
   glCreateQueries\0\
   glCreateRenderbuffers\0\
   glCreateSamplers\0\
   glCreateShader\0\
+  glCreateShaderObjectARB\0\
   glCreateShaderProgramv\0\
   glCreateTextures\0\
   glCreateTransformFeedbacks\0\
@@ -241,30 +264,39 @@ let glEntryNames: StaticString = """
   glDebugMessageInsertKHR\0\
   glDeleteBuffers\0\
   glDeleteBuffersARB\0\
+  glDeleteFragmentShaderATI\0\
   glDeleteFramebuffers\0\
   glDeleteFramebuffersEXT\0\
   glDeleteLists\0\
+  glDeleteObjectARB\0\
   glDeleteProgram\0\
   glDeleteProgramPipelines\0\
   glDeleteProgramsARB\0\
   glDeleteQueries\0\
   glDeleteQueriesARB\0\
+  glDeleteQueriesEXT\0\
   glDeleteRenderbuffers\0\
   glDeleteRenderbuffersEXT\0\
   glDeleteSamplers\0\
   glDeleteShader\0\
   glDeleteSync\0\
   glDeleteTextures\0\
+  glDeleteTexturesEXT\0\
   glDeleteTransformFeedbacks\0\
   glDeleteVertexArrays\0\
   glDeleteVertexArraysOES\0\
   glDepthFunc\0\
   glDepthMask\0\
   glDepthRange\0\
+  glDepthRangeArraydvNV\0\
+  glDepthRangeArrayfvOES\0\
   glDepthRangeArrayv\0\
   glDepthRangeIndexed\0\
+  glDepthRangeIndexeddNV\0\
+  glDepthRangeIndexedfOES\0\
   glDepthRangef\0\
   glDepthRangex\0\
+  glDetachObjectARB\0\
   glDetachShader\0\
   glDisable\0\
   glDisableClientState\0\
@@ -275,6 +307,7 @@ let glEntryNames: StaticString = """
   glDisablei\0\
   glDisableiEXT\0\
   glDisableiOES\0\
+  glDiscardFramebufferEXT\0\
   glDispatchCompute\0\
   glDispatchComputeIndirect\0\
   glDrawArrays\0\
@@ -289,6 +322,7 @@ let glEntryNames: StaticString = """
   glDrawBuffersARB\0\
   glDrawBuffersATI\0\
   glDrawBuffersEXT\0\
+  glDrawBuffersNV\0\
   glDrawElements\0\
   glDrawElementsBaseVertex\0\
   glDrawElementsBaseVertexEXT\0\
@@ -329,9 +363,11 @@ let glEntryNames: StaticString = """
   glEnd\0\
   glEndConditionalRender\0\
   glEndConditionalRenderNV\0\
+  glEndFragmentShaderATI\0\
   glEndList\0\
   glEndQuery\0\
   glEndQueryARB\0\
+  glEndQueryEXT\0\
   glEndQueryIndexed\0\
   glEndTransformFeedback\0\
   glEndTransformFeedbackEXT\0\
@@ -364,6 +400,8 @@ let glEntryNames: StaticString = """
   glFogCoordfEXT\0\
   glFogCoordfv\0\
   glFogCoordfvEXT\0\
+  glFogCoordhNV\0\
+  glFogCoordhvNV\0\
   glFogf\0\
   glFogfv\0\
   glFogi\0\
@@ -382,6 +420,7 @@ let glEntryNames: StaticString = """
   glFramebufferTexture2DEXT\0\
   glFramebufferTexture3D\0\
   glFramebufferTexture3DEXT\0\
+  glFramebufferTexture3DOES\0\
   glFramebufferTextureEXT\0\
   glFramebufferTextureLayer\0\
   glFramebufferTextureLayerEXT\0\
@@ -392,6 +431,7 @@ let glEntryNames: StaticString = """
   glFrustumx\0\
   glGenBuffers\0\
   glGenBuffersARB\0\
+  glGenFragmentShadersATI\0\
   glGenFramebuffers\0\
   glGenFramebuffersEXT\0\
   glGenLists\0\
@@ -399,10 +439,12 @@ let glEntryNames: StaticString = """
   glGenProgramsARB\0\
   glGenQueries\0\
   glGenQueriesARB\0\
+  glGenQueriesEXT\0\
   glGenRenderbuffers\0\
   glGenRenderbuffersEXT\0\
   glGenSamplers\0\
   glGenTextures\0\
+  glGenTexturesEXT\0\
   glGenTransformFeedbacks\0\
   glGenVertexArrays\0\
   glGenVertexArraysOES\0\
@@ -416,10 +458,12 @@ let glEntryNames: StaticString = """
   glGetActiveSubroutineUniformName\0\
   glGetActiveSubroutineUniformiv\0\
   glGetActiveUniform\0\
+  glGetActiveUniformARB\0\
   glGetActiveUniformBlockName\0\
   glGetActiveUniformBlockiv\0\
   glGetActiveUniformName\0\
   glGetActiveUniformsiv\0\
+  glGetAttachedObjectsARB\0\
   glGetAttachedShaders\0\
   glGetAttribLocation\0\
   glGetAttribLocationARB\0\
@@ -449,6 +493,7 @@ let glEntryNames: StaticString = """
   glGetError\0\
   glGetFixedv\0\
   glGetFloati_v\0\
+  glGetFloati_vOES\0\
   glGetFloatv\0\
   glGetFragDataIndex\0\
   glGetFragDataIndexEXT\0\
@@ -459,10 +504,14 @@ let glEntryNames: StaticString = """
   glGetFramebufferParameteriv\0\
   glGetFramebufferParameterivMESA\0\
   glGetGraphicsResetStatus\0\
+  glGetGraphicsResetStatusARB\0\
   glGetGraphicsResetStatusEXT\0\
   glGetGraphicsResetStatusKHR\0\
+  glGetHandleARB\0\
+  glGetInfoLogARB\0\
   glGetInteger64i_v\0\
   glGetInteger64v\0\
+  glGetInteger64vEXT\0\
   glGetIntegerIndexedvEXT\0\
   glGetIntegeri_v\0\
   glGetIntegerv\0\
@@ -487,6 +536,8 @@ let glEntryNames: StaticString = """
   glGetNamedRenderbufferParameteriv\0\
   glGetObjectLabel\0\
   glGetObjectLabelKHR\0\
+  glGetObjectParameterfvARB\0\
+  glGetObjectParameterivARB\0\
   glGetObjectPtrLabel\0\
   glGetObjectPtrLabelKHR\0\
   glGetPixelMapfv\0\
@@ -523,12 +574,15 @@ let glEntryNames: StaticString = """
   glGetQueryObjecti64vEXT\0\
   glGetQueryObjectiv\0\
   glGetQueryObjectivARB\0\
+  glGetQueryObjectivEXT\0\
   glGetQueryObjectui64v\0\
   glGetQueryObjectui64vEXT\0\
   glGetQueryObjectuiv\0\
   glGetQueryObjectuivARB\0\
+  glGetQueryObjectuivEXT\0\
   glGetQueryiv\0\
   glGetQueryivARB\0\
+  glGetQueryivEXT\0\
   glGetRenderbufferParameteriv\0\
   glGetRenderbufferParameterivEXT\0\
   glGetSamplerParameterIiv\0\
@@ -542,6 +596,7 @@ let glEntryNames: StaticString = """
   glGetShaderInfoLog\0\
   glGetShaderPrecisionFormat\0\
   glGetShaderSource\0\
+  glGetShaderSourceARB\0\
   glGetShaderiv\0\
   glGetString\0\
   glGetStringi\0\
@@ -582,12 +637,17 @@ let glEntryNames: StaticString = """
   glGetUniformBlockIndex\0\
   glGetUniformIndices\0\
   glGetUniformLocation\0\
+  glGetUniformLocationARB\0\
   glGetUniformSubroutineuiv\0\
   glGetUniformdv\0\
   glGetUniformfv\0\
+  glGetUniformfvARB\0\
   glGetUniformi64vARB\0\
+  glGetUniformi64vNV\0\
   glGetUniformiv\0\
+  glGetUniformivARB\0\
   glGetUniformui64vARB\0\
+  glGetUniformui64vNV\0\
   glGetUniformuiv\0\
   glGetUniformuivEXT\0\
   glGetVertexArrayIndexed64iv\0\
@@ -608,24 +668,37 @@ let glEntryNames: StaticString = """
   glGetVertexAttribiv\0\
   glGetVertexAttribivARB\0\
   glGetnCompressedTexImage\0\
+  glGetnCompressedTexImageARB\0\
   glGetnMapdv\0\
+  glGetnMapdvARB\0\
   glGetnMapfv\0\
+  glGetnMapfvARB\0\
   glGetnMapiv\0\
+  glGetnMapivARB\0\
   glGetnPixelMapfv\0\
+  glGetnPixelMapfvARB\0\
   glGetnPixelMapuiv\0\
+  glGetnPixelMapuivARB\0\
   glGetnPixelMapusv\0\
+  glGetnPixelMapusvARB\0\
   glGetnPolygonStipple\0\
+  glGetnPolygonStippleARB\0\
   glGetnTexImage\0\
+  glGetnTexImageARB\0\
   glGetnUniformdv\0\
+  glGetnUniformdvARB\0\
   glGetnUniformfv\0\
+  glGetnUniformfvARB\0\
   glGetnUniformfvEXT\0\
   glGetnUniformfvKHR\0\
   glGetnUniformi64vARB\0\
   glGetnUniformiv\0\
+  glGetnUniformivARB\0\
   glGetnUniformivEXT\0\
   glGetnUniformivKHR\0\
   glGetnUniformui64vARB\0\
   glGetnUniformuiv\0\
+  glGetnUniformuivARB\0\
   glGetnUniformuivKHR\0\
   glHint\0\
   glIndexMask\0\
@@ -665,12 +738,14 @@ let glEntryNames: StaticString = """
   glIsProgramPipeline\0\
   glIsQuery\0\
   glIsQueryARB\0\
+  glIsQueryEXT\0\
   glIsRenderbuffer\0\
   glIsRenderbufferEXT\0\
   glIsSampler\0\
   glIsShader\0\
   glIsSync\0\
   glIsTexture\0\
+  glIsTextureEXT\0\
   glIsTransformFeedback\0\
   glIsVertexArray\0\
   glIsVertexArrayOES\0\
@@ -690,6 +765,7 @@ let glEntryNames: StaticString = """
   glLineWidth\0\
   glLineWidthx\0\
   glLinkProgram\0\
+  glLinkProgramARB\0\
   glListBase\0\
   glLoadIdentity\0\
   glLoadMatrixd\0\
@@ -700,6 +776,7 @@ let glEntryNames: StaticString = """
   glLoadTransposeMatrixdARB\0\
   glLoadTransposeMatrixf\0\
   glLoadTransposeMatrixfARB\0\
+  glLockArraysEXT\0\
   glLogicOp\0\
   glMap1d\0\
   glMap1f\0\
@@ -751,6 +828,8 @@ let glEntryNames: StaticString = """
   glMultiDrawElementsIndirectAMD\0\
   glMultiDrawElementsIndirectCount\0\
   glMultiDrawElementsIndirectCountARB\0\
+  glMultiModeDrawArraysIBM\0\
+  glMultiModeDrawElementsIBM\0\
   glMultiTexCoord1d\0\
   glMultiTexCoord1dARB\0\
   glMultiTexCoord1dv\0\
@@ -759,6 +838,8 @@ let glEntryNames: StaticString = """
   glMultiTexCoord1fARB\0\
   glMultiTexCoord1fv\0\
   glMultiTexCoord1fvARB\0\
+  glMultiTexCoord1hNV\0\
+  glMultiTexCoord1hvNV\0\
   glMultiTexCoord1i\0\
   glMultiTexCoord1iARB\0\
   glMultiTexCoord1iv\0\
@@ -775,6 +856,8 @@ let glEntryNames: StaticString = """
   glMultiTexCoord2fARB\0\
   glMultiTexCoord2fv\0\
   glMultiTexCoord2fvARB\0\
+  glMultiTexCoord2hNV\0\
+  glMultiTexCoord2hvNV\0\
   glMultiTexCoord2i\0\
   glMultiTexCoord2iARB\0\
   glMultiTexCoord2iv\0\
@@ -791,6 +874,8 @@ let glEntryNames: StaticString = """
   glMultiTexCoord3fARB\0\
   glMultiTexCoord3fv\0\
   glMultiTexCoord3fvARB\0\
+  glMultiTexCoord3hNV\0\
+  glMultiTexCoord3hvNV\0\
   glMultiTexCoord3i\0\
   glMultiTexCoord3iARB\0\
   glMultiTexCoord3iv\0\
@@ -807,6 +892,8 @@ let glEntryNames: StaticString = """
   glMultiTexCoord4fARB\0\
   glMultiTexCoord4fv\0\
   glMultiTexCoord4fvARB\0\
+  glMultiTexCoord4hNV\0\
+  glMultiTexCoord4hvNV\0\
   glMultiTexCoord4i\0\
   glMultiTexCoord4iARB\0\
   glMultiTexCoord4iv\0\
@@ -843,6 +930,8 @@ let glEntryNames: StaticString = """
   glNormal3dv\0\
   glNormal3f\0\
   glNormal3fv\0\
+  glNormal3hNV\0\
+  glNormal3hvNV\0\
   glNormal3i\0\
   glNormal3iv\0\
   glNormal3s\0\
@@ -858,6 +947,7 @@ let glEntryNames: StaticString = """
   glOrtho\0\
   glOrthof\0\
   glOrthox\0\
+  glPassTexCoordATI\0\
   glPassThrough\0\
   glPatchParameterfv\0\
   glPatchParameteri\0\
@@ -904,6 +994,7 @@ let glEntryNames: StaticString = """
   glPrimitiveRestartIndexNV\0\
   glPrimitiveRestartNV\0\
   glPrioritizeTextures\0\
+  glPrioritizeTexturesEXT\0\
   glProgramBinary\0\
   glProgramEnvParameter4dARB\0\
   glProgramEnvParameter4dvARB\0\
@@ -923,11 +1014,15 @@ let glEntryNames: StaticString = """
   glProgramUniform1fv\0\
   glProgramUniform1i\0\
   glProgramUniform1i64ARB\0\
+  glProgramUniform1i64NV\0\
   glProgramUniform1i64vARB\0\
+  glProgramUniform1i64vNV\0\
   glProgramUniform1iv\0\
   glProgramUniform1ui\0\
   glProgramUniform1ui64ARB\0\
+  glProgramUniform1ui64NV\0\
   glProgramUniform1ui64vARB\0\
+  glProgramUniform1ui64vNV\0\
   glProgramUniform1uiv\0\
   glProgramUniform2d\0\
   glProgramUniform2dv\0\
@@ -935,11 +1030,15 @@ let glEntryNames: StaticString = """
   glProgramUniform2fv\0\
   glProgramUniform2i\0\
   glProgramUniform2i64ARB\0\
+  glProgramUniform2i64NV\0\
   glProgramUniform2i64vARB\0\
+  glProgramUniform2i64vNV\0\
   glProgramUniform2iv\0\
   glProgramUniform2ui\0\
   glProgramUniform2ui64ARB\0\
+  glProgramUniform2ui64NV\0\
   glProgramUniform2ui64vARB\0\
+  glProgramUniform2ui64vNV\0\
   glProgramUniform2uiv\0\
   glProgramUniform3d\0\
   glProgramUniform3dv\0\
@@ -947,11 +1046,15 @@ let glEntryNames: StaticString = """
   glProgramUniform3fv\0\
   glProgramUniform3i\0\
   glProgramUniform3i64ARB\0\
+  glProgramUniform3i64NV\0\
   glProgramUniform3i64vARB\0\
+  glProgramUniform3i64vNV\0\
   glProgramUniform3iv\0\
   glProgramUniform3ui\0\
   glProgramUniform3ui64ARB\0\
+  glProgramUniform3ui64NV\0\
   glProgramUniform3ui64vARB\0\
+  glProgramUniform3ui64vNV\0\
   glProgramUniform3uiv\0\
   glProgramUniform4d\0\
   glProgramUniform4dv\0\
@@ -959,11 +1062,15 @@ let glEntryNames: StaticString = """
   glProgramUniform4fv\0\
   glProgramUniform4i\0\
   glProgramUniform4i64ARB\0\
+  glProgramUniform4i64NV\0\
   glProgramUniform4i64vARB\0\
+  glProgramUniform4i64vNV\0\
   glProgramUniform4iv\0\
   glProgramUniform4ui\0\
   glProgramUniform4ui64ARB\0\
+  glProgramUniform4ui64NV\0\
   glProgramUniform4ui64vARB\0\
+  glProgramUniform4ui64vNV\0\
   glProgramUniform4uiv\0\
   glProgramUniformMatrix2dv\0\
   glProgramUniformMatrix2fv\0\
@@ -992,6 +1099,7 @@ let glEntryNames: StaticString = """
   glPushMatrix\0\
   glPushName\0\
   glQueryCounter\0\
+  glQueryCounterEXT\0\
   glRasterPos2d\0\
   glRasterPos2dv\0\
   glRasterPos2f\0\
@@ -1017,8 +1125,10 @@ let glEntryNames: StaticString = """
   glRasterPos4s\0\
   glRasterPos4sv\0\
   glReadBuffer\0\
+  glReadBufferNV\0\
   glReadPixels\0\
   glReadnPixels\0\
+  glReadnPixelsARB\0\
   glReadnPixelsEXT\0\
   glReadnPixelsKHR\0\
   glRectd\0\
@@ -1042,6 +1152,7 @@ let glEntryNames: StaticString = """
   glSampleCoverage\0\
   glSampleCoverageARB\0\
   glSampleCoveragex\0\
+  glSampleMapATI\0\
   glSampleMaski\0\
   glSamplerParameterIiv\0\
   glSamplerParameterIivEXT\0\
@@ -1058,8 +1169,11 @@ let glEntryNames: StaticString = """
   glScalex\0\
   glScissor\0\
   glScissorArrayv\0\
+  glScissorArrayvOES\0\
   glScissorIndexed\0\
+  glScissorIndexedOES\0\
   glScissorIndexedv\0\
+  glScissorIndexedvOES\0\
   glSecondaryColor3b\0\
   glSecondaryColor3bEXT\0\
   glSecondaryColor3bv\0\
@@ -1072,6 +1186,8 @@ let glEntryNames: StaticString = """
   glSecondaryColor3fEXT\0\
   glSecondaryColor3fv\0\
   glSecondaryColor3fvEXT\0\
+  glSecondaryColor3hNV\0\
+  glSecondaryColor3hvNV\0\
   glSecondaryColor3i\0\
   glSecondaryColor3iEXT\0\
   glSecondaryColor3iv\0\
@@ -1097,18 +1213,22 @@ let glEntryNames: StaticString = """
   glSecondaryColorPointer\0\
   glSecondaryColorPointerEXT\0\
   glSelectBuffer\0\
+  glSetFragmentShaderConstantATI\0\
   glShadeModel\0\
   glShaderBinary\0\
   glShaderSource\0\
+  glShaderSourceARB\0\
   glShaderStorageBlockBinding\0\
   glSpecializeShader\0\
   glSpecializeShaderARB\0\
   glStencilFunc\0\
   glStencilFuncSeparate\0\
+  glStencilFuncSeparateATI\0\
   glStencilMask\0\
   glStencilMaskSeparate\0\
   glStencilOp\0\
   glStencilOpSeparate\0\
+  glStencilOpSeparateATI\0\
   glTexBuffer\0\
   glTexBufferARB\0\
   glTexBufferEXT\0\
@@ -1120,6 +1240,8 @@ let glEntryNames: StaticString = """
   glTexCoord1dv\0\
   glTexCoord1f\0\
   glTexCoord1fv\0\
+  glTexCoord1hNV\0\
+  glTexCoord1hvNV\0\
   glTexCoord1i\0\
   glTexCoord1iv\0\
   glTexCoord1s\0\
@@ -1128,6 +1250,8 @@ let glEntryNames: StaticString = """
   glTexCoord2dv\0\
   glTexCoord2f\0\
   glTexCoord2fv\0\
+  glTexCoord2hNV\0\
+  glTexCoord2hvNV\0\
   glTexCoord2i\0\
   glTexCoord2iv\0\
   glTexCoord2s\0\
@@ -1136,6 +1260,8 @@ let glEntryNames: StaticString = """
   glTexCoord3dv\0\
   glTexCoord3f\0\
   glTexCoord3fv\0\
+  glTexCoord3hNV\0\
+  glTexCoord3hvNV\0\
   glTexCoord3i\0\
   glTexCoord3iv\0\
   glTexCoord3s\0\
@@ -1144,6 +1270,8 @@ let glEntryNames: StaticString = """
   glTexCoord4dv\0\
   glTexCoord4f\0\
   glTexCoord4fv\0\
+  glTexCoord4hNV\0\
+  glTexCoord4hvNV\0\
   glTexCoord4i\0\
   glTexCoord4iv\0\
   glTexCoord4s\0\
@@ -1175,6 +1303,7 @@ let glEntryNames: StaticString = """
   glTexImage3D\0\
   glTexImage3DEXT\0\
   glTexImage3DMultisample\0\
+  glTexImage3DOES\0\
   glTexParameterIiv\0\
   glTexParameterIivEXT\0\
   glTexParameterIivOES\0\
@@ -1199,6 +1328,7 @@ let glEntryNames: StaticString = """
   glTexSubImage2DEXT\0\
   glTexSubImage3D\0\
   glTexSubImage3DEXT\0\
+  glTexSubImage3DOES\0\
   glTextureBarrier\0\
   glTextureBarrierNV\0\
   glTextureBuffer\0\
@@ -1230,91 +1360,131 @@ let glEntryNames: StaticString = """
   glUniform1d\0\
   glUniform1dv\0\
   glUniform1f\0\
+  glUniform1fARB\0\
   glUniform1fv\0\
+  glUniform1fvARB\0\
   glUniform1i\0\
   glUniform1i64ARB\0\
+  glUniform1i64NV\0\
   glUniform1i64vARB\0\
+  glUniform1i64vNV\0\
+  glUniform1iARB\0\
   glUniform1iv\0\
+  glUniform1ivARB\0\
   glUniform1ui\0\
   glUniform1ui64ARB\0\
+  glUniform1ui64NV\0\
   glUniform1ui64vARB\0\
+  glUniform1ui64vNV\0\
   glUniform1uiEXT\0\
   glUniform1uiv\0\
   glUniform1uivEXT\0\
   glUniform2d\0\
   glUniform2dv\0\
   glUniform2f\0\
+  glUniform2fARB\0\
   glUniform2fv\0\
+  glUniform2fvARB\0\
   glUniform2i\0\
   glUniform2i64ARB\0\
+  glUniform2i64NV\0\
   glUniform2i64vARB\0\
+  glUniform2i64vNV\0\
+  glUniform2iARB\0\
   glUniform2iv\0\
+  glUniform2ivARB\0\
   glUniform2ui\0\
   glUniform2ui64ARB\0\
+  glUniform2ui64NV\0\
   glUniform2ui64vARB\0\
+  glUniform2ui64vNV\0\
   glUniform2uiEXT\0\
   glUniform2uiv\0\
   glUniform2uivEXT\0\
   glUniform3d\0\
   glUniform3dv\0\
   glUniform3f\0\
+  glUniform3fARB\0\
   glUniform3fv\0\
+  glUniform3fvARB\0\
   glUniform3i\0\
   glUniform3i64ARB\0\
+  glUniform3i64NV\0\
   glUniform3i64vARB\0\
+  glUniform3i64vNV\0\
+  glUniform3iARB\0\
   glUniform3iv\0\
+  glUniform3ivARB\0\
   glUniform3ui\0\
   glUniform3ui64ARB\0\
+  glUniform3ui64NV\0\
   glUniform3ui64vARB\0\
+  glUniform3ui64vNV\0\
   glUniform3uiEXT\0\
   glUniform3uiv\0\
   glUniform3uivEXT\0\
   glUniform4d\0\
   glUniform4dv\0\
   glUniform4f\0\
+  glUniform4fARB\0\
   glUniform4fv\0\
+  glUniform4fvARB\0\
   glUniform4i\0\
   glUniform4i64ARB\0\
+  glUniform4i64NV\0\
   glUniform4i64vARB\0\
+  glUniform4i64vNV\0\
+  glUniform4iARB\0\
   glUniform4iv\0\
+  glUniform4ivARB\0\
   glUniform4ui\0\
   glUniform4ui64ARB\0\
+  glUniform4ui64NV\0\
   glUniform4ui64vARB\0\
+  glUniform4ui64vNV\0\
   glUniform4uiEXT\0\
   glUniform4uiv\0\
   glUniform4uivEXT\0\
   glUniformBlockBinding\0\
   glUniformMatrix2dv\0\
   glUniformMatrix2fv\0\
+  glUniformMatrix2fvARB\0\
   glUniformMatrix2x3dv\0\
   glUniformMatrix2x3fv\0\
   glUniformMatrix2x4dv\0\
   glUniformMatrix2x4fv\0\
   glUniformMatrix3dv\0\
   glUniformMatrix3fv\0\
+  glUniformMatrix3fvARB\0\
   glUniformMatrix3x2dv\0\
   glUniformMatrix3x2fv\0\
   glUniformMatrix3x4dv\0\
   glUniformMatrix3x4fv\0\
   glUniformMatrix4dv\0\
   glUniformMatrix4fv\0\
+  glUniformMatrix4fvARB\0\
   glUniformMatrix4x2dv\0\
   glUniformMatrix4x2fv\0\
   glUniformMatrix4x3dv\0\
   glUniformMatrix4x3fv\0\
   glUniformSubroutinesuiv\0\
+  glUnlockArraysEXT\0\
   glUnmapBuffer\0\
   glUnmapBufferARB\0\
   glUnmapBufferOES\0\
   glUnmapNamedBuffer\0\
   glUseProgram\0\
+  glUseProgramObjectARB\0\
   glUseProgramStages\0\
   glValidateProgram\0\
+  glValidateProgramARB\0\
   glValidateProgramPipeline\0\
   glVertex2d\0\
   glVertex2dv\0\
   glVertex2f\0\
   glVertex2fv\0\
+  glVertex2hNV\0\
+  glVertex2hvNV\0\
   glVertex2i\0\
   glVertex2iv\0\
   glVertex2s\0\
@@ -1323,6 +1493,8 @@ let glEntryNames: StaticString = """
   glVertex3dv\0\
   glVertex3f\0\
   glVertex3fv\0\
+  glVertex3hNV\0\
+  glVertex3hvNV\0\
   glVertex3i\0\
   glVertex3iv\0\
   glVertex3s\0\
@@ -1331,6 +1503,8 @@ let glEntryNames: StaticString = """
   glVertex4dv\0\
   glVertex4f\0\
   glVertex4fv\0\
+  glVertex4hNV\0\
+  glVertex4hvNV\0\
   glVertex4i\0\
   glVertex4iv\0\
   glVertex4s\0\
@@ -1351,6 +1525,8 @@ let glEntryNames: StaticString = """
   glVertexAttrib1fARB\0\
   glVertexAttrib1fv\0\
   glVertexAttrib1fvARB\0\
+  glVertexAttrib1hNV\0\
+  glVertexAttrib1hvNV\0\
   glVertexAttrib1s\0\
   glVertexAttrib1sARB\0\
   glVertexAttrib1sv\0\
@@ -1363,6 +1539,8 @@ let glEntryNames: StaticString = """
   glVertexAttrib2fARB\0\
   glVertexAttrib2fv\0\
   glVertexAttrib2fvARB\0\
+  glVertexAttrib2hNV\0\
+  glVertexAttrib2hvNV\0\
   glVertexAttrib2s\0\
   glVertexAttrib2sARB\0\
   glVertexAttrib2sv\0\
@@ -1375,6 +1553,8 @@ let glEntryNames: StaticString = """
   glVertexAttrib3fARB\0\
   glVertexAttrib3fv\0\
   glVertexAttrib3fvARB\0\
+  glVertexAttrib3hNV\0\
+  glVertexAttrib3hvNV\0\
   glVertexAttrib3s\0\
   glVertexAttrib3sARB\0\
   glVertexAttrib3sv\0\
@@ -1403,6 +1583,8 @@ let glEntryNames: StaticString = """
   glVertexAttrib4fARB\0\
   glVertexAttrib4fv\0\
   glVertexAttrib4fvARB\0\
+  glVertexAttrib4hNV\0\
+  glVertexAttrib4hvNV\0\
   glVertexAttrib4iv\0\
   glVertexAttrib4ivARB\0\
   glVertexAttrib4s\0\
@@ -1491,6 +1673,10 @@ let glEntryNames: StaticString = """
   glVertexAttribP4uiv\0\
   glVertexAttribPointer\0\
   glVertexAttribPointerARB\0\
+  glVertexAttribs1hvNV\0\
+  glVertexAttribs2hvNV\0\
+  glVertexAttribs3hvNV\0\
+  glVertexAttribs4hvNV\0\
   glVertexBindingDivisor\0\
   glVertexP2ui\0\
   glVertexP2uiv\0\
@@ -1499,45 +1685,74 @@ let glEntryNames: StaticString = """
   glVertexP4ui\0\
   glVertexP4uiv\0\
   glVertexPointer\0\
+  glVertexWeighthNV\0\
+  glVertexWeighthvNV\0\
   glViewport\0\
   glViewportArrayv\0\
+  glViewportArrayvOES\0\
   glViewportIndexedf\0\
+  glViewportIndexedfOES\0\
   glViewportIndexedfv\0\
+  glViewportIndexedfvOES\0\
   glWaitSync\0\
   glWindowPos2d\0\
   glWindowPos2dARB\0\
+  glWindowPos2dMESA\0\
   glWindowPos2dv\0\
   glWindowPos2dvARB\0\
+  glWindowPos2dvMESA\0\
   glWindowPos2f\0\
   glWindowPos2fARB\0\
+  glWindowPos2fMESA\0\
   glWindowPos2fv\0\
   glWindowPos2fvARB\0\
+  glWindowPos2fvMESA\0\
   glWindowPos2i\0\
   glWindowPos2iARB\0\
+  glWindowPos2iMESA\0\
   glWindowPos2iv\0\
   glWindowPos2ivARB\0\
+  glWindowPos2ivMESA\0\
   glWindowPos2s\0\
   glWindowPos2sARB\0\
+  glWindowPos2sMESA\0\
   glWindowPos2sv\0\
   glWindowPos2svARB\0\
+  glWindowPos2svMESA\0\
   glWindowPos3d\0\
   glWindowPos3dARB\0\
+  glWindowPos3dMESA\0\
   glWindowPos3dv\0\
   glWindowPos3dvARB\0\
+  glWindowPos3dvMESA\0\
   glWindowPos3f\0\
   glWindowPos3fARB\0\
+  glWindowPos3fMESA\0\
   glWindowPos3fv\0\
   glWindowPos3fvARB\0\
+  glWindowPos3fvMESA\0\
   glWindowPos3i\0\
   glWindowPos3iARB\0\
+  glWindowPos3iMESA\0\
   glWindowPos3iv\0\
   glWindowPos3ivARB\0\
+  glWindowPos3ivMESA\0\
   glWindowPos3s\0\
   glWindowPos3sARB\0\
+  glWindowPos3sMESA\0\
   glWindowPos3sv\0\
-  glWindowPos3svARB\0
+  glWindowPos3svARB\0\
+  glWindowPos3svMESA\0\
+  glWindowPos4dMESA\0\
+  glWindowPos4dvMESA\0\
+  glWindowPos4fMESA\0\
+  glWindowPos4fvMESA\0\
+  glWindowPos4iMESA\0\
+  glWindowPos4ivMESA\0\
+  glWindowPos4sMESA\0\
+  glWindowPos4svMESA\0
   """
-let glEntryCount = 1533
+let glEntryCount = 1748
 
 /// The address of the entry point at `index` of the names.
 func glEntryPoint(_ index: Int) -> UnsafeMutableRawPointer? {
@@ -1557,501 +1772,501 @@ func glEntryPoint0(_ index: Int) -> UnsafeMutableRawPointer? {
   case 2: return unsafeBitCast(gl_ActiveStencilFaceEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
   case 3: return unsafeBitCast(gl_ActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
   case 4: return unsafeBitCast(gl_ActiveTextureARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 5: return unsafeBitCast(gl_AlphaFunc as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 6: return unsafeBitCast(gl_AlphaFuncx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 7: return unsafeBitCast(gl_AreTexturesResident as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer?.self)
-  case 8: return unsafeBitCast(gl_ArrayElement as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 9: return unsafeBitCast(gl_AttachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 10: return unsafeBitCast(gl_Begin as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 11: return unsafeBitCast(gl_BeginConditionalRender as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 12: return unsafeBitCast(gl_BeginConditionalRenderNV as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 13: return unsafeBitCast(gl_BeginQuery as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 14: return unsafeBitCast(gl_BeginQueryARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 15: return unsafeBitCast(gl_BeginQueryIndexed as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 16: return unsafeBitCast(gl_BeginTransformFeedback as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 17: return unsafeBitCast(gl_BeginTransformFeedbackEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 18: return unsafeBitCast(gl_BindAttribLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 19: return unsafeBitCast(gl_BindAttribLocationARB as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 20: return unsafeBitCast(gl_BindBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 21: return unsafeBitCast(gl_BindBufferARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 22: return unsafeBitCast(gl_BindBufferBase as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 23: return unsafeBitCast(gl_BindBufferBaseEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 24: return unsafeBitCast(gl_BindBufferOffsetEXT as @convention(c) (UInt32, UInt32, UInt32, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 25: return unsafeBitCast(gl_BindBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 26: return unsafeBitCast(gl_BindBufferRangeEXT as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 27: return unsafeBitCast(gl_BindBuffersBase as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 28: return unsafeBitCast(gl_BindBuffersRange as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 29: return unsafeBitCast(gl_BindFragDataLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 30: return unsafeBitCast(gl_BindFragDataLocationEXT as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 31: return unsafeBitCast(gl_BindFragDataLocationIndexed as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 32: return unsafeBitCast(gl_BindFragDataLocationIndexedEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 33: return unsafeBitCast(gl_BindFramebuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 34: return unsafeBitCast(gl_BindFramebufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 35: return unsafeBitCast(gl_BindImageTexture as @convention(c) (UInt32, UInt32, Int32, UInt8, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 36: return unsafeBitCast(gl_BindImageTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 37: return unsafeBitCast(gl_BindProgramARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 38: return unsafeBitCast(gl_BindProgramPipeline as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 39: return unsafeBitCast(gl_BindRenderbuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 40: return unsafeBitCast(gl_BindRenderbufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 41: return unsafeBitCast(gl_BindSampler as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 42: return unsafeBitCast(gl_BindSamplers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 43: return unsafeBitCast(gl_BindTexture as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 44: return unsafeBitCast(gl_BindTextureUnit as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 45: return unsafeBitCast(gl_BindTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 46: return unsafeBitCast(gl_BindTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 47: return unsafeBitCast(gl_BindVertexArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 48: return unsafeBitCast(gl_BindVertexArrayOES as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 49: return unsafeBitCast(gl_BindVertexBuffer as @convention(c) (UInt32, UInt32, Int, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 50: return unsafeBitCast(gl_BindVertexBuffers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 51: return unsafeBitCast(gl_Bitmap as @convention(c) (Int32, Int32, Float, Float, Float, Float, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 52: return unsafeBitCast(gl_BlendBarrier as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 53: return unsafeBitCast(gl_BlendBarrierKHR as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 54: return unsafeBitCast(gl_BlendColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 55: return unsafeBitCast(gl_BlendColorEXT as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 56: return unsafeBitCast(gl_BlendEquation as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 57: return unsafeBitCast(gl_BlendEquationEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 58: return unsafeBitCast(gl_BlendEquationIndexedAMD as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 59: return unsafeBitCast(gl_BlendEquationSeparate as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 60: return unsafeBitCast(gl_BlendEquationSeparateEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 61: return unsafeBitCast(gl_BlendEquationSeparateIndexedAMD as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 62: return unsafeBitCast(gl_BlendEquationSeparatei as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 63: return unsafeBitCast(gl_BlendEquationSeparateiARB as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 64: return unsafeBitCast(gl_BlendEquationSeparateiEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 65: return unsafeBitCast(gl_BlendEquationSeparateiOES as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 66: return unsafeBitCast(gl_BlendEquationi as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 67: return unsafeBitCast(gl_BlendEquationiARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 68: return unsafeBitCast(gl_BlendEquationiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 69: return unsafeBitCast(gl_BlendEquationiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 70: return unsafeBitCast(gl_BlendFunc as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 71: return unsafeBitCast(gl_BlendFuncIndexedAMD as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 72: return unsafeBitCast(gl_BlendFuncSeparate as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 73: return unsafeBitCast(gl_BlendFuncSeparateEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 74: return unsafeBitCast(gl_BlendFuncSeparateINGR as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 75: return unsafeBitCast(gl_BlendFuncSeparateIndexedAMD as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 76: return unsafeBitCast(gl_BlendFuncSeparatei as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 77: return unsafeBitCast(gl_BlendFuncSeparateiARB as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 78: return unsafeBitCast(gl_BlendFuncSeparateiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 79: return unsafeBitCast(gl_BlendFuncSeparateiOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 80: return unsafeBitCast(gl_BlendFunci as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 81: return unsafeBitCast(gl_BlendFunciARB as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 82: return unsafeBitCast(gl_BlendFunciEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 83: return unsafeBitCast(gl_BlendFunciOES as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 84: return unsafeBitCast(gl_BlitFramebuffer as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 85: return unsafeBitCast(gl_BlitFramebufferEXT as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 86: return unsafeBitCast(gl_BlitNamedFramebuffer as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 87: return unsafeBitCast(gl_BufferData as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 88: return unsafeBitCast(gl_BufferDataARB as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 89: return unsafeBitCast(gl_BufferStorage as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 90: return unsafeBitCast(gl_BufferSubData as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 91: return unsafeBitCast(gl_BufferSubDataARB as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 92: return unsafeBitCast(gl_CallList as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 93: return unsafeBitCast(gl_CallLists as @convention(c) (Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 94: return unsafeBitCast(gl_CheckFramebufferStatus as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 95: return unsafeBitCast(gl_CheckFramebufferStatusEXT as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 96: return unsafeBitCast(gl_CheckNamedFramebufferStatus as @convention(c) (UInt32, UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 97: return unsafeBitCast(gl_ClampColor as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 98: return unsafeBitCast(gl_ClampColorARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 99: return unsafeBitCast(gl_Clear as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 100: return unsafeBitCast(gl_ClearAccum as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 101: return unsafeBitCast(gl_ClearBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 102: return unsafeBitCast(gl_ClearBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 103: return unsafeBitCast(gl_ClearBufferfi as @convention(c) (UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 104: return unsafeBitCast(gl_ClearBufferfv as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 105: return unsafeBitCast(gl_ClearBufferiv as @convention(c) (UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 106: return unsafeBitCast(gl_ClearBufferuiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 107: return unsafeBitCast(gl_ClearColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 108: return unsafeBitCast(gl_ClearColorIiEXT as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 109: return unsafeBitCast(gl_ClearColorIuiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 110: return unsafeBitCast(gl_ClearColorx as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 111: return unsafeBitCast(gl_ClearDepth as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 112: return unsafeBitCast(gl_ClearDepthf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 113: return unsafeBitCast(gl_ClearDepthx as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 114: return unsafeBitCast(gl_ClearIndex as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 115: return unsafeBitCast(gl_ClearNamedBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 116: return unsafeBitCast(gl_ClearNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 117: return unsafeBitCast(gl_ClearNamedFramebufferfi as @convention(c) (UInt32, UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 118: return unsafeBitCast(gl_ClearNamedFramebufferfv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 119: return unsafeBitCast(gl_ClearNamedFramebufferiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 120: return unsafeBitCast(gl_ClearNamedFramebufferuiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 121: return unsafeBitCast(gl_ClearStencil as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 122: return unsafeBitCast(gl_ClearTexImage as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 123: return unsafeBitCast(gl_ClearTexImageEXT as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 124: return unsafeBitCast(gl_ClearTexSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 125: return unsafeBitCast(gl_ClearTexSubImageEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 126: return unsafeBitCast(gl_ClientActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 127: return unsafeBitCast(gl_ClientActiveTextureARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 128: return unsafeBitCast(gl_ClientWaitSync as @convention(c) (UnsafeMutableRawPointer?, UInt32, UInt64) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 129: return unsafeBitCast(gl_ClipControl as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 130: return unsafeBitCast(gl_ClipControlEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 131: return unsafeBitCast(gl_ClipPlane as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 132: return unsafeBitCast(gl_ClipPlanef as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 133: return unsafeBitCast(gl_ClipPlanex as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 134: return unsafeBitCast(gl_Color3b as @convention(c) (Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 135: return unsafeBitCast(gl_Color3bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 136: return unsafeBitCast(gl_Color3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 137: return unsafeBitCast(gl_Color3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 138: return unsafeBitCast(gl_Color3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 139: return unsafeBitCast(gl_Color3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 140: return unsafeBitCast(gl_Color3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 141: return unsafeBitCast(gl_Color3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 142: return unsafeBitCast(gl_Color3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 143: return unsafeBitCast(gl_Color3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 144: return unsafeBitCast(gl_Color3ub as @convention(c) (UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 145: return unsafeBitCast(gl_Color3ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 146: return unsafeBitCast(gl_Color3ui as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 147: return unsafeBitCast(gl_Color3uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 148: return unsafeBitCast(gl_Color3us as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 149: return unsafeBitCast(gl_Color3usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 150: return unsafeBitCast(gl_Color4b as @convention(c) (Int8, Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 151: return unsafeBitCast(gl_Color4bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 152: return unsafeBitCast(gl_Color4d as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 153: return unsafeBitCast(gl_Color4dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 154: return unsafeBitCast(gl_Color4f as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 155: return unsafeBitCast(gl_Color4fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 156: return unsafeBitCast(gl_Color4i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 157: return unsafeBitCast(gl_Color4iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 158: return unsafeBitCast(gl_Color4s as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 159: return unsafeBitCast(gl_Color4sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 160: return unsafeBitCast(gl_Color4ub as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 161: return unsafeBitCast(gl_Color4ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 162: return unsafeBitCast(gl_Color4ui as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 163: return unsafeBitCast(gl_Color4uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 164: return unsafeBitCast(gl_Color4us as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 165: return unsafeBitCast(gl_Color4usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 166: return unsafeBitCast(gl_Color4x as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 167: return unsafeBitCast(gl_ColorMask as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 168: return unsafeBitCast(gl_ColorMaskIndexedEXT as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 169: return unsafeBitCast(gl_ColorMaski as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 170: return unsafeBitCast(gl_ColorMaskiEXT as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 171: return unsafeBitCast(gl_ColorMaskiOES as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 172: return unsafeBitCast(gl_ColorMaterial as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 173: return unsafeBitCast(gl_ColorP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 174: return unsafeBitCast(gl_ColorP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 175: return unsafeBitCast(gl_ColorP4ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 176: return unsafeBitCast(gl_ColorP4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 177: return unsafeBitCast(gl_ColorPointer as @convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 178: return unsafeBitCast(gl_CompileShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 179: return unsafeBitCast(gl_CompressedTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 180: return unsafeBitCast(gl_CompressedTexImage1DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 181: return unsafeBitCast(gl_CompressedTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 182: return unsafeBitCast(gl_CompressedTexImage2DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 183: return unsafeBitCast(gl_CompressedTexImage3D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 184: return unsafeBitCast(gl_CompressedTexImage3DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 185: return unsafeBitCast(gl_CompressedTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 186: return unsafeBitCast(gl_CompressedTexSubImage1DARB as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 187: return unsafeBitCast(gl_CompressedTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 188: return unsafeBitCast(gl_CompressedTexSubImage2DARB as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 189: return unsafeBitCast(gl_CompressedTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 190: return unsafeBitCast(gl_CompressedTexSubImage3DARB as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 191: return unsafeBitCast(gl_CompressedTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 192: return unsafeBitCast(gl_CompressedTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 193: return unsafeBitCast(gl_CompressedTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 194: return unsafeBitCast(gl_CopyBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 195: return unsafeBitCast(gl_CopyImageSubData as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 196: return unsafeBitCast(gl_CopyImageSubDataEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 197: return unsafeBitCast(gl_CopyImageSubDataNV as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 198: return unsafeBitCast(gl_CopyImageSubDataOES as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 199: return unsafeBitCast(gl_CopyNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 200: return unsafeBitCast(gl_CopyPixels as @convention(c) (Int32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 201: return unsafeBitCast(gl_CopyTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 202: return unsafeBitCast(gl_CopyTexImage1DEXT as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 203: return unsafeBitCast(gl_CopyTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 204: return unsafeBitCast(gl_CopyTexImage2DEXT as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 205: return unsafeBitCast(gl_CopyTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 206: return unsafeBitCast(gl_CopyTexSubImage1DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 207: return unsafeBitCast(gl_CopyTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 208: return unsafeBitCast(gl_CopyTexSubImage2DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 209: return unsafeBitCast(gl_CopyTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 210: return unsafeBitCast(gl_CopyTexSubImage3DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 211: return unsafeBitCast(gl_CopyTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 212: return unsafeBitCast(gl_CopyTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 213: return unsafeBitCast(gl_CopyTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 214: return unsafeBitCast(gl_CreateBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 215: return unsafeBitCast(gl_CreateFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 216: return unsafeBitCast(gl_CreateProgram as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 217: return unsafeBitCast(gl_CreateProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 218: return unsafeBitCast(gl_CreateQueries as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 219: return unsafeBitCast(gl_CreateRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 220: return unsafeBitCast(gl_CreateSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 221: return unsafeBitCast(gl_CreateShader as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 222: return unsafeBitCast(gl_CreateShaderProgramv as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 223: return unsafeBitCast(gl_CreateTextures as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 224: return unsafeBitCast(gl_CreateTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 225: return unsafeBitCast(gl_CreateVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 226: return unsafeBitCast(gl_CullFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 227: return unsafeBitCast(gl_DebugMessageCallback as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 228: return unsafeBitCast(gl_DebugMessageCallbackARB as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 229: return unsafeBitCast(gl_DebugMessageCallbackKHR as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 230: return unsafeBitCast(gl_DebugMessageControl as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 231: return unsafeBitCast(gl_DebugMessageControlARB as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 232: return unsafeBitCast(gl_DebugMessageControlKHR as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 233: return unsafeBitCast(gl_DebugMessageInsert as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 234: return unsafeBitCast(gl_DebugMessageInsertARB as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 235: return unsafeBitCast(gl_DebugMessageInsertKHR as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 236: return unsafeBitCast(gl_DeleteBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 237: return unsafeBitCast(gl_DeleteBuffersARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 238: return unsafeBitCast(gl_DeleteFramebuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 239: return unsafeBitCast(gl_DeleteFramebuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 240: return unsafeBitCast(gl_DeleteLists as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 241: return unsafeBitCast(gl_DeleteProgram as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 242: return unsafeBitCast(gl_DeleteProgramPipelines as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 243: return unsafeBitCast(gl_DeleteProgramsARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 244: return unsafeBitCast(gl_DeleteQueries as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 245: return unsafeBitCast(gl_DeleteQueriesARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 246: return unsafeBitCast(gl_DeleteRenderbuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 247: return unsafeBitCast(gl_DeleteRenderbuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 248: return unsafeBitCast(gl_DeleteSamplers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 249: return unsafeBitCast(gl_DeleteShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 250: return unsafeBitCast(gl_DeleteSync as @convention(c) (UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 251: return unsafeBitCast(gl_DeleteTextures as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 252: return unsafeBitCast(gl_DeleteTransformFeedbacks as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 253: return unsafeBitCast(gl_DeleteVertexArrays as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 254: return unsafeBitCast(gl_DeleteVertexArraysOES as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 255: return unsafeBitCast(gl_DepthFunc as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 256: return unsafeBitCast(gl_DepthMask as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 257: return unsafeBitCast(gl_DepthRange as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 258: return unsafeBitCast(gl_DepthRangeArrayv as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 259: return unsafeBitCast(gl_DepthRangeIndexed as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 260: return unsafeBitCast(gl_DepthRangef as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 261: return unsafeBitCast(gl_DepthRangex as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 262: return unsafeBitCast(gl_DetachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 263: return unsafeBitCast(gl_Disable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 264: return unsafeBitCast(gl_DisableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 265: return unsafeBitCast(gl_DisableIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 266: return unsafeBitCast(gl_DisableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 267: return unsafeBitCast(gl_DisableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 268: return unsafeBitCast(gl_DisableVertexAttribArrayARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 269: return unsafeBitCast(gl_Disablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 270: return unsafeBitCast(gl_DisableiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 271: return unsafeBitCast(gl_DisableiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 272: return unsafeBitCast(gl_DispatchCompute as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 273: return unsafeBitCast(gl_DispatchComputeIndirect as @convention(c) (Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 274: return unsafeBitCast(gl_DrawArrays as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 275: return unsafeBitCast(gl_DrawArraysIndirect as @convention(c) (UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 276: return unsafeBitCast(gl_DrawArraysInstanced as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 277: return unsafeBitCast(gl_DrawArraysInstancedARB as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 278: return unsafeBitCast(gl_DrawArraysInstancedBaseInstance as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 279: return unsafeBitCast(gl_DrawArraysInstancedBaseInstanceEXT as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 280: return unsafeBitCast(gl_DrawArraysInstancedEXT as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 281: return unsafeBitCast(gl_DrawBuffer as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 282: return unsafeBitCast(gl_DrawBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 283: return unsafeBitCast(gl_DrawBuffersARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 284: return unsafeBitCast(gl_DrawBuffersATI as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 285: return unsafeBitCast(gl_DrawBuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 286: return unsafeBitCast(gl_DrawElements as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 287: return unsafeBitCast(gl_DrawElementsBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 288: return unsafeBitCast(gl_DrawElementsBaseVertexEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 289: return unsafeBitCast(gl_DrawElementsBaseVertexOES as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 290: return unsafeBitCast(gl_DrawElementsIndirect as @convention(c) (UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 291: return unsafeBitCast(gl_DrawElementsInstanced as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 292: return unsafeBitCast(gl_DrawElementsInstancedARB as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 293: return unsafeBitCast(gl_DrawElementsInstancedBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 294: return unsafeBitCast(gl_DrawElementsInstancedBaseInstanceEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 295: return unsafeBitCast(gl_DrawElementsInstancedBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 296: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 297: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexBaseInstanceEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 298: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 299: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexOES as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 300: return unsafeBitCast(gl_DrawElementsInstancedEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 301: return unsafeBitCast(gl_DrawPixels as @convention(c) (Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 302: return unsafeBitCast(gl_DrawRangeElements as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 303: return unsafeBitCast(gl_DrawRangeElementsBaseVertex as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 304: return unsafeBitCast(gl_DrawRangeElementsBaseVertexEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 305: return unsafeBitCast(gl_DrawRangeElementsBaseVertexOES as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 306: return unsafeBitCast(gl_DrawRangeElementsEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 307: return unsafeBitCast(gl_DrawTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 308: return unsafeBitCast(gl_DrawTransformFeedbackInstanced as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 309: return unsafeBitCast(gl_DrawTransformFeedbackStream as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 310: return unsafeBitCast(gl_DrawTransformFeedbackStreamInstanced as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 311: return unsafeBitCast(gl_EdgeFlag as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 312: return unsafeBitCast(gl_EdgeFlagPointer as @convention(c) (Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 313: return unsafeBitCast(gl_EdgeFlagv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 314: return unsafeBitCast(gl_Enable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 315: return unsafeBitCast(gl_EnableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 316: return unsafeBitCast(gl_EnableIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 317: return unsafeBitCast(gl_EnableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 318: return unsafeBitCast(gl_EnableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 319: return unsafeBitCast(gl_EnableVertexAttribArrayARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 320: return unsafeBitCast(gl_Enablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 321: return unsafeBitCast(gl_EnableiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 322: return unsafeBitCast(gl_EnableiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 323: return unsafeBitCast(gl_End as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 324: return unsafeBitCast(gl_EndConditionalRender as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 325: return unsafeBitCast(gl_EndConditionalRenderNV as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 326: return unsafeBitCast(gl_EndList as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 327: return unsafeBitCast(gl_EndQuery as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 328: return unsafeBitCast(gl_EndQueryARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 329: return unsafeBitCast(gl_EndQueryIndexed as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 330: return unsafeBitCast(gl_EndTransformFeedback as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 331: return unsafeBitCast(gl_EndTransformFeedbackEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 332: return unsafeBitCast(gl_EvalCoord1d as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 333: return unsafeBitCast(gl_EvalCoord1dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 334: return unsafeBitCast(gl_EvalCoord1f as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 335: return unsafeBitCast(gl_EvalCoord1fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 336: return unsafeBitCast(gl_EvalCoord2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 337: return unsafeBitCast(gl_EvalCoord2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 338: return unsafeBitCast(gl_EvalCoord2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 339: return unsafeBitCast(gl_EvalCoord2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 340: return unsafeBitCast(gl_EvalMesh1 as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 341: return unsafeBitCast(gl_EvalMesh2 as @convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 342: return unsafeBitCast(gl_EvalPoint1 as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 343: return unsafeBitCast(gl_EvalPoint2 as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 344: return unsafeBitCast(gl_FeedbackBuffer as @convention(c) (Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 345: return unsafeBitCast(gl_FenceSync as @convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?, to: UnsafeMutableRawPointer?.self)
-  case 346: return unsafeBitCast(gl_Finish as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 347: return unsafeBitCast(gl_Flush as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 348: return unsafeBitCast(gl_FlushMappedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 349: return unsafeBitCast(gl_FlushMappedBufferRangeEXT as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 350: return unsafeBitCast(gl_FlushMappedNamedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 351: return unsafeBitCast(gl_FogCoordPointer as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 352: return unsafeBitCast(gl_FogCoordPointerEXT as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 353: return unsafeBitCast(gl_FogCoordd as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 354: return unsafeBitCast(gl_FogCoorddEXT as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 355: return unsafeBitCast(gl_FogCoorddv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 356: return unsafeBitCast(gl_FogCoorddvEXT as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 357: return unsafeBitCast(gl_FogCoordf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 358: return unsafeBitCast(gl_FogCoordfEXT as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 359: return unsafeBitCast(gl_FogCoordfv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 360: return unsafeBitCast(gl_FogCoordfvEXT as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 361: return unsafeBitCast(gl_Fogf as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 362: return unsafeBitCast(gl_Fogfv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 363: return unsafeBitCast(gl_Fogi as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 364: return unsafeBitCast(gl_Fogiv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 365: return unsafeBitCast(gl_Fogx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 366: return unsafeBitCast(gl_Fogxv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 367: return unsafeBitCast(gl_FramebufferFetchBarrierEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 368: return unsafeBitCast(gl_FramebufferParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 369: return unsafeBitCast(gl_FramebufferParameteriMESA as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 370: return unsafeBitCast(gl_FramebufferRenderbuffer as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 371: return unsafeBitCast(gl_FramebufferRenderbufferEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 372: return unsafeBitCast(gl_FramebufferTexture as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 373: return unsafeBitCast(gl_FramebufferTexture1D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 374: return unsafeBitCast(gl_FramebufferTexture1DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 375: return unsafeBitCast(gl_FramebufferTexture2D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 376: return unsafeBitCast(gl_FramebufferTexture2DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 377: return unsafeBitCast(gl_FramebufferTexture3D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 378: return unsafeBitCast(gl_FramebufferTexture3DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 379: return unsafeBitCast(gl_FramebufferTextureEXT as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 380: return unsafeBitCast(gl_FramebufferTextureLayer as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 381: return unsafeBitCast(gl_FramebufferTextureLayerEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 382: return unsafeBitCast(gl_FramebufferTextureOES as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 383: return unsafeBitCast(gl_FrontFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 384: return unsafeBitCast(gl_Frustum as @convention(c) (Double, Double, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 385: return unsafeBitCast(gl_Frustumf as @convention(c) (Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 386: return unsafeBitCast(gl_Frustumx as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 387: return unsafeBitCast(gl_GenBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 388: return unsafeBitCast(gl_GenBuffersARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 389: return unsafeBitCast(gl_GenFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 390: return unsafeBitCast(gl_GenFramebuffersEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 391: return unsafeBitCast(gl_GenLists as @convention(c) (Int32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 392: return unsafeBitCast(gl_GenProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 393: return unsafeBitCast(gl_GenProgramsARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 394: return unsafeBitCast(gl_GenQueries as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 395: return unsafeBitCast(gl_GenQueriesARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 396: return unsafeBitCast(gl_GenRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 397: return unsafeBitCast(gl_GenRenderbuffersEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 398: return unsafeBitCast(gl_GenSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 399: return unsafeBitCast(gl_GenTextures as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 400: return unsafeBitCast(gl_GenTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 401: return unsafeBitCast(gl_GenVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 402: return unsafeBitCast(gl_GenVertexArraysOES as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 403: return unsafeBitCast(gl_GenerateMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 404: return unsafeBitCast(gl_GenerateMipmapEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 405: return unsafeBitCast(gl_GenerateTextureMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 406: return unsafeBitCast(gl_GetActiveAtomicCounterBufferiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 407: return unsafeBitCast(gl_GetActiveAttrib as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 408: return unsafeBitCast(gl_GetActiveAttribARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 409: return unsafeBitCast(gl_GetActiveSubroutineName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 410: return unsafeBitCast(gl_GetActiveSubroutineUniformName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 411: return unsafeBitCast(gl_GetActiveSubroutineUniformiv as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 412: return unsafeBitCast(gl_GetActiveUniform as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 413: return unsafeBitCast(gl_GetActiveUniformBlockName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 414: return unsafeBitCast(gl_GetActiveUniformBlockiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 415: return unsafeBitCast(gl_GetActiveUniformName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 416: return unsafeBitCast(gl_GetActiveUniformsiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 417: return unsafeBitCast(gl_GetAttachedShaders as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 418: return unsafeBitCast(gl_GetAttribLocation as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 419: return unsafeBitCast(gl_GetAttribLocationARB as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 420: return unsafeBitCast(gl_GetBooleanIndexedvEXT as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 421: return unsafeBitCast(gl_GetBooleani_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 422: return unsafeBitCast(gl_GetBooleanv as @convention(c) (UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 423: return unsafeBitCast(gl_GetBufferParameteri64v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 424: return unsafeBitCast(gl_GetBufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 425: return unsafeBitCast(gl_GetBufferParameterivARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 426: return unsafeBitCast(gl_GetBufferPointerv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 427: return unsafeBitCast(gl_GetBufferPointervARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 428: return unsafeBitCast(gl_GetBufferPointervOES as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 429: return unsafeBitCast(gl_GetBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 430: return unsafeBitCast(gl_GetBufferSubDataARB as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 431: return unsafeBitCast(gl_GetClipPlane as @convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 432: return unsafeBitCast(gl_GetClipPlanef as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 433: return unsafeBitCast(gl_GetClipPlanex as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 434: return unsafeBitCast(gl_GetCompressedTexImage as @convention(c) (UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 435: return unsafeBitCast(gl_GetCompressedTexImageARB as @convention(c) (UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 436: return unsafeBitCast(gl_GetCompressedTextureImage as @convention(c) (UInt32, Int32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 437: return unsafeBitCast(gl_GetCompressedTextureSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 438: return unsafeBitCast(gl_GetDebugMessageLog as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 439: return unsafeBitCast(gl_GetDebugMessageLogARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 440: return unsafeBitCast(gl_GetDebugMessageLogKHR as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 441: return unsafeBitCast(gl_GetDoublei_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 442: return unsafeBitCast(gl_GetDoublev as @convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 443: return unsafeBitCast(gl_GetError as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 444: return unsafeBitCast(gl_GetFixedv as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 445: return unsafeBitCast(gl_GetFloati_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 446: return unsafeBitCast(gl_GetFloatv as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 447: return unsafeBitCast(gl_GetFragDataIndex as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 448: return unsafeBitCast(gl_GetFragDataIndexEXT as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 449: return unsafeBitCast(gl_GetFragDataLocation as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 450: return unsafeBitCast(gl_GetFragDataLocationEXT as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 451: return unsafeBitCast(gl_GetFramebufferAttachmentParameteriv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 452: return unsafeBitCast(gl_GetFramebufferAttachmentParameterivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 453: return unsafeBitCast(gl_GetFramebufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 454: return unsafeBitCast(gl_GetFramebufferParameterivMESA as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 455: return unsafeBitCast(gl_GetGraphicsResetStatus as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 456: return unsafeBitCast(gl_GetGraphicsResetStatusEXT as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 457: return unsafeBitCast(gl_GetGraphicsResetStatusKHR as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 458: return unsafeBitCast(gl_GetInteger64i_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 459: return unsafeBitCast(gl_GetInteger64v as @convention(c) (UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 460: return unsafeBitCast(gl_GetIntegerIndexedvEXT as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 461: return unsafeBitCast(gl_GetIntegeri_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 462: return unsafeBitCast(gl_GetIntegerv as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 463: return unsafeBitCast(gl_GetInternalformati64v as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 464: return unsafeBitCast(gl_GetInternalformativ as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 465: return unsafeBitCast(gl_GetLightfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 466: return unsafeBitCast(gl_GetLightiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 467: return unsafeBitCast(gl_GetLightxv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 468: return unsafeBitCast(gl_GetMapdv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 469: return unsafeBitCast(gl_GetMapfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 470: return unsafeBitCast(gl_GetMapiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 471: return unsafeBitCast(gl_GetMaterialfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 472: return unsafeBitCast(gl_GetMaterialiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 473: return unsafeBitCast(gl_GetMaterialxv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 474: return unsafeBitCast(gl_GetMultisamplefv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 475: return unsafeBitCast(gl_GetNamedBufferParameteri64v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 476: return unsafeBitCast(gl_GetNamedBufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 477: return unsafeBitCast(gl_GetNamedBufferPointerv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 478: return unsafeBitCast(gl_GetNamedBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 479: return unsafeBitCast(gl_GetNamedFramebufferAttachmentParameteriv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 480: return unsafeBitCast(gl_GetNamedFramebufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 481: return unsafeBitCast(gl_GetNamedRenderbufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 482: return unsafeBitCast(gl_GetObjectLabel as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 483: return unsafeBitCast(gl_GetObjectLabelKHR as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 484: return unsafeBitCast(gl_GetObjectPtrLabel as @convention(c) (UnsafeRawPointer?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 485: return unsafeBitCast(gl_GetObjectPtrLabelKHR as @convention(c) (UnsafeRawPointer?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 486: return unsafeBitCast(gl_GetPixelMapfv as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 487: return unsafeBitCast(gl_GetPixelMapuiv as @convention(c) (UInt32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 488: return unsafeBitCast(gl_GetPixelMapusv as @convention(c) (UInt32, UnsafeMutablePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 489: return unsafeBitCast(gl_GetPointerv as @convention(c) (UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 490: return unsafeBitCast(gl_GetPointervKHR as @convention(c) (UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 491: return unsafeBitCast(gl_GetPolygonStipple as @convention(c) (UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 492: return unsafeBitCast(gl_GetProgramBinary as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 493: return unsafeBitCast(gl_GetProgramEnvParameterdvARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 494: return unsafeBitCast(gl_GetProgramEnvParameterfvARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 495: return unsafeBitCast(gl_GetProgramInfoLog as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 496: return unsafeBitCast(gl_GetProgramInterfaceiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 497: return unsafeBitCast(gl_GetProgramLocalParameterdvARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 498: return unsafeBitCast(gl_GetProgramLocalParameterfvARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 499: return unsafeBitCast(gl_GetProgramPipelineInfoLog as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 5: return unsafeBitCast(gl_AlphaFragmentOp1ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 6: return unsafeBitCast(gl_AlphaFragmentOp2ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 7: return unsafeBitCast(gl_AlphaFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 8: return unsafeBitCast(gl_AlphaFunc as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 9: return unsafeBitCast(gl_AlphaFuncx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 10: return unsafeBitCast(gl_AreTexturesResident as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer?.self)
+  case 11: return unsafeBitCast(gl_AreTexturesResidentEXT as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer?.self)
+  case 12: return unsafeBitCast(gl_ArrayElement as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 13: return unsafeBitCast(gl_AttachObjectARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 14: return unsafeBitCast(gl_AttachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 15: return unsafeBitCast(gl_Begin as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 16: return unsafeBitCast(gl_BeginConditionalRender as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 17: return unsafeBitCast(gl_BeginConditionalRenderNV as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 18: return unsafeBitCast(gl_BeginFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 19: return unsafeBitCast(gl_BeginQuery as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 20: return unsafeBitCast(gl_BeginQueryARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 21: return unsafeBitCast(gl_BeginQueryEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 22: return unsafeBitCast(gl_BeginQueryIndexed as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 23: return unsafeBitCast(gl_BeginTransformFeedback as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 24: return unsafeBitCast(gl_BeginTransformFeedbackEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 25: return unsafeBitCast(gl_BindAttribLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 26: return unsafeBitCast(gl_BindAttribLocationARB as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 27: return unsafeBitCast(gl_BindBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 28: return unsafeBitCast(gl_BindBufferARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 29: return unsafeBitCast(gl_BindBufferBase as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 30: return unsafeBitCast(gl_BindBufferBaseEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 31: return unsafeBitCast(gl_BindBufferOffsetEXT as @convention(c) (UInt32, UInt32, UInt32, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 32: return unsafeBitCast(gl_BindBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 33: return unsafeBitCast(gl_BindBufferRangeEXT as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 34: return unsafeBitCast(gl_BindBuffersBase as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 35: return unsafeBitCast(gl_BindBuffersRange as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 36: return unsafeBitCast(gl_BindFragDataLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 37: return unsafeBitCast(gl_BindFragDataLocationEXT as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 38: return unsafeBitCast(gl_BindFragDataLocationIndexed as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 39: return unsafeBitCast(gl_BindFragDataLocationIndexedEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 40: return unsafeBitCast(gl_BindFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 41: return unsafeBitCast(gl_BindFramebuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 42: return unsafeBitCast(gl_BindFramebufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 43: return unsafeBitCast(gl_BindImageTexture as @convention(c) (UInt32, UInt32, Int32, UInt8, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 44: return unsafeBitCast(gl_BindImageTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 45: return unsafeBitCast(gl_BindProgramARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 46: return unsafeBitCast(gl_BindProgramPipeline as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 47: return unsafeBitCast(gl_BindRenderbuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 48: return unsafeBitCast(gl_BindRenderbufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 49: return unsafeBitCast(gl_BindSampler as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 50: return unsafeBitCast(gl_BindSamplers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 51: return unsafeBitCast(gl_BindTexture as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 52: return unsafeBitCast(gl_BindTextureEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 53: return unsafeBitCast(gl_BindTextureUnit as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 54: return unsafeBitCast(gl_BindTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 55: return unsafeBitCast(gl_BindTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 56: return unsafeBitCast(gl_BindVertexArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 57: return unsafeBitCast(gl_BindVertexArrayOES as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 58: return unsafeBitCast(gl_BindVertexBuffer as @convention(c) (UInt32, UInt32, Int, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 59: return unsafeBitCast(gl_BindVertexBuffers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 60: return unsafeBitCast(gl_Bitmap as @convention(c) (Int32, Int32, Float, Float, Float, Float, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 61: return unsafeBitCast(gl_BlendBarrier as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 62: return unsafeBitCast(gl_BlendBarrierKHR as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 63: return unsafeBitCast(gl_BlendColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 64: return unsafeBitCast(gl_BlendColorEXT as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 65: return unsafeBitCast(gl_BlendEquation as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 66: return unsafeBitCast(gl_BlendEquationEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 67: return unsafeBitCast(gl_BlendEquationIndexedAMD as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 68: return unsafeBitCast(gl_BlendEquationSeparate as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 69: return unsafeBitCast(gl_BlendEquationSeparateEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 70: return unsafeBitCast(gl_BlendEquationSeparateIndexedAMD as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 71: return unsafeBitCast(gl_BlendEquationSeparatei as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 72: return unsafeBitCast(gl_BlendEquationSeparateiARB as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 73: return unsafeBitCast(gl_BlendEquationSeparateiEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 74: return unsafeBitCast(gl_BlendEquationSeparateiOES as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 75: return unsafeBitCast(gl_BlendEquationi as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 76: return unsafeBitCast(gl_BlendEquationiARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 77: return unsafeBitCast(gl_BlendEquationiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 78: return unsafeBitCast(gl_BlendEquationiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 79: return unsafeBitCast(gl_BlendFunc as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 80: return unsafeBitCast(gl_BlendFuncIndexedAMD as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 81: return unsafeBitCast(gl_BlendFuncSeparate as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 82: return unsafeBitCast(gl_BlendFuncSeparateEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 83: return unsafeBitCast(gl_BlendFuncSeparateINGR as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 84: return unsafeBitCast(gl_BlendFuncSeparateIndexedAMD as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 85: return unsafeBitCast(gl_BlendFuncSeparatei as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 86: return unsafeBitCast(gl_BlendFuncSeparateiARB as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 87: return unsafeBitCast(gl_BlendFuncSeparateiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 88: return unsafeBitCast(gl_BlendFuncSeparateiOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 89: return unsafeBitCast(gl_BlendFunci as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 90: return unsafeBitCast(gl_BlendFunciARB as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 91: return unsafeBitCast(gl_BlendFunciEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 92: return unsafeBitCast(gl_BlendFunciOES as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 93: return unsafeBitCast(gl_BlitFramebuffer as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 94: return unsafeBitCast(gl_BlitFramebufferEXT as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 95: return unsafeBitCast(gl_BlitNamedFramebuffer as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 96: return unsafeBitCast(gl_BufferData as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 97: return unsafeBitCast(gl_BufferDataARB as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 98: return unsafeBitCast(gl_BufferStorage as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 99: return unsafeBitCast(gl_BufferStorageEXT as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 100: return unsafeBitCast(gl_BufferSubData as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 101: return unsafeBitCast(gl_BufferSubDataARB as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 102: return unsafeBitCast(gl_CallList as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 103: return unsafeBitCast(gl_CallLists as @convention(c) (Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 104: return unsafeBitCast(gl_CheckFramebufferStatus as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 105: return unsafeBitCast(gl_CheckFramebufferStatusEXT as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 106: return unsafeBitCast(gl_CheckNamedFramebufferStatus as @convention(c) (UInt32, UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 107: return unsafeBitCast(gl_ClampColor as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 108: return unsafeBitCast(gl_ClampColorARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 109: return unsafeBitCast(gl_Clear as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 110: return unsafeBitCast(gl_ClearAccum as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 111: return unsafeBitCast(gl_ClearBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 112: return unsafeBitCast(gl_ClearBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 113: return unsafeBitCast(gl_ClearBufferfi as @convention(c) (UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 114: return unsafeBitCast(gl_ClearBufferfv as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 115: return unsafeBitCast(gl_ClearBufferiv as @convention(c) (UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 116: return unsafeBitCast(gl_ClearBufferuiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 117: return unsafeBitCast(gl_ClearColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 118: return unsafeBitCast(gl_ClearColorIiEXT as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 119: return unsafeBitCast(gl_ClearColorIuiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 120: return unsafeBitCast(gl_ClearColorx as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 121: return unsafeBitCast(gl_ClearDepth as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 122: return unsafeBitCast(gl_ClearDepthf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 123: return unsafeBitCast(gl_ClearDepthx as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 124: return unsafeBitCast(gl_ClearIndex as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 125: return unsafeBitCast(gl_ClearNamedBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 126: return unsafeBitCast(gl_ClearNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 127: return unsafeBitCast(gl_ClearNamedFramebufferfi as @convention(c) (UInt32, UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 128: return unsafeBitCast(gl_ClearNamedFramebufferfv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 129: return unsafeBitCast(gl_ClearNamedFramebufferiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 130: return unsafeBitCast(gl_ClearNamedFramebufferuiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 131: return unsafeBitCast(gl_ClearStencil as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 132: return unsafeBitCast(gl_ClearTexImage as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 133: return unsafeBitCast(gl_ClearTexImageEXT as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 134: return unsafeBitCast(gl_ClearTexSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 135: return unsafeBitCast(gl_ClearTexSubImageEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 136: return unsafeBitCast(gl_ClientActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 137: return unsafeBitCast(gl_ClientActiveTextureARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 138: return unsafeBitCast(gl_ClientWaitSync as @convention(c) (UnsafeMutableRawPointer?, UInt32, UInt64) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 139: return unsafeBitCast(gl_ClipControl as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 140: return unsafeBitCast(gl_ClipControlEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 141: return unsafeBitCast(gl_ClipPlane as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 142: return unsafeBitCast(gl_ClipPlanef as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 143: return unsafeBitCast(gl_ClipPlanex as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 144: return unsafeBitCast(gl_Color3b as @convention(c) (Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 145: return unsafeBitCast(gl_Color3bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 146: return unsafeBitCast(gl_Color3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 147: return unsafeBitCast(gl_Color3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 148: return unsafeBitCast(gl_Color3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 149: return unsafeBitCast(gl_Color3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 150: return unsafeBitCast(gl_Color3hNV as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 151: return unsafeBitCast(gl_Color3hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 152: return unsafeBitCast(gl_Color3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 153: return unsafeBitCast(gl_Color3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 154: return unsafeBitCast(gl_Color3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 155: return unsafeBitCast(gl_Color3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 156: return unsafeBitCast(gl_Color3ub as @convention(c) (UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 157: return unsafeBitCast(gl_Color3ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 158: return unsafeBitCast(gl_Color3ui as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 159: return unsafeBitCast(gl_Color3uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 160: return unsafeBitCast(gl_Color3us as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 161: return unsafeBitCast(gl_Color3usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 162: return unsafeBitCast(gl_Color4b as @convention(c) (Int8, Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 163: return unsafeBitCast(gl_Color4bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 164: return unsafeBitCast(gl_Color4d as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 165: return unsafeBitCast(gl_Color4dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 166: return unsafeBitCast(gl_Color4f as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 167: return unsafeBitCast(gl_Color4fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 168: return unsafeBitCast(gl_Color4hNV as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 169: return unsafeBitCast(gl_Color4hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 170: return unsafeBitCast(gl_Color4i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 171: return unsafeBitCast(gl_Color4iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 172: return unsafeBitCast(gl_Color4s as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 173: return unsafeBitCast(gl_Color4sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 174: return unsafeBitCast(gl_Color4ub as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 175: return unsafeBitCast(gl_Color4ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 176: return unsafeBitCast(gl_Color4ui as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 177: return unsafeBitCast(gl_Color4uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 178: return unsafeBitCast(gl_Color4us as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 179: return unsafeBitCast(gl_Color4usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 180: return unsafeBitCast(gl_Color4x as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 181: return unsafeBitCast(gl_ColorFragmentOp1ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 182: return unsafeBitCast(gl_ColorFragmentOp2ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 183: return unsafeBitCast(gl_ColorFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 184: return unsafeBitCast(gl_ColorMask as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 185: return unsafeBitCast(gl_ColorMaskIndexedEXT as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 186: return unsafeBitCast(gl_ColorMaski as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 187: return unsafeBitCast(gl_ColorMaskiEXT as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 188: return unsafeBitCast(gl_ColorMaskiOES as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 189: return unsafeBitCast(gl_ColorMaterial as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 190: return unsafeBitCast(gl_ColorP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 191: return unsafeBitCast(gl_ColorP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 192: return unsafeBitCast(gl_ColorP4ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 193: return unsafeBitCast(gl_ColorP4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 194: return unsafeBitCast(gl_ColorPointer as @convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 195: return unsafeBitCast(gl_CompileShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 196: return unsafeBitCast(gl_CompileShaderARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 197: return unsafeBitCast(gl_CompressedTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 198: return unsafeBitCast(gl_CompressedTexImage1DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 199: return unsafeBitCast(gl_CompressedTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 200: return unsafeBitCast(gl_CompressedTexImage2DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 201: return unsafeBitCast(gl_CompressedTexImage3D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 202: return unsafeBitCast(gl_CompressedTexImage3DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 203: return unsafeBitCast(gl_CompressedTexImage3DOES as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 204: return unsafeBitCast(gl_CompressedTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 205: return unsafeBitCast(gl_CompressedTexSubImage1DARB as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 206: return unsafeBitCast(gl_CompressedTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 207: return unsafeBitCast(gl_CompressedTexSubImage2DARB as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 208: return unsafeBitCast(gl_CompressedTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 209: return unsafeBitCast(gl_CompressedTexSubImage3DARB as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 210: return unsafeBitCast(gl_CompressedTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 211: return unsafeBitCast(gl_CompressedTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 212: return unsafeBitCast(gl_CompressedTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 213: return unsafeBitCast(gl_CompressedTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 214: return unsafeBitCast(gl_CopyBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 215: return unsafeBitCast(gl_CopyImageSubData as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 216: return unsafeBitCast(gl_CopyImageSubDataEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 217: return unsafeBitCast(gl_CopyImageSubDataNV as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 218: return unsafeBitCast(gl_CopyImageSubDataOES as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 219: return unsafeBitCast(gl_CopyNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 220: return unsafeBitCast(gl_CopyPixels as @convention(c) (Int32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 221: return unsafeBitCast(gl_CopyTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 222: return unsafeBitCast(gl_CopyTexImage1DEXT as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 223: return unsafeBitCast(gl_CopyTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 224: return unsafeBitCast(gl_CopyTexImage2DEXT as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 225: return unsafeBitCast(gl_CopyTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 226: return unsafeBitCast(gl_CopyTexSubImage1DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 227: return unsafeBitCast(gl_CopyTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 228: return unsafeBitCast(gl_CopyTexSubImage2DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 229: return unsafeBitCast(gl_CopyTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 230: return unsafeBitCast(gl_CopyTexSubImage3DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 231: return unsafeBitCast(gl_CopyTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 232: return unsafeBitCast(gl_CopyTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 233: return unsafeBitCast(gl_CopyTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 234: return unsafeBitCast(gl_CopyTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 235: return unsafeBitCast(gl_CreateBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 236: return unsafeBitCast(gl_CreateFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 237: return unsafeBitCast(gl_CreateProgram as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 238: return unsafeBitCast(gl_CreateProgramObjectARB as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 239: return unsafeBitCast(gl_CreateProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 240: return unsafeBitCast(gl_CreateQueries as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 241: return unsafeBitCast(gl_CreateRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 242: return unsafeBitCast(gl_CreateSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 243: return unsafeBitCast(gl_CreateShader as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 244: return unsafeBitCast(gl_CreateShaderObjectARB as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 245: return unsafeBitCast(gl_CreateShaderProgramv as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 246: return unsafeBitCast(gl_CreateTextures as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 247: return unsafeBitCast(gl_CreateTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 248: return unsafeBitCast(gl_CreateVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 249: return unsafeBitCast(gl_CullFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 250: return unsafeBitCast(gl_DebugMessageCallback as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 251: return unsafeBitCast(gl_DebugMessageCallbackARB as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 252: return unsafeBitCast(gl_DebugMessageCallbackKHR as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 253: return unsafeBitCast(gl_DebugMessageControl as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 254: return unsafeBitCast(gl_DebugMessageControlARB as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 255: return unsafeBitCast(gl_DebugMessageControlKHR as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 256: return unsafeBitCast(gl_DebugMessageInsert as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 257: return unsafeBitCast(gl_DebugMessageInsertARB as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 258: return unsafeBitCast(gl_DebugMessageInsertKHR as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 259: return unsafeBitCast(gl_DeleteBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 260: return unsafeBitCast(gl_DeleteBuffersARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 261: return unsafeBitCast(gl_DeleteFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 262: return unsafeBitCast(gl_DeleteFramebuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 263: return unsafeBitCast(gl_DeleteFramebuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 264: return unsafeBitCast(gl_DeleteLists as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 265: return unsafeBitCast(gl_DeleteObjectARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 266: return unsafeBitCast(gl_DeleteProgram as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 267: return unsafeBitCast(gl_DeleteProgramPipelines as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 268: return unsafeBitCast(gl_DeleteProgramsARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 269: return unsafeBitCast(gl_DeleteQueries as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 270: return unsafeBitCast(gl_DeleteQueriesARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 271: return unsafeBitCast(gl_DeleteQueriesEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 272: return unsafeBitCast(gl_DeleteRenderbuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 273: return unsafeBitCast(gl_DeleteRenderbuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 274: return unsafeBitCast(gl_DeleteSamplers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 275: return unsafeBitCast(gl_DeleteShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 276: return unsafeBitCast(gl_DeleteSync as @convention(c) (UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 277: return unsafeBitCast(gl_DeleteTextures as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 278: return unsafeBitCast(gl_DeleteTexturesEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 279: return unsafeBitCast(gl_DeleteTransformFeedbacks as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 280: return unsafeBitCast(gl_DeleteVertexArrays as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 281: return unsafeBitCast(gl_DeleteVertexArraysOES as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 282: return unsafeBitCast(gl_DepthFunc as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 283: return unsafeBitCast(gl_DepthMask as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 284: return unsafeBitCast(gl_DepthRange as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 285: return unsafeBitCast(gl_DepthRangeArraydvNV as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 286: return unsafeBitCast(gl_DepthRangeArrayfvOES as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 287: return unsafeBitCast(gl_DepthRangeArrayv as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 288: return unsafeBitCast(gl_DepthRangeIndexed as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 289: return unsafeBitCast(gl_DepthRangeIndexeddNV as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 290: return unsafeBitCast(gl_DepthRangeIndexedfOES as @convention(c) (UInt32, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 291: return unsafeBitCast(gl_DepthRangef as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 292: return unsafeBitCast(gl_DepthRangex as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 293: return unsafeBitCast(gl_DetachObjectARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 294: return unsafeBitCast(gl_DetachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 295: return unsafeBitCast(gl_Disable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 296: return unsafeBitCast(gl_DisableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 297: return unsafeBitCast(gl_DisableIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 298: return unsafeBitCast(gl_DisableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 299: return unsafeBitCast(gl_DisableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 300: return unsafeBitCast(gl_DisableVertexAttribArrayARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 301: return unsafeBitCast(gl_Disablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 302: return unsafeBitCast(gl_DisableiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 303: return unsafeBitCast(gl_DisableiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 304: return unsafeBitCast(gl_DiscardFramebufferEXT as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 305: return unsafeBitCast(gl_DispatchCompute as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 306: return unsafeBitCast(gl_DispatchComputeIndirect as @convention(c) (Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 307: return unsafeBitCast(gl_DrawArrays as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 308: return unsafeBitCast(gl_DrawArraysIndirect as @convention(c) (UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 309: return unsafeBitCast(gl_DrawArraysInstanced as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 310: return unsafeBitCast(gl_DrawArraysInstancedARB as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 311: return unsafeBitCast(gl_DrawArraysInstancedBaseInstance as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 312: return unsafeBitCast(gl_DrawArraysInstancedBaseInstanceEXT as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 313: return unsafeBitCast(gl_DrawArraysInstancedEXT as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 314: return unsafeBitCast(gl_DrawBuffer as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 315: return unsafeBitCast(gl_DrawBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 316: return unsafeBitCast(gl_DrawBuffersARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 317: return unsafeBitCast(gl_DrawBuffersATI as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 318: return unsafeBitCast(gl_DrawBuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 319: return unsafeBitCast(gl_DrawBuffersNV as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 320: return unsafeBitCast(gl_DrawElements as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 321: return unsafeBitCast(gl_DrawElementsBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 322: return unsafeBitCast(gl_DrawElementsBaseVertexEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 323: return unsafeBitCast(gl_DrawElementsBaseVertexOES as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 324: return unsafeBitCast(gl_DrawElementsIndirect as @convention(c) (UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 325: return unsafeBitCast(gl_DrawElementsInstanced as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 326: return unsafeBitCast(gl_DrawElementsInstancedARB as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 327: return unsafeBitCast(gl_DrawElementsInstancedBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 328: return unsafeBitCast(gl_DrawElementsInstancedBaseInstanceEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 329: return unsafeBitCast(gl_DrawElementsInstancedBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 330: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 331: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexBaseInstanceEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 332: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 333: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexOES as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 334: return unsafeBitCast(gl_DrawElementsInstancedEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 335: return unsafeBitCast(gl_DrawPixels as @convention(c) (Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 336: return unsafeBitCast(gl_DrawRangeElements as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 337: return unsafeBitCast(gl_DrawRangeElementsBaseVertex as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 338: return unsafeBitCast(gl_DrawRangeElementsBaseVertexEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 339: return unsafeBitCast(gl_DrawRangeElementsBaseVertexOES as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 340: return unsafeBitCast(gl_DrawRangeElementsEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 341: return unsafeBitCast(gl_DrawTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 342: return unsafeBitCast(gl_DrawTransformFeedbackInstanced as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 343: return unsafeBitCast(gl_DrawTransformFeedbackStream as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 344: return unsafeBitCast(gl_DrawTransformFeedbackStreamInstanced as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 345: return unsafeBitCast(gl_EdgeFlag as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 346: return unsafeBitCast(gl_EdgeFlagPointer as @convention(c) (Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 347: return unsafeBitCast(gl_EdgeFlagv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 348: return unsafeBitCast(gl_Enable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 349: return unsafeBitCast(gl_EnableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 350: return unsafeBitCast(gl_EnableIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 351: return unsafeBitCast(gl_EnableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 352: return unsafeBitCast(gl_EnableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 353: return unsafeBitCast(gl_EnableVertexAttribArrayARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 354: return unsafeBitCast(gl_Enablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 355: return unsafeBitCast(gl_EnableiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 356: return unsafeBitCast(gl_EnableiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 357: return unsafeBitCast(gl_End as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 358: return unsafeBitCast(gl_EndConditionalRender as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 359: return unsafeBitCast(gl_EndConditionalRenderNV as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 360: return unsafeBitCast(gl_EndFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 361: return unsafeBitCast(gl_EndList as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 362: return unsafeBitCast(gl_EndQuery as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 363: return unsafeBitCast(gl_EndQueryARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 364: return unsafeBitCast(gl_EndQueryEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 365: return unsafeBitCast(gl_EndQueryIndexed as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 366: return unsafeBitCast(gl_EndTransformFeedback as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 367: return unsafeBitCast(gl_EndTransformFeedbackEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 368: return unsafeBitCast(gl_EvalCoord1d as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 369: return unsafeBitCast(gl_EvalCoord1dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 370: return unsafeBitCast(gl_EvalCoord1f as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 371: return unsafeBitCast(gl_EvalCoord1fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 372: return unsafeBitCast(gl_EvalCoord2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 373: return unsafeBitCast(gl_EvalCoord2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 374: return unsafeBitCast(gl_EvalCoord2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 375: return unsafeBitCast(gl_EvalCoord2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 376: return unsafeBitCast(gl_EvalMesh1 as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 377: return unsafeBitCast(gl_EvalMesh2 as @convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 378: return unsafeBitCast(gl_EvalPoint1 as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 379: return unsafeBitCast(gl_EvalPoint2 as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 380: return unsafeBitCast(gl_FeedbackBuffer as @convention(c) (Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 381: return unsafeBitCast(gl_FenceSync as @convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?, to: UnsafeMutableRawPointer?.self)
+  case 382: return unsafeBitCast(gl_Finish as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 383: return unsafeBitCast(gl_Flush as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 384: return unsafeBitCast(gl_FlushMappedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 385: return unsafeBitCast(gl_FlushMappedBufferRangeEXT as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 386: return unsafeBitCast(gl_FlushMappedNamedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 387: return unsafeBitCast(gl_FogCoordPointer as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 388: return unsafeBitCast(gl_FogCoordPointerEXT as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 389: return unsafeBitCast(gl_FogCoordd as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 390: return unsafeBitCast(gl_FogCoorddEXT as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 391: return unsafeBitCast(gl_FogCoorddv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 392: return unsafeBitCast(gl_FogCoorddvEXT as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 393: return unsafeBitCast(gl_FogCoordf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 394: return unsafeBitCast(gl_FogCoordfEXT as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 395: return unsafeBitCast(gl_FogCoordfv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 396: return unsafeBitCast(gl_FogCoordfvEXT as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 397: return unsafeBitCast(gl_FogCoordhNV as @convention(c) (UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 398: return unsafeBitCast(gl_FogCoordhvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 399: return unsafeBitCast(gl_Fogf as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 400: return unsafeBitCast(gl_Fogfv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 401: return unsafeBitCast(gl_Fogi as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 402: return unsafeBitCast(gl_Fogiv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 403: return unsafeBitCast(gl_Fogx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 404: return unsafeBitCast(gl_Fogxv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 405: return unsafeBitCast(gl_FramebufferFetchBarrierEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 406: return unsafeBitCast(gl_FramebufferParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 407: return unsafeBitCast(gl_FramebufferParameteriMESA as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 408: return unsafeBitCast(gl_FramebufferRenderbuffer as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 409: return unsafeBitCast(gl_FramebufferRenderbufferEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 410: return unsafeBitCast(gl_FramebufferTexture as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 411: return unsafeBitCast(gl_FramebufferTexture1D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 412: return unsafeBitCast(gl_FramebufferTexture1DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 413: return unsafeBitCast(gl_FramebufferTexture2D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 414: return unsafeBitCast(gl_FramebufferTexture2DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 415: return unsafeBitCast(gl_FramebufferTexture3D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 416: return unsafeBitCast(gl_FramebufferTexture3DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 417: return unsafeBitCast(gl_FramebufferTexture3DOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 418: return unsafeBitCast(gl_FramebufferTextureEXT as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 419: return unsafeBitCast(gl_FramebufferTextureLayer as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 420: return unsafeBitCast(gl_FramebufferTextureLayerEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 421: return unsafeBitCast(gl_FramebufferTextureOES as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 422: return unsafeBitCast(gl_FrontFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 423: return unsafeBitCast(gl_Frustum as @convention(c) (Double, Double, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 424: return unsafeBitCast(gl_Frustumf as @convention(c) (Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 425: return unsafeBitCast(gl_Frustumx as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 426: return unsafeBitCast(gl_GenBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 427: return unsafeBitCast(gl_GenBuffersARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 428: return unsafeBitCast(gl_GenFragmentShadersATI as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 429: return unsafeBitCast(gl_GenFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 430: return unsafeBitCast(gl_GenFramebuffersEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 431: return unsafeBitCast(gl_GenLists as @convention(c) (Int32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 432: return unsafeBitCast(gl_GenProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 433: return unsafeBitCast(gl_GenProgramsARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 434: return unsafeBitCast(gl_GenQueries as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 435: return unsafeBitCast(gl_GenQueriesARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 436: return unsafeBitCast(gl_GenQueriesEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 437: return unsafeBitCast(gl_GenRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 438: return unsafeBitCast(gl_GenRenderbuffersEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 439: return unsafeBitCast(gl_GenSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 440: return unsafeBitCast(gl_GenTextures as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 441: return unsafeBitCast(gl_GenTexturesEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 442: return unsafeBitCast(gl_GenTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 443: return unsafeBitCast(gl_GenVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 444: return unsafeBitCast(gl_GenVertexArraysOES as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 445: return unsafeBitCast(gl_GenerateMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 446: return unsafeBitCast(gl_GenerateMipmapEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 447: return unsafeBitCast(gl_GenerateTextureMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 448: return unsafeBitCast(gl_GetActiveAtomicCounterBufferiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 449: return unsafeBitCast(gl_GetActiveAttrib as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 450: return unsafeBitCast(gl_GetActiveAttribARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 451: return unsafeBitCast(gl_GetActiveSubroutineName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 452: return unsafeBitCast(gl_GetActiveSubroutineUniformName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 453: return unsafeBitCast(gl_GetActiveSubroutineUniformiv as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 454: return unsafeBitCast(gl_GetActiveUniform as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 455: return unsafeBitCast(gl_GetActiveUniformARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 456: return unsafeBitCast(gl_GetActiveUniformBlockName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 457: return unsafeBitCast(gl_GetActiveUniformBlockiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 458: return unsafeBitCast(gl_GetActiveUniformName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 459: return unsafeBitCast(gl_GetActiveUniformsiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 460: return unsafeBitCast(gl_GetAttachedObjectsARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 461: return unsafeBitCast(gl_GetAttachedShaders as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 462: return unsafeBitCast(gl_GetAttribLocation as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
+  case 463: return unsafeBitCast(gl_GetAttribLocationARB as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
+  case 464: return unsafeBitCast(gl_GetBooleanIndexedvEXT as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 465: return unsafeBitCast(gl_GetBooleani_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 466: return unsafeBitCast(gl_GetBooleanv as @convention(c) (UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 467: return unsafeBitCast(gl_GetBufferParameteri64v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 468: return unsafeBitCast(gl_GetBufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 469: return unsafeBitCast(gl_GetBufferParameterivARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 470: return unsafeBitCast(gl_GetBufferPointerv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 471: return unsafeBitCast(gl_GetBufferPointervARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 472: return unsafeBitCast(gl_GetBufferPointervOES as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 473: return unsafeBitCast(gl_GetBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 474: return unsafeBitCast(gl_GetBufferSubDataARB as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 475: return unsafeBitCast(gl_GetClipPlane as @convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 476: return unsafeBitCast(gl_GetClipPlanef as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 477: return unsafeBitCast(gl_GetClipPlanex as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 478: return unsafeBitCast(gl_GetCompressedTexImage as @convention(c) (UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 479: return unsafeBitCast(gl_GetCompressedTexImageARB as @convention(c) (UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 480: return unsafeBitCast(gl_GetCompressedTextureImage as @convention(c) (UInt32, Int32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 481: return unsafeBitCast(gl_GetCompressedTextureSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 482: return unsafeBitCast(gl_GetDebugMessageLog as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 483: return unsafeBitCast(gl_GetDebugMessageLogARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 484: return unsafeBitCast(gl_GetDebugMessageLogKHR as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 485: return unsafeBitCast(gl_GetDoublei_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 486: return unsafeBitCast(gl_GetDoublev as @convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 487: return unsafeBitCast(gl_GetError as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 488: return unsafeBitCast(gl_GetFixedv as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 489: return unsafeBitCast(gl_GetFloati_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 490: return unsafeBitCast(gl_GetFloati_vOES as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 491: return unsafeBitCast(gl_GetFloatv as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 492: return unsafeBitCast(gl_GetFragDataIndex as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
+  case 493: return unsafeBitCast(gl_GetFragDataIndexEXT as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
+  case 494: return unsafeBitCast(gl_GetFragDataLocation as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
+  case 495: return unsafeBitCast(gl_GetFragDataLocationEXT as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
+  case 496: return unsafeBitCast(gl_GetFramebufferAttachmentParameteriv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 497: return unsafeBitCast(gl_GetFramebufferAttachmentParameterivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 498: return unsafeBitCast(gl_GetFramebufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 499: return unsafeBitCast(gl_GetFramebufferParameterivMESA as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
   default: return nil
   }
 }

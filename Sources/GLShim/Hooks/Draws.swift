@@ -151,6 +151,17 @@ func hook_glDrawArraysInstancedBaseInstance(
     c, c.writer, mode, first, count, instancecount, baseinstance)
 }
 
+/// One that is wrong keeps all of them from being drawn.
+private func areCounts(_ count: UnsafePointer<Int32>, _ drawcount: Int32) -> Bool {
+  guard drawcount >= 0 else { return false }
+  var i = 0
+  while i < Int(drawcount) {
+    if count[i] < 0 { return false }
+    i &+= 1
+  }
+  return true
+}
+
 func hook_glMultiDrawArrays(
   _ c: Context, _ mode: UInt32, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?,
   _ drawcount: Int32
@@ -158,6 +169,7 @@ func hook_glMultiDrawArrays(
   guard c.pointee.shadow.pointee.clientArrays != 0, let first, let count else {
     return encode_glMultiDrawArrays(c, c.writer, mode, first, count, drawcount)
   }
+  guard areCounts(count, drawcount) else { return c.raise(GL.INVALID_VALUE) }
   // One after the other: each has vertices of its own.
   var i = 0
   while i < Int(drawcount) {
@@ -287,9 +299,47 @@ private func setRestart(_ c: Context, _ cap: UInt32, _ isEnabled: Bool) {
   }
 }
 @inline(__always)
-func note_glEnable(_ c: Context, _ cap: UInt32) { setRestart(c, cap, true) }
+func note_glEnable(_ c: Context, _ cap: UInt32) {
+  setRestart(c, cap, true)
+  noteCapability(c, cap, true)
+}
 @inline(__always)
-func note_glDisable(_ c: Context, _ cap: UInt32) { setRestart(c, cap, false) }
+func note_glDisable(_ c: Context, _ cap: UInt32) {
+  setRestart(c, cap, false)
+  noteCapability(c, cap, false)
+}
 func note_glPrimitiveRestartIndex(_ c: Context, _ index: UInt32) {
   c.pointee.shadow.pointee.restartIndex = index
+}
+
+// MARK: GL_IBM_multimode_draw_arrays: modes lie `modestride` bytes apart
+
+func hook_glMultiModeDrawArraysIBM(
+  _ c: Context, _ mode: UnsafePointer<UInt32>?, _ first: UnsafePointer<Int32>?,
+  _ count: UnsafePointer<Int32>?, _ primcount: Int32, _ modestride: Int32
+) {
+  guard let mode, let first, let count else { return }
+  var i = 0
+  while i < Int(primcount) {
+    let place = UnsafeRawPointer(mode) + i &* Int(modestride)
+    if count[i] > 0 {
+      hook_glDrawArrays(c, place.loadUnaligned(as: UInt32.self), first[i], count[i])
+    }
+    i &+= 1
+  }
+}
+
+func hook_glMultiModeDrawElementsIBM(
+  _ c: Context, _ mode: UnsafePointer<UInt32>?, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ primcount: Int32, _ modestride: Int32
+) {
+  guard let mode, let indices, let count else { return }
+  var i = 0
+  while i < Int(primcount) {
+    let place = UnsafeRawPointer(mode) + i &* Int(modestride)
+    if count[i] > 0 {
+      hook_glDrawElements(c, place.loadUnaligned(as: UInt32.self), count[i], type, indices[i])
+    }
+    i &+= 1
+  }
 }

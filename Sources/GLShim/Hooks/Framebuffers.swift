@@ -8,6 +8,10 @@ import Wire
 func note_glBindFramebuffer(_ c: Context, _ target: UInt32, _ framebuffer: UInt32) {
   if target == GL.FRAMEBUFFER || target == GL.DRAW_FRAMEBUFFER {
     c.pointee.shadow.pointee.drawFramebuffer = framebuffer
+    c.remember(GL.DRAW_FRAMEBUFFER_BINDING, Int32(bitPattern: framebuffer))
+  }
+  if target == GL.FRAMEBUFFER || target == GL.READ_FRAMEBUFFER {
+    c.remember(GL.READ_FRAMEBUFFER_BINDING, Int32(bitPattern: framebuffer))
   }
 }
 
@@ -28,6 +32,7 @@ func note_glDrawBuffer(_ c: Context, _ buf: UInt32) {
 func note_glViewport(
   _ c: Context, _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
 ) {
+  noteViewport(c, x, y, width, height)
   guard c.pointee.shadow.pointee.drawFramebuffer == 0, x == 0, y == 0 else { return }
   let size = defaultFramebufferSize(c)
   guard size.width > 0, Int(size.width) != Int(width) || Int(size.height) != Int(height) else {

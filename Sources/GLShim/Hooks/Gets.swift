@@ -34,6 +34,14 @@ private func local(_ c: Context, _ pname: UInt32) -> Int64? {
   case GL.VERTEX_ARRAY_BINDING: return Int64(shadow.pointee.vertexArray)
   case GL.CLIENT_ACTIVE_TEXTURE:
     return Int64(GL.TEXTURE0 &+ shadow.pointee.clientActiveTexture)
+  case GL.MATRIX_MODE where c.hasFixedFunction:
+    return shadow.pointee.matrices.knownMode.map { Int64($0) }
+  case GL.ACTIVE_TEXTURE:
+    return shadow.pointee.matrices.knownUnit.map { Int64(GL.TEXTURE0 &+ $0) }
+  case GL.MODELVIEW_STACK_DEPTH where c.hasFixedFunction:
+    return shadow.pointee.matrices.depth(GL.MODELVIEW).map { Int64($0) }
+  case GL.PROJECTION_STACK_DEPTH where c.hasFixedFunction:
+    return shadow.pointee.matrices.depth(GL.PROJECTION).map { Int64($0) }
   case GL.NUM_EXTENSIONS: return Int64(c.pointee.binding.facts?.pointee.extensionCount ?? 0)
   case GL.FEEDBACK_BUFFER_SIZE: return Int64(shadow.pointee.feedbackSize)
   case GL.SELECTION_BUFFER_SIZE: return Int64(shadow.pointee.selectionSize)
@@ -52,68 +60,179 @@ private func rounded(_ value: Double) -> Int64 {
   return Int64(value < 0 ? value - 0.5 : value + 0.5)
 }
 
-/// Answers a get: with a value of ours, with an implementation constant, or with what the node says.
+/// A matrix, or what belongs to the stacks, in single precision; 0 numbers when the node is to be asked.
+private func matrix(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Float>) -> Int {
+  guard c.hasFixedFunction else { return 0 }
+  let matrices = c.pointee.shadow.pointee.matrices
+  let (mode, isTransposed): (UInt32, Bool)
+  switch pname {
+  case GL.MODELVIEW_MATRIX: (mode, isTransposed) = (GL.MODELVIEW, false)
+  case GL.PROJECTION_MATRIX: (mode, isTransposed) = (GL.PROJECTION, false)
+  case GL.TEXTURE_MATRIX: (mode, isTransposed) = (GL.TEXTURE, false)
+  case GL.TRANSPOSE_MODELVIEW_MATRIX: (mode, isTransposed) = (GL.MODELVIEW, true)
+  case GL.TRANSPOSE_PROJECTION_MATRIX: (mode, isTransposed) = (GL.PROJECTION, true)
+  // Mesa 22.3 has an answer of its own to GL_TRANSPOSE_TEXTURE_MATRIX: it is asked.
+  default: return 0
+  }
+  guard let top = matrices.top(mode) else { return 0 }
+  var i = 0
+  while i < 16 {
+    data[i] = isTransposed ? top[(i & 3) &* 4 &+ i / 4] : top[i]
+    i &+= 1
+  }
+  return 16
+}
+
+/// Answers a get: with a value of ours, with an implementation constant, with what is remembered, or
+/// with what the node says.
 private func get<Number>(
-  _ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Number>?, _ opcode: UInt32,
-  _ own: (Int64) -> Number, _ constant: ((Double) -> Number)?, _ encode: (Call) -> Void
+  _ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Number>?, _ type: StateType,
+  _ opcode: UInt32, _ own: (Int64) -> Number, _ constant: ((Double) -> Number)?,
+  _ encode: (Call) -> Void
 ) {
-  guard let data else { return }
+  guard let data, !c.isRefusedInBegin() else { return }
   if let value = local(c, pname) {
     data.pointee = own(value)
-  } else if let constant, let values = constants(c, pname) {
-    var i = 0
-    while i < values.count {
-      data[i] = constant(values[i])
-      i &+= 1
-    }
-  } else if let call = c.beginCall(opcode) {
-    encode(call)
-    guard var reply = c.endCall(call) else { return }
-    reply.copyOut(data, Int.max)
-    c.finishCall(call)
+    return
   }
+  if let constant {
+    if let values = constants(c, pname) {
+      var i = 0
+      while i < values.count {
+        data[i] = constant(values[i])
+        i &+= 1
+      }
+      return
+    }
+    if type == .float || type == .double {
+      let isMatrix = withUnsafeTemporaryAllocation(of: Float.self, capacity: 16) { numbers in
+        guard let start = numbers.baseAddress else { return false }
+        let count = matrix(c, pname, start)
+        var i = 0
+        while i < count {
+          data[i] = constant(Double(start[i]))
+          i &+= 1
+        }
+        return count > 0
+      }
+      if isMatrix { return }
+    }
+  }
+  if type != .integer,
+    pname == GL.DRAW_FRAMEBUFFER_BINDING || pname == GL.READ_FRAMEBUFFER_BINDING
+  {
+    // The default framebuffer has a name on the node, which only a whole number can be told from.
+    var name: Int32 = 0
+    hook_glGetIntegerv(c, pname, &name)
+    data.pointee = own(Int64(name))
+    return
+  }
+  let shadow = c.pointee.shadow
+  let isKept = StateGroup.of(pname) != 0
+  if isKept {
+    shadow.pointee.state.isAsked = true
+    c.settle()
+    if shadow.pointee.state.copy(pname, type, data) { return }
+  }
+  guard let call = c.beginCall(opcode) else { return }
+  encode(call)
+  guard var reply = c.endCall(call) else { return }
+  let (bytes, size) = reply.array(minimumBytes: 0, field: "data")
+  if let bytes, size > 0 {
+    platform_copy(data, bytes, size)
+    if isKept { shadow.pointee.state.keep(pname, type, bytes, size / type.size, isWhole: false) }
+  }
+  c.finishCall(call)
 }
 
 func hook_glGetIntegerv(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Int32>?) {
   get(
-    c, pname, data, GLOpcode.glGetIntegerv, { Int32(clamping: $0) },
+    c, pname, data, .integer, GLOpcode.glGetIntegerv, { Int32(clamping: $0) },
     { Int32(clamping: rounded($0)) },
     { encode_glGetIntegerv(c, $0.writer, $0.ticket, pname) })
 }
 
 func hook_glGetInteger64v(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Int64>?) {
   get(
-    c, pname, data, GLOpcode.glGetInteger64v, { $0 }, rounded,
+    c, pname, data, .integer64, GLOpcode.glGetInteger64v, { $0 }, rounded,
     { encode_glGetInteger64v(c, $0.writer, $0.ticket, pname) })
 }
 
 func hook_glGetFloatv(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Float>?) {
   get(
-    c, pname, data, GLOpcode.glGetFloatv, { Float($0) }, { Float($0) },
+    c, pname, data, .float, GLOpcode.glGetFloatv, { Float($0) }, { Float($0) },
     { encode_glGetFloatv(c, $0.writer, $0.ticket, pname) })
 }
 
 func hook_glGetDoublev(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Double>?) {
   get(
-    c, pname, data, GLOpcode.glGetDoublev, { Double($0) }, { $0 },
+    c, pname, data, .double, GLOpcode.glGetDoublev, { Double($0) }, { $0 },
     { encode_glGetDoublev(c, $0.writer, $0.ticket, pname) })
 }
 
 func hook_glGetBooleanv(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<UInt8>?) {
   get(
-    c, pname, data, GLOpcode.glGetBooleanv, { $0 == 0 ? 0 : 1 }, { $0 == 0 ? 0 : 1 },
+    c, pname, data, .boolean, GLOpcode.glGetBooleanv, { $0 == 0 ? 0 : 1 },
+    { $0 == 0 ? 0 : 1 },
     { encode_glGetBooleanv(c, $0.writer, $0.ticket, pname) })
 }
 
 func hook_glGetFixedv(_ c: Context, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
   get(
-    c, pname, params, GLOpcode.glGetFixedv, { Int32(clamping: $0 &* 65536) }, nil,
+    c, pname, params, .fixed, GLOpcode.glGetFixedv, { Int32(clamping: $0 &* 65536) }, nil,
     { encode_glGetFixedv(c, $0.writer, $0.ticket, pname) })
+}
+
+/// Whether a context of any kind has a capability, so that setting it is no error.
+private func isEverywhere(_ cap: UInt32) -> Bool {
+  switch cap {
+  case GL.BLEND, GL.DEPTH_TEST, GL.CULL_FACE, GL.SCISSOR_TEST, GL.STENCIL_TEST, GL.DITHER,
+    GL.POLYGON_OFFSET_FILL, GL.SAMPLE_ALPHA_TO_COVERAGE, GL.SAMPLE_COVERAGE:
+    true
+  default: false
+  }
+}
+
+/// Whether every context with fixed function has a capability.
+private func isOld(_ cap: UInt32) -> Bool {
+  switch cap {
+  case GL.ALPHA_TEST, GL.LIGHTING, GL.FOG, GL.NORMALIZE, GL.COLOR_MATERIAL, GL.LINE_SMOOTH,
+    GL.POINT_SMOOTH, GL.COLOR_LOGIC_OP, GL.TEXTURE_2D:
+    true
+  case GL.LIGHT0...(GL.LIGHT0 + 7): true
+  default: false
+  }
+}
+
+func hook_glIsEnabled(_ c: Context, _ cap: UInt32) -> UInt8 {
+  if c.isRefusedInBegin() { return 0 }
+  let isKept = isEverywhere(cap) || isOld(cap) && c.hasFixedFunction
+  let shadow = c.pointee.shadow
+  if isKept {
+    shadow.pointee.state.isAsked = true
+    c.settle()
+    var value: UInt8 = 0
+    if shadow.pointee.state.copy(cap, .boolean, &value) { return value }
+  }
+  guard let call = c.beginCall(GLOpcode.glIsEnabled) else { return 0 }
+  encode_glIsEnabled(c, call.writer, call.ticket, cap)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  if isKept { c.remember(cap, Int32(result)) }
+  return result
+}
+
+/// A capability that a command has set.
+func noteCapability(_ c: Context, _ cap: UInt32, _ isOn: Bool) {
+  guard isEverywhere(cap) || isOld(cap) && c.hasFixedFunction else { return }
+  c.remember(cap, isOn ? 1 : 0)
 }
 
 // MARK: Strings
 
 func hook_glGetString(_ c: Context, _ name: UInt32) -> UnsafePointer<UInt8>? {
+  if c.isRefusedInBegin() { return nil }
   let facts = c.pointee.binding.facts?.pointee
   let text: UnsafePointer<CChar>?
   switch name {

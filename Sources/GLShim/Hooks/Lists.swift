@@ -23,13 +23,122 @@ func hook_glGenLists(_ c: Context, _ range: Int32) -> UInt32 {
 }
 
 func note_glNewList(_ c: Context, _ list: UInt32, _ mode: UInt32) {
-  guard c.pointee.shadow.pointee.listMode == 0, list != 0,
+  let shadow = c.pointee.shadow
+  guard shadow.pointee.listMode == 0, list != 0,
     mode == GL.COMPILE || mode == GL.COMPILE_AND_EXECUTE
   else { return }
   c.useName(.list, list)
-  c.pointee.shadow.pointee.listMode = mode
+  c.settle()
+  shadow.pointee.listMode = mode
+  shadow.pointee.list = list
+  shadow.pointee.listEffect = ListEffect()
 }
-func note_glEndList(_ c: Context) { c.pointee.shadow.pointee.listMode = 0 }
+
+func note_glEndList(_ c: Context) {
+  let shadow = c.pointee.shadow
+  guard shadow.pointee.listMode != 0 else { return }
+  c.settle()
+  shadow.pointee.listMode = 0
+  let share = c.pointee.share
+  share.pointee.lock.lock()
+  share.pointee.lists.keep(shadow.pointee.list, shadow.pointee.listEffect)
+  share.pointee.lock.unlock()
+  shadow.pointee.listEffect = ListEffect()
+}
+
+/// What a list does to what is kept here; with the group's lock held. Lists call lists 64 deep at
+/// the most, as drivers have it.
+private func apply(_ c: Context, _ list: UInt32, depth: Int) {
+  let shadow = c.pointee.shadow
+  guard Int(list) < ListEffects.most else {
+    shadow.pointee.matrices.forget()
+    c.pointee.touched = StateGroup.all
+    return
+  }
+  let effect = c.pointee.share.pointee.lists.effect(list)
+  c.pointee.touched |= effect.touched
+  if effect.isTooLong { return shadow.pointee.matrices.forget() }
+  guard let ops = effect.ops, effect.count > 0 else { return }
+  var base: UInt32 = 0
+  var i = 0
+  while i < effect.count {
+    let op = ops[i]
+    if op == MatrixOp.call || op == MatrixOp.callFromBase {
+      let list = op == MatrixOp.call ? ops[i &+ 1] : base &+ ops[i &+ 1]
+      if depth < 64 { apply(c, list, depth: depth &+ 1) }
+    } else if op == MatrixOp.takeBase {
+      base = shadow.pointee.matrices.listBase
+    } else {
+      UnsafeRawPointer(ops + i + 1).withMemoryRebound(to: Float.self, capacity: 16) {
+        shadow.pointee.matrices.apply(op, $0)
+      }
+    }
+    i &+= 1 &+ MatrixOp.operandCount(op)
+  }
+}
+
+/// With the group's lock held.
+private func call(_ c: Context, _ op: UInt32, _ list: UInt32, base: UInt32) {
+  let shadow = c.pointee.shadow
+  if shadow.pointee.listMode != 0 {
+    var operand = Float(bitPattern: list)
+    shadow.pointee.listEffect.add(op, &operand)
+  }
+  if shadow.pointee.listMode != GL.COMPILE { apply(c, base &+ list, depth: 0) }
+}
+
+func note_glCallList(_ c: Context, _ list: UInt32) {
+  let share = c.pointee.share
+  share.pointee.lock.lock()
+  call(c, MatrixOp.call, list, base: 0)
+  share.pointee.lock.unlock()
+}
+
+func note_glCallLists(_ c: Context, _ n: Int32, _ type: UInt32, _ lists: UnsafeRawPointer?) {
+  guard n > 0, let lists else { return }
+  let share = c.pointee.share
+  let shadow = c.pointee.shadow
+  let base = shadow.pointee.matrices.listBase
+  if shadow.pointee.listMode != 0 {
+    var nothing: Float = 0
+    shadow.pointee.listEffect.add(MatrixOp.takeBase, &nothing)
+  }
+  share.pointee.lock.lock()
+  var i = 0
+  while i < Int(n) {
+    let offset: UInt32
+    switch type {
+    case GL.BYTE:
+      offset = UInt32(bitPattern: Int32(lists.load(fromByteOffset: i, as: Int8.self)))
+    case GL.UNSIGNED_BYTE: offset = UInt32(lists.load(fromByteOffset: i, as: UInt8.self))
+    case GL.SHORT:
+      offset = UInt32(
+        bitPattern: Int32(lists.loadUnaligned(fromByteOffset: i &* 2, as: Int16.self)))
+    case GL.UNSIGNED_SHORT:
+      offset = UInt32(lists.loadUnaligned(fromByteOffset: i &* 2, as: UInt16.self))
+    case GL.INT, GL.UNSIGNED_INT:
+      offset = lists.loadUnaligned(fromByteOffset: i &* 4, as: UInt32.self)
+    case GL.FLOAT:
+      let value = lists.loadUnaligned(fromByteOffset: i &* 4, as: Float.self)
+      offset = value > -2e9 && value < 2e9 ? UInt32(bitPattern: Int32(value)) : 0
+    case GL._2_BYTES, GL._3_BYTES, GL._4_BYTES:
+      let size = type == GL._2_BYTES ? 2 : type == GL._3_BYTES ? 3 : 4
+      var value: UInt32 = 0
+      var k = 0
+      while k < size {
+        value = value &<< 8 | UInt32(lists.load(fromByteOffset: i &* size &+ k, as: UInt8.self))
+        k &+= 1
+      }
+      offset = value
+    default:
+      share.pointee.lock.unlock()
+      return
+    }
+    call(c, MatrixOp.callFromBase, offset, base: base)
+    i &+= 1
+  }
+  share.pointee.lock.unlock()
+}
 
 func note_glDeleteLists(_ c: Context, _ list: UInt32, _ range: Int32) {
   let share = c.pointee.share
@@ -37,9 +146,28 @@ func note_glDeleteLists(_ c: Context, _ list: UInt32, _ range: Int32) {
   var i: UInt32 = 0
   while i < UInt32(clamping: range), i < 4 << 20 {
     share.pointee.names[.list].pointee.release(list &+ i)
+    share.pointee.lists.forget(list &+ i)
     i &+= 1
   }
   share.pointee.lock.unlock()
+}
+
+// MARK: Begin and End, between which nothing is answered
+
+func note_glBegin(_ c: Context, _ mode: UInt32) {
+  if c.pointee.shadow.pointee.listMode != GL.COMPILE, mode <= GL.PATCHES {
+    c.pointee.shadow.pointee.isInBegin = true
+  }
+}
+func note_glEnd(_ c: Context) { c.pointee.shadow.pointee.isInBegin = false }
+
+extension UnsafeMutablePointer<ContextState> {
+  /// Whether a command that is carried out here is one between Begin and End, which is an error.
+  func isRefusedInBegin() -> Bool {
+    guard pointee.shadow.pointee.isInBegin else { return false }
+    raise(GL.INVALID_OPERATION)
+    return true
+  }
 }
 
 // MARK: Feedback and selection: the memory is the application's, and is written when the mode ends

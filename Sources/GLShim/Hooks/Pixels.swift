@@ -9,6 +9,7 @@ import Wire
 // nine values that go with the request.
 
 func hook_glPixelStorei(_ c: Context, _ pname: UInt32, _ param: Int32) {
+  if c.isRefusedInBegin() { return }
   let shadow = c.pointee.shadow
   switch pname {
   case GL.UNPACK_SWAP_BYTES: shadow.pointee.unpack.swapBytes = param == 0 ? 0 : 1
@@ -237,4 +238,23 @@ func hook_glGetnPolygonStipple(
     return c.raise(GL.INVALID_OPERATION)
   }
   hook_glGetPolygonStipple(c, pattern)
+}
+
+// MARK: GL_ARB_robustness
+
+func hook_glGetnTexImageARB(
+  _ c: Context, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
+  _ bufSize: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  hook_glGetnTexImage(c, target, level, format, type, bufSize, img)
+}
+func hook_glGetnCompressedTexImageARB(
+  _ c: Context, _ target: UInt32, _ lod: Int32, _ bufSize: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  hook_glGetnCompressedTexImage(c, target, lod, bufSize, img)
+}
+func hook_glGetnPolygonStippleARB(
+  _ c: Context, _ bufSize: Int32, _ pattern: UnsafeMutablePointer<UInt8>?
+) {
+  hook_glGetnPolygonStipple(c, bufSize, pattern)
 }

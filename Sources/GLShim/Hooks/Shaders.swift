@@ -1,4 +1,5 @@
 import CPlatform
+import Client
 import GLWire
 import Ring
 import Wire
@@ -16,6 +17,7 @@ func hook_glCreateShader(_ c: Context, _ type: UInt32) -> UInt32 {
     return 0
   }
   let name = c.takeName(.program)
+  c.useName(.shader, name)
   c.sendName(name)
   encode_glCreateShader(c, c.writer, type)
   return name
@@ -48,6 +50,11 @@ func hook_glShaderSource(
   _ string: UnsafePointer<UnsafePointer<CChar>?>?, _ length: UnsafePointer<Int32>?
 ) {
   guard count >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  // Nothing is read for what is no shader, which the driver says.
+  guard c.isName(.shader, shader), string != nil else {
+    c.sendMemory(nil, 0)
+    return encode_glShaderSource(c, c.writer, shader, 1)
+  }
   func size(_ i: Int) -> Int {
     if let length, length[i] >= 0 { return Int(length[i]) }
     return string?[i].map { Int(platform_string_length($0)) } ?? 0
@@ -74,4 +81,331 @@ func hook_glShaderSource(
   }
   writer.pointee.end()
   encode_glShaderSource(c, writer, shader, 1)
+}
+
+// MARK: What is known of shaders and programs
+
+func note_glCompileShader(_ c: Context, _ shader: UInt32) { c.forgetReflection(shader) }
+func note_glSpecializeShader(
+  _ c: Context, _ shader: UInt32, _ pEntryPoint: UnsafePointer<CChar>?,
+  _ numSpecializationConstants: UInt32, _ pConstantIndex: UnsafePointer<UInt32>?,
+  _ pConstantValue: UnsafePointer<UInt32>?
+) {
+  c.forgetReflection(shader)
+}
+func note_glShaderBinary(
+  _ c: Context, _ count: Int32, _ shaders: UnsafePointer<UInt32>?, _ binaryFormat: UInt32,
+  _ binary: UnsafeRawPointer?, _ length: Int32
+) {
+  var i = 0
+  while i < Int(count), let shaders {
+    c.forgetReflection(shaders[i])
+    i &+= 1
+  }
+}
+func note_glDeleteShader(_ c: Context, _ shader: UInt32) { c.forgetReflection(shader) }
+func note_glLinkProgram(_ c: Context, _ program: UInt32) { c.forgetReflection(program) }
+func note_glProgramBinary(
+  _ c: Context, _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?,
+  _ length: Int32
+) {
+  c.forgetReflection(program)
+}
+func note_glValidateProgram(_ c: Context, _ program: UInt32) { c.forgetReflection(program) }
+func note_glDeleteProgram(_ c: Context, _ program: UInt32) { c.forgetReflection(program) }
+
+/// Copies a text of `length` bytes as OpenGL gives strings back: cut off to `size`, with a NUL. False
+/// for a size that is an error.
+private func copyText(
+  _ text: UnsafeRawPointer?, _ length: Int, _ size: Int32,
+  _ written: UnsafeMutablePointer<Int32>?, _ place: UnsafeMutablePointer<CChar>?
+) -> Bool {
+  guard size >= 0 else { return false }
+  let count = min(length, max(Int(size) &- 1, 0))
+  if size > 0, let place {
+    if let text, count > 0 { platform_copy(place, text, count) }
+    place[count] = 0
+  }
+  written?.pointee = Int32(count)
+  return true
+}
+
+/// A call with the node, of which the answer is an int.
+private func ask(
+  _ c: Context, _ opcode: UInt32, _ params: UnsafeMutablePointer<Int32>?,
+  _ encode: (Call) -> Void
+) {
+  guard let call = c.beginCall(opcode) else { return }
+  encode(call)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+func hook_glGetShaderiv(
+  _ c: Context, _ shader: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  switch pname {
+  case GL.COMPILE_STATUS, GL.INFO_LOG_LENGTH, GL.SHADER_TYPE:
+    let isKnown = c.withReflection(shader, ReflectedKind.shader) {
+      guard let value = $0.value(pname) else { return false }
+      params?.pointee = value
+      return true
+    }
+    if isKnown { return }
+  default: break
+  }
+  ask(c, GLOpcode.glGetShaderiv, params) {
+    encode_glGetShaderiv(c, $0.writer, $0.ticket, shader, pname)
+  }
+}
+
+func hook_glGetProgramiv(
+  _ c: Context, _ program: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  switch pname {
+  case GL.LINK_STATUS, GL.INFO_LOG_LENGTH, GL.ACTIVE_UNIFORMS, GL.ACTIVE_UNIFORM_MAX_LENGTH,
+    GL.ACTIVE_ATTRIBUTES, GL.ACTIVE_ATTRIBUTE_MAX_LENGTH, GL.ACTIVE_UNIFORM_BLOCKS,
+    GL.ACTIVE_UNIFORM_BLOCK_MAX_NAME_LENGTH:
+    let isKnown = c.withReflection(program, ReflectedKind.program) {
+      guard let value = $0.value(pname) else { return false }
+      params?.pointee = value
+      return true
+    }
+    if isKnown { return }
+  default: break
+  }
+  ask(c, GLOpcode.glGetProgramiv, params) {
+    encode_glGetProgramiv(c, $0.writer, $0.ticket, program, pname)
+  }
+}
+
+private func copyLog(
+  _ reflection: Reflection, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ infoLog: UnsafeMutablePointer<CChar>?
+) -> Bool {
+  // A log that was too long to be told is asked for.
+  guard let told = reflection.value(GL.INFO_LOG_LENGTH), Int(told) <= reflection.logLength &+ 1
+  else { return false }
+  return copyText(reflection.log, reflection.logLength, bufSize, length, infoLog)
+}
+
+func hook_glGetShaderInfoLog(
+  _ c: Context, _ shader: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ infoLog: UnsafeMutablePointer<CChar>?
+) {
+  let isKnown = c.withReflection(shader, ReflectedKind.shader) {
+    copyLog($0, bufSize, length, infoLog)
+  }
+  guard !isKnown, let call = c.beginCall(GLOpcode.glGetShaderInfoLog) else { return }
+  encode_glGetShaderInfoLog(c, call.writer, call.ticket, shader, bufSize)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(infoLog, max(Int(bufSize), 0))
+  c.finishCall(call)
+}
+
+func hook_glGetProgramInfoLog(
+  _ c: Context, _ program: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ infoLog: UnsafeMutablePointer<CChar>?
+) {
+  let isKnown = c.withReflection(program, ReflectedKind.program) {
+    copyLog($0, bufSize, length, infoLog)
+  }
+  guard !isKnown, let call = c.beginCall(GLOpcode.glGetProgramInfoLog) else { return }
+  encode_glGetProgramInfoLog(c, call.writer, call.ticket, program, bufSize)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(infoLog, max(Int(bufSize), 0))
+  c.finishCall(call)
+}
+
+// MARK: Locations
+
+/// The element of an array that `name` stands for beside `known`, which ends in "[0]": nil when it is
+/// none of that array.
+private func element(
+  _ name: UnsafePointer<CChar>, _ length: Int, of known: UnsafeRawPointer, _ knownLength: Int
+) -> Int? {
+  let base = knownLength &- 3
+  guard base > 0, length >= base, known.load(fromByteOffset: base, as: UInt8.self) == 0x5B,
+    known.load(fromByteOffset: base &+ 1, as: UInt8.self) == 0x30,
+    known.load(fromByteOffset: base &+ 2, as: UInt8.self) == 0x5D,
+    platform_compare(name, known, base) == 0
+  else { return nil }
+  if length == base { return 0 }
+  // "[", digits without a zero in front, "]".
+  guard length >= base &+ 3, name[base] == 0x5B, name[length &- 1] == 0x5D,
+    length &- base <= 8, name[base &+ 1] != 0x30 || length == base &+ 3
+  else { return nil }
+  var index = 0
+  var i = base &+ 1
+  while i < length &- 1 {
+    guard name[i] >= 0x30, name[i] <= 0x39 else { return nil }
+    index = index &* 10 &+ Int(name[i] &- 0x30)
+    i &+= 1
+  }
+  return index
+}
+
+func hook_glGetUniformLocation(_ c: Context, _ program: UInt32, _ name: UnsafePointer<CChar>?)
+  -> Int32
+{
+  guard let name else { return -1 }
+  let length = Int(platform_string_length(name))
+  var location: Int32 = -1
+  let isKnown = c.withReflection(program, ReflectedKind.program) {
+    guard $0.value(GL.LINK_STATUS) == 1 else { return false }
+    var isTold = true
+    let isComplete = $0.forEachUniform { _, uniform in
+      guard let known = uniform.name else { return true }
+      if length == uniform.nameLength, platform_compare(name, known, length) == 0 {
+        location = uniform.location(0)
+        return false
+      }
+      guard let index = element(name, length, of: known, uniform.nameLength) else { return true }
+      if index < Int(uniform.size), index >= uniform.locationCount {
+        isTold = false
+      } else {
+        location = uniform.location(index)
+      }
+      return false
+    }
+    // Drivers know the element 0 of what is no array too.
+    if location < 0, length > 0, isIndexed(name, length) { isTold = false }
+    return isComplete && isTold
+  }
+  if isKnown { return location }
+  guard let call = c.beginCall(GLOpcode.glGetUniformLocation) else { return -1 }
+  encode_glGetUniformLocation(c, call.writer, call.ticket, program, name)
+  guard var reply = c.endCall(call) else { return -1 }
+  let result = reply.i32("result")
+  c.finishCall(call)
+  return result
+}
+
+func hook_glGetAttribLocation(_ c: Context, _ program: UInt32, _ name: UnsafePointer<CChar>?)
+  -> Int32
+{
+  guard let name else { return -1 }
+  let length = Int(platform_string_length(name))
+  var location: Int32 = -1
+  let isKnown = c.withReflection(program, ReflectedKind.program) {
+    guard $0.value(GL.LINK_STATUS) == 1 else { return false }
+    var isTold = true
+    let isComplete = $0.forEachAttribute { _, attribute in
+      guard let known = attribute.name else { return true }
+      if length == attribute.nameLength, platform_compare(name, known, length) == 0 {
+        location = attribute.location(0)
+        return false
+      }
+      // Elements of arrays and matrices have names that are not told.
+      if attribute.size > 1 || attribute.nameLength > 0 && isIndexed(known, attribute.nameLength) {
+        isTold = false
+      }
+      return true
+    }
+    return isComplete && (isTold || location >= 0)
+  }
+  if isKnown { return location }
+  guard let call = c.beginCall(GLOpcode.glGetAttribLocation) else { return -1 }
+  encode_glGetAttribLocation(c, call.writer, call.ticket, program, name)
+  guard var reply = c.endCall(call) else { return -1 }
+  let result = reply.i32("result")
+  c.finishCall(call)
+  return result
+}
+
+private func isIndexed(_ name: UnsafeRawPointer, _ length: Int) -> Bool {
+  name.load(fromByteOffset: length &- 1, as: UInt8.self) == 0x5D
+}
+
+func hook_glGetActiveUniform(
+  _ c: Context, _ program: UInt32, _ index: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ size: UnsafeMutablePointer<Int32>?,
+  _ type: UnsafeMutablePointer<UInt32>?, _ name: UnsafeMutablePointer<CChar>?
+) {
+  var isFound = false
+  _ = c.withReflection(program, ReflectedKind.program) {
+    $0.forEachUniform { i, uniform in
+      guard i == Int(index) else { return true }
+      isFound = copyText(uniform.name, uniform.nameLength, bufSize, length, name)
+      size?.pointee = uniform.size
+      type?.pointee = uniform.type
+      return false
+    }
+  }
+  guard !isFound, let call = c.beginCall(GLOpcode.glGetActiveUniform) else { return }
+  encode_glGetActiveUniform(c, call.writer, call.ticket, program, index, bufSize)
+  copyVariable(c, call, bufSize, length, size, type, name)
+}
+
+func hook_glGetActiveAttrib(
+  _ c: Context, _ program: UInt32, _ index: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ size: UnsafeMutablePointer<Int32>?,
+  _ type: UnsafeMutablePointer<UInt32>?, _ name: UnsafeMutablePointer<CChar>?
+) {
+  var isFound = false
+  _ = c.withReflection(program, ReflectedKind.program) {
+    $0.forEachAttribute { i, attribute in
+      guard i == Int(index) else { return true }
+      isFound = copyText(attribute.name, attribute.nameLength, bufSize, length, name)
+      size?.pointee = attribute.size
+      type?.pointee = attribute.type
+      return false
+    }
+  }
+  guard !isFound, let call = c.beginCall(GLOpcode.glGetActiveAttrib) else { return }
+  encode_glGetActiveAttrib(c, call.writer, call.ticket, program, index, bufSize)
+  copyVariable(c, call, bufSize, length, size, type, name)
+}
+
+private func copyVariable(
+  _ c: Context, _ call: Call, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
+  _ name: UnsafeMutablePointer<CChar>?
+) {
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(size, 4)
+  reply.copyOut(type, 4)
+  reply.copyOut(name, max(Int(bufSize), 0))
+  c.finishCall(call)
+}
+
+func hook_glGetUniformBlockIndex(
+  _ c: Context, _ program: UInt32, _ uniformBlockName: UnsafePointer<CChar>?
+) -> UInt32 {
+  guard let uniformBlockName else { return GL.INVALID_INDEX }
+  let length = Int(platform_string_length(uniformBlockName))
+  var index: UInt32?
+  _ = c.withReflection(program, ReflectedKind.program) {
+    $0.forEachBlock { i, name, nameLength in
+      guard let name, nameLength == length, platform_compare(name, uniformBlockName, length) == 0
+      else { return true }
+      index = UInt32(i)
+      return false
+    }
+  }
+  if let index { return index }
+  guard let call = c.beginCall(GLOpcode.glGetUniformBlockIndex) else { return GL.INVALID_INDEX }
+  encode_glGetUniformBlockIndex(c, call.writer, call.ticket, program, uniformBlockName)
+  guard var reply = c.endCall(call) else { return GL.INVALID_INDEX }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  return result
+}
+
+// MARK: GL_ARB_shader_objects
+
+func note_glDeleteObjectARB(_ c: Context, _ obj: UInt32) { c.forgetReflection(obj) }
+
+func hook_glGetHandleARB(_ c: Context, _ pname: UInt32) -> UInt32 {
+  guard pname == GL.PROGRAM_OBJECT_ARB else {
+    c.raise(GL.INVALID_ENUM)
+    return 0
+  }
+  var program: Int32 = 0
+  hook_glGetIntegerv(c, GL.CURRENT_PROGRAM, &program)
+  return UInt32(bitPattern: program)
 }

@@ -15,6 +15,7 @@ func hook_glFlush(_ c: Context) {
 func hook_glFinish(_ c: Context) {
   frontBufferFlush(c)
   _ = report(c)
+  refreshMaps(c)
 }
 
 /// glGetError's value on the node when everything so far has been replayed there.
@@ -115,7 +116,23 @@ func hook_glClientWaitSync(
   guard var reply = c.endCall(call) else { return GL.WAIT_FAILED }
   let result = reply.u32("result")
   c.finishCall(call)
+  if result == GL.ALREADY_SIGNALED || result == GL.CONDITION_SATISFIED { refreshMaps(c) }
   return result
+}
+
+func hook_glGetSynciv(
+  _ c: Context, _ sync: UnsafeMutableRawPointer?, _ pname: UInt32, _ count: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ values: UnsafeMutablePointer<Int32>?
+) {
+  guard let call = c.beginCall(GLOpcode.glGetSynciv) else { return }
+  encode_glGetSynciv(c, call.writer, call.ticket, sync, pname, count)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  let (bytes, size) = reply.array(minimumBytes: 0, field: "values")
+  if let bytes, let values { platform_copy(values, bytes, min(size, Int(max(count, 0)) &* 4)) }
+  let isSignaled = pname == GL.SYNC_STATUS && size >= 4 && bytes?.get32(0) == GL.SIGNALED
+  c.finishCall(call)
+  if isSignaled { refreshMaps(c) }
 }
 
 // MARK: Debug output

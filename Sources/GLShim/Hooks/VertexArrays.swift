@@ -314,6 +314,7 @@ func hook_glGetVertexAttribPointerv(
 func hook_glGetPointerv(
   _ c: Context, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
 ) {
+  if c.isRefusedInBegin() { return }
   let shadow = c.pointee.shadow
   let slot: Int
   switch pname {

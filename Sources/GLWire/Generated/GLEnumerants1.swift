@@ -4,13 +4,16 @@
 /// The enumerants of the supported versions and extensions.
 public enum GL {
   @inlinable public static var _2D: UInt32 { 0x600 }
+  @inlinable public static var _2X_BIT_ATI: UInt32 { 0x1 }
   @inlinable public static var _2_BYTES: UInt32 { 0x1407 }
   @inlinable public static var _3D: UInt32 { 0x601 }
   @inlinable public static var _3D_COLOR: UInt32 { 0x602 }
   @inlinable public static var _3D_COLOR_TEXTURE: UInt32 { 0x603 }
   @inlinable public static var _3_BYTES: UInt32 { 0x1408 }
   @inlinable public static var _4D_COLOR_TEXTURE: UInt32 { 0x604 }
+  @inlinable public static var _4X_BIT_ATI: UInt32 { 0x2 }
   @inlinable public static var _4_BYTES: UInt32 { 0x1409 }
+  @inlinable public static var _8X_BIT_ATI: UInt32 { 0x4 }
   @inlinable public static var ACCUM: UInt32 { 0x100 }
   @inlinable public static var ACCUM_ALPHA_BITS: UInt32 { 0xD5B }
   @inlinable public static var ACCUM_BLUE_BITS: UInt32 { 0xD5A }
@@ -37,6 +40,7 @@ public enum GL {
   @inlinable public static var ACTIVE_UNIFORM_MAX_LENGTH: UInt32 { 0x8B87 }
   @inlinable public static var ACTIVE_VARIABLES: UInt32 { 0x9305 }
   @inlinable public static var ADD: UInt32 { 0x104 }
+  @inlinable public static var ADD_ATI: UInt32 { 0x8963 }
   @inlinable public static var ADD_SIGNED: UInt32 { 0x8574 }
   @inlinable public static var ALIASED_LINE_WIDTH_RANGE: UInt32 { 0x846E }
   @inlinable public static var ALIASED_POINT_SIZE_RANGE: UInt32 { 0x846D }
@@ -71,10 +75,14 @@ public enum GL {
   @inlinable public static var AND_REVERSE: UInt32 { 0x1502 }
   @inlinable public static var ANY_SAMPLES_PASSED: UInt32 { 0x8C2F }
   @inlinable public static var ANY_SAMPLES_PASSED_CONSERVATIVE: UInt32 { 0x8D6A }
+  @inlinable public static var ANY_SAMPLES_PASSED_CONSERVATIVE_EXT: UInt32 { 0x8D6A }
+  @inlinable public static var ANY_SAMPLES_PASSED_EXT: UInt32 { 0x8C2F }
   @inlinable public static var ARRAY_BUFFER: UInt32 { 0x8892 }
   @inlinable public static var ARRAY_BUFFER_ARB: UInt32 { 0x8892 }
   @inlinable public static var ARRAY_BUFFER_BINDING: UInt32 { 0x8894 }
   @inlinable public static var ARRAY_BUFFER_BINDING_ARB: UInt32 { 0x8894 }
+  @inlinable public static var ARRAY_ELEMENT_LOCK_COUNT_EXT: UInt32 { 0x81A9 }
+  @inlinable public static var ARRAY_ELEMENT_LOCK_FIRST_EXT: UInt32 { 0x81A8 }
   @inlinable public static var ARRAY_SIZE: UInt32 { 0x92FB }
   @inlinable public static var ARRAY_STRIDE: UInt32 { 0x92FE }
   @inlinable public static var ATOMIC_COUNTER_BARRIER_BIT: UInt32 { 0x1000 }
@@ -110,6 +118,7 @@ public enum GL {
   @inlinable public static var BGRA_INTEGER_EXT: UInt32 { 0x8D9B }
   @inlinable public static var BGR_INTEGER: UInt32 { 0x8D9A }
   @inlinable public static var BGR_INTEGER_EXT: UInt32 { 0x8D9A }
+  @inlinable public static var BIAS_BIT_ATI: UInt32 { 0x8 }
   @inlinable public static var BITMAP: UInt32 { 0x1A00 }
   @inlinable public static var BITMAP_TOKEN: UInt32 { 0x704 }
   @inlinable public static var BLEND: UInt32 { 0xBE2 }
@@ -135,13 +144,18 @@ public enum GL {
   @inlinable public static var BLUE: UInt32 { 0x1905 }
   @inlinable public static var BLUE_BIAS: UInt32 { 0xD1B }
   @inlinable public static var BLUE_BITS: UInt32 { 0xD54 }
+  @inlinable public static var BLUE_BIT_ATI: UInt32 { 0x4 }
   @inlinable public static var BLUE_INTEGER: UInt32 { 0x8D96 }
   @inlinable public static var BLUE_INTEGER_EXT: UInt32 { 0x8D96 }
   @inlinable public static var BLUE_SCALE: UInt32 { 0xD1A }
   @inlinable public static var BOOL: UInt32 { 0x8B56 }
+  @inlinable public static var BOOL_ARB: UInt32 { 0x8B56 }
   @inlinable public static var BOOL_VEC2: UInt32 { 0x8B57 }
+  @inlinable public static var BOOL_VEC2_ARB: UInt32 { 0x8B57 }
   @inlinable public static var BOOL_VEC3: UInt32 { 0x8B58 }
+  @inlinable public static var BOOL_VEC3_ARB: UInt32 { 0x8B58 }
   @inlinable public static var BOOL_VEC4: UInt32 { 0x8B59 }
+  @inlinable public static var BOOL_VEC4_ARB: UInt32 { 0x8B59 }
   @inlinable public static var BUFFER: UInt32 { 0x82E0 }
   @inlinable public static var BUFFER_ACCESS: UInt32 { 0x88BB }
   @inlinable public static var BUFFER_ACCESS_ARB: UInt32 { 0x88BB }
@@ -150,6 +164,7 @@ public enum GL {
   @inlinable public static var BUFFER_BINDING: UInt32 { 0x9302 }
   @inlinable public static var BUFFER_DATA_SIZE: UInt32 { 0x9303 }
   @inlinable public static var BUFFER_IMMUTABLE_STORAGE: UInt32 { 0x821F }
+  @inlinable public static var BUFFER_IMMUTABLE_STORAGE_EXT: UInt32 { 0x821F }
   @inlinable public static var BUFFER_KHR: UInt32 { 0x82E0 }
   @inlinable public static var BUFFER_MAPPED: UInt32 { 0x88BC }
   @inlinable public static var BUFFER_MAPPED_ARB: UInt32 { 0x88BC }
@@ -162,6 +177,7 @@ public enum GL {
   @inlinable public static var BUFFER_SIZE: UInt32 { 0x8764 }
   @inlinable public static var BUFFER_SIZE_ARB: UInt32 { 0x8764 }
   @inlinable public static var BUFFER_STORAGE_FLAGS: UInt32 { 0x8220 }
+  @inlinable public static var BUFFER_STORAGE_FLAGS_EXT: UInt32 { 0x8220 }
   @inlinable public static var BUFFER_UPDATE_BARRIER_BIT: UInt32 { 0x200 }
   @inlinable public static var BUFFER_USAGE: UInt32 { 0x8765 }
   @inlinable public static var BUFFER_USAGE_ARB: UInt32 { 0x8765 }
@@ -192,8 +208,10 @@ public enum GL {
   @inlinable public static var CLIENT_ALL_ATTRIB_BITS: UInt32 { 0xFFFFFFFF }
   @inlinable public static var CLIENT_ATTRIB_STACK_DEPTH: UInt32 { 0xBB1 }
   @inlinable public static var CLIENT_MAPPED_BUFFER_BARRIER_BIT: UInt32 { 0x4000 }
+  @inlinable public static var CLIENT_MAPPED_BUFFER_BARRIER_BIT_EXT: UInt32 { 0x4000 }
   @inlinable public static var CLIENT_PIXEL_STORE_BIT: UInt32 { 0x1 }
   @inlinable public static var CLIENT_STORAGE_BIT: UInt32 { 0x200 }
+  @inlinable public static var CLIENT_STORAGE_BIT_EXT: UInt32 { 0x200 }
   @inlinable public static var CLIENT_VERTEX_ARRAY_BIT: UInt32 { 0x2 }
   @inlinable public static var CLIPPING_INPUT_PRIMITIVES: UInt32 { 0x82F6 }
   @inlinable public static var CLIPPING_OUTPUT_PRIMITIVES: UInt32 { 0x82F7 }
@@ -215,12 +233,15 @@ public enum GL {
   @inlinable public static var CLIP_PLANE3: UInt32 { 0x3003 }
   @inlinable public static var CLIP_PLANE4: UInt32 { 0x3004 }
   @inlinable public static var CLIP_PLANE5: UInt32 { 0x3005 }
+  @inlinable public static var CND0_ATI: UInt32 { 0x896B }
+  @inlinable public static var CND_ATI: UInt32 { 0x896A }
   @inlinable public static var COEFF: UInt32 { 0xA00 }
   @inlinable public static var COLOR: UInt32 { 0x1800 }
   @inlinable public static var COLORBURN: UInt32 { 0x929A }
   @inlinable public static var COLORBURN_KHR: UInt32 { 0x929A }
   @inlinable public static var COLORDODGE: UInt32 { 0x9299 }
   @inlinable public static var COLORDODGE_KHR: UInt32 { 0x9299 }
+  @inlinable public static var COLOR_ALPHA_PAIRING_ATI: UInt32 { 0x8975 }
   @inlinable public static var COLOR_ARRAY: UInt32 { 0x8076 }
   @inlinable public static var COLOR_ARRAY_BUFFER_BINDING: UInt32 { 0x8898 }
   @inlinable public static var COLOR_ARRAY_BUFFER_BINDING_ARB: UInt32 { 0x8898 }
@@ -230,24 +251,32 @@ public enum GL {
   @inlinable public static var COLOR_ARRAY_TYPE: UInt32 { 0x8082 }
   @inlinable public static var COLOR_ATTACHMENT0: UInt32 { 0x8CE0 }
   @inlinable public static var COLOR_ATTACHMENT0_EXT: UInt32 { 0x8CE0 }
+  @inlinable public static var COLOR_ATTACHMENT0_NV: UInt32 { 0x8CE0 }
   @inlinable public static var COLOR_ATTACHMENT1: UInt32 { 0x8CE1 }
   @inlinable public static var COLOR_ATTACHMENT10: UInt32 { 0x8CEA }
   @inlinable public static var COLOR_ATTACHMENT10_EXT: UInt32 { 0x8CEA }
+  @inlinable public static var COLOR_ATTACHMENT10_NV: UInt32 { 0x8CEA }
   @inlinable public static var COLOR_ATTACHMENT11: UInt32 { 0x8CEB }
   @inlinable public static var COLOR_ATTACHMENT11_EXT: UInt32 { 0x8CEB }
+  @inlinable public static var COLOR_ATTACHMENT11_NV: UInt32 { 0x8CEB }
   @inlinable public static var COLOR_ATTACHMENT12: UInt32 { 0x8CEC }
   @inlinable public static var COLOR_ATTACHMENT12_EXT: UInt32 { 0x8CEC }
+  @inlinable public static var COLOR_ATTACHMENT12_NV: UInt32 { 0x8CEC }
   @inlinable public static var COLOR_ATTACHMENT13: UInt32 { 0x8CED }
   @inlinable public static var COLOR_ATTACHMENT13_EXT: UInt32 { 0x8CED }
+  @inlinable public static var COLOR_ATTACHMENT13_NV: UInt32 { 0x8CED }
   @inlinable public static var COLOR_ATTACHMENT14: UInt32 { 0x8CEE }
   @inlinable public static var COLOR_ATTACHMENT14_EXT: UInt32 { 0x8CEE }
+  @inlinable public static var COLOR_ATTACHMENT14_NV: UInt32 { 0x8CEE }
   @inlinable public static var COLOR_ATTACHMENT15: UInt32 { 0x8CEF }
   @inlinable public static var COLOR_ATTACHMENT15_EXT: UInt32 { 0x8CEF }
+  @inlinable public static var COLOR_ATTACHMENT15_NV: UInt32 { 0x8CEF }
   @inlinable public static var COLOR_ATTACHMENT16: UInt32 { 0x8CF0 }
   @inlinable public static var COLOR_ATTACHMENT17: UInt32 { 0x8CF1 }
   @inlinable public static var COLOR_ATTACHMENT18: UInt32 { 0x8CF2 }
   @inlinable public static var COLOR_ATTACHMENT19: UInt32 { 0x8CF3 }
   @inlinable public static var COLOR_ATTACHMENT1_EXT: UInt32 { 0x8CE1 }
+  @inlinable public static var COLOR_ATTACHMENT1_NV: UInt32 { 0x8CE1 }
   @inlinable public static var COLOR_ATTACHMENT2: UInt32 { 0x8CE2 }
   @inlinable public static var COLOR_ATTACHMENT20: UInt32 { 0x8CF4 }
   @inlinable public static var COLOR_ATTACHMENT21: UInt32 { 0x8CF5 }
@@ -260,26 +289,35 @@ public enum GL {
   @inlinable public static var COLOR_ATTACHMENT28: UInt32 { 0x8CFC }
   @inlinable public static var COLOR_ATTACHMENT29: UInt32 { 0x8CFD }
   @inlinable public static var COLOR_ATTACHMENT2_EXT: UInt32 { 0x8CE2 }
+  @inlinable public static var COLOR_ATTACHMENT2_NV: UInt32 { 0x8CE2 }
   @inlinable public static var COLOR_ATTACHMENT3: UInt32 { 0x8CE3 }
   @inlinable public static var COLOR_ATTACHMENT30: UInt32 { 0x8CFE }
   @inlinable public static var COLOR_ATTACHMENT31: UInt32 { 0x8CFF }
   @inlinable public static var COLOR_ATTACHMENT3_EXT: UInt32 { 0x8CE3 }
+  @inlinable public static var COLOR_ATTACHMENT3_NV: UInt32 { 0x8CE3 }
   @inlinable public static var COLOR_ATTACHMENT4: UInt32 { 0x8CE4 }
   @inlinable public static var COLOR_ATTACHMENT4_EXT: UInt32 { 0x8CE4 }
+  @inlinable public static var COLOR_ATTACHMENT4_NV: UInt32 { 0x8CE4 }
   @inlinable public static var COLOR_ATTACHMENT5: UInt32 { 0x8CE5 }
   @inlinable public static var COLOR_ATTACHMENT5_EXT: UInt32 { 0x8CE5 }
+  @inlinable public static var COLOR_ATTACHMENT5_NV: UInt32 { 0x8CE5 }
   @inlinable public static var COLOR_ATTACHMENT6: UInt32 { 0x8CE6 }
   @inlinable public static var COLOR_ATTACHMENT6_EXT: UInt32 { 0x8CE6 }
+  @inlinable public static var COLOR_ATTACHMENT6_NV: UInt32 { 0x8CE6 }
   @inlinable public static var COLOR_ATTACHMENT7: UInt32 { 0x8CE7 }
   @inlinable public static var COLOR_ATTACHMENT7_EXT: UInt32 { 0x8CE7 }
+  @inlinable public static var COLOR_ATTACHMENT7_NV: UInt32 { 0x8CE7 }
   @inlinable public static var COLOR_ATTACHMENT8: UInt32 { 0x8CE8 }
   @inlinable public static var COLOR_ATTACHMENT8_EXT: UInt32 { 0x8CE8 }
+  @inlinable public static var COLOR_ATTACHMENT8_NV: UInt32 { 0x8CE8 }
   @inlinable public static var COLOR_ATTACHMENT9: UInt32 { 0x8CE9 }
   @inlinable public static var COLOR_ATTACHMENT9_EXT: UInt32 { 0x8CE9 }
+  @inlinable public static var COLOR_ATTACHMENT9_NV: UInt32 { 0x8CE9 }
   @inlinable public static var COLOR_BUFFER_BIT: UInt32 { 0x4000 }
   @inlinable public static var COLOR_CLEAR_VALUE: UInt32 { 0xC22 }
   @inlinable public static var COLOR_COMPONENTS: UInt32 { 0x8283 }
   @inlinable public static var COLOR_ENCODING: UInt32 { 0x8296 }
+  @inlinable public static var COLOR_EXT: UInt32 { 0x1800 }
   @inlinable public static var COLOR_INDEX: UInt32 { 0x1900 }
   @inlinable public static var COLOR_INDEXES: UInt32 { 0x1603 }
   @inlinable public static var COLOR_LOGIC_OP: UInt32 { 0xBF2 }
@@ -378,6 +416,7 @@ public enum GL {
   @inlinable public static var COMPUTE_SUBROUTINE_UNIFORM: UInt32 { 0x92F3 }
   @inlinable public static var COMPUTE_TEXTURE: UInt32 { 0x82A0 }
   @inlinable public static var COMPUTE_WORK_GROUP_SIZE: UInt32 { 0x8267 }
+  @inlinable public static var COMP_BIT_ATI: UInt32 { 0x2 }
   @inlinable public static var CONDITION_SATISFIED: UInt32 { 0x911C }
   @inlinable public static var CONSTANT: UInt32 { 0x8576 }
   @inlinable public static var CONSTANT_ALPHA: UInt32 { 0x8003 }
@@ -393,6 +432,7 @@ public enum GL {
   @inlinable public static var CONTEXT_FLAG_FORWARD_COMPATIBLE_BIT: UInt32 { 0x1 }
   @inlinable public static var CONTEXT_FLAG_NO_ERROR_BIT: UInt32 { 0x8 }
   @inlinable public static var CONTEXT_FLAG_ROBUST_ACCESS_BIT: UInt32 { 0x4 }
+  @inlinable public static var CONTEXT_FLAG_ROBUST_ACCESS_BIT_ARB: UInt32 { 0x4 }
   @inlinable public static var CONTEXT_LOST: UInt32 { 0x507 }
   @inlinable public static var CONTEXT_LOST_KHR: UInt32 { 0x507 }
   @inlinable public static var CONTEXT_PROFILE_MASK: UInt32 { 0x9126 }
@@ -403,6 +443,38 @@ public enum GL {
   @inlinable public static var CONTEXT_ROBUST_ACCESS_KHR: UInt32 { 0x90F3 }
   @inlinable public static var CONVOLUTION_1D: UInt32 { 0x8010 }
   @inlinable public static var CONVOLUTION_2D: UInt32 { 0x8011 }
+  @inlinable public static var CON_0_ATI: UInt32 { 0x8941 }
+  @inlinable public static var CON_10_ATI: UInt32 { 0x894B }
+  @inlinable public static var CON_11_ATI: UInt32 { 0x894C }
+  @inlinable public static var CON_12_ATI: UInt32 { 0x894D }
+  @inlinable public static var CON_13_ATI: UInt32 { 0x894E }
+  @inlinable public static var CON_14_ATI: UInt32 { 0x894F }
+  @inlinable public static var CON_15_ATI: UInt32 { 0x8950 }
+  @inlinable public static var CON_16_ATI: UInt32 { 0x8951 }
+  @inlinable public static var CON_17_ATI: UInt32 { 0x8952 }
+  @inlinable public static var CON_18_ATI: UInt32 { 0x8953 }
+  @inlinable public static var CON_19_ATI: UInt32 { 0x8954 }
+  @inlinable public static var CON_1_ATI: UInt32 { 0x8942 }
+  @inlinable public static var CON_20_ATI: UInt32 { 0x8955 }
+  @inlinable public static var CON_21_ATI: UInt32 { 0x8956 }
+  @inlinable public static var CON_22_ATI: UInt32 { 0x8957 }
+  @inlinable public static var CON_23_ATI: UInt32 { 0x8958 }
+  @inlinable public static var CON_24_ATI: UInt32 { 0x8959 }
+  @inlinable public static var CON_25_ATI: UInt32 { 0x895A }
+  @inlinable public static var CON_26_ATI: UInt32 { 0x895B }
+  @inlinable public static var CON_27_ATI: UInt32 { 0x895C }
+  @inlinable public static var CON_28_ATI: UInt32 { 0x895D }
+  @inlinable public static var CON_29_ATI: UInt32 { 0x895E }
+  @inlinable public static var CON_2_ATI: UInt32 { 0x8943 }
+  @inlinable public static var CON_30_ATI: UInt32 { 0x895F }
+  @inlinable public static var CON_31_ATI: UInt32 { 0x8960 }
+  @inlinable public static var CON_3_ATI: UInt32 { 0x8944 }
+  @inlinable public static var CON_4_ATI: UInt32 { 0x8945 }
+  @inlinable public static var CON_5_ATI: UInt32 { 0x8946 }
+  @inlinable public static var CON_6_ATI: UInt32 { 0x8947 }
+  @inlinable public static var CON_7_ATI: UInt32 { 0x8948 }
+  @inlinable public static var CON_8_ATI: UInt32 { 0x8949 }
+  @inlinable public static var CON_9_ATI: UInt32 { 0x894A }
   @inlinable public static var COORD_REPLACE: UInt32 { 0x8862 }
   @inlinable public static var COPY: UInt32 { 0x1503 }
   @inlinable public static var COPY_INVERTED: UInt32 { 0x150C }
@@ -425,11 +497,16 @@ public enum GL {
   @inlinable public static var CURRENT_PROGRAM: UInt32 { 0x8B8D }
   @inlinable public static var CURRENT_QUERY: UInt32 { 0x8865 }
   @inlinable public static var CURRENT_QUERY_ARB: UInt32 { 0x8865 }
+  @inlinable public static var CURRENT_QUERY_EXT: UInt32 { 0x8865 }
   @inlinable public static var CURRENT_RASTER_COLOR: UInt32 { 0xB04 }
   @inlinable public static var CURRENT_RASTER_DISTANCE: UInt32 { 0xB09 }
   @inlinable public static var CURRENT_RASTER_INDEX: UInt32 { 0xB05 }
   @inlinable public static var CURRENT_RASTER_POSITION: UInt32 { 0xB07 }
   @inlinable public static var CURRENT_RASTER_POSITION_VALID: UInt32 { 0xB08 }
+}
+
+
+extension GL {
   @inlinable public static var CURRENT_RASTER_SECONDARY_COLOR: UInt32 { 0x845F }
   @inlinable public static var CURRENT_RASTER_TEXTURE_COORDS: UInt32 { 0xB06 }
   @inlinable public static var CURRENT_SECONDARY_COLOR: UInt32 { 0x8459 }
@@ -503,10 +580,6 @@ public enum GL {
   @inlinable public static var DEBUG_TYPE_PERFORMANCE_ARB: UInt32 { 0x8250 }
   @inlinable public static var DEBUG_TYPE_PERFORMANCE_KHR: UInt32 { 0x8250 }
   @inlinable public static var DEBUG_TYPE_POP_GROUP: UInt32 { 0x826A }
-}
-
-
-extension GL {
   @inlinable public static var DEBUG_TYPE_POP_GROUP_KHR: UInt32 { 0x826A }
   @inlinable public static var DEBUG_TYPE_PORTABILITY: UInt32 { 0x824F }
   @inlinable public static var DEBUG_TYPE_PORTABILITY_ARB: UInt32 { 0x824F }
@@ -536,6 +609,7 @@ extension GL {
   @inlinable public static var DEPTH_COMPONENT32: UInt32 { 0x81A7 }
   @inlinable public static var DEPTH_COMPONENT32F: UInt32 { 0x8CAC }
   @inlinable public static var DEPTH_COMPONENTS: UInt32 { 0x8284 }
+  @inlinable public static var DEPTH_EXT: UInt32 { 0x1801 }
   @inlinable public static var DEPTH_FUNC: UInt32 { 0xB74 }
   @inlinable public static var DEPTH_RANGE: UInt32 { 0xB70 }
   @inlinable public static var DEPTH_RENDERABLE: UInt32 { 0x8287 }
@@ -556,8 +630,11 @@ extension GL {
   @inlinable public static var DITHER: UInt32 { 0xBD0 }
   @inlinable public static var DOMAIN: UInt32 { 0xA02 }
   @inlinable public static var DONT_CARE: UInt32 { 0x1100 }
+  @inlinable public static var DOT2_ADD_ATI: UInt32 { 0x896C }
+  @inlinable public static var DOT3_ATI: UInt32 { 0x8966 }
   @inlinable public static var DOT3_RGB: UInt32 { 0x86AE }
   @inlinable public static var DOT3_RGBA: UInt32 { 0x86AF }
+  @inlinable public static var DOT4_ATI: UInt32 { 0x8967 }
   @inlinable public static var DOUBLE: UInt32 { 0x140A }
   @inlinable public static var DOUBLEBUFFER: UInt32 { 0xC32 }
   @inlinable public static var DOUBLE_MAT2: UInt32 { 0x8F46 }
@@ -589,66 +666,82 @@ extension GL {
   @inlinable public static var DRAW_BUFFER0_ARB: UInt32 { 0x8825 }
   @inlinable public static var DRAW_BUFFER0_ATI: UInt32 { 0x8825 }
   @inlinable public static var DRAW_BUFFER0_EXT: UInt32 { 0x8825 }
+  @inlinable public static var DRAW_BUFFER0_NV: UInt32 { 0x8825 }
   @inlinable public static var DRAW_BUFFER1: UInt32 { 0x8826 }
   @inlinable public static var DRAW_BUFFER10: UInt32 { 0x882F }
   @inlinable public static var DRAW_BUFFER10_ARB: UInt32 { 0x882F }
   @inlinable public static var DRAW_BUFFER10_ATI: UInt32 { 0x882F }
   @inlinable public static var DRAW_BUFFER10_EXT: UInt32 { 0x882F }
+  @inlinable public static var DRAW_BUFFER10_NV: UInt32 { 0x882F }
   @inlinable public static var DRAW_BUFFER11: UInt32 { 0x8830 }
   @inlinable public static var DRAW_BUFFER11_ARB: UInt32 { 0x8830 }
   @inlinable public static var DRAW_BUFFER11_ATI: UInt32 { 0x8830 }
   @inlinable public static var DRAW_BUFFER11_EXT: UInt32 { 0x8830 }
+  @inlinable public static var DRAW_BUFFER11_NV: UInt32 { 0x8830 }
   @inlinable public static var DRAW_BUFFER12: UInt32 { 0x8831 }
   @inlinable public static var DRAW_BUFFER12_ARB: UInt32 { 0x8831 }
   @inlinable public static var DRAW_BUFFER12_ATI: UInt32 { 0x8831 }
   @inlinable public static var DRAW_BUFFER12_EXT: UInt32 { 0x8831 }
+  @inlinable public static var DRAW_BUFFER12_NV: UInt32 { 0x8831 }
   @inlinable public static var DRAW_BUFFER13: UInt32 { 0x8832 }
   @inlinable public static var DRAW_BUFFER13_ARB: UInt32 { 0x8832 }
   @inlinable public static var DRAW_BUFFER13_ATI: UInt32 { 0x8832 }
   @inlinable public static var DRAW_BUFFER13_EXT: UInt32 { 0x8832 }
+  @inlinable public static var DRAW_BUFFER13_NV: UInt32 { 0x8832 }
   @inlinable public static var DRAW_BUFFER14: UInt32 { 0x8833 }
   @inlinable public static var DRAW_BUFFER14_ARB: UInt32 { 0x8833 }
   @inlinable public static var DRAW_BUFFER14_ATI: UInt32 { 0x8833 }
   @inlinable public static var DRAW_BUFFER14_EXT: UInt32 { 0x8833 }
+  @inlinable public static var DRAW_BUFFER14_NV: UInt32 { 0x8833 }
   @inlinable public static var DRAW_BUFFER15: UInt32 { 0x8834 }
   @inlinable public static var DRAW_BUFFER15_ARB: UInt32 { 0x8834 }
   @inlinable public static var DRAW_BUFFER15_ATI: UInt32 { 0x8834 }
   @inlinable public static var DRAW_BUFFER15_EXT: UInt32 { 0x8834 }
+  @inlinable public static var DRAW_BUFFER15_NV: UInt32 { 0x8834 }
   @inlinable public static var DRAW_BUFFER1_ARB: UInt32 { 0x8826 }
   @inlinable public static var DRAW_BUFFER1_ATI: UInt32 { 0x8826 }
   @inlinable public static var DRAW_BUFFER1_EXT: UInt32 { 0x8826 }
+  @inlinable public static var DRAW_BUFFER1_NV: UInt32 { 0x8826 }
   @inlinable public static var DRAW_BUFFER2: UInt32 { 0x8827 }
   @inlinable public static var DRAW_BUFFER2_ARB: UInt32 { 0x8827 }
   @inlinable public static var DRAW_BUFFER2_ATI: UInt32 { 0x8827 }
   @inlinable public static var DRAW_BUFFER2_EXT: UInt32 { 0x8827 }
+  @inlinable public static var DRAW_BUFFER2_NV: UInt32 { 0x8827 }
   @inlinable public static var DRAW_BUFFER3: UInt32 { 0x8828 }
   @inlinable public static var DRAW_BUFFER3_ARB: UInt32 { 0x8828 }
   @inlinable public static var DRAW_BUFFER3_ATI: UInt32 { 0x8828 }
   @inlinable public static var DRAW_BUFFER3_EXT: UInt32 { 0x8828 }
+  @inlinable public static var DRAW_BUFFER3_NV: UInt32 { 0x8828 }
   @inlinable public static var DRAW_BUFFER4: UInt32 { 0x8829 }
   @inlinable public static var DRAW_BUFFER4_ARB: UInt32 { 0x8829 }
   @inlinable public static var DRAW_BUFFER4_ATI: UInt32 { 0x8829 }
   @inlinable public static var DRAW_BUFFER4_EXT: UInt32 { 0x8829 }
+  @inlinable public static var DRAW_BUFFER4_NV: UInt32 { 0x8829 }
   @inlinable public static var DRAW_BUFFER5: UInt32 { 0x882A }
   @inlinable public static var DRAW_BUFFER5_ARB: UInt32 { 0x882A }
   @inlinable public static var DRAW_BUFFER5_ATI: UInt32 { 0x882A }
   @inlinable public static var DRAW_BUFFER5_EXT: UInt32 { 0x882A }
+  @inlinable public static var DRAW_BUFFER5_NV: UInt32 { 0x882A }
   @inlinable public static var DRAW_BUFFER6: UInt32 { 0x882B }
   @inlinable public static var DRAW_BUFFER6_ARB: UInt32 { 0x882B }
   @inlinable public static var DRAW_BUFFER6_ATI: UInt32 { 0x882B }
   @inlinable public static var DRAW_BUFFER6_EXT: UInt32 { 0x882B }
+  @inlinable public static var DRAW_BUFFER6_NV: UInt32 { 0x882B }
   @inlinable public static var DRAW_BUFFER7: UInt32 { 0x882C }
   @inlinable public static var DRAW_BUFFER7_ARB: UInt32 { 0x882C }
   @inlinable public static var DRAW_BUFFER7_ATI: UInt32 { 0x882C }
   @inlinable public static var DRAW_BUFFER7_EXT: UInt32 { 0x882C }
+  @inlinable public static var DRAW_BUFFER7_NV: UInt32 { 0x882C }
   @inlinable public static var DRAW_BUFFER8: UInt32 { 0x882D }
   @inlinable public static var DRAW_BUFFER8_ARB: UInt32 { 0x882D }
   @inlinable public static var DRAW_BUFFER8_ATI: UInt32 { 0x882D }
   @inlinable public static var DRAW_BUFFER8_EXT: UInt32 { 0x882D }
+  @inlinable public static var DRAW_BUFFER8_NV: UInt32 { 0x882D }
   @inlinable public static var DRAW_BUFFER9: UInt32 { 0x882E }
   @inlinable public static var DRAW_BUFFER9_ARB: UInt32 { 0x882E }
   @inlinable public static var DRAW_BUFFER9_ATI: UInt32 { 0x882E }
   @inlinable public static var DRAW_BUFFER9_EXT: UInt32 { 0x882E }
+  @inlinable public static var DRAW_BUFFER9_NV: UInt32 { 0x882E }
   @inlinable public static var DRAW_FRAMEBUFFER: UInt32 { 0x8CA9 }
   @inlinable public static var DRAW_FRAMEBUFFER_BINDING: UInt32 { 0x8CA6 }
   @inlinable public static var DRAW_FRAMEBUFFER_BINDING_EXT: UInt32 { 0x8CA6 }
@@ -665,12 +758,14 @@ extension GL {
   @inlinable public static var DYNAMIC_READ: UInt32 { 0x88E9 }
   @inlinable public static var DYNAMIC_READ_ARB: UInt32 { 0x88E9 }
   @inlinable public static var DYNAMIC_STORAGE_BIT: UInt32 { 0x100 }
+  @inlinable public static var DYNAMIC_STORAGE_BIT_EXT: UInt32 { 0x100 }
   @inlinable public static var EDGE_FLAG: UInt32 { 0xB43 }
   @inlinable public static var EDGE_FLAG_ARRAY: UInt32 { 0x8079 }
   @inlinable public static var EDGE_FLAG_ARRAY_BUFFER_BINDING: UInt32 { 0x889B }
   @inlinable public static var EDGE_FLAG_ARRAY_BUFFER_BINDING_ARB: UInt32 { 0x889B }
   @inlinable public static var EDGE_FLAG_ARRAY_POINTER: UInt32 { 0x8093 }
   @inlinable public static var EDGE_FLAG_ARRAY_STRIDE: UInt32 { 0x808C }
+  @inlinable public static var EIGHTH_BIT_ATI: UInt32 { 0x20 }
   @inlinable public static var ELEMENT_ARRAY_BARRIER_BIT: UInt32 { 0x2 }
   @inlinable public static var ELEMENT_ARRAY_BUFFER: UInt32 { 0x8893 }
   @inlinable public static var ELEMENT_ARRAY_BUFFER_ARB: UInt32 { 0x8893 }
@@ -704,6 +799,10 @@ extension GL {
   @inlinable public static var FIXED_ONLY_ARB: UInt32 { 0x891D }
   @inlinable public static var FLAT: UInt32 { 0x1D00 }
   @inlinable public static var FLOAT: UInt32 { 0x1406 }
+  @inlinable public static var FLOAT16_NV: UInt32 { 0x8FF8 }
+  @inlinable public static var FLOAT16_VEC2_NV: UInt32 { 0x8FF9 }
+  @inlinable public static var FLOAT16_VEC3_NV: UInt32 { 0x8FFA }
+  @inlinable public static var FLOAT16_VEC4_NV: UInt32 { 0x8FFB }
   @inlinable public static var FLOAT_32_UNSIGNED_INT_24_8_REV: UInt32 { 0x8DAD }
   @inlinable public static var FLOAT_MAT2: UInt32 { 0x8B5A }
   @inlinable public static var FLOAT_MAT2_ARB: UInt32 { 0x8B5A }
@@ -764,6 +863,7 @@ extension GL {
   @inlinable public static var FRAGMENT_INTERPOLATION_OFFSET_BITS: UInt32 { 0x8E5D }
   @inlinable public static var FRAGMENT_PROGRAM_ARB: UInt32 { 0x8804 }
   @inlinable public static var FRAGMENT_SHADER: UInt32 { 0x8B30 }
+  @inlinable public static var FRAGMENT_SHADER_ATI: UInt32 { 0x8920 }
   @inlinable public static var FRAGMENT_SHADER_BIT: UInt32 { 0x2 }
   @inlinable public static var FRAGMENT_SHADER_DERIVATIVE_HINT: UInt32 { 0x8B8B }
   @inlinable public static var FRAGMENT_SHADER_DISCARDS_SAMPLES_EXT: UInt32 { 0x8A52 }
@@ -788,6 +888,7 @@ extension GL {
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_RED_SIZE: UInt32 { 0x8212 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_STENCIL_SIZE: UInt32 { 0x8217 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_3D_ZOFFSET_EXT: UInt32 { 0x8CD4 }
+  @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_3D_ZOFFSET_OES: UInt32 { 0x8CD4 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_CUBE_MAP_FACE: UInt32 { 0x8CD3 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_CUBE_MAP_FACE_EXT: UInt32 { 0x8CD3 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_LAYER: UInt32 { 0x8CD4 }
@@ -869,17 +970,22 @@ extension GL {
   @inlinable public static var GEQUAL: UInt32 { 0x206 }
   @inlinable public static var GET_TEXTURE_IMAGE_FORMAT: UInt32 { 0x8291 }
   @inlinable public static var GET_TEXTURE_IMAGE_TYPE: UInt32 { 0x8292 }
+  @inlinable public static var GPU_DISJOINT_EXT: UInt32 { 0x8FBB }
   @inlinable public static var GREATER: UInt32 { 0x204 }
   @inlinable public static var GREEN: UInt32 { 0x1904 }
   @inlinable public static var GREEN_BIAS: UInt32 { 0xD19 }
   @inlinable public static var GREEN_BITS: UInt32 { 0xD53 }
+  @inlinable public static var GREEN_BIT_ATI: UInt32 { 0x2 }
   @inlinable public static var GREEN_INTEGER: UInt32 { 0x8D95 }
   @inlinable public static var GREEN_INTEGER_EXT: UInt32 { 0x8D95 }
   @inlinable public static var GREEN_SCALE: UInt32 { 0xD18 }
   @inlinable public static var GUILTY_CONTEXT_RESET: UInt32 { 0x8253 }
+  @inlinable public static var GUILTY_CONTEXT_RESET_ARB: UInt32 { 0x8253 }
   @inlinable public static var GUILTY_CONTEXT_RESET_EXT: UInt32 { 0x8253 }
   @inlinable public static var GUILTY_CONTEXT_RESET_KHR: UInt32 { 0x8253 }
+  @inlinable public static var HALF_BIT_ATI: UInt32 { 0x8 }
   @inlinable public static var HALF_FLOAT: UInt32 { 0x140B }
+  @inlinable public static var HALF_FLOAT_NV: UInt32 { 0x140B }
   @inlinable public static var HARDLIGHT: UInt32 { 0x929B }
   @inlinable public static var HARDLIGHT_KHR: UInt32 { 0x929B }
   @inlinable public static var HIGH_FLOAT: UInt32 { 0x8DF2 }
@@ -901,6 +1007,10 @@ extension GL {
   @inlinable public static var IMAGE_2D_MULTISAMPLE: UInt32 { 0x9055 }
   @inlinable public static var IMAGE_2D_MULTISAMPLE_ARRAY: UInt32 { 0x9056 }
   @inlinable public static var IMAGE_2D_RECT: UInt32 { 0x904F }
+}
+
+
+extension GL {
   @inlinable public static var IMAGE_3D: UInt32 { 0x904E }
   @inlinable public static var IMAGE_BINDING_ACCESS: UInt32 { 0x8F3E }
   @inlinable public static var IMAGE_BINDING_FORMAT: UInt32 { 0x906E }
@@ -951,13 +1061,26 @@ extension GL {
   @inlinable public static var INDEX_WRITEMASK: UInt32 { 0xC21 }
   @inlinable public static var INFO_LOG_LENGTH: UInt32 { 0x8B84 }
   @inlinable public static var INNOCENT_CONTEXT_RESET: UInt32 { 0x8254 }
+  @inlinable public static var INNOCENT_CONTEXT_RESET_ARB: UInt32 { 0x8254 }
   @inlinable public static var INNOCENT_CONTEXT_RESET_EXT: UInt32 { 0x8254 }
   @inlinable public static var INNOCENT_CONTEXT_RESET_KHR: UInt32 { 0x8254 }
   @inlinable public static var INT: UInt32 { 0x1404 }
+  @inlinable public static var INT16_NV: UInt32 { 0x8FE4 }
+  @inlinable public static var INT16_VEC2_NV: UInt32 { 0x8FE5 }
+  @inlinable public static var INT16_VEC3_NV: UInt32 { 0x8FE6 }
+  @inlinable public static var INT16_VEC4_NV: UInt32 { 0x8FE7 }
   @inlinable public static var INT64_ARB: UInt32 { 0x140E }
+  @inlinable public static var INT64_NV: UInt32 { 0x140E }
   @inlinable public static var INT64_VEC2_ARB: UInt32 { 0x8FE9 }
+  @inlinable public static var INT64_VEC2_NV: UInt32 { 0x8FE9 }
   @inlinable public static var INT64_VEC3_ARB: UInt32 { 0x8FEA }
+  @inlinable public static var INT64_VEC3_NV: UInt32 { 0x8FEA }
   @inlinable public static var INT64_VEC4_ARB: UInt32 { 0x8FEB }
+  @inlinable public static var INT64_VEC4_NV: UInt32 { 0x8FEB }
+  @inlinable public static var INT8_NV: UInt32 { 0x8FE0 }
+  @inlinable public static var INT8_VEC2_NV: UInt32 { 0x8FE1 }
+  @inlinable public static var INT8_VEC3_NV: UInt32 { 0x8FE2 }
+  @inlinable public static var INT8_VEC4_NV: UInt32 { 0x8FE3 }
   @inlinable public static var INTENSITY: UInt32 { 0x8049 }
   @inlinable public static var INTENSITY12: UInt32 { 0x804C }
   @inlinable public static var INTENSITY16: UInt32 { 0x804D }
@@ -1007,10 +1130,6 @@ extension GL {
   @inlinable public static var INT_SAMPLER_1D_EXT: UInt32 { 0x8DC9 }
   @inlinable public static var INT_SAMPLER_2D: UInt32 { 0x8DCA }
   @inlinable public static var INT_SAMPLER_2D_ARRAY: UInt32 { 0x8DCF }
-}
-
-
-extension GL {
   @inlinable public static var INT_SAMPLER_2D_ARRAY_EXT: UInt32 { 0x8DCF }
   @inlinable public static var INT_SAMPLER_2D_EXT: UInt32 { 0x8DCA }
   @inlinable public static var INT_SAMPLER_2D_MULTISAMPLE: UInt32 { 0x9109 }
@@ -1027,8 +1146,11 @@ extension GL {
   @inlinable public static var INT_SAMPLER_CUBE_EXT: UInt32 { 0x8DCC }
   @inlinable public static var INT_SAMPLER_CUBE_MAP_ARRAY: UInt32 { 0x900E }
   @inlinable public static var INT_VEC2: UInt32 { 0x8B53 }
+  @inlinable public static var INT_VEC2_ARB: UInt32 { 0x8B53 }
   @inlinable public static var INT_VEC3: UInt32 { 0x8B54 }
+  @inlinable public static var INT_VEC3_ARB: UInt32 { 0x8B54 }
   @inlinable public static var INT_VEC4: UInt32 { 0x8B55 }
+  @inlinable public static var INT_VEC4_ARB: UInt32 { 0x8B55 }
   @inlinable public static var INVALID_ENUM: UInt32 { 0x500 }
   @inlinable public static var INVALID_FRAMEBUFFER_OPERATION: UInt32 { 0x506 }
   @inlinable public static var INVALID_FRAMEBUFFER_OPERATION_EXT: UInt32 { 0x506 }
@@ -1052,6 +1174,7 @@ extension GL {
   @inlinable public static var LAYER_PROVOKING_VERTEX_OES: UInt32 { 0x825E }
   @inlinable public static var LEFT: UInt32 { 0x406 }
   @inlinable public static var LEQUAL: UInt32 { 0x203 }
+  @inlinable public static var LERP_ATI: UInt32 { 0x8969 }
   @inlinable public static var LESS: UInt32 { 0x201 }
   @inlinable public static var LIGHT0: UInt32 { 0x4000 }
   @inlinable public static var LIGHT1: UInt32 { 0x4001 }
@@ -1107,6 +1230,7 @@ extension GL {
   @inlinable public static var LOGIC_OP: UInt32 { 0xBF1 }
   @inlinable public static var LOGIC_OP_MODE: UInt32 { 0xBF0 }
   @inlinable public static var LOSE_CONTEXT_ON_RESET: UInt32 { 0x8252 }
+  @inlinable public static var LOSE_CONTEXT_ON_RESET_ARB: UInt32 { 0x8252 }
   @inlinable public static var LOSE_CONTEXT_ON_RESET_EXT: UInt32 { 0x8252 }
   @inlinable public static var LOSE_CONTEXT_ON_RESET_KHR: UInt32 { 0x8252 }
   @inlinable public static var LOWER_LEFT: UInt32 { 0x8CA1 }
@@ -1139,6 +1263,7 @@ extension GL {
   @inlinable public static var LUMINANCE_ALPHA8UI_EXT: UInt32 { 0x8D81 }
   @inlinable public static var LUMINANCE_ALPHA_INTEGER_EXT: UInt32 { 0x8D9D }
   @inlinable public static var LUMINANCE_INTEGER_EXT: UInt32 { 0x8D9C }
+  @inlinable public static var MAD_ATI: UInt32 { 0x8968 }
   @inlinable public static var MAJOR_VERSION: UInt32 { 0x821B }
   @inlinable public static var MANUAL_GENERATE_MIPMAP: UInt32 { 0x8294 }
   @inlinable public static var MAP1_COLOR_4: UInt32 { 0xD90 }
@@ -1164,6 +1289,7 @@ extension GL {
   @inlinable public static var MAP2_VERTEX_3: UInt32 { 0xDB7 }
   @inlinable public static var MAP2_VERTEX_4: UInt32 { 0xDB8 }
   @inlinable public static var MAP_COHERENT_BIT: UInt32 { 0x80 }
+  @inlinable public static var MAP_COHERENT_BIT_EXT: UInt32 { 0x80 }
   @inlinable public static var MAP_COLOR: UInt32 { 0xD10 }
   @inlinable public static var MAP_FLUSH_EXPLICIT_BIT: UInt32 { 0x10 }
   @inlinable public static var MAP_FLUSH_EXPLICIT_BIT_EXT: UInt32 { 0x10 }
@@ -1172,6 +1298,7 @@ extension GL {
   @inlinable public static var MAP_INVALIDATE_RANGE_BIT: UInt32 { 0x4 }
   @inlinable public static var MAP_INVALIDATE_RANGE_BIT_EXT: UInt32 { 0x4 }
   @inlinable public static var MAP_PERSISTENT_BIT: UInt32 { 0x40 }
+  @inlinable public static var MAP_PERSISTENT_BIT_EXT: UInt32 { 0x40 }
   @inlinable public static var MAP_READ_BIT: UInt32 { 0x1 }
   @inlinable public static var MAP_READ_BIT_EXT: UInt32 { 0x1 }
   @inlinable public static var MAP_STENCIL: UInt32 { 0xD11 }
@@ -1216,6 +1343,7 @@ extension GL {
   @inlinable public static var MAX: UInt32 { 0x8008 }
   @inlinable public static var MAX_3D_TEXTURE_SIZE: UInt32 { 0x8073 }
   @inlinable public static var MAX_3D_TEXTURE_SIZE_EXT: UInt32 { 0x8073 }
+  @inlinable public static var MAX_3D_TEXTURE_SIZE_OES: UInt32 { 0x8073 }
   @inlinable public static var MAX_ARRAY_TEXTURE_LAYERS: UInt32 { 0x88FF }
   @inlinable public static var MAX_ARRAY_TEXTURE_LAYERS_EXT: UInt32 { 0x88FF }
   @inlinable public static var MAX_ATOMIC_COUNTER_BUFFER_BINDINGS: UInt32 { 0x92DC }
@@ -1277,6 +1405,7 @@ extension GL {
   @inlinable public static var MAX_DRAW_BUFFERS_ARB: UInt32 { 0x8824 }
   @inlinable public static var MAX_DRAW_BUFFERS_ATI: UInt32 { 0x8824 }
   @inlinable public static var MAX_DRAW_BUFFERS_EXT: UInt32 { 0x8824 }
+  @inlinable public static var MAX_DRAW_BUFFERS_NV: UInt32 { 0x8824 }
   @inlinable public static var MAX_DUAL_SOURCE_DRAW_BUFFERS: UInt32 { 0x88FC }
   @inlinable public static var MAX_DUAL_SOURCE_DRAW_BUFFERS_EXT: UInt32 { 0x88FC }
   @inlinable public static var MAX_ELEMENTS_INDICES: UInt32 { 0x80E9 }
@@ -1382,6 +1511,10 @@ extension GL {
   @inlinable public static var MAX_RECTANGLE_TEXTURE_SIZE: UInt32 { 0x84F8 }
   @inlinable public static var MAX_RENDERBUFFER_SIZE: UInt32 { 0x84E8 }
   @inlinable public static var MAX_RENDERBUFFER_SIZE_EXT: UInt32 { 0x84E8 }
+}
+
+
+extension GL {
   @inlinable public static var MAX_SAMPLES: UInt32 { 0x8D57 }
   @inlinable public static var MAX_SAMPLES_EXT: UInt32 { 0x8D57 }
   @inlinable public static var MAX_SAMPLE_MASK_WORDS: UInt32 { 0x8E59 }
@@ -1501,6 +1634,7 @@ extension GL {
   @inlinable public static var MAX_VERTEX_UNIFORM_COMPONENTS_ARB: UInt32 { 0x8B4A }
   @inlinable public static var MAX_VERTEX_UNIFORM_VECTORS: UInt32 { 0x8DFB }
   @inlinable public static var MAX_VIEWPORTS: UInt32 { 0x825B }
+  @inlinable public static var MAX_VIEWPORTS_OES: UInt32 { 0x825B }
   @inlinable public static var MAX_VIEWPORT_DIMS: UInt32 { 0xD3A }
   @inlinable public static var MAX_WIDTH: UInt32 { 0x827E }
   @inlinable public static var MEDIUM_FLOAT: UInt32 { 0x8DF1 }
@@ -1511,10 +1645,6 @@ extension GL {
   @inlinable public static var MIN_EXT: UInt32 { 0x8007 }
   @inlinable public static var MIN_FRAGMENT_INTERPOLATION_OFFSET: UInt32 { 0x8E5B }
   @inlinable public static var MIN_MAP_BUFFER_ALIGNMENT: UInt32 { 0x90BC }
-}
-
-
-extension GL {
   @inlinable public static var MIN_PROGRAM_TEXEL_OFFSET: UInt32 { 0x8904 }
   @inlinable public static var MIN_PROGRAM_TEXEL_OFFSET_EXT: UInt32 { 0x8904 }
   @inlinable public static var MIN_PROGRAM_TEXTURE_GATHER_OFFSET: UInt32 { 0x8E5E }
@@ -1528,6 +1658,7 @@ extension GL {
   @inlinable public static var MODELVIEW_MATRIX: UInt32 { 0xBA6 }
   @inlinable public static var MODELVIEW_STACK_DEPTH: UInt32 { 0xBA3 }
   @inlinable public static var MODULATE: UInt32 { 0x2100 }
+  @inlinable public static var MOV_ATI: UInt32 { 0x8961 }
   @inlinable public static var MULT: UInt32 { 0x103 }
   @inlinable public static var MULTIPLY: UInt32 { 0x9294 }
   @inlinable public static var MULTIPLY_KHR: UInt32 { 0x9294 }
@@ -1539,6 +1670,7 @@ extension GL {
   @inlinable public static var MULTISAMPLE_LINE_WIDTH_GRANULARITY_ARB: UInt32 { 0x9382 }
   @inlinable public static var MULTISAMPLE_LINE_WIDTH_RANGE: UInt32 { 0x9381 }
   @inlinable public static var MULTISAMPLE_LINE_WIDTH_RANGE_ARB: UInt32 { 0x9381 }
+  @inlinable public static var MUL_ATI: UInt32 { 0x8964 }
   @inlinable public static var N3F_V3F: UInt32 { 0x2A25 }
   @inlinable public static var NAME_LENGTH: UInt32 { 0x92F9 }
   @inlinable public static var NAME_STACK_DEPTH: UInt32 { 0xD70 }
@@ -1546,6 +1678,7 @@ extension GL {
   @inlinable public static var NEAREST: UInt32 { 0x2600 }
   @inlinable public static var NEAREST_MIPMAP_LINEAR: UInt32 { 0x2702 }
   @inlinable public static var NEAREST_MIPMAP_NEAREST: UInt32 { 0x2700 }
+  @inlinable public static var NEGATE_BIT_ATI: UInt32 { 0x4 }
   @inlinable public static var NEGATIVE_ONE_TO_ONE: UInt32 { 0x935E }
   @inlinable public static var NEGATIVE_ONE_TO_ONE_EXT: UInt32 { 0x935E }
   @inlinable public static var NEVER: UInt32 { 0x200 }
@@ -1564,6 +1697,7 @@ extension GL {
   @inlinable public static var NOTEQUAL: UInt32 { 0x205 }
   @inlinable public static var NO_ERROR: UInt32 { 0x0 }
   @inlinable public static var NO_RESET_NOTIFICATION: UInt32 { 0x8261 }
+  @inlinable public static var NO_RESET_NOTIFICATION_ARB: UInt32 { 0x8261 }
   @inlinable public static var NO_RESET_NOTIFICATION_EXT: UInt32 { 0x8261 }
   @inlinable public static var NO_RESET_NOTIFICATION_KHR: UInt32 { 0x8261 }
   @inlinable public static var NUM_ACTIVE_VARIABLES: UInt32 { 0x9304 }
@@ -1571,6 +1705,13 @@ extension GL {
   @inlinable public static var NUM_COMPRESSED_TEXTURE_FORMATS: UInt32 { 0x86A2 }
   @inlinable public static var NUM_COMPRESSED_TEXTURE_FORMATS_ARB: UInt32 { 0x86A2 }
   @inlinable public static var NUM_EXTENSIONS: UInt32 { 0x821D }
+  @inlinable public static var NUM_FRAGMENT_CONSTANTS_ATI: UInt32 { 0x896F }
+  @inlinable public static var NUM_FRAGMENT_REGISTERS_ATI: UInt32 { 0x896E }
+  @inlinable public static var NUM_INPUT_INTERPOLATOR_COMPONENTS_ATI: UInt32 { 0x8973 }
+  @inlinable public static var NUM_INSTRUCTIONS_PER_PASS_ATI: UInt32 { 0x8971 }
+  @inlinable public static var NUM_INSTRUCTIONS_TOTAL_ATI: UInt32 { 0x8972 }
+  @inlinable public static var NUM_LOOPBACK_COMPONENTS_ATI: UInt32 { 0x8974 }
+  @inlinable public static var NUM_PASSES_ATI: UInt32 { 0x8970 }
   @inlinable public static var NUM_PROGRAM_BINARY_FORMATS: UInt32 { 0x87FE }
   @inlinable public static var NUM_SAMPLE_COUNTS: UInt32 { 0x9380 }
   @inlinable public static var NUM_SHADER_BINARY_FORMATS: UInt32 { 0x8DF9 }
@@ -1578,9 +1719,20 @@ extension GL {
   @inlinable public static var NUM_SPIR_V_EXTENSIONS: UInt32 { 0x9554 }
   @inlinable public static var OBJECT_ACTIVE_ATTRIBUTES_ARB: UInt32 { 0x8B89 }
   @inlinable public static var OBJECT_ACTIVE_ATTRIBUTE_MAX_LENGTH_ARB: UInt32 { 0x8B8A }
+  @inlinable public static var OBJECT_ACTIVE_UNIFORMS_ARB: UInt32 { 0x8B86 }
+  @inlinable public static var OBJECT_ACTIVE_UNIFORM_MAX_LENGTH_ARB: UInt32 { 0x8B87 }
+  @inlinable public static var OBJECT_ATTACHED_OBJECTS_ARB: UInt32 { 0x8B85 }
+  @inlinable public static var OBJECT_COMPILE_STATUS_ARB: UInt32 { 0x8B81 }
+  @inlinable public static var OBJECT_DELETE_STATUS_ARB: UInt32 { 0x8B80 }
+  @inlinable public static var OBJECT_INFO_LOG_LENGTH_ARB: UInt32 { 0x8B84 }
   @inlinable public static var OBJECT_LINEAR: UInt32 { 0x2401 }
+  @inlinable public static var OBJECT_LINK_STATUS_ARB: UInt32 { 0x8B82 }
   @inlinable public static var OBJECT_PLANE: UInt32 { 0x2501 }
+  @inlinable public static var OBJECT_SHADER_SOURCE_LENGTH_ARB: UInt32 { 0x8B88 }
+  @inlinable public static var OBJECT_SUBTYPE_ARB: UInt32 { 0x8B4F }
   @inlinable public static var OBJECT_TYPE: UInt32 { 0x9112 }
+  @inlinable public static var OBJECT_TYPE_ARB: UInt32 { 0x8B4E }
+  @inlinable public static var OBJECT_VALIDATE_STATUS_ARB: UInt32 { 0x8B83 }
   @inlinable public static var OFFSET: UInt32 { 0x92FC }
   @inlinable public static var ONE: UInt32 { 0x1 }
   @inlinable public static var ONE_MINUS_CONSTANT_ALPHA: UInt32 { 0x8004 }
@@ -1743,6 +1895,7 @@ extension GL {
   @inlinable public static var PROGRAM_NATIVE_TEMPORARIES_ARB: UInt32 { 0x88A6 }
   @inlinable public static var PROGRAM_NATIVE_TEX_INDIRECTIONS_ARB: UInt32 { 0x880A }
   @inlinable public static var PROGRAM_NATIVE_TEX_INSTRUCTIONS_ARB: UInt32 { 0x8809 }
+  @inlinable public static var PROGRAM_OBJECT_ARB: UInt32 { 0x8B40 }
   @inlinable public static var PROGRAM_OUTPUT: UInt32 { 0x92E4 }
   @inlinable public static var PROGRAM_PARAMETERS_ARB: UInt32 { 0x88A8 }
   @inlinable public static var PROGRAM_PIPELINE: UInt32 { 0x82E4 }
@@ -1785,6 +1938,7 @@ extension GL {
   @inlinable public static var QUADS_FOLLOW_PROVOKING_VERTEX_CONVENTION_EXT: UInt32 { 0x8E4C }
   @inlinable public static var QUADS_OES: UInt32 { 0x7 }
   @inlinable public static var QUAD_STRIP: UInt32 { 0x8 }
+  @inlinable public static var QUARTER_BIT_ATI: UInt32 { 0x10 }
   @inlinable public static var QUERY: UInt32 { 0x82E3 }
   @inlinable public static var QUERY_BUFFER: UInt32 { 0x9192 }
   @inlinable public static var QUERY_BUFFER_BARRIER_BIT: UInt32 { 0x8000 }
@@ -1797,6 +1951,7 @@ extension GL {
   @inlinable public static var QUERY_BY_REGION_WAIT_NV: UInt32 { 0x8E15 }
   @inlinable public static var QUERY_COUNTER_BITS: UInt32 { 0x8864 }
   @inlinable public static var QUERY_COUNTER_BITS_ARB: UInt32 { 0x8864 }
+  @inlinable public static var QUERY_COUNTER_BITS_EXT: UInt32 { 0x8864 }
   @inlinable public static var QUERY_KHR: UInt32 { 0x82E3 }
   @inlinable public static var QUERY_NO_WAIT: UInt32 { 0x8E14 }
   @inlinable public static var QUERY_NO_WAIT_INVERTED: UInt32 { 0x8E18 }
@@ -1805,6 +1960,8 @@ extension GL {
   @inlinable public static var QUERY_RESULT_ARB: UInt32 { 0x8866 }
   @inlinable public static var QUERY_RESULT_AVAILABLE: UInt32 { 0x8867 }
   @inlinable public static var QUERY_RESULT_AVAILABLE_ARB: UInt32 { 0x8867 }
+  @inlinable public static var QUERY_RESULT_AVAILABLE_EXT: UInt32 { 0x8867 }
+  @inlinable public static var QUERY_RESULT_EXT: UInt32 { 0x8866 }
   @inlinable public static var QUERY_RESULT_NO_WAIT: UInt32 { 0x9194 }
   @inlinable public static var QUERY_TARGET: UInt32 { 0x82EA }
   @inlinable public static var QUERY_WAIT: UInt32 { 0x8E13 }
@@ -1828,6 +1985,7 @@ extension GL {
   @inlinable public static var RASTERIZER_DISCARD: UInt32 { 0x8C89 }
   @inlinable public static var RASTERIZER_DISCARD_EXT: UInt32 { 0x8C89 }
   @inlinable public static var READ_BUFFER: UInt32 { 0xC02 }
+  @inlinable public static var READ_BUFFER_NV: UInt32 { 0xC02 }
   @inlinable public static var READ_FRAMEBUFFER: UInt32 { 0x8CA8 }
   @inlinable public static var READ_FRAMEBUFFER_BINDING: UInt32 { 0x8CAA }
   @inlinable public static var READ_FRAMEBUFFER_BINDING_EXT: UInt32 { 0x8CAA }
@@ -1842,6 +2000,7 @@ extension GL {
   @inlinable public static var RED: UInt32 { 0x1903 }
   @inlinable public static var RED_BIAS: UInt32 { 0xD15 }
   @inlinable public static var RED_BITS: UInt32 { 0xD52 }
+  @inlinable public static var RED_BIT_ATI: UInt32 { 0x1 }
   @inlinable public static var RED_INTEGER: UInt32 { 0x8D94 }
   @inlinable public static var RED_INTEGER_EXT: UInt32 { 0x8D94 }
   @inlinable public static var RED_SCALE: UInt32 { 0xD14 }
@@ -1856,163 +2015,4 @@ extension GL {
   @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER: UInt32 { 0x9308 }
   @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER_EXT: UInt32 { 0x9308 }
   @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER_OES: UInt32 { 0x9308 }
-  @inlinable public static var REFERENCED_BY_VERTEX_SHADER: UInt32 { 0x9306 }
-  @inlinable public static var REFLECTION_MAP: UInt32 { 0x8512 }
-  @inlinable public static var RENDER: UInt32 { 0x1C00 }
-  @inlinable public static var RENDERBUFFER: UInt32 { 0x8D41 }
-  @inlinable public static var RENDERBUFFER_ALPHA_SIZE: UInt32 { 0x8D53 }
-  @inlinable public static var RENDERBUFFER_ALPHA_SIZE_EXT: UInt32 { 0x8D53 }
-  @inlinable public static var RENDERBUFFER_BINDING: UInt32 { 0x8CA7 }
-  @inlinable public static var RENDERBUFFER_BINDING_EXT: UInt32 { 0x8CA7 }
-  @inlinable public static var RENDERBUFFER_BLUE_SIZE: UInt32 { 0x8D52 }
-  @inlinable public static var RENDERBUFFER_BLUE_SIZE_EXT: UInt32 { 0x8D52 }
-  @inlinable public static var RENDERBUFFER_DEPTH_SIZE: UInt32 { 0x8D54 }
-  @inlinable public static var RENDERBUFFER_DEPTH_SIZE_EXT: UInt32 { 0x8D54 }
-  @inlinable public static var RENDERBUFFER_EXT: UInt32 { 0x8D41 }
-  @inlinable public static var RENDERBUFFER_GREEN_SIZE: UInt32 { 0x8D51 }
-  @inlinable public static var RENDERBUFFER_GREEN_SIZE_EXT: UInt32 { 0x8D51 }
-  @inlinable public static var RENDERBUFFER_HEIGHT: UInt32 { 0x8D43 }
-  @inlinable public static var RENDERBUFFER_HEIGHT_EXT: UInt32 { 0x8D43 }
-  @inlinable public static var RENDERBUFFER_INTERNAL_FORMAT: UInt32 { 0x8D44 }
-  @inlinable public static var RENDERBUFFER_INTERNAL_FORMAT_EXT: UInt32 { 0x8D44 }
-  @inlinable public static var RENDERBUFFER_RED_SIZE: UInt32 { 0x8D50 }
-  @inlinable public static var RENDERBUFFER_RED_SIZE_EXT: UInt32 { 0x8D50 }
-  @inlinable public static var RENDERBUFFER_SAMPLES: UInt32 { 0x8CAB }
-  @inlinable public static var RENDERBUFFER_SAMPLES_EXT: UInt32 { 0x8CAB }
-  @inlinable public static var RENDERBUFFER_STENCIL_SIZE: UInt32 { 0x8D55 }
-  @inlinable public static var RENDERBUFFER_STENCIL_SIZE_EXT: UInt32 { 0x8D55 }
-  @inlinable public static var RENDERBUFFER_WIDTH: UInt32 { 0x8D42 }
-  @inlinable public static var RENDERBUFFER_WIDTH_EXT: UInt32 { 0x8D42 }
-  @inlinable public static var RENDERER: UInt32 { 0x1F01 }
-  @inlinable public static var RENDER_MODE: UInt32 { 0xC40 }
-  @inlinable public static var REPEAT: UInt32 { 0x2901 }
-  @inlinable public static var REPLACE: UInt32 { 0x1E01 }
-  @inlinable public static var RESCALE_NORMAL: UInt32 { 0x803A }
-  @inlinable public static var RESET_NOTIFICATION_STRATEGY: UInt32 { 0x8256 }
-  @inlinable public static var RESET_NOTIFICATION_STRATEGY_EXT: UInt32 { 0x8256 }
-  @inlinable public static var RESET_NOTIFICATION_STRATEGY_KHR: UInt32 { 0x8256 }
-  @inlinable public static var RETURN: UInt32 { 0x102 }
-  @inlinable public static var RG: UInt32 { 0x8227 }
-  @inlinable public static var RG16: UInt32 { 0x822C }
-  @inlinable public static var RG16F: UInt32 { 0x822F }
-  @inlinable public static var RG16I: UInt32 { 0x8239 }
-  @inlinable public static var RG16UI: UInt32 { 0x823A }
-  @inlinable public static var RG16_SNORM: UInt32 { 0x8F99 }
-  @inlinable public static var RG32F: UInt32 { 0x8230 }
-  @inlinable public static var RG32I: UInt32 { 0x823B }
-  @inlinable public static var RG32UI: UInt32 { 0x823C }
-  @inlinable public static var RG8: UInt32 { 0x822B }
-  @inlinable public static var RG8I: UInt32 { 0x8237 }
-  @inlinable public static var RG8UI: UInt32 { 0x8238 }
-  @inlinable public static var RG8_SNORM: UInt32 { 0x8F95 }
-  @inlinable public static var RGB: UInt32 { 0x1907 }
-  @inlinable public static var RGB10: UInt32 { 0x8052 }
-  @inlinable public static var RGB10_A2: UInt32 { 0x8059 }
-  @inlinable public static var RGB10_A2UI: UInt32 { 0x906F }
-  @inlinable public static var RGB12: UInt32 { 0x8053 }
-  @inlinable public static var RGB16: UInt32 { 0x8054 }
-  @inlinable public static var RGB16F: UInt32 { 0x881B }
-  @inlinable public static var RGB16I: UInt32 { 0x8D89 }
-  @inlinable public static var RGB16I_EXT: UInt32 { 0x8D89 }
-  @inlinable public static var RGB16UI: UInt32 { 0x8D77 }
-  @inlinable public static var RGB16UI_EXT: UInt32 { 0x8D77 }
-  @inlinable public static var RGB16_SNORM: UInt32 { 0x8F9A }
-  @inlinable public static var RGB32F: UInt32 { 0x8815 }
-  @inlinable public static var RGB32I: UInt32 { 0x8D83 }
-  @inlinable public static var RGB32I_EXT: UInt32 { 0x8D83 }
-  @inlinable public static var RGB32UI: UInt32 { 0x8D71 }
-  @inlinable public static var RGB32UI_EXT: UInt32 { 0x8D71 }
-  @inlinable public static var RGB4: UInt32 { 0x804F }
-  @inlinable public static var RGB5: UInt32 { 0x8050 }
-  @inlinable public static var RGB565: UInt32 { 0x8D62 }
-  @inlinable public static var RGB5_A1: UInt32 { 0x8057 }
-  @inlinable public static var RGB8: UInt32 { 0x8051 }
-  @inlinable public static var RGB8I: UInt32 { 0x8D8F }
-  @inlinable public static var RGB8I_EXT: UInt32 { 0x8D8F }
-  @inlinable public static var RGB8UI: UInt32 { 0x8D7D }
-  @inlinable public static var RGB8UI_EXT: UInt32 { 0x8D7D }
-  @inlinable public static var RGB8_SNORM: UInt32 { 0x8F96 }
-  @inlinable public static var RGB9_E5: UInt32 { 0x8C3D }
-  @inlinable public static var RGBA: UInt32 { 0x1908 }
-  @inlinable public static var RGBA12: UInt32 { 0x805A }
-  @inlinable public static var RGBA16: UInt32 { 0x805B }
-  @inlinable public static var RGBA16F: UInt32 { 0x881A }
-  @inlinable public static var RGBA16I: UInt32 { 0x8D88 }
-  @inlinable public static var RGBA16I_EXT: UInt32 { 0x8D88 }
-  @inlinable public static var RGBA16UI: UInt32 { 0x8D76 }
-  @inlinable public static var RGBA16UI_EXT: UInt32 { 0x8D76 }
-  @inlinable public static var RGBA16_SNORM: UInt32 { 0x8F9B }
-  @inlinable public static var RGBA2: UInt32 { 0x8055 }
-  @inlinable public static var RGBA32F: UInt32 { 0x8814 }
-  @inlinable public static var RGBA32I: UInt32 { 0x8D82 }
-  @inlinable public static var RGBA32I_EXT: UInt32 { 0x8D82 }
-  @inlinable public static var RGBA32UI: UInt32 { 0x8D70 }
-  @inlinable public static var RGBA32UI_EXT: UInt32 { 0x8D70 }
-  @inlinable public static var RGBA4: UInt32 { 0x8056 }
-  @inlinable public static var RGBA8: UInt32 { 0x8058 }
-  @inlinable public static var RGBA8I: UInt32 { 0x8D8E }
-  @inlinable public static var RGBA8I_EXT: UInt32 { 0x8D8E }
-  @inlinable public static var RGBA8UI: UInt32 { 0x8D7C }
-  @inlinable public static var RGBA8UI_EXT: UInt32 { 0x8D7C }
-  @inlinable public static var RGBA8_SNORM: UInt32 { 0x8F97 }
-  @inlinable public static var RGBA_FLOAT_MODE_ARB: UInt32 { 0x8820 }
-  @inlinable public static var RGBA_INTEGER: UInt32 { 0x8D99 }
-  @inlinable public static var RGBA_INTEGER_EXT: UInt32 { 0x8D99 }
-  @inlinable public static var RGBA_INTEGER_MODE_EXT: UInt32 { 0x8D9E }
-  @inlinable public static var RGBA_MODE: UInt32 { 0xC31 }
-  @inlinable public static var RGB_INTEGER: UInt32 { 0x8D98 }
-  @inlinable public static var RGB_INTEGER_EXT: UInt32 { 0x8D98 }
-  @inlinable public static var RGB_SCALE: UInt32 { 0x8573 }
-  @inlinable public static var RG_INTEGER: UInt32 { 0x8228 }
-  @inlinable public static var RIGHT: UInt32 { 0x407 }
-  @inlinable public static var S: UInt32 { 0x2000 }
-  @inlinable public static var SAMPLER: UInt32 { 0x82E6 }
-  @inlinable public static var SAMPLER_1D: UInt32 { 0x8B5D }
-  @inlinable public static var SAMPLER_1D_ARRAY: UInt32 { 0x8DC0 }
-  @inlinable public static var SAMPLER_1D_ARRAY_EXT: UInt32 { 0x8DC0 }
-  @inlinable public static var SAMPLER_1D_ARRAY_SHADOW: UInt32 { 0x8DC3 }
-  @inlinable public static var SAMPLER_1D_ARRAY_SHADOW_EXT: UInt32 { 0x8DC3 }
-  @inlinable public static var SAMPLER_1D_SHADOW: UInt32 { 0x8B61 }
-  @inlinable public static var SAMPLER_2D: UInt32 { 0x8B5E }
-  @inlinable public static var SAMPLER_2D_ARRAY: UInt32 { 0x8DC1 }
-  @inlinable public static var SAMPLER_2D_ARRAY_EXT: UInt32 { 0x8DC1 }
-  @inlinable public static var SAMPLER_2D_ARRAY_SHADOW: UInt32 { 0x8DC4 }
-  @inlinable public static var SAMPLER_2D_ARRAY_SHADOW_EXT: UInt32 { 0x8DC4 }
-  @inlinable public static var SAMPLER_2D_MULTISAMPLE: UInt32 { 0x9108 }
-  @inlinable public static var SAMPLER_2D_MULTISAMPLE_ARRAY: UInt32 { 0x910B }
-  @inlinable public static var SAMPLER_2D_MULTISAMPLE_ARRAY_OES: UInt32 { 0x910B }
-  @inlinable public static var SAMPLER_2D_RECT: UInt32 { 0x8B63 }
-  @inlinable public static var SAMPLER_2D_RECT_SHADOW: UInt32 { 0x8B64 }
-  @inlinable public static var SAMPLER_2D_SHADOW: UInt32 { 0x8B62 }
-  @inlinable public static var SAMPLER_3D: UInt32 { 0x8B5F }
-  @inlinable public static var SAMPLER_BINDING: UInt32 { 0x8919 }
-  @inlinable public static var SAMPLER_BUFFER: UInt32 { 0x8DC2 }
-  @inlinable public static var SAMPLER_BUFFER_EXT: UInt32 { 0x8DC2 }
-  @inlinable public static var SAMPLER_BUFFER_OES: UInt32 { 0x8DC2 }
-  @inlinable public static var SAMPLER_CUBE: UInt32 { 0x8B60 }
-  @inlinable public static var SAMPLER_CUBE_MAP_ARRAY: UInt32 { 0x900C }
-  @inlinable public static var SAMPLER_CUBE_MAP_ARRAY_SHADOW: UInt32 { 0x900D }
-  @inlinable public static var SAMPLER_CUBE_SHADOW: UInt32 { 0x8DC5 }
-  @inlinable public static var SAMPLER_CUBE_SHADOW_EXT: UInt32 { 0x8DC5 }
-  @inlinable public static var SAMPLER_KHR: UInt32 { 0x82E6 }
-  @inlinable public static var SAMPLES: UInt32 { 0x80A9 }
-  @inlinable public static var SAMPLES_ARB: UInt32 { 0x80A9 }
-  @inlinable public static var SAMPLES_PASSED: UInt32 { 0x8914 }
-  @inlinable public static var SAMPLES_PASSED_ARB: UInt32 { 0x8914 }
-  @inlinable public static var SAMPLE_ALPHA_TO_COVERAGE: UInt32 { 0x809E }
-  @inlinable public static var SAMPLE_ALPHA_TO_COVERAGE_ARB: UInt32 { 0x809E }
-  @inlinable public static var SAMPLE_ALPHA_TO_ONE: UInt32 { 0x809F }
-  @inlinable public static var SAMPLE_ALPHA_TO_ONE_ARB: UInt32 { 0x809F }
-  @inlinable public static var SAMPLE_BUFFERS: UInt32 { 0x80A8 }
-  @inlinable public static var SAMPLE_BUFFERS_ARB: UInt32 { 0x80A8 }
-  @inlinable public static var SAMPLE_COVERAGE: UInt32 { 0x80A0 }
-  @inlinable public static var SAMPLE_COVERAGE_ARB: UInt32 { 0x80A0 }
-  @inlinable public static var SAMPLE_COVERAGE_INVERT: UInt32 { 0x80AB }
-  @inlinable public static var SAMPLE_COVERAGE_INVERT_ARB: UInt32 { 0x80AB }
-  @inlinable public static var SAMPLE_COVERAGE_VALUE: UInt32 { 0x80AA }
-  @inlinable public static var SAMPLE_COVERAGE_VALUE_ARB: UInt32 { 0x80AA }
-  @inlinable public static var SAMPLE_MASK: UInt32 { 0x8E51 }
-  @inlinable public static var SAMPLE_MASK_VALUE: UInt32 { 0x8E52 }
-  @inlinable public static var SAMPLE_POSITION: UInt32 { 0x8E50 }
-  @inlinable public static var SAMPLE_SHADING: UInt32 { 0x8C36 }
 }

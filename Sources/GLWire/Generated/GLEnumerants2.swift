@@ -3,8 +3,210 @@
 
 
 extension GL {
+  @inlinable public static var REFERENCED_BY_VERTEX_SHADER: UInt32 { 0x9306 }
+  @inlinable public static var REFLECTION_MAP: UInt32 { 0x8512 }
+  @inlinable public static var REG_0_ATI: UInt32 { 0x8921 }
+  @inlinable public static var REG_10_ATI: UInt32 { 0x892B }
+  @inlinable public static var REG_11_ATI: UInt32 { 0x892C }
+  @inlinable public static var REG_12_ATI: UInt32 { 0x892D }
+  @inlinable public static var REG_13_ATI: UInt32 { 0x892E }
+  @inlinable public static var REG_14_ATI: UInt32 { 0x892F }
+  @inlinable public static var REG_15_ATI: UInt32 { 0x8930 }
+  @inlinable public static var REG_16_ATI: UInt32 { 0x8931 }
+  @inlinable public static var REG_17_ATI: UInt32 { 0x8932 }
+  @inlinable public static var REG_18_ATI: UInt32 { 0x8933 }
+  @inlinable public static var REG_19_ATI: UInt32 { 0x8934 }
+  @inlinable public static var REG_1_ATI: UInt32 { 0x8922 }
+  @inlinable public static var REG_20_ATI: UInt32 { 0x8935 }
+  @inlinable public static var REG_21_ATI: UInt32 { 0x8936 }
+  @inlinable public static var REG_22_ATI: UInt32 { 0x8937 }
+  @inlinable public static var REG_23_ATI: UInt32 { 0x8938 }
+  @inlinable public static var REG_24_ATI: UInt32 { 0x8939 }
+  @inlinable public static var REG_25_ATI: UInt32 { 0x893A }
+  @inlinable public static var REG_26_ATI: UInt32 { 0x893B }
+  @inlinable public static var REG_27_ATI: UInt32 { 0x893C }
+  @inlinable public static var REG_28_ATI: UInt32 { 0x893D }
+  @inlinable public static var REG_29_ATI: UInt32 { 0x893E }
+  @inlinable public static var REG_2_ATI: UInt32 { 0x8923 }
+  @inlinable public static var REG_30_ATI: UInt32 { 0x893F }
+  @inlinable public static var REG_31_ATI: UInt32 { 0x8940 }
+  @inlinable public static var REG_3_ATI: UInt32 { 0x8924 }
+  @inlinable public static var REG_4_ATI: UInt32 { 0x8925 }
+  @inlinable public static var REG_5_ATI: UInt32 { 0x8926 }
+  @inlinable public static var REG_6_ATI: UInt32 { 0x8927 }
+  @inlinable public static var REG_7_ATI: UInt32 { 0x8928 }
+  @inlinable public static var REG_8_ATI: UInt32 { 0x8929 }
+  @inlinable public static var REG_9_ATI: UInt32 { 0x892A }
+  @inlinable public static var RENDER: UInt32 { 0x1C00 }
+  @inlinable public static var RENDERBUFFER: UInt32 { 0x8D41 }
+  @inlinable public static var RENDERBUFFER_ALPHA_SIZE: UInt32 { 0x8D53 }
+  @inlinable public static var RENDERBUFFER_ALPHA_SIZE_EXT: UInt32 { 0x8D53 }
+  @inlinable public static var RENDERBUFFER_BINDING: UInt32 { 0x8CA7 }
+  @inlinable public static var RENDERBUFFER_BINDING_EXT: UInt32 { 0x8CA7 }
+  @inlinable public static var RENDERBUFFER_BLUE_SIZE: UInt32 { 0x8D52 }
+  @inlinable public static var RENDERBUFFER_BLUE_SIZE_EXT: UInt32 { 0x8D52 }
+  @inlinable public static var RENDERBUFFER_DEPTH_SIZE: UInt32 { 0x8D54 }
+  @inlinable public static var RENDERBUFFER_DEPTH_SIZE_EXT: UInt32 { 0x8D54 }
+  @inlinable public static var RENDERBUFFER_EXT: UInt32 { 0x8D41 }
+  @inlinable public static var RENDERBUFFER_GREEN_SIZE: UInt32 { 0x8D51 }
+  @inlinable public static var RENDERBUFFER_GREEN_SIZE_EXT: UInt32 { 0x8D51 }
+  @inlinable public static var RENDERBUFFER_HEIGHT: UInt32 { 0x8D43 }
+  @inlinable public static var RENDERBUFFER_HEIGHT_EXT: UInt32 { 0x8D43 }
+  @inlinable public static var RENDERBUFFER_INTERNAL_FORMAT: UInt32 { 0x8D44 }
+  @inlinable public static var RENDERBUFFER_INTERNAL_FORMAT_EXT: UInt32 { 0x8D44 }
+  @inlinable public static var RENDERBUFFER_RED_SIZE: UInt32 { 0x8D50 }
+  @inlinable public static var RENDERBUFFER_RED_SIZE_EXT: UInt32 { 0x8D50 }
+  @inlinable public static var RENDERBUFFER_SAMPLES: UInt32 { 0x8CAB }
+  @inlinable public static var RENDERBUFFER_SAMPLES_EXT: UInt32 { 0x8CAB }
+  @inlinable public static var RENDERBUFFER_STENCIL_SIZE: UInt32 { 0x8D55 }
+  @inlinable public static var RENDERBUFFER_STENCIL_SIZE_EXT: UInt32 { 0x8D55 }
+  @inlinable public static var RENDERBUFFER_WIDTH: UInt32 { 0x8D42 }
+  @inlinable public static var RENDERBUFFER_WIDTH_EXT: UInt32 { 0x8D42 }
+  @inlinable public static var RENDERER: UInt32 { 0x1F01 }
+  @inlinable public static var RENDER_MODE: UInt32 { 0xC40 }
+  @inlinable public static var REPEAT: UInt32 { 0x2901 }
+  @inlinable public static var REPLACE: UInt32 { 0x1E01 }
+  @inlinable public static var RESCALE_NORMAL: UInt32 { 0x803A }
+  @inlinable public static var RESET_NOTIFICATION_STRATEGY: UInt32 { 0x8256 }
+  @inlinable public static var RESET_NOTIFICATION_STRATEGY_ARB: UInt32 { 0x8256 }
+  @inlinable public static var RESET_NOTIFICATION_STRATEGY_EXT: UInt32 { 0x8256 }
+  @inlinable public static var RESET_NOTIFICATION_STRATEGY_KHR: UInt32 { 0x8256 }
+  @inlinable public static var RETURN: UInt32 { 0x102 }
+  @inlinable public static var RG: UInt32 { 0x8227 }
+  @inlinable public static var RG16: UInt32 { 0x822C }
+  @inlinable public static var RG16F: UInt32 { 0x822F }
+  @inlinable public static var RG16I: UInt32 { 0x8239 }
+  @inlinable public static var RG16UI: UInt32 { 0x823A }
+  @inlinable public static var RG16_SNORM: UInt32 { 0x8F99 }
+  @inlinable public static var RG32F: UInt32 { 0x8230 }
+  @inlinable public static var RG32I: UInt32 { 0x823B }
+  @inlinable public static var RG32UI: UInt32 { 0x823C }
+  @inlinable public static var RG8: UInt32 { 0x822B }
+  @inlinable public static var RG8I: UInt32 { 0x8237 }
+  @inlinable public static var RG8UI: UInt32 { 0x8238 }
+  @inlinable public static var RG8_SNORM: UInt32 { 0x8F95 }
+  @inlinable public static var RGB: UInt32 { 0x1907 }
+  @inlinable public static var RGB10: UInt32 { 0x8052 }
+  @inlinable public static var RGB10_A2: UInt32 { 0x8059 }
+  @inlinable public static var RGB10_A2UI: UInt32 { 0x906F }
+  @inlinable public static var RGB12: UInt32 { 0x8053 }
+  @inlinable public static var RGB16: UInt32 { 0x8054 }
+  @inlinable public static var RGB16F: UInt32 { 0x881B }
+  @inlinable public static var RGB16I: UInt32 { 0x8D89 }
+  @inlinable public static var RGB16I_EXT: UInt32 { 0x8D89 }
+  @inlinable public static var RGB16UI: UInt32 { 0x8D77 }
+  @inlinable public static var RGB16UI_EXT: UInt32 { 0x8D77 }
+  @inlinable public static var RGB16_SNORM: UInt32 { 0x8F9A }
+  @inlinable public static var RGB32F: UInt32 { 0x8815 }
+  @inlinable public static var RGB32I: UInt32 { 0x8D83 }
+  @inlinable public static var RGB32I_EXT: UInt32 { 0x8D83 }
+  @inlinable public static var RGB32UI: UInt32 { 0x8D71 }
+  @inlinable public static var RGB32UI_EXT: UInt32 { 0x8D71 }
+  @inlinable public static var RGB4: UInt32 { 0x804F }
+  @inlinable public static var RGB5: UInt32 { 0x8050 }
+  @inlinable public static var RGB565: UInt32 { 0x8D62 }
+  @inlinable public static var RGB5_A1: UInt32 { 0x8057 }
+  @inlinable public static var RGB8: UInt32 { 0x8051 }
+  @inlinable public static var RGB8I: UInt32 { 0x8D8F }
+  @inlinable public static var RGB8I_EXT: UInt32 { 0x8D8F }
+  @inlinable public static var RGB8UI: UInt32 { 0x8D7D }
+  @inlinable public static var RGB8UI_EXT: UInt32 { 0x8D7D }
+  @inlinable public static var RGB8_SNORM: UInt32 { 0x8F96 }
+  @inlinable public static var RGB9_E5: UInt32 { 0x8C3D }
+  @inlinable public static var RGBA: UInt32 { 0x1908 }
+  @inlinable public static var RGBA12: UInt32 { 0x805A }
+  @inlinable public static var RGBA16: UInt32 { 0x805B }
+  @inlinable public static var RGBA16F: UInt32 { 0x881A }
+  @inlinable public static var RGBA16I: UInt32 { 0x8D88 }
+  @inlinable public static var RGBA16I_EXT: UInt32 { 0x8D88 }
+  @inlinable public static var RGBA16UI: UInt32 { 0x8D76 }
+  @inlinable public static var RGBA16UI_EXT: UInt32 { 0x8D76 }
+  @inlinable public static var RGBA16_SNORM: UInt32 { 0x8F9B }
+  @inlinable public static var RGBA2: UInt32 { 0x8055 }
+  @inlinable public static var RGBA32F: UInt32 { 0x8814 }
+  @inlinable public static var RGBA32I: UInt32 { 0x8D82 }
+  @inlinable public static var RGBA32I_EXT: UInt32 { 0x8D82 }
+  @inlinable public static var RGBA32UI: UInt32 { 0x8D70 }
+  @inlinable public static var RGBA32UI_EXT: UInt32 { 0x8D70 }
+  @inlinable public static var RGBA4: UInt32 { 0x8056 }
+  @inlinable public static var RGBA8: UInt32 { 0x8058 }
+  @inlinable public static var RGBA8I: UInt32 { 0x8D8E }
+  @inlinable public static var RGBA8I_EXT: UInt32 { 0x8D8E }
+  @inlinable public static var RGBA8UI: UInt32 { 0x8D7C }
+  @inlinable public static var RGBA8UI_EXT: UInt32 { 0x8D7C }
+  @inlinable public static var RGBA8_SNORM: UInt32 { 0x8F97 }
+  @inlinable public static var RGBA_FLOAT_MODE_ARB: UInt32 { 0x8820 }
+  @inlinable public static var RGBA_INTEGER: UInt32 { 0x8D99 }
+  @inlinable public static var RGBA_INTEGER_EXT: UInt32 { 0x8D99 }
+  @inlinable public static var RGBA_INTEGER_MODE_EXT: UInt32 { 0x8D9E }
+  @inlinable public static var RGBA_MODE: UInt32 { 0xC31 }
+  @inlinable public static var RGB_INTEGER: UInt32 { 0x8D98 }
+  @inlinable public static var RGB_INTEGER_EXT: UInt32 { 0x8D98 }
+  @inlinable public static var RGB_SCALE: UInt32 { 0x8573 }
+  @inlinable public static var RG_INTEGER: UInt32 { 0x8228 }
+  @inlinable public static var RIGHT: UInt32 { 0x407 }
+  @inlinable public static var S: UInt32 { 0x2000 }
+  @inlinable public static var SAMPLER: UInt32 { 0x82E6 }
+  @inlinable public static var SAMPLER_1D: UInt32 { 0x8B5D }
+  @inlinable public static var SAMPLER_1D_ARB: UInt32 { 0x8B5D }
+  @inlinable public static var SAMPLER_1D_ARRAY: UInt32 { 0x8DC0 }
+  @inlinable public static var SAMPLER_1D_ARRAY_EXT: UInt32 { 0x8DC0 }
+  @inlinable public static var SAMPLER_1D_ARRAY_SHADOW: UInt32 { 0x8DC3 }
+  @inlinable public static var SAMPLER_1D_ARRAY_SHADOW_EXT: UInt32 { 0x8DC3 }
+  @inlinable public static var SAMPLER_1D_SHADOW: UInt32 { 0x8B61 }
+  @inlinable public static var SAMPLER_1D_SHADOW_ARB: UInt32 { 0x8B61 }
+  @inlinable public static var SAMPLER_2D: UInt32 { 0x8B5E }
+  @inlinable public static var SAMPLER_2D_ARB: UInt32 { 0x8B5E }
+  @inlinable public static var SAMPLER_2D_ARRAY: UInt32 { 0x8DC1 }
+  @inlinable public static var SAMPLER_2D_ARRAY_EXT: UInt32 { 0x8DC1 }
+  @inlinable public static var SAMPLER_2D_ARRAY_SHADOW: UInt32 { 0x8DC4 }
+  @inlinable public static var SAMPLER_2D_ARRAY_SHADOW_EXT: UInt32 { 0x8DC4 }
+  @inlinable public static var SAMPLER_2D_MULTISAMPLE: UInt32 { 0x9108 }
+  @inlinable public static var SAMPLER_2D_MULTISAMPLE_ARRAY: UInt32 { 0x910B }
+  @inlinable public static var SAMPLER_2D_MULTISAMPLE_ARRAY_OES: UInt32 { 0x910B }
+  @inlinable public static var SAMPLER_2D_RECT: UInt32 { 0x8B63 }
+  @inlinable public static var SAMPLER_2D_RECT_ARB: UInt32 { 0x8B63 }
+  @inlinable public static var SAMPLER_2D_RECT_SHADOW: UInt32 { 0x8B64 }
+  @inlinable public static var SAMPLER_2D_RECT_SHADOW_ARB: UInt32 { 0x8B64 }
+  @inlinable public static var SAMPLER_2D_SHADOW: UInt32 { 0x8B62 }
+  @inlinable public static var SAMPLER_2D_SHADOW_ARB: UInt32 { 0x8B62 }
+  @inlinable public static var SAMPLER_3D: UInt32 { 0x8B5F }
+  @inlinable public static var SAMPLER_3D_ARB: UInt32 { 0x8B5F }
+  @inlinable public static var SAMPLER_3D_OES: UInt32 { 0x8B5F }
+  @inlinable public static var SAMPLER_BINDING: UInt32 { 0x8919 }
+  @inlinable public static var SAMPLER_BUFFER: UInt32 { 0x8DC2 }
+  @inlinable public static var SAMPLER_BUFFER_EXT: UInt32 { 0x8DC2 }
+  @inlinable public static var SAMPLER_BUFFER_OES: UInt32 { 0x8DC2 }
+  @inlinable public static var SAMPLER_CUBE: UInt32 { 0x8B60 }
+  @inlinable public static var SAMPLER_CUBE_ARB: UInt32 { 0x8B60 }
+  @inlinable public static var SAMPLER_CUBE_MAP_ARRAY: UInt32 { 0x900C }
+  @inlinable public static var SAMPLER_CUBE_MAP_ARRAY_SHADOW: UInt32 { 0x900D }
+  @inlinable public static var SAMPLER_CUBE_SHADOW: UInt32 { 0x8DC5 }
+  @inlinable public static var SAMPLER_CUBE_SHADOW_EXT: UInt32 { 0x8DC5 }
+  @inlinable public static var SAMPLER_KHR: UInt32 { 0x82E6 }
+  @inlinable public static var SAMPLES: UInt32 { 0x80A9 }
+  @inlinable public static var SAMPLES_ARB: UInt32 { 0x80A9 }
+  @inlinable public static var SAMPLES_PASSED: UInt32 { 0x8914 }
+  @inlinable public static var SAMPLES_PASSED_ARB: UInt32 { 0x8914 }
+  @inlinable public static var SAMPLE_ALPHA_TO_COVERAGE: UInt32 { 0x809E }
+  @inlinable public static var SAMPLE_ALPHA_TO_COVERAGE_ARB: UInt32 { 0x809E }
+  @inlinable public static var SAMPLE_ALPHA_TO_ONE: UInt32 { 0x809F }
+  @inlinable public static var SAMPLE_ALPHA_TO_ONE_ARB: UInt32 { 0x809F }
+  @inlinable public static var SAMPLE_BUFFERS: UInt32 { 0x80A8 }
+  @inlinable public static var SAMPLE_BUFFERS_ARB: UInt32 { 0x80A8 }
+  @inlinable public static var SAMPLE_COVERAGE: UInt32 { 0x80A0 }
+  @inlinable public static var SAMPLE_COVERAGE_ARB: UInt32 { 0x80A0 }
+  @inlinable public static var SAMPLE_COVERAGE_INVERT: UInt32 { 0x80AB }
+  @inlinable public static var SAMPLE_COVERAGE_INVERT_ARB: UInt32 { 0x80AB }
+  @inlinable public static var SAMPLE_COVERAGE_VALUE: UInt32 { 0x80AA }
+  @inlinable public static var SAMPLE_COVERAGE_VALUE_ARB: UInt32 { 0x80AA }
+  @inlinable public static var SAMPLE_MASK: UInt32 { 0x8E51 }
+  @inlinable public static var SAMPLE_MASK_VALUE: UInt32 { 0x8E52 }
+  @inlinable public static var SAMPLE_POSITION: UInt32 { 0x8E50 }
+  @inlinable public static var SAMPLE_SHADING: UInt32 { 0x8C36 }
   @inlinable public static var SAMPLE_SHADING_ARB: UInt32 { 0x8C36 }
   @inlinable public static var SAMPLE_SHADING_OES: UInt32 { 0x8C36 }
+  @inlinable public static var SATURATE_BIT_ATI: UInt32 { 0x40 }
   @inlinable public static var SCISSOR_BIT: UInt32 { 0x80000 }
   @inlinable public static var SCISSOR_BOX: UInt32 { 0xC10 }
   @inlinable public static var SCISSOR_TEST: UInt32 { 0xC11 }
@@ -22,6 +224,7 @@ extension GL {
   @inlinable public static var SECONDARY_COLOR_ARRAY_STRIDE_EXT: UInt32 { 0x845C }
   @inlinable public static var SECONDARY_COLOR_ARRAY_TYPE: UInt32 { 0x845B }
   @inlinable public static var SECONDARY_COLOR_ARRAY_TYPE_EXT: UInt32 { 0x845B }
+  @inlinable public static var SECONDARY_INTERPOLATOR_ATI: UInt32 { 0x896D }
   @inlinable public static var SELECT: UInt32 { 0x1C02 }
   @inlinable public static var SELECTION_BUFFER_POINTER: UInt32 { 0xDF3 }
   @inlinable public static var SELECTION_BUFFER_SIZE: UInt32 { 0xDF4 }
@@ -40,6 +243,7 @@ extension GL {
   @inlinable public static var SHADER_IMAGE_LOAD: UInt32 { 0x82A4 }
   @inlinable public static var SHADER_IMAGE_STORE: UInt32 { 0x82A5 }
   @inlinable public static var SHADER_KHR: UInt32 { 0x82E1 }
+  @inlinable public static var SHADER_OBJECT_ARB: UInt32 { 0x8B48 }
   @inlinable public static var SHADER_SOURCE_LENGTH: UInt32 { 0x8B88 }
   @inlinable public static var SHADER_STORAGE_BARRIER_BIT: UInt32 { 0x2000 }
   @inlinable public static var SHADER_STORAGE_BLOCK: UInt32 { 0x92E6 }
@@ -118,9 +322,13 @@ extension GL {
   @inlinable public static var STENCIL_ATTACHMENT: UInt32 { 0x8D20 }
   @inlinable public static var STENCIL_ATTACHMENT_EXT: UInt32 { 0x8D20 }
   @inlinable public static var STENCIL_BACK_FAIL: UInt32 { 0x8801 }
+  @inlinable public static var STENCIL_BACK_FAIL_ATI: UInt32 { 0x8801 }
   @inlinable public static var STENCIL_BACK_FUNC: UInt32 { 0x8800 }
+  @inlinable public static var STENCIL_BACK_FUNC_ATI: UInt32 { 0x8800 }
   @inlinable public static var STENCIL_BACK_PASS_DEPTH_FAIL: UInt32 { 0x8802 }
+  @inlinable public static var STENCIL_BACK_PASS_DEPTH_FAIL_ATI: UInt32 { 0x8802 }
   @inlinable public static var STENCIL_BACK_PASS_DEPTH_PASS: UInt32 { 0x8803 }
+  @inlinable public static var STENCIL_BACK_PASS_DEPTH_PASS_ATI: UInt32 { 0x8803 }
   @inlinable public static var STENCIL_BACK_REF: UInt32 { 0x8CA3 }
   @inlinable public static var STENCIL_BACK_VALUE_MASK: UInt32 { 0x8CA4 }
   @inlinable public static var STENCIL_BACK_WRITEMASK: UInt32 { 0x8CA5 }
@@ -128,6 +336,7 @@ extension GL {
   @inlinable public static var STENCIL_BUFFER_BIT: UInt32 { 0x400 }
   @inlinable public static var STENCIL_CLEAR_VALUE: UInt32 { 0xB91 }
   @inlinable public static var STENCIL_COMPONENTS: UInt32 { 0x8285 }
+  @inlinable public static var STENCIL_EXT: UInt32 { 0x1802 }
   @inlinable public static var STENCIL_FAIL: UInt32 { 0xB94 }
   @inlinable public static var STENCIL_FUNC: UInt32 { 0xB92 }
   @inlinable public static var STENCIL_INDEX: UInt32 { 0x1901 }
@@ -156,6 +365,13 @@ extension GL {
   @inlinable public static var STREAM_READ_ARB: UInt32 { 0x88E1 }
   @inlinable public static var SUBPIXEL_BITS: UInt32 { 0xD50 }
   @inlinable public static var SUBTRACT: UInt32 { 0x84E7 }
+  @inlinable public static var SUB_ATI: UInt32 { 0x8965 }
+  @inlinable public static var SWIZZLE_STQ_ATI: UInt32 { 0x8977 }
+  @inlinable public static var SWIZZLE_STQ_DQ_ATI: UInt32 { 0x8979 }
+  @inlinable public static var SWIZZLE_STRQ_ATI: UInt32 { 0x897A }
+  @inlinable public static var SWIZZLE_STRQ_DQ_ATI: UInt32 { 0x897B }
+  @inlinable public static var SWIZZLE_STR_ATI: UInt32 { 0x8976 }
+  @inlinable public static var SWIZZLE_STR_DR_ATI: UInt32 { 0x8978 }
   @inlinable public static var SYNC_CONDITION: UInt32 { 0x9113 }
   @inlinable public static var SYNC_FENCE: UInt32 { 0x9116 }
   @inlinable public static var SYNC_FLAGS: UInt32 { 0x9115 }
@@ -273,16 +489,24 @@ extension GL {
   @inlinable public static var TEXTURE_1D: UInt32 { 0xDE0 }
   @inlinable public static var TEXTURE_1D_ARRAY: UInt32 { 0x8C18 }
   @inlinable public static var TEXTURE_1D_ARRAY_EXT: UInt32 { 0x8C18 }
+  @inlinable public static var TEXTURE_1D_BINDING_EXT: UInt32 { 0x8068 }
   @inlinable public static var TEXTURE_2D: UInt32 { 0xDE1 }
   @inlinable public static var TEXTURE_2D_ARRAY: UInt32 { 0x8C1A }
   @inlinable public static var TEXTURE_2D_ARRAY_EXT: UInt32 { 0x8C1A }
+  @inlinable public static var TEXTURE_2D_BINDING_EXT: UInt32 { 0x8069 }
   @inlinable public static var TEXTURE_2D_MULTISAMPLE: UInt32 { 0x9100 }
   @inlinable public static var TEXTURE_2D_MULTISAMPLE_ARRAY: UInt32 { 0x9102 }
   @inlinable public static var TEXTURE_2D_MULTISAMPLE_ARRAY_OES: UInt32 { 0x9102 }
   @inlinable public static var TEXTURE_3D: UInt32 { 0x806F }
+  @inlinable public static var TEXTURE_3D_BINDING_EXT: UInt32 { 0x806A }
   @inlinable public static var TEXTURE_3D_EXT: UInt32 { 0x806F }
+  @inlinable public static var TEXTURE_3D_OES: UInt32 { 0x806F }
   @inlinable public static var TEXTURE_ALPHA_SIZE: UInt32 { 0x805F }
   @inlinable public static var TEXTURE_ALPHA_TYPE: UInt32 { 0x8C13 }
+}
+
+
+extension GL {
   @inlinable public static var TEXTURE_BASE_LEVEL: UInt32 { 0x813C }
   @inlinable public static var TEXTURE_BINDING_1D: UInt32 { 0x8068 }
   @inlinable public static var TEXTURE_BINDING_1D_ARRAY: UInt32 { 0x8C1C }
@@ -294,6 +518,7 @@ extension GL {
   @inlinable public static var TEXTURE_BINDING_2D_MULTISAMPLE_ARRAY: UInt32 { 0x9105 }
   @inlinable public static var TEXTURE_BINDING_2D_MULTISAMPLE_ARRAY_OES: UInt32 { 0x9105 }
   @inlinable public static var TEXTURE_BINDING_3D: UInt32 { 0x806A }
+  @inlinable public static var TEXTURE_BINDING_3D_OES: UInt32 { 0x806A }
   @inlinable public static var TEXTURE_BINDING_BUFFER: UInt32 { 0x8C2C }
   @inlinable public static var TEXTURE_BINDING_BUFFER_ARB: UInt32 { 0x8C2C }
   @inlinable public static var TEXTURE_BINDING_BUFFER_EXT: UInt32 { 0x8C2C }
@@ -396,10 +621,12 @@ extension GL {
   @inlinable public static var TEXTURE_MIN_FILTER: UInt32 { 0x2801 }
   @inlinable public static var TEXTURE_MIN_LOD: UInt32 { 0x813A }
   @inlinable public static var TEXTURE_PRIORITY: UInt32 { 0x8066 }
+  @inlinable public static var TEXTURE_PRIORITY_EXT: UInt32 { 0x8066 }
   @inlinable public static var TEXTURE_RECTANGLE: UInt32 { 0x84F5 }
   @inlinable public static var TEXTURE_RED_SIZE: UInt32 { 0x805C }
   @inlinable public static var TEXTURE_RED_TYPE: UInt32 { 0x8C10 }
   @inlinable public static var TEXTURE_RESIDENT: UInt32 { 0x8067 }
+  @inlinable public static var TEXTURE_RESIDENT_EXT: UInt32 { 0x8067 }
   @inlinable public static var TEXTURE_SAMPLES: UInt32 { 0x9106 }
   @inlinable public static var TEXTURE_SHADOW: UInt32 { 0x82A1 }
   @inlinable public static var TEXTURE_SHARED_SIZE: UInt32 { 0x8C3F }
@@ -428,10 +655,12 @@ extension GL {
   @inlinable public static var TEXTURE_WIDTH: UInt32 { 0x1000 }
   @inlinable public static var TEXTURE_WRAP_R: UInt32 { 0x8072 }
   @inlinable public static var TEXTURE_WRAP_R_EXT: UInt32 { 0x8072 }
+  @inlinable public static var TEXTURE_WRAP_R_OES: UInt32 { 0x8072 }
   @inlinable public static var TEXTURE_WRAP_S: UInt32 { 0x2802 }
   @inlinable public static var TEXTURE_WRAP_T: UInt32 { 0x2803 }
   @inlinable public static var TIMEOUT_EXPIRED: UInt32 { 0x911B }
   @inlinable public static var TIMESTAMP: UInt32 { 0x8E28 }
+  @inlinable public static var TIMESTAMP_EXT: UInt32 { 0x8E28 }
   @inlinable public static var TIME_ELAPSED: UInt32 { 0x88BF }
   @inlinable public static var TIME_ELAPSED_EXT: UInt32 { 0x88BF }
   @inlinable public static var TOP_LEVEL_ARRAY_SIZE: UInt32 { 0x930C }
@@ -502,10 +731,6 @@ extension GL {
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_COMPUTE_SHADER: UInt32 { 0x90EC }
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_FRAGMENT_SHADER: UInt32 { 0x8A46 }
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_GEOMETRY_SHADER: UInt32 { 0x8A45 }
-}
-
-
-extension GL {
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_TESS_CONTROL_SHADER: UInt32 { 0x84F0 }
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_TESS_EVALUATION_SHADER: UInt32 { 0x84F1 }
   @inlinable public static var UNIFORM_BLOCK_REFERENCED_BY_VERTEX_SHADER: UInt32 { 0x8A44 }
@@ -521,6 +746,7 @@ extension GL {
   @inlinable public static var UNIFORM_SIZE: UInt32 { 0x8A38 }
   @inlinable public static var UNIFORM_TYPE: UInt32 { 0x8A37 }
   @inlinable public static var UNKNOWN_CONTEXT_RESET: UInt32 { 0x8255 }
+  @inlinable public static var UNKNOWN_CONTEXT_RESET_ARB: UInt32 { 0x8255 }
   @inlinable public static var UNKNOWN_CONTEXT_RESET_EXT: UInt32 { 0x8255 }
   @inlinable public static var UNKNOWN_CONTEXT_RESET_KHR: UInt32 { 0x8255 }
   @inlinable public static var UNPACK_ALIGNMENT: UInt32 { 0xCF5 }
@@ -542,10 +768,22 @@ extension GL {
   @inlinable public static var UNSIGNED_BYTE_2_3_3_REV: UInt32 { 0x8362 }
   @inlinable public static var UNSIGNED_BYTE_3_3_2: UInt32 { 0x8032 }
   @inlinable public static var UNSIGNED_INT: UInt32 { 0x1405 }
+  @inlinable public static var UNSIGNED_INT16_NV: UInt32 { 0x8FF0 }
+  @inlinable public static var UNSIGNED_INT16_VEC2_NV: UInt32 { 0x8FF1 }
+  @inlinable public static var UNSIGNED_INT16_VEC3_NV: UInt32 { 0x8FF2 }
+  @inlinable public static var UNSIGNED_INT16_VEC4_NV: UInt32 { 0x8FF3 }
   @inlinable public static var UNSIGNED_INT64_ARB: UInt32 { 0x140F }
+  @inlinable public static var UNSIGNED_INT64_NV: UInt32 { 0x140F }
   @inlinable public static var UNSIGNED_INT64_VEC2_ARB: UInt32 { 0x8FF5 }
+  @inlinable public static var UNSIGNED_INT64_VEC2_NV: UInt32 { 0x8FF5 }
   @inlinable public static var UNSIGNED_INT64_VEC3_ARB: UInt32 { 0x8FF6 }
+  @inlinable public static var UNSIGNED_INT64_VEC3_NV: UInt32 { 0x8FF6 }
   @inlinable public static var UNSIGNED_INT64_VEC4_ARB: UInt32 { 0x8FF7 }
+  @inlinable public static var UNSIGNED_INT64_VEC4_NV: UInt32 { 0x8FF7 }
+  @inlinable public static var UNSIGNED_INT8_NV: UInt32 { 0x8FEC }
+  @inlinable public static var UNSIGNED_INT8_VEC2_NV: UInt32 { 0x8FED }
+  @inlinable public static var UNSIGNED_INT8_VEC3_NV: UInt32 { 0x8FEE }
+  @inlinable public static var UNSIGNED_INT8_VEC4_NV: UInt32 { 0x8FEF }
   @inlinable public static var UNSIGNED_INT_10F_11F_11F_REV: UInt32 { 0x8C3B }
   @inlinable public static var UNSIGNED_INT_10_10_10_2: UInt32 { 0x8036 }
   @inlinable public static var UNSIGNED_INT_24_8: UInt32 { 0x84FA }
@@ -664,8 +902,11 @@ extension GL {
   @inlinable public static var VIEWPORT: UInt32 { 0xBA2 }
   @inlinable public static var VIEWPORT_BIT: UInt32 { 0x800 }
   @inlinable public static var VIEWPORT_BOUNDS_RANGE: UInt32 { 0x825D }
+  @inlinable public static var VIEWPORT_BOUNDS_RANGE_OES: UInt32 { 0x825D }
   @inlinable public static var VIEWPORT_INDEX_PROVOKING_VERTEX: UInt32 { 0x825F }
+  @inlinable public static var VIEWPORT_INDEX_PROVOKING_VERTEX_OES: UInt32 { 0x825F }
   @inlinable public static var VIEWPORT_SUBPIXEL_BITS: UInt32 { 0x825C }
+  @inlinable public static var VIEWPORT_SUBPIXEL_BITS_OES: UInt32 { 0x825C }
   @inlinable public static var VIEW_CLASS_128_BITS: UInt32 { 0x82C4 }
   @inlinable public static var VIEW_CLASS_16_BITS: UInt32 { 0x82CA }
   @inlinable public static var VIEW_CLASS_24_BITS: UInt32 { 0x82C9 }

@@ -58,6 +58,7 @@ extension GLGenerator {
       out.line("\(model.returns.isEmpty ? "" : "return ")hook_\(model.name)(\(arguments))")
     case "hook":
       out.line("guard let c = currentContext() else { \(failure(model)) }")
+      touch(model, &out)
       let all = arguments.isEmpty ? "c" : "c, \(arguments)"
       out.line("\(model.returns.isEmpty ? "" : "return ")hook_\(model.name)(\(all))")
     case "gen":
@@ -66,6 +67,7 @@ extension GLGenerator {
       let kind = GLModel.nameKind((model.object ?? "").replacingOccurrences(of: "_", with: " "))
       out.line("guard c.generateNames(.\(kind), \(count), \(place)) else { return }")
       encodeMade(model, &out)
+      touch(model, &out)
       notice(model, &out)
     case "delete":
       out.line("guard let c = currentContext() else { return }")
@@ -74,18 +76,33 @@ extension GLGenerator {
       out.line("guard \(count) >= 0 else { return c.raise(GL.INVALID_VALUE) }")
       encodeMade(model, &out)
       out.line("c.releaseNames(.\(kind), \(count), \(place))")
+      touch(model, &out)
       notice(model, &out)
     case "sync":
       syncBody(model, &out)
     default:
-      if model.words.contains("note") || model.words.contains("pixels") {
+      if model.words.contains("note") || model.words.contains("pixels") || touched(model) != 0 {
         out.line("guard let c = currentContext() else { return }")
+        touch(model, &out)
         encode(model, writer: "c.writer", &out)
         notice(model, &out)
       } else {
         out.line("guard let writer = contextWriter() else { return }")
         encode(model, writer: "writer", &out)
       }
+    }
+  }
+
+  /// What a command may change of the state that the client remembers. Commands that reply, and such as
+  /// have no record, change what their hooks say.
+  private func touched(_ model: GLModel) -> UInt32 {
+    model.replies || !model.hasRecord ? 0 : rules.touchedState(model.name)
+  }
+
+  private func touch(_ model: GLModel, _ out: inout SourcePrinter) {
+    let bits = touched(model)
+    if bits != 0 {
+      out.line("c.pointee.touched |= 0x\(String(bits, radix: 16, uppercase: true))")
     }
   }
 
@@ -173,7 +190,8 @@ extension GLGenerator {
       case .array(let bytes, _): out.line("\(writer).pointee.glArray(\(p.name), \(bytes))")
       case .names(_, let count):
         out.line("\(writer).pointee.glArray(\(p.name), glProduct(\(count), 4))")
-      case .string: out.line("\(writer).pointee.glString(\(p.name))")
+      case .string(let isOptional):
+        out.line("\(writer).pointee.glString(\(p.name), isOptional: \(isOptional))")
       case .text(let length, _):
         out.line("\(writer).pointee.glArray(\(p.name), glTextLength(\(p.name), \(length)))")
       case .strings(let count): out.line("\(writer).pointee.glStrings(\(p.name), \(count))")

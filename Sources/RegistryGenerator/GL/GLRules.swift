@@ -19,6 +19,13 @@ struct GLRules {
   var extensions: [String] = []
   /// Extensions without commands, or with commands of others, that are not offered.
   var hidden: [String] = []
+  /// Groups of state that the client remembers, in the order of their bits.
+  static let stateGroups = [
+    "enable", "matrix", "viewport", "blend", "depth", "polygon", "texture", "framebuffer",
+    "program", "vertex", "pixel",
+  ]
+  /// Which group commands of a name may change; nil: none that is remembered.
+  private var states: [(group: String?, pattern: Substring, isPrefix: Bool)] = []
   /// Opcodes as they were given before.
   var opcodes: [String: Int] = [:]
 
@@ -54,8 +61,29 @@ struct GLRules {
         extensions.append(words[0])
       }
     }
+    for (words, _) in try Rules.lines(folder + "/gl-state.txt") {
+      guard words[0] == "none" || GLRules.stateGroups.contains(words[0]) else {
+        throw GenerationError("gl-state.txt: there is no group \(words[0])")
+      }
+      for word in words.dropFirst() {
+        let isPrefix = word.hasSuffix("*")
+        states.append(
+          (words[0] == "none" ? nil : words[0], word.dropLast(isPrefix ? 1 : 0), isPrefix))
+      }
+    }
     for (words, _) in try Rules.lines(folder + "/gl-opcodes.txt") where words.count > 1 {
       opcodes[words[0]] = Int(words[1])
+    }
+  }
+
+  /// The bits of the groups that a command may change.
+  func touchedState(_ name: String) -> UInt32 {
+    let matching = states.filter { $0.isPrefix ? name.hasPrefix($0.pattern) : name == $0.pattern }
+    guard !matching.isEmpty else { return UInt32.max }
+    return matching.reduce(0) { bits, state in
+      bits
+        | (state.group.flatMap { GLRules.stateGroups.firstIndex(of: $0) }.map { 1 << UInt32($0) }
+          ?? 0)
     }
   }
 }

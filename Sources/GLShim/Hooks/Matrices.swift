@@ -1,0 +1,261 @@
+import CPlatform
+import Client
+import GLWire
+import Ring
+import Wire
+
+// OpenGL 4.6 (compatibility), 12.1.1: what commands do to the matrices that are kept here, and to the
+// state that `StateCache` remembers.
+
+extension UnsafeMutablePointer<ContextState> {
+  /// Says how many matrices the driver's stacks hold.
+  func setMatrixLimits() {
+    func limit(_ pname: UInt32, _ least: Double) -> Int {
+      Int(min(pointee.binding.facts?.pointee.numbers(of: pname)?.first ?? least, 64))
+    }
+    let shadow = pointee.shadow
+    shadow.pointee.matrices.setLimit(GL.MODELVIEW, limit(GL.MAX_MODELVIEW_STACK_DEPTH, 32))
+    shadow.pointee.matrices.setLimit(GL.PROJECTION, limit(GL.MAX_PROJECTION_STACK_DEPTH, 2))
+    shadow.pointee.matrices.setLimit(GL.TEXTURE, limit(GL.MAX_TEXTURE_STACK_DEPTH, 2))
+  }
+
+  /// Does what a command does, now or when the list that is being compiled is called.
+  fileprivate func matrix(_ op: UInt32, _ operands: UnsafePointer<Float>) {
+    let shadow = pointee.shadow
+    if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.add(op, operands) }
+    if shadow.pointee.listMode != GL.COMPILE { shadow.pointee.matrices.apply(op, operands) }
+  }
+
+  fileprivate func matrix(_ op: UInt32, _ operand: UInt32) {
+    var value = Float(bitPattern: operand)
+    matrix(op, &value)
+  }
+
+  fileprivate func matrix(_ op: UInt32, _ x: Float, _ y: Float, _ z: Float) {
+    var values = (x, y, z)
+    withUnsafeBytes(of: &values) {
+      matrix(op, $0.baseAddress!.assumingMemoryBound(to: Float.self))
+    }
+  }
+
+  fileprivate func matrix(_ op: UInt32, _ a: Float, _ x: Float, _ y: Float, _ z: Float) {
+    var values = (a, x, y, z)
+    withUnsafeBytes(of: &values) {
+      matrix(op, $0.baseAddress!.assumingMemoryBound(to: Float.self))
+    }
+  }
+
+  fileprivate func box(
+    _ op: UInt32, _ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
+  ) {
+    var values = (l, r, b, t, n, f)
+    withUnsafeBytes(of: &values) {
+      matrix(op, $0.baseAddress!.assumingMemoryBound(to: Float.self))
+    }
+  }
+
+  /// Sixteen numbers of any type, which may be written row by row.
+  fileprivate func matrix<Number>(
+    _ op: UInt32, _ m: UnsafePointer<Number>?, isTransposed: Bool, _ convert: (Number) -> Float
+  ) {
+    guard let m else { return }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 16) {
+      guard let values = $0.baseAddress else { return }
+      var i = 0
+      while i < 16 {
+        values[i] = convert(m[isTransposed ? (i & 3) &* 4 &+ i / 4 : i])
+        i &+= 1
+      }
+      matrix(op, values)
+    }
+  }
+}
+
+/// GLfixed.
+@inline(__always)
+private func number(_ x: Int32) -> Float { Float(x) / 65536 }
+
+func note_glMatrixMode(_ c: Context, _ mode: UInt32) {
+  c.matrix(MatrixOp.mode, mode)
+}
+func note_glActiveTexture(_ c: Context, _ texture: UInt32) {
+  c.matrix(MatrixOp.activeTexture, texture)
+}
+func note_glLoadIdentity(_ c: Context) {
+  c.matrix(MatrixOp.identity, 0)
+}
+func note_glPushMatrix(_ c: Context) {
+  c.matrix(MatrixOp.push, 0)
+}
+func note_glPopMatrix(_ c: Context) {
+  c.matrix(MatrixOp.pop, 0)
+}
+func note_glPushAttrib(_ c: Context, _ mask: UInt32) {
+  c.matrix(MatrixOp.pushAttributes, mask)
+}
+func note_glPopAttrib(_ c: Context) {
+  c.matrix(MatrixOp.popAttributes, 0)
+}
+func note_glListBase(_ c: Context, _ base: UInt32) {
+  c.matrix(MatrixOp.listBase, base)
+}
+func note_glLoadMatrixf(_ c: Context, _ m: UnsafePointer<Float>?) {
+  c.matrix(MatrixOp.load, m, isTransposed: false, { $0 })
+}
+func note_glLoadMatrixd(_ c: Context, _ m: UnsafePointer<Double>?) {
+  c.matrix(MatrixOp.load, m, isTransposed: false, { Float($0) })
+}
+func note_glLoadMatrixx(_ c: Context, _ m: UnsafePointer<Int32>?) {
+  c.matrix(MatrixOp.load, m, isTransposed: false, number)
+}
+func note_glLoadTransposeMatrixf(_ c: Context, _ m: UnsafePointer<Float>?) {
+  c.matrix(MatrixOp.load, m, isTransposed: true, { $0 })
+}
+func note_glLoadTransposeMatrixd(_ c: Context, _ m: UnsafePointer<Double>?) {
+  c.matrix(MatrixOp.load, m, isTransposed: true, { Float($0) })
+}
+func note_glMultMatrixf(_ c: Context, _ m: UnsafePointer<Float>?) {
+  c.matrix(MatrixOp.multiply, m, isTransposed: false, { $0 })
+}
+func note_glMultMatrixd(_ c: Context, _ m: UnsafePointer<Double>?) {
+  c.matrix(MatrixOp.multiply, m, isTransposed: false, { Float($0) })
+}
+func note_glMultMatrixx(_ c: Context, _ m: UnsafePointer<Int32>?) {
+  c.matrix(MatrixOp.multiply, m, isTransposed: false, number)
+}
+func note_glMultTransposeMatrixf(_ c: Context, _ m: UnsafePointer<Float>?) {
+  c.matrix(MatrixOp.multiply, m, isTransposed: true, { $0 })
+}
+func note_glMultTransposeMatrixd(_ c: Context, _ m: UnsafePointer<Double>?) {
+  c.matrix(MatrixOp.multiply, m, isTransposed: true, { Float($0) })
+}
+func note_glTranslatef(_ c: Context, _ x: Float, _ y: Float, _ z: Float) {
+  c.matrix(MatrixOp.translate, x, y, z)
+}
+func note_glTranslated(_ c: Context, _ x: Double, _ y: Double, _ z: Double) {
+  c.matrix(MatrixOp.translate, Float(x), Float(y), Float(z))
+}
+func note_glTranslatex(_ c: Context, _ x: Int32, _ y: Int32, _ z: Int32) {
+  c.matrix(MatrixOp.translate, number(x), number(y), number(z))
+}
+func note_glScalef(_ c: Context, _ x: Float, _ y: Float, _ z: Float) {
+  c.matrix(MatrixOp.scale, x, y, z)
+}
+func note_glScaled(_ c: Context, _ x: Double, _ y: Double, _ z: Double) {
+  c.matrix(MatrixOp.scale, Float(x), Float(y), Float(z))
+}
+func note_glScalex(_ c: Context, _ x: Int32, _ y: Int32, _ z: Int32) {
+  c.matrix(MatrixOp.scale, number(x), number(y), number(z))
+}
+func note_glRotatef(_ c: Context, _ angle: Float, _ x: Float, _ y: Float, _ z: Float) {
+  c.matrix(MatrixOp.rotate, angle, x, y, z)
+}
+func note_glRotated(_ c: Context, _ angle: Double, _ x: Double, _ y: Double, _ z: Double) {
+  c.matrix(MatrixOp.rotate, Float(angle), Float(x), Float(y), Float(z))
+}
+func note_glRotatex(_ c: Context, _ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
+  c.matrix(MatrixOp.rotate, number(angle), number(x), number(y), number(z))
+}
+func note_glOrtho(_ c: Context, _ l: Double, _ r: Double, _ b: Double, _ t: Double, _ n: Double, _ f: Double) {
+  c.box(MatrixOp.ortho, Float(l), Float(r), Float(b), Float(t), Float(n), Float(f))
+}
+func note_glOrthof(_ c: Context, _ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
+  c.box(MatrixOp.ortho, l, r, b, t, n, f)
+}
+func note_glOrthox(_ c: Context, _ l: Int32, _ r: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
+  c.box(MatrixOp.ortho, number(l), number(r), number(b), number(t), number(n), number(f))
+}
+func note_glFrustum(_ c: Context, _ l: Double, _ r: Double, _ b: Double, _ t: Double, _ n: Double, _ f: Double) {
+  c.box(MatrixOp.frustum, Float(l), Float(r), Float(b), Float(t), Float(n), Float(f))
+}
+func note_glFrustumf(_ c: Context, _ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
+  c.box(MatrixOp.frustum, l, r, b, t, n, f)
+}
+func note_glFrustumx(_ c: Context, _ l: Int32, _ r: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
+  c.box(MatrixOp.frustum, number(l), number(r), number(b), number(t), number(n), number(f))
+}
+
+// MARK: What commands set
+
+/// Negative sizes are errors, and larger ones than the driver has are made smaller there.
+func noteViewport(_ c: Context, _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
+  guard let most = c.pointee.binding.facts?.pointee.numbers(of: GL.MAX_VIEWPORT_DIMS),
+    most.count >= 2, width >= 0, height >= 0, Double(width) <= most[0], Double(height) <= most[1],
+    abs(x) <= 16384, abs(y) <= 16384
+  else { return }
+  c.remember(GL.VIEWPORT, x, y, width, height)
+}
+
+func note_glScissor(_ c: Context, _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
+  if width >= 0, height >= 0 { c.remember(GL.SCISSOR_BOX, x, y, width, height) }
+}
+
+func note_glDepthFunc(_ c: Context, _ f: UInt32) {
+  if f >= GL.NEVER, f <= GL.ALWAYS { c.remember(GL.DEPTH_FUNC, Int32(f)) }
+}
+
+func note_glDepthMask(_ c: Context, _ flag: UInt8) {
+  c.remember(GL.DEPTH_WRITEMASK, flag == 0 ? 0 : 1)
+}
+
+func note_glCullFace(_ c: Context, _ mode: UInt32) {
+  if mode == GL.FRONT || mode == GL.BACK || mode == GL.FRONT_AND_BACK {
+    c.remember(GL.CULL_FACE_MODE, Int32(mode))
+  }
+}
+
+func note_glFrontFace(_ c: Context, _ mode: UInt32) {
+  if mode == GL.CW || mode == GL.CCW { c.remember(GL.FRONT_FACE, Int32(mode)) }
+}
+
+private func isFactor(_ factor: UInt32) -> Bool {
+  factor == GL.ZERO || factor == GL.ONE
+    || factor >= GL.SRC_COLOR && factor <= GL.ONE_MINUS_DST_COLOR
+    || factor >= GL.CONSTANT_COLOR && factor <= GL.ONE_MINUS_CONSTANT_ALPHA
+}
+
+/// The factors that every context takes for both sides.
+private func noteBlend(
+  _ c: Context, _ sourceColor: UInt32, _ color: UInt32, _ sourceAlpha: UInt32, _ alpha: UInt32
+) {
+  guard isFactor(sourceColor), isFactor(color), isFactor(sourceAlpha), isFactor(alpha) else {
+    return
+  }
+  c.remember(GL.BLEND_SRC_RGB, Int32(sourceColor))
+  c.remember(GL.BLEND_DST_RGB, Int32(color))
+  c.remember(GL.BLEND_SRC_ALPHA, Int32(sourceAlpha))
+  c.remember(GL.BLEND_DST_ALPHA, Int32(alpha))
+}
+func note_glBlendFunc(_ c: Context, _ sfactor: UInt32, _ dfactor: UInt32) {
+  noteBlend(c, sfactor, dfactor, sfactor, dfactor)
+}
+func note_glBlendFuncSeparate(
+  _ c: Context, _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32,
+  _ dfactorAlpha: UInt32
+) {
+  noteBlend(c, sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
+}
+
+/// A program that can be used: one that is known to be linked, or none.
+func note_glUseProgram(_ c: Context, _ program: UInt32) {
+  guard c.pointee.shadow.pointee.state.isAsked else { return }
+  guard program != 0 else { return c.remember(GL.CURRENT_PROGRAM, 0) }
+  let share = c.pointee.share
+  share.pointee.lock.lock()
+  let known = share.pointee.reflections.answer(program)
+  let isLinked =
+    known.map { $0.kind == ReflectedKind.program && $0.value(GL.LINK_STATUS) == 1 } ?? false
+  share.pointee.lock.unlock()
+  if isLinked { c.remember(GL.CURRENT_PROGRAM, Int32(bitPattern: program)) }
+}
+
+/// Textures that are given out are bound to where they were bound first, or the driver refuses: which
+/// that is is not known here, so that only what was bound there before is sure.
+func note_glBindTexture(_ c: Context, _ target: UInt32, _ texture: UInt32) {
+  guard texture == 0 else { return }
+  switch target {
+  case GL.TEXTURE_2D: c.remember(GL.TEXTURE_BINDING_2D, 0)
+  case GL.TEXTURE_CUBE_MAP: c.remember(GL.TEXTURE_BINDING_CUBE_MAP, 0)
+  default: break
+  }
+}

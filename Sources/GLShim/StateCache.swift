@@ -1,0 +1,247 @@
+import CPlatform
+import Client
+import GLWire
+import Ring
+import Wire
+
+// OpenGL 4.6, chapter 22: values of glGet* that the node has said once, or that a command has set. A
+// command says which groups of state it may change (`Rules/gl-state.txt`); what is remembered of those is
+// forgotten before the next question.
+
+/// Groups of state, a bit each: those of `Rules/gl-state.txt`.
+enum StateGroup {
+  static var enable: UInt32 { 1 << 0 }
+  static var matrix: UInt32 { 1 << 1 }
+  static var viewport: UInt32 { 1 << 2 }
+  static var blend: UInt32 { 1 << 3 }
+  static var depth: UInt32 { 1 << 4 }
+  static var polygon: UInt32 { 1 << 5 }
+  static var texture: UInt32 { 1 << 6 }
+  static var framebuffer: UInt32 { 1 << 7 }
+  static var program: UInt32 { 1 << 8 }
+  static var vertex: UInt32 { 1 << 9 }
+  static var pixel: UInt32 { 1 << 10 }
+  static var all: UInt32 { 0xFFFF_FFFF }
+
+  /// The group of a value that may be remembered; 0 for all others.
+  static func of(_ pname: UInt32) -> UInt32 {
+    switch pname {
+    case GL.BLEND, GL.DEPTH_TEST, GL.CULL_FACE, GL.SCISSOR_TEST, GL.STENCIL_TEST, GL.DITHER,
+      GL.ALPHA_TEST, GL.LIGHTING, GL.FOG, GL.NORMALIZE, GL.RESCALE_NORMAL, GL.COLOR_MATERIAL,
+      GL.LINE_SMOOTH, GL.POLYGON_SMOOTH, GL.POINT_SMOOTH, GL.POLYGON_OFFSET_FILL,
+      GL.POLYGON_OFFSET_LINE, GL.POLYGON_OFFSET_POINT, GL.LINE_STIPPLE, GL.POLYGON_STIPPLE,
+      GL.COLOR_LOGIC_OP, GL.INDEX_LOGIC_OP, GL.MULTISAMPLE, GL.SAMPLE_ALPHA_TO_COVERAGE,
+      GL.SAMPLE_COVERAGE, GL.SAMPLE_MASK, GL.SAMPLE_SHADING, GL.FRAMEBUFFER_SRGB,
+      GL.PROGRAM_POINT_SIZE, GL.DEPTH_CLAMP, GL.RASTERIZER_DISCARD, GL.PRIMITIVE_RESTART,
+      GL.TEXTURE_CUBE_MAP_SEAMLESS, GL.POINT_SPRITE, GL.COLOR_SUM, GL.AUTO_NORMAL:
+      enable
+    case GL.LIGHT0...(GL.LIGHT0 + 7), GL.CLIP_DISTANCE0...(GL.CLIP_DISTANCE0 + 7): enable
+    // Of one texture unit.
+    case GL.TEXTURE_1D, GL.TEXTURE_2D, GL.TEXTURE_3D, GL.TEXTURE_CUBE_MAP, GL.TEXTURE_RECTANGLE,
+      GL.TEXTURE_GEN_S, GL.TEXTURE_GEN_T, GL.TEXTURE_GEN_R, GL.TEXTURE_GEN_Q:
+      enable | texture
+    case GL.VIEWPORT, GL.SCISSOR_BOX, GL.DEPTH_RANGE: viewport
+    case GL.BLEND_SRC, GL.BLEND_DST, GL.BLEND_SRC_RGB, GL.BLEND_DST_RGB, GL.BLEND_SRC_ALPHA,
+      GL.BLEND_DST_ALPHA, GL.BLEND_EQUATION_RGB, GL.BLEND_EQUATION_ALPHA, GL.BLEND_COLOR,
+      GL.COLOR_WRITEMASK, GL.COLOR_CLEAR_VALUE, GL.ALPHA_TEST_FUNC, GL.ALPHA_TEST_REF,
+      GL.LOGIC_OP_MODE:
+      blend
+    case GL.DEPTH_FUNC, GL.DEPTH_WRITEMASK, GL.DEPTH_CLEAR_VALUE, GL.STENCIL_FUNC,
+      GL.STENCIL_REF, GL.STENCIL_VALUE_MASK, GL.STENCIL_WRITEMASK, GL.STENCIL_FAIL,
+      GL.STENCIL_PASS_DEPTH_FAIL, GL.STENCIL_PASS_DEPTH_PASS, GL.STENCIL_BACK_FUNC,
+      GL.STENCIL_BACK_REF, GL.STENCIL_BACK_VALUE_MASK, GL.STENCIL_BACK_WRITEMASK,
+      GL.STENCIL_BACK_FAIL, GL.STENCIL_BACK_PASS_DEPTH_FAIL, GL.STENCIL_BACK_PASS_DEPTH_PASS,
+      GL.STENCIL_CLEAR_VALUE:
+      depth
+    case GL.POLYGON_MODE, GL.CULL_FACE_MODE, GL.FRONT_FACE, GL.SHADE_MODEL, GL.LINE_WIDTH,
+      GL.POINT_SIZE, GL.POLYGON_OFFSET_FACTOR, GL.POLYGON_OFFSET_UNITS:
+      polygon
+    case GL.TEXTURE_BINDING_1D, GL.TEXTURE_BINDING_2D, GL.TEXTURE_BINDING_3D,
+      GL.TEXTURE_BINDING_CUBE_MAP, GL.TEXTURE_BINDING_RECTANGLE, GL.TEXTURE_BINDING_2D_ARRAY,
+      GL.TEXTURE_BINDING_1D_ARRAY, GL.TEXTURE_BINDING_2D_MULTISAMPLE, GL.TEXTURE_BINDING_BUFFER,
+      GL.TEXTURE_BINDING_CUBE_MAP_ARRAY, GL.SAMPLER_BINDING:
+      texture
+    case GL.DRAW_FRAMEBUFFER_BINDING, GL.READ_FRAMEBUFFER_BINDING, GL.RENDERBUFFER_BINDING,
+      GL.DRAW_BUFFER, GL.READ_BUFFER:
+      framebuffer
+    case GL.CURRENT_PROGRAM, GL.PROGRAM_PIPELINE_BINDING: program
+    case GL.UNIFORM_BUFFER_BINDING, GL.SHADER_STORAGE_BUFFER_BINDING,
+      GL.TRANSFORM_FEEDBACK_BUFFER_BINDING, GL.DRAW_INDIRECT_BUFFER_BINDING,
+      GL.COPY_READ_BUFFER_BINDING, GL.COPY_WRITE_BUFFER_BINDING:
+      vertex
+    default: 0
+    }
+  }
+}
+
+/// How a remembered value was asked for.
+enum StateType: UInt32 {
+  case boolean = 1
+  case integer, integer64, float, double, fixed
+
+  var size: Int {
+    switch self {
+    case .boolean: 1
+    case .integer, .float, .fixed: 4
+    case .integer64, .double: 8
+    }
+  }
+}
+
+/// A remembered value.
+private struct StateEntry {
+  var pname: UInt32 = 0
+  var type: UInt32 = 0
+  /// Numbers of it; 0 for an entry that is free.
+  var count: UInt32 = 0
+  /// Whole numbers of which every other type can be made.
+  var isWhole = false
+  var group: UInt32 = 0
+  /// `StateCache.age` of its groups when it was remembered.
+  var age: UInt64 = 0
+  var numbers: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+  static var most: Int { 4 }
+}
+
+/// What is remembered, in as many places as there are; a newer value takes an older one's.
+struct StateCache {
+  private let entries: UnsafeMutablePointer<StateEntry>
+  /// How often each group was forgotten.
+  private let ages: UnsafeMutablePointer<UInt64>
+  /// Nothing is remembered for programs that never ask.
+  var isAsked = false
+
+  private static var size: Int { 128 }
+  private static var groups: Int { 11 }
+
+  init?() {
+    guard let entries = platform_calloc(StateCache.size, MemoryLayout<StateEntry>.stride),
+      let ages = platform_calloc(StateCache.groups, 8)
+    else { return nil }
+    self.entries = entries.bindMemory(to: StateEntry.self, capacity: StateCache.size)
+    self.ages = ages.bindMemory(to: UInt64.self, capacity: StateCache.groups)
+  }
+
+  func free() {
+    platform_free(entries)
+    platform_free(ages)
+  }
+
+  private func place(_ pname: UInt32, _ type: StateType) -> UnsafeMutablePointer<StateEntry> {
+    entries + Int(((pname &* 8 &+ type.rawValue) &* 0x9E37_79B1) >> 25)
+  }
+
+  private func age(_ groups: UInt32) -> UInt64 {
+    var sum: UInt64 = 0
+    var left = groups & ((1 &<< UInt32(StateCache.groups)) &- 1)
+    while left != 0 {
+      sum &+= ages[left.trailingZeroBitCount]
+      left &= left &- 1
+    }
+    return sum
+  }
+
+  /// Forgets what belongs to any of `groups`.
+  func forget(_ groups: UInt32) {
+    var left = groups & ((1 &<< UInt32(StateCache.groups)) &- 1)
+    while left != 0 {
+      ages[left.trailingZeroBitCount] &+= 1
+      left &= left &- 1
+    }
+  }
+
+  private func find(_ pname: UInt32, _ type: StateType) -> UnsafeMutablePointer<StateEntry>? {
+    let known = place(pname, type)
+    guard known.pointee.count > 0, known.pointee.pname == pname,
+      known.pointee.type == type.rawValue, known.pointee.age == age(known.pointee.group)
+    else { return nil }
+    return known
+  }
+
+  /// Gives a value's numbers as the application wants them; false when they are not known.
+  func copy(_ pname: UInt32, _ type: StateType, _ data: UnsafeMutableRawPointer) -> Bool {
+    if let known = find(pname, type) {
+      platform_copy(data, &known.pointee.numbers, Int(known.pointee.count) &* type.size)
+      return true
+    }
+    guard type != .integer, let known = find(pname, .integer), known.pointee.isWhole else {
+      return false
+    }
+    withUnsafeBytes(of: &known.pointee.numbers) { numbers in
+      var i = 0
+      while i < Int(known.pointee.count) {
+        let value = numbers.load(fromByteOffset: i &* 4, as: Int32.self)
+        let place = data + i &* type.size
+        switch type {
+        case .boolean: place.storeBytes(of: value == 0 ? 0 : 1, as: UInt8.self)
+        case .integer: break
+        case .fixed: place.storeBytes(of: value &<< 16, as: Int32.self)
+        case .integer64: place.storeBytes(of: Int64(value), as: Int64.self)
+        case .float: place.storeBytes(of: Float(value), as: Float.self)
+        case .double: place.storeBytes(of: Double(value), as: Double.self)
+        }
+        i &+= 1
+      }
+    }
+    return true
+  }
+
+  func keep(
+    _ pname: UInt32, _ type: StateType, _ numbers: UnsafeRawPointer, _ count: Int, isWhole: Bool
+  ) {
+    let group = StateGroup.of(pname)
+    guard group != 0, count > 0, count <= StateEntry.most else { return }
+    let known = place(pname, type)
+    known.pointee.pname = pname
+    known.pointee.type = type.rawValue
+    known.pointee.count = UInt32(count)
+    known.pointee.isWhole = isWhole
+    known.pointee.group = group
+    known.pointee.age = age(group)
+    platform_copy(&known.pointee.numbers, numbers, count &* type.size)
+  }
+}
+
+extension UnsafeMutablePointer<ContextState> {
+  /// Forgets what commands may have changed since the last time; a list that is being compiled
+  /// remembers what it changes.
+  func settle() {
+    let touched = pointee.touched
+    guard touched != 0 else { return }
+    pointee.touched = 0
+    let shadow = pointee.shadow
+    // Some commands are carried out although a list is being compiled.
+    if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.touched |= touched }
+    shadow.pointee.state.forget(touched)
+  }
+
+  /// Whether what a command sets is to be remembered: it is carried out, and somebody asks.
+  private var remembers: Bool {
+    pointee.shadow.pointee.state.isAsked && pointee.shadow.pointee.listMode != GL.COMPILE
+  }
+
+  /// Remembers what a command has set.
+  func remember(_ pname: UInt32, _ a: Int32) {
+    guard remembers else { return }
+    settle()
+    var value = a
+    pointee.shadow.pointee.state.keep(pname, .integer, &value, 1, isWhole: true)
+  }
+
+  func remember(_ pname: UInt32, _ a: Int32, _ b: Int32, _ c: Int32, _ d: Int32) {
+    guard remembers else { return }
+    settle()
+    var values = (a, b, c, d)
+    pointee.shadow.pointee.state.keep(pname, .integer, &values, 4, isWhole: true)
+  }
+
+  /// Whether the context has fixed function (OpenGL's compatibility profile, OpenGL ES 1).
+  var hasFixedFunction: Bool {
+    let request = pointee.request
+    if request.api != 0 { return request.major == 1 }
+    guard (request.major, request.minor) >= (3, 1) else { return true }
+    // GL_CONTEXT_COMPATIBILITY_PROFILE_BIT.
+    return (request.major, request.minor) >= (3, 2) && request.profileMask & 2 != 0
+  }
+}

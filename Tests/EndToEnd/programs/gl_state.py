@@ -1,0 +1,458 @@
+"""Random OpenGL, of which every answer is printed: two drivers that agree print the same.
+
+  gl_state.py state SEED [COUNT]     state, matrices, attribute stacks
+  gl_state.py lists SEED [COUNT]     the same in display lists, without attribute stacks and texture units:
+                                     what Mesa makes of those in lists is its own
+  gl_state.py maps SEED [COUNT]      buffers: written, copied, mapped, drawn from, written by the GPU
+  gl_state.py programs               shaders, programs, and what is asked of them
+"""
+
+import ctypes as C
+import random
+import sys
+
+F, D = C.c_float, C.c_double
+
+
+def context(major: int = 0, minor: int = 0):
+    egl = C.CDLL("libEGL.so.1")
+    for name in ("eglGetPlatformDisplay", "eglCreateContext", "eglGetProcAddress",
+                 "eglCreatePbufferSurface"):
+        getattr(egl, name).restype = C.c_void_p
+    display = C.c_void_p(egl.eglGetPlatformDisplay(0x31DD, None, None))
+    assert egl.eglInitialize(display, None, None)
+    assert egl.eglBindAPI(0x30A2)
+    config, count = C.c_void_p(), C.c_int()
+    attributes = (C.c_int * 9)(0x3024, 8, 0x3025, 24, 0x3040, 8, 0x3033, 1, 0x3038)
+    egl.eglChooseConfig(display, attributes, C.byref(config), 1, C.byref(count))
+    assert count.value
+    wanted = (C.c_int * 5)(0x3098, major, 0x30FB, minor, 0x3038) if major else None
+    made = C.c_void_p(egl.eglCreateContext(display, config, None, wanted))
+    size = (C.c_int * 5)(0x3057, 64, 0x3056, 48, 0x3038)
+    surface = C.c_void_p(egl.eglCreatePbufferSurface(display, config, size))
+    assert egl.eglMakeCurrent(display, surface, surface, made)
+    gl = C.CDLL("libGL.so.1")
+    gl.glMapBuffer.restype = gl.glMapBufferRange.restype = C.c_void_p
+    for name in ("glMapNamedBufferRange", "glFenceSync"):
+        getattr(gl, name).restype = C.c_void_p
+    gl.glGetString.restype = C.c_char_p
+    return gl
+
+
+def integers(gl, pname: int, count: int = 16) -> list[int]:
+    values = (C.c_int * count)(*[-77] * count)
+    gl.glGetIntegerv(pname, values)
+    return [v for v in values if v != -77]
+
+
+def floats(gl, pname: int) -> list[str]:
+    values = (F * 16)(*[-77] * 16)
+    gl.glGetFloatv(pname, values)
+    # Zero has a sign that nobody sees.
+    return [(v + 0.0).hex() for v in values if v != -77]
+
+
+def doubles(gl, pname: int) -> list[str]:
+    values = (D * 16)(*[-77] * 16)
+    gl.glGetDoublev(pname, values)
+    return [(v + 0.0).hex() for v in values if v != -77]
+
+
+INTEGERS = [
+    0x0BA0, 0x84E0, 0x0BA3, 0x0BA4, 0x0BA2, 0x0C10, 0x0B74, 0x0B72, 0x0B45, 0x0B46, 0x80C9, 0x80C8,
+    0x80CB, 0x80CA, 0x8009, 0x883D, 0x0C23, 0x8069, 0x8CA6, 0x8CAA, 0x8B8D, 0x0B54, 0x0B92, 0x0B93,
+    0x0B94, 0x0B97, 0x0B98, 0x0BD1, 0x0B40, 0x0B21, 0x0B35, 0x0BB0, 0x0BB1,
+]
+MATRICES = [0x0BA6, 0x0BA7, 0x0BA8, 0x84E3, 0x84E4]
+CAPS = [
+    0x0BE2, 0x0B71, 0x0B44, 0x0C11, 0x0B90, 0x0BD0, 0x8037, 0x0BC0, 0x0B50, 0x0B60, 0x0BA1, 0x0DE1,
+    0x4000, 0x4003, 0x0B57, 0x0B20, 0x0BF2, 0x0C60, 0x3000, 0x86AB,
+]
+
+
+KINDS = {
+    "state": [k for k in range(27) if k not in (23, 24)],
+    "lists": [k for k in range(27) if k not in (11, 12, 13)],
+}
+
+
+def say(*what) -> None:
+    print(*what, flush=False)
+
+
+def change(gl, r: random.Random, lists: list[int], textures, framebuffers) -> None:
+    """One command, right or wrong, that may change state."""
+    number = lambda: F(r.choice([0, 1, -1, 0.5, 2, r.uniform(-2, 2)]))  # noqa: E731
+    kind = r.choice(KINDS[sys.argv[1]])
+    if kind == 0:
+        gl.glMatrixMode(r.choice([0x1700, 0x1701, 0x1702, 0x1700, 0x1234]))
+    elif kind == 1:
+        gl.glLoadIdentity()
+    elif kind == 2:
+        gl.glTranslatef(number(), number(), number())
+    elif kind == 3:
+        gl.glRotatef(F(r.choice([90, 45, r.uniform(-360, 360)])), number(), number(), number())
+    elif kind == 4:
+        gl.glScaled(D(r.uniform(0.5, 2)), D(r.uniform(0.5, 2)), D(1))
+    elif kind == 5:
+        gl.glPushMatrix()
+    elif kind == 6:
+        gl.glPopMatrix()
+    elif kind == 7:
+        m = (F * 16)(*[r.uniform(-1, 1) for _ in range(16)])
+        r.choice([gl.glLoadMatrixf, gl.glLoadMatrixf, gl.glMultTransposeMatrixf])(m)
+    elif kind == 8:
+        m = (D * 16)(*[r.uniform(-1, 1) for _ in range(16)])
+        r.choice([gl.glLoadMatrixd, gl.glMultMatrixd, gl.glLoadTransposeMatrixd])(m)
+    elif kind == 9:
+        gl.glFrustum(D(-1), D(1), D(-0.75), D(0.75), D(r.choice([1, 0.5, -1])), D(20))
+    elif kind == 10:
+        # Products of many would leave what a number can be.
+        gl.glLoadIdentity()
+        gl.glOrtho(D(0), D(r.uniform(1, 640)), D(0), D(r.uniform(1, 480)), D(-1), D(1))
+    elif kind == 11:
+        gl.glActiveTexture(0x84C0 + r.choice([0, 1, 2, 7, 300]))
+    elif kind == 12:
+        # Not GL_TEXTURE_BIT nor GL_COLOR_BUFFER_BIT: while other objects are bound, what Mesa 22.3 takes
+        # back of the matrix mode is not what the specification says.
+        gl.glPushAttrib(r.choice([0x1000, 0x2000, 0x20000, 0x900]))
+    elif kind == 13:
+        gl.glPopAttrib()
+    elif kind in (14, 15):
+        r.choice([gl.glEnable, gl.glDisable])(r.choice(CAPS + [0x4321]))
+    elif kind == 16:
+        gl.glViewport(r.randrange(4), 0, r.choice([64, 32, -1, 100000]), 48)
+    elif kind == 17:
+        gl.glScissor(1, 2, r.choice([30, -5]), 9)
+    elif kind == 18:
+        gl.glBlendFunc(r.choice([0, 1, 0x302, 0x303, 0x1234]), r.choice([0, 1, 0x303, 0x308]))
+    elif kind == 19:
+        gl.glDepthFunc(r.choice([0x200, 0x203, 0x207, 0x1]))
+        gl.glDepthMask(r.randrange(2))
+    elif kind == 20:
+        gl.glCullFace(r.choice([0x404, 0x405, 0x408, 3]))
+        gl.glFrontFace(r.choice([0x900, 0x901, 3]))
+    elif kind == 21:
+        gl.glBindTexture(r.choice([0xDE1, 0xDE1, 0xDE0, 0x806F, 5]), r.choice([0, *textures]))
+    elif kind == 22:
+        gl.glBindFramebuffer(r.choice([0x8D40, 0x8CA8, 0x8CA9, 2]), r.choice([0, *framebuffers]))
+    elif kind == 23:
+        if lists:
+            gl.glCallList(r.choice(lists))
+    elif kind == 24:
+        if lists:
+            base = r.choice([0, 1])
+            gl.glListBase(base)
+            some = (C.c_ubyte * 3)(*[r.choice(lists) - base for _ in range(3)])
+            gl.glCallLists(3, 0x1401, some)
+    elif kind == 25:
+        gl.glStencilFunc(r.choice([0x200, 0x207, 9]), r.randrange(4), 0xFF)
+        gl.glColorMask(r.randrange(2), 1, 1, r.randrange(2))
+    else:
+        gl.glBlendEquation(r.choice([0x8006, 0x800A, 0x8007, 9]))
+        gl.glShadeModel(r.choice([0x1D00, 0x1D01, 9]))
+        gl.glPolygonMode(0x408, r.choice([0x1B01, 0x1B02, 9]))
+
+
+def ask(gl, r: random.Random) -> None:
+    kind = r.randrange(5)
+    if kind == 0:
+        name = r.choice(INTEGERS)
+        say("int", hex(name), integers(gl, name))
+    elif kind == 1:
+        name = r.choice(MATRICES)
+        say("float", hex(name), *floats(gl, name))
+    elif kind == 2:
+        cap = r.choice(CAPS + [0x4321])
+        say("enabled", hex(cap), gl.glIsEnabled(cap) & 0xFF)
+    elif kind == 3:
+        name = r.choice(INTEGERS + MATRICES)
+        say("double", hex(name), *doubles(gl, name))
+    else:
+        name = r.choice(INTEGERS + CAPS)
+        value = (C.c_ubyte * 16)()
+        gl.glGetBooleanv(name, value)
+        say("bool", hex(name), value[0])
+    # Of two errors at once any may be told first (OpenGL 4.6, 2.3.1).
+    say("error", gl.glGetError() != 0)
+
+
+def state() -> None:
+    r = random.Random(int(sys.argv[2]))
+    gl = context()
+    textures, framebuffers = (C.c_uint * 3)(), (C.c_uint * 2)()
+    gl.glGenTextures(3, textures)
+    gl.glGenFramebuffers(2, framebuffers)
+    known: list[int] = []
+    for _ in range(int(sys.argv[3]) if len(sys.argv) > 3 else 2000):
+        if sys.argv[1] == "lists" and r.random() < 0.02:
+            new = gl.glGenLists(1) if len(known) < 6 else r.choice(known)
+            gl.glNewList(new, r.choice([0x1300, 0x1301]))
+            for _ in range(r.randrange(12)):
+                if r.random() < 0.1:
+                    ask(gl, r)
+                # Lists that call themselves would be called without an end.
+                change(gl, r, known[:known.index(new) if new in known else None], list(textures),
+                       list(framebuffers))
+            gl.glEndList()
+            if new not in known:
+                known.append(new)
+        change(gl, r, known, list(textures), list(framebuffers))
+        if r.random() < 0.5:
+            ask(gl, r)
+
+
+lists = state
+
+
+# --- Buffers
+
+VERTEX = b"""#version 430
+layout(location = 0) in uvec4 a;
+flat out uvec4 b;
+void main() { b = a * 3u + uvec4(1u); gl_Position = vec4(0); }
+"""
+COMPUTE = b"""#version 430
+layout(local_size_x = 16) in;
+layout(std430, binding = 0) buffer B { uint words[]; };
+void main() { uint i = gl_GlobalInvocationID.x; words[i] = words[i] * 5u + i; }
+"""
+
+
+def shader(gl, kind: int, source: bytes) -> int:
+    made = gl.glCreateShader(kind)
+    gl.glShaderSource(made, 1, C.byref(C.c_char_p(source)), None)
+    gl.glCompileShader(made)
+    return made
+
+
+def program(gl, *shaders: int, feedback: bytes | None = None) -> int:
+    made = gl.glCreateProgram()
+    for one in shaders:
+        gl.glAttachShader(made, one)
+    if feedback:
+        gl.glTransformFeedbackVaryings(made, 1, C.byref(C.c_char_p(feedback)), 0x8C8D)
+    gl.glLinkProgram(made)
+    status = C.c_int()
+    gl.glGetProgramiv(made, 0x8B82, C.byref(status))
+    assert status.value == 1
+    return made
+
+
+def digest(data: bytes) -> str:
+    value = 0
+    for byte in data:
+        value = (value * 16777619 ^ byte) & 0xFFFFFFFFFFFFFFFF
+    return f"{len(data)}:{value:016x}"
+
+
+def maps() -> None:
+    r = random.Random(int(sys.argv[2]))
+    gl = context(4, 5)
+    size = 4096 * 3
+    names = (C.c_uint * 5)()
+    gl.glGenBuffers(5, names)
+    buffers = list(names)
+    array = C.c_uint()
+    gl.glGenVertexArrays(1, C.byref(array))
+    gl.glBindVertexArray(array)
+    gl.glEnableVertexAttribArray(0)
+    transform = program(gl, shader(gl, 0x8B31, VERTEX), feedback=b"b")
+    compute = program(gl, shader(gl, 0x91B9, COMPUTE))
+    pointer = C.c_void_p
+    noise = lambda n: bytes(r.randrange(256) for _ in range(n))  # noqa: E731
+    persistent: dict[int, int] = {}
+
+    def read(buffer: int, offset: int, count: int) -> bytes:
+        data = (C.c_ubyte * count)()
+        gl.glBindBuffer(0x8F36, buffer)
+        gl.glGetBufferSubData(0x8F36, C.c_ssize_t(offset), C.c_ssize_t(count), data)
+        return bytes(data)
+
+    for buffer in buffers[:3]:
+        gl.glBindBuffer(0x8892, buffer)
+        gl.glBufferData(0x8892, C.c_ssize_t(size), noise(size), r.choice([0x88E4, 0x88E8]))
+    # Persistent maps: written silently, flushed by hand, and read.
+    for buffer, flags, access in ((buffers[3], 0xC3, 0xC3), (buffers[4], 0x43, 0x53 & ~1)):
+        gl.glBindBuffer(0x8892, buffer)
+        gl.glBufferStorage(0x8892, C.c_ssize_t(size), noise(size), flags | 0x100)
+        place = gl.glMapBufferRange(0x8892, C.c_ssize_t(0), C.c_ssize_t(size), access)
+        assert place, hex(gl.glGetError())
+        persistent[buffer] = place
+
+    def wait() -> None:
+        fence = pointer(gl.glFenceSync(0x9117, 0))
+        say("wait", gl.glClientWaitSync(fence, 1, C.c_uint64(10**9)) in (0x911A, 0x911C))
+        gl.glDeleteSync(fence)
+
+    for step in range(int(sys.argv[3]) if len(sys.argv) > 3 else 300):
+        buffer = r.choice(buffers)
+        offset = r.randrange(0, size - 64) & ~15
+        count = min(r.choice([16, 64, 1000, 4096]), size - offset) & ~3
+        kind = r.randrange(12)
+        gl.glBindBuffer(0x8892, buffer)
+        if kind in (0, 1) and buffer not in persistent:
+            access = r.choice([1, 2, 3, 0x6, 0xA, 0x22, 0x12, 0x5, 0x40, 0, 0x21])
+            place = gl.glMapBufferRange(0x8892, C.c_ssize_t(offset), C.c_ssize_t(count), access)
+            say("map", hex(access), bool(place), hex(gl.glGetError()))
+            if place:
+                if access & 1:
+                    say("seen", digest(C.string_at(place, count)))
+                if access & 2:
+                    # What invalidates must be written as a whole to say anything.
+                    part = count if access & 0xC else r.randrange(1, count)
+                    C.memmove(place, noise(part), part)
+                    if access & 0x10:
+                        gl.glFlushMappedBufferRange(0x8892, C.c_ssize_t(0), C.c_ssize_t(part))
+                        if part < count:
+                            C.memmove(place, noise(part), 0)
+                if r.random() < 0.2:
+                    say("twice", bool(gl.glMapBufferRange(
+                        0x8892, C.c_ssize_t(0), C.c_ssize_t(16), 2)), hex(gl.glGetError()))
+                    gl.glBufferSubData(0x8892, C.c_ssize_t(0), C.c_ssize_t(4), noise(4))
+                    say("mapped", hex(gl.glGetError()))
+                say("unmap", gl.glUnmapBuffer(0x8892) & 0xFF)
+                if access & 0x8:
+                    # The rest is anything now.
+                    gl.glBufferData(0x8892, C.c_ssize_t(size), noise(size), 0x88E8)
+        elif kind == 2 and buffer not in persistent:
+            place = gl.glMapBuffer(0x8892, r.choice([0x88B8, 0x88BA]))
+            if place:
+                say("whole", digest(C.string_at(place, size)))
+                C.memmove(place + offset, noise(0), 0)
+                say("unmap", gl.glUnmapBuffer(0x8892) & 0xFF)
+        elif kind == 3 and buffer not in persistent:
+            gl.glBufferData(0x8892, C.c_ssize_t(size), noise(size), 0x88E4)
+        elif kind == 4:
+            gl.glBufferSubData(0x8892, C.c_ssize_t(offset), C.c_ssize_t(count), noise(count))
+        elif kind == 5:
+            other = r.choice([b for b in buffers if b != buffer])
+            gl.glBindBuffer(0x8F37, other)
+            gl.glCopyBufferSubData(0x8892, 0x8F37, C.c_ssize_t(offset), C.c_ssize_t(offset),
+                                   C.c_ssize_t(count))
+        elif kind == 6:
+            value = C.c_uint(r.randrange(1 << 32))
+            gl.glClearBufferSubData(0x8892, 0x8236, C.c_ssize_t(offset), C.c_ssize_t(count), 0x8D94,
+                                    0x1405, C.byref(value))
+        elif kind == 7:
+            other = r.choice([b for b in buffers if b != buffer])
+            gl.glVertexAttribIPointer(0, 4, 0x1405, 16, pointer(offset))
+            gl.glBindBufferBase(0x8C8E, 0, other)
+            gl.glUseProgram(transform)
+            gl.glEnable(0x8C89)
+            gl.glBeginTransformFeedback(0)
+            gl.glDrawArrays(0, 0, count // 16)
+            gl.glEndTransformFeedback()
+            gl.glDisable(0x8C89)
+            gl.glBindBufferBase(0x8C8E, 0, 0)
+        elif kind == 8:
+            gl.glBindBufferBase(0x90D2, 0, buffer)
+            gl.glUseProgram(compute)
+            gl.glDispatchCompute(max(count // 64, 1), 1, 1)
+            gl.glMemoryBarrier(0xFFFFFFFF)
+            gl.glBindBufferBase(0x90D2, 0, 0)
+        elif kind == 9 and buffer in persistent:
+            # The GPU must be done with what the application writes.
+            wait()
+            data = noise(count)
+            C.memmove(persistent[buffer] + offset, data, count)
+            if buffer == buffers[4]:
+                gl.glFlushMappedBufferRange(0x8892, C.c_ssize_t(offset), C.c_ssize_t(count))
+        elif kind == 10 and buffer == buffers[3]:
+            gl.glMemoryBarrier(0x4000)
+            wait()
+            say("persistent", digest(C.string_at(persistent[buffer], size)))
+        else:
+            say("read", buffers.index(buffer), digest(read(buffer, offset, count)))
+        say(step, kind, hex(gl.glGetError()))
+    for buffer in buffers:
+        if buffer in persistent:
+            gl.glBindBuffer(0x8892, buffer)
+            gl.glUnmapBuffer(0x8892)
+        say("end", digest(read(buffer, 0, size)), hex(gl.glGetError()))
+
+
+# --- Programs
+
+VERTEX_2 = b"""#version 330
+uniform mat4 m[3]; uniform struct { vec4 a; float b[2]; } s; uniform struct T { vec2 c; } t[2];
+layout(std140) uniform Block { vec4 color; float weights[4]; } named;
+in vec4 position; in vec3 normal; in mat2 weights;
+void main() {
+  gl_Position = m[1] * position * s.a + vec4(normal, s.b[1]) + vec4(t[1].c, weights[0]) + named.color;
+}
+"""
+FRAGMENT = b"""#version 330
+uniform sampler2D image; uniform vec4 unused; out vec4 color;
+void main() { color = texture(image, vec2(0.5)); }
+"""
+
+
+def programs() -> None:
+    gl = context(4, 5)
+
+    def values(name: int, get, pnames) -> None:
+        for pname in pnames:
+            value = C.c_int(-7)
+            get(name, pname, C.byref(value))
+            say("value", hex(pname), value.value, hex(gl.glGetError()))
+
+    def log(name: int, get) -> None:
+        for size in (0, 1, 5, 4000, -1):
+            text, length = C.create_string_buffer(4001), C.c_int(-7)
+            get(name, size, C.byref(length), text)
+            error = gl.glGetError()
+            say("log", size, *(() if error else (length.value, text.value)), hex(error))
+
+    shaders = [shader(gl, 0x8B31, VERTEX_2), shader(gl, 0x8B30, FRAGMENT)]
+    broken = shader(gl, 0x8B30, b"#version 330\nvoid main() { nothing = 1; }\n")
+    for one in (*shaders, broken, 4711):
+        values(one, gl.glGetShaderiv, (0x8B81, 0x8B84, 0x8B4F, 0x8B88, 0x8B80, 0x1234))
+        log(one, gl.glGetShaderInfoLog)
+    good, bad = gl.glCreateProgram(), gl.glCreateProgram()
+    for made, parts in ((good, shaders), (bad, [shaders[0], broken])):
+        for part in parts:
+            gl.glAttachShader(made, part)
+        values(made, gl.glGetProgramiv, (0x8B82, 0x8B86))
+        say("early", gl.glGetUniformLocation(made, b"m"), hex(gl.glGetError()))
+        gl.glLinkProgram(made)
+    for made in (good, bad, shaders[0], 4711):
+        values(made, gl.glGetProgramiv, (
+            0x8B82, 0x8B84, 0x8B85, 0x8B86, 0x8B87, 0x8B89, 0x8B8A, 0x8A36, 0x8A35, 0x1234))
+        log(made, gl.glGetProgramInfoLog)
+        for name in (b"m", b"m[0]", b"m[1]", b"m[2]", b"m[3]", b"m[01]", b"m[", b"m[1", b"s", b"s.a",
+                     b"s.b", b"s.b[1]", b"t[1].c", b"t[0].c", b"t", b"image", b"unused", b"", b"color",
+                     b"gl_Position", b"image[0]", b"image[1]", b"m[99999999999]", b"Block.color"):
+            say("uniform", name, gl.glGetUniformLocation(made, name), hex(gl.glGetError()))
+        for name in (b"position", b"normal", b"weights", b"weights[1]", b"gl_VertexID", b"none"):
+            say("attribute", name, gl.glGetAttribLocation(made, name), hex(gl.glGetError()))
+        for name in (b"Block", b"named", b"none"):
+            say("block", name, gl.glGetUniformBlockIndex(made, name), hex(gl.glGetError()))
+        for what in (gl.glGetActiveUniform, gl.glGetActiveAttrib):
+            for index in range(12):
+                for size in (100, 3, 0):
+                    text, length = C.create_string_buffer(b"?" * 99, 101), C.c_int(-7)
+                    elements, kind = C.c_int(-7), C.c_uint(7)
+                    what(made, index, size, C.byref(length), C.byref(elements), C.byref(kind), text)
+                    error = gl.glGetError()
+                    if error:
+                        say("active", index, size, hex(error))
+                    else:
+                        say("active", index, size, length.value, elements.value, hex(kind.value),
+                            text.value if size else b"")
+    # Linked again to something else: nothing old is told.
+    gl.glDetachShader(good, shaders[0])
+    other = shader(gl, 0x8B31, b"#version 330\nuniform vec4 m; void main() { gl_Position = m; }\n")
+    gl.glAttachShader(good, other)
+    gl.glLinkProgram(good)
+    for name in (b"m", b"m[1]", b"s.a", b"image"):
+        say("again", name, gl.glGetUniformLocation(good, name), hex(gl.glGetError()))
+    gl.glShaderSource(broken, 1, C.byref(C.c_char_p(FRAGMENT)), None)
+    gl.glCompileShader(broken)
+    values(broken, gl.glGetShaderiv, (0x8B81, 0x8B84))
+    gl.glDeleteProgram(good)
+    values(good, gl.glGetProgramiv, (0x8B82,))
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
