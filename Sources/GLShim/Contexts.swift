@@ -203,6 +203,8 @@ extension UnsafeMutablePointer<ContextState> {
     read?.pointee.hasNewSize = false
     // The default framebuffer and the first viewport are the drawable's.
     pointee.touched = StateGroup.all
+    comeAfter(draw)
+    if read != draw { comeAfter(read) }
     pointee.writer.begin(ControlOpcode.glMakeCurrent)
     pointee.writer.u64(draw?.pointee.id ?? 0)
     pointee.writer.u64(read?.pointee.id ?? 0)
@@ -210,6 +212,25 @@ extension UnsafeMutablePointer<ContextState> {
     put(read)
     pointee.writer.end()
     if draw != nil { pointee.binding.hadDrawable = true }
+  }
+
+  /// What is drawn from now on comes after what another context has drawn there.
+  private func comeAfter(_ drawable: Drawable?) {
+    guard let drawable, drawable.pointee.lastMark > 0,
+      drawable.pointee.lastChannel != pointee.channel.index
+    else { return }
+    pointee.writer.begin(ControlOpcode.glAfter)
+    pointee.writer.u32(drawable.pointee.lastChannel)
+    pointee.writer.u32(0)
+    pointee.writer.u64(drawable.pointee.lastMark)
+    pointee.writer.end()
+  }
+
+  /// Says to contexts that draw there later what they come after.
+  private func leave(_ drawable: Drawable?) {
+    guard let drawable else { return }
+    drawable.pointee.lastMark = pointee.share.pointee.publishMarkForOthers(pointee.channel)
+    drawable.pointee.lastChannel = pointee.channel.index
   }
 
   private func put(_ drawable: Drawable?) {
@@ -228,8 +249,9 @@ extension UnsafeMutablePointer<ContextState> {
   /// Ends being current on the calling thread, also when the thread ends.
   fileprivate func leaveThread() {
     frontBufferFlush(self)
-    letGoOfDrawables()
     flush()
+    leave(pointee.binding.draw)
+    letGoOfDrawables()
     _ = platform_set_thread_value(contextKey, nil)
     let isOver = WindowLock.locked { () -> Bool in
       pointee.binding.isCurrent = false

@@ -39,6 +39,10 @@ struct DrawableState {
   var interval: Int32 = 1
   /// The size is another one than the node was told last.
   var hasNewSize = false
+  /// The channel of the context that drew last, when it is not current any more, and the mark behind
+  /// what it has drawn: whoever draws next comes after that (GLX 1.4, 2.5).
+  var lastChannel = UInt32.max
+  var lastMark: UInt64 = 0
   /// The window was found not to be there any more.
   var isGone = false
   /// Swaps so far, and when the last one was.

@@ -46,6 +46,14 @@ struct ShareGroup {
     return channel.publish(records) && publishMark(channel)
   }
 
+  /// Publishes a mark behind everything that a context has published, for contexts of other groups that
+  /// are to come after it; 0 when the connection is lost.
+  mutating func publishMarkForOthers(_ channel: Channel) -> UInt64 {
+    lock.lock()
+    defer { lock.unlock() }
+    return publishMark(channel) ? mark : 0
+  }
+
   /// Under `lock`.
   private mutating func publishMark(_ channel: Channel) -> Bool {
     // A channel that is used again has marks behind it already: they grow in the whole process.

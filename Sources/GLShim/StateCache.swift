@@ -219,6 +219,7 @@ extension UnsafeMutablePointer<ContextState> {
   /// Whether what a command sets is to be remembered: it is carried out, and somebody asks.
   private var remembers: Bool {
     pointee.shadow.pointee.state.isAsked && pointee.shadow.pointee.listMode != GL.COMPILE
+      && !pointee.shadow.pointee.isInBegin
   }
 
   /// Remembers what a command has set.

@@ -195,7 +195,10 @@ public func glXCreateContextAttribsARB(
     return nil
   }
   guard wish.renderType == GLX.rgbaType else {
-    record.sendCoreError(CoreError.match, GLXRequest.createContextAttribs)
+    // As above.
+    let isIndex = wish.renderType == GLX.rgbaType &+ 1
+    record.sendCoreError(
+      isIndex ? CoreError.match : CoreError.value, GLXRequest.createContextAttribs)
     return nil
   }
   return record.makeContext(

@@ -24,7 +24,7 @@ func hook_glGenLists(_ c: Context, _ range: Int32) -> UInt32 {
 
 func note_glNewList(_ c: Context, _ list: UInt32, _ mode: UInt32) {
   let shadow = c.pointee.shadow
-  guard shadow.pointee.listMode == 0, list != 0,
+  guard shadow.pointee.listMode == 0, list != 0, !shadow.pointee.isInBegin,
     mode == GL.COMPILE || mode == GL.COMPILE_AND_EXECUTE
   else { return }
   c.useName(.list, list)
@@ -36,7 +36,7 @@ func note_glNewList(_ c: Context, _ list: UInt32, _ mode: UInt32) {
 
 func note_glEndList(_ c: Context) {
   let shadow = c.pointee.shadow
-  guard shadow.pointee.listMode != 0 else { return }
+  guard shadow.pointee.listMode != 0, !shadow.pointee.isInBegin else { return }
   c.settle()
   shadow.pointee.listMode = 0
   let share = c.pointee.share

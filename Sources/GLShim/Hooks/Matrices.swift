@@ -22,6 +22,7 @@ extension UnsafeMutablePointer<ContextState> {
   /// Does what a command does, now or when the list that is being compiled is called.
   fileprivate func matrix(_ op: UInt32, _ operands: UnsafePointer<Float>) {
     let shadow = pointee.shadow
+    guard !shadow.pointee.isInBegin else { return }
     if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.add(op, operands) }
     if shadow.pointee.listMode != GL.COMPILE { shadow.pointee.matrices.apply(op, operands) }
   }
@@ -156,22 +157,34 @@ func note_glRotated(_ c: Context, _ angle: Double, _ x: Double, _ y: Double, _ z
 func note_glRotatex(_ c: Context, _ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
   c.matrix(MatrixOp.rotate, number(angle), number(x), number(y), number(z))
 }
-func note_glOrtho(_ c: Context, _ l: Double, _ r: Double, _ b: Double, _ t: Double, _ n: Double, _ f: Double) {
+func note_glOrtho(
+  _ c: Context, _ l: Double, _ r: Double, _ b: Double, _ t: Double, _ n: Double, _ f: Double
+) {
   c.box(MatrixOp.ortho, Float(l), Float(r), Float(b), Float(t), Float(n), Float(f))
 }
-func note_glOrthof(_ c: Context, _ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
+func note_glOrthof(
+  _ c: Context, _ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
+) {
   c.box(MatrixOp.ortho, l, r, b, t, n, f)
 }
-func note_glOrthox(_ c: Context, _ l: Int32, _ r: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
+func note_glOrthox(
+  _ c: Context, _ l: Int32, _ r: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
+) {
   c.box(MatrixOp.ortho, number(l), number(r), number(b), number(t), number(n), number(f))
 }
-func note_glFrustum(_ c: Context, _ l: Double, _ r: Double, _ b: Double, _ t: Double, _ n: Double, _ f: Double) {
+func note_glFrustum(
+  _ c: Context, _ l: Double, _ r: Double, _ b: Double, _ t: Double, _ n: Double, _ f: Double
+) {
   c.box(MatrixOp.frustum, Float(l), Float(r), Float(b), Float(t), Float(n), Float(f))
 }
-func note_glFrustumf(_ c: Context, _ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
+func note_glFrustumf(
+  _ c: Context, _ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
+) {
   c.box(MatrixOp.frustum, l, r, b, t, n, f)
 }
-func note_glFrustumx(_ c: Context, _ l: Int32, _ r: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
+func note_glFrustumx(
+  _ c: Context, _ l: Int32, _ r: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
+) {
   c.box(MatrixOp.frustum, number(l), number(r), number(b), number(t), number(n), number(f))
 }
 
