@@ -13,6 +13,8 @@ struct ContextState {
   var batch: UnsafeMutableRawPointer
   var batchSize: Int
 
+  /// How often records were published.
+  var published: UInt64 = 0
   /// `StateGroup`s that commands may have changed since `settle`.
   var touched: UInt32 = 0
 
@@ -75,7 +77,8 @@ extension UnsafeMutablePointer<ContextState> {
 
   /// Publishes finished records after what other contexts of the share group have published.
   private func publish(_ records: UnsafeRawBufferPointer) -> Bool {
-    pointee.share.pointee.publish(self, records)
+    pointee.published &+= 1
+    return pointee.share.pointee.publish(self, records)
   }
 
   /// What the writer calls when a record does not fit: publishes the finished ones, and moves the
@@ -102,6 +105,12 @@ extension UnsafeMutablePointer<ContextState> {
     pointee.writer.cursor = pointee.batch + unfinished
     pointee.writer.limit = pointee.batch + pointee.batchSize
     return true
+  }
+
+  /// Whether there are records behind those of the last swap.
+  var hasRecordsSinceSwap: Bool {
+    pointee.writer.cursor != pointee.batch
+      || pointee.published != pointee.shadow.pointee.swapPublished
   }
 
   /// Remembers an error, unless there is one already (OpenGL 4.6, 2.3.1).

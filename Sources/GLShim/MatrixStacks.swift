@@ -63,6 +63,9 @@ private struct SavedState {
   var listBase: UInt32 = 0
   /// Something was pushed and popped on top of it.
   var hasNested = false
+  /// A copy of what was remembered (`StateCache.save`), and whether it is of this push.
+  var copy: UnsafeMutableRawPointer?
+  var hasCopy = false
 }
 
 /// The matrix stacks of a context, and the state that says which of them a command means.
@@ -76,7 +79,7 @@ struct Matrices {
   private var areTexturesInDoubt = false
   private(set) var listBase: UInt32 = 0
   private let saved: UnsafeMutablePointer<SavedState>
-  private var savedCount = 0
+  private(set) var savedCount = 0
 
   static var units: Int { 8 }
   private static var count: Int { 2 &+ units }
@@ -99,6 +102,11 @@ struct Matrices {
       i &+= 1
     }
     platform_free(stacks)
+    i = 0
+    while i < Matrices.mostSaved {
+      platform_free(saved[i].copy)
+      i &+= 1
+    }
     platform_free(saved)
   }
 
@@ -178,6 +186,25 @@ struct Matrices {
     isModeKnown = false
   }
 
+  /// Room for a copy of what is remembered, for the push that came last; nil without one, or memory.
+  func roomForCopy(_ size: Int) -> UnsafeMutableRawPointer? {
+    guard savedCount > 0 else { return nil }
+    let top = saved + (savedCount &- 1)
+    if top.pointee.copy == nil { top.pointee.copy = platform_malloc(size) }
+    top.pointee.hasCopy = top.pointee.copy != nil
+    return top.pointee.copy
+  }
+
+  /// What the next pop takes back, and the copy of what was remembered then; nil when nothing is known
+  /// of it.
+  var nextPop: (mask: UInt32, copy: UnsafeRawPointer?)? {
+    guard savedCount > 0 else { return nil }
+    let top = saved[savedCount &- 1]
+    // See popAttributes.
+    let isSure = top.hasCopy && !top.hasNested
+    return (top.mask, isSure ? top.copy.map { UnsafeRawPointer($0) } : nil)
+  }
+
   // MARK: Commands
 
   /// Does what a command does; `operands` are as many as `MatrixOp` says.
@@ -214,7 +241,8 @@ struct Matrices {
   private mutating func push(_ mask: UInt32) {
     guard savedCount < Matrices.mostSaved else { return }
     saved[savedCount] = SavedState(
-      mask: mask, mode: mode, unit: activeTexture, listBase: listBase)
+      mask: mask, mode: mode, unit: activeTexture, listBase: listBase,
+      copy: saved[savedCount].copy)
     savedCount &+= 1
   }
 

@@ -106,6 +106,7 @@ struct Shadow {
   var listEffect = ListEffect()
   var listBase: UInt32 = 0
 
+  var proxy = ProxyImage()
   /// Between Begin and End.
   var isInBegin = false
 
@@ -123,6 +124,10 @@ struct Shadow {
   var debugCallback: UnsafeRawPointer?
   var debugParameter: UnsafeRawPointer?
 
+  /// How often glFinish need not wait until the next swap.
+  var freeFinishes = 0
+  /// `published` of the context behind the last swap.
+  var swapPublished: UInt64 = 0
   /// Nanoseconds that glGetError has waited for the node.
   var errorTime: UInt64 = 0
 

@@ -74,6 +74,40 @@ enum StateGroup {
   }
 }
 
+/// What glPopAttrib takes back (OpenGL 4.6, compatibility, table 21.1 ff.).
+extension StateGroup {
+  /// Groups of which a mask has anything.
+  static func popped(_ mask: UInt32) -> UInt32 {
+    var groups: UInt32 = 0
+    if mask & GL.ENABLE_BIT != 0 { groups |= enable }
+    if mask & GL.VIEWPORT_BIT != 0 { groups |= viewport }
+    if mask & GL.SCISSOR_BIT != 0 { groups |= viewport | enable }
+    if mask & GL.COLOR_BUFFER_BIT != 0 { groups |= blend | enable | framebuffer }
+    if mask & (GL.DEPTH_BUFFER_BIT | GL.STENCIL_BUFFER_BIT) != 0 { groups |= depth | enable }
+    if mask & (GL.POLYGON_BIT | GL.LINE_BIT | GL.POINT_BIT | GL.LIGHTING_BIT) != 0 {
+      groups |= polygon | enable
+    }
+    if mask & GL.TEXTURE_BIT != 0 { groups |= texture | enable }
+    if mask & (GL.TRANSFORM_BIT | GL.FOG_BIT | GL.EVAL_BIT | GL.MULTISAMPLE_BIT) != 0 {
+      groups |= enable
+    }
+    if mask & GL.PIXEL_MODE_BIT != 0 { groups |= pixel | framebuffer }
+    return groups
+  }
+
+  /// Groups of which a mask has everything, so that they are as they were when it was pushed.
+  static func poppedWhole(_ mask: UInt32) -> UInt32 {
+    func has(_ bits: UInt32) -> Bool { mask & bits == bits }
+    var groups: UInt32 = 0
+    if has(GL.ENABLE_BIT) { groups |= enable }
+    if has(GL.VIEWPORT_BIT | GL.SCISSOR_BIT) { groups |= viewport }
+    if has(GL.COLOR_BUFFER_BIT) { groups |= blend }
+    if has(GL.DEPTH_BUFFER_BIT | GL.STENCIL_BUFFER_BIT) { groups |= depth }
+    if has(GL.POLYGON_BIT | GL.LINE_BIT | GL.POINT_BIT | GL.LIGHTING_BIT) { groups |= polygon }
+    return groups
+  }
+}
+
 /// How a remembered value was asked for.
 enum StateType: UInt32 {
   case boolean = 1
@@ -200,6 +234,38 @@ struct StateCache {
     known.pointee.group = group
     known.pointee.age = age(group)
     platform_copy(&known.pointee.numbers, numbers, count &* type.size)
+  }
+}
+
+extension StateCache {
+  private static var entryBytes: Int { size &* MemoryLayout<StateEntry>.stride }
+  /// Bytes of a copy of what is remembered.
+  static var copyBytes: Int { entryBytes &+ groups &* 8 }
+
+  func save(_ place: UnsafeMutableRawPointer) {
+    platform_copy(place, entries, StateCache.entryBytes)
+    platform_copy(place + StateCache.entryBytes, ages, StateCache.groups &* 8)
+  }
+
+  /// Remembers again what a copy has of `groups`.
+  func restore(_ copy: UnsafeRawPointer, _ groups: UInt32) {
+    let old = (copy + StateCache.entryBytes).assumingMemoryBound(to: UInt64.self)
+    let saved = copy.assumingMemoryBound(to: StateEntry.self)
+    var i = 0
+    while i < StateCache.size {
+      let entry = saved[i]
+      i &+= 1
+      guard entry.count > 0, entry.group & ~groups == 0 else { continue }
+      var age: UInt64 = 0
+      var left = entry.group
+      while left != 0 {
+        age &+= old[left.trailingZeroBitCount]
+        left &= left &- 1
+      }
+      guard age == entry.age else { continue }
+      entries[i &- 1] = entry
+      entries[i &- 1].age = self.age(entry.group)
+    }
   }
 }
 

@@ -188,6 +188,8 @@ extension UnsafeMutablePointer<DrawableState> {
     writer.pointee.u32(0)
     writer.pointee.end()
     context.flush()
+    context.pointee.shadow.pointee.freeFinishes = 3
+    context.pointee.shadow.pointee.swapPublished = context.pointee.published
     frames.note(arrival)
     frames.pointee.presented &+= 1
     let status = frames.pointee.presenter.present(

@@ -1018,18 +1018,20 @@ public func gl_GetTexLevelParameterfv(
 public func gl_GetTexLevelParameteriv(
   _ target: UInt32, _ level: Int32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x1018C) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetTexLevelParameteriv(c, target, level, pname, params)
+}
+
+func encode_glGetTexLevelParameteriv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
+  _ level: Int32, _ pname: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x1018C, 32) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(target, 16)
   p.put32(UInt32(bitPattern: level), 20)
   p.put32(pname, 24)
   p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
 }
 
 @c(glGetTexParameterIiv)
@@ -2483,21 +2485,6 @@ public func gl_IsProgramARB(_ program: UInt32) -> UInt8 {
   guard let p = writer.pointee.fixedRecord(0x101DC, 24) else { return 0 }
   p.put64(UInt64(ticket), 8)
   p.put32(program, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsProgramPipeline)
-public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pipeline, 16)
   p.put32(0, 20)
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))

@@ -6,6 +6,16 @@ import Client
 import GLWire
 import Wire
 
+@c(glVertexAttrib4hvNV)
+public func gl_VertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F7)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
 @c(glVertexAttrib4iv)
 public func gl_VertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }

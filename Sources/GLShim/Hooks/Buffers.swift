@@ -710,6 +710,20 @@ func hook_glGetNamedBufferPointerv(
   params?.pointee = c.knownBuffer(buffer)?.pointee.map.pointer
 }
 
+/// Whether the application may read what the GPU writes without a command.
+func readsMaps(_ c: Context) -> Bool {
+  let share = c.pointee.share
+  guard share.pointee.buffers.persistent != nil else { return false }
+  share.pointee.lock.lock()
+  defer { share.pointee.lock.unlock() }
+  var known = share.pointee.buffers.persistent
+  while let object = known {
+    if object.pointee.map.has(GL.MAP_READ_BIT) { return true }
+    known = object.pointee.nextPersistent
+  }
+  return false
+}
+
 /// After the application has waited for the GPU: what that has written to buffers which are mapped
 /// persistently for reading is brought here (OpenGL 4.6, 6.3.2).
 func refreshMaps(_ c: Context) {

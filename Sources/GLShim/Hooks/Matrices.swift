@@ -92,11 +92,30 @@ func note_glPopMatrix(_ c: Context) {
   c.matrix(MatrixOp.pop, 0)
 }
 func note_glPushAttrib(_ c: Context, _ mask: UInt32) {
+  let shadow = c.pointee.shadow
+  let depth = shadow.pointee.matrices.savedCount
   c.matrix(MatrixOp.pushAttributes, mask)
+  guard shadow.pointee.matrices.savedCount > depth, shadow.pointee.state.isAsked,
+    shadow.pointee.listMode != GL.COMPILE,
+    let copy = shadow.pointee.matrices.roomForCopy(StateCache.copyBytes)
+  else { return }
+  c.settle()
+  shadow.pointee.state.save(copy)
 }
 func note_glPopAttrib(_ c: Context) {
+  let shadow = c.pointee.shadow
+  if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.touched = StateGroup.all }
+  guard shadow.pointee.listMode != GL.COMPILE, !shadow.pointee.isInBegin else {
+    return c.matrix(MatrixOp.popAttributes, 0)
+  }
+  c.settle()
+  let pop = shadow.pointee.matrices.nextPop
   c.matrix(MatrixOp.popAttributes, 0)
+  guard let pop else { return shadow.pointee.state.forget(StateGroup.all) }
+  shadow.pointee.state.forget(StateGroup.popped(pop.mask))
+  if let copy = pop.copy { shadow.pointee.state.restore(copy, StateGroup.poppedWhole(pop.mask)) }
 }
+
 func note_glListBase(_ c: Context, _ base: UInt32) {
   c.matrix(MatrixOp.listBase, base)
 }

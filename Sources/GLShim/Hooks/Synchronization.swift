@@ -12,8 +12,22 @@ func hook_glFlush(_ c: Context) {
   c.flush()
 }
 
+/// A program that shows frames is held back by showing them; many call glFinish before every swap too,
+/// and cannot see a difference: what they read, ask or do in other contexts waits by itself. So between
+/// two swaps the first few that follow drawing only send what there is. Right after a swap it waits: the
+/// window has the picture then. So it does for a program that shows nothing, that reads memory which the
+/// GPU writes, or that wants it (`strict`).
 func hook_glFinish(_ c: Context) {
   frontBufferFlush(c)
+  let shadow = c.pointee.shadow
+  if currentErrorMode() != .strict, shadow.pointee.freeFinishes > 0, c.hasRecordsSinceSwap,
+    !readsMaps(c)
+  {
+    shadow.pointee.freeFinishes &-= 1
+    encode_glFlush(c, c.writer)
+    c.flush()
+    return
+  }
   _ = report(c)
   refreshMaps(c)
 }
@@ -48,16 +62,20 @@ enum ErrorMode: UInt32 {
 
 nonisolated(unsafe) private var errorMode = UInt32.max
 
-func hook_glGetError(_ c: Context) -> UInt32 {
+private func currentErrorMode() -> ErrorMode {
   if errorMode == UInt32.max { errorMode = ErrorMode.fromEnvironment().rawValue }
+  return ErrorMode(rawValue: errorMode) ?? .auto
+}
+
+func hook_glGetError(_ c: Context) -> UInt32 {
   let shadow = c.pointee.shadow
   let segment = c.pointee.connection.segment
   let asks: Bool
-  switch ErrorMode(rawValue: errorMode) {
+  switch currentErrorMode() {
   case .strict: asks = true
   case .fast: asks = false
-  case .some(.none): return 0
-  default:
+  case .none: return 0
+  case .auto:
     asks =
       shadow.pointee.errorTime < 500_000_000
       && platform_load64_relaxed(segment.counter(Counter.framesPresented)) < 60
