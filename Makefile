@@ -38,7 +38,7 @@ BUILD_PACKAGES := build-essential pkg-config git python3 libvulkan-dev khronos-a
 CHECK_PACKAGES := mesa-vulkan-drivers vulkan-tools vulkan-validationlayers gfxreconstruct \
   vkd3d-demos glslang-tools xvfb xauth x11-utils x11-apps weston imagemagick ffmpeg \
   iproute2 python3-venv zstd procps mesa-utils mesa-utils-bin glmark2-x11 glmark2-es2-x11 \
-  binutils
+  binutils piglit
 
 .PHONY: help deps build programs demo test bench soak sanitize fuzz conformance install \
   uninstall generate shaders format check-format check-generated clean
@@ -139,7 +139,10 @@ fuzz: deps ## everything that reads foreign bytes, under AddressSanitizer (FUZZ_
 	  --filter 'FuzzTests|RecordingTests|damagedReplies|controlRecords|hostileBytes'
 
 conformance: deps build ## CTS and piglit, where they are there
-	@Scripts/conformance
+	@failed=0
+	Scripts/conformance || failed=$$?
+	xvfb-run -a -s '-screen 0 1280x1024x24 -noreset' Scripts/piglit --count 0 || failed=$$?
+	exit $$failed
 
 install: ## into PREFIX (/usr/local), honouring DESTDIR
 	@test -x build/bin/omega || { echo "install: nothing in build/; run 'make build'" >&2; exit 1; }

@@ -131,10 +131,12 @@ extension GLReplayContext {
     for name in [
       GL.VENDOR, GL.RENDERER, GL.VERSION, GL.SHADING_LANGUAGE_VERSION,
     ] {
-      reply.writer.string(
-        functions.getString(name).map {
-          UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)
-        })
+      // OpenGL ES 1 has no shading language.
+      guard let text = functions.getString(name) else {
+        "".withCString { reply.writer.string($0) }
+        continue
+      }
+      reply.writer.string(UnsafeRawPointer(text).assumingMemoryBound(to: CChar.self))
     }
     let extensions = functions.extensions(properties).filter { !hiddenExtensions.contains($0) }
     reply.writer.u32(UInt32(clamping: extensions.count))

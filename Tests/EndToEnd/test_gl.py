@@ -320,6 +320,11 @@ def test_buffers():
         assert same_answers("maps", seed, 300) > 400
 
 
+@deadline(60)
+def test_versions():
+    assert same_answers("versions") == 16
+
+
 @deadline(120)
 def test_programs():
     assert same_answers("programs") > 500
@@ -408,6 +413,19 @@ def test_glmark2_validates_as_natively():
             got = verdicts(omega("run", "--", *words, environment=there, seconds=100).stdout)
             assert len(want) > 20, want
             assert got == want, f"{program}: {set(got) ^ set(want)}"
+
+
+@deadline(400)
+def test_piglit():
+    """A sample of piglit's tests: their verdicts are the native ones."""
+    need("piglit")
+    # A server that starts anew whenever its last client goes refuses the next one now and then.
+    with display("1280x1024x24", "-noreset") as screen:
+        done = run(
+            [BUILD.parent / "Scripts" / "piglit", "--count", 70, "--seed", 20, "--results",
+             folder() / "piglit"],
+            {**os.environ, "DISPLAY": screen}, seconds=380, status=None)
+    assert done.returncode == 0, done.stdout
 
 
 @deadline(120)

@@ -241,7 +241,9 @@ func hook_glGetString(_ c: Context, _ name: UInt32) -> UnsafePointer<UInt8>? {
   case GL.VENDOR: text = facts?.vendor
   case GL.RENDERER: text = facts?.renderer
   case GL.VERSION: text = facts?.version
-  case GL.SHADING_LANGUAGE_VERSION: text = facts?.shadingLanguageVersion
+  case GL.SHADING_LANGUAGE_VERSION:
+    // Empty where there is none.
+    text = facts?.shadingLanguageVersion.pointee == 0 ? nil : facts?.shadingLanguageVersion
   case GL.EXTENSIONS: text = facts?.extensionString
   default: text = nil
   }

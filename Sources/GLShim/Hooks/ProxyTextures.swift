@@ -64,7 +64,8 @@ func hook_glGetTexLevelParameteriv(
   _ params: UnsafeMutablePointer<Int32>?
 ) {
   let proxy = c.pointee.shadow.pointee.proxy
-  if target == proxy.target, target != 0, level == proxy.level, !c.pointee.shadow.pointee.isInBegin {
+  if target == proxy.target, target != 0, level == proxy.level, !c.pointee.shadow.pointee.isInBegin
+  {
     switch pname {
     case GL.TEXTURE_WIDTH:
       params?.pointee = proxy.width

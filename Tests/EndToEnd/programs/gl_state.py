@@ -4,6 +4,7 @@
   gl_state.py lists SEED [COUNT]     the same in display lists, without attribute stacks and texture units:
                                      what Mesa makes of those in lists is its own
   gl_state.py maps SEED [COUNT]      buffers: written, copied, mapped, drawn from, written by the GPU
+  gl_state.py versions               contexts of every interface, and what they say of themselves
   gl_state.py programs               shaders, programs, and what is asked of them
 """
 
@@ -452,6 +453,25 @@ def programs() -> None:
     values(broken, gl.glGetShaderiv, (0x8B81, 0x8B84))
     gl.glDeleteProgram(good)
     values(good, gl.glGetProgramiv, (0x8B82,))
+
+
+def versions() -> None:
+    egl = C.CDLL("libEGL.so.1")
+    for name in ("eglGetPlatformDisplay", "eglCreateContext"):
+        getattr(egl, name).restype = C.c_void_p
+    display = C.c_void_p(egl.eglGetPlatformDisplay(0x31DD, None, None))
+    assert egl.eglInitialize(display, None, None)
+    for api, version, kind in ((0x30A0, 1, 1), (0x30A0, 2, 4), (0x30A0, 3, 0x40), (0x30A2, 1, 8)):
+        egl.eglBindAPI(api)
+        config, count = C.c_void_p(), C.c_int()
+        attributes = (C.c_int * 5)(0x3024, 1, 0x3040, kind, 0x3038)
+        egl.eglChooseConfig(display, attributes, C.byref(config), 1, C.byref(count))
+        made = C.c_void_p(egl.eglCreateContext(display, config, None, (C.c_int * 3)(0x3098, version, 0x3038)))
+        assert egl.eglMakeCurrent(display, None, None, made), (hex(api), version)
+        gl = C.CDLL("libGL.so.1" if api == 0x30A2 else "libGLESv1_CM.so.1" if version == 1 else "libGLESv2.so.2")
+        gl.glGetString.restype = C.c_char_p
+        for name in (0x1F00, 0x1F01, 0x1F02, 0x8B8C):
+            say(hex(api), version, gl.glGetString(name), hex(gl.glGetError()))
 
 
 if __name__ == "__main__":
