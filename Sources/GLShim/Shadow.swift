@@ -104,7 +104,6 @@ struct Shadow {
   var list: UInt32 = 0
   /// What the list does to what is kept here.
   var listEffect = ListEffect()
-  var listBase: UInt32 = 0
 
   var proxy = ProxyImage()
   /// Between Begin and End.

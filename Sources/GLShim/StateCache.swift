@@ -11,16 +11,14 @@ import Wire
 /// Groups of state, a bit each: those of `Rules/gl-state.txt`.
 enum StateGroup {
   static var enable: UInt32 { 1 << 0 }
-  static var matrix: UInt32 { 1 << 1 }
-  static var viewport: UInt32 { 1 << 2 }
-  static var blend: UInt32 { 1 << 3 }
-  static var depth: UInt32 { 1 << 4 }
-  static var polygon: UInt32 { 1 << 5 }
-  static var texture: UInt32 { 1 << 6 }
-  static var framebuffer: UInt32 { 1 << 7 }
-  static var program: UInt32 { 1 << 8 }
-  static var vertex: UInt32 { 1 << 9 }
-  static var pixel: UInt32 { 1 << 10 }
+  static var viewport: UInt32 { 1 << 1 }
+  static var blend: UInt32 { 1 << 2 }
+  static var depth: UInt32 { 1 << 3 }
+  static var polygon: UInt32 { 1 << 4 }
+  static var texture: UInt32 { 1 << 5 }
+  static var framebuffer: UInt32 { 1 << 6 }
+  static var program: UInt32 { 1 << 7 }
+  static var vertex: UInt32 { 1 << 8 }
   static var all: UInt32 { 0xFFFF_FFFF }
 
   /// The group of a value that may be remembered; 0 for all others.
@@ -91,7 +89,7 @@ extension StateGroup {
     if mask & (GL.TRANSFORM_BIT | GL.FOG_BIT | GL.EVAL_BIT | GL.MULTISAMPLE_BIT) != 0 {
       groups |= enable
     }
-    if mask & GL.PIXEL_MODE_BIT != 0 { groups |= pixel | framebuffer }
+    if mask & GL.PIXEL_MODE_BIT != 0 { groups |= framebuffer }
     return groups
   }
 
@@ -147,7 +145,7 @@ struct StateCache {
   var isAsked = false
 
   private static var size: Int { 128 }
-  private static var groups: Int { 11 }
+  private static var groups: Int { 9 }
 
   init?() {
     guard let entries = platform_calloc(StateCache.size, MemoryLayout<StateEntry>.stride),

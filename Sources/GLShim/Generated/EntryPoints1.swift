@@ -17,7 +17,7 @@ public func gl_Accum(_ op: UInt32, _ value: Float) {
 @c(glActiveShaderProgram)
 public func gl_ActiveShaderProgram(_ pipeline: UInt32, _ program: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x80
   guard let p = c.writer.pointee.fixedRecord(0x10001, 16) else { return }
   p.put32(pipeline, 8)
   p.put32(program, 12)
@@ -26,7 +26,7 @@ public func gl_ActiveShaderProgram(_ pipeline: UInt32, _ program: UInt32) {
 @c(glActiveStencilFaceEXT)
 public func gl_ActiveStencilFaceEXT(_ face: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10002, 16) else { return }
   p.put32(face, 8)
   p.put32(0, 12)
@@ -35,7 +35,7 @@ public func gl_ActiveStencilFaceEXT(_ face: UInt32) {
 @c(glActiveTexture)
 public func gl_ActiveTexture(_ texture: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x20
   guard let p = c.writer.pointee.fixedRecord(0x10003, 16) else { return }
   p.put32(texture, 8)
   p.put32(0, 12)
@@ -104,7 +104,7 @@ public func gl_AlphaFragmentOp3ATI(
 @c(glAlphaFunc)
 public func gl_AlphaFunc(_ `func`: UInt32, _ ref: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x10004, 16) else { return }
   p.put32(`func`, 8)
   p.put32(ref.bitPattern, 12)
@@ -113,7 +113,7 @@ public func gl_AlphaFunc(_ `func`: UInt32, _ ref: Float) {
 @c(glAlphaFuncx)
 public func gl_AlphaFuncx(_ `func`: UInt32, _ ref: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x10005, 16) else { return }
   p.put32(`func`, 8)
   p.put32(UInt32(bitPattern: ref), 12)
@@ -253,7 +253,7 @@ public func gl_BindAttribLocation(
 @c(glBindBuffer)
 public func gl_BindBuffer(_ target: UInt32, _ buffer: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x1000E, 16) else { return }
   p.put32(target, 8)
   p.put32(buffer, 12)
@@ -263,7 +263,7 @@ public func gl_BindBuffer(_ target: UInt32, _ buffer: UInt32) {
 @c(glBindBufferBase)
 public func gl_BindBufferBase(_ target: UInt32, _ index: UInt32, _ buffer: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x1000F, 24) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
@@ -277,7 +277,7 @@ public func gl_BindBufferOffsetEXT(
   _ target: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10010, 32) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
@@ -292,7 +292,7 @@ public func gl_BindBufferRange(
   _ target: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10011, 40) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
@@ -308,7 +308,7 @@ public func gl_BindBuffersBase(
   _ target: UInt32, _ first: UInt32, _ count: Int32, _ buffers: UnsafePointer<UInt32>?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   c.writer.pointee.begin(0x10012)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
@@ -325,7 +325,7 @@ public func gl_BindBuffersRange(
   _ offsets: UnsafePointer<Int>?, _ sizes: UnsafePointer<Int>?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   c.writer.pointee.begin(0x10013)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
@@ -377,7 +377,7 @@ public func gl_BindFragmentShaderATI(_ id: UInt32) {
 @c(glBindFramebuffer)
 public func gl_BindFramebuffer(_ target: UInt32, _ framebuffer: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
   guard let p = c.writer.pointee.fixedRecord(0x10016, 16) else { return }
   p.put32(target, 8)
   p.put32(framebuffer, 12)
@@ -387,7 +387,7 @@ public func gl_BindFramebuffer(_ target: UInt32, _ framebuffer: UInt32) {
 @c(glBindFramebufferEXT)
 public func gl_BindFramebufferEXT(_ target: UInt32, _ framebuffer: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
   guard let p = c.writer.pointee.fixedRecord(0x10017, 16) else { return }
   p.put32(target, 8)
   p.put32(framebuffer, 12)
@@ -400,7 +400,7 @@ public func gl_BindImageTexture(
   _ access: UInt32, _ format: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x20
   guard let p = c.writer.pointee.fixedRecord(0x10018, 40) else { return }
   p.put32(unit, 8)
   p.put32(texture, 12)
@@ -418,7 +418,7 @@ public func gl_BindImageTextures(
   _ first: UInt32, _ count: Int32, _ textures: UnsafePointer<UInt32>?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x20
   c.writer.pointee.begin(0x10019)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -431,7 +431,7 @@ public func gl_BindImageTextures(
 @c(glBindProgramARB)
 public func gl_BindProgramARB(_ target: UInt32, _ program: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x80
   guard let p = c.writer.pointee.fixedRecord(0x1001A, 16) else { return }
   p.put32(target, 8)
   p.put32(program, 12)
@@ -440,7 +440,7 @@ public func gl_BindProgramARB(_ target: UInt32, _ program: UInt32) {
 @c(glBindProgramPipeline)
 public func gl_BindProgramPipeline(_ pipeline: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x80
   guard let p = c.writer.pointee.fixedRecord(0x1001B, 16) else { return }
   p.put32(pipeline, 8)
   p.put32(0, 12)
@@ -449,7 +449,7 @@ public func gl_BindProgramPipeline(_ pipeline: UInt32) {
 @c(glBindRenderbuffer)
 public func gl_BindRenderbuffer(_ target: UInt32, _ renderbuffer: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
   guard let p = c.writer.pointee.fixedRecord(0x1001C, 16) else { return }
   p.put32(target, 8)
   p.put32(renderbuffer, 12)
@@ -458,7 +458,7 @@ public func gl_BindRenderbuffer(_ target: UInt32, _ renderbuffer: UInt32) {
 @c(glBindRenderbufferEXT)
 public func gl_BindRenderbufferEXT(_ target: UInt32, _ renderbuffer: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
   guard let p = c.writer.pointee.fixedRecord(0x1001D, 16) else { return }
   p.put32(target, 8)
   p.put32(renderbuffer, 12)
@@ -467,7 +467,7 @@ public func gl_BindRenderbufferEXT(_ target: UInt32, _ renderbuffer: UInt32) {
 @c(glBindSampler)
 public func gl_BindSampler(_ unit: UInt32, _ sampler: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x20
   guard let p = c.writer.pointee.fixedRecord(0x1001E, 16) else { return }
   p.put32(unit, 8)
   p.put32(sampler, 12)
@@ -476,7 +476,7 @@ public func gl_BindSampler(_ unit: UInt32, _ sampler: UInt32) {
 @c(glBindSamplers)
 public func gl_BindSamplers(_ first: UInt32, _ count: Int32, _ samplers: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x20
   c.writer.pointee.begin(0x1001F)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -488,7 +488,7 @@ public func gl_BindSamplers(_ first: UInt32, _ count: Int32, _ samplers: UnsafeP
 @c(glBindTexture)
 public func gl_BindTexture(_ target: UInt32, _ texture: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x20
   guard let p = c.writer.pointee.fixedRecord(0x10020, 16) else { return }
   p.put32(target, 8)
   p.put32(texture, 12)
@@ -498,7 +498,7 @@ public func gl_BindTexture(_ target: UInt32, _ texture: UInt32) {
 @c(glBindTextureUnit)
 public func gl_BindTextureUnit(_ unit: UInt32, _ texture: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x20
   guard let p = c.writer.pointee.fixedRecord(0x10021, 16) else { return }
   p.put32(unit, 8)
   p.put32(texture, 12)
@@ -507,7 +507,7 @@ public func gl_BindTextureUnit(_ unit: UInt32, _ texture: UInt32) {
 @c(glBindTextures)
 public func gl_BindTextures(_ first: UInt32, _ count: Int32, _ textures: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x20
   c.writer.pointee.begin(0x10022)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -519,7 +519,7 @@ public func gl_BindTextures(_ first: UInt32, _ count: Int32, _ textures: UnsafeP
 @c(glBindTransformFeedback)
 public func gl_BindTransformFeedback(_ target: UInt32, _ id: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10023, 16) else { return }
   p.put32(target, 8)
   p.put32(id, 12)
@@ -528,7 +528,7 @@ public func gl_BindTransformFeedback(_ target: UInt32, _ id: UInt32) {
 @c(glBindVertexArray)
 public func gl_BindVertexArray(_ array: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10024, 16) else { return }
   p.put32(array, 8)
   p.put32(0, 12)
@@ -540,7 +540,7 @@ public func gl_BindVertexBuffer(
   _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10025, 32) else { return }
   p.put32(bindingindex, 8)
   p.put32(buffer, 12)
@@ -556,7 +556,7 @@ public func gl_BindVertexBuffers(
   _ offsets: UnsafePointer<Int>?, _ strides: UnsafePointer<Int32>?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   c.writer.pointee.begin(0x10026)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -594,7 +594,7 @@ public func gl_BlendBarrier() {
 @c(glBlendColor)
 public func gl_BlendColor(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x10029, 24) else { return }
   p.put32(red.bitPattern, 8)
   p.put32(green.bitPattern, 12)
@@ -605,7 +605,7 @@ public func gl_BlendColor(_ red: Float, _ green: Float, _ blue: Float, _ alpha: 
 @c(glBlendEquation)
 public func gl_BlendEquation(_ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x1002A, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
@@ -614,7 +614,7 @@ public func gl_BlendEquation(_ mode: UInt32) {
 @c(glBlendEquationSeparate)
 public func gl_BlendEquationSeparate(_ modeRGB: UInt32, _ modeAlpha: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x1002B, 16) else { return }
   p.put32(modeRGB, 8)
   p.put32(modeAlpha, 12)
@@ -623,7 +623,7 @@ public func gl_BlendEquationSeparate(_ modeRGB: UInt32, _ modeAlpha: UInt32) {
 @c(glBlendEquationSeparatei)
 public func gl_BlendEquationSeparatei(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x1002C, 24) else { return }
   p.put32(buf, 8)
   p.put32(modeRGB, 12)
@@ -634,7 +634,7 @@ public func gl_BlendEquationSeparatei(_ buf: UInt32, _ modeRGB: UInt32, _ modeAl
 @c(glBlendEquationi)
 public func gl_BlendEquationi(_ buf: UInt32, _ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x1002D, 16) else { return }
   p.put32(buf, 8)
   p.put32(mode, 12)
@@ -643,7 +643,7 @@ public func gl_BlendEquationi(_ buf: UInt32, _ mode: UInt32) {
 @c(glBlendFunc)
 public func gl_BlendFunc(_ sfactor: UInt32, _ dfactor: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x1002E, 16) else { return }
   p.put32(sfactor, 8)
   p.put32(dfactor, 12)
@@ -655,7 +655,7 @@ public func gl_BlendFuncSeparate(
   _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32, _ dfactorAlpha: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x1002F, 24) else { return }
   p.put32(sfactorRGB, 8)
   p.put32(dfactorRGB, 12)
@@ -669,7 +669,7 @@ public func gl_BlendFuncSeparatei(
   _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x10030, 32) else { return }
   p.put32(buf, 8)
   p.put32(srcRGB, 12)
@@ -682,7 +682,7 @@ public func gl_BlendFuncSeparatei(
 @c(glBlendFunci)
 public func gl_BlendFunci(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x10031, 24) else { return }
   p.put32(buf, 8)
   p.put32(src, 12)
@@ -944,7 +944,7 @@ public func gl_ClearBufferuiv(
 @c(glClearColor)
 public func gl_ClearColor(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x10044, 24) else { return }
   p.put32(red.bitPattern, 8)
   p.put32(green.bitPattern, 12)
@@ -955,7 +955,7 @@ public func gl_ClearColor(_ red: Float, _ green: Float, _ blue: Float, _ alpha: 
 @c(glClearColorIiEXT)
 public func gl_ClearColorIiEXT(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x10045, 24) else { return }
   p.put32(UInt32(bitPattern: red), 8)
   p.put32(UInt32(bitPattern: green), 12)
@@ -966,7 +966,7 @@ public func gl_ClearColorIiEXT(_ red: Int32, _ green: Int32, _ blue: Int32, _ al
 @c(glClearColorIuiEXT)
 public func gl_ClearColorIuiEXT(_ red: UInt32, _ green: UInt32, _ blue: UInt32, _ alpha: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x10046, 24) else { return }
   p.put32(red, 8)
   p.put32(green, 12)
@@ -977,7 +977,7 @@ public func gl_ClearColorIuiEXT(_ red: UInt32, _ green: UInt32, _ blue: UInt32, 
 @c(glClearColorx)
 public func gl_ClearColorx(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x10047, 24) else { return }
   p.put32(UInt32(bitPattern: red), 8)
   p.put32(UInt32(bitPattern: green), 12)
@@ -988,7 +988,7 @@ public func gl_ClearColorx(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha:
 @c(glClearDepth)
 public func gl_ClearDepth(_ depth: Double) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10048, 16) else { return }
   p.put64(depth.bitPattern, 8)
 }
@@ -996,7 +996,7 @@ public func gl_ClearDepth(_ depth: Double) {
 @c(glClearDepthf)
 public func gl_ClearDepthf(_ d: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10049, 16) else { return }
   p.put32(d.bitPattern, 8)
   p.put32(0, 12)
@@ -1005,7 +1005,7 @@ public func gl_ClearDepthf(_ d: Float) {
 @c(glClearDepthx)
 public func gl_ClearDepthx(_ depth: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x1004A, 16) else { return }
   p.put32(UInt32(bitPattern: depth), 8)
   p.put32(0, 12)
@@ -1014,7 +1014,7 @@ public func gl_ClearDepthx(_ depth: Int32) {
 @c(glClearIndex)
 public func gl_ClearIndex(_ cValue: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x1004B, 16) else { return }
   p.put32(cValue.bitPattern, 8)
   p.put32(0, 12)
@@ -1115,7 +1115,7 @@ public func gl_ClearNamedFramebufferuiv(
 @c(glClearStencil)
 public func gl_ClearStencil(_ s: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10052, 16) else { return }
   p.put32(UInt32(bitPattern: s), 8)
   p.put32(0, 12)
@@ -1162,7 +1162,7 @@ public func gl_ClearTexSubImage(
 @c(glClientActiveTexture)
 public func gl_ClientActiveTexture(_ texture: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x20
   guard let p = c.writer.pointee.fixedRecord(0x10055, 16) else { return }
   p.put32(texture, 8)
   p.put32(0, 12)
@@ -1192,7 +1192,7 @@ func encode_glClientWaitSync(
 @c(glClipControl)
 public func gl_ClipControl(_ origin: UInt32, _ depth: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x10056, 16) else { return }
   p.put32(origin, 8)
   p.put32(depth, 12)
@@ -1627,7 +1627,7 @@ public func gl_ColorFragmentOp3ATI(
 @c(glColorMask)
 public func gl_ColorMask(_ red: UInt8, _ green: UInt8, _ blue: UInt8, _ alpha: UInt8) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x1007B, 24) else { return }
   p.put32(UInt32(red), 8)
   p.put32(UInt32(green), 12)
@@ -1638,7 +1638,7 @@ public func gl_ColorMask(_ red: UInt8, _ green: UInt8, _ blue: UInt8, _ alpha: U
 @c(glColorMaski)
 public func gl_ColorMaski(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x1007C, 32) else { return }
   p.put32(index, 8)
   p.put32(UInt32(rValue), 12)
@@ -1698,7 +1698,7 @@ public func gl_ColorPointer(
   _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glColorPointer(c, size, type, stride, pointer)
 }
 
@@ -2338,7 +2338,7 @@ public func gl_CreateVertexArrays(_ n: Int32, _ arrays: UnsafeMutablePointer<UIn
 @c(glCullFace)
 public func gl_CullFace(_ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x100A6, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
@@ -2395,7 +2395,7 @@ public func gl_DeleteBuffers(_ n: Int32, _ buffers: UnsafePointer<UInt32>?) {
   writer.pointee.glArray(buffers, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.buffer, n, buffers)
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   note_glDeleteBuffers(c, n, buffers)
 }
 
@@ -2418,7 +2418,7 @@ public func gl_DeleteFramebuffers(_ n: Int32, _ framebuffers: UnsafePointer<UInt
   writer.pointee.glArray(framebuffers, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.framebuffer, n, framebuffers)
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
 }
 
 @c(glDeleteLists)
@@ -2443,7 +2443,7 @@ public func gl_DeleteObjectARB(_ obj: UInt32) {
 @c(glDeleteProgram)
 public func gl_DeleteProgram(_ program: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x80
   guard let p = c.writer.pointee.fixedRecord(0x100AC, 16) else { return }
   p.put32(program, 8)
   p.put32(0, 12)
@@ -2460,7 +2460,7 @@ public func gl_DeleteProgramPipelines(_ n: Int32, _ pipelines: UnsafePointer<UIn
   writer.pointee.glArray(pipelines, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.programPipeline, n, pipelines)
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x80
 }
 
 @c(glDeleteProgramsARB)
@@ -2473,7 +2473,7 @@ public func gl_DeleteProgramsARB(_ n: Int32, _ programs: UnsafePointer<UInt32>?)
   writer.pointee.glArray(programs, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.arbProgram, n, programs)
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x80
 }
 
 @c(glDeleteQueries)

@@ -16,7 +16,7 @@ public func gl_DeleteRenderbuffers(_ n: Int32, _ renderbuffers: UnsafePointer<UI
   writer.pointee.glArray(renderbuffers, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.renderbuffer, n, renderbuffers)
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
 }
 
 @c(glDeleteSamplers)
@@ -63,7 +63,7 @@ public func gl_DeleteTextures(_ n: Int32, _ textures: UnsafePointer<UInt32>?) {
   writer.pointee.glArray(textures, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.texture, n, textures)
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x20
 }
 
 @c(glDeleteTexturesEXT)
@@ -87,7 +87,7 @@ public func gl_DeleteTransformFeedbacks(_ n: Int32, _ ids: UnsafePointer<UInt32>
   writer.pointee.glArray(ids, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.transformFeedback, n, ids)
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
 }
 
 @c(glDeleteVertexArrays)
@@ -100,14 +100,14 @@ public func gl_DeleteVertexArrays(_ n: Int32, _ arrays: UnsafePointer<UInt32>?) 
   writer.pointee.glArray(arrays, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.vertexArray, n, arrays)
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   note_glDeleteVertexArrays(c, n, arrays)
 }
 
 @c(glDepthFunc)
 public func gl_DepthFunc(_ `func`: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x100B7, 16) else { return }
   p.put32(`func`, 8)
   p.put32(0, 12)
@@ -117,7 +117,7 @@ public func gl_DepthFunc(_ `func`: UInt32) {
 @c(glDepthMask)
 public func gl_DepthMask(_ flag: UInt8) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x100B8, 16) else { return }
   p.put32(UInt32(flag), 8)
   p.put32(0, 12)
@@ -127,7 +127,7 @@ public func gl_DepthMask(_ flag: UInt8) {
 @c(glDepthRange)
 public func gl_DepthRange(_ n: Double, _ f: Double) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x100B9, 24) else { return }
   p.put64(n.bitPattern, 8)
   p.put64(f.bitPattern, 16)
@@ -136,7 +136,7 @@ public func gl_DepthRange(_ n: Double, _ f: Double) {
 @c(glDepthRangeArraydvNV)
 public func gl_DepthRangeArraydvNV(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   c.writer.pointee.begin(0x10488)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -148,7 +148,7 @@ public func gl_DepthRangeArraydvNV(_ first: UInt32, _ count: Int32, _ v: UnsafeP
 @c(glDepthRangeArrayfvOES)
 public func gl_DepthRangeArrayfvOES(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   c.writer.pointee.begin(0x10489)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -160,7 +160,7 @@ public func gl_DepthRangeArrayfvOES(_ first: UInt32, _ count: Int32, _ v: Unsafe
 @c(glDepthRangeArrayv)
 public func gl_DepthRangeArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   c.writer.pointee.begin(0x100BA)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -172,7 +172,7 @@ public func gl_DepthRangeArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePoin
 @c(glDepthRangeIndexed)
 public func gl_DepthRangeIndexed(_ index: UInt32, _ n: Double, _ f: Double) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x100BB, 32) else { return }
   p.put32(index, 8)
   p.put64(n.bitPattern, 12)
@@ -183,7 +183,7 @@ public func gl_DepthRangeIndexed(_ index: UInt32, _ n: Double, _ f: Double) {
 @c(glDepthRangeIndexeddNV)
 public func gl_DepthRangeIndexeddNV(_ index: UInt32, _ n: Double, _ f: Double) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x1048A, 32) else { return }
   p.put32(index, 8)
   p.put64(n.bitPattern, 12)
@@ -194,7 +194,7 @@ public func gl_DepthRangeIndexeddNV(_ index: UInt32, _ n: Double, _ f: Double) {
 @c(glDepthRangeIndexedfOES)
 public func gl_DepthRangeIndexedfOES(_ index: UInt32, _ n: Float, _ f: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x1048B, 24) else { return }
   p.put32(index, 8)
   p.put32(n.bitPattern, 12)
@@ -205,7 +205,7 @@ public func gl_DepthRangeIndexedfOES(_ index: UInt32, _ n: Float, _ f: Float) {
 @c(glDepthRangef)
 public func gl_DepthRangef(_ n: Float, _ f: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x100BC, 16) else { return }
   p.put32(n.bitPattern, 8)
   p.put32(f.bitPattern, 12)
@@ -214,7 +214,7 @@ public func gl_DepthRangef(_ n: Float, _ f: Float) {
 @c(glDepthRangex)
 public func gl_DepthRangex(_ n: Int32, _ f: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x100BD, 16) else { return }
   p.put32(UInt32(bitPattern: n), 8)
   p.put32(UInt32(bitPattern: f), 12)
@@ -241,7 +241,7 @@ public func gl_Disable(_ cap: UInt32) {
 @c(glDisableClientState)
 public func gl_DisableClientState(_ array: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x100C0, 16) else { return }
   p.put32(array, 8)
   p.put32(0, 12)
@@ -251,7 +251,7 @@ public func gl_DisableClientState(_ array: UInt32) {
 @c(glDisableVertexArrayAttrib)
 public func gl_DisableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x100C1, 16) else { return }
   p.put32(vaobj, 8)
   p.put32(index, 12)
@@ -260,7 +260,7 @@ public func gl_DisableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
 @c(glDisableVertexAttribArray)
 public func gl_DisableVertexAttribArray(_ index: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x100C2, 16) else { return }
   p.put32(index, 8)
   p.put32(0, 12)
@@ -378,7 +378,7 @@ func encode_glDrawArraysInstancedBaseInstance(
 @c(glDrawBuffer)
 public func gl_DrawBuffer(_ buf: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
   guard let p = c.writer.pointee.fixedRecord(0x100CA, 16) else { return }
   p.put32(buf, 8)
   p.put32(0, 12)
@@ -388,7 +388,7 @@ public func gl_DrawBuffer(_ buf: UInt32) {
 @c(glDrawBuffers)
 public func gl_DrawBuffers(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
   c.writer.pointee.begin(0x100CB)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(UInt32(bitPattern: n), 0)
@@ -660,7 +660,7 @@ public func gl_EdgeFlag(_ flag: UInt8) {
 @c(glEdgeFlagPointer)
 public func gl_EdgeFlagPointer(_ stride: Int32, _ pointer: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glEdgeFlagPointer(c, stride, pointer)
 }
 
@@ -695,7 +695,7 @@ public func gl_Enable(_ cap: UInt32) {
 @c(glEnableClientState)
 public func gl_EnableClientState(_ array: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x100DE, 16) else { return }
   p.put32(array, 8)
   p.put32(0, 12)
@@ -705,7 +705,7 @@ public func gl_EnableClientState(_ array: UInt32) {
 @c(glEnableVertexArrayAttrib)
 public func gl_EnableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x100DF, 16) else { return }
   p.put32(vaobj, 8)
   p.put32(index, 12)
@@ -714,7 +714,7 @@ public func gl_EnableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
 @c(glEnableVertexAttribArray)
 public func gl_EnableVertexAttribArray(_ index: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x100E0, 16) else { return }
   p.put32(index, 8)
   p.put32(0, 12)
@@ -949,7 +949,7 @@ public func gl_FlushMappedNamedBufferRange(_ buffer: UInt32, _ offset: Int, _ le
 @c(glFogCoordPointer)
 public func gl_FogCoordPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glFogCoordPointer(c, type, stride, pointer)
 }
 
@@ -1190,7 +1190,7 @@ public func gl_FramebufferTextureLayer(
 @c(glFrontFace)
 public func gl_FrontFace(_ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x1010B, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)

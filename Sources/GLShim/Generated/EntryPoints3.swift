@@ -2168,7 +2168,7 @@ public func gl_Hint(_ target: UInt32, _ mode: UInt32) {
 @c(glIndexMask)
 public func gl_IndexMask(_ mask: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x101C1, 16) else { return }
   p.put32(mask, 8)
   p.put32(0, 12)
@@ -2177,7 +2177,7 @@ public func gl_IndexMask(_ mask: UInt32) {
 @c(glIndexPointer)
 public func gl_IndexPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glIndexPointer(c, type, stride, pointer)
 }
 

@@ -282,7 +282,7 @@ public func gl_Lightxv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer
 @c(glLineStipple)
 public func gl_LineStipple(_ factor: Int32, _ pattern: UInt16) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x101F1, 16) else { return }
   p.put32(UInt32(bitPattern: factor), 8)
   p.put32(UInt32(pattern), 12)
@@ -291,7 +291,7 @@ public func gl_LineStipple(_ factor: Int32, _ pattern: UInt16) {
 @c(glLineWidth)
 public func gl_LineWidth(_ width: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x101F2, 16) else { return }
   p.put32(width.bitPattern, 8)
   p.put32(0, 12)
@@ -300,7 +300,7 @@ public func gl_LineWidth(_ width: Float) {
 @c(glLineWidthx)
 public func gl_LineWidthx(_ width: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x101F3, 16) else { return }
   p.put32(UInt32(bitPattern: width), 8)
   p.put32(0, 12)
@@ -309,7 +309,7 @@ public func gl_LineWidthx(_ width: Int32) {
 @c(glLinkProgram)
 public func gl_LinkProgram(_ program: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x80
   guard let p = c.writer.pointee.fixedRecord(0x101F4, 16) else { return }
   p.put32(program, 8)
   p.put32(0, 12)
@@ -397,7 +397,7 @@ public func gl_LockArraysEXT(_ first: Int32, _ count: Int32) {
 @c(glLogicOp)
 public func gl_LogicOp(_ opcode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
+  c.pointee.touched |= 0x4
   guard let p = c.writer.pointee.fixedRecord(0x101FD, 16) else { return }
   p.put32(opcode, 8)
   p.put32(0, 12)
@@ -642,7 +642,6 @@ public func gl_Materialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointe
 @c(glMatrixMode)
 public func gl_MatrixMode(_ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x1020C, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
@@ -1434,7 +1433,7 @@ public func gl_NamedBufferSubData(
 @c(glNamedFramebufferDrawBuffer)
 public func gl_NamedFramebufferDrawBuffer(_ framebuffer: UInt32, _ buf: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
   guard let p = c.writer.pointee.fixedRecord(0x10249, 16) else { return }
   p.put32(framebuffer, 8)
   p.put32(buf, 12)
@@ -1445,7 +1444,7 @@ public func gl_NamedFramebufferDrawBuffers(
   _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
   c.writer.pointee.begin(0x1024A)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(framebuffer, 0)
@@ -1468,7 +1467,7 @@ public func gl_NamedFramebufferParameteri(_ framebuffer: UInt32, _ pname: UInt32
 @c(glNamedFramebufferReadBuffer)
 public func gl_NamedFramebufferReadBuffer(_ framebuffer: UInt32, _ src: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
   guard let p = c.writer.pointee.fixedRecord(0x1024C, 16) else { return }
   p.put32(framebuffer, 8)
   p.put32(src, 12)
@@ -1686,7 +1685,7 @@ public func gl_NormalP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
 @c(glNormalPointer)
 public func gl_NormalPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glNormalPointer(c, type, stride, pointer)
 }
 
@@ -1874,9 +1873,8 @@ public func gl_PixelTransferi(_ pname: UInt32, _ param: Int32) {
 
 @c(glPixelZoom)
 public func gl_PixelZoom(_ xfactor: Float, _ yfactor: Float) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x400
-  guard let p = c.writer.pointee.fixedRecord(0x1026F, 16) else { return }
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1026F, 16) else { return }
   p.put32(xfactor.bitPattern, 8)
   p.put32(yfactor.bitPattern, 12)
 }
@@ -1884,7 +1882,7 @@ public func gl_PixelZoom(_ xfactor: Float, _ yfactor: Float) {
 @c(glPointParameterf)
 public func gl_PointParameterf(_ pname: UInt32, _ param: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x10270, 16) else { return }
   p.put32(pname, 8)
   p.put32(param.bitPattern, 12)
@@ -1893,7 +1891,7 @@ public func gl_PointParameterf(_ pname: UInt32, _ param: Float) {
 @c(glPointParameterfv)
 public func gl_PointParameterfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   c.writer.pointee.begin(0x10271)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -1904,7 +1902,7 @@ public func gl_PointParameterfv(_ pname: UInt32, _ params: UnsafePointer<Float>?
 @c(glPointParameteri)
 public func gl_PointParameteri(_ pname: UInt32, _ param: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x10272, 16) else { return }
   p.put32(pname, 8)
   p.put32(UInt32(bitPattern: param), 12)
@@ -1913,7 +1911,7 @@ public func gl_PointParameteri(_ pname: UInt32, _ param: Int32) {
 @c(glPointParameteriv)
 public func gl_PointParameteriv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   c.writer.pointee.begin(0x10273)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -1924,7 +1922,7 @@ public func gl_PointParameteriv(_ pname: UInt32, _ params: UnsafePointer<Int32>?
 @c(glPointParameterx)
 public func gl_PointParameterx(_ pname: UInt32, _ param: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x10274, 16) else { return }
   p.put32(pname, 8)
   p.put32(UInt32(bitPattern: param), 12)
@@ -1933,7 +1931,7 @@ public func gl_PointParameterx(_ pname: UInt32, _ param: Int32) {
 @c(glPointParameterxv)
 public func gl_PointParameterxv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   c.writer.pointee.begin(0x10275)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -1944,7 +1942,7 @@ public func gl_PointParameterxv(_ pname: UInt32, _ params: UnsafePointer<Int32>?
 @c(glPointSize)
 public func gl_PointSize(_ size: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x10276, 16) else { return }
   p.put32(size.bitPattern, 8)
   p.put32(0, 12)
@@ -1953,7 +1951,7 @@ public func gl_PointSize(_ size: Float) {
 @c(glPointSizex)
 public func gl_PointSizex(_ size: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x10277, 16) else { return }
   p.put32(UInt32(bitPattern: size), 8)
   p.put32(0, 12)
@@ -1962,7 +1960,7 @@ public func gl_PointSizex(_ size: Int32) {
 @c(glPolygonMode)
 public func gl_PolygonMode(_ face: UInt32, _ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x10278, 16) else { return }
   p.put32(face, 8)
   p.put32(mode, 12)
@@ -1971,7 +1969,7 @@ public func gl_PolygonMode(_ face: UInt32, _ mode: UInt32) {
 @c(glPolygonOffset)
 public func gl_PolygonOffset(_ factor: Float, _ units: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x10279, 16) else { return }
   p.put32(factor.bitPattern, 8)
   p.put32(units.bitPattern, 12)
@@ -1980,7 +1978,7 @@ public func gl_PolygonOffset(_ factor: Float, _ units: Float) {
 @c(glPolygonOffsetClamp)
 public func gl_PolygonOffsetClamp(_ factor: Float, _ units: Float, _ clamp: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x1027A, 24) else { return }
   p.put32(factor.bitPattern, 8)
   p.put32(units.bitPattern, 12)
@@ -1991,7 +1989,7 @@ public func gl_PolygonOffsetClamp(_ factor: Float, _ units: Float, _ clamp: Floa
 @c(glPolygonOffsetx)
 public func gl_PolygonOffsetx(_ factor: Int32, _ units: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x1027B, 16) else { return }
   p.put32(UInt32(bitPattern: factor), 8)
   p.put32(UInt32(bitPattern: units), 12)
@@ -2015,7 +2013,7 @@ public func gl_PopAttrib() {
 @c(glPopClientAttrib)
 public func gl_PopClientAttrib() {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glPopClientAttrib(c)
 }
 
@@ -2100,7 +2098,7 @@ public func gl_ProgramBinary(
   _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x80
   c.writer.pointee.begin(0x10287)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(program, 0)

@@ -905,7 +905,7 @@ public func gl_PushAttrib(_ mask: UInt32) {
 @c(glPushClientAttrib)
 public func gl_PushClientAttrib(_ mask: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glPushClientAttrib(c, mask)
 }
 
@@ -1164,7 +1164,7 @@ public func gl_RasterPos4sv(_ v: UnsafePointer<Int16>?) {
 @c(glReadBuffer)
 public func gl_ReadBuffer(_ src: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
+  c.pointee.touched |= 0x40
   guard let p = c.writer.pointee.fixedRecord(0x102F5, 16) else { return }
   p.put32(src, 8)
   p.put32(0, 12)
@@ -1376,7 +1376,7 @@ public func gl_Rotatex(_ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
 @c(glSampleCoverage)
 public func gl_SampleCoverage(_ value: Float, _ invert: UInt8) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x10308, 16) else { return }
   p.put32(value.bitPattern, 8)
   p.put32(UInt32(invert), 12)
@@ -1385,7 +1385,7 @@ public func gl_SampleCoverage(_ value: Float, _ invert: UInt8) {
 @c(glSampleCoveragex)
 public func gl_SampleCoveragex(_ value: Int32, _ invert: UInt8) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x10309, 16) else { return }
   p.put32(UInt32(bitPattern: value), 8)
   p.put32(UInt32(invert), 12)
@@ -1405,7 +1405,7 @@ public func gl_SampleMapATI(_ dst: UInt32, _ interp: UInt32, _ swizzle: UInt32) 
 @c(glSampleMaski)
 public func gl_SampleMaski(_ maskNumber: UInt32, _ mask: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x1030A, 16) else { return }
   p.put32(maskNumber, 8)
   p.put32(mask, 12)
@@ -1518,7 +1518,7 @@ public func gl_Scalex(_ x: Int32, _ y: Int32, _ z: Int32) {
 @c(glScissor)
 public func gl_Scissor(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x10314, 24) else { return }
   p.put32(UInt32(bitPattern: x), 8)
   p.put32(UInt32(bitPattern: y), 12)
@@ -1530,7 +1530,7 @@ public func gl_Scissor(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) 
 @c(glScissorArrayv)
 public func gl_ScissorArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   c.writer.pointee.begin(0x10315)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -1544,7 +1544,7 @@ public func gl_ScissorIndexed(
   _ index: UInt32, _ left: Int32, _ bottom: Int32, _ width: Int32, _ height: Int32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x10316, 32) else { return }
   p.put32(index, 8)
   p.put32(UInt32(bitPattern: left), 12)
@@ -1557,7 +1557,7 @@ public func gl_ScissorIndexed(
 @c(glScissorIndexedv)
 public func gl_ScissorIndexedv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   c.writer.pointee.begin(0x10317)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
@@ -1749,7 +1749,7 @@ public func gl_SecondaryColorPointer(
   _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glSecondaryColorPointer(c, size, type, stride, pointer)
 }
 
@@ -1791,7 +1791,7 @@ public func gl_SetFragmentShaderConstantATI(_ dst: UInt32, _ value: UnsafePointe
 @c(glShadeModel)
 public func gl_ShadeModel(_ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x1032C, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
@@ -1863,7 +1863,7 @@ public func gl_SpecializeShader(
 @c(glStencilFunc)
 public func gl_StencilFunc(_ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10331, 24) else { return }
   p.put32(`func`, 8)
   p.put32(UInt32(bitPattern: ref), 12)
@@ -1874,7 +1874,7 @@ public func gl_StencilFunc(_ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
 @c(glStencilFuncSeparate)
 public func gl_StencilFuncSeparate(_ face: UInt32, _ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10332, 24) else { return }
   p.put32(face, 8)
   p.put32(`func`, 12)
@@ -1887,7 +1887,7 @@ public func gl_StencilFuncSeparateATI(
   _ frontfunc: UInt32, _ backfunc: UInt32, _ ref: Int32, _ mask: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x104CE, 24) else { return }
   p.put32(frontfunc, 8)
   p.put32(backfunc, 12)
@@ -1898,7 +1898,7 @@ public func gl_StencilFuncSeparateATI(
 @c(glStencilMask)
 public func gl_StencilMask(_ mask: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10333, 16) else { return }
   p.put32(mask, 8)
   p.put32(0, 12)
@@ -1907,7 +1907,7 @@ public func gl_StencilMask(_ mask: UInt32) {
 @c(glStencilMaskSeparate)
 public func gl_StencilMaskSeparate(_ face: UInt32, _ mask: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10334, 16) else { return }
   p.put32(face, 8)
   p.put32(mask, 12)
@@ -1916,7 +1916,7 @@ public func gl_StencilMaskSeparate(_ face: UInt32, _ mask: UInt32) {
 @c(glStencilOp)
 public func gl_StencilOp(_ fail: UInt32, _ zfail: UInt32, _ zpass: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10335, 24) else { return }
   p.put32(fail, 8)
   p.put32(zfail, 12)
@@ -1929,7 +1929,7 @@ public func gl_StencilOpSeparate(
   _ face: UInt32, _ sfail: UInt32, _ dpfail: UInt32, _ dppass: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
+  c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10336, 24) else { return }
   p.put32(face, 8)
   p.put32(sfail, 12)
@@ -2378,7 +2378,7 @@ public func gl_TexCoordPointer(
   _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glTexCoordPointer(c, size, type, stride, pointer)
 }
 

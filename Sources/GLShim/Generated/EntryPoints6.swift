@@ -650,7 +650,7 @@ public func gl_TextureView(
 @c(glTransformFeedbackBufferBase)
 public func gl_TransformFeedbackBufferBase(_ xfb: UInt32, _ index: UInt32, _ buffer: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10396, 24) else { return }
   p.put32(xfb, 8)
   p.put32(index, 12)
@@ -664,7 +664,7 @@ public func gl_TransformFeedbackBufferRange(
   _ xfb: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10397, 40) else { return }
   p.put32(xfb, 8)
   p.put32(index, 12)
@@ -1717,7 +1717,7 @@ public func gl_UnmapNamedBuffer(_ buffer: UInt32) -> UInt8 {
 @c(glUseProgram)
 public func gl_UseProgram(_ program: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x80
   guard let p = c.writer.pointee.fixedRecord(0x103E0, 16) else { return }
   p.put32(program, 8)
   p.put32(0, 12)
@@ -1727,7 +1727,7 @@ public func gl_UseProgram(_ program: UInt32) {
 @c(glUseProgramStages)
 public func gl_UseProgramStages(_ pipeline: UInt32, _ stages: UInt32, _ program: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x80
   guard let p = c.writer.pointee.fixedRecord(0x103E1, 24) else { return }
   p.put32(pipeline, 8)
   p.put32(stages, 12)
@@ -2016,7 +2016,7 @@ public func gl_VertexArrayAttribBinding(
   _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x103FC, 24) else { return }
   p.put32(vaobj, 8)
   p.put32(attribindex, 12)
@@ -2030,7 +2030,7 @@ public func gl_VertexArrayAttribFormat(
   _ relativeoffset: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x103FD, 32) else { return }
   p.put32(vaobj, 8)
   p.put32(attribindex, 12)
@@ -2045,7 +2045,7 @@ public func gl_VertexArrayAttribIFormat(
   _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x103FE, 32) else { return }
   p.put32(vaobj, 8)
   p.put32(attribindex, 12)
@@ -2060,7 +2060,7 @@ public func gl_VertexArrayAttribLFormat(
   _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x103FF, 32) else { return }
   p.put32(vaobj, 8)
   p.put32(attribindex, 12)
@@ -2075,7 +2075,7 @@ public func gl_VertexArrayBindingDivisor(
   _ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10400, 24) else { return }
   p.put32(vaobj, 8)
   p.put32(bindingindex, 12)
@@ -2086,7 +2086,7 @@ public func gl_VertexArrayBindingDivisor(
 @c(glVertexArrayElementBuffer)
 public func gl_VertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10401, 16) else { return }
   p.put32(vaobj, 8)
   p.put32(buffer, 12)
@@ -2098,7 +2098,7 @@ public func gl_VertexArrayVertexBuffer(
   _ vaobj: UInt32, _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10402, 32) else { return }
   p.put32(vaobj, 8)
   p.put32(bindingindex, 12)
@@ -2113,7 +2113,7 @@ public func gl_VertexArrayVertexBuffers(
   _ offsets: UnsafePointer<Int>?, _ strides: UnsafePointer<Int32>?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   c.writer.pointee.begin(0x10403)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(vaobj, 0)

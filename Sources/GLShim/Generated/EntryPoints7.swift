@@ -81,7 +81,7 @@ public func gl_VertexAttrib4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
 @c(glVertexAttribBinding)
 public func gl_VertexAttribBinding(_ attribindex: UInt32, _ bindingindex: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10428, 16) else { return }
   p.put32(attribindex, 8)
   p.put32(bindingindex, 12)
@@ -91,7 +91,7 @@ public func gl_VertexAttribBinding(_ attribindex: UInt32, _ bindingindex: UInt32
 @c(glVertexAttribDivisor)
 public func gl_VertexAttribDivisor(_ index: UInt32, _ divisor: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10429, 16) else { return }
   p.put32(index, 8)
   p.put32(divisor, 12)
@@ -104,7 +104,7 @@ public func gl_VertexAttribFormat(
   _ relativeoffset: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x1042A, 32) else { return }
   p.put32(attribindex, 8)
   p.put32(UInt32(bitPattern: size), 12)
@@ -321,7 +321,7 @@ public func gl_VertexAttribIFormat(
   _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x1043F, 24) else { return }
   p.put32(attribindex, 8)
   p.put32(UInt32(bitPattern: size), 12)
@@ -334,7 +334,7 @@ public func gl_VertexAttribIPointer(
   _ index: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glVertexAttribIPointer(c, index, size, type, stride, pointer)
 }
 
@@ -439,7 +439,7 @@ public func gl_VertexAttribLFormat(
   _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10449, 24) else { return }
   p.put32(attribindex, 8)
   p.put32(UInt32(bitPattern: size), 12)
@@ -452,7 +452,7 @@ public func gl_VertexAttribLPointer(
   _ index: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glVertexAttribLPointer(c, index, size, type, stride, pointer)
 }
 
@@ -578,7 +578,7 @@ public func gl_VertexAttribPointer(
   _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer)
 }
 
@@ -647,7 +647,7 @@ public func gl_VertexAttribs4hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointe
 @c(glVertexBindingDivisor)
 public func gl_VertexBindingDivisor(_ bindingindex: UInt32, _ divisor: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   guard let p = c.writer.pointee.fixedRecord(0x10454, 16) else { return }
   p.put32(bindingindex, 8)
   p.put32(divisor, 12)
@@ -712,7 +712,7 @@ public func gl_VertexPointer(
   _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x200
+  c.pointee.touched |= 0x100
   hook_glVertexPointer(c, size, type, stride, pointer)
 }
 
@@ -749,7 +749,7 @@ public func gl_VertexWeighthvNV(_ weight: UnsafePointer<UInt16>?) {
 @c(glViewport)
 public func gl_Viewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x1045C, 24) else { return }
   p.put32(UInt32(bitPattern: x), 8)
   p.put32(UInt32(bitPattern: y), 12)
@@ -761,7 +761,7 @@ public func gl_Viewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32)
 @c(glViewportArrayv)
 public func gl_ViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   c.writer.pointee.begin(0x1045D)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -773,7 +773,7 @@ public func gl_ViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointe
 @c(glViewportIndexedf)
 public func gl_ViewportIndexedf(_ index: UInt32, _ x: Float, _ y: Float, _ w: Float, _ h: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   guard let p = c.writer.pointee.fixedRecord(0x1045E, 32) else { return }
   p.put32(index, 8)
   p.put32(x.bitPattern, 12)
@@ -786,7 +786,7 @@ public func gl_ViewportIndexedf(_ index: UInt32, _ x: Float, _ y: Float, _ w: Fl
 @c(glViewportIndexedfv)
 public func gl_ViewportIndexedfv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
+  c.pointee.touched |= 0x2
   c.writer.pointee.begin(0x1045F)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(index, 0)

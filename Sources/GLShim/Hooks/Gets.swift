@@ -216,11 +216,11 @@ func hook_glIsEnabled(_ c: Context, _ cap: UInt32) -> UInt8 {
     var value: UInt8 = 0
     if shadow.pointee.state.copy(cap, .boolean, &value) { return value }
   }
-  guard let call = c.beginCall(GLOpcode.glIsEnabled) else { return 0 }
-  encode_glIsEnabled(c, call.writer, call.ticket, cap)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
+  let asked = askNumber(c, GLOpcode.glIsEnabled) {
+    encode_glIsEnabled(c, $0.writer, $0.ticket, cap)
+  }
+  guard let asked else { return 0 }
+  let result = UInt8(truncatingIfNeeded: asked)
   if isKept { c.remember(cap, Int32(result)) }
   return result
 }

@@ -27,31 +27,11 @@ extension UnsafeMutablePointer<ContextState> {
     if shadow.pointee.listMode != GL.COMPILE { shadow.pointee.matrices.apply(op, operands) }
   }
 
-  fileprivate func matrix(_ op: UInt32, _ operand: UInt32) {
-    var value = Float(bitPattern: operand)
-    matrix(op, &value)
-  }
-
-  fileprivate func matrix(_ op: UInt32, _ x: Float, _ y: Float, _ z: Float) {
-    var values = (x, y, z)
-    withUnsafeBytes(of: &values) {
-      matrix(op, $0.baseAddress!.assumingMemoryBound(to: Float.self))
-    }
-  }
-
-  fileprivate func matrix(_ op: UInt32, _ a: Float, _ x: Float, _ y: Float, _ z: Float) {
-    var values = (a, x, y, z)
-    withUnsafeBytes(of: &values) {
-      matrix(op, $0.baseAddress!.assumingMemoryBound(to: Float.self))
-    }
-  }
-
-  fileprivate func box(
-    _ op: UInt32, _ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
-  ) {
-    var values = (l, r, b, t, n, f)
-    withUnsafeBytes(of: &values) {
-      matrix(op, $0.baseAddress!.assumingMemoryBound(to: Float.self))
+  /// The same with operands that are a tuple of single-precision numbers, or a word.
+  fileprivate func matrix<Operands>(_ op: UInt32, of operands: Operands) {
+    withUnsafeBytes(of: operands) {
+      guard let start = $0.baseAddress else { return }
+      matrix(op, start.assumingMemoryBound(to: Float.self))
     }
   }
 
@@ -77,24 +57,24 @@ extension UnsafeMutablePointer<ContextState> {
 private func number(_ x: Int32) -> Float { Float(x) / 65536 }
 
 func note_glMatrixMode(_ c: Context, _ mode: UInt32) {
-  c.matrix(MatrixOp.mode, mode)
+  c.matrix(MatrixOp.mode, of: mode)
 }
 func note_glActiveTexture(_ c: Context, _ texture: UInt32) {
-  c.matrix(MatrixOp.activeTexture, texture)
+  c.matrix(MatrixOp.activeTexture, of: texture)
 }
 func note_glLoadIdentity(_ c: Context) {
-  c.matrix(MatrixOp.identity, 0)
+  c.matrix(MatrixOp.identity, of: UInt32(0))
 }
 func note_glPushMatrix(_ c: Context) {
-  c.matrix(MatrixOp.push, 0)
+  c.matrix(MatrixOp.push, of: UInt32(0))
 }
 func note_glPopMatrix(_ c: Context) {
-  c.matrix(MatrixOp.pop, 0)
+  c.matrix(MatrixOp.pop, of: UInt32(0))
 }
 func note_glPushAttrib(_ c: Context, _ mask: UInt32) {
   let shadow = c.pointee.shadow
   let depth = shadow.pointee.matrices.savedCount
-  c.matrix(MatrixOp.pushAttributes, mask)
+  c.matrix(MatrixOp.pushAttributes, of: mask)
   guard shadow.pointee.matrices.savedCount > depth, shadow.pointee.state.isAsked,
     shadow.pointee.listMode != GL.COMPILE,
     let copy = shadow.pointee.matrices.roomForCopy(StateCache.copyBytes)
@@ -106,18 +86,18 @@ func note_glPopAttrib(_ c: Context) {
   let shadow = c.pointee.shadow
   if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.touched = StateGroup.all }
   guard shadow.pointee.listMode != GL.COMPILE, !shadow.pointee.isInBegin else {
-    return c.matrix(MatrixOp.popAttributes, 0)
+    return c.matrix(MatrixOp.popAttributes, of: UInt32(0))
   }
   c.settle()
   let pop = shadow.pointee.matrices.nextPop
-  c.matrix(MatrixOp.popAttributes, 0)
+  c.matrix(MatrixOp.popAttributes, of: UInt32(0))
   guard let pop else { return shadow.pointee.state.forget(StateGroup.all) }
   shadow.pointee.state.forget(StateGroup.popped(pop.mask))
   if let copy = pop.copy { shadow.pointee.state.restore(copy, StateGroup.poppedWhole(pop.mask)) }
 }
 
 func note_glListBase(_ c: Context, _ base: UInt32) {
-  c.matrix(MatrixOp.listBase, base)
+  c.matrix(MatrixOp.listBase, of: base)
 }
 func note_glLoadMatrixf(_ c: Context, _ m: UnsafePointer<Float>?) {
   c.matrix(MatrixOp.load, m, isTransposed: false, { $0 })
@@ -150,61 +130,61 @@ func note_glMultTransposeMatrixd(_ c: Context, _ m: UnsafePointer<Double>?) {
   c.matrix(MatrixOp.multiply, m, isTransposed: true, { Float($0) })
 }
 func note_glTranslatef(_ c: Context, _ x: Float, _ y: Float, _ z: Float) {
-  c.matrix(MatrixOp.translate, x, y, z)
+  c.matrix(MatrixOp.translate, of: (x, y, z))
 }
 func note_glTranslated(_ c: Context, _ x: Double, _ y: Double, _ z: Double) {
-  c.matrix(MatrixOp.translate, Float(x), Float(y), Float(z))
+  c.matrix(MatrixOp.translate, of: (Float(x), Float(y), Float(z)))
 }
 func note_glTranslatex(_ c: Context, _ x: Int32, _ y: Int32, _ z: Int32) {
-  c.matrix(MatrixOp.translate, number(x), number(y), number(z))
+  c.matrix(MatrixOp.translate, of: (number(x), number(y), number(z)))
 }
 func note_glScalef(_ c: Context, _ x: Float, _ y: Float, _ z: Float) {
-  c.matrix(MatrixOp.scale, x, y, z)
+  c.matrix(MatrixOp.scale, of: (x, y, z))
 }
 func note_glScaled(_ c: Context, _ x: Double, _ y: Double, _ z: Double) {
-  c.matrix(MatrixOp.scale, Float(x), Float(y), Float(z))
+  c.matrix(MatrixOp.scale, of: (Float(x), Float(y), Float(z)))
 }
 func note_glScalex(_ c: Context, _ x: Int32, _ y: Int32, _ z: Int32) {
-  c.matrix(MatrixOp.scale, number(x), number(y), number(z))
+  c.matrix(MatrixOp.scale, of: (number(x), number(y), number(z)))
 }
 func note_glRotatef(_ c: Context, _ angle: Float, _ x: Float, _ y: Float, _ z: Float) {
-  c.matrix(MatrixOp.rotate, angle, x, y, z)
+  c.matrix(MatrixOp.rotate, of: (angle, x, y, z))
 }
 func note_glRotated(_ c: Context, _ angle: Double, _ x: Double, _ y: Double, _ z: Double) {
-  c.matrix(MatrixOp.rotate, Float(angle), Float(x), Float(y), Float(z))
+  c.matrix(MatrixOp.rotate, of: (Float(angle), Float(x), Float(y), Float(z)))
 }
 func note_glRotatex(_ c: Context, _ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
-  c.matrix(MatrixOp.rotate, number(angle), number(x), number(y), number(z))
+  c.matrix(MatrixOp.rotate, of: (number(angle), number(x), number(y), number(z)))
 }
 func note_glOrtho(
   _ c: Context, _ l: Double, _ r: Double, _ b: Double, _ t: Double, _ n: Double, _ f: Double
 ) {
-  c.box(MatrixOp.ortho, Float(l), Float(r), Float(b), Float(t), Float(n), Float(f))
+  c.matrix(MatrixOp.ortho, of: (Float(l), Float(r), Float(b), Float(t), Float(n), Float(f)))
 }
 func note_glOrthof(
   _ c: Context, _ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
 ) {
-  c.box(MatrixOp.ortho, l, r, b, t, n, f)
+  c.matrix(MatrixOp.ortho, of: (l, r, b, t, n, f))
 }
 func note_glOrthox(
   _ c: Context, _ l: Int32, _ r: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
 ) {
-  c.box(MatrixOp.ortho, number(l), number(r), number(b), number(t), number(n), number(f))
+  c.matrix(MatrixOp.ortho, of: (number(l), number(r), number(b), number(t), number(n), number(f)))
 }
 func note_glFrustum(
   _ c: Context, _ l: Double, _ r: Double, _ b: Double, _ t: Double, _ n: Double, _ f: Double
 ) {
-  c.box(MatrixOp.frustum, Float(l), Float(r), Float(b), Float(t), Float(n), Float(f))
+  c.matrix(MatrixOp.frustum, of: (Float(l), Float(r), Float(b), Float(t), Float(n), Float(f)))
 }
 func note_glFrustumf(
   _ c: Context, _ l: Float, _ r: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
 ) {
-  c.box(MatrixOp.frustum, l, r, b, t, n, f)
+  c.matrix(MatrixOp.frustum, of: (l, r, b, t, n, f))
 }
 func note_glFrustumx(
   _ c: Context, _ l: Int32, _ r: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
 ) {
-  c.box(MatrixOp.frustum, number(l), number(r), number(b), number(t), number(n), number(f))
+  c.matrix(MatrixOp.frustum, of: (number(l), number(r), number(b), number(t), number(n), number(f)))
 }
 
 // MARK: What commands set

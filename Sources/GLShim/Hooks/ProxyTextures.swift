@@ -76,9 +76,7 @@ func hook_glGetTexLevelParameteriv(
     default: break
     }
   }
-  guard let call = c.beginCall(GLOpcode.glGetTexLevelParameteriv) else { return }
-  encode_glGetTexLevelParameteriv(c, call.writer, call.ticket, target, level, pname)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
+  askValues(c, GLOpcode.glGetTexLevelParameteriv, params) {
+    encode_glGetTexLevelParameteriv(c, $0.writer, $0.ticket, target, level, pname)
+  }
 }

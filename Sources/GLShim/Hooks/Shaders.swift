@@ -130,8 +130,17 @@ private func copyText(
   return true
 }
 
-/// A call with the node, of which the answer is an int.
-private func ask(
+/// Asks the node for a number; nil when the connection is lost.
+func askNumber(_ c: Context, _ opcode: UInt32, _ encode: (Call) -> Void) -> UInt32? {
+  guard let call = c.beginCall(opcode) else { return nil }
+  encode(call)
+  guard var reply = c.endCall(call) else { return nil }
+  defer { c.finishCall(call) }
+  return reply.u32("result")
+}
+
+/// Asks the node for values, as many as its driver gives.
+func askValues(
   _ c: Context, _ opcode: UInt32, _ params: UnsafeMutablePointer<Int32>?,
   _ encode: (Call) -> Void
 ) {
@@ -139,6 +148,19 @@ private func ask(
   encode(call)
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+/// Asks the node for a log.
+private func askLog(
+  _ c: Context, _ opcode: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ infoLog: UnsafeMutablePointer<CChar>?, _ encode: (Call) -> Void
+) {
+  guard let call = c.beginCall(opcode) else { return }
+  encode(call)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(infoLog, max(Int(bufSize), 0))
   c.finishCall(call)
 }
 
@@ -155,7 +177,7 @@ func hook_glGetShaderiv(
     if isKnown { return }
   default: break
   }
-  ask(c, GLOpcode.glGetShaderiv, params) {
+  askValues(c, GLOpcode.glGetShaderiv, params) {
     encode_glGetShaderiv(c, $0.writer, $0.ticket, shader, pname)
   }
 }
@@ -175,7 +197,7 @@ func hook_glGetProgramiv(
     if isKnown { return }
   default: break
   }
-  ask(c, GLOpcode.glGetProgramiv, params) {
+  askValues(c, GLOpcode.glGetProgramiv, params) {
     encode_glGetProgramiv(c, $0.writer, $0.ticket, program, pname)
   }
 }
@@ -197,12 +219,10 @@ func hook_glGetShaderInfoLog(
   let isKnown = c.withReflection(shader, ReflectedKind.shader) {
     copyLog($0, bufSize, length, infoLog)
   }
-  guard !isKnown, let call = c.beginCall(GLOpcode.glGetShaderInfoLog) else { return }
-  encode_glGetShaderInfoLog(c, call.writer, call.ticket, shader, bufSize)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(infoLog, max(Int(bufSize), 0))
-  c.finishCall(call)
+  guard !isKnown else { return }
+  askLog(c, GLOpcode.glGetShaderInfoLog, bufSize, length, infoLog) {
+    encode_glGetShaderInfoLog(c, $0.writer, $0.ticket, shader, bufSize)
+  }
 }
 
 func hook_glGetProgramInfoLog(
@@ -212,12 +232,10 @@ func hook_glGetProgramInfoLog(
   let isKnown = c.withReflection(program, ReflectedKind.program) {
     copyLog($0, bufSize, length, infoLog)
   }
-  guard !isKnown, let call = c.beginCall(GLOpcode.glGetProgramInfoLog) else { return }
-  encode_glGetProgramInfoLog(c, call.writer, call.ticket, program, bufSize)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(infoLog, max(Int(bufSize), 0))
-  c.finishCall(call)
+  guard !isKnown else { return }
+  askLog(c, GLOpcode.glGetProgramInfoLog, bufSize, length, infoLog) {
+    encode_glGetProgramInfoLog(c, $0.writer, $0.ticket, program, bufSize)
+  }
 }
 
 // MARK: Locations
@@ -276,12 +294,10 @@ func hook_glGetUniformLocation(_ c: Context, _ program: UInt32, _ name: UnsafePo
     return isComplete && isTold
   }
   if isKnown { return location }
-  guard let call = c.beginCall(GLOpcode.glGetUniformLocation) else { return -1 }
-  encode_glGetUniformLocation(c, call.writer, call.ticket, program, name)
-  guard var reply = c.endCall(call) else { return -1 }
-  let result = reply.i32("result")
-  c.finishCall(call)
-  return result
+  let asked = askNumber(c, GLOpcode.glGetUniformLocation) {
+    encode_glGetUniformLocation(c, $0.writer, $0.ticket, program, name)
+  }
+  return asked.map { Int32(bitPattern: $0) } ?? -1
 }
 
 func hook_glGetAttribLocation(_ c: Context, _ program: UInt32, _ name: UnsafePointer<CChar>?)
@@ -308,12 +324,10 @@ func hook_glGetAttribLocation(_ c: Context, _ program: UInt32, _ name: UnsafePoi
     return isComplete && (isTold || location >= 0)
   }
   if isKnown { return location }
-  guard let call = c.beginCall(GLOpcode.glGetAttribLocation) else { return -1 }
-  encode_glGetAttribLocation(c, call.writer, call.ticket, program, name)
-  guard var reply = c.endCall(call) else { return -1 }
-  let result = reply.i32("result")
-  c.finishCall(call)
-  return result
+  let asked = askNumber(c, GLOpcode.glGetAttribLocation) {
+    encode_glGetAttribLocation(c, $0.writer, $0.ticket, program, name)
+  }
+  return asked.map { Int32(bitPattern: $0) } ?? -1
 }
 
 private func isIndexed(_ name: UnsafeRawPointer, _ length: Int) -> Bool {
@@ -388,12 +402,10 @@ func hook_glGetUniformBlockIndex(
     }
   }
   if let index { return index }
-  guard let call = c.beginCall(GLOpcode.glGetUniformBlockIndex) else { return GL.INVALID_INDEX }
-  encode_glGetUniformBlockIndex(c, call.writer, call.ticket, program, uniformBlockName)
-  guard var reply = c.endCall(call) else { return GL.INVALID_INDEX }
-  let result = reply.u32("result")
-  c.finishCall(call)
-  return result
+  let asked = askNumber(c, GLOpcode.glGetUniformBlockIndex) {
+    encode_glGetUniformBlockIndex(c, $0.writer, $0.ticket, program, uniformBlockName)
+  }
+  return asked ?? GL.INVALID_INDEX
 }
 
 // MARK: GL_ARB_shader_objects

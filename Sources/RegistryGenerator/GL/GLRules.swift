@@ -21,8 +21,8 @@ struct GLRules {
   var hidden: [String] = []
   /// Groups of state that the client remembers, in the order of their bits.
   static let stateGroups = [
-    "enable", "matrix", "viewport", "blend", "depth", "polygon", "texture", "framebuffer",
-    "program", "vertex", "pixel",
+    "enable", "viewport", "blend", "depth", "polygon", "texture", "framebuffer", "program",
+    "vertex",
   ]
   /// Which group commands of a name may change; nil: none that is remembered.
   private var states: [(group: String?, pattern: Substring, isPrefix: Bool)] = []
