@@ -149,8 +149,8 @@ struct StatisticsSnapshot {
     json.field("steady_per_frame", frames > 60 ? Double(steady) / Double(frames - 60) : 0)
     json.begin("{", "by_command")
     for (opcode, count) in roundTrips.sorted(by: { $0.key < $1.key }) {
-      json.field(
-        (commandName(opcode) ?? glCommandName(opcode)).map { "\($0)" } ?? "\(opcode)", count)
+      let name = commandName(opcode) ?? glCommandName(opcode) ?? ControlOpcode.name(opcode)
+      json.field(name.map { "\($0)" } ?? "\(opcode)", count)
     }
     json.end("}")
     json.end("}")

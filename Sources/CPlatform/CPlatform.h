@@ -62,6 +62,9 @@ static inline void platform_copy(void *_Nonnull to, const void *_Nonnull from, s
 static inline void platform_move(void *_Nonnull to, const void *_Nonnull from, size_t n) {
   memmove(to, from, n);
 }
+static inline bool platform_has_byte(const void *_Nonnull p, int byte, size_t n) {
+  return memchr(p, byte, n) != NULL;
+}
 static inline size_t platform_string_length(const char *_Nonnull s) { return strlen(s); }
 static inline int platform_string_compare(const char *_Nonnull a, const char *_Nonnull b) {
   return strcmp(a, b);

@@ -236,6 +236,7 @@ extension GLReplayContext {
       if kind == .framebuffer { didDeleteFramebuffer(client) }
       let name = removeName(kind, client)
       guard name != 0 else { continue }
+      if kind == .query { cancelPush(name) }
       driver[found] = name
       found += 1
     }

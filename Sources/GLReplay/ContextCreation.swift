@@ -96,6 +96,7 @@ extension GLReplayContext {
   /// Ends the context, on its thread; what belongs to it, and to its group when it was the last.
   mutating func destroyContext() {
     guard let driver else { return }
+    endSignals()
     if let functions, let group {
       deleteOwnObjects(functions)
       deleteDefaultObjects()
@@ -138,7 +139,19 @@ extension GLReplayContext {
       }
       reply.writer.string(UnsafeRawPointer(text).assumingMemoryBound(to: CChar.self))
     }
-    let extensions = functions.extensions(properties).filter { !hiddenExtensions.contains($0) }
+    let all = functions.extensions(properties)
+    properties.hasWideQueries =
+      properties.isES
+      ? all.contains("GL_EXT_disjoint_timer_query")
+      : properties.isAtLeast(3, 3) || all.contains("GL_ARB_timer_query")
+    properties.hasQueryBuffers =
+      !properties.isES
+      && (properties.isAtLeast(4, 4) || all.contains("GL_ARB_query_buffer_object"))
+    properties.hasSync =
+      properties.isES
+      ? properties.isAtLeast(3, 0)
+      : properties.isAtLeast(3, 2) || all.contains("GL_ARB_sync")
+    let extensions = all.filter { !hiddenExtensions.contains($0) }
     reply.writer.u32(UInt32(clamping: extensions.count))
     for name in extensions { name.withCString { reply.writer.string($0) } }
     functions.drainErrors()

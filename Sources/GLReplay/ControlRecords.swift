@@ -39,6 +39,8 @@ func replayGLControl(
   case ControlOpcode.glUnmap: c.pointee.unmap(&fields)
   case ControlOpcode.glReadBuffer: c.pointee.readBuffer(&fields)
   case ControlOpcode.glReflect: c.pointee.reflect(&fields)
+  case ControlOpcode.glSignal: c.pointee.signal(&fields)
+  case ControlOpcode.glPushQuery: c.pointee.pushQuery(&fields)
   default: fields.wrong = "opcode"
   }
   if let wrong = fields.wrong { c.pointee.malformed(opcode, wrong) }

@@ -50,10 +50,19 @@ public final class GLChannel: @unchecked Sendable {
       position &+= size
       count &+= 1
     }
+    if !c.pointee.signals.isEmpty { c.pointee.sendSignals(patience: 0) }
     c.pointee.isIdle()
     session.host.countCommands(count)
     return position
   }
+
+  /// Whether the client waits to hear when the GPU is so far: then the thread calls `attend` again and
+  /// again instead of sleeping until records come.
+  public var isAttending: Bool { !context.pointee.signals.isEmpty }
+
+  /// Tells the client what the GPU has done meanwhile; may wait for it, less than a millisecond. On
+  /// the thread that replays.
+  public func attend() { context.pointee.sendSignals(patience: 200_000) }
 
   private func checkSize(_ opcode: UInt32, _ size: Int) -> Bool {
     guard size >= 8, size & 7 == 0 else {

@@ -68,6 +68,7 @@ struct GLFunctions {
   let deleteTextures: Delete
   let genBuffers: Generate
   let deleteBuffers: Delete
+  let bindBuffer: TwoWords?
   let genQueries: Generate?
   let deleteQueries: Delete?
   let genVertexArrays: Generate?
@@ -82,6 +83,10 @@ struct GLFunctions {
   let deleteProgram: OneWord?
   let deleteShader: OneWord?
   let deleteSync: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?
+  let fenceSync: (@convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?)?
+  let clientWaitSync: (@convention(c) (UnsafeMutableRawPointer?, UInt32, UInt64) -> UInt32)?
+  let getQueryObjectuiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt32>) -> Void)?
+  let getQueryObjectui64v: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt64>) -> Void)?
 
   /// The functions of the context that is current. Those of framebuffers have names of their own in
   /// OpenGL ES 1.
@@ -141,6 +146,7 @@ struct GLFunctions {
     deleteTextures = try need("glDeleteTextures")
     genBuffers = try need("glGenBuffers")
     deleteBuffers = try need("glDeleteBuffers")
+    bindBuffer = find("glBindBuffer")
     genQueries = find("glGenQueries")
     deleteQueries = find("glDeleteQueries")
     genVertexArrays = find("glGenVertexArrays")
@@ -155,6 +161,10 @@ struct GLFunctions {
     deleteProgram = find("glDeleteProgram")
     deleteShader = find("glDeleteShader")
     deleteSync = find("glDeleteSync")
+    fenceSync = find("glFenceSync")
+    clientWaitSync = find("glClientWaitSync")
+    getQueryObjectuiv = find("glGetQueryObjectuiv")
+    getQueryObjectui64v = find("glGetQueryObjectui64v")
   }
 
   /// What makes a name of a kind where names that nobody generated are allowed; nil where they are

@@ -47,6 +47,9 @@ struct GLReplayContext {
   /// What `probe` has found.
   var probed: UnsafeMutableRawPointer?
 
+  /// What the client is told when the GPU is so far.
+  var signals: [Signal] = []
+
   // Of this room's hand-written parts.
   var surface = SurfaceState()
   var driver: DriverContext?
@@ -255,6 +258,13 @@ struct ContextProperties {
   var isCore = false
   /// One binding point for framebuffers, not two.
   var hasOneFramebufferTarget = false
+
+  /// Results of queries have 64 bits.
+  var hasWideQueries = false
+  /// Results of queries go to buffers when one is bound.
+  var hasQueryBuffers = false
+  /// There are sync objects.
+  var hasSync = false
 
   /// glGetInteger64v is there.
   var has64BitGets: Bool { isES ? isAtLeast(3, 0) : isAtLeast(3, 2) }

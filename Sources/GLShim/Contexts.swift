@@ -336,7 +336,7 @@ extension UnsafeMutablePointer<ContextState> {
     }
     pointee.share.pointee.leave(channel, pointee.share)
     platform_free(pointee.binding.facts)
-    pointee.shadow.pointee.free()
+    pointee.shadow.pointee.free(pointee.connection)
     platform_free(pointee.shadow)
     platform_free(pointee.batch)
     platform_free(self)

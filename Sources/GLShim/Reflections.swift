@@ -4,12 +4,14 @@ import GLWire
 import Ring
 import Wire
 
-/// What the node has said of shaders and programs, by name, until they are compiled or linked again.
-/// Guarded by the share group's lock, also while an answer is read.
+/// What the node has said of shaders and programs, by name, until they are compiled or linked again, and
+/// how long the sources of shaders are. Guarded by the share group's lock, also while an answer is read.
 struct Reflections {
   private struct Answer {
     var bytes: UnsafeMutableRawPointer?
     var count = 0
+    /// GL_SHADER_SOURCE_LENGTH; 0 when it is not known.
+    var sourceLength: Int32 = 0
   }
 
   private var answers: UnsafeMutablePointer<Answer>?
@@ -26,12 +28,13 @@ struct Reflections {
     return Reflection(GLRecord(start: bytes, count: answer.count))
   }
 
-  mutating func keep(_ name: UInt32, _ bytes: UnsafeRawPointer, _ count: Int) {
-    guard Int(name) < Reflections.most else { return }
+  /// The place of a name; nil for one that is not kept.
+  private mutating func place(_ name: UInt32) -> UnsafeMutablePointer<Answer>? {
+    guard Int(name) < Reflections.most else { return nil }
     if Int(name) >= capacity {
       var wanted = max(capacity &* 2, 64)
       while wanted <= Int(name) { wanted &*= 2 }
-      guard let raw = platform_calloc(wanted, MemoryLayout<Answer>.stride) else { return }
+      guard let raw = platform_calloc(wanted, MemoryLayout<Answer>.stride) else { return nil }
       let grown = raw.bindMemory(to: Answer.self, capacity: wanted)
       if let answers {
         platform_copy(grown, answers, capacity &* MemoryLayout<Answer>.stride)
@@ -40,16 +43,35 @@ struct Reflections {
       answers = grown
       capacity = wanted
     }
-    guard let copy = platform_malloc(max(count, 1)) else { return }
-    platform_copy(copy, bytes, count)
-    forget(name)
-    answers?[Int(name)] = Answer(bytes: copy, count: count)
+    return answers.map { $0 + Int(name) }
   }
 
+  mutating func keep(_ name: UInt32, _ bytes: UnsafeRawPointer, _ count: Int) {
+    guard let place = place(name), let copy = platform_malloc(max(count, 1)) else { return }
+    platform_copy(copy, bytes, count)
+    forget(name)
+    place.pointee.bytes = copy
+    place.pointee.count = count
+  }
+
+  /// Forgets what the node has said.
   mutating func forget(_ name: UInt32) {
     guard Int(name) < capacity, let answers else { return }
     platform_free(answers[Int(name)].bytes)
-    answers[Int(name)] = Answer()
+    answers[Int(name)].bytes = nil
+    answers[Int(name)].count = 0
+  }
+
+  /// The length of a shader's source with its NUL; nil when it is not known.
+  func sourceLength(_ name: UInt32) -> Int32? {
+    guard Int(name) < capacity, let answers, answers[Int(name)].sourceLength > 0 else { return nil }
+    return answers[Int(name)].sourceLength
+  }
+
+  /// `length`: 0 when it is not known any more.
+  mutating func keepSourceLength(_ name: UInt32, _ length: Int32) {
+    if length == 0, Int(name) >= capacity { return }
+    place(name)?.pointee.sourceLength = length
   }
 
   func free() {
@@ -220,6 +242,22 @@ extension UnsafeMutablePointer<ContextState> {
     }
     finishCall(call)
     return isAnswered
+  }
+
+  /// The length of a shader's source with its NUL; nil when the node is to be asked.
+  func sourceLength(_ shader: UInt32) -> Int32? {
+    let share = pointee.share
+    share.pointee.lock.lock()
+    defer { share.pointee.lock.unlock() }
+    return share.pointee.reflections.sourceLength(shader)
+  }
+
+  /// `length`: 0 when it is not known any more.
+  func keepSourceLength(_ shader: UInt32, _ length: Int32) {
+    let share = pointee.share
+    share.pointee.lock.lock()
+    share.pointee.reflections.keepSourceLength(shader, length)
+    share.pointee.lock.unlock()
   }
 
   /// What was known of an object is over.

@@ -1,4 +1,5 @@
 import CPlatform
+import Client
 import GLWire
 
 /// Bindings of buffers that say how a pointer is to be understood. 0: none, client memory.
@@ -111,6 +112,8 @@ struct Shadow {
 
   var matrices: Matrices
   var state: StateCache
+  var queries: Queries
+  var fences = FenceSlot()
 
   /// The buffer object that was used last.
   var lastBuffer: Buffer?
@@ -135,16 +138,19 @@ struct Shadow {
   init?() {
     guard let arrays = platform_calloc(ArraySlot.count, MemoryLayout<ClientArray>.stride),
       let stack = platform_calloc(Shadow.deepest, MemoryLayout<ClientAttributes>.stride),
-      let matrices = Matrices(), let state = StateCache()
+      let matrices = Matrices(), let state = StateCache(), let queries = Queries()
     else { return nil }
     self.arrays = arrays.bindMemory(to: ClientArray.self, capacity: ArraySlot.count)
     self.stack = stack.bindMemory(to: ClientAttributes.self, capacity: Shadow.deepest)
     self.matrices = matrices
     self.state = state
+    self.queries = queries
     self.arrays.initialize(repeating: ClientArray(), count: ArraySlot.count)
   }
 
-  func free() {
+  func free(_ connection: Connection) {
+    queries.free(connection)
+    fences.release(connection)
     var i = 0
     while i < Shadow.deepest {
       platform_free(stack[i].arrays)
@@ -174,9 +180,6 @@ struct Shadow {
       let grown = raw.bindMemory(to: UInt32.self, capacity: wanted)
       if let elements {
         platform_copy(grown, elements, elementCapacity &* 4)
-        matrices.free()
-        state.free()
-        platform_free(listEffect.ops)
         platform_free(elements)
       }
       elements = grown

@@ -22,6 +22,8 @@ struct ShareGroup {
   var reflections = Reflections()
   /// Guarded by `lock`.
   var lists = ListEffects()
+  /// Guarded by `lock`.
+  var syncs = SyncTable()
 
   init?(_ tracker: PageTracker) {
     guard let lock = Lock(), let names = NameTables() else { return nil }
@@ -85,6 +87,7 @@ struct ShareGroup {
     buffers.free(tracker)
     reflections.free()
     lists.free()
+    syncs.free()
     lock.free()
     platform_free(place)
   }

@@ -13,11 +13,17 @@ protocol RecordReplayer: AnyObject, Sendable {
   var isClosed: Bool { get }
   /// Replays the whole records at the start of `bytes`; the count of bytes that they had.
   func replay(_ bytes: UnsafeRawBufferPointer) -> Int
+  /// Whether `attend` is to be called again and again while no records come.
+  var isAttending: Bool { get }
+  /// Does what is to be done when no records come; less than a millisecond, on the channel's thread.
+  func attend()
   /// Ends what the channel holds; on its thread.
   func finish()
 }
 
 extension ReplayChannel: RecordReplayer {
+  var isAttending: Bool { false }
+  func attend() {}
   func finish() {}
 }
 
@@ -147,7 +153,7 @@ final class ChannelReader: @unchecked Sendable {
           LostReason.protocolError, "channel \(channel.number): its ring makes no sense")
       }
       guard run.count > 0, let start = run.baseAddress else {
-        waitForRecords(ring, position)
+        waitForRecords(ring, position, channel)
         continue
       }
       var count = min(run.count, ChannelReader.batch)
@@ -168,13 +174,20 @@ final class ChannelReader: @unchecked Sendable {
     }
   }
 
-  private func waitForRecords(_ ring: RingHeader, _ position: UInt64) {
+  /// How long a thread sleeps at most that has something to attend to.
+  private static var attention: UInt64 { 100_000 }
+
+  private func waitForRecords(
+    _ ring: RingHeader, _ position: UInt64, _ channel: any RecordReplayer
+  ) {
     for _ in 0..<ChannelReader.spins {
       if ring.published != position { return }
       platform_pause()
     }
+    if channel.isAttending { channel.attend() }
     ring.waitForRecords(
-      reader: RingHeader.nodeReader, beyond: position, nanoseconds: 1_000_000_000)
+      reader: RingHeader.nodeReader, beyond: position,
+      nanoseconds: channel.isAttending ? ChannelReader.attention : 1_000_000_000)
   }
 
   // MARK: Streams
@@ -182,6 +195,10 @@ final class ChannelReader: @unchecked Sendable {
   private func readStream(_ stream: RecordStream, _ channel: any RecordReplayer) {
     let decoder = StreamDecoder(keeper: keeper)
     while !session.isOver && !channel.isClosed {
+      while channel.isAttending && !session.isOver && !stream.hasBlock {
+        channel.attend()
+        if channel.isAttending { stream.wait(nanoseconds: ChannelReader.attention) }
+      }
       guard let block = stream.take(session) else { return }
       if block.isCoded {
         decode(UnsafeRawBufferPointer(block.bytes), decoder, channel)
@@ -274,6 +291,15 @@ final class RecordStream: @unchecked Sendable {
     }
     wake()
     return true
+  }
+
+  /// Whether `take` would not wait.
+  var hasBlock: Bool { lock.withLock { !blocks.isEmpty } }
+
+  /// Waits for a block.
+  func wait(nanoseconds: UInt64) {
+    let seen = changed.load()
+    if !hasBlock { changed.wait(while: seen, nanoseconds: nanoseconds) }
   }
 
   /// The next block; waits. Nil when the session is over.

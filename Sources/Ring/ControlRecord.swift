@@ -48,7 +48,7 @@ public enum ControlOpcode {
   /// u64 image (8): an image that `bindSwapchainImage` gave another name loses it.
   @inlinable public static var forgetSwapchainImage: UInt32 { 0x141 }
 
-  // 0x150–0x15F: OpenGL, `docs/opengl.md` §3.
+  // 0x150–0x17F: OpenGL, `docs/opengl.md` §3.
 
   /// u32 channel (8), u32 reserved: on channel 0, opens a channel for an OpenGL context.
   @inlinable public static var openContext: UInt32 { 0x150 }
@@ -93,6 +93,13 @@ public enum ControlOpcode {
   /// u32 ticket (8), u32 reserved, u32 object (16), u32 reserved: replies with what there is to know of
   /// a shader or a program (`docs/opengl.md`).
   @inlinable public static var glReflect: UInt32 { 0x161 }
+  /// u32 slot (8), u32 reserved, u64 value (16): the slot reaches the value when the GPU has done
+  /// everything before.
+  @inlinable public static var glSignal: UInt32 { 0x162 }
+  /// u32 query (8), u32 number (12), u32 low (16), u32 high (20): when the result of a query that has
+  /// ended is there, slot `high` reaches `number << 32 | result >> 32`, and then slot `low`
+  /// `number << 32 | result & 0xFFFFFFFF`. With the number 0 nobody waits for the query any more.
+  @inlinable public static var glPushQuery: UInt32 { 0x163 }
   /// u64 mark (8): a place that `glAfter` names. Marks of a channel only grow.
   @inlinable public static var glMark: UInt32 { 0x15B }
 
@@ -158,6 +165,8 @@ extension ControlOpcode {
     case glUnmap: "glUnmap"
     case glReadBuffer: "glReadBuffer"
     case glReflect: "glReflect"
+    case glSignal: "glSignal"
+    case glPushQuery: "glPushQuery"
     default: nil
     }
   }

@@ -104,22 +104,27 @@ public enum Counter {
   @inlinable public static var contextsCreated: Int { 20 }
   @inlinable public static var count: Int { 256 }
   /// u32 per command, after the u64 counters: its round trips. Vulkan's opcodes count from 0x1000,
-  /// OpenGL's from 0x10000 in the second half.
+  /// OpenGL's from 0x10000 in the second half, control records in what is left of it.
   @inlinable public static var roundTripsByCommandOffset: Int { 4096 }
   @inlinable public static var commandCount: Int { 4096 }
   @inlinable public static var firstOpenGLCommand: Int { 2048 }
+  @inlinable public static var firstControlRecord: Int { 3584 }
   /// The place of a command's count; nil when it has none.
   @inlinable public static func index(ofCommand opcode: UInt32) -> Int? {
     if opcode >= 0x1_0000 {
       let index = Int(opcode) - 0x1_0000 + firstOpenGLCommand
-      return index < commandCount ? index : nil
+      return index < firstControlRecord ? index : nil
+    }
+    if opcode < UInt32(commandCount - firstControlRecord) {
+      return firstControlRecord + Int(opcode)
     }
     let index = Int(opcode) - 0x1000
     return index >= 0 && index < firstOpenGLCommand ? index : nil
   }
   /// The command whose count lies at a place.
   @inlinable public static func command(at index: Int) -> UInt32 {
-    UInt32(
+    if index >= firstControlRecord { return UInt32(truncatingIfNeeded: index - firstControlRecord) }
+    return UInt32(
       truncatingIfNeeded: index < firstOpenGLCommand
         ? 0x1000 + index : 0x1_0000 + index - firstOpenGLCommand)
   }

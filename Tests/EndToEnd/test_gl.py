@@ -320,6 +320,17 @@ def test_buffers():
         assert same_answers("maps", seed, 300) > 400
 
 
+@deadline(120)
+def test_queries():
+    for seed in (1, 2, 3):
+        assert same_answers("queries", seed, 500) > 500
+
+
+@deadline(60)
+def test_names():
+    assert same_answers("names") > 100
+
+
 @deadline(60)
 def test_versions():
     assert same_answers("versions") == 16

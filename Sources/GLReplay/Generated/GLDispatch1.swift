@@ -20,7 +20,6 @@ public struct GLDispatch {
   public var glBeginConditionalRender: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glBeginFragmentShaderATI: (@convention(c) () -> Void)?
   public var glBeginQuery: (@convention(c) (UInt32, UInt32) -> Void)?
-  public var glBeginQueryEXT: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glBeginQueryIndexed: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
   public var glBeginTransformFeedback: (@convention(c) (UInt32) -> Void)?
   public var glBindAttribLocation: (@convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void)?
@@ -200,7 +199,6 @@ public struct GLDispatch {
   public var glDeleteProgramPipelines: (@convention(c) (Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glDeleteProgramsARB: (@convention(c) (Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glDeleteQueries: (@convention(c) (Int32, UnsafePointer<UInt32>?) -> Void)?
-  public var glDeleteQueriesEXT: (@convention(c) (Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glDeleteRenderbuffers: (@convention(c) (Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glDeleteSamplers: (@convention(c) (Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glDeleteShader: (@convention(c) (UInt32) -> Void)?
@@ -263,7 +261,6 @@ public struct GLDispatch {
   public var glEndFragmentShaderATI: (@convention(c) () -> Void)?
   public var glEndList: (@convention(c) () -> Void)?
   public var glEndQuery: (@convention(c) (UInt32) -> Void)?
-  public var glEndQueryEXT: (@convention(c) (UInt32) -> Void)?
   public var glEndQueryIndexed: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glEndTransformFeedback: (@convention(c) () -> Void)?
   public var glEvalCoord1d: (@convention(c) (Double) -> Void)?
@@ -317,7 +314,6 @@ public struct GLDispatch {
   public var glGenProgramPipelines: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGenProgramsARB: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGenQueries: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
-  public var glGenQueriesEXT: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGenRenderbuffers: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGenSamplers: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGenTextures: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
@@ -424,7 +420,6 @@ public struct GLDispatch {
   public var glGetQueryObjectiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetQueryObjectui64v: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt64>?) -> Void)?
   public var glGetQueryObjectuiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void)?
-  public var glGetQueryObjectuivEXT: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGetQueryiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetQueryivEXT: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetRenderbufferParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
@@ -541,7 +536,6 @@ public struct GLDispatch {
   public var glIsProgramARB: (@convention(c) (UInt32) -> UInt8)?
   public var glIsProgramPipeline: (@convention(c) (UInt32) -> UInt8)?
   public var glIsQuery: (@convention(c) (UInt32) -> UInt8)?
-  public var glIsQueryEXT: (@convention(c) (UInt32) -> UInt8)?
   public var glIsRenderbuffer: (@convention(c) (UInt32) -> UInt8)?
   public var glIsSampler: (@convention(c) (UInt32) -> UInt8)?
   public var glIsShader: (@convention(c) (UInt32) -> UInt8)?

@@ -28,7 +28,6 @@ extension GLDispatch {
     glBeginConditionalRender = find(get, "glBeginConditionalRender", "glBeginConditionalRenderNV")
     glBeginFragmentShaderATI = find(get, "glBeginFragmentShaderATI")
     glBeginQuery = find(get, "glBeginQuery", "glBeginQueryARB")
-    glBeginQueryEXT = find(get, "glBeginQueryEXT")
     glBeginQueryIndexed = find(get, "glBeginQueryIndexed")
     glBeginTransformFeedback = find(get, "glBeginTransformFeedback", "glBeginTransformFeedbackEXT")
     glBindAttribLocation = find(get, "glBindAttribLocation", "glBindAttribLocationARB")
@@ -208,7 +207,6 @@ extension GLDispatch {
     glDeleteProgramPipelines = find(get, "glDeleteProgramPipelines")
     glDeleteProgramsARB = find(get, "glDeleteProgramsARB")
     glDeleteQueries = find(get, "glDeleteQueries", "glDeleteQueriesARB")
-    glDeleteQueriesEXT = find(get, "glDeleteQueriesEXT")
     glDeleteRenderbuffers = find(get, "glDeleteRenderbuffers", "glDeleteRenderbuffersEXT")
     glDeleteSamplers = find(get, "glDeleteSamplers")
     glDeleteShader = find(get, "glDeleteShader")
@@ -271,7 +269,6 @@ extension GLDispatch {
     glEndFragmentShaderATI = find(get, "glEndFragmentShaderATI")
     glEndList = find(get, "glEndList")
     glEndQuery = find(get, "glEndQuery", "glEndQueryARB")
-    glEndQueryEXT = find(get, "glEndQueryEXT")
     glEndQueryIndexed = find(get, "glEndQueryIndexed")
     glEndTransformFeedback = find(get, "glEndTransformFeedback", "glEndTransformFeedbackEXT")
     glEvalCoord1d = find(get, "glEvalCoord1d")
@@ -325,7 +322,6 @@ extension GLDispatch {
     glGenProgramPipelines = find(get, "glGenProgramPipelines")
     glGenProgramsARB = find(get, "glGenProgramsARB")
     glGenQueries = find(get, "glGenQueries", "glGenQueriesARB")
-    glGenQueriesEXT = find(get, "glGenQueriesEXT")
     glGenRenderbuffers = find(get, "glGenRenderbuffers", "glGenRenderbuffersEXT")
     glGenSamplers = find(get, "glGenSamplers")
     glGenTextures = find(get, "glGenTextures")
@@ -411,13 +407,13 @@ extension GLDispatch {
     glGetProgramInterfaceiv = find(get, "glGetProgramInterfaceiv")
     glGetProgramLocalParameterdvARB = find(get, "glGetProgramLocalParameterdvARB")
     glGetProgramLocalParameterfvARB = find(get, "glGetProgramLocalParameterfvARB")
-  }
-
-  private mutating func load1(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glGetProgramPipelineInfoLog = find(get, "glGetProgramPipelineInfoLog")
     glGetProgramPipelineiv = find(get, "glGetProgramPipelineiv")
     glGetProgramResourceIndex = find(get, "glGetProgramResourceIndex")
     glGetProgramResourceLocation = find(get, "glGetProgramResourceLocation")
+  }
+
+  private mutating func load1(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glGetProgramResourceLocationIndex = find(get, "glGetProgramResourceLocationIndex")
     glGetProgramResourceLocationIndexEXT = find(get, "glGetProgramResourceLocationIndexEXT")
     glGetProgramResourceName = find(get, "glGetProgramResourceName")
@@ -435,7 +431,6 @@ extension GLDispatch {
     glGetQueryObjectiv = find(get, "glGetQueryObjectiv", "glGetQueryObjectivARB", "glGetQueryObjectivEXT")
     glGetQueryObjectui64v = find(get, "glGetQueryObjectui64v", "glGetQueryObjectui64vEXT")
     glGetQueryObjectuiv = find(get, "glGetQueryObjectuiv", "glGetQueryObjectuivARB")
-    glGetQueryObjectuivEXT = find(get, "glGetQueryObjectuivEXT")
     glGetQueryiv = find(get, "glGetQueryiv", "glGetQueryivARB")
     glGetQueryivEXT = find(get, "glGetQueryivEXT")
     glGetRenderbufferParameteriv = find(get, "glGetRenderbufferParameteriv", "glGetRenderbufferParameterivEXT")
@@ -552,7 +547,6 @@ extension GLDispatch {
     glIsProgramARB = find(get, "glIsProgramARB")
     glIsProgramPipeline = find(get, "glIsProgramPipeline")
     glIsQuery = find(get, "glIsQuery", "glIsQueryARB")
-    glIsQueryEXT = find(get, "glIsQueryEXT")
     glIsRenderbuffer = find(get, "glIsRenderbuffer", "glIsRenderbufferEXT")
     glIsSampler = find(get, "glIsSampler")
     glIsShader = find(get, "glIsShader")
@@ -814,15 +808,15 @@ extension GLDispatch {
     glProgramUniform4ui64ARB = find(get, "glProgramUniform4ui64ARB")
     glProgramUniform4ui64NV = find(get, "glProgramUniform4ui64NV")
     glProgramUniform4ui64vARB = find(get, "glProgramUniform4ui64vARB")
-  }
-
-  private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glProgramUniform4ui64vNV = find(get, "glProgramUniform4ui64vNV")
     glProgramUniform4uiv = find(get, "glProgramUniform4uiv")
     glProgramUniformMatrix2dv = find(get, "glProgramUniformMatrix2dv")
     glProgramUniformMatrix2fv = find(get, "glProgramUniformMatrix2fv")
     glProgramUniformMatrix2x3dv = find(get, "glProgramUniformMatrix2x3dv")
     glProgramUniformMatrix2x3fv = find(get, "glProgramUniformMatrix2x3fv")
+  }
+
+  private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glProgramUniformMatrix2x4dv = find(get, "glProgramUniformMatrix2x4dv")
     glProgramUniformMatrix2x4fv = find(get, "glProgramUniformMatrix2x4fv")
     glProgramUniformMatrix3dv = find(get, "glProgramUniformMatrix3dv")
@@ -1217,15 +1211,15 @@ extension GLDispatch {
     glVertexAttrib4fv = find(get, "glVertexAttrib4fv", "glVertexAttrib4fvARB")
     glVertexAttrib4hNV = find(get, "glVertexAttrib4hNV")
     glVertexAttrib4hvNV = find(get, "glVertexAttrib4hvNV")
-  }
-
-  private mutating func load3(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glVertexAttrib4iv = find(get, "glVertexAttrib4iv", "glVertexAttrib4ivARB")
     glVertexAttrib4s = find(get, "glVertexAttrib4s", "glVertexAttrib4sARB")
     glVertexAttrib4sv = find(get, "glVertexAttrib4sv", "glVertexAttrib4svARB")
     glVertexAttrib4ubv = find(get, "glVertexAttrib4ubv", "glVertexAttrib4ubvARB")
     glVertexAttrib4uiv = find(get, "glVertexAttrib4uiv", "glVertexAttrib4uivARB")
     glVertexAttrib4usv = find(get, "glVertexAttrib4usv", "glVertexAttrib4usvARB")
+  }
+
+  private mutating func load3(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glVertexAttribBinding = find(get, "glVertexAttribBinding")
     glVertexAttribDivisor = find(get, "glVertexAttribDivisor", "glVertexAttribDivisorARB")
     glVertexAttribFormat = find(get, "glVertexAttribFormat")

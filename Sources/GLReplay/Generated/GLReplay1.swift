@@ -26,7 +26,6 @@ func replayGL(
   case 0x10009: replay_glBeginConditionalRender(c, &r)
   case 0x10477: replay_glBeginFragmentShaderATI(c, &r)
   case 0x1000A: replay_glBeginQuery(c, &r)
-  case 0x10478: replay_glBeginQueryEXT(c, &r)
   case 0x1000B: replay_glBeginQueryIndexed(c, &r)
   case 0x1000C: replay_glBeginTransformFeedback(c, &r)
   case 0x1000D: replay_glBindAttribLocation(c, &r)
@@ -206,7 +205,6 @@ func replayGL(
   case 0x100AD: replay_glDeleteProgramPipelines(c, &r)
   case 0x100AE: replay_glDeleteProgramsARB(c, &r)
   case 0x100AF: replay_glDeleteQueries(c, &r)
-  case 0x10486: replay_glDeleteQueriesEXT(c, &r)
   case 0x100B0: replay_glDeleteRenderbuffers(c, &r)
   case 0x100B1: replay_glDeleteSamplers(c, &r)
   case 0x100B2: replay_glDeleteShader(c, &r)
@@ -269,7 +267,6 @@ func replayGL(
   case 0x1048E: replay_glEndFragmentShaderATI(c, &r)
   case 0x100E4: replay_glEndList(c, &r)
   case 0x100E5: replay_glEndQuery(c, &r)
-  case 0x1048F: replay_glEndQueryEXT(c, &r)
   case 0x100E6: replay_glEndQueryIndexed(c, &r)
   case 0x100E7: replay_glEndTransformFeedback(c, &r)
   case 0x100E8: replay_glEvalCoord1d(c, &r)
@@ -321,7 +318,6 @@ func replayGL(
   case 0x10112: replay_glGenProgramPipelines(c, &r)
   case 0x10113: replay_glGenProgramsARB(c, &r)
   case 0x10114: replay_glGenQueries(c, &r)
-  case 0x10494: replay_glGenQueriesEXT(c, &r)
   case 0x10115: replay_glGenRenderbuffers(c, &r)
   case 0x10116: replay_glGenSamplers(c, &r)
   case 0x10117: replay_glGenTextures(c, &r)
@@ -426,7 +422,6 @@ func replayGL(
   case 0x10174: replay_glGetQueryObjectiv(c, &r)
   case 0x10175: replay_glGetQueryObjectui64v(c, &r)
   case 0x10176: replay_glGetQueryObjectuiv(c, &r)
-  case 0x1049C: replay_glGetQueryObjectuivEXT(c, &r)
   case 0x10177: replay_glGetQueryiv(c, &r)
   case 0x1049D: replay_glGetQueryivEXT(c, &r)
   case 0x10178: replay_glGetRenderbufferParameteriv(c, &r)
@@ -543,7 +538,6 @@ func replayGL(
   case 0x101DC: replay_glIsProgramARB(c, &r)
   case 0x101DD: replay_glIsProgramPipeline(c, &r)
   case 0x101DE: replay_glIsQuery(c, &r)
-  case 0x104AA: replay_glIsQueryEXT(c, &r)
   case 0x101DF: replay_glIsRenderbuffer(c, &r)
   case 0x101E0: replay_glIsSampler(c, &r)
   case 0x101E1: replay_glIsShader(c, &r)
@@ -1469,14 +1463,6 @@ func replay_glBeginQuery(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   let target = r.take32()
   let id = c.pointee.name(.query, r.take32())
   guard let call = c.pointee.gl.glBeginQuery else { return c.pointee.missing(0x1000A) }
-  call(target, id)
-}
-
-func replay_glBeginQueryEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glBeginQueryEXT") else { return }
-  let target = r.take32()
-  let id = c.pointee.name(.query, r.take32())
-  guard let call = c.pointee.gl.glBeginQueryEXT else { return c.pointee.missing(0x10478) }
   call(target, id)
 }
 
@@ -2496,4 +2482,21 @@ func replay_glColor4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glColor4fv else { return c.pointee.missing(0x1006F) }
   call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glColor4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4hNV") else { return }
+  let red = UInt16(truncatingIfNeeded: r.take32())
+  let green = UInt16(truncatingIfNeeded: r.take32())
+  let blue = UInt16(truncatingIfNeeded: r.take32())
+  let alpha = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor4hNV else { return c.pointee.missing(0x1047C) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColor4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glColor4hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4hvNV else { return c.pointee.missing(0x1047D) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
 }

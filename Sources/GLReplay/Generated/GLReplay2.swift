@@ -4,23 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glColor4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColor4hNV") else { return }
-  let red = UInt16(truncatingIfNeeded: r.take32())
-  let green = UInt16(truncatingIfNeeded: r.take32())
-  let blue = UInt16(truncatingIfNeeded: r.take32())
-  let alpha = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor4hNV else { return c.pointee.missing(0x1047C) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColor4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glColor4hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4hvNV else { return c.pointee.missing(0x1047D) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
 func replay_glColor4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glColor4i") else { return }
   let red = Int32(bitPattern: r.take32())
@@ -867,15 +850,6 @@ func replay_glDeleteQueries(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   c.pointee.deleteNames(.query, n, idsBytes) { call($0, $1) }
 }
 
-func replay_glDeleteQueriesEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glDeleteQueriesEXT") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let idsBytes = c.pointee.names(.query, r.array(glProduct(Int(n), 4), isOptional: false, "glDeleteQueriesEXT.ids"), Int(n))
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glDeleteQueriesEXT else { return c.pointee.missing(0x10486) }
-  call(n, idsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
 func replay_glDeleteRenderbuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glDeleteRenderbuffers") else { return }
   let n = Int32(bitPattern: r.take32())
@@ -1447,13 +1421,6 @@ func replay_glEndQuery(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   call(target)
 }
 
-func replay_glEndQueryEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glEndQueryEXT") else { return }
-  let target = r.take32()
-  guard let call = c.pointee.gl.glEndQueryEXT else { return c.pointee.missing(0x1048F) }
-  call(target)
-}
-
 func replay_glEndQueryIndexed(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glEndQueryIndexed") else { return }
   let target = r.take32()
@@ -1907,20 +1874,6 @@ func replay_glGenQueries(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glGenQueries else { return c.pointee.missing(0x10114) }
   c.pointee.makeNames(.query, n, idsBytes) { call($0, $1) }
-}
-
-func replay_glGenQueriesEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGenQueriesEXT") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let n = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGenQueriesEXT else { return c.pointee.missing(0x10494, ticket) }
-  let ids = c.pointee.room(glProduct(Int(n), 4), "glGenQueriesEXT.ids")
-  guard !c.pointee.isOver else { return }
-  call(n, ids?.assumingMemoryBound(to: UInt32.self))
-  c.pointee.beginReply(0x10494)
-  c.pointee.putNames(.query, ids, Int(n))
-  c.pointee.endReply(ticket)
 }
 
 func replay_glGenRenderbuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2494,5 +2447,46 @@ func replay_glGetFragDataIndex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
   c.pointee.beginReply(0x10139)
   c.pointee.reply.writer.u32(UInt32(bitPattern: result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetFragDataLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetFragDataLocation") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let nameBytes = r.string(isOptional: false, "glGetFragDataLocation.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetFragDataLocation else { return c.pointee.missing(0x1013A, ticket) }
+  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x1013A)
+  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetFramebufferAttachmentParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetFramebufferAttachmentParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let attachment = r.take32()
+  let pname = r.take32()
+  doer_glGetFramebufferAttachmentParameteriv(c, ticket, target, attachment, pname)
+}
+
+func replay_glGetFramebufferParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetFramebufferParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetFramebufferParameteriv else { return c.pointee.missing(0x1013C, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1013C)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }

@@ -4,47 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glGetFragDataLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetFragDataLocation") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let nameBytes = r.string(isOptional: false, "glGetFragDataLocation.name")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGetFragDataLocation else { return c.pointee.missing(0x1013A, ticket) }
-  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x1013A)
-  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetFramebufferAttachmentParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetFramebufferAttachmentParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let attachment = r.take32()
-  let pname = r.take32()
-  doer_glGetFramebufferAttachmentParameteriv(c, ticket, target, attachment, pname)
-}
-
-func replay_glGetFramebufferParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetFramebufferParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetFramebufferParameteriv else { return c.pointee.missing(0x1013C, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1013C)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
 func replay_glGetFramebufferParameterivMESA(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -939,21 +898,6 @@ func replay_glGetQueryObjectuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetQueryObjectuiv else { return c.pointee.missing(0x10176, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(id, pname, params?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x10176)
-  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetQueryObjectuivEXT(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetQueryObjectuivEXT") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let id = c.pointee.name(.query, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetQueryObjectuivEXT else { return c.pointee.missing(0x1049C, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(id, pname, params?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x1049C)
   c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
   c.pointee.endReply(ticket)
 }
@@ -2476,18 +2420,6 @@ func replay_glIsQuery(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLR
   c.pointee.endReply(ticket)
 }
 
-func replay_glIsQueryEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsQueryEXT") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let id = c.pointee.name(.query, r.take32())
-  guard let call = c.pointee.gl.glIsQueryEXT else { return c.pointee.missing(0x104AA, ticket) }
-  let result = call(id)
-  c.pointee.beginReply(0x104AA)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
 func replay_glIsRenderbuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glIsRenderbuffer") else { return }
   let ticket = r.take32()
@@ -2496,6 +2428,78 @@ func replay_glIsRenderbuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard let call = c.pointee.gl.glIsRenderbuffer else { return c.pointee.missing(0x101DF, ticket) }
   let result = call(renderbuffer)
   c.pointee.beginReply(0x101DF)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsSampler(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsSampler") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let sampler = c.pointee.name(.sampler, r.take32())
+  guard let call = c.pointee.gl.glIsSampler else { return c.pointee.missing(0x101E0, ticket) }
+  let result = call(sampler)
+  c.pointee.beginReply(0x101E0)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsShader") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let shader = c.pointee.name(.program, r.take32())
+  guard let call = c.pointee.gl.glIsShader else { return c.pointee.missing(0x101E1, ticket) }
+  let result = call(shader)
+  c.pointee.beginReply(0x101E1)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsTexture") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  guard let call = c.pointee.gl.glIsTexture else { return c.pointee.missing(0x101E2, ticket) }
+  let result = call(texture)
+  c.pointee.beginReply(0x101E2)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsTextureEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsTextureEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  guard let call = c.pointee.gl.glIsTextureEXT else { return c.pointee.missing(0x104AB, ticket) }
+  let result = call(texture)
+  c.pointee.beginReply(0x104AB)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsTransformFeedback(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsTransformFeedback") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let id = c.pointee.name(.transformFeedback, r.take32())
+  guard let call = c.pointee.gl.glIsTransformFeedback else { return c.pointee.missing(0x101E3, ticket) }
+  let result = call(id)
+  c.pointee.beginReply(0x101E3)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsVertexArray(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsVertexArray") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let array = c.pointee.name(.vertexArray, r.take32())
+  guard let call = c.pointee.gl.glIsVertexArray else { return c.pointee.missing(0x101E4, ticket) }
+  let result = call(array)
+  c.pointee.beginReply(0x101E4)
   c.pointee.reply.writer.u32(UInt32(result))
   c.pointee.endReply(ticket)
 }

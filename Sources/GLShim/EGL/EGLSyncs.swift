@@ -4,13 +4,15 @@ import Ring
 
 // EGL 1.5, 3.8: sync objects. An EGLSync is the address of one of these.
 
-/// A reusable sync, or a fence in a context's commands: it is signalled when the node has replayed
-/// what was recorded before it, which is what whoever waits for it needs to know.
+/// A reusable sync, or a fence in a context's commands.
 private struct EGLSyncState {
   let display: OpaquePointer
   let type: UInt32
-  /// Of a fence: the context whose commands it stands behind.
+  /// Of a fence: the context whose commands it stands behind, its connection, and what the node reaches
+  /// when the GPU has done them; without one, what was recorded must have been replayed.
   let context: UInt64
+  let connection: Connection?
+  let target: WaitTarget?
   /// 1 once it is signalled.
   var isSignaled: UInt32 = 0
   /// Threads that look at it. Guarded.
@@ -75,6 +77,14 @@ extension UnsafeMutablePointer<EGLSyncState> {
   /// Waits at most `timeout` nanoseconds; whether it is signalled.
   fileprivate func wait(_ timeout: UInt64) -> Bool {
     if isSignaled { return true }
+    if let connection = pointee.connection, let target = pointee.target {
+      switch connection.wait(slot: target.slot, value: target.value, nanoseconds: timeout) {
+      case .timeout: return false
+      case .done, .lost: break
+      }
+      signal()
+      return true
+    }
     if pointee.type == EGL.syncFence {
       // A report is a round trip, and shorter than any time that a program would rather not wait.
       guard timeout > 0 else { return false }
@@ -99,21 +109,27 @@ private func createSync(_ dpy: OpaquePointer?, _ type: UInt32, hasAttributes: Bo
   guard EGLRecord.ready(dpy) != nil, let dpy else { return nil }
   guard !hasAttributes else { return eglNothing(EGL.badAttribute) }
   var fenced: UInt64 = 0
+  var connection: Connection?
+  var target: WaitTarget?
   switch type {
   case EGL.syncReusable: break
   case EGL.syncFence:
     guard let context = currentEGLContext(), context.pointee.binding.display == dpy else {
       return eglNothing(EGL.badMatch)
     }
+    target = context.signal()
     context.flush()
     fenced = context.pointee.id
+    connection = context.pointee.connection
   default: return eglNothing(EGL.badAttribute)
   }
   guard let raw = platform_malloc(MemoryLayout<EGLSyncState>.stride) else {
     return eglNothing(EGL.badAlloc)
   }
   let sync = raw.bindMemory(to: EGLSyncState.self, capacity: 1)
-  sync.initialize(to: EGLSyncState(display: dpy, type: type, context: fenced))
+  sync.initialize(
+    to: EGLSyncState(
+      display: dpy, type: type, context: fenced, connection: connection, target: target))
   WindowLock.locked {
     sync.pointee.next = syncs
     syncs = sync
@@ -196,7 +212,8 @@ private func attribute(_ sync: EGLSync, _ name: Int32) -> Int32? {
   case EGL.syncType: Int32(bitPattern: sync.pointee.type)
   case EGL.syncStatus:
     // A program that looks again and again shall see it some time.
-    sync.pointee.type == EGL.syncFence && sync.wait(1) || sync.isSignaled
+    sync.pointee.type == EGL.syncFence && sync.wait(sync.pointee.target == nil ? 1 : 0)
+      || sync.isSignaled
       ? EGL.signaled : EGL.unsignaled
   case EGL.syncCondition:
     sync.pointee.type == EGL.syncFence ? EGL.priorCommandsComplete : nil

@@ -205,7 +205,13 @@ public func gl_BeginFragmentShaderATI() {
 
 @c(glBeginQuery)
 public func gl_BeginQuery(_ target: UInt32, _ id: UInt32) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  hook_glBeginQuery(c, target, id)
+}
+
+func encode_glBeginQuery(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ id: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x1000A, 16) else { return }
   p.put32(target, 8)
   p.put32(id, 12)
@@ -213,15 +219,20 @@ public func gl_BeginQuery(_ target: UInt32, _ id: UInt32) {
 
 @c(glBeginQueryEXT)
 public func gl_BeginQueryEXT(_ target: UInt32, _ id: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10478, 16) else { return }
-  p.put32(target, 8)
-  p.put32(id, 12)
+  guard let c = currentContext() else { return }
+  hook_glBeginQueryEXT(c, target, id)
 }
 
 @c(glBeginQueryIndexed)
 public func gl_BeginQueryIndexed(_ target: UInt32, _ index: UInt32, _ id: UInt32) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  hook_glBeginQueryIndexed(c, target, index, id)
+}
+
+func encode_glBeginQueryIndexed(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ index: UInt32,
+  _ id: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x1000B, 24) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
@@ -2486,15 +2497,11 @@ public func gl_DeleteQueries(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
   writer.pointee.glArray(ids, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.query, n, ids)
+  note_glDeleteQueries(c, n, ids)
 }
 
 @c(glDeleteQueriesEXT)
 public func gl_DeleteQueriesEXT(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  c.writer.pointee.begin(0x10486)
-  guard let p = c.writer.pointee.reserve(4) else { return }
-  p.put32(UInt32(bitPattern: n), 0)
-  c.writer.pointee.glArray(ids, glProduct(Int(n), 4))
-  c.writer.pointee.end()
+  hook_glDeleteQueriesEXT(c, n, ids)
 }

@@ -759,7 +759,11 @@ public func gl_EndList() {
 
 @c(glEndQuery)
 public func gl_EndQuery(_ target: UInt32) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  hook_glEndQuery(c, target)
+}
+
+func encode_glEndQuery(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32) {
   guard let p = writer.pointee.fixedRecord(0x100E5, 16) else { return }
   p.put32(target, 8)
   p.put32(0, 12)
@@ -767,15 +771,19 @@ public func gl_EndQuery(_ target: UInt32) {
 
 @c(glEndQueryEXT)
 public func gl_EndQueryEXT(_ target: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1048F, 16) else { return }
-  p.put32(target, 8)
-  p.put32(0, 12)
+  guard let c = currentContext() else { return }
+  hook_glEndQueryEXT(c, target)
 }
 
 @c(glEndQueryIndexed)
 public func gl_EndQueryIndexed(_ target: UInt32, _ index: UInt32) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  hook_glEndQueryIndexed(c, target, index)
+}
+
+func encode_glEndQueryIndexed(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ index: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x100E6, 16) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
@@ -1326,16 +1334,8 @@ public func gl_GenQueries(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
 
 @c(glGenQueriesEXT)
 public func gl_GenQueriesEXT(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x10494) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10494, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(UInt32(bitPattern: n), 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(ids, glProduct(Int(n), 4))
-  c.finishCall(call)
+  guard let c = currentContext() else { return }
+  hook_glGenQueriesEXT(c, n, ids)
 }
 
 @c(glGenRenderbuffers)

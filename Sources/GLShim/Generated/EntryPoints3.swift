@@ -546,80 +546,80 @@ public func gl_GetQueryIndexediv(
 public func gl_GetQueryObjecti64v(
   _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x10173) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetQueryObjecti64v(c, id, pname, params)
+}
+
+func encode_glGetQueryObjecti64v(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
+  _ pname: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x10173, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(id, 16)
   p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
 }
 
 @c(glGetQueryObjectiv)
 public func gl_GetQueryObjectiv(
   _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x10174) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetQueryObjectiv(c, id, pname, params)
+}
+
+func encode_glGetQueryObjectiv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
+  _ pname: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x10174, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(id, 16)
   p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
 }
 
 @c(glGetQueryObjectui64v)
 public func gl_GetQueryObjectui64v(
   _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt64>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x10175) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetQueryObjectui64v(c, id, pname, params)
+}
+
+func encode_glGetQueryObjectui64v(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
+  _ pname: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x10175, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(id, 16)
   p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
 }
 
 @c(glGetQueryObjectuiv)
 public func gl_GetQueryObjectuiv(
   _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x10176) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetQueryObjectuiv(c, id, pname, params)
+}
+
+func encode_glGetQueryObjectuiv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
+  _ pname: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x10176, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(id, 16)
   p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
 }
 
 @c(glGetQueryObjectuivEXT)
 public func gl_GetQueryObjectuivEXT(
   _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x1049C) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1049C, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
+  guard let c = currentContext() else { return }
+  hook_glGetQueryObjectuivEXT(c, id, pname, params)
 }
 
 @c(glGetQueryiv)

@@ -38,17 +38,8 @@ public func gl_IsQuery(_ id: UInt32) -> UInt8 {
 
 @c(glIsQueryEXT)
 public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x104AA) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104AA, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
+  guard let c = currentContext() else { return 0 }
+  return hook_glIsQueryEXT(c, id)
 }
 
 @c(glIsRenderbuffer)
@@ -2502,4 +2493,14 @@ public func gl_ProgramUniform2fv(
   p.put32(UInt32(bitPattern: count), 8)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
   writer.pointee.end()
+}
+
+@c(glProgramUniform2i)
+public func gl_ProgramUniform2i(_ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A4, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(UInt32(bitPattern: v0), 16)
+  p.put32(UInt32(bitPattern: v1), 20)
 }

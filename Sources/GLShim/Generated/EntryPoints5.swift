@@ -6,16 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glProgramUniform2i)
-public func gl_ProgramUniform2i(_ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A4, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(UInt32(bitPattern: v0), 16)
-  p.put32(UInt32(bitPattern: v1), 20)
-}
-
 @c(glProgramUniform2i64ARB)
 public func gl_ProgramUniform2i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
   guard let writer = contextWriter() else { return }
@@ -948,7 +938,13 @@ public func gl_PushName(_ name: UInt32) {
 
 @c(glQueryCounter)
 public func gl_QueryCounter(_ id: UInt32, _ target: UInt32) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  hook_glQueryCounter(c, id, target)
+}
+
+func encode_glQueryCounter(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ id: UInt32, _ target: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x102DC, 16) else { return }
   p.put32(id, 8)
   p.put32(target, 12)
@@ -2496,4 +2492,14 @@ public func gl_TexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointe
   p.put32(pname, 4)
   writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
+}
+
+@c(glTexGeni)
+public func gl_TexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1036C, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
 }

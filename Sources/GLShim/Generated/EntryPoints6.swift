@@ -6,16 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glTexGeni)
-public func gl_TexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1036C, 24) else { return }
-  p.put32(coord, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
 @c(glTexGeniv)
 public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
@@ -2497,4 +2487,14 @@ public func gl_VertexAttrib4hNV(
   p.put32(UInt32(z), 20)
   p.put32(UInt32(w), 24)
   p.put32(0, 28)
+}
+
+@c(glVertexAttrib4hvNV)
+public func gl_VertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F7)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
 }

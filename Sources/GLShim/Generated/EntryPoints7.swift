@@ -6,16 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glVertexAttrib4hvNV)
-public func gl_VertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104F7)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
 @c(glVertexAttrib4iv)
 public func gl_VertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
@@ -796,7 +786,14 @@ public func gl_ViewportIndexedfv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
 
 @c(glWaitSync)
 public func gl_WaitSync(_ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  hook_glWaitSync(c, sync, flags, timeout)
+}
+
+func encode_glWaitSync(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ sync: UnsafeMutableRawPointer?,
+  _ flags: UInt32, _ timeout: UInt64
+) {
   guard let p = writer.pointee.fixedRecord(0x10460, 32) else { return }
   p.put64(syncID(sync), 8)
   p.put32(flags, 16)

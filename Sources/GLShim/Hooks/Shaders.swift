@@ -68,18 +68,26 @@ func hook_glShaderSource(
   let writer = c.writer
   c.beginMemory(total)
   let padded = (total &+ 3) & ~3
+  // What is an error leaves the source as it was: then the driver is asked how long it is.
+  var sourceLength: Int32 = 0
+  var isWhole = true
   if padded > 0, padded <= 0x7FFF_FFF0, let place = writer.pointee.reserve(padded) {
     place.put32(0, padded &- 4)
     var to = place
     i = 0
     while i < Int(count) {
       let count = size(i)
-      if let text = string?[i] { platform_copy(to, text, count) }
+      if let text = string?[i] { platform_copy(to, text, count) } else { isWhole = false }
       to += count
       i &+= 1
     }
+    // A NUL within ends the source for the driver.
+    if isWhole, !c.pointee.shadow.pointee.isInBegin, !platform_has_byte(place, 0, total) {
+      sourceLength = Int32(total &+ 1)
+    }
   }
   writer.pointee.end()
+  c.keepSourceLength(shader, sourceLength)
   encode_glShaderSource(c, writer, shader, 1)
 }
 
@@ -100,10 +108,14 @@ func note_glShaderBinary(
   var i = 0
   while i < Int(count), let shaders {
     c.forgetReflection(shaders[i])
+    c.keepSourceLength(shaders[i], 0)
     i &+= 1
   }
 }
-func note_glDeleteShader(_ c: Context, _ shader: UInt32) { c.forgetReflection(shader) }
+func note_glDeleteShader(_ c: Context, _ shader: UInt32) {
+  c.forgetReflection(shader)
+  c.keepSourceLength(shader, 0)
+}
 func note_glLinkProgram(_ c: Context, _ program: UInt32) { c.forgetReflection(program) }
 func note_glProgramBinary(
   _ c: Context, _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?,
@@ -175,6 +187,11 @@ func hook_glGetShaderiv(
       return true
     }
     if isKnown { return }
+  case GL.SHADER_SOURCE_LENGTH:
+    if let length = c.sourceLength(shader) {
+      params?.pointee = length
+      return
+    }
   default: break
   }
   askValues(c, GLOpcode.glGetShaderiv, params) {
@@ -410,7 +427,7 @@ func hook_glGetUniformBlockIndex(
 
 // MARK: GL_ARB_shader_objects
 
-func note_glDeleteObjectARB(_ c: Context, _ obj: UInt32) { c.forgetReflection(obj) }
+func note_glDeleteObjectARB(_ c: Context, _ obj: UInt32) { note_glDeleteShader(c, obj) }
 
 func hook_glGetHandleARB(_ c: Context, _ pname: UInt32) -> UInt32 {
   guard pname == GL.PROGRAM_OBJECT_ARB else {

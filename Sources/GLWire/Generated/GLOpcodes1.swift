@@ -22,7 +22,6 @@ public enum GLOpcode {
   @inlinable public static var glBeginConditionalRender: UInt32 { 0x10009 }
   @inlinable public static var glBeginFragmentShaderATI: UInt32 { 0x10477 }
   @inlinable public static var glBeginQuery: UInt32 { 0x1000A }
-  @inlinable public static var glBeginQueryEXT: UInt32 { 0x10478 }
   @inlinable public static var glBeginQueryIndexed: UInt32 { 0x1000B }
   @inlinable public static var glBeginTransformFeedback: UInt32 { 0x1000C }
   @inlinable public static var glBindAttribLocation: UInt32 { 0x1000D }
@@ -202,7 +201,6 @@ public enum GLOpcode {
   @inlinable public static var glDeleteProgramPipelines: UInt32 { 0x100AD }
   @inlinable public static var glDeleteProgramsARB: UInt32 { 0x100AE }
   @inlinable public static var glDeleteQueries: UInt32 { 0x100AF }
-  @inlinable public static var glDeleteQueriesEXT: UInt32 { 0x10486 }
   @inlinable public static var glDeleteRenderbuffers: UInt32 { 0x100B0 }
   @inlinable public static var glDeleteSamplers: UInt32 { 0x100B1 }
   @inlinable public static var glDeleteShader: UInt32 { 0x100B2 }
@@ -265,7 +263,6 @@ public enum GLOpcode {
   @inlinable public static var glEndFragmentShaderATI: UInt32 { 0x1048E }
   @inlinable public static var glEndList: UInt32 { 0x100E4 }
   @inlinable public static var glEndQuery: UInt32 { 0x100E5 }
-  @inlinable public static var glEndQueryEXT: UInt32 { 0x1048F }
   @inlinable public static var glEndQueryIndexed: UInt32 { 0x100E6 }
   @inlinable public static var glEndTransformFeedback: UInt32 { 0x100E7 }
   @inlinable public static var glEvalCoord1d: UInt32 { 0x100E8 }
@@ -317,7 +314,6 @@ public enum GLOpcode {
   @inlinable public static var glGenProgramPipelines: UInt32 { 0x10112 }
   @inlinable public static var glGenProgramsARB: UInt32 { 0x10113 }
   @inlinable public static var glGenQueries: UInt32 { 0x10114 }
-  @inlinable public static var glGenQueriesEXT: UInt32 { 0x10494 }
   @inlinable public static var glGenRenderbuffers: UInt32 { 0x10115 }
   @inlinable public static var glGenSamplers: UInt32 { 0x10116 }
   @inlinable public static var glGenTextures: UInt32 { 0x10117 }
@@ -422,7 +418,6 @@ public enum GLOpcode {
   @inlinable public static var glGetQueryObjectiv: UInt32 { 0x10174 }
   @inlinable public static var glGetQueryObjectui64v: UInt32 { 0x10175 }
   @inlinable public static var glGetQueryObjectuiv: UInt32 { 0x10176 }
-  @inlinable public static var glGetQueryObjectuivEXT: UInt32 { 0x1049C }
   @inlinable public static var glGetQueryiv: UInt32 { 0x10177 }
   @inlinable public static var glGetQueryivEXT: UInt32 { 0x1049D }
   @inlinable public static var glGetRenderbufferParameteriv: UInt32 { 0x10178 }
@@ -539,7 +534,6 @@ public enum GLOpcode {
   @inlinable public static var glIsProgramARB: UInt32 { 0x101DC }
   @inlinable public static var glIsProgramPipeline: UInt32 { 0x101DD }
   @inlinable public static var glIsQuery: UInt32 { 0x101DE }
-  @inlinable public static var glIsQueryEXT: UInt32 { 0x104AA }
   @inlinable public static var glIsRenderbuffer: UInt32 { 0x101DF }
   @inlinable public static var glIsSampler: UInt32 { 0x101E0 }
   @inlinable public static var glIsShader: UInt32 { 0x101E1 }

@@ -4,6 +4,8 @@
   gl_state.py lists SEED [COUNT]     the same in display lists, without attribute stacks and texture units:
                                      what Mesa makes of those in lists is its own
   gl_state.py maps SEED [COUNT]      buffers: written, copied, mapped, drawn from, written by the GPU
+  gl_state.py queries SEED [COUNT]   queries of every kind, fences, buffers for results
+  gl_state.py names                  many objects of every kind, and what is bound to them
   gl_state.py versions               contexts of every interface, and what they say of themselves
   gl_state.py programs               shaders, programs, and what is asked of them
 """
@@ -204,6 +206,132 @@ def state() -> None:
 
 
 lists = state
+
+
+# --- Queries and fences
+
+COUNTS = [0x8914, 0x8C2F, 0x8D6A, 0x8C87]
+TIMES = [0x88BF, 0x8E28]
+
+
+def queries() -> None:
+    r = random.Random(int(sys.argv[2]))
+    gl = context()
+    names = (C.c_uint * 6)()
+    gl.glGenQueries(6, names)
+    active: dict[int, int] = {}
+    fences: list[int] = []
+    buffer = C.c_uint()
+    gl.glGenBuffers(1, C.byref(buffer))
+    gl.glBindBuffer(0x9192, buffer)
+    gl.glBufferData(0x9192, C.c_ssize_t(64), bytes(64), 0x88E9)
+    gl.glBindBuffer(0x9192, 0)
+
+    def ask(name: int, pname: int, isTime: bool) -> None:
+        kind = r.randrange(4)
+        call = (gl.glGetQueryObjectiv, gl.glGetQueryObjectuiv, gl.glGetQueryObjecti64v,
+                gl.glGetQueryObjectui64v)[kind]
+        value = (C.c_int, C.c_uint, C.c_int64, C.c_uint64)[kind](7)
+        call(name, pname, C.byref(value))
+        # What times are, nobody can tell beforehand.
+        say("query", hex(pname), None if isTime else value.value)
+
+    for _ in range(int(sys.argv[3]) if len(sys.argv) > 3 else 300):
+        place = r.randrange(6)
+        name, isTime = names[place], place < 2
+        kind = r.randrange(12)
+        if kind < 3:
+            target = r.choice(TIMES if isTime else COUNTS)
+            if target == 0x8E28:
+                gl.glQueryCounter(name, target)
+            else:
+                gl.glBeginQuery(target, name)
+                active.setdefault(target, name)
+        elif kind < 6:
+            target = r.choice(list(active) or COUNTS)
+            gl.glEndQuery(target)
+            active.pop(target, None)
+        elif kind == 6:
+            gl.glRectf(F(-1), F(-1), F(r.uniform(-1, 1)), F(r.uniform(-1, 1)))
+        elif kind == 7:
+            pname = r.choice([0x8866, 0x8866, 0x8867, 0x9194, 0x82EA, 0x1234])
+            if pname in (0x8867, 0x9194):
+                gl.glFinish()
+            ask(name, pname, isTime)
+        elif kind == 8:
+            if not isTime:
+                gl.glBindBuffer(0x9192, buffer)
+                gl.glGetQueryObjectuiv(name, 0x8866, C.c_void_p(r.choice([0, 4, 60, 64])))
+                value = (C.c_uint * 16)()
+                gl.glGetBufferSubData(0x9192, C.c_ssize_t(0), C.c_ssize_t(64), value)
+                say("buffer", *value)
+                gl.glBindBuffer(0x9192, 0)
+        elif kind == 9:
+            fence = gl.glFenceSync(r.choice([0x9117, 0x9117, 5]), r.choice([0, 0, 0, 1]))
+            if fence:
+                fences.append(fence)
+            say("fence", bool(fence))
+        elif kind == 10:
+            fence = C.c_void_p(r.choice([*fences, 0x13, 0]) if r.random() < 0.8 else 0x29)
+            what = r.randrange(5)
+            if what == 0:
+                say("is", gl.glIsSync(fence) & 0xFF)
+            elif what == 1:
+                result = gl.glClientWaitSync(fence, r.choice([1, 1, 0, 4]), C.c_uint64(10 ** 10))
+                say("wait", result in (0x911A, 0x911C), result == 0x911D)
+            elif what == 2:
+                gl.glFinish()
+                length, value = C.c_int(-3), C.c_int(-3)
+                gl.glGetSynciv(fence, r.choice([0x9112, 0x9113, 0x9114, 0x9115, 9]),
+                               r.choice([1, 1, 0]), C.byref(length), C.byref(value))
+                say("sync", length.value, value.value)
+            elif what == 3:
+                gl.glWaitSync(fence, r.choice([0, 1]), C.c_uint64(2 ** 64 - 1))
+            else:
+                gl.glDeleteSync(fence)
+                if fence.value in fences:
+                    fences.remove(fence.value)
+        elif r.random() < 0.3:
+            one = C.c_uint(name)
+            gl.glDeleteQueries(1, C.byref(one))
+            gl.glGenQueries(1, C.byref(one))
+            names[place] = one.value
+        else:
+            say("is query", gl.glIsQuery(r.choice([name, 77])) & 0xFF)
+        say("error", gl.glGetError() != 0)
+
+
+def names() -> None:
+    gl = context()
+    count = 700
+    made = {}
+    for kind in ("VertexArrays", "Buffers", "Textures", "Framebuffers", "Renderbuffers", "Queries",
+                 "Samplers", "ProgramPipelines", "TransformFeedbacks"):
+        made[kind] = (C.c_uint * count)()
+        getattr(gl, f"glGen{kind}")(count, made[kind])
+        say(kind, len(set(made[kind])), 0 in made[kind])
+    gl.glPushMatrix()
+    gl.glTranslatef(F(1), F(2), F(3))
+    for i in range(count):
+        gl.glBindVertexArray(made["VertexArrays"][i])
+        gl.glBindBuffer(0x8893, made["Buffers"][i])
+    shaders = [gl.glCreateShader(0x8B31) for _ in range(count)]
+    lists = gl.glGenLists(count)
+    fences = [gl.glFenceSync(0x9117, 0) for _ in range(count)]
+    for i in range(0, count, 7):
+        gl.glBindVertexArray(made["VertexArrays"][i])
+        bound = integers(gl, 0x8895)
+        say("element buffer", bound == [made["Buffers"][i]], gl.glIsShader(shaders[i]) & 0xFF,
+            gl.glIsList(lists + i) & 0xFF, gl.glIsSync(C.c_void_p(fences[i])) & 0xFF,
+            gl.glIsTexture(made["Textures"][i]) & 0xFF)
+        if i % 2:
+            gl.glDeleteSync(C.c_void_p(fences[i]))
+            say(gl.glIsSync(C.c_void_p(fences[i])) & 0xFF)
+    for i in range(0, count, 5):
+        if i % 2 == 0 or i % 7:
+            gl.glDeleteSync(C.c_void_p(fences[i]))
+    say(*[gl.glIsSync(C.c_void_p(fence)) & 0xFF for fence in fences])
+    say(*floats(gl, 0x0BA6), gl.glGetError())
 
 
 # --- Buffers
