@@ -36,6 +36,8 @@ let package = Package(
     .executableTarget(
       name: "fillbench", dependencies: ["CVulkan", "Workbench", "Windowing", "Shaders"],
       swiftSettings: script),
+    // OpenGL, by EGL, which it opens itself.
+    .executableTarget(name: "glbench", swiftSettings: script),
     .executableTarget(
       name: "firstframe", dependencies: ["CVulkan", "CXCB", "Workbench", "Windowing"],
       swiftSettings: script),
