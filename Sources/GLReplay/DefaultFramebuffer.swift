@@ -389,7 +389,7 @@ extension GLReplayContext {
   /// Before a command that reads pixels of the read framebuffer (glReadPixels, glCopyTexImage2D and
   /// their like): an object may not be read while it is multisampled, a window may. Pairs with
   /// `endRead`.
-  mutating func beginRead() {
+  mutating func beginRead(depth: Bool) {
     guard readsDefault, let functions, let driver, let drawable = surface.read,
       drawable.request.samples > 0, var object = surface.objects[drawable.id]
     else { return }
@@ -398,19 +398,21 @@ extension GLReplayContext {
       drawable.isDoubleBuffered && !object.front.isNone
       && buffers(surface.readBuffer ?? GL.BACK, of: drawable).first
         == GL.COLOR_ATTACHMENT0 + 1
-    let picture = drawable.resolved(
-      front: isFront, from: driver.handle, finishing: functions.finish)
+    let pictures = drawable.resolved(
+      front: isFront, depth: depth, from: driver.handle, finishing: functions.finish)
     let target =
       properties.hasOneFramebufferTarget ? GL.FRAMEBUFFER : GL.READ_FRAMEBUFFER
     if surface.flip == .otherContext {
       object.resolveName = driver.workbench.prepareFramebuffer(
-        object.resolveName, .init(color: picture), from: driver.handle,
+        object.resolveName, pictures, from: driver.handle,
         finishing: functions.finish)
       functions.bindFramebuffer(target, object.resolveName)
     } else {
       if object.resolveName == 0 { functions.genFramebuffers(1, &object.resolveName) }
       functions.bindFramebuffer(target, object.resolveName)
-      functions.attach(target, GL.COLOR_ATTACHMENT0, picture)
+      functions.attach(target, GL.COLOR_ATTACHMENT0, pictures.color)
+      functions.attach(target, GL.DEPTH_ATTACHMENT, pictures.depth)
+      functions.attach(target, GL.STENCIL_ATTACHMENT, pictures.stencil)
       functions.setFlip(surface.flip, target, true)
     }
     surface.objects[drawable.id] = object

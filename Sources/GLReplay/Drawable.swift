@@ -74,16 +74,38 @@ final class Drawable: @unchecked Sendable {
     }
   }
 
-  /// The single-sampled picture of a multisampled buffer, for a context to read from.
+  /// The single-sampled picture of a multisampled buffer, for a context to read from; with `depth`
+  /// also depth and stencil, of one sample each.
   func resolved(
-    front: Bool, from context: UnsafeMutableRawPointer?,
+    front: Bool, depth: Bool, from context: UnsafeMutableRawPointer?,
     finishing finish: @escaping @convention(c) () -> Void
-  ) -> PixelBuffer {
-    workbench.use(from: context, finishing: finish) { () -> PixelBuffer in
-      let picture = resolve(front: front)
+  ) -> Workbench.Attachments {
+    workbench.use(from: context, finishing: finish) { () -> Workbench.Attachments in
+      var pictures = Workbench.Attachments(color: resolve(front: front))
+      if depth { resolveDepth(&pictures) }
       workbench.gl.finish()
-      return picture
-    } ?? .none
+      return pictures
+    } ?? .init()
+  }
+
+  /// With the workbench current.
+  private func resolveDepth(_ pictures: inout Workbench.Attachments) {
+    var now = current
+    guard !now.depth.isNone || !now.stencil.isNone else { return }
+    if now.resolveDepth.isNone {
+      let format = request.depthFormat ?? DrawableRequest.stencil8
+      now.resolveDepth = workbench.makeBuffer(format, now.width, now.height, samples: 0)
+      lock.withLock { storage = now }
+    }
+    guard !now.resolveDepth.isNone else { return }
+    if !now.depth.isNone { pictures.depth = now.resolveDepth }
+    if !now.stencil.isNone { pictures.stencil = now.resolveDepth }
+    workbench.copy(
+      .init(depth: now.depth, stencil: now.stencil),
+      .init(depth: pictures.depth, stencil: pictures.stencil), from: (0, 0), to: (0, 0),
+      size: (Int(now.width), Int(now.height)), turned: false,
+      mask: (now.depth.isNone ? 0 : GL.DEPTH_BUFFER_BIT)
+        | (now.stencil.isNone ? 0 : GL.STENCIL_BUFFER_BIT))
   }
 
   /// With the workbench current: the buffer whose picture `front` or back is.
@@ -150,9 +172,11 @@ struct DrawableStorage {
   var stencil = PixelBuffer.none
   /// The single-sampled picture of a multisampled drawable; none until it is asked for.
   var resolve = PixelBuffer.none
+  /// The same of depth and stencil.
+  var resolveDepth = PixelBuffer.none
 
   var buffers: [PixelBuffer] {
-    [back, front, depth, resolve] + (stencil == depth ? [] : [stencil])
+    [back, front, depth, resolve, resolveDepth] + (stencil == depth ? [] : [stencil])
   }
 
   /// With the workbench current. Nil when the driver refuses.

@@ -40,6 +40,7 @@ public final class GLChannel: @unchecked Sendable {
     var position = 0
     var count: UInt64 = 0
     guard !session.isOver else { return 0 }
+    c.pointee.isGPUIdle = false
     while bytes.count &- position >= 8, !session.isLost, !c.pointee.isClosed {
       let record = start + position
       let opcode = record.get32(0)
@@ -62,7 +63,16 @@ public final class GLChannel: @unchecked Sendable {
 
   /// Tells the client what the GPU has done meanwhile; may wait for it, less than a millisecond. On
   /// the thread that replays.
-  public func attend() { context.pointee.sendSignals(patience: 200_000) }
+  public func attend() {
+    context.pointee.sendSignals(patience: 200_000)
+  }
+
+  /// Whether the GPU has nothing to do, as the client has just been told.
+  public var isGPUIdle: Bool {
+    // Whoever looks once has looked.
+    defer { context.pointee.isGPUIdle = false }
+    return context.pointee.isGPUIdle
+  }
 
   private func checkSize(_ opcode: UInt32, _ size: Int) -> Bool {
     guard size >= 8, size & 7 == 0 else {

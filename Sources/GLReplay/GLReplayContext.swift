@@ -49,6 +49,8 @@ struct GLReplayContext {
 
   /// What the client is told when the GPU is so far.
   var signals: [Signal] = []
+  /// A fence was signalled behind which nothing has come.
+  var isGPUIdle = false
 
   // Of this room's hand-written parts.
   var surface = SurfaceState()

@@ -127,7 +127,9 @@ func doer_glReadPixels(
     return c.pointee.missing(GLOpcode.glReadPixels, ticket)
   }
   let bytes = glImageBytes(format, type, Int(width), Int(height), 1)
-  c.pointee.beginRead()
+  let isDepth =
+    format == GL.DEPTH_COMPONENT || format == GL.DEPTH_STENCIL || format == GL.STENCIL_INDEX
+  c.pointee.beginRead(depth: isDepth)
   c.pointee.read(GLOpcode.glReadPixels, ticket, bytes, size: nil) {
     call(x, y, width, height, format, type, $0)
   }
@@ -145,19 +147,6 @@ func doer_glGetTexImage(
   let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))
   c.pointee.read(GLOpcode.glGetTexImage, ticket, bytes, size: size) {
     call(target, level, format, type, $0)
-  }
-}
-func doer_glGetnTexImage(
-  _ c: GLContextPointer, _ ticket: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32,
-  _ type: UInt32, _ bufSize: Int32, _ nothing: UnsafeMutableRawPointer?
-) {
-  guard let call = c.pointee.gl.glGetnTexImage else {
-    return c.pointee.missing(GLOpcode.glGetnTexImage, ticket)
-  }
-  let size = c.pointee.levelSize(target, nil, level)
-  let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))
-  c.pointee.read(GLOpcode.glGetnTexImage, ticket, bytes, size: size) {
-    call(target, level, format, type, bufSize, $0)
   }
 }
 func doer_glGetTextureImage(
@@ -202,18 +191,6 @@ func doer_glGetCompressedTexImage(
   let bytes = c.pointee.compressedSize(target, nil, level)
   c.pointee.read(GLOpcode.glGetCompressedTexImage, ticket, bytes, size: (0, 0, 0)) {
     call(target, level, $0)
-  }
-}
-func doer_glGetnCompressedTexImage(
-  _ c: GLContextPointer, _ ticket: UInt32, _ target: UInt32, _ lod: Int32, _ bufSize: Int32,
-  _ nothing: UnsafeMutableRawPointer?
-) {
-  guard let call = c.pointee.gl.glGetnCompressedTexImage else {
-    return c.pointee.missing(GLOpcode.glGetnCompressedTexImage, ticket)
-  }
-  let bytes = c.pointee.compressedSize(target, nil, lod)
-  c.pointee.read(GLOpcode.glGetnCompressedTexImage, ticket, bytes, size: (0, 0, 0)) {
-    call(target, lod, min(bufSize, Int32(clamping: bytes)), $0)
   }
 }
 func doer_glGetCompressedTextureImage(

@@ -100,6 +100,7 @@ extension GLReplayContext {
         if !isWaiting, isSignaled(fence, functions, patience) {
           functions.deleteSync?(fence)
           session.host.complete(slot: signal.slot, value: signal.value)
+          isGPUIdle = i == signals.count
           continue
         }
         isWaiting = true

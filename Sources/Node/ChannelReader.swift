@@ -17,6 +17,9 @@ protocol RecordReplayer: AnyObject, Sendable {
   var isAttending: Bool { get }
   /// Does what is to be done when no records come; less than a millisecond, on the channel's thread.
   func attend()
+  /// Whether the GPU has nothing to do, and the client knows: then more records are likely at once,
+  /// and nobody else needs the processor.
+  var isGPUIdle: Bool { get }
   /// Ends what the channel holds; on its thread.
   func finish()
 }
@@ -24,6 +27,7 @@ protocol RecordReplayer: AnyObject, Sendable {
 extension ReplayChannel: RecordReplayer {
   var isAttending: Bool { false }
   func attend() {}
+  var isGPUIdle: Bool { false }
   func finish() {}
 }
 
@@ -176,6 +180,9 @@ final class ChannelReader: @unchecked Sendable {
 
   /// How long a thread sleeps at most that has something to attend to.
   private static var attention: UInt64 { 100_000 }
+  /// How long it looks at the ring of a client that has waited for the GPU, nanoseconds: what a client
+  /// does between two such waits is less, often, than waking this thread takes.
+  private static var eagerness: UInt64 { 50_000 }
 
   private func waitForRecords(
     _ ring: RingHeader, _ position: UInt64, _ channel: any RecordReplayer
@@ -185,6 +192,13 @@ final class ChannelReader: @unchecked Sendable {
       platform_pause()
     }
     if channel.isAttending { channel.attend() }
+    if channel.isGPUIdle {
+      let end = platform_now() &+ ChannelReader.eagerness
+      while platform_now() < end {
+        if ring.published != position { return }
+        for _ in 0..<16 { platform_pause() }
+      }
+    }
     ring.waitForRecords(
       reader: RingHeader.nodeReader, beyond: position,
       nanoseconds: channel.isAttending ? ChannelReader.attention : 1_000_000_000)

@@ -426,17 +426,26 @@ def test_glmark2_validates_as_natively():
             assert got == want, f"{program}: {set(got) ^ set(want)}"
 
 
-@deadline(400)
-def test_piglit():
-    """A sample of piglit's tests: their verdicts are the native ones."""
+def piglit(*options: object) -> None:
     need("piglit")
     # A server that starts anew whenever its last client goes refuses the next one now and then.
     with display("1280x1024x24", "-noreset") as screen:
         done = run(
-            [BUILD.parent / "Scripts" / "piglit", "--count", 70, "--seed", 20, "--results",
-             folder() / "piglit"],
+            [BUILD.parent / "Scripts" / "piglit", *options, "--results", folder() / "piglit"],
             {**os.environ, "DISPLAY": screen}, seconds=380, status=None)
     assert done.returncode == 0, done.stdout
+
+
+@deadline(400)
+def test_piglit():
+    """A sample of piglit's tests: their verdicts are the native ones."""
+    piglit("--count", 100, "--seed", 20)
+
+
+@deadline(120)
+def test_piglit_once_wrong():
+    """Tests of piglit's that have found faults."""
+    piglit("--tests-from", pathlib.Path(__file__).parent / "piglit-once-wrong.txt")
 
 
 @deadline(120)

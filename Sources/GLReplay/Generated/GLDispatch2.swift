@@ -492,7 +492,6 @@ extension GLDispatch {
     glGetVertexAttribdv = find(get, "glGetVertexAttribdv", "glGetVertexAttribdvARB")
     glGetVertexAttribfv = find(get, "glGetVertexAttribfv", "glGetVertexAttribfvARB")
     glGetVertexAttribiv = find(get, "glGetVertexAttribiv", "glGetVertexAttribivARB")
-    glGetnCompressedTexImage = find(get, "glGetnCompressedTexImage")
     glGetnMapdv = find(get, "glGetnMapdv")
     glGetnMapdvARB = find(get, "glGetnMapdvARB")
     glGetnMapfv = find(get, "glGetnMapfv")
@@ -505,7 +504,6 @@ extension GLDispatch {
     glGetnPixelMapuivARB = find(get, "glGetnPixelMapuivARB")
     glGetnPixelMapusv = find(get, "glGetnPixelMapusv")
     glGetnPixelMapusvARB = find(get, "glGetnPixelMapusvARB")
-    glGetnTexImage = find(get, "glGetnTexImage")
     glGetnUniformdv = find(get, "glGetnUniformdv")
     glGetnUniformdvARB = find(get, "glGetnUniformdvARB")
     glGetnUniformfv = find(get, "glGetnUniformfv", "glGetnUniformfvEXT", "glGetnUniformfvKHR")
@@ -814,11 +812,11 @@ extension GLDispatch {
     glProgramUniformMatrix2fv = find(get, "glProgramUniformMatrix2fv")
     glProgramUniformMatrix2x3dv = find(get, "glProgramUniformMatrix2x3dv")
     glProgramUniformMatrix2x3fv = find(get, "glProgramUniformMatrix2x3fv")
+    glProgramUniformMatrix2x4dv = find(get, "glProgramUniformMatrix2x4dv")
+    glProgramUniformMatrix2x4fv = find(get, "glProgramUniformMatrix2x4fv")
   }
 
   private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
-    glProgramUniformMatrix2x4dv = find(get, "glProgramUniformMatrix2x4dv")
-    glProgramUniformMatrix2x4fv = find(get, "glProgramUniformMatrix2x4fv")
     glProgramUniformMatrix3dv = find(get, "glProgramUniformMatrix3dv")
     glProgramUniformMatrix3fv = find(get, "glProgramUniformMatrix3fv")
     glProgramUniformMatrix3x2dv = find(get, "glProgramUniformMatrix3x2dv")
@@ -1217,11 +1215,11 @@ extension GLDispatch {
     glVertexAttrib4ubv = find(get, "glVertexAttrib4ubv", "glVertexAttrib4ubvARB")
     glVertexAttrib4uiv = find(get, "glVertexAttrib4uiv", "glVertexAttrib4uivARB")
     glVertexAttrib4usv = find(get, "glVertexAttrib4usv", "glVertexAttrib4usvARB")
+    glVertexAttribBinding = find(get, "glVertexAttribBinding")
+    glVertexAttribDivisor = find(get, "glVertexAttribDivisor", "glVertexAttribDivisorARB")
   }
 
   private mutating func load3(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
-    glVertexAttribBinding = find(get, "glVertexAttribBinding")
-    glVertexAttribDivisor = find(get, "glVertexAttribDivisor", "glVertexAttribDivisorARB")
     glVertexAttribFormat = find(get, "glVertexAttribFormat")
     glVertexAttribI1i = find(get, "glVertexAttribI1i", "glVertexAttribI1iEXT")
     glVertexAttribI1iv = find(get, "glVertexAttribI1iv", "glVertexAttribI1ivEXT")

@@ -496,7 +496,9 @@ func replay_glCopyPixels(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   let height = Int32(bitPattern: r.take32())
   let type = r.take32()
   guard let call = c.pointee.gl.glCopyPixels else { return c.pointee.missing(0x10091) }
+  c.pointee.beginRead(depth: true)
   call(x, y, width, height, type)
+  c.pointee.endRead()
 }
 
 func replay_glCopyTexImage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -509,7 +511,9 @@ func replay_glCopyTexImage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   let width = Int32(bitPattern: r.take32())
   let border = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glCopyTexImage1D else { return c.pointee.missing(0x10092) }
+  c.pointee.beginRead(depth: true)
   call(target, level, internalformat, x, y, width, border)
+  c.pointee.endRead()
 }
 
 func replay_glCopyTexImage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -523,7 +527,9 @@ func replay_glCopyTexImage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   let height = Int32(bitPattern: r.take32())
   let border = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glCopyTexImage2D else { return c.pointee.missing(0x10093) }
+  c.pointee.beginRead(depth: true)
   call(target, level, internalformat, x, y, width, height, border)
+  c.pointee.endRead()
 }
 
 func replay_glCopyTexSubImage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -535,7 +541,9 @@ func replay_glCopyTexSubImage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let y = Int32(bitPattern: r.take32())
   let width = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glCopyTexSubImage1D else { return c.pointee.missing(0x10094) }
+  c.pointee.beginRead(depth: true)
   call(target, level, xoffset, x, y, width)
+  c.pointee.endRead()
 }
 
 func replay_glCopyTexSubImage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -549,7 +557,9 @@ func replay_glCopyTexSubImage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let width = Int32(bitPattern: r.take32())
   let height = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glCopyTexSubImage2D else { return c.pointee.missing(0x10095) }
+  c.pointee.beginRead(depth: true)
   call(target, level, xoffset, yoffset, x, y, width, height)
+  c.pointee.endRead()
 }
 
 func replay_glCopyTexSubImage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -564,7 +574,9 @@ func replay_glCopyTexSubImage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let width = Int32(bitPattern: r.take32())
   let height = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glCopyTexSubImage3D else { return c.pointee.missing(0x10096) }
+  c.pointee.beginRead(depth: true)
   call(target, level, xoffset, yoffset, zoffset, x, y, width, height)
+  c.pointee.endRead()
 }
 
 func replay_glCopyTexSubImage3DOES(
@@ -595,7 +607,9 @@ func replay_glCopyTextureSubImage1D(
   let y = Int32(bitPattern: r.take32())
   let width = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glCopyTextureSubImage1D else { return c.pointee.missing(0x10097) }
+  c.pointee.beginRead(depth: true)
   call(texture, level, xoffset, x, y, width)
+  c.pointee.endRead()
 }
 
 func replay_glCopyTextureSubImage2D(
@@ -611,7 +625,9 @@ func replay_glCopyTextureSubImage2D(
   let width = Int32(bitPattern: r.take32())
   let height = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glCopyTextureSubImage2D else { return c.pointee.missing(0x10098) }
+  c.pointee.beginRead(depth: true)
   call(texture, level, xoffset, yoffset, x, y, width, height)
+  c.pointee.endRead()
 }
 
 func replay_glCopyTextureSubImage3D(
@@ -628,7 +644,9 @@ func replay_glCopyTextureSubImage3D(
   let width = Int32(bitPattern: r.take32())
   let height = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glCopyTextureSubImage3D else { return c.pointee.missing(0x10099) }
+  c.pointee.beginRead(depth: true)
   call(texture, level, xoffset, yoffset, zoffset, x, y, width, height)
+  c.pointee.endRead()
 }
 
 func replay_glCreateBuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2474,19 +2492,4 @@ func replay_glGetFramebufferAttachmentParameteriv(
   let attachment = r.take32()
   let pname = r.take32()
   doer_glGetFramebufferAttachmentParameteriv(c, ticket, target, attachment, pname)
-}
-
-func replay_glGetFramebufferParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetFramebufferParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetFramebufferParameteriv else { return c.pointee.missing(0x1013C, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1013C)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
 }

@@ -4,6 +4,21 @@
 import GLWire
 import Wire
 
+func replay_glGetFramebufferParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetFramebufferParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetFramebufferParameteriv else { return c.pointee.missing(0x1013C, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1013C)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetFramebufferParameterivMESA(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1788,18 +1803,6 @@ func replay_glGetVertexAttribiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   c.pointee.endReply(ticket)
 }
 
-func replay_glGetnCompressedTexImage(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetnCompressedTexImage") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let lod = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  doer_glGetnCompressedTexImage(c, ticket, target, lod, bufSize, nil)
-}
-
 func replay_glGetnMapdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(20, "glGetnMapdv") else { return }
   let ticket = r.take32()
@@ -1960,18 +1963,6 @@ func replay_glGetnPixelMapusvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   c.pointee.beginReply(0x104A5)
   c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
   c.pointee.endReply(ticket)
-}
-
-func replay_glGetnTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glGetnTexImage") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  doer_glGetnTexImage(c, ticket, target, level, format, type, bufSize, nil)
 }
 
 func replay_glGetnUniformdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2502,4 +2493,12 @@ func replay_glIsVertexArray(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   c.pointee.beginReply(0x101E4)
   c.pointee.reply.writer.u32(UInt32(result))
   c.pointee.endReply(ticket)
+}
+
+func replay_glLightModelf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glLightModelf") else { return }
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLightModelf else { return c.pointee.missing(0x101E5) }
+  call(pname, param)
 }

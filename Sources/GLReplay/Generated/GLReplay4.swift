@@ -4,14 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glLightModelf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glLightModelf") else { return }
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glLightModelf else { return c.pointee.missing(0x101E5) }
-  call(pname, param)
-}
-
 func replay_glLightModelfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glLightModelfv") else { return }
   let pname = r.take32()
@@ -2495,4 +2487,18 @@ func replay_glProgramUniform4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glProgramUniform4uiv else { return c.pointee.missing(0x102C3) }
   call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glProgramUniformMatrix2dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2dv else { return c.pointee.missing(0x102C4) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
 }

@@ -4,20 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glProgramUniformMatrix2dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2dv else { return c.pointee.missing(0x102C4) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
 func replay_glProgramUniformMatrix2fv(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -2500,4 +2486,14 @@ func replay_glUniform2ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   let y = r.take64()
   guard let call = c.pointee.gl.glUniform2ui64NV else { return c.pointee.missing(0x104DF) }
   call(location, x, y)
+}
+
+func replay_glUniform2ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2ui64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2ui64vARB else { return c.pointee.missing(0x103B2) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
 }

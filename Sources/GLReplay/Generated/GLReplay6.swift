@@ -4,16 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glUniform2ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2ui64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2ui64vARB else { return c.pointee.missing(0x103B2) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
 func replay_glUniform2ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glUniform2ui64vNV") else { return }
   let location = Int32(bitPattern: r.take32())

@@ -1709,18 +1709,6 @@ public func gl_GetnCompressedTexImage(
   hook_glGetnCompressedTexImage(c, target, lod, bufSize, pixels)
 }
 
-func encode_glGetnCompressedTexImage(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
-  _ lod: Int32, _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x101B1, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(UInt32(bitPattern: lod), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-}
-
 @c(glGetnCompressedTexImageARB)
 public func gl_GetnCompressedTexImageARB(
   _ target: UInt32, _ lod: Int32, _ bufSize: Int32, _ img: UnsafeMutableRawPointer?
@@ -1952,20 +1940,6 @@ public func gl_GetnTexImage(
 ) {
   guard let c = currentContext() else { return }
   hook_glGetnTexImage(c, target, level, format, type, bufSize, pixels)
-}
-
-func encode_glGetnTexImage(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
-  _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x101B9, 40) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(format, 24)
-  p.put32(type, 28)
-  p.put32(UInt32(bitPattern: bufSize), 32)
-  p.put32(0, 36)
 }
 
 @c(glGetnTexImageARB)
@@ -2490,4 +2464,40 @@ public func gl_IsProgramARB(_ program: UInt32) -> UInt8 {
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
   return result
+}
+
+@c(glIsProgramPipeline)
+public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pipeline, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsQuery)
+public func gl_IsQuery(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsQueryEXT)
+public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  return hook_glIsQueryEXT(c, id)
 }

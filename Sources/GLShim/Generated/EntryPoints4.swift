@@ -6,42 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glIsProgramPipeline)
-public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pipeline, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsQuery)
-public func gl_IsQuery(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsQueryEXT)
-public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glIsQueryEXT(c, id)
-}
-
 @c(glIsRenderbuffer)
 public func gl_IsRenderbuffer(_ renderbuffer: UInt32) -> UInt8 {
   guard let c = currentContext(), let call = c.beginCall(0x101DF) else { return 0 }
@@ -2503,4 +2467,38 @@ public func gl_ProgramUniform2i(_ program: UInt32, _ location: Int32, _ v0: Int3
   p.put32(UInt32(bitPattern: location), 12)
   p.put32(UInt32(bitPattern: v0), 16)
   p.put32(UInt32(bitPattern: v1), 20)
+}
+
+@c(glProgramUniform2i64ARB)
+public func gl_ProgramUniform2i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A5, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+}
+
+@c(glProgramUniform2i64NV)
+public func gl_ProgramUniform2i64NV(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104BD, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+}
+
+@c(glProgramUniform2i64vARB)
+public func gl_ProgramUniform2i64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102A6)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
 }

@@ -6,40 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glProgramUniform2i64ARB)
-public func gl_ProgramUniform2i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A5, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-}
-
-@c(glProgramUniform2i64NV)
-public func gl_ProgramUniform2i64NV(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104BD, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-}
-
-@c(glProgramUniform2i64vARB)
-public func gl_ProgramUniform2i64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102A6)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
 @c(glProgramUniform2i64vNV)
 public func gl_ProgramUniform2i64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
@@ -2502,4 +2468,35 @@ public func gl_TexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
   p.put32(0, 20)
+}
+
+@c(glTexGeniv)
+public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1036D)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexImage1D)
+public func gl_TexImage1D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ border: Int32,
+  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1036E)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: internalformat), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: border), 16)
+  p.put32(format, 20)
+  p.put32(type, 24)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.end()
+  note_glTexImage1D(c, target, level, internalformat, width, border, format, type, pixels)
 }

@@ -6,37 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glTexGeniv)
-public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1036D)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexImage1D)
-public func gl_TexImage1D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ border: Int32,
-  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x1036E)
-  guard let p = c.writer.pointee.reserve(28) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: internalformat), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(UInt32(bitPattern: border), 16)
-  p.put32(format, 20)
-  p.put32(type, 24)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
-  c.writer.pointee.end()
-  note_glTexImage1D(c, target, level, internalformat, width, border, format, type, pixels)
-}
-
 @c(glTexImage2D)
 public func gl_TexImage2D(
   _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
@@ -2493,6 +2462,38 @@ public func gl_VertexAttrib4hNV(
 public func gl_VertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104F7)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib4iv)
+public func gl_VertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10422)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib4s)
+public func gl_VertexAttrib4s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10423, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: Int32(x)), 12)
+  p.put32(UInt32(bitPattern: Int32(y)), 16)
+  p.put32(UInt32(bitPattern: Int32(z)), 20)
+  p.put32(UInt32(bitPattern: Int32(w)), 24)
+  p.put32(0, 28)
+}
+
+@c(glVertexAttrib4sv)
+public func gl_VertexAttrib4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10424)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
   writer.pointee.glArray(v, 8)

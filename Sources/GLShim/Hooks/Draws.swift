@@ -302,11 +302,13 @@ private func setRestart(_ c: Context, _ cap: UInt32, _ isEnabled: Bool) {
 func note_glEnable(_ c: Context, _ cap: UInt32) {
   setRestart(c, cap, true)
   noteCapability(c, cap, true)
+  noteArrayCapability(c, cap, true)
 }
 @inline(__always)
 func note_glDisable(_ c: Context, _ cap: UInt32) {
   setRestart(c, cap, false)
   noteCapability(c, cap, false)
+  noteArrayCapability(c, cap, false)
 }
 func note_glPrimitiveRestartIndex(_ c: Context, _ index: UInt32) {
   c.pointee.shadow.pointee.restartIndex = index

@@ -128,10 +128,10 @@ func hook_glReadnPixels(
 }
 
 /// Asks for an image whose size the node knows: the reply is `u32 width, height, depth` and an array of the
-/// bytes. A compressed one (GL_NONE for both) comes as it is.
+/// bytes. A compressed one (GL_NONE for both) comes as it is. What needs more than `room` bytes is an error.
 private func readImage(
   _ c: Context, _ opcode: UInt32, _ dimensions: Int, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeMutableRawPointer?, _ encode: (Call) -> Void
+  _ pixels: UnsafeMutableRawPointer?, room: Int32? = nil, _ encode: (Call) -> Void
 ) {
   sendPack(c, pixels)
   guard let call = c.beginCall(opcode) else { return }
@@ -143,10 +143,17 @@ private func readImage(
   let depth = Int(reply.u32("reply"))
   let (bytes, count) = reply.array(minimumBytes: 0, field: "reply")
   guard let bytes, let pixels, count > 0 else { return }
-  if format == GL.NONE, type == GL.NONE { return platform_copy(pixels, bytes, count) }
+  let store = c.pointee.shadow.pointee.pack
+  let isCompressed = format == GL.NONE && type == GL.NONE
+  if let room {
+    let end =
+      isCompressed ? count : store.span(dimensions, format, type, width, height, depth).end
+    guard end <= Int(room) else { return c.raise(GL.INVALID_OPERATION) }
+  }
+  if isCompressed { return platform_copy(pixels, bytes, count) }
   guard count >= glImageBytes(format, type, width, height, depth) else { return }
   spreadRows(
-    bytes, c.pointee.shadow.pointee.pack, dimensions, format, type, width, height, depth,
+    bytes, store, dimensions, format, type, width, height, depth,
     to: pixels)
 }
 
@@ -169,8 +176,9 @@ func hook_glGetnTexImage(
   _ c: Context, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
   _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetnTexImage, dimensions(target), format, type, pixels) {
-    encode_glGetnTexImage(c, $0.writer, $0.ticket, target, level, format, type, bufSize)
+  // Drivers have it, or glGetnTexImageARB, or neither: the size is looked at here.
+  readImage(c, GLOpcode.glGetTexImage, dimensions(target), format, type, pixels, room: bufSize) {
+    encode_glGetTexImage(c, $0.writer, $0.ticket, target, level, format, type)
   }
 }
 func hook_glGetTextureImage(
@@ -203,8 +211,10 @@ func hook_glGetnCompressedTexImage(
   _ c: Context, _ target: UInt32, _ lod: Int32, _ bufSize: Int32,
   _ pixels: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetnCompressedTexImage, 2, GL.NONE, GL.NONE, pixels) {
-    encode_glGetnCompressedTexImage(c, $0.writer, $0.ticket, target, lod, bufSize)
+  readImage(
+    c, GLOpcode.glGetCompressedTexImage, 2, GL.NONE, GL.NONE, pixels, room: bufSize
+  ) {
+    encode_glGetCompressedTexImage(c, $0.writer, $0.ticket, target, lod)
   }
 }
 func hook_glGetCompressedTextureImage(

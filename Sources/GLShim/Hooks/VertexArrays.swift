@@ -137,6 +137,11 @@ private func enable(_ c: Context, _ slot: Int?, _ isEnabled: Bool) {
 
 func note_glEnableClientState(_ c: Context, _ array: UInt32) { enable(c, slot(c, array), true) }
 func note_glDisableClientState(_ c: Context, _ array: UInt32) { enable(c, slot(c, array), false) }
+/// Drivers of old enable arrays by glEnable too (GL_EXT_vertex_array).
+func noteArrayCapability(_ c: Context, _ cap: UInt32, _ isEnabled: Bool) {
+  guard cap >= GL.VERTEX_ARRAY, c.pointee.request.api == 0, c.hasFixedFunction else { return }
+  enable(c, slot(c, cap), isEnabled)
+}
 func note_glEnableVertexAttribArray(_ c: Context, _ index: UInt32) {
   if index < 32 { enable(c, Int(index), true) }
 }

@@ -479,7 +479,6 @@ public enum GLOpcode {
   @inlinable public static var glGetVertexAttribdv: UInt32 { 0x101AE }
   @inlinable public static var glGetVertexAttribfv: UInt32 { 0x101AF }
   @inlinable public static var glGetVertexAttribiv: UInt32 { 0x101B0 }
-  @inlinable public static var glGetnCompressedTexImage: UInt32 { 0x101B1 }
   @inlinable public static var glGetnMapdv: UInt32 { 0x101B2 }
   @inlinable public static var glGetnMapdvARB: UInt32 { 0x104A0 }
   @inlinable public static var glGetnMapfv: UInt32 { 0x101B3 }
@@ -492,7 +491,6 @@ public enum GLOpcode {
   @inlinable public static var glGetnPixelMapuivARB: UInt32 { 0x104A4 }
   @inlinable public static var glGetnPixelMapusv: UInt32 { 0x101B7 }
   @inlinable public static var glGetnPixelMapusvARB: UInt32 { 0x104A5 }
-  @inlinable public static var glGetnTexImage: UInt32 { 0x101B9 }
   @inlinable public static var glGetnUniformdv: UInt32 { 0x101BA }
   @inlinable public static var glGetnUniformdvARB: UInt32 { 0x104A6 }
   @inlinable public static var glGetnUniformfv: UInt32 { 0x101BB }

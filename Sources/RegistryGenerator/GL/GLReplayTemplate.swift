@@ -151,7 +151,10 @@ extension GLGenerator {
       ? "c.pointee.missing(\(opcode(model)), ticket)" : "c.pointee.missing(\(opcode(model)))"
     out.line("guard let call = c.pointee.gl.\(model.name) else { return \(missing) }")
     guard model.replies else {
+      let reads = model.words.contains("reads")
+      if reads { out.line("c.pointee.beginRead(depth: true)") }
       out.line("\(model.returns.isEmpty ? "" : "_ = ")call(\(arguments.joined(separator: ", ")))")
+      if reads { out.line("c.pointee.endRead()") }
       return
     }
     replyBody(model, arguments, &out)
