@@ -133,6 +133,9 @@ extension GLReplayContext {
 
   // MARK: Results
 
+  /// Characters of a string, or names, that are answered at most: more than there can be.
+  static var mostRoom: Int32 { 2 << 20 }
+
   /// Zeroed memory for a result, until the reply is sent; nil, and the session is over, when the
   /// client asks for more than a reply can hold.
   mutating func room(_ count: Int, _ field: StaticString) -> UnsafeMutableRawPointer? {

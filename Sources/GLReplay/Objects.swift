@@ -246,6 +246,68 @@ func doer_glClientWaitSync(
   c.pointee.endReply(ticket)
 }
 
+// MARK: What is attached to a program
+
+/// Answers with as many names as there are, whatever room the client has.
+private func answerAttached(
+  _ c: GLContextPointer, _ opcode: UInt32, _ ticket: UInt32, _ maxCount: Int32,
+  _ call: (Int32, UnsafeMutablePointer<Int32>, UnsafeMutablePointer<UInt32>?) -> Void
+) {
+  let most = min(maxCount, 4096)
+  guard let place = c.pointee.room(glProduct(Int(max(most, 0)), 4), "attached") else { return }
+  let names = place.bindMemory(to: UInt32.self, capacity: Int(max(most, 0)))
+  var count: Int32 = 0
+  call(most, &count, names)
+  c.pointee.beginReply(opcode)
+  c.pointee.put(&count, 4)
+  c.pointee.putNames(.program, place, Int(min(max(count, 0), max(most, 0))))
+  c.pointee.endReply(ticket)
+}
+
+func doer_glGetAttachedShaders(
+  _ c: GLContextPointer, _ ticket: UInt32, _ program: UInt32, _ maxCount: Int32
+) {
+  guard let call = c.pointee.gl.glGetAttachedShaders else {
+    return c.pointee.missing(GLOpcode.glGetAttachedShaders, ticket)
+  }
+  answerAttached(c, GLOpcode.glGetAttachedShaders, ticket, maxCount) { call(program, $0, $1, $2) }
+}
+
+func doer_glGetAttachedObjectsARB(
+  _ c: GLContextPointer, _ ticket: UInt32, _ containerObj: UInt32, _ maxCount: Int32
+) {
+  guard let call = c.pointee.gl.glGetAttachedObjectsARB else {
+    return c.pointee.missing(GLOpcode.glGetAttachedObjectsARB, ticket)
+  }
+  answerAttached(c, GLOpcode.glGetAttachedObjectsARB, ticket, maxCount) {
+    call(containerObj, $0, $1, $2)
+  }
+}
+
+// MARK: Program binaries
+
+/// The client may have more room than the binary needs: that much is answered.
+func doer_glGetProgramBinary(
+  _ c: GLContextPointer, _ ticket: UInt32, _ program: UInt32, _ bufSize: Int32
+) {
+  guard let call = c.pointee.gl.glGetProgramBinary, let get = c.pointee.gl.glGetProgramiv else {
+    return c.pointee.missing(GLOpcode.glGetProgramBinary, ticket)
+  }
+  // Where this is an error the other one is the same.
+  var wanted: Int32 = 0
+  get(program, GL.PROGRAM_BINARY_LENGTH, &wanted)
+  let room = min(bufSize, max(wanted, 0))
+  guard let binary = c.pointee.room(Int(max(room, 0)), "glGetProgramBinary.binary") else { return }
+  var length: Int32 = 0
+  var format: UInt32 = 0
+  call(program, room, &length, &format, binary)
+  c.pointee.beginReply(GLOpcode.glGetProgramBinary)
+  c.pointee.put(&length, 4)
+  c.pointee.put(&format, 4)
+  c.pointee.put(binary, Int(min(max(length, 0), max(room, 0))))
+  c.pointee.endReply(ticket)
+}
+
 // MARK: Names whose kind another argument says
 
 extension GLReplayContext {

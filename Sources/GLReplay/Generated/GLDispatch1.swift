@@ -150,6 +150,7 @@ public struct GLDispatch {
   public var glColorP4uiv: (@convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void)?
   public var glColorPointer: (@convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompileShader: (@convention(c) (UInt32) -> Void)?
+  public var glCompileShaderIncludeARB: (@convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?) -> Void)?
   public var glCompressedTexImage1D: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompressedTexImage2D: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompressedTexImage3D: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
@@ -194,6 +195,7 @@ public struct GLDispatch {
   public var glDeleteFragmentShaderATI: (@convention(c) (UInt32) -> Void)?
   public var glDeleteFramebuffers: (@convention(c) (Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glDeleteLists: (@convention(c) (UInt32, Int32) -> Void)?
+  public var glDeleteNamedStringARB: (@convention(c) (Int32, UnsafePointer<CChar>?) -> Void)?
   public var glDeleteObjectARB: (@convention(c) (UInt32) -> Void)?
   public var glDeleteProgram: (@convention(c) (UInt32) -> Void)?
   public var glDeleteProgramPipelines: (@convention(c) (Int32, UnsafePointer<UInt32>?) -> Void)?
@@ -384,6 +386,8 @@ public struct GLDispatch {
   public var glGetNamedFramebufferAttachmentParameteriv: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetNamedFramebufferParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetNamedRenderbufferParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetNamedStringARB: (@convention(c) (Int32, UnsafePointer<CChar>?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void)?
+  public var glGetNamedStringivARB: (@convention(c) (Int32, UnsafePointer<CChar>?, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetObjectLabel: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void)?
   public var glGetObjectParameterfvARB: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetObjectParameterivARB: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
@@ -530,6 +534,7 @@ public struct GLDispatch {
   public var glIsEnabledi: (@convention(c) (UInt32, UInt32) -> UInt8)?
   public var glIsFramebuffer: (@convention(c) (UInt32) -> UInt8)?
   public var glIsList: (@convention(c) (UInt32) -> UInt8)?
+  public var glIsNamedStringARB: (@convention(c) (Int32, UnsafePointer<CChar>?) -> UInt8)?
   public var glIsProgram: (@convention(c) (UInt32) -> UInt8)?
   public var glIsProgramARB: (@convention(c) (UInt32) -> UInt8)?
   public var glIsProgramPipeline: (@convention(c) (UInt32) -> UInt8)?
@@ -663,6 +668,7 @@ public struct GLDispatch {
   public var glNamedFramebufferTextureLayer: (@convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void)?
   public var glNamedRenderbufferStorage: (@convention(c) (UInt32, UInt32, Int32, Int32) -> Void)?
   public var glNamedRenderbufferStorageMultisample: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32) -> Void)?
+  public var glNamedStringARB: (@convention(c) (UInt32, Int32, UnsafePointer<CChar>?, Int32, UnsafePointer<CChar>?) -> Void)?
   public var glNewList: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glNormal3b: (@convention(c) (Int8, Int8, Int8) -> Void)?
   public var glNormal3bv: (@convention(c) (UnsafePointer<Int8>?) -> Void)?

@@ -158,6 +158,7 @@ extension GLDispatch {
     glColorP4uiv = find(get, "glColorP4uiv")
     glColorPointer = find(get, "glColorPointer")
     glCompileShader = find(get, "glCompileShader", "glCompileShaderARB")
+    glCompileShaderIncludeARB = find(get, "glCompileShaderIncludeARB")
     glCompressedTexImage1D = find(get, "glCompressedTexImage1D", "glCompressedTexImage1DARB")
     glCompressedTexImage2D = find(get, "glCompressedTexImage2D", "glCompressedTexImage2DARB")
     glCompressedTexImage3D = find(get, "glCompressedTexImage3D", "glCompressedTexImage3DARB")
@@ -202,6 +203,7 @@ extension GLDispatch {
     glDeleteFragmentShaderATI = find(get, "glDeleteFragmentShaderATI")
     glDeleteFramebuffers = find(get, "glDeleteFramebuffers", "glDeleteFramebuffersEXT")
     glDeleteLists = find(get, "glDeleteLists")
+    glDeleteNamedStringARB = find(get, "glDeleteNamedStringARB")
     glDeleteObjectARB = find(get, "glDeleteObjectARB")
     glDeleteProgram = find(get, "glDeleteProgram")
     glDeleteProgramPipelines = find(get, "glDeleteProgramPipelines")
@@ -392,6 +394,8 @@ extension GLDispatch {
     glGetNamedFramebufferAttachmentParameteriv = find(get, "glGetNamedFramebufferAttachmentParameteriv")
     glGetNamedFramebufferParameteriv = find(get, "glGetNamedFramebufferParameteriv")
     glGetNamedRenderbufferParameteriv = find(get, "glGetNamedRenderbufferParameteriv")
+    glGetNamedStringARB = find(get, "glGetNamedStringARB")
+    glGetNamedStringivARB = find(get, "glGetNamedStringivARB")
     glGetObjectLabel = find(get, "glGetObjectLabel", "glGetObjectLabelKHR")
     glGetObjectParameterfvARB = find(get, "glGetObjectParameterfvARB")
     glGetObjectParameterivARB = find(get, "glGetObjectParameterivARB")
@@ -400,20 +404,20 @@ extension GLDispatch {
     glGetPixelMapuiv = find(get, "glGetPixelMapuiv")
     glGetPixelMapusv = find(get, "glGetPixelMapusv")
     glGetPolygonStipple = find(get, "glGetPolygonStipple")
-    glGetProgramBinary = find(get, "glGetProgramBinary")
+    glGetProgramBinary = find(get, "glGetProgramBinary", "glGetProgramBinaryOES")
     glGetProgramEnvParameterdvARB = find(get, "glGetProgramEnvParameterdvARB")
     glGetProgramEnvParameterfvARB = find(get, "glGetProgramEnvParameterfvARB")
     glGetProgramInfoLog = find(get, "glGetProgramInfoLog")
     glGetProgramInterfaceiv = find(get, "glGetProgramInterfaceiv")
     glGetProgramLocalParameterdvARB = find(get, "glGetProgramLocalParameterdvARB")
     glGetProgramLocalParameterfvARB = find(get, "glGetProgramLocalParameterfvARB")
+  }
+
+  private mutating func load1(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glGetProgramPipelineInfoLog = find(get, "glGetProgramPipelineInfoLog")
     glGetProgramPipelineiv = find(get, "glGetProgramPipelineiv")
     glGetProgramResourceIndex = find(get, "glGetProgramResourceIndex")
     glGetProgramResourceLocation = find(get, "glGetProgramResourceLocation")
-  }
-
-  private mutating func load1(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glGetProgramResourceLocationIndex = find(get, "glGetProgramResourceLocationIndex")
     glGetProgramResourceLocationIndexEXT = find(get, "glGetProgramResourceLocationIndexEXT")
     glGetProgramResourceName = find(get, "glGetProgramResourceName")
@@ -541,6 +545,7 @@ extension GLDispatch {
     glIsEnabledi = find(get, "glIsEnabledi", "glIsEnabledIndexedEXT", "glIsEnablediEXT", "glIsEnablediOES")
     glIsFramebuffer = find(get, "glIsFramebuffer", "glIsFramebufferEXT")
     glIsList = find(get, "glIsList")
+    glIsNamedStringARB = find(get, "glIsNamedStringARB")
     glIsProgram = find(get, "glIsProgram")
     glIsProgramARB = find(get, "glIsProgramARB")
     glIsProgramPipeline = find(get, "glIsProgramPipeline")
@@ -674,6 +679,7 @@ extension GLDispatch {
     glNamedFramebufferTextureLayer = find(get, "glNamedFramebufferTextureLayer")
     glNamedRenderbufferStorage = find(get, "glNamedRenderbufferStorage")
     glNamedRenderbufferStorageMultisample = find(get, "glNamedRenderbufferStorageMultisample")
+    glNamedStringARB = find(get, "glNamedStringARB")
     glNewList = find(get, "glNewList")
     glNormal3b = find(get, "glNormal3b")
     glNormal3bv = find(get, "glNormal3bv")
@@ -731,7 +737,7 @@ extension GLDispatch {
     glPrimitiveRestartIndexNV = find(get, "glPrimitiveRestartIndexNV")
     glPrimitiveRestartNV = find(get, "glPrimitiveRestartNV")
     glPrioritizeTextures = find(get, "glPrioritizeTextures", "glPrioritizeTexturesEXT")
-    glProgramBinary = find(get, "glProgramBinary")
+    glProgramBinary = find(get, "glProgramBinary", "glProgramBinaryOES")
     glProgramEnvParameter4dARB = find(get, "glProgramEnvParameter4dARB")
     glProgramEnvParameter4dvARB = find(get, "glProgramEnvParameter4dvARB")
     glProgramEnvParameter4fARB = find(get, "glProgramEnvParameter4fARB")
@@ -808,15 +814,15 @@ extension GLDispatch {
     glProgramUniform4ui64vARB = find(get, "glProgramUniform4ui64vARB")
     glProgramUniform4ui64vNV = find(get, "glProgramUniform4ui64vNV")
     glProgramUniform4uiv = find(get, "glProgramUniform4uiv")
+  }
+
+  private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glProgramUniformMatrix2dv = find(get, "glProgramUniformMatrix2dv")
     glProgramUniformMatrix2fv = find(get, "glProgramUniformMatrix2fv")
     glProgramUniformMatrix2x3dv = find(get, "glProgramUniformMatrix2x3dv")
     glProgramUniformMatrix2x3fv = find(get, "glProgramUniformMatrix2x3fv")
     glProgramUniformMatrix2x4dv = find(get, "glProgramUniformMatrix2x4dv")
     glProgramUniformMatrix2x4fv = find(get, "glProgramUniformMatrix2x4fv")
-  }
-
-  private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glProgramUniformMatrix3dv = find(get, "glProgramUniformMatrix3dv")
     glProgramUniformMatrix3fv = find(get, "glProgramUniformMatrix3fv")
     glProgramUniformMatrix3x2dv = find(get, "glProgramUniformMatrix3x2dv")
@@ -1211,15 +1217,15 @@ extension GLDispatch {
     glVertexAttrib4hvNV = find(get, "glVertexAttrib4hvNV")
     glVertexAttrib4iv = find(get, "glVertexAttrib4iv", "glVertexAttrib4ivARB")
     glVertexAttrib4s = find(get, "glVertexAttrib4s", "glVertexAttrib4sARB")
+  }
+
+  private mutating func load3(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glVertexAttrib4sv = find(get, "glVertexAttrib4sv", "glVertexAttrib4svARB")
     glVertexAttrib4ubv = find(get, "glVertexAttrib4ubv", "glVertexAttrib4ubvARB")
     glVertexAttrib4uiv = find(get, "glVertexAttrib4uiv", "glVertexAttrib4uivARB")
     glVertexAttrib4usv = find(get, "glVertexAttrib4usv", "glVertexAttrib4usvARB")
     glVertexAttribBinding = find(get, "glVertexAttribBinding")
     glVertexAttribDivisor = find(get, "glVertexAttribDivisor", "glVertexAttribDivisorARB")
-  }
-
-  private mutating func load3(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glVertexAttribFormat = find(get, "glVertexAttribFormat")
     glVertexAttribI1i = find(get, "glVertexAttribI1i", "glVertexAttribI1iEXT")
     glVertexAttribI1iv = find(get, "glVertexAttribI1iv", "glVertexAttribI1ivEXT")

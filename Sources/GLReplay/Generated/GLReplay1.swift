@@ -156,6 +156,7 @@ func replayGL(
   case 0x10081: replay_glColorP4uiv(c, &r)
   case 0x10082: replay_glColorPointer(c, &r)
   case 0x10083: replay_glCompileShader(c, &r)
+  case 0x10506: replay_glCompileShaderIncludeARB(c, &r)
   case 0x10084: replay_glCompressedTexImage1D(c, &r)
   case 0x10085: replay_glCompressedTexImage2D(c, &r)
   case 0x10086: replay_glCompressedTexImage3D(c, &r)
@@ -200,6 +201,7 @@ func replayGL(
   case 0x10484: replay_glDeleteFragmentShaderATI(c, &r)
   case 0x100AA: replay_glDeleteFramebuffers(c, &r)
   case 0x100AB: replay_glDeleteLists(c, &r)
+  case 0x10507: replay_glDeleteNamedStringARB(c, &r)
   case 0x10485: replay_glDeleteObjectARB(c, &r)
   case 0x100AC: replay_glDeleteProgram(c, &r)
   case 0x100AD: replay_glDeleteProgramPipelines(c, &r)
@@ -386,6 +388,8 @@ func replayGL(
   case 0x10152: replay_glGetNamedFramebufferAttachmentParameteriv(c, &r)
   case 0x10153: replay_glGetNamedFramebufferParameteriv(c, &r)
   case 0x10154: replay_glGetNamedRenderbufferParameteriv(c, &r)
+  case 0x10508: replay_glGetNamedStringARB(c, &r)
+  case 0x10509: replay_glGetNamedStringivARB(c, &r)
   case 0x10155: replay_glGetObjectLabel(c, &r)
   case 0x1049A: replay_glGetObjectParameterfvARB(c, &r)
   case 0x1049B: replay_glGetObjectParameterivARB(c, &r)
@@ -532,6 +536,7 @@ func replayGL(
   case 0x101D8: replay_glIsEnabledi(c, &r)
   case 0x101D9: replay_glIsFramebuffer(c, &r)
   case 0x101DA: replay_glIsList(c, &r)
+  case 0x1050A: replay_glIsNamedStringARB(c, &r)
   case 0x101DB: replay_glIsProgram(c, &r)
   case 0x101DC: replay_glIsProgramARB(c, &r)
   case 0x101DD: replay_glIsProgramPipeline(c, &r)
@@ -661,6 +666,7 @@ func replayGL(
   case 0x1024F: replay_glNamedFramebufferTextureLayer(c, &r)
   case 0x10250: replay_glNamedRenderbufferStorage(c, &r)
   case 0x10251: replay_glNamedRenderbufferStorageMultisample(c, &r)
+  case 0x1050B: replay_glNamedStringARB(c, &r)
   case 0x10252: replay_glNewList(c, &r)
   case 0x10253: replay_glNormal3b(c, &r)
   case 0x10254: replay_glNormal3bv(c, &r)
@@ -2490,11 +2496,4 @@ func replay_glColor4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   let alpha = UInt16(truncatingIfNeeded: r.take32())
   guard let call = c.pointee.gl.glColor4hNV else { return c.pointee.missing(0x1047C) }
   call(red, green, blue, alpha)
-}
-
-func replay_glColor4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glColor4hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4hvNV else { return c.pointee.missing(0x1047D) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
 }

@@ -4,6 +4,13 @@
 import GLWire
 import Wire
 
+func replay_glColor4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glColor4hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4hvNV else { return c.pointee.missing(0x1047D) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
 func replay_glColor4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glColor4i") else { return }
   let red = Int32(bitPattern: r.take32())
@@ -225,6 +232,18 @@ func replay_glCompileShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   let shader = c.pointee.name(.program, r.take32())
   guard let call = c.pointee.gl.glCompileShader else { return c.pointee.missing(0x10083) }
   call(shader)
+}
+
+func replay_glCompileShaderIncludeARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glCompileShaderIncludeARB") else { return }
+  let shader = c.pointee.name(.program, r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let path = c.pointee.strings(&r, Int(count), "glCompileShaderIncludeARB.path")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompileShaderIncludeARB else { return c.pointee.missing(0x10506) }
+  call(shader, count, path, nil)
 }
 
 func replay_glCompressedTexImage1D(
@@ -823,6 +842,17 @@ func replay_glDeleteLists(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   let range = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glDeleteLists else { return c.pointee.missing(0x100AB) }
   call(list, range)
+}
+
+func replay_glDeleteNamedStringARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glDeleteNamedStringARB") else { return }
+  let namelen = Int32(bitPattern: r.take32())
+  let nameBytes = r.text(namelen, isOptional: true, "glDeleteNamedStringARB.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDeleteNamedStringARB else { return c.pointee.missing(0x10507) }
+  call(namelen, nameBytes?.assumingMemoryBound(to: CChar.self))
 }
 
 func replay_glDeleteObjectARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1925,7 +1955,7 @@ func replay_glGenTexturesEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard r.need(12, "glGenTexturesEXT") else { return }
   let ticket = r.take32()
   r.skip(4)
-  let n = Int32(bitPattern: r.take32())
+  let n = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGenTexturesEXT else { return c.pointee.missing(0x10495, ticket) }
   let textures = c.pointee.room(glProduct(Int(n), 4), "glGenTexturesEXT.textures")
   guard !c.pointee.isOver else { return }
@@ -1993,7 +2023,7 @@ func replay_glGetActiveAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   r.skip(4)
   let program = c.pointee.name(.program, r.take32())
   let index = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetActiveAttrib else { return c.pointee.missing(0x1011D, ticket) }
   let length = c.pointee.room(4, "glGetActiveAttrib.length")
   let size = c.pointee.room(4, "glGetActiveAttrib.size")
@@ -2018,7 +2048,7 @@ func replay_glGetActiveSubroutineName(
   let program = c.pointee.name(.program, r.take32())
   let shadertype = r.take32()
   let index = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetActiveSubroutineName else { return c.pointee.missing(0x1011E, ticket) }
   let length = c.pointee.room(4, "glGetActiveSubroutineName.length")
   let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveSubroutineName.name")
@@ -2039,7 +2069,7 @@ func replay_glGetActiveSubroutineUniformName(
   let program = c.pointee.name(.program, r.take32())
   let shadertype = r.take32()
   let index = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetActiveSubroutineUniformName else { return c.pointee.missing(0x1011F, ticket) }
   let length = c.pointee.room(4, "glGetActiveSubroutineUniformName.length")
   let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveSubroutineUniformName.name")
@@ -2074,7 +2104,7 @@ func replay_glGetActiveUniform(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   r.skip(4)
   let program = c.pointee.name(.program, r.take32())
   let index = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetActiveUniform else { return c.pointee.missing(0x10121, ticket) }
   let length = c.pointee.room(4, "glGetActiveUniform.length")
   let size = c.pointee.room(4, "glGetActiveUniform.size")
@@ -2098,7 +2128,7 @@ func replay_glGetActiveUniformBlockName(
   r.skip(4)
   let program = c.pointee.name(.program, r.take32())
   let uniformBlockIndex = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetActiveUniformBlockName else { return c.pointee.missing(0x10122, ticket) }
   let length = c.pointee.room(4, "glGetActiveUniformBlockName.length")
   let uniformBlockName = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniformBlockName.uniformBlockName")
@@ -2134,7 +2164,7 @@ func replay_glGetActiveUniformName(
   r.skip(4)
   let program = c.pointee.name(.program, r.take32())
   let uniformIndex = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetActiveUniformName else { return c.pointee.missing(0x10124, ticket) }
   let length = c.pointee.room(4, "glGetActiveUniformName.length")
   let uniformName = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniformName.uniformName")
@@ -2169,16 +2199,8 @@ func replay_glGetAttachedObjectsARB(
   let ticket = r.take32()
   r.skip(4)
   let containerObj = c.pointee.name(.program, r.take32())
-  let maxCount = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetAttachedObjectsARB else { return c.pointee.missing(0x10496, ticket) }
-  let count = c.pointee.room(4, "glGetAttachedObjectsARB.count")
-  let obj = c.pointee.room(glProduct(Int(maxCount), 4), "glGetAttachedObjectsARB.obj")
-  guard !c.pointee.isOver else { return }
-  call(containerObj, maxCount, count?.assumingMemoryBound(to: Int32.self), obj?.assumingMemoryBound(to: UInt32.self))
-  c.pointee.beginReply(0x10496)
-  c.pointee.put(count, 4)
-  c.pointee.putNames(.program, obj, Int(maxCount))
-  c.pointee.endReply(ticket)
+  let maxCount = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  doer_glGetAttachedObjectsARB(c, ticket, containerObj, maxCount)
 }
 
 func replay_glGetAttachedShaders(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2186,16 +2208,8 @@ func replay_glGetAttachedShaders(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   let ticket = r.take32()
   r.skip(4)
   let program = c.pointee.name(.program, r.take32())
-  let maxCount = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetAttachedShaders else { return c.pointee.missing(0x10126, ticket) }
-  let count = c.pointee.room(4, "glGetAttachedShaders.count")
-  let shaders = c.pointee.room(glProduct(Int(maxCount), 4), "glGetAttachedShaders.shaders")
-  guard !c.pointee.isOver else { return }
-  call(program, maxCount, count?.assumingMemoryBound(to: Int32.self), shaders?.assumingMemoryBound(to: UInt32.self))
-  c.pointee.beginReply(0x10126)
-  c.pointee.put(count, 4)
-  c.pointee.putNames(.program, shaders, Int(maxCount))
-  c.pointee.endReply(ticket)
+  let maxCount = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  doer_glGetAttachedShaders(c, ticket, program, maxCount)
 }
 
 func replay_glGetAttribLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2480,16 +2494,4 @@ func replay_glGetFragDataLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   c.pointee.beginReply(0x1013A)
   c.pointee.reply.writer.u32(UInt32(bitPattern: result))
   c.pointee.endReply(ticket)
-}
-
-func replay_glGetFramebufferAttachmentParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetFramebufferAttachmentParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let attachment = r.take32()
-  let pname = r.take32()
-  doer_glGetFramebufferAttachmentParameteriv(c, ticket, target, attachment, pname)
 }

@@ -4,6 +4,18 @@
 import GLWire
 import Wire
 
+func replay_glGetFramebufferAttachmentParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetFramebufferAttachmentParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let attachment = r.take32()
+  let pname = r.take32()
+  doer_glGetFramebufferAttachmentParameteriv(c, ticket, target, attachment, pname)
+}
+
 func replay_glGetFramebufferParameteriv(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -65,7 +77,7 @@ func replay_glGetInfoLogARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   let ticket = r.take32()
   r.skip(4)
   let obj = c.pointee.name(.program, r.take32())
-  let maxLength = Int32(bitPattern: r.take32())
+  let maxLength = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetInfoLogARB else { return c.pointee.missing(0x10498, ticket) }
   let length = c.pointee.room(4, "glGetInfoLogARB.length")
   let infoLog = c.pointee.room(max(Int(maxLength), 0), "glGetInfoLogARB.infoLog")
@@ -379,13 +391,47 @@ func replay_glGetNamedRenderbufferParameteriv(
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetNamedStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetNamedStringARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let namelen = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  let nameBytes = r.text(namelen, isOptional: true, "glGetNamedStringARB.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetNamedStringARB else { return c.pointee.missing(0x10508, ticket) }
+  let stringlen = c.pointee.room(4, "glGetNamedStringARB.stringlen")
+  let string = c.pointee.room(max(Int(bufSize), 0), "glGetNamedStringARB.string")
+  guard !c.pointee.isOver else { return }
+  call(namelen, nameBytes?.assumingMemoryBound(to: CChar.self), bufSize, stringlen?.assumingMemoryBound(to: Int32.self), string?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x10508)
+  c.pointee.put(stringlen, 4)
+  c.pointee.putString(string, max(Int(bufSize), 0))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedStringivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetNamedStringivARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let namelen = Int32(bitPattern: r.take32())
+  let pname = r.take32()
+  let nameBytes = r.text(namelen, isOptional: true, "glGetNamedStringivARB.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetNamedStringivARB else { return c.pointee.missing(0x10509, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(namelen, nameBytes?.assumingMemoryBound(to: CChar.self), pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10509)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetObjectLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(20, "glGetObjectLabel") else { return }
   let ticket = r.take32()
   r.skip(4)
   let identifier = r.take32()
   let name = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   doer_glGetObjectLabel(c, ticket, identifier, name, bufSize)
 }
 
@@ -424,7 +470,7 @@ func replay_glGetObjectPtrLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let ticket = r.take32()
   r.skip(4)
   let ptr = c.pointee.sync(r.take64())
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetObjectPtrLabel else { return c.pointee.missing(0x10156, ticket) }
   let length = c.pointee.room(4, "glGetObjectPtrLabel.length")
   let label = c.pointee.room(max(Int(bufSize), 0), "glGetObjectPtrLabel.label")
@@ -485,17 +531,7 @@ func replay_glGetProgramBinary(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   r.skip(4)
   let program = c.pointee.name(.program, r.take32())
   let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetProgramBinary else { return c.pointee.missing(0x1015B, ticket) }
-  let length = c.pointee.room(4, "glGetProgramBinary.length")
-  let binaryFormat = c.pointee.room(4, "glGetProgramBinary.binaryFormat")
-  let binary = c.pointee.room(max(Int(bufSize), 0), "glGetProgramBinary.binary")
-  guard !c.pointee.isOver else { return }
-  call(program, bufSize, length?.assumingMemoryBound(to: Int32.self), binaryFormat?.assumingMemoryBound(to: UInt32.self), binary)
-  c.pointee.beginReply(0x1015B)
-  c.pointee.put(length, 4)
-  c.pointee.put(binaryFormat, 4)
-  c.pointee.put(binary, max(Int(bufSize), 0))
-  c.pointee.endReply(ticket)
+  doer_glGetProgramBinary(c, ticket, program, bufSize)
 }
 
 func replay_glGetProgramEnvParameterdvARB(
@@ -537,7 +573,7 @@ func replay_glGetProgramInfoLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let ticket = r.take32()
   r.skip(4)
   let program = c.pointee.name(.program, r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetProgramInfoLog else { return c.pointee.missing(0x1015E, ticket) }
   let length = c.pointee.room(4, "glGetProgramInfoLog.length")
   let infoLog = c.pointee.room(max(Int(bufSize), 0), "glGetProgramInfoLog.infoLog")
@@ -606,7 +642,7 @@ func replay_glGetProgramPipelineInfoLog(
   let ticket = r.take32()
   r.skip(4)
   let pipeline = c.pointee.name(.programPipeline, r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetProgramPipelineInfoLog else { return c.pointee.missing(0x10162, ticket) }
   let length = c.pointee.room(4, "glGetProgramPipelineInfoLog.length")
   let infoLog = c.pointee.room(max(Int(bufSize), 0), "glGetProgramPipelineInfoLog.infoLog")
@@ -710,7 +746,7 @@ func replay_glGetProgramResourceName(
   let program = c.pointee.name(.program, r.take32())
   let programInterface = r.take32()
   let index = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetProgramResourceName else { return c.pointee.missing(0x10168, ticket) }
   let length = c.pointee.room(4, "glGetProgramResourceName.length")
   let name = c.pointee.room(max(Int(bufSize), 0), "glGetProgramResourceName.name")
@@ -1023,7 +1059,7 @@ func replay_glGetShaderInfoLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   let ticket = r.take32()
   r.skip(4)
   let shader = c.pointee.name(.program, r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetShaderInfoLog else { return c.pointee.missing(0x1017D, ticket) }
   let length = c.pointee.room(4, "glGetShaderInfoLog.length")
   let infoLog = c.pointee.room(max(Int(bufSize), 0), "glGetShaderInfoLog.infoLog")
@@ -1059,7 +1095,7 @@ func replay_glGetShaderSource(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let ticket = r.take32()
   r.skip(4)
   let shader = c.pointee.name(.program, r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetShaderSource else { return c.pointee.missing(0x1017F, ticket) }
   let length = c.pointee.room(4, "glGetShaderSource.length")
   let source = c.pointee.room(max(Int(bufSize), 0), "glGetShaderSource.source")
@@ -1449,7 +1485,7 @@ func replay_glGetTransformFeedbackVarying(
   r.skip(4)
   let program = c.pointee.name(.program, r.take32())
   let index = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
   guard let call = c.pointee.gl.glGetTransformFeedbackVarying else { return c.pointee.missing(0x1019A, ticket) }
   let length = c.pointee.room(4, "glGetTransformFeedbackVarying.length")
   let size = c.pointee.room(4, "glGetTransformFeedbackVarying.size")
@@ -2363,6 +2399,20 @@ func replay_glIsList(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRe
   c.pointee.endReply(ticket)
 }
 
+func replay_glIsNamedStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsNamedStringARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let namelen = Int32(bitPattern: r.take32())
+  let nameBytes = r.text(namelen, isOptional: true, "glIsNamedStringARB.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glIsNamedStringARB else { return c.pointee.missing(0x1050A, ticket) }
+  let result = call(namelen, nameBytes?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x1050A)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
 func replay_glIsProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glIsProgram") else { return }
   let ticket = r.take32()
@@ -2445,60 +2495,4 @@ func replay_glIsShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   c.pointee.beginReply(0x101E1)
   c.pointee.reply.writer.u32(UInt32(result))
   c.pointee.endReply(ticket)
-}
-
-func replay_glIsTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsTexture") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  guard let call = c.pointee.gl.glIsTexture else { return c.pointee.missing(0x101E2, ticket) }
-  let result = call(texture)
-  c.pointee.beginReply(0x101E2)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsTextureEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsTextureEXT") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  guard let call = c.pointee.gl.glIsTextureEXT else { return c.pointee.missing(0x104AB, ticket) }
-  let result = call(texture)
-  c.pointee.beginReply(0x104AB)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsTransformFeedback(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsTransformFeedback") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let id = c.pointee.name(.transformFeedback, r.take32())
-  guard let call = c.pointee.gl.glIsTransformFeedback else { return c.pointee.missing(0x101E3, ticket) }
-  let result = call(id)
-  c.pointee.beginReply(0x101E3)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsVertexArray(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsVertexArray") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let array = c.pointee.name(.vertexArray, r.take32())
-  guard let call = c.pointee.gl.glIsVertexArray else { return c.pointee.missing(0x101E4, ticket) }
-  let result = call(array)
-  c.pointee.beginReply(0x101E4)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glLightModelf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glLightModelf") else { return }
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glLightModelf else { return c.pointee.missing(0x101E5) }
-  call(pname, param)
 }

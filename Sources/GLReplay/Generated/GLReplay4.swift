@@ -4,6 +4,62 @@
 import GLWire
 import Wire
 
+func replay_glIsTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsTexture") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  guard let call = c.pointee.gl.glIsTexture else { return c.pointee.missing(0x101E2, ticket) }
+  let result = call(texture)
+  c.pointee.beginReply(0x101E2)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsTextureEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsTextureEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  guard let call = c.pointee.gl.glIsTextureEXT else { return c.pointee.missing(0x104AB, ticket) }
+  let result = call(texture)
+  c.pointee.beginReply(0x104AB)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsTransformFeedback(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsTransformFeedback") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let id = c.pointee.name(.transformFeedback, r.take32())
+  guard let call = c.pointee.gl.glIsTransformFeedback else { return c.pointee.missing(0x101E3, ticket) }
+  let result = call(id)
+  c.pointee.beginReply(0x101E3)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsVertexArray(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsVertexArray") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let array = c.pointee.name(.vertexArray, r.take32())
+  guard let call = c.pointee.gl.glIsVertexArray else { return c.pointee.missing(0x101E4, ticket) }
+  let result = call(array)
+  c.pointee.beginReply(0x101E4)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glLightModelf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glLightModelf") else { return }
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glLightModelf else { return c.pointee.missing(0x101E5) }
+  call(pname, param)
+}
+
 func replay_glLightModelfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glLightModelfv") else { return }
   let pname = r.take32()
@@ -1106,6 +1162,18 @@ func replay_glNamedRenderbufferStorageMultisample(
   let height = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glNamedRenderbufferStorageMultisample else { return c.pointee.missing(0x10251) }
   call(renderbuffer, samples, internalformat, width, height)
+}
+
+func replay_glNamedStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glNamedStringARB") else { return }
+  let type = r.take32()
+  let namelen = Int32(bitPattern: r.take32())
+  let stringlen = Int32(bitPattern: r.take32())
+  let nameBytes = r.text(namelen, isOptional: true, "glNamedStringARB.name")
+  let stringBytes = r.text(stringlen, isOptional: true, "glNamedStringARB.string")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedStringARB else { return c.pointee.missing(0x1050B) }
+  call(type, namelen, nameBytes?.assumingMemoryBound(to: CChar.self), stringlen, stringBytes?.assumingMemoryBound(to: CChar.self))
 }
 
 func replay_glNewList(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2422,83 +2490,4 @@ func replay_glProgramUniform4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let v3 = r.take32()
   guard let call = c.pointee.gl.glProgramUniform4ui else { return c.pointee.missing(0x102C0) }
   call(program, location, v0, v1, v2, v3)
-}
-
-func replay_glProgramUniform4ui64ARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(40, "glProgramUniform4ui64ARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  let w = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform4ui64ARB else { return c.pointee.missing(0x102C1) }
-  call(program, location, x, y, z, w)
-}
-
-func replay_glProgramUniform4ui64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(40, "glProgramUniform4ui64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  let w = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform4ui64NV else { return c.pointee.missing(0x104C7) }
-  call(program, location, x, y, z, w)
-}
-
-func replay_glProgramUniform4ui64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4ui64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4ui64vARB else { return c.pointee.missing(0x102C2) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform4ui64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4ui64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4ui64vNV else { return c.pointee.missing(0x104C8) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform4uiv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniform4uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4uiv else { return c.pointee.missing(0x102C3) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glProgramUniformMatrix2dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2dv else { return c.pointee.missing(0x102C4) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
 }

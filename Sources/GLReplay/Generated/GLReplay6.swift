@@ -4,6 +4,82 @@
 import GLWire
 import Wire
 
+func replay_glUniform2i64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glUniform2i64NV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform2i64NV else { return c.pointee.missing(0x104DD) }
+  call(location, x, y)
+}
+
+func replay_glUniform2i64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2i64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2i64vARB else { return c.pointee.missing(0x103AE) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glUniform2i64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2i64vNV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2i64vNV else { return c.pointee.missing(0x104DE) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glUniform2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2iv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glUniform2iv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2iv else { return c.pointee.missing(0x103AF) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glUniform2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniform2ui") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = r.take32()
+  let v1 = r.take32()
+  guard let call = c.pointee.gl.glUniform2ui else { return c.pointee.missing(0x103B0) }
+  call(location, v0, v1)
+}
+
+func replay_glUniform2ui64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glUniform2ui64ARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  guard let call = c.pointee.gl.glUniform2ui64ARB else { return c.pointee.missing(0x103B1) }
+  call(location, x, y)
+}
+
+func replay_glUniform2ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glUniform2ui64NV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  guard let call = c.pointee.gl.glUniform2ui64NV else { return c.pointee.missing(0x104DF) }
+  call(location, x, y)
+}
+
+func replay_glUniform2ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2ui64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2ui64vARB else { return c.pointee.missing(0x103B2) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
 func replay_glUniform2ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glUniform2ui64vNV") else { return }
   let location = Int32(bitPattern: r.take32())

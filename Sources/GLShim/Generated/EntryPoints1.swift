@@ -1734,6 +1734,28 @@ public func gl_CompileShader(_ shader: UInt32) {
   note_glCompileShader(c, shader)
 }
 
+@c(glCompileShaderIncludeARB)
+public func gl_CompileShaderIncludeARB(
+  _ shader: UInt32, _ count: Int32, _ path: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ length: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  hook_glCompileShaderIncludeARB(c, shader, count, path, length)
+}
+
+func encode_glCompileShaderIncludeARB(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ shader: UInt32, _ count: Int32,
+  _ path: UnsafePointer<UnsafePointer<CChar>?>?
+) {
+  writer.pointee.begin(0x10506)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(shader, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glStrings(path, Int(count))
+  writer.pointee.end()
+}
+
 @c(glCompressedTexImage1D)
 public func gl_CompressedTexImage1D(
   _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ border: Int32,
@@ -2441,6 +2463,17 @@ public func gl_DeleteLists(_ list: UInt32, _ range: Int32) {
   note_glDeleteLists(c, list, range)
 }
 
+@c(glDeleteNamedStringARB)
+public func gl_DeleteNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x10507)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(UInt32(bitPattern: namelen), 0)
+  c.writer.pointee.glArray(name, glTextLength(name, namelen))
+  c.writer.pointee.end()
+}
+
 @c(glDeleteObjectARB)
 public func gl_DeleteObjectARB(_ obj: UInt32) {
   guard let c = currentContext() else { return }
@@ -2459,49 +2492,4 @@ public func gl_DeleteProgram(_ program: UInt32) {
   p.put32(program, 8)
   p.put32(0, 12)
   note_glDeleteProgram(c, program)
-}
-
-@c(glDeleteProgramPipelines)
-public func gl_DeleteProgramPipelines(_ n: Int32, _ pipelines: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
-  let writer = c.writer
-  writer.pointee.begin(0x100AD)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(pipelines, glProduct(Int(n), 4))
-  writer.pointee.end()
-  c.releaseNames(.programPipeline, n, pipelines)
-  c.pointee.touched |= 0x80
-}
-
-@c(glDeleteProgramsARB)
-public func gl_DeleteProgramsARB(_ n: Int32, _ programs: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
-  let writer = c.writer
-  writer.pointee.begin(0x100AE)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(programs, glProduct(Int(n), 4))
-  writer.pointee.end()
-  c.releaseNames(.arbProgram, n, programs)
-  c.pointee.touched |= 0x80
-}
-
-@c(glDeleteQueries)
-public func gl_DeleteQueries(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
-  let writer = c.writer
-  writer.pointee.begin(0x100AF)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(ids, glProduct(Int(n), 4))
-  writer.pointee.end()
-  c.releaseNames(.query, n, ids)
-  note_glDeleteQueries(c, n, ids)
-}
-
-@c(glDeleteQueriesEXT)
-public func gl_DeleteQueriesEXT(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  hook_glDeleteQueriesEXT(c, n, ids)
 }

@@ -6,6 +6,51 @@ import Client
 import GLWire
 import Wire
 
+@c(glDeleteProgramPipelines)
+public func gl_DeleteProgramPipelines(_ n: Int32, _ pipelines: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  let writer = c.writer
+  writer.pointee.begin(0x100AD)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(pipelines, glProduct(Int(n), 4))
+  writer.pointee.end()
+  c.releaseNames(.programPipeline, n, pipelines)
+  c.pointee.touched |= 0x80
+}
+
+@c(glDeleteProgramsARB)
+public func gl_DeleteProgramsARB(_ n: Int32, _ programs: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  let writer = c.writer
+  writer.pointee.begin(0x100AE)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(programs, glProduct(Int(n), 4))
+  writer.pointee.end()
+  c.releaseNames(.arbProgram, n, programs)
+  c.pointee.touched |= 0x80
+}
+
+@c(glDeleteQueries)
+public func gl_DeleteQueries(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  let writer = c.writer
+  writer.pointee.begin(0x100AF)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(ids, glProduct(Int(n), 4))
+  writer.pointee.end()
+  c.releaseNames(.query, n, ids)
+  note_glDeleteQueries(c, n, ids)
+}
+
+@c(glDeleteQueriesEXT)
+public func gl_DeleteQueriesEXT(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  hook_glDeleteQueriesEXT(c, n, ids)
+}
+
 @c(glDeleteRenderbuffers)
 public func gl_DeleteRenderbuffers(_ n: Int32, _ renderbuffers: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
@@ -2451,57 +2496,5 @@ public func gl_GetNamedFramebufferAttachmentParameteriv(
   p.put32(0, 28)
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetNamedFramebufferParameteriv)
-public func gl_GetNamedFramebufferParameteriv(
-  _ framebuffer: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10153) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10153, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(framebuffer, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(param, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetNamedRenderbufferParameteriv)
-public func gl_GetNamedRenderbufferParameteriv(
-  _ renderbuffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10154) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10154, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(renderbuffer, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetObjectLabel)
-public func gl_GetObjectLabel(
-  _ identifier: UInt32, _ name: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ label: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10155) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10155, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(identifier, 16)
-  p.put32(name, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(label, max(Int(bufSize), 0))
   c.finishCall(call)
 }

@@ -6,6 +6,99 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetNamedFramebufferParameteriv)
+public func gl_GetNamedFramebufferParameteriv(
+  _ framebuffer: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10153) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10153, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(framebuffer, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetNamedRenderbufferParameteriv)
+public func gl_GetNamedRenderbufferParameteriv(
+  _ renderbuffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10154) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10154, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(renderbuffer, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetNamedStringARB)
+public func gl_GetNamedStringARB(
+  _ namelen: Int32, _ name: UnsafePointer<CChar>?, _ bufSize: Int32,
+  _ stringlen: UnsafeMutablePointer<Int32>?, _ string: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10508) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10508)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put64(UInt64(ticket), 0)
+  p.put32(UInt32(bitPattern: namelen), 8)
+  p.put32(UInt32(bitPattern: bufSize), 12)
+  writer.pointee.glArray(name, glTextLength(name, namelen))
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(stringlen, 4)
+  reply.copyOut(string, max(Int(bufSize), 0))
+  c.finishCall(call)
+}
+
+@c(glGetNamedStringivARB)
+public func gl_GetNamedStringivARB(
+  _ namelen: Int32, _ name: UnsafePointer<CChar>?, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10509) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10509)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put64(UInt64(ticket), 0)
+  p.put32(UInt32(bitPattern: namelen), 8)
+  p.put32(pname, 12)
+  writer.pointee.glArray(name, glTextLength(name, namelen))
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetObjectLabel)
+public func gl_GetObjectLabel(
+  _ identifier: UInt32, _ name: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ label: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10155) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10155, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(identifier, 16)
+  p.put32(name, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(label, max(Int(bufSize), 0))
+  c.finishCall(call)
+}
+
 @c(glGetObjectParameterfvARB)
 public func gl_GetObjectParameterfvARB(
   _ obj: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
@@ -2404,100 +2497,4 @@ public func gl_IsEnabledi(_ target: UInt32, _ index: UInt32) -> UInt8 {
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
   return result
-}
-
-@c(glIsFramebuffer)
-public func gl_IsFramebuffer(_ framebuffer: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101D9) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101D9, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(framebuffer, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsList)
-public func gl_IsList(_ list: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DA) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DA, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(list, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsProgram)
-public func gl_IsProgram(_ program: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DB) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DB, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsProgramARB)
-public func gl_IsProgramARB(_ program: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DC) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DC, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsProgramPipeline)
-public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pipeline, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsQuery)
-public func gl_IsQuery(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsQueryEXT)
-public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glIsQueryEXT(c, id)
 }

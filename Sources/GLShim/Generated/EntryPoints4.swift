@@ -6,6 +6,119 @@ import Client
 import GLWire
 import Wire
 
+@c(glIsFramebuffer)
+public func gl_IsFramebuffer(_ framebuffer: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101D9) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101D9, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(framebuffer, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsList)
+public func gl_IsList(_ list: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DA) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DA, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(list, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsNamedStringARB)
+public func gl_IsNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x1050A) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x1050A)
+  guard let p = writer.pointee.reserve(12) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(UInt32(bitPattern: namelen), 8)
+  writer.pointee.glArray(name, glTextLength(name, namelen))
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsProgram)
+public func gl_IsProgram(_ program: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DB) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DB, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsProgramARB)
+public func gl_IsProgramARB(_ program: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DC) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DC, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsProgramPipeline)
+public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pipeline, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsQuery)
+public func gl_IsQuery(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsQueryEXT)
+public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  return hook_glIsQueryEXT(c, id)
+}
+
 @c(glIsRenderbuffer)
 public func gl_IsRenderbuffer(_ renderbuffer: UInt32) -> UInt8 {
   guard let c = currentContext(), let call = c.beginCall(0x101DF) else { return 0 }
@@ -1493,6 +1606,23 @@ public func gl_NamedRenderbufferStorageMultisample(
   p.put32(0, 28)
 }
 
+@c(glNamedStringARB)
+public func gl_NamedStringARB(
+  _ type: UInt32, _ namelen: Int32, _ name: UnsafePointer<CChar>?, _ stringlen: Int32,
+  _ string: UnsafePointer<CChar>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x1050B)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(type, 0)
+  p.put32(UInt32(bitPattern: namelen), 4)
+  p.put32(UInt32(bitPattern: stringlen), 8)
+  c.writer.pointee.glArray(name, glTextLength(name, namelen))
+  c.writer.pointee.glArray(string, glTextLength(string, stringlen))
+  c.writer.pointee.end()
+}
+
 @c(glNewList)
 public func gl_NewList(_ list: UInt32, _ mode: UInt32) {
   guard let c = currentContext() else { return }
@@ -2367,138 +2497,4 @@ public func gl_ProgramUniform1ui64NV(_ program: UInt32, _ location: Int32, _ x: 
   p.put32(program, 8)
   p.put32(UInt32(bitPattern: location), 12)
   p.put64(x, 16)
-}
-
-@c(glProgramUniform1ui64vARB)
-public func gl_ProgramUniform1ui64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1029E)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1ui64vNV)
-public func gl_ProgramUniform1ui64vNV(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104BC)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1uiv)
-public func gl_ProgramUniform1uiv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1029F)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2d)
-public func gl_ProgramUniform2d(_ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A0, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(v0.bitPattern, 16)
-  p.put64(v1.bitPattern, 24)
-}
-
-@c(glProgramUniform2dv)
-public func gl_ProgramUniform2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102A1)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2f)
-public func gl_ProgramUniform2f(_ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A2, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0.bitPattern, 16)
-  p.put32(v1.bitPattern, 20)
-}
-
-@c(glProgramUniform2fv)
-public func gl_ProgramUniform2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102A3)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2i)
-public func gl_ProgramUniform2i(_ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A4, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(UInt32(bitPattern: v0), 16)
-  p.put32(UInt32(bitPattern: v1), 20)
-}
-
-@c(glProgramUniform2i64ARB)
-public func gl_ProgramUniform2i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A5, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-}
-
-@c(glProgramUniform2i64NV)
-public func gl_ProgramUniform2i64NV(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104BD, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-}
-
-@c(glProgramUniform2i64vARB)
-public func gl_ProgramUniform2i64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102A6)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
 }

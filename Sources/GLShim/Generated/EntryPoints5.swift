@@ -6,6 +6,140 @@ import Client
 import GLWire
 import Wire
 
+@c(glProgramUniform1ui64vARB)
+public func gl_ProgramUniform1ui64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1029E)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform1ui64vNV)
+public func gl_ProgramUniform1ui64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104BC)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform1uiv)
+public func gl_ProgramUniform1uiv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1029F)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform2d)
+public func gl_ProgramUniform2d(_ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A0, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(v0.bitPattern, 16)
+  p.put64(v1.bitPattern, 24)
+}
+
+@c(glProgramUniform2dv)
+public func gl_ProgramUniform2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102A1)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform2f)
+public func gl_ProgramUniform2f(_ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A2, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0.bitPattern, 16)
+  p.put32(v1.bitPattern, 20)
+}
+
+@c(glProgramUniform2fv)
+public func gl_ProgramUniform2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102A3)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform2i)
+public func gl_ProgramUniform2i(_ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A4, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(UInt32(bitPattern: v0), 16)
+  p.put32(UInt32(bitPattern: v1), 20)
+}
+
+@c(glProgramUniform2i64ARB)
+public func gl_ProgramUniform2i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A5, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+}
+
+@c(glProgramUniform2i64NV)
+public func gl_ProgramUniform2i64NV(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104BD, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+}
+
+@c(glProgramUniform2i64vARB)
+public func gl_ProgramUniform2i64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102A6)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+}
+
 @c(glProgramUniform2i64vNV)
 public func gl_ProgramUniform2i64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
@@ -2364,139 +2498,4 @@ public func gl_TexEnvf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
   p.put32(pname, 12)
   p.put32(param.bitPattern, 16)
   p.put32(0, 20)
-}
-
-@c(glTexEnvfv)
-public func gl_TexEnvfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10363)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexEnvi)
-public func gl_TexEnvi(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10364, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexEnviv)
-public func gl_TexEnviv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10365)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexEnvx)
-public func gl_TexEnvx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10366, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexEnvxv)
-public func gl_TexEnvxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10367)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexGend)
-public func gl_TexGend(_ coord: UInt32, _ pname: UInt32, _ param: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10368, 24) else { return }
-  p.put32(coord, 8)
-  p.put32(pname, 12)
-  p.put64(param.bitPattern, 16)
-}
-
-@c(glTexGendv)
-public func gl_TexGendv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10369)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 8))
-  writer.pointee.end()
-}
-
-@c(glTexGenf)
-public func gl_TexGenf(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1036A, 24) else { return }
-  p.put32(coord, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glTexGenfv)
-public func gl_TexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1036B)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexGeni)
-public func gl_TexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1036C, 24) else { return }
-  p.put32(coord, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexGeniv)
-public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1036D)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexImage1D)
-public func gl_TexImage1D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ border: Int32,
-  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x1036E)
-  guard let p = c.writer.pointee.reserve(28) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: internalformat), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(UInt32(bitPattern: border), 16)
-  p.put32(format, 20)
-  p.put32(type, 24)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
-  c.writer.pointee.end()
-  note_glTexImage1D(c, target, level, internalformat, width, border, format, type, pixels)
 }

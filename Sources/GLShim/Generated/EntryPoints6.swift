@@ -6,6 +6,141 @@ import Client
 import GLWire
 import Wire
 
+@c(glTexEnvfv)
+public func gl_TexEnvfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10363)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexEnvi)
+public func gl_TexEnvi(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10364, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glTexEnviv)
+public func gl_TexEnviv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10365)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexEnvx)
+public func gl_TexEnvx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10366, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glTexEnvxv)
+public func gl_TexEnvxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10367)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexGend)
+public func gl_TexGend(_ coord: UInt32, _ pname: UInt32, _ param: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10368, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put64(param.bitPattern, 16)
+}
+
+@c(glTexGendv)
+public func gl_TexGendv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10369)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 8))
+  writer.pointee.end()
+}
+
+@c(glTexGenf)
+public func gl_TexGenf(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1036A, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glTexGenfv)
+public func gl_TexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1036B)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexGeni)
+public func gl_TexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1036C, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glTexGeniv)
+public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1036D)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexImage1D)
+public func gl_TexImage1D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ border: Int32,
+  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1036E)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: internalformat), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: border), 16)
+  p.put32(format, 20)
+  p.put32(type, 24)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.end()
+  note_glTexImage1D(c, target, level, internalformat, width, border, format, type, pixels)
+}
+
 @c(glTexImage2D)
 public func gl_TexImage2D(
   _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
@@ -2367,135 +2502,5 @@ public func gl_VertexAttrib4Nubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
   writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Nuiv)
-public func gl_VertexAttrib4Nuiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1041B)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Nusv)
-public func gl_VertexAttrib4Nusv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1041C)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4bv)
-public func gl_VertexAttrib4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1041D)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4d)
-public func gl_VertexAttrib4d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1041E, 48) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put64(w.bitPattern, 36)
-  p.put32(0, 44)
-}
-
-@c(glVertexAttrib4dv)
-public func gl_VertexAttrib4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1041F)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4f)
-public func gl_VertexAttrib4f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10420, 32) else { return }
-  p.put32(index, 8)
-  p.put32(x.bitPattern, 12)
-  p.put32(y.bitPattern, 16)
-  p.put32(z.bitPattern, 20)
-  p.put32(w.bitPattern, 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttrib4fv)
-public func gl_VertexAttrib4fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10421)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4hNV)
-public func gl_VertexAttrib4hNV(
-  _ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104F6, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(x), 12)
-  p.put32(UInt32(y), 16)
-  p.put32(UInt32(z), 20)
-  p.put32(UInt32(w), 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttrib4hvNV)
-public func gl_VertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104F7)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4iv)
-public func gl_VertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10422)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4s)
-public func gl_VertexAttrib4s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10423, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: Int32(x)), 12)
-  p.put32(UInt32(bitPattern: Int32(y)), 16)
-  p.put32(UInt32(bitPattern: Int32(z)), 20)
-  p.put32(UInt32(bitPattern: Int32(w)), 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttrib4sv)
-public func gl_VertexAttrib4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10424)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
   writer.pointee.end()
 }

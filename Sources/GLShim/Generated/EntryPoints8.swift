@@ -6,6 +6,1526 @@ import Client
 import GLWire
 import Wire
 
+@c(glActiveTextureARB)
+public func gl_ActiveTextureARB(_ texture: UInt32) {
+  gl_ActiveTexture(texture)
+}
+@c(glAttachObjectARB)
+public func gl_AttachObjectARB(_ program: UInt32, _ shader: UInt32) {
+  gl_AttachShader(program, shader)
+}
+@c(glBeginConditionalRenderNV)
+public func gl_BeginConditionalRenderNV(_ id: UInt32, _ mode: UInt32) {
+  gl_BeginConditionalRender(id, mode)
+}
+@c(glBeginQueryARB)
+public func gl_BeginQueryARB(_ target: UInt32, _ id: UInt32) {
+  gl_BeginQuery(target, id)
+}
+@c(glBeginTransformFeedbackEXT)
+public func gl_BeginTransformFeedbackEXT(_ primitiveMode: UInt32) {
+  gl_BeginTransformFeedback(primitiveMode)
+}
+@c(glBindAttribLocationARB)
+public func gl_BindAttribLocationARB(
+  _ program: UInt32, _ index: UInt32, _ name: UnsafePointer<CChar>?
+) {
+  gl_BindAttribLocation(program, index, name)
+}
+@c(glBindBufferARB)
+public func gl_BindBufferARB(_ target: UInt32, _ buffer: UInt32) {
+  gl_BindBuffer(target, buffer)
+}
+@c(glBindBufferBaseEXT)
+public func gl_BindBufferBaseEXT(_ target: UInt32, _ index: UInt32, _ buffer: UInt32) {
+  gl_BindBufferBase(target, index, buffer)
+}
+@c(glBindBufferRangeEXT)
+public func gl_BindBufferRangeEXT(
+  _ target: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+) {
+  gl_BindBufferRange(target, index, buffer, offset, size)
+}
+@c(glBindFragDataLocationEXT)
+public func gl_BindFragDataLocationEXT(
+  _ program: UInt32, _ color: UInt32, _ name: UnsafePointer<CChar>?
+) {
+  gl_BindFragDataLocation(program, color, name)
+}
+@c(glBindFragDataLocationIndexedEXT)
+public func gl_BindFragDataLocationIndexedEXT(
+  _ program: UInt32, _ colorNumber: UInt32, _ index: UInt32, _ name: UnsafePointer<CChar>?
+) {
+  gl_BindFragDataLocationIndexed(program, colorNumber, index, name)
+}
+@c(glBindTextureEXT)
+public func gl_BindTextureEXT(_ target: UInt32, _ texture: UInt32) {
+  gl_BindTexture(target, texture)
+}
+@c(glBindVertexArrayOES)
+public func gl_BindVertexArrayOES(_ array: UInt32) {
+  gl_BindVertexArray(array)
+}
+@c(glBlendBarrierKHR)
+public func gl_BlendBarrierKHR() {
+  gl_BlendBarrier()
+}
+@c(glBlendColorEXT)
+public func gl_BlendColorEXT(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Float) {
+  gl_BlendColor(red, green, blue, alpha)
+}
+@c(glBlendEquationEXT)
+public func gl_BlendEquationEXT(_ mode: UInt32) {
+  gl_BlendEquation(mode)
+}
+@c(glBlendEquationIndexedAMD)
+public func gl_BlendEquationIndexedAMD(_ buf: UInt32, _ mode: UInt32) {
+  gl_BlendEquationi(buf, mode)
+}
+@c(glBlendEquationSeparateEXT)
+public func gl_BlendEquationSeparateEXT(_ modeRGB: UInt32, _ modeAlpha: UInt32) {
+  gl_BlendEquationSeparate(modeRGB, modeAlpha)
+}
+@c(glBlendEquationSeparateIndexedAMD)
+public func gl_BlendEquationSeparateIndexedAMD(
+  _ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32
+) {
+  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
+}
+@c(glBlendEquationSeparateiARB)
+public func gl_BlendEquationSeparateiARB(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
+  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
+}
+@c(glBlendEquationSeparateiEXT)
+public func gl_BlendEquationSeparateiEXT(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
+  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
+}
+@c(glBlendEquationSeparateiOES)
+public func gl_BlendEquationSeparateiOES(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
+  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
+}
+@c(glBlendEquationiARB)
+public func gl_BlendEquationiARB(_ buf: UInt32, _ mode: UInt32) {
+  gl_BlendEquationi(buf, mode)
+}
+@c(glBlendEquationiEXT)
+public func gl_BlendEquationiEXT(_ buf: UInt32, _ mode: UInt32) {
+  gl_BlendEquationi(buf, mode)
+}
+@c(glBlendEquationiOES)
+public func gl_BlendEquationiOES(_ buf: UInt32, _ mode: UInt32) {
+  gl_BlendEquationi(buf, mode)
+}
+@c(glBlendFuncIndexedAMD)
+public func gl_BlendFuncIndexedAMD(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
+  gl_BlendFunci(buf, src, dst)
+}
+@c(glBlendFuncSeparateEXT)
+public func gl_BlendFuncSeparateEXT(
+  _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32, _ dfactorAlpha: UInt32
+) {
+  gl_BlendFuncSeparate(sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
+}
+@c(glBlendFuncSeparateINGR)
+public func gl_BlendFuncSeparateINGR(
+  _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32, _ dfactorAlpha: UInt32
+) {
+  gl_BlendFuncSeparate(sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
+}
+@c(glBlendFuncSeparateIndexedAMD)
+public func gl_BlendFuncSeparateIndexedAMD(
+  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
+) {
+  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
+}
+@c(glBlendFuncSeparateiARB)
+public func gl_BlendFuncSeparateiARB(
+  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
+) {
+  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
+}
+@c(glBlendFuncSeparateiEXT)
+public func gl_BlendFuncSeparateiEXT(
+  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
+) {
+  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
+}
+@c(glBlendFuncSeparateiOES)
+public func gl_BlendFuncSeparateiOES(
+  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
+) {
+  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
+}
+@c(glBlendFunciARB)
+public func gl_BlendFunciARB(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
+  gl_BlendFunci(buf, src, dst)
+}
+@c(glBlendFunciEXT)
+public func gl_BlendFunciEXT(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
+  gl_BlendFunci(buf, src, dst)
+}
+@c(glBlendFunciOES)
+public func gl_BlendFunciOES(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
+  gl_BlendFunci(buf, src, dst)
+}
+@c(glBlitFramebufferEXT)
+public func gl_BlitFramebufferEXT(
+  _ srcX0: Int32, _ srcY0: Int32, _ srcX1: Int32, _ srcY1: Int32, _ dstX0: Int32, _ dstY0: Int32,
+  _ dstX1: Int32, _ dstY1: Int32, _ mask: UInt32, _ filter: UInt32
+) {
+  gl_BlitFramebuffer(srcX0, srcY0, srcX1, srcY1, dstX0, dstY0, dstX1, dstY1, mask, filter)
+}
+@c(glBufferDataARB)
+public func gl_BufferDataARB(
+  _ target: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
+) {
+  gl_BufferData(target, size, data, usage)
+}
+@c(glBufferStorageEXT)
+public func gl_BufferStorageEXT(
+  _ target: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
+) {
+  gl_BufferStorage(target, size, data, flags)
+}
+@c(glBufferSubDataARB)
+public func gl_BufferSubDataARB(
+  _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
+) {
+  gl_BufferSubData(target, offset, size, data)
+}
+@c(glCheckFramebufferStatusEXT)
+public func gl_CheckFramebufferStatusEXT(_ target: UInt32) -> UInt32 {
+  return gl_CheckFramebufferStatus(target)
+}
+@c(glClampColorARB)
+public func gl_ClampColorARB(_ target: UInt32, _ clamp: UInt32) {
+  gl_ClampColor(target, clamp)
+}
+@c(glClearTexImageEXT)
+public func gl_ClearTexImageEXT(
+  _ texture: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ data: UnsafeRawPointer?
+) {
+  gl_ClearTexImage(texture, level, format, type, data)
+}
+@c(glClearTexSubImageEXT)
+public func gl_ClearTexSubImageEXT(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ data: UnsafeRawPointer?
+) {
+  gl_ClearTexSubImage(texture, level, xoffset, yoffset, zoffset, width, height, depth, format, type, data)
+}
+@c(glClientActiveTextureARB)
+public func gl_ClientActiveTextureARB(_ texture: UInt32) {
+  gl_ClientActiveTexture(texture)
+}
+@c(glClipControlEXT)
+public func gl_ClipControlEXT(_ origin: UInt32, _ depth: UInt32) {
+  gl_ClipControl(origin, depth)
+}
+@c(glColorMaskIndexedEXT)
+public func gl_ColorMaskIndexedEXT(
+  _ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8
+) {
+  gl_ColorMaski(index, rValue, g, b, a)
+}
+@c(glColorMaskiEXT)
+public func gl_ColorMaskiEXT(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
+  gl_ColorMaski(index, rValue, g, b, a)
+}
+@c(glColorMaskiOES)
+public func gl_ColorMaskiOES(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
+  gl_ColorMaski(index, rValue, g, b, a)
+}
+@c(glCompileShaderARB)
+public func gl_CompileShaderARB(_ shader: UInt32) {
+  gl_CompileShader(shader)
+}
+@c(glCompressedTexImage1DARB)
+public func gl_CompressedTexImage1DARB(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ border: Int32,
+  _ imageSize: Int32, _ data: UnsafeRawPointer?
+) {
+  gl_CompressedTexImage1D(target, level, internalformat, width, border, imageSize, data)
+}
+@c(glCompressedTexImage2DARB)
+public func gl_CompressedTexImage2DARB(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
+) {
+  gl_CompressedTexImage2D(target, level, internalformat, width, height, border, imageSize, data)
+}
+@c(glCompressedTexImage3DARB)
+public func gl_CompressedTexImage3DARB(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
+) {
+  gl_CompressedTexImage3D(target, level, internalformat, width, height, depth, border, imageSize, data)
+}
+@c(glCompressedTexSubImage1DARB)
+public func gl_CompressedTexSubImage1DARB(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
+  _ imageSize: Int32, _ data: UnsafeRawPointer?
+) {
+  gl_CompressedTexSubImage1D(target, level, xoffset, width, format, imageSize, data)
+}
+@c(glCompressedTexSubImage2DARB)
+public func gl_CompressedTexSubImage2DARB(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
+  _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ data: UnsafeRawPointer?
+) {
+  gl_CompressedTexSubImage2D(target, level, xoffset, yoffset, width, height, format, imageSize, data)
+}
+@c(glCompressedTexSubImage3DARB)
+public func gl_CompressedTexSubImage3DARB(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ imageSize: Int32,
+  _ data: UnsafeRawPointer?
+) {
+  gl_CompressedTexSubImage3D(target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, data)
+}
+@c(glCopyImageSubDataEXT)
+public func gl_CopyImageSubDataEXT(
+  _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32, _ srcX: Int32, _ srcY: Int32,
+  _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32, _ dstLevel: Int32, _ dstX: Int32,
+  _ dstY: Int32, _ dstZ: Int32, _ srcWidth: Int32, _ srcHeight: Int32, _ srcDepth: Int32
+) {
+  gl_CopyImageSubData(srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, srcWidth, srcHeight, srcDepth)
+}
+@c(glCopyImageSubDataOES)
+public func gl_CopyImageSubDataOES(
+  _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32, _ srcX: Int32, _ srcY: Int32,
+  _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32, _ dstLevel: Int32, _ dstX: Int32,
+  _ dstY: Int32, _ dstZ: Int32, _ srcWidth: Int32, _ srcHeight: Int32, _ srcDepth: Int32
+) {
+  gl_CopyImageSubData(srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, srcWidth, srcHeight, srcDepth)
+}
+@c(glCopyTexImage1DEXT)
+public func gl_CopyTexImage1DEXT(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
+  _ width: Int32, _ border: Int32
+) {
+  gl_CopyTexImage1D(target, level, internalformat, x, y, width, border)
+}
+@c(glCopyTexImage2DEXT)
+public func gl_CopyTexImage2DEXT(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
+  _ width: Int32, _ height: Int32, _ border: Int32
+) {
+  gl_CopyTexImage2D(target, level, internalformat, x, y, width, height, border)
+}
+@c(glCopyTexSubImage1DEXT)
+public func gl_CopyTexSubImage1DEXT(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32
+) {
+  gl_CopyTexSubImage1D(target, level, xoffset, x, y, width)
+}
+@c(glCopyTexSubImage2DEXT)
+public func gl_CopyTexSubImage2DEXT(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ x: Int32, _ y: Int32,
+  _ width: Int32, _ height: Int32
+) {
+  gl_CopyTexSubImage2D(target, level, xoffset, yoffset, x, y, width, height)
+}
+@c(glCopyTexSubImage3DEXT)
+public func gl_CopyTexSubImage3DEXT(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  gl_CopyTexSubImage3D(target, level, xoffset, yoffset, zoffset, x, y, width, height)
+}
+@c(glCreateProgramObjectARB)
+public func gl_CreateProgramObjectARB() -> UInt32 {
+  return gl_CreateProgram()
+}
+@c(glCreateShaderObjectARB)
+public func gl_CreateShaderObjectARB(_ type: UInt32) -> UInt32 {
+  return gl_CreateShader(type)
+}
+@c(glDebugMessageCallbackARB)
+public func gl_DebugMessageCallbackARB(
+  _ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?
+) {
+  gl_DebugMessageCallback(callback, userParam)
+}
+@c(glDebugMessageCallbackKHR)
+public func gl_DebugMessageCallbackKHR(
+  _ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?
+) {
+  gl_DebugMessageCallback(callback, userParam)
+}
+@c(glDebugMessageControlARB)
+public func gl_DebugMessageControlARB(
+  _ source: UInt32, _ type: UInt32, _ severity: UInt32, _ count: Int32,
+  _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
+) {
+  gl_DebugMessageControl(source, type, severity, count, ids, enabled)
+}
+@c(glDebugMessageControlKHR)
+public func gl_DebugMessageControlKHR(
+  _ source: UInt32, _ type: UInt32, _ severity: UInt32, _ count: Int32,
+  _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
+) {
+  gl_DebugMessageControl(source, type, severity, count, ids, enabled)
+}
+@c(glDebugMessageInsertARB)
+public func gl_DebugMessageInsertARB(
+  _ source: UInt32, _ type: UInt32, _ id: UInt32, _ severity: UInt32, _ length: Int32,
+  _ buf: UnsafePointer<CChar>?
+) {
+  gl_DebugMessageInsert(source, type, id, severity, length, buf)
+}
+@c(glDebugMessageInsertKHR)
+public func gl_DebugMessageInsertKHR(
+  _ source: UInt32, _ type: UInt32, _ id: UInt32, _ severity: UInt32, _ length: Int32,
+  _ buf: UnsafePointer<CChar>?
+) {
+  gl_DebugMessageInsert(source, type, id, severity, length, buf)
+}
+@c(glDeleteBuffersARB)
+public func gl_DeleteBuffersARB(_ n: Int32, _ buffers: UnsafePointer<UInt32>?) {
+  gl_DeleteBuffers(n, buffers)
+}
+@c(glDeleteFramebuffersEXT)
+public func gl_DeleteFramebuffersEXT(_ n: Int32, _ framebuffers: UnsafePointer<UInt32>?) {
+  gl_DeleteFramebuffers(n, framebuffers)
+}
+@c(glDeleteQueriesARB)
+public func gl_DeleteQueriesARB(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
+  gl_DeleteQueries(n, ids)
+}
+@c(glDeleteRenderbuffersEXT)
+public func gl_DeleteRenderbuffersEXT(_ n: Int32, _ renderbuffers: UnsafePointer<UInt32>?) {
+  gl_DeleteRenderbuffers(n, renderbuffers)
+}
+@c(glDeleteVertexArraysOES)
+public func gl_DeleteVertexArraysOES(_ n: Int32, _ arrays: UnsafePointer<UInt32>?) {
+  gl_DeleteVertexArrays(n, arrays)
+}
+@c(glDetachObjectARB)
+public func gl_DetachObjectARB(_ program: UInt32, _ shader: UInt32) {
+  gl_DetachShader(program, shader)
+}
+@c(glDisableIndexedEXT)
+public func gl_DisableIndexedEXT(_ target: UInt32, _ index: UInt32) {
+  gl_Disablei(target, index)
+}
+@c(glDisableVertexAttribArrayARB)
+public func gl_DisableVertexAttribArrayARB(_ index: UInt32) {
+  gl_DisableVertexAttribArray(index)
+}
+@c(glDisableiEXT)
+public func gl_DisableiEXT(_ target: UInt32, _ index: UInt32) {
+  gl_Disablei(target, index)
+}
+@c(glDisableiOES)
+public func gl_DisableiOES(_ target: UInt32, _ index: UInt32) {
+  gl_Disablei(target, index)
+}
+@c(glDrawArraysInstancedARB)
+public func gl_DrawArraysInstancedARB(
+  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
+) {
+  gl_DrawArraysInstanced(mode, first, count, instancecount)
+}
+@c(glDrawArraysInstancedBaseInstanceEXT)
+public func gl_DrawArraysInstancedBaseInstanceEXT(
+  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32, _ baseinstance: UInt32
+) {
+  gl_DrawArraysInstancedBaseInstance(mode, first, count, instancecount, baseinstance)
+}
+@c(glDrawArraysInstancedEXT)
+public func gl_DrawArraysInstancedEXT(
+  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
+) {
+  gl_DrawArraysInstanced(mode, first, count, instancecount)
+}
+@c(glDrawBuffersARB)
+public func gl_DrawBuffersARB(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
+  gl_DrawBuffers(n, bufs)
+}
+@c(glDrawBuffersATI)
+public func gl_DrawBuffersATI(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
+  gl_DrawBuffers(n, bufs)
+}
+@c(glDrawBuffersEXT)
+public func gl_DrawBuffersEXT(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
+  gl_DrawBuffers(n, bufs)
+}
+@c(glDrawElementsBaseVertexEXT)
+public func gl_DrawElementsBaseVertexEXT(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
+) {
+  gl_DrawElementsBaseVertex(mode, count, type, indices, basevertex)
+}
+@c(glDrawElementsBaseVertexOES)
+public func gl_DrawElementsBaseVertexOES(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
+) {
+  gl_DrawElementsBaseVertex(mode, count, type, indices, basevertex)
+}
+@c(glDrawElementsInstancedARB)
+public func gl_DrawElementsInstancedARB(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32
+) {
+  gl_DrawElementsInstanced(mode, count, type, indices, instancecount)
+}
+@c(glDrawElementsInstancedBaseInstanceEXT)
+public func gl_DrawElementsInstancedBaseInstanceEXT(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32, _ baseinstance: UInt32
+) {
+  gl_DrawElementsInstancedBaseInstance(mode, count, type, indices, instancecount, baseinstance)
+}
+@c(glDrawElementsInstancedBaseVertexBaseInstanceEXT)
+public func gl_DrawElementsInstancedBaseVertexBaseInstanceEXT(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32, _ basevertex: Int32, _ baseinstance: UInt32
+) {
+  gl_DrawElementsInstancedBaseVertexBaseInstance(mode, count, type, indices, instancecount, basevertex, baseinstance)
+}
+@c(glDrawElementsInstancedBaseVertexEXT)
+public func gl_DrawElementsInstancedBaseVertexEXT(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32, _ basevertex: Int32
+) {
+  gl_DrawElementsInstancedBaseVertex(mode, count, type, indices, instancecount, basevertex)
+}
+@c(glDrawElementsInstancedBaseVertexOES)
+public func gl_DrawElementsInstancedBaseVertexOES(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32, _ basevertex: Int32
+) {
+  gl_DrawElementsInstancedBaseVertex(mode, count, type, indices, instancecount, basevertex)
+}
+@c(glDrawElementsInstancedEXT)
+public func gl_DrawElementsInstancedEXT(
+  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
+  _ instancecount: Int32
+) {
+  gl_DrawElementsInstanced(mode, count, type, indices, instancecount)
+}
+@c(glDrawRangeElementsBaseVertexEXT)
+public func gl_DrawRangeElementsBaseVertexEXT(
+  _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
+  _ indices: UnsafeRawPointer?, _ basevertex: Int32
+) {
+  gl_DrawRangeElementsBaseVertex(mode, start, end, count, type, indices, basevertex)
+}
+@c(glDrawRangeElementsBaseVertexOES)
+public func gl_DrawRangeElementsBaseVertexOES(
+  _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
+  _ indices: UnsafeRawPointer?, _ basevertex: Int32
+) {
+  gl_DrawRangeElementsBaseVertex(mode, start, end, count, type, indices, basevertex)
+}
+@c(glDrawRangeElementsEXT)
+public func gl_DrawRangeElementsEXT(
+  _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
+  _ indices: UnsafeRawPointer?
+) {
+  gl_DrawRangeElements(mode, start, end, count, type, indices)
+}
+@c(glEnableIndexedEXT)
+public func gl_EnableIndexedEXT(_ target: UInt32, _ index: UInt32) {
+  gl_Enablei(target, index)
+}
+@c(glEnableVertexAttribArrayARB)
+public func gl_EnableVertexAttribArrayARB(_ index: UInt32) {
+  gl_EnableVertexAttribArray(index)
+}
+@c(glEnableiEXT)
+public func gl_EnableiEXT(_ target: UInt32, _ index: UInt32) {
+  gl_Enablei(target, index)
+}
+@c(glEnableiOES)
+public func gl_EnableiOES(_ target: UInt32, _ index: UInt32) {
+  gl_Enablei(target, index)
+}
+@c(glEndConditionalRenderNV)
+public func gl_EndConditionalRenderNV() {
+  gl_EndConditionalRender()
+}
+@c(glEndQueryARB)
+public func gl_EndQueryARB(_ target: UInt32) {
+  gl_EndQuery(target)
+}
+@c(glEndTransformFeedbackEXT)
+public func gl_EndTransformFeedbackEXT() {
+  gl_EndTransformFeedback()
+}
+@c(glFlushMappedBufferRangeEXT)
+public func gl_FlushMappedBufferRangeEXT(_ target: UInt32, _ offset: Int, _ length: Int) {
+  gl_FlushMappedBufferRange(target, offset, length)
+}
+@c(glFogCoordPointerEXT)
+public func gl_FogCoordPointerEXT(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
+  gl_FogCoordPointer(type, stride, pointer)
+}
+@c(glFogCoorddEXT)
+public func gl_FogCoorddEXT(_ coord: Double) {
+  gl_FogCoordd(coord)
+}
+@c(glFogCoorddvEXT)
+public func gl_FogCoorddvEXT(_ coord: UnsafePointer<Double>?) {
+  gl_FogCoorddv(coord)
+}
+@c(glFogCoordfEXT)
+public func gl_FogCoordfEXT(_ coord: Float) {
+  gl_FogCoordf(coord)
+}
+@c(glFogCoordfvEXT)
+public func gl_FogCoordfvEXT(_ coord: UnsafePointer<Float>?) {
+  gl_FogCoordfv(coord)
+}
+@c(glFramebufferRenderbufferEXT)
+public func gl_FramebufferRenderbufferEXT(
+  _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
+) {
+  gl_FramebufferRenderbuffer(target, attachment, renderbuffertarget, renderbuffer)
+}
+@c(glFramebufferTexture1DEXT)
+public func gl_FramebufferTexture1DEXT(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  gl_FramebufferTexture1D(target, attachment, textarget, texture, level)
+}
+@c(glFramebufferTexture2DEXT)
+public func gl_FramebufferTexture2DEXT(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  gl_FramebufferTexture2D(target, attachment, textarget, texture, level)
+}
+@c(glFramebufferTexture3DEXT)
+public func gl_FramebufferTexture3DEXT(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
+  _ zoffset: Int32
+) {
+  gl_FramebufferTexture3D(target, attachment, textarget, texture, level, zoffset)
+}
+@c(glFramebufferTextureEXT)
+public func gl_FramebufferTextureEXT(
+  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  gl_FramebufferTexture(target, attachment, texture, level)
+}
+@c(glFramebufferTextureLayerEXT)
+public func gl_FramebufferTextureLayerEXT(
+  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
+) {
+  gl_FramebufferTextureLayer(target, attachment, texture, level, layer)
+}
+@c(glFramebufferTextureOES)
+public func gl_FramebufferTextureOES(
+  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  gl_FramebufferTexture(target, attachment, texture, level)
+}
+@c(glGenBuffersARB)
+public func gl_GenBuffersARB(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) {
+  gl_GenBuffers(n, buffers)
+}
+@c(glGenFramebuffersEXT)
+public func gl_GenFramebuffersEXT(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
+  gl_GenFramebuffers(n, framebuffers)
+}
+@c(glGenQueriesARB)
+public func gl_GenQueriesARB(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
+  gl_GenQueries(n, ids)
+}
+@c(glGenRenderbuffersEXT)
+public func gl_GenRenderbuffersEXT(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
+  gl_GenRenderbuffers(n, renderbuffers)
+}
+@c(glGenVertexArraysOES)
+public func gl_GenVertexArraysOES(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32>?) {
+  gl_GenVertexArrays(n, arrays)
+}
+@c(glGenerateMipmapEXT)
+public func gl_GenerateMipmapEXT(_ target: UInt32) {
+  gl_GenerateMipmap(target)
+}
+@c(glGetActiveAttribARB)
+public func gl_GetActiveAttribARB(
+  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
+  _ name: UnsafeMutablePointer<CChar>?
+) {
+  gl_GetActiveAttrib(program, index, bufSize, length, size, type, name)
+}
+@c(glGetActiveUniformARB)
+public func gl_GetActiveUniformARB(
+  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
+  _ name: UnsafeMutablePointer<CChar>?
+) {
+  gl_GetActiveUniform(program, index, bufSize, length, size, type, name)
+}
+@c(glGetAttribLocationARB)
+public func gl_GetAttribLocationARB(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  return gl_GetAttribLocation(program, name)
+}
+@c(glGetBooleanIndexedvEXT)
+public func gl_GetBooleanIndexedvEXT(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<UInt8>?
+) {
+  gl_GetBooleani_v(target, index, data)
+}
+@c(glGetBufferParameterivARB)
+public func gl_GetBufferParameterivARB(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetBufferParameteriv(target, pname, params)
+}
+@c(glGetBufferPointervARB)
+public func gl_GetBufferPointervARB(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  gl_GetBufferPointerv(target, pname, params)
+}
+@c(glGetBufferPointervOES)
+public func gl_GetBufferPointervOES(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  gl_GetBufferPointerv(target, pname, params)
+}
+@c(glGetBufferSubDataARB)
+public func gl_GetBufferSubDataARB(
+  _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
+) {
+  gl_GetBufferSubData(target, offset, size, data)
+}
+@c(glGetCompressedTexImageARB)
+public func gl_GetCompressedTexImageARB(
+  _ target: UInt32, _ level: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  gl_GetCompressedTexImage(target, level, img)
+}
+@c(glGetDebugMessageLogARB)
+public func gl_GetDebugMessageLogARB(
+  _ count: UInt32, _ bufSize: Int32, _ sources: UnsafeMutablePointer<UInt32>?,
+  _ types: UnsafeMutablePointer<UInt32>?, _ ids: UnsafeMutablePointer<UInt32>?,
+  _ severities: UnsafeMutablePointer<UInt32>?, _ lengths: UnsafeMutablePointer<Int32>?,
+  _ messageLog: UnsafeMutablePointer<CChar>?
+) -> UInt32 {
+  return gl_GetDebugMessageLog(count, bufSize, sources, types, ids, severities, lengths, messageLog)
+}
+@c(glGetDebugMessageLogKHR)
+public func gl_GetDebugMessageLogKHR(
+  _ count: UInt32, _ bufSize: Int32, _ sources: UnsafeMutablePointer<UInt32>?,
+  _ types: UnsafeMutablePointer<UInt32>?, _ ids: UnsafeMutablePointer<UInt32>?,
+  _ severities: UnsafeMutablePointer<UInt32>?, _ lengths: UnsafeMutablePointer<Int32>?,
+  _ messageLog: UnsafeMutablePointer<CChar>?
+) -> UInt32 {
+  return gl_GetDebugMessageLog(count, bufSize, sources, types, ids, severities, lengths, messageLog)
+}
+@c(glGetFloati_vOES)
+public func gl_GetFloati_vOES(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Float>?
+) {
+  gl_GetFloati_v(target, index, data)
+}
+@c(glGetFragDataIndexEXT)
+public func gl_GetFragDataIndexEXT(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  return gl_GetFragDataIndex(program, name)
+}
+@c(glGetFragDataLocationEXT)
+public func gl_GetFragDataLocationEXT(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  return gl_GetFragDataLocation(program, name)
+}
+@c(glGetFramebufferAttachmentParameterivEXT)
+public func gl_GetFramebufferAttachmentParameterivEXT(
+  _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetFramebufferAttachmentParameteriv(target, attachment, pname, params)
+}
+@c(glGetGraphicsResetStatusEXT)
+public func gl_GetGraphicsResetStatusEXT() -> UInt32 {
+  return gl_GetGraphicsResetStatus()
+}
+@c(glGetGraphicsResetStatusKHR)
+public func gl_GetGraphicsResetStatusKHR() -> UInt32 {
+  return gl_GetGraphicsResetStatus()
+}
+@c(glGetInteger64vEXT)
+public func gl_GetInteger64vEXT(_ pname: UInt32, _ data: UnsafeMutablePointer<Int64>?) {
+  gl_GetInteger64v(pname, data)
+}
+@c(glGetIntegerIndexedvEXT)
+public func gl_GetIntegerIndexedvEXT(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetIntegeri_v(target, index, data)
+}
+@c(glGetObjectLabelKHR)
+public func gl_GetObjectLabelKHR(
+  _ identifier: UInt32, _ name: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ label: UnsafeMutablePointer<CChar>?
+) {
+  gl_GetObjectLabel(identifier, name, bufSize, length, label)
+}
+@c(glGetObjectPtrLabelKHR)
+public func gl_GetObjectPtrLabelKHR(
+  _ ptr: UnsafeRawPointer?, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ label: UnsafeMutablePointer<CChar>?
+) {
+  gl_GetObjectPtrLabel(ptr, bufSize, length, label)
+}
+@c(glGetPointervKHR)
+public func gl_GetPointervKHR(
+  _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  gl_GetPointerv(pname, params)
+}
+@c(glGetProgramBinaryOES)
+public func gl_GetProgramBinaryOES(
+  _ program: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ binaryFormat: UnsafeMutablePointer<UInt32>?, _ binary: UnsafeMutableRawPointer?
+) {
+  gl_GetProgramBinary(program, bufSize, length, binaryFormat, binary)
+}
+@c(glGetQueryObjecti64vEXT)
+public func gl_GetQueryObjecti64vEXT(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
+) {
+  gl_GetQueryObjecti64v(id, pname, params)
+}
+@c(glGetQueryObjectivARB)
+public func gl_GetQueryObjectivARB(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetQueryObjectiv(id, pname, params)
+}
+@c(glGetQueryObjectivEXT)
+public func gl_GetQueryObjectivEXT(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetQueryObjectiv(id, pname, params)
+}
+@c(glGetQueryObjectui64vEXT)
+public func gl_GetQueryObjectui64vEXT(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt64>?
+) {
+  gl_GetQueryObjectui64v(id, pname, params)
+}
+@c(glGetQueryObjectuivARB)
+public func gl_GetQueryObjectuivARB(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  gl_GetQueryObjectuiv(id, pname, params)
+}
+@c(glGetQueryivARB)
+public func gl_GetQueryivARB(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetQueryiv(target, pname, params)
+}
+@c(glGetRenderbufferParameterivEXT)
+public func gl_GetRenderbufferParameterivEXT(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetRenderbufferParameteriv(target, pname, params)
+}
+@c(glGetSamplerParameterIivEXT)
+public func gl_GetSamplerParameterIivEXT(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetSamplerParameterIiv(sampler, pname, params)
+}
+@c(glGetSamplerParameterIivOES)
+public func gl_GetSamplerParameterIivOES(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetSamplerParameterIiv(sampler, pname, params)
+}
+@c(glGetSamplerParameterIuivEXT)
+public func gl_GetSamplerParameterIuivEXT(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  gl_GetSamplerParameterIuiv(sampler, pname, params)
+}
+@c(glGetSamplerParameterIuivOES)
+public func gl_GetSamplerParameterIuivOES(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  gl_GetSamplerParameterIuiv(sampler, pname, params)
+}
+@c(glGetShaderSourceARB)
+public func gl_GetShaderSourceARB(
+  _ shader: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ source: UnsafeMutablePointer<CChar>?
+) {
+  gl_GetShaderSource(shader, bufSize, length, source)
+}
+@c(glGetTexParameterIivEXT)
+public func gl_GetTexParameterIivEXT(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetTexParameterIiv(target, pname, params)
+}
+@c(glGetTexParameterIivOES)
+public func gl_GetTexParameterIivOES(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetTexParameterIiv(target, pname, params)
+}
+@c(glGetTexParameterIuivEXT)
+public func gl_GetTexParameterIuivEXT(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  gl_GetTexParameterIuiv(target, pname, params)
+}
+@c(glGetTexParameterIuivOES)
+public func gl_GetTexParameterIuivOES(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  gl_GetTexParameterIuiv(target, pname, params)
+}
+@c(glGetTransformFeedbackVaryingEXT)
+public func gl_GetTransformFeedbackVaryingEXT(
+  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
+  _ name: UnsafeMutablePointer<CChar>?
+) {
+  gl_GetTransformFeedbackVarying(program, index, bufSize, length, size, type, name)
+}
+@c(glGetUniformLocationARB)
+public func gl_GetUniformLocationARB(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  return gl_GetUniformLocation(program, name)
+}
+@c(glGetUniformfvARB)
+public func gl_GetUniformfvARB(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Float>?
+) {
+  gl_GetUniformfv(program, location, params)
+}
+@c(glGetUniformivARB)
+public func gl_GetUniformivARB(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetUniformiv(program, location, params)
+}
+@c(glGetUniformuivEXT)
+public func gl_GetUniformuivEXT(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  gl_GetUniformuiv(program, location, params)
+}
+@c(glGetVertexAttribIivEXT)
+public func gl_GetVertexAttribIivEXT(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetVertexAttribIiv(index, pname, params)
+}
+@c(glGetVertexAttribIuivEXT)
+public func gl_GetVertexAttribIuivEXT(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  gl_GetVertexAttribIuiv(index, pname, params)
+}
+@c(glGetVertexAttribLdvEXT)
+public func gl_GetVertexAttribLdvEXT(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  gl_GetVertexAttribLdv(index, pname, params)
+}
+@c(glGetVertexAttribPointervARB)
+public func gl_GetVertexAttribPointervARB(
+  _ index: UInt32, _ pname: UInt32, _ pointer: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  gl_GetVertexAttribPointerv(index, pname, pointer)
+}
+@c(glGetVertexAttribdvARB)
+public func gl_GetVertexAttribdvARB(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  gl_GetVertexAttribdv(index, pname, params)
+}
+@c(glGetVertexAttribfvARB)
+public func gl_GetVertexAttribfvARB(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  gl_GetVertexAttribfv(index, pname, params)
+}
+@c(glGetVertexAttribivARB)
+public func gl_GetVertexAttribivARB(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetVertexAttribiv(index, pname, params)
+}
+@c(glGetnUniformfvEXT)
+public func gl_GetnUniformfvEXT(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
+) {
+  gl_GetnUniformfv(program, location, bufSize, params)
+}
+@c(glGetnUniformfvKHR)
+public func gl_GetnUniformfvKHR(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
+) {
+  gl_GetnUniformfv(program, location, bufSize, params)
+}
+@c(glGetnUniformivEXT)
+public func gl_GetnUniformivEXT(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetnUniformiv(program, location, bufSize, params)
+}
+@c(glGetnUniformivKHR)
+public func gl_GetnUniformivKHR(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetnUniformiv(program, location, bufSize, params)
+}
+@c(glGetnUniformuivKHR)
+public func gl_GetnUniformuivKHR(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  gl_GetnUniformuiv(program, location, bufSize, params)
+}
+@c(glIsBufferARB)
+public func gl_IsBufferARB(_ buffer: UInt32) -> UInt8 {
+  return gl_IsBuffer(buffer)
+}
+@c(glIsEnabledIndexedEXT)
+public func gl_IsEnabledIndexedEXT(_ target: UInt32, _ index: UInt32) -> UInt8 {
+  return gl_IsEnabledi(target, index)
+}
+@c(glIsEnablediEXT)
+public func gl_IsEnablediEXT(_ target: UInt32, _ index: UInt32) -> UInt8 {
+  return gl_IsEnabledi(target, index)
+}
+@c(glIsEnablediOES)
+public func gl_IsEnablediOES(_ target: UInt32, _ index: UInt32) -> UInt8 {
+  return gl_IsEnabledi(target, index)
+}
+@c(glIsFramebufferEXT)
+public func gl_IsFramebufferEXT(_ framebuffer: UInt32) -> UInt8 {
+  return gl_IsFramebuffer(framebuffer)
+}
+@c(glIsQueryARB)
+public func gl_IsQueryARB(_ id: UInt32) -> UInt8 {
+  return gl_IsQuery(id)
+}
+@c(glIsRenderbufferEXT)
+public func gl_IsRenderbufferEXT(_ renderbuffer: UInt32) -> UInt8 {
+  return gl_IsRenderbuffer(renderbuffer)
+}
+@c(glIsVertexArrayOES)
+public func gl_IsVertexArrayOES(_ array: UInt32) -> UInt8 {
+  return gl_IsVertexArray(array)
+}
+@c(glLinkProgramARB)
+public func gl_LinkProgramARB(_ program: UInt32) {
+  gl_LinkProgram(program)
+}
+@c(glLoadTransposeMatrixdARB)
+public func gl_LoadTransposeMatrixdARB(_ m: UnsafePointer<Double>?) {
+  gl_LoadTransposeMatrixd(m)
+}
+@c(glLoadTransposeMatrixfARB)
+public func gl_LoadTransposeMatrixfARB(_ m: UnsafePointer<Float>?) {
+  gl_LoadTransposeMatrixf(m)
+}
+@c(glMapBufferARB)
+public func gl_MapBufferARB(_ target: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
+  return gl_MapBuffer(target, access)
+}
+@c(glMapBufferOES)
+public func gl_MapBufferOES(_ target: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
+  return gl_MapBuffer(target, access)
+}
+@c(glMapBufferRangeEXT)
+public func gl_MapBufferRangeEXT(
+  _ target: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
+) -> UnsafeMutableRawPointer? {
+  return gl_MapBufferRange(target, offset, length, access)
+}
+@c(glMaxShaderCompilerThreadsARB)
+public func gl_MaxShaderCompilerThreadsARB(_ count: UInt32) {
+  gl_MaxShaderCompilerThreadsKHR(count)
+}
+@c(glMinSampleShadingARB)
+public func gl_MinSampleShadingARB(_ value: Float) {
+  gl_MinSampleShading(value)
+}
+@c(glMinSampleShadingOES)
+public func gl_MinSampleShadingOES(_ value: Float) {
+  gl_MinSampleShading(value)
+}
+@c(glMultTransposeMatrixdARB)
+public func gl_MultTransposeMatrixdARB(_ m: UnsafePointer<Double>?) {
+  gl_MultTransposeMatrixd(m)
+}
+@c(glMultTransposeMatrixfARB)
+public func gl_MultTransposeMatrixfARB(_ m: UnsafePointer<Float>?) {
+  gl_MultTransposeMatrixf(m)
+}
+@c(glMultiDrawArraysEXT)
+public func gl_MultiDrawArraysEXT(
+  _ mode: UInt32, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
+) {
+  gl_MultiDrawArrays(mode, first, count, drawcount)
+}
+@c(glMultiDrawArraysIndirectAMD)
+public func gl_MultiDrawArraysIndirectAMD(
+  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
+  gl_MultiDrawArraysIndirect(mode, indirect, drawcount, stride)
+}
+@c(glMultiDrawArraysIndirectCountARB)
+public func gl_MultiDrawArraysIndirectCountARB(
+  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int, _ maxdrawcount: Int32,
+  _ stride: Int32
+) {
+  gl_MultiDrawArraysIndirectCount(mode, indirect, drawcount, maxdrawcount, stride)
+}
+@c(glMultiDrawElementsBaseVertexEXT)
+public func gl_MultiDrawElementsBaseVertexEXT(
+  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
+  _ basevertex: UnsafePointer<Int32>?
+) {
+  gl_MultiDrawElementsBaseVertex(mode, count, type, indices, drawcount, basevertex)
+}
+@c(glMultiDrawElementsEXT)
+public func gl_MultiDrawElementsEXT(
+  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
+) {
+  gl_MultiDrawElements(mode, count, type, indices, drawcount)
+}
+@c(glMultiDrawElementsIndirectAMD)
+public func gl_MultiDrawElementsIndirectAMD(
+  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
+  gl_MultiDrawElementsIndirect(mode, type, indirect, drawcount, stride)
+}
+@c(glMultiDrawElementsIndirectCountARB)
+public func gl_MultiDrawElementsIndirectCountARB(
+  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int,
+  _ maxdrawcount: Int32, _ stride: Int32
+) {
+  gl_MultiDrawElementsIndirectCount(mode, type, indirect, drawcount, maxdrawcount, stride)
+}
+@c(glMultiTexCoord1dARB)
+public func gl_MultiTexCoord1dARB(_ target: UInt32, _ s: Double) {
+  gl_MultiTexCoord1d(target, s)
+}
+@c(glMultiTexCoord1dvARB)
+public func gl_MultiTexCoord1dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  gl_MultiTexCoord1dv(target, v)
+}
+@c(glMultiTexCoord1fARB)
+public func gl_MultiTexCoord1fARB(_ target: UInt32, _ s: Float) {
+  gl_MultiTexCoord1f(target, s)
+}
+@c(glMultiTexCoord1fvARB)
+public func gl_MultiTexCoord1fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  gl_MultiTexCoord1fv(target, v)
+}
+@c(glMultiTexCoord1iARB)
+public func gl_MultiTexCoord1iARB(_ target: UInt32, _ s: Int32) {
+  gl_MultiTexCoord1i(target, s)
+}
+@c(glMultiTexCoord1ivARB)
+public func gl_MultiTexCoord1ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  gl_MultiTexCoord1iv(target, v)
+}
+@c(glMultiTexCoord1sARB)
+public func gl_MultiTexCoord1sARB(_ target: UInt32, _ s: Int16) {
+  gl_MultiTexCoord1s(target, s)
+}
+@c(glMultiTexCoord1svARB)
+public func gl_MultiTexCoord1svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  gl_MultiTexCoord1sv(target, v)
+}
+@c(glMultiTexCoord2dARB)
+public func gl_MultiTexCoord2dARB(_ target: UInt32, _ s: Double, _ t: Double) {
+  gl_MultiTexCoord2d(target, s, t)
+}
+@c(glMultiTexCoord2dvARB)
+public func gl_MultiTexCoord2dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  gl_MultiTexCoord2dv(target, v)
+}
+@c(glMultiTexCoord2fARB)
+public func gl_MultiTexCoord2fARB(_ target: UInt32, _ s: Float, _ t: Float) {
+  gl_MultiTexCoord2f(target, s, t)
+}
+@c(glMultiTexCoord2fvARB)
+public func gl_MultiTexCoord2fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  gl_MultiTexCoord2fv(target, v)
+}
+@c(glMultiTexCoord2iARB)
+public func gl_MultiTexCoord2iARB(_ target: UInt32, _ s: Int32, _ t: Int32) {
+  gl_MultiTexCoord2i(target, s, t)
+}
+@c(glMultiTexCoord2ivARB)
+public func gl_MultiTexCoord2ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  gl_MultiTexCoord2iv(target, v)
+}
+@c(glMultiTexCoord2sARB)
+public func gl_MultiTexCoord2sARB(_ target: UInt32, _ s: Int16, _ t: Int16) {
+  gl_MultiTexCoord2s(target, s, t)
+}
+@c(glMultiTexCoord2svARB)
+public func gl_MultiTexCoord2svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  gl_MultiTexCoord2sv(target, v)
+}
+@c(glMultiTexCoord3dARB)
+public func gl_MultiTexCoord3dARB(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
+  gl_MultiTexCoord3d(target, s, t, rValue)
+}
+@c(glMultiTexCoord3dvARB)
+public func gl_MultiTexCoord3dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  gl_MultiTexCoord3dv(target, v)
+}
+@c(glMultiTexCoord3fARB)
+public func gl_MultiTexCoord3fARB(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float) {
+  gl_MultiTexCoord3f(target, s, t, rValue)
+}
+@c(glMultiTexCoord3fvARB)
+public func gl_MultiTexCoord3fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  gl_MultiTexCoord3fv(target, v)
+}
+@c(glMultiTexCoord3iARB)
+public func gl_MultiTexCoord3iARB(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32) {
+  gl_MultiTexCoord3i(target, s, t, rValue)
+}
+@c(glMultiTexCoord3ivARB)
+public func gl_MultiTexCoord3ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  gl_MultiTexCoord3iv(target, v)
+}
+@c(glMultiTexCoord3sARB)
+public func gl_MultiTexCoord3sARB(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16) {
+  gl_MultiTexCoord3s(target, s, t, rValue)
+}
+@c(glMultiTexCoord3svARB)
+public func gl_MultiTexCoord3svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  gl_MultiTexCoord3sv(target, v)
+}
+@c(glMultiTexCoord4dARB)
+public func gl_MultiTexCoord4dARB(
+  _ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double, _ q: Double
+) {
+  gl_MultiTexCoord4d(target, s, t, rValue, q)
+}
+@c(glMultiTexCoord4dvARB)
+public func gl_MultiTexCoord4dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  gl_MultiTexCoord4dv(target, v)
+}
+@c(glMultiTexCoord4fARB)
+public func gl_MultiTexCoord4fARB(
+  _ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float, _ q: Float
+) {
+  gl_MultiTexCoord4f(target, s, t, rValue, q)
+}
+@c(glMultiTexCoord4fvARB)
+public func gl_MultiTexCoord4fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  gl_MultiTexCoord4fv(target, v)
+}
+@c(glMultiTexCoord4iARB)
+public func gl_MultiTexCoord4iARB(
+  _ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
+) {
+  gl_MultiTexCoord4i(target, s, t, rValue, q)
+}
+@c(glMultiTexCoord4ivARB)
+public func gl_MultiTexCoord4ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  gl_MultiTexCoord4iv(target, v)
+}
+@c(glMultiTexCoord4sARB)
+public func gl_MultiTexCoord4sARB(
+  _ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16
+) {
+  gl_MultiTexCoord4s(target, s, t, rValue, q)
+}
+@c(glMultiTexCoord4svARB)
+public func gl_MultiTexCoord4svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  gl_MultiTexCoord4sv(target, v)
+}
+@c(glObjectLabelKHR)
+public func gl_ObjectLabelKHR(
+  _ identifier: UInt32, _ name: UInt32, _ length: Int32, _ label: UnsafePointer<CChar>?
+) {
+  gl_ObjectLabel(identifier, name, length, label)
+}
+@c(glObjectPtrLabelKHR)
+public func gl_ObjectPtrLabelKHR(
+  _ ptr: UnsafeRawPointer?, _ length: Int32, _ label: UnsafePointer<CChar>?
+) {
+  gl_ObjectPtrLabel(ptr, length, label)
+}
+@c(glPatchParameteriEXT)
+public func gl_PatchParameteriEXT(_ pname: UInt32, _ value: Int32) {
+  gl_PatchParameteri(pname, value)
+}
+@c(glPatchParameteriOES)
+public func gl_PatchParameteriOES(_ pname: UInt32, _ value: Int32) {
+  gl_PatchParameteri(pname, value)
+}
+@c(glPointParameterfARB)
+public func gl_PointParameterfARB(_ pname: UInt32, _ param: Float) {
+  gl_PointParameterf(pname, param)
+}
+@c(glPointParameterfEXT)
+public func gl_PointParameterfEXT(_ pname: UInt32, _ param: Float) {
+  gl_PointParameterf(pname, param)
+}
+@c(glPointParameterfvARB)
+public func gl_PointParameterfvARB(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  gl_PointParameterfv(pname, params)
+}
+@c(glPointParameterfvEXT)
+public func gl_PointParameterfvEXT(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  gl_PointParameterfv(pname, params)
+}
+@c(glPolygonOffsetClampEXT)
+public func gl_PolygonOffsetClampEXT(_ factor: Float, _ units: Float, _ clamp: Float) {
+  gl_PolygonOffsetClamp(factor, units, clamp)
+}
+@c(glPopDebugGroupKHR)
+public func gl_PopDebugGroupKHR() {
+  gl_PopDebugGroup()
+}
+@c(glPrimitiveBoundingBoxARB)
+public func gl_PrimitiveBoundingBoxARB(
+  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
+  _ maxZ: Float, _ maxW: Float
+) {
+  gl_PrimitiveBoundingBox(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
+}
+@c(glPrimitiveBoundingBoxEXT)
+public func gl_PrimitiveBoundingBoxEXT(
+  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
+  _ maxZ: Float, _ maxW: Float
+) {
+  gl_PrimitiveBoundingBox(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
+}
+@c(glPrimitiveBoundingBoxOES)
+public func gl_PrimitiveBoundingBoxOES(
+  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
+  _ maxZ: Float, _ maxW: Float
+) {
+  gl_PrimitiveBoundingBox(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
+}
+@c(glPrioritizeTexturesEXT)
+public func gl_PrioritizeTexturesEXT(
+  _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
+) {
+  gl_PrioritizeTextures(n, textures, priorities)
+}
+@c(glProgramBinaryOES)
+public func gl_ProgramBinaryOES(
+  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
+) {
+  gl_ProgramBinary(program, binaryFormat, binary, length)
+}
+@c(glProvokingVertexEXT)
+public func gl_ProvokingVertexEXT(_ mode: UInt32) {
+  gl_ProvokingVertex(mode)
+}
+@c(glPushDebugGroupKHR)
+public func gl_PushDebugGroupKHR(
+  _ source: UInt32, _ id: UInt32, _ length: Int32, _ message: UnsafePointer<CChar>?
+) {
+  gl_PushDebugGroup(source, id, length, message)
+}
+@c(glQueryCounterEXT)
+public func gl_QueryCounterEXT(_ id: UInt32, _ target: UInt32) {
+  gl_QueryCounter(id, target)
+}
+@c(glReadnPixelsARB)
+public func gl_ReadnPixelsARB(
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
+  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
+) {
+  gl_ReadnPixels(x, y, width, height, format, type, bufSize, data)
+}
+@c(glReadnPixelsEXT)
+public func gl_ReadnPixelsEXT(
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
+  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
+) {
+  gl_ReadnPixels(x, y, width, height, format, type, bufSize, data)
+}
+@c(glReadnPixelsKHR)
+public func gl_ReadnPixelsKHR(
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
+  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
+) {
+  gl_ReadnPixels(x, y, width, height, format, type, bufSize, data)
+}
+@c(glRenderbufferStorageEXT)
+public func gl_RenderbufferStorageEXT(
+  _ target: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  gl_RenderbufferStorage(target, internalformat, width, height)
+}
+@c(glRenderbufferStorageMultisampleEXT)
+public func gl_RenderbufferStorageMultisampleEXT(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  gl_RenderbufferStorageMultisample(target, samples, internalformat, width, height)
+}
+@c(glSampleCoverageARB)
+public func gl_SampleCoverageARB(_ value: Float, _ invert: UInt8) {
+  gl_SampleCoverage(value, invert)
+}
+@c(glSamplerParameterIivEXT)
+public func gl_SamplerParameterIivEXT(
+  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
+) {
+  gl_SamplerParameterIiv(sampler, pname, param)
+}
+@c(glSamplerParameterIivOES)
+public func gl_SamplerParameterIivOES(
+  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
+) {
+  gl_SamplerParameterIiv(sampler, pname, param)
+}
+@c(glSamplerParameterIuivEXT)
+public func gl_SamplerParameterIuivEXT(
+  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
+) {
+  gl_SamplerParameterIuiv(sampler, pname, param)
+}
+@c(glSamplerParameterIuivOES)
+public func gl_SamplerParameterIuivOES(
+  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
+) {
+  gl_SamplerParameterIuiv(sampler, pname, param)
+}
+@c(glScissorArrayvOES)
+public func gl_ScissorArrayvOES(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
+  gl_ScissorArrayv(first, count, v)
+}
+@c(glScissorIndexedOES)
+public func gl_ScissorIndexedOES(
+  _ index: UInt32, _ left: Int32, _ bottom: Int32, _ width: Int32, _ height: Int32
+) {
+  gl_ScissorIndexed(index, left, bottom, width, height)
+}
+@c(glScissorIndexedvOES)
+public func gl_ScissorIndexedvOES(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  gl_ScissorIndexedv(index, v)
+}
+@c(glSecondaryColor3bEXT)
+public func gl_SecondaryColor3bEXT(_ red: Int8, _ green: Int8, _ blue: Int8) {
+  gl_SecondaryColor3b(red, green, blue)
+}
+@c(glSecondaryColor3bvEXT)
+public func gl_SecondaryColor3bvEXT(_ v: UnsafePointer<Int8>?) {
+  gl_SecondaryColor3bv(v)
+}
+@c(glSecondaryColor3dEXT)
+public func gl_SecondaryColor3dEXT(_ red: Double, _ green: Double, _ blue: Double) {
+  gl_SecondaryColor3d(red, green, blue)
+}
+@c(glSecondaryColor3dvEXT)
+public func gl_SecondaryColor3dvEXT(_ v: UnsafePointer<Double>?) {
+  gl_SecondaryColor3dv(v)
+}
+@c(glSecondaryColor3fEXT)
+public func gl_SecondaryColor3fEXT(_ red: Float, _ green: Float, _ blue: Float) {
+  gl_SecondaryColor3f(red, green, blue)
+}
+@c(glSecondaryColor3fvEXT)
+public func gl_SecondaryColor3fvEXT(_ v: UnsafePointer<Float>?) {
+  gl_SecondaryColor3fv(v)
+}
+@c(glSecondaryColor3iEXT)
+public func gl_SecondaryColor3iEXT(_ red: Int32, _ green: Int32, _ blue: Int32) {
+  gl_SecondaryColor3i(red, green, blue)
+}
+@c(glSecondaryColor3ivEXT)
+public func gl_SecondaryColor3ivEXT(_ v: UnsafePointer<Int32>?) {
+  gl_SecondaryColor3iv(v)
+}
+@c(glSecondaryColor3sEXT)
+public func gl_SecondaryColor3sEXT(_ red: Int16, _ green: Int16, _ blue: Int16) {
+  gl_SecondaryColor3s(red, green, blue)
+}
+@c(glSecondaryColor3svEXT)
+public func gl_SecondaryColor3svEXT(_ v: UnsafePointer<Int16>?) {
+  gl_SecondaryColor3sv(v)
+}
+@c(glSecondaryColor3ubEXT)
+public func gl_SecondaryColor3ubEXT(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
+  gl_SecondaryColor3ub(red, green, blue)
+}
+@c(glSecondaryColor3ubvEXT)
+public func gl_SecondaryColor3ubvEXT(_ v: UnsafePointer<UInt8>?) {
+  gl_SecondaryColor3ubv(v)
+}
+@c(glSecondaryColor3uiEXT)
+public func gl_SecondaryColor3uiEXT(_ red: UInt32, _ green: UInt32, _ blue: UInt32) {
+  gl_SecondaryColor3ui(red, green, blue)
+}
+@c(glSecondaryColor3uivEXT)
+public func gl_SecondaryColor3uivEXT(_ v: UnsafePointer<UInt32>?) {
+  gl_SecondaryColor3uiv(v)
+}
+@c(glSecondaryColor3usEXT)
+public func gl_SecondaryColor3usEXT(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
+  gl_SecondaryColor3us(red, green, blue)
+}
+@c(glSecondaryColor3usvEXT)
+public func gl_SecondaryColor3usvEXT(_ v: UnsafePointer<UInt16>?) {
+  gl_SecondaryColor3usv(v)
+}
+@c(glSecondaryColorPointerEXT)
+public func gl_SecondaryColorPointerEXT(
+  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  gl_SecondaryColorPointer(size, type, stride, pointer)
+}
+@c(glShaderSourceARB)
+public func gl_ShaderSourceARB(
+  _ shader: UInt32, _ count: Int32, _ string: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ length: UnsafePointer<Int32>?
+) {
+  gl_ShaderSource(shader, count, string, length)
+}
+@c(glSpecializeShaderARB)
+public func gl_SpecializeShaderARB(
+  _ shader: UInt32, _ pEntryPoint: UnsafePointer<CChar>?, _ numSpecializationConstants: UInt32,
+  _ pConstantIndex: UnsafePointer<UInt32>?, _ pConstantValue: UnsafePointer<UInt32>?
+) {
+  gl_SpecializeShader(shader, pEntryPoint, numSpecializationConstants, pConstantIndex, pConstantValue)
+}
+@c(glStencilOpSeparateATI)
+public func gl_StencilOpSeparateATI(
+  _ face: UInt32, _ sfail: UInt32, _ dpfail: UInt32, _ dppass: UInt32
+) {
+  gl_StencilOpSeparate(face, sfail, dpfail, dppass)
+}
+@c(glTexBufferARB)
+public func gl_TexBufferARB(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
+  gl_TexBuffer(target, internalformat, buffer)
+}
+@c(glTexBufferEXT)
+public func gl_TexBufferEXT(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
+  gl_TexBuffer(target, internalformat, buffer)
+}
+
+@c(glTexBufferOES)
+public func gl_TexBufferOES(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
+  gl_TexBuffer(target, internalformat, buffer)
+}
+@c(glTexBufferRangeEXT)
+public func gl_TexBufferRangeEXT(
+  _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+) {
+  gl_TexBufferRange(target, internalformat, buffer, offset, size)
+}
+@c(glTexBufferRangeOES)
+public func gl_TexBufferRangeOES(
+  _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+) {
+  gl_TexBufferRange(target, internalformat, buffer, offset, size)
+}
 @c(glTexImage3DEXT)
 public func gl_TexImage3DEXT(
   _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,

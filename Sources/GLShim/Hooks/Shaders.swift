@@ -91,6 +91,43 @@ func hook_glShaderSource(
   encode_glShaderSource(c, writer, shader, 1)
 }
 
+/// Paths with lengths are copied, so that all end with a NUL.
+func hook_glCompileShaderIncludeARB(
+  _ c: Context, _ shader: UInt32, _ count: Int32, _ path: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ length: UnsafePointer<Int32>?
+) {
+  c.forgetReflection(shader)
+  guard count >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard let length, let path, count > 0 else {
+    return encode_glCompileShaderIncludeARB(c, c.writer, shader, count, path)
+  }
+  func size(_ i: Int) -> Int {
+    if length[i] >= 0 { return Int(length[i]) }
+    return path[i].map { Int(platform_string_length($0)) } ?? 0
+  }
+  var total = 0
+  var i = 0
+  while i < Int(count) {
+    total &+= size(i) &+ 1
+    i &+= 1
+  }
+  guard let texts = platform_calloc(1, total), let list = platform_calloc(Int(count), 8) else {
+    return c.raise(GL.OUT_OF_MEMORY)
+  }
+  let pointers = list.bindMemory(to: UnsafePointer<CChar>?.self, capacity: Int(count))
+  var place = texts
+  i = 0
+  while i < Int(count) {
+    if let text = path[i] { platform_copy(place, text, size(i)) }
+    pointers[i] = UnsafePointer(place.assumingMemoryBound(to: CChar.self))
+    place += size(i) &+ 1
+    i &+= 1
+  }
+  encode_glCompileShaderIncludeARB(c, c.writer, shader, count, UnsafePointer(pointers))
+  platform_free(texts)
+  platform_free(list)
+}
+
 // MARK: What is known of shaders and programs
 
 func note_glCompileShader(_ c: Context, _ shader: UInt32) { c.forgetReflection(shader) }

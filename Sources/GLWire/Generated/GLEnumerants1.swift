@@ -1672,6 +1672,8 @@ extension GL {
   @inlinable public static var MULTISAMPLE_LINE_WIDTH_RANGE_ARB: UInt32 { 0x9381 }
   @inlinable public static var MUL_ATI: UInt32 { 0x8964 }
   @inlinable public static var N3F_V3F: UInt32 { 0x2A25 }
+  @inlinable public static var NAMED_STRING_LENGTH_ARB: UInt32 { 0x8DE9 }
+  @inlinable public static var NAMED_STRING_TYPE_ARB: UInt32 { 0x8DEA }
   @inlinable public static var NAME_LENGTH: UInt32 { 0x92F9 }
   @inlinable public static var NAME_STACK_DEPTH: UInt32 { 0xD70 }
   @inlinable public static var NAND: UInt32 { 0x150E }
@@ -1713,6 +1715,7 @@ extension GL {
   @inlinable public static var NUM_LOOPBACK_COMPONENTS_ATI: UInt32 { 0x8974 }
   @inlinable public static var NUM_PASSES_ATI: UInt32 { 0x8970 }
   @inlinable public static var NUM_PROGRAM_BINARY_FORMATS: UInt32 { 0x87FE }
+  @inlinable public static var NUM_PROGRAM_BINARY_FORMATS_OES: UInt32 { 0x87FE }
   @inlinable public static var NUM_SAMPLE_COUNTS: UInt32 { 0x9380 }
   @inlinable public static var NUM_SHADER_BINARY_FORMATS: UInt32 { 0x8DF9 }
   @inlinable public static var NUM_SHADING_LANGUAGE_VERSIONS: UInt32 { 0x82E9 }
@@ -1876,7 +1879,9 @@ extension GL {
   @inlinable public static var PROGRAM_ALU_INSTRUCTIONS_ARB: UInt32 { 0x8805 }
   @inlinable public static var PROGRAM_ATTRIBS_ARB: UInt32 { 0x88AC }
   @inlinable public static var PROGRAM_BINARY_FORMATS: UInt32 { 0x87FF }
+  @inlinable public static var PROGRAM_BINARY_FORMATS_OES: UInt32 { 0x87FF }
   @inlinable public static var PROGRAM_BINARY_LENGTH: UInt32 { 0x8741 }
+  @inlinable public static var PROGRAM_BINARY_LENGTH_OES: UInt32 { 0x8741 }
   @inlinable public static var PROGRAM_BINARY_RETRIEVABLE_HINT: UInt32 { 0x8257 }
   @inlinable public static var PROGRAM_BINDING_ARB: UInt32 { 0x8677 }
   @inlinable public static var PROGRAM_ERROR_POSITION_ARB: UInt32 { 0x864B }
@@ -2010,9 +2015,4 @@ extension GL {
   @inlinable public static var REFERENCED_BY_GEOMETRY_SHADER_EXT: UInt32 { 0x9309 }
   @inlinable public static var REFERENCED_BY_GEOMETRY_SHADER_OES: UInt32 { 0x9309 }
   @inlinable public static var REFERENCED_BY_TESS_CONTROL_SHADER: UInt32 { 0x9307 }
-  @inlinable public static var REFERENCED_BY_TESS_CONTROL_SHADER_EXT: UInt32 { 0x9307 }
-  @inlinable public static var REFERENCED_BY_TESS_CONTROL_SHADER_OES: UInt32 { 0x9307 }
-  @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER: UInt32 { 0x9308 }
-  @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER_EXT: UInt32 { 0x9308 }
-  @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER_OES: UInt32 { 0x9308 }
 }

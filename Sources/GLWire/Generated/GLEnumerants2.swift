@@ -3,6 +3,11 @@
 
 
 extension GL {
+  @inlinable public static var REFERENCED_BY_TESS_CONTROL_SHADER_EXT: UInt32 { 0x9307 }
+  @inlinable public static var REFERENCED_BY_TESS_CONTROL_SHADER_OES: UInt32 { 0x9307 }
+  @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER: UInt32 { 0x9308 }
+  @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER_EXT: UInt32 { 0x9308 }
+  @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER_OES: UInt32 { 0x9308 }
   @inlinable public static var REFERENCED_BY_VERTEX_SHADER: UInt32 { 0x9306 }
   @inlinable public static var REFLECTION_MAP: UInt32 { 0x8512 }
   @inlinable public static var REG_0_ATI: UInt32 { 0x8921 }
@@ -242,6 +247,7 @@ extension GL {
   @inlinable public static var SHADER_IMAGE_ATOMIC: UInt32 { 0x82A6 }
   @inlinable public static var SHADER_IMAGE_LOAD: UInt32 { 0x82A4 }
   @inlinable public static var SHADER_IMAGE_STORE: UInt32 { 0x82A5 }
+  @inlinable public static var SHADER_INCLUDE_ARB: UInt32 { 0x8DAE }
   @inlinable public static var SHADER_KHR: UInt32 { 0x82E1 }
   @inlinable public static var SHADER_OBJECT_ARB: UInt32 { 0x8B48 }
   @inlinable public static var SHADER_SOURCE_LENGTH: UInt32 { 0x8B88 }
@@ -497,16 +503,16 @@ extension GL {
   @inlinable public static var TEXTURE_2D_MULTISAMPLE: UInt32 { 0x9100 }
   @inlinable public static var TEXTURE_2D_MULTISAMPLE_ARRAY: UInt32 { 0x9102 }
   @inlinable public static var TEXTURE_2D_MULTISAMPLE_ARRAY_OES: UInt32 { 0x9102 }
+}
+
+
+extension GL {
   @inlinable public static var TEXTURE_3D: UInt32 { 0x806F }
   @inlinable public static var TEXTURE_3D_BINDING_EXT: UInt32 { 0x806A }
   @inlinable public static var TEXTURE_3D_EXT: UInt32 { 0x806F }
   @inlinable public static var TEXTURE_3D_OES: UInt32 { 0x806F }
   @inlinable public static var TEXTURE_ALPHA_SIZE: UInt32 { 0x805F }
   @inlinable public static var TEXTURE_ALPHA_TYPE: UInt32 { 0x8C13 }
-}
-
-
-extension GL {
   @inlinable public static var TEXTURE_BASE_LEVEL: UInt32 { 0x813C }
   @inlinable public static var TEXTURE_BINDING_1D: UInt32 { 0x8068 }
   @inlinable public static var TEXTURE_BINDING_1D_ARRAY: UInt32 { 0x8C1C }

@@ -4,7 +4,7 @@
 /// Opcodes of OpenGL's commands.
 public enum GLOpcode {
   @inlinable public static var first: UInt32 { 0x10000 }
-  @inlinable public static var last: UInt32 { 66821 }
+  @inlinable public static var last: UInt32 { 66827 }
   @inlinable public static var glAccum: UInt32 { 0x10000 }
   @inlinable public static var glActiveShaderProgram: UInt32 { 0x10001 }
   @inlinable public static var glActiveStencilFaceEXT: UInt32 { 0x10002 }
@@ -152,6 +152,7 @@ public enum GLOpcode {
   @inlinable public static var glColorP4uiv: UInt32 { 0x10081 }
   @inlinable public static var glColorPointer: UInt32 { 0x10082 }
   @inlinable public static var glCompileShader: UInt32 { 0x10083 }
+  @inlinable public static var glCompileShaderIncludeARB: UInt32 { 0x10506 }
   @inlinable public static var glCompressedTexImage1D: UInt32 { 0x10084 }
   @inlinable public static var glCompressedTexImage2D: UInt32 { 0x10085 }
   @inlinable public static var glCompressedTexImage3D: UInt32 { 0x10086 }
@@ -196,6 +197,7 @@ public enum GLOpcode {
   @inlinable public static var glDeleteFragmentShaderATI: UInt32 { 0x10484 }
   @inlinable public static var glDeleteFramebuffers: UInt32 { 0x100AA }
   @inlinable public static var glDeleteLists: UInt32 { 0x100AB }
+  @inlinable public static var glDeleteNamedStringARB: UInt32 { 0x10507 }
   @inlinable public static var glDeleteObjectARB: UInt32 { 0x10485 }
   @inlinable public static var glDeleteProgram: UInt32 { 0x100AC }
   @inlinable public static var glDeleteProgramPipelines: UInt32 { 0x100AD }
@@ -382,6 +384,8 @@ public enum GLOpcode {
   @inlinable public static var glGetNamedFramebufferAttachmentParameteriv: UInt32 { 0x10152 }
   @inlinable public static var glGetNamedFramebufferParameteriv: UInt32 { 0x10153 }
   @inlinable public static var glGetNamedRenderbufferParameteriv: UInt32 { 0x10154 }
+  @inlinable public static var glGetNamedStringARB: UInt32 { 0x10508 }
+  @inlinable public static var glGetNamedStringivARB: UInt32 { 0x10509 }
   @inlinable public static var glGetObjectLabel: UInt32 { 0x10155 }
   @inlinable public static var glGetObjectParameterfvARB: UInt32 { 0x1049A }
   @inlinable public static var glGetObjectParameterivARB: UInt32 { 0x1049B }
@@ -528,6 +532,7 @@ public enum GLOpcode {
   @inlinable public static var glIsEnabledi: UInt32 { 0x101D8 }
   @inlinable public static var glIsFramebuffer: UInt32 { 0x101D9 }
   @inlinable public static var glIsList: UInt32 { 0x101DA }
+  @inlinable public static var glIsNamedStringARB: UInt32 { 0x1050A }
   @inlinable public static var glIsProgram: UInt32 { 0x101DB }
   @inlinable public static var glIsProgramARB: UInt32 { 0x101DC }
   @inlinable public static var glIsProgramPipeline: UInt32 { 0x101DD }
@@ -657,6 +662,7 @@ public enum GLOpcode {
   @inlinable public static var glNamedFramebufferTextureLayer: UInt32 { 0x1024F }
   @inlinable public static var glNamedRenderbufferStorage: UInt32 { 0x10250 }
   @inlinable public static var glNamedRenderbufferStorageMultisample: UInt32 { 0x10251 }
+  @inlinable public static var glNamedStringARB: UInt32 { 0x1050B }
   @inlinable public static var glNewList: UInt32 { 0x10252 }
   @inlinable public static var glNormal3b: UInt32 { 0x10253 }
   @inlinable public static var glNormal3bv: UInt32 { 0x10254 }

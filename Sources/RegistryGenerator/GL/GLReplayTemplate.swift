@@ -107,7 +107,17 @@ extension GLGenerator {
       case .offset:
         let type = p.base.isConst ? "UnsafeRawPointer" : "UnsafeMutableRawPointer"
         out.line("let \(p.name) = \(type)(bitPattern: UInt(\(read)))")
-      default: out.line("let \(p.name) = \(value(read, p.type))")
+      default:
+        // What is read to is the client's: it may have more room than any answer needs.
+        let isRoom = model.parameters.contains {
+          switch $0.role {
+          case .outputString(let size): size == "Int(\(p.name))"
+          case .outputNames(_, let count): count == "Int(\(p.name))"
+          default: false
+          }
+        }
+        let given = value(read, p.type)
+        out.line("let \(p.name) = \(isRoom ? "min(\(given), GLReplayContext.mostRoom)" : given)")
       }
     }
     for p in model.parameters {
