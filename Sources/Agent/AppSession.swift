@@ -177,7 +177,9 @@ final class AppSession: @unchecked Sendable {
   private func startForwarding(_ segment: Segment, _ primary: NodeConnection) {
     let memory = MemoryTable(segment: segment)
     self.memory = memory
-    let choices = StreamSwitches.fromEnvironment.choices
+    var choices = StreamSwitches.fromEnvironment.choices
+    choices.hasLargeWindow = primary.abilities & NodeAbility.largeWindow != 0
+    choices.repeats = primary.abilities & NodeAbility.repeats != 0
     let isCoded = primary.abilities & NodeAbility.codedRecords != 0 && !choices.isEmpty
     if primary.abilities & NodeAbility.content != 0 { content = KnownContent() }
     let forwarder = Forwarder(

@@ -9,8 +9,12 @@ internal import Wire
 /// are measured all the time. Small messages are compressed in any case: there the link's latency
 /// counts and not its speed, and measuring would cost more than it tells.
 struct Compressor: ~Copyable {
-  /// Window of the stream: what the other end must keep.
-  static let windowLog: Int32 = 20
+  /// Window of the stream, as a power of two: what the other end must keep. It has room for several
+  /// frames of a program that sends its vertices anew each time, and what lies that far back is found
+  /// by long distance matching.
+  static let windowLog: Int32 = 23
+  /// The window of nodes that do not say `NodeAbility.largeWindow`.
+  static let smallWindowLog: Int32 = 20
   /// Larger messages are compressed when it pays.
   static let small = 64 << 10
 
@@ -26,11 +30,14 @@ struct Compressor: ~Copyable {
   private var waiting = 0
   private var patience = 1
 
-  init() {
+  init(hasLargeWindow: Bool) {
     context = ZSTD_createCCtx()
     guard let context else { return }
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1)
-    _ = ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, Compressor.windowLog)
+    _ = ZSTD_CCtx_setParameter(
+      context, ZSTD_c_windowLog, hasLargeWindow ? Compressor.windowLog : Compressor.smallWindowLog)
+    _ = ZSTD_CCtx_setParameter(
+      context, ZSTD_c_enableLongDistanceMatching, hasLargeWindow ? 1 : 0)
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 0)
   }
 
@@ -76,10 +83,14 @@ struct Compressor: ~Copyable {
     linkCost = Compressor.smooth(linkCost, Double(nanoseconds) / Double(count))
   }
 
+  /// Nanoseconds that a byte takes on any link: sealing, copying, taking and opening it are work for
+  /// both ends' processors, however fast the link is.
+  private static let leastLinkCost = 2.0
+
   private func pays() -> Bool {
     // Nothing is known yet.
     guard linkCost > 0, compressionCost > 0 else { return true }
-    return saved * linkCost > compressionCost
+    return saved * max(linkCost, Compressor.leastLinkCost) > compressionCost
   }
 
   private mutating func learn(_ before: Int, _ after: Int, _ nanoseconds: UInt64) {

@@ -8,6 +8,7 @@ internal import Wire
 /// One thread at a time.
 public final class StreamDecoder {
   private var blobs: BlobDecoder
+  private var repeats: RepeatDecoder
   private var decompressor = Decompressor()
   /// Parts that have come, decompressed.
   private var gathered = Bytes()
@@ -25,7 +26,8 @@ public final class StreamDecoder {
     self.init(keeper: keeper, limit: BlobStore.limit)
   }
 
-  init(keeper: (any ContentKeeper)? = nil, limit: Int) {
+  init(keeper: (any ContentKeeper)? = nil, limit: Int, ring: Int = RepeatStore.limit) {
+    repeats = RepeatDecoder(size: ring)
     self.keeper = keeper
     blobs = BlobDecoder(limit: limit)
   }
@@ -81,7 +83,7 @@ public final class StreamDecoder {
         return "codedRecords: a record is not whole"
       }
       if opcode == BlobRecord.define || opcode == BlobRecord.use
-        || opcode == ContentRecord.opcode
+        || opcode == ContentRecord.opcode || opcode == RepeatRecord.opcode
       {
         // What came before it is replayed first, from where it lies.
         if kept < at {
@@ -90,12 +92,17 @@ public final class StreamDecoder {
           }
         }
         let record = UnsafeRawBufferPointer(rebasing: records[at..<at + size])
-        let wrong =
-          opcode == ContentRecord.opcode
-          ? ContentDecoder.decode(record, keeper, &out) : blobs.decode(opcode, record, &out)
+        let wrong: StaticString? =
+          switch opcode {
+          case ContentRecord.opcode: ContentDecoder.decode(record, keeper, &out)
+          case RepeatRecord.opcode: repeats.decode(record, &out)
+          default: blobs.decode(opcode, record, &out)
+          }
         if let wrong { return wrong }
         kept = at + size
         if out.count >= StreamDecoder.enough, !flush(replay) { return nil }
+      } else if RepeatStore.keeps(opcode) {
+        repeats.keep(UnsafeRawBufferPointer(rebasing: records[at..<at + size]))
       }
       at += size
     }

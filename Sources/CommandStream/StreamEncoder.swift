@@ -9,6 +9,10 @@ public struct StreamChoices: Sendable {
   public var compresses = true
   /// Parts that the node keeps from run to run go as their digests.
   public var knowsContent = true
+  /// The node keeps a window of 8 MiB for each channel, and not of 1 MiB.
+  public var hasLargeWindow = true
+  /// Records of OpenGL that were sent before travel as their places.
+  public var repeats = true
 
   public init() {}
 
@@ -79,6 +83,7 @@ public final class StreamEncoder {
   private let channel: UInt32
   private var blobs: BlobEncoder
   private var content: ContentEncoder?
+  private var repeats: RepeatEncoder?
   private var compressor: Compressor?
   private var coded = Bytes()
   private var sum = StreamTotals()
@@ -90,14 +95,18 @@ public final class StreamEncoder {
     self.init(channel: channel, choices: choices, known: known, limit: BlobStore.limit)
   }
 
-  init(channel: UInt32, choices: StreamChoices, known: KnownContent?, limit: Int) {
+  init(
+    channel: UInt32, choices: StreamChoices, known: KnownContent?, limit: Int,
+    ring: Int = RepeatStore.limit
+  ) {
     self.channel = channel
     blobs = BlobEncoder(
       BlobEncoder.Choices(
         deduplicates: choices.deduplicates, sendsDifferences: choices.sendsDifferences),
       limit: limit)
     content = choices.knowsContent ? known.map { ContentEncoder($0) } : nil
-    compressor = choices.compresses ? Compressor() : nil
+    repeats = choices.deduplicates && choices.repeats ? RepeatEncoder(size: ring) : nil
+    compressor = choices.compresses ? Compressor(hasLargeWindow: choices.hasLargeWindow) : nil
   }
 
   deinit { coded.free() }
@@ -127,15 +136,31 @@ public final class StreamEncoder {
       let opcode = start.get32(at)
       let record = UnsafeRawBufferPointer(rebasing: records[at..<at + size])
       var codedSize = size
-      if mayCode(opcode, record) {
-        // Everything before it, in one piece; then the record, or it is the first of the next piece.
-        coded.append(UnsafeRawBufferPointer(rebasing: records[kept..<at]))
-        kept = at
-        let before = coded.count
-        if code(opcode, record) {
-          kept = at + size
-          codedSize = coded.count - before
+      if repeats != nil {
+        if RepeatStore.keeps(opcode) {
+          if repeats?.extends(record) == true {
+            at += size
+            continue
+          }
+          endRun(records, &kept, at)
+          let hash = RepeatEncoder.hash(record)
+          if repeats?.begins(record, hash) == true {
+            coded.append(UnsafeRawBufferPointer(rebasing: records[kept..<at]))
+            kept = at
+            at += size
+            continue
+          }
+          if !(mayCode(opcode, record) && codeApart(opcode, records, &kept, at, size, &codedSize)) {
+            repeats?.keep(record, hash)
+          }
+          guard !coded.hasFailed else { return false }
+          at += size
+          continue
         }
+        endRun(records, &kept, at)
+      }
+      if mayCode(opcode, record) {
+        _ = codeApart(opcode, records, &kept, at, size, &codedSize)
         guard !coded.hasFailed else { return false }
       }
       if opcode == ControlOpcode.memoryDiff || opcode == ControlOpcode.memoryRuns {
@@ -143,10 +168,35 @@ public final class StreamEncoder {
       }
       at += size
     }
+    endRun(records, &kept, at)
     coded.append(UnsafeRawBufferPointer(rebasing: records[kept...]))
     sum.plain &+= UInt64(records.count)
     sum.coded &+= UInt64(coded.count)
     return !coded.hasFailed
+  }
+
+  /// Writes the run of repeated records that ends at `at`, all of which begin at `kept`.
+  private func endRun(_ records: UnsafeRawBufferPointer, _ kept: inout Int, _ at: Int) {
+    guard repeats?.pending ?? 0 > 0 else { return }
+    repeats?.end(UnsafeRawBufferPointer(rebasing: records[kept..<at]), &coded)
+    kept = at
+  }
+
+  /// Writes everything before a record, in one piece; then the record in another form, or it is the
+  /// first of the next piece, and false.
+  private func codeApart(
+    _ opcode: UInt32, _ records: UnsafeRawBufferPointer, _ kept: inout Int, _ at: Int, _ size: Int,
+    _ codedSize: inout Int
+  ) -> Bool {
+    coded.append(UnsafeRawBufferPointer(rebasing: records[kept..<at]))
+    kept = at
+    let before = coded.count
+    guard code(opcode, UnsafeRawBufferPointer(rebasing: records[at..<at + size])) else {
+      return false
+    }
+    kept = at + size
+    codedSize = coded.count - before
+    return true
   }
 
   /// Whether there is something to try with a record.

@@ -262,7 +262,7 @@ private final class NodeSession {
     configuration.name.withCString { w.writer.string($0) }
     (driver?.deviceName ?? "").withCString { w.writer.string($0) }
     message.withCString { w.writer.string($0) }
-    var abilities = NodeAbility.codedRecords
+    var abilities = NodeAbility.codedRecords | NodeAbility.largeWindow | NodeAbility.repeats
     if configuration.cache != nil { abilities |= NodeAbility.content }
     if NodeSession.usesBlocks { abilities |= NodeAbility.memoryBlocks }
     w.writer.u32(abilities)

@@ -256,6 +256,10 @@ public enum NodeAbility {
   @inlinable public static var codedRecords: UInt32 { 1 }
   /// Keeps large parts of records from run to run, and says which.
   @inlinable public static var content: UInt32 { 2 }
+  /// Keeps 8 MiB of each channel's compressed stream to refer to, and not 1 MiB.
+  @inlinable public static var largeWindow: UInt32 { 4 }
+  /// Keeps records of OpenGL to be referred to.
+  @inlinable public static var repeats: UInt32 { 8 }
   /// Takes `memoryRuns`.
   @inlinable public static var memoryBlocks: UInt32 { 0x100 }
 }

@@ -94,10 +94,12 @@ final class Stream {
 
   init(
     _ choices: StreamChoices = StreamChoices(), limit: Int = BlobStore.limit,
-    known: KnownContent? = nil, keeper: (any ContentKeeper)? = nil
+    known: KnownContent? = nil, keeper: (any ContentKeeper)? = nil,
+    ring: Int = RepeatStore.limit
   ) {
-    encoder = StreamEncoder(channel: 3, choices: choices, known: known, limit: limit)
-    decoder = StreamDecoder(keeper: keeper, limit: limit)
+    encoder = StreamEncoder(
+      channel: 3, choices: choices, known: known, limit: limit, ring: ring)
+    decoder = StreamDecoder(keeper: keeper, limit: limit, ring: ring)
   }
 
   /// What comes out for what went in; nil with a reason when something is wrong.

@@ -208,7 +208,7 @@ final class TestChannel {
   /// The pixel at (x, y) as the application reads it.
   func pixel(_ x: Int32, _ y: Int32) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 4)
-    context.pointee.beginRead()
+    context.pointee.beginRead(depth: false)
     gl.readPixels(x, y, 1, 1, GL.RGBA, GL.UNSIGNED_BYTE, &bytes)
     context.pointee.endRead()
     return bytes
