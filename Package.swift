@@ -122,9 +122,11 @@ let package = Package(
       exclude: ["GLShim.map"],
       swiftSettings: injected,
       linkerSettings: [
+        .linkedLibrary("m"),
         .unsafeFlags([
           "-Xlinker", "--version-script=\(root)/Sources/GLShim/GLShim.map",
           "-Xlinker", "-z", "-Xlinker", "nodelete",
+          "-Xlinker", "-z", "-Xlinker", "defs",
           "-Xlinker", "-Bsymbolic",
           "-Xlinker", "--gc-sections",
         ]),

@@ -73,6 +73,11 @@ def test_names_lead_to_one_library():
     assert set(needed) <= {"libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"}, needed
 
 
+def test_every_symbol_is_found():
+    """A program brings no library of its own: not even libm, which many have by accident."""
+    assert not run(["true"], preloaded(LD_BIND_NOW=1)).stderr
+
+
 def test_only_opengl_is_exported():
     strange = {name for name in exported() if not re.match(r"(gl|glX|egl)[A-Z]|__(glx|egl)_", name)}
     assert not strange, strange
