@@ -292,12 +292,13 @@ def test_egl_without_windows():
 STATE = HERE / "programs" / "gl_state.py"
 
 
-def same_answers(*words: object) -> int:
+def same_answers(*words: object, **extra: object) -> int:
     """Runs the program natively and through Omega; how many lines both have said."""
     command = ["python3", STATE, *words]
-    wanted = run(command, plain_environment(LIBGL_ALWAYS_SOFTWARE=1)).stdout.splitlines()
+    wanted = run(command, plain_environment(LIBGL_ALWAYS_SOFTWARE=1, **extra)).stdout.splitlines()
     got = omega(
-        "run", "-q", "--", *command, environment=plain_environment(OMEGA_GL_ERRORS="strict")
+        "run", "-q", "--", *command,
+        environment=plain_environment(OMEGA_GL_ERRORS="strict", **extra),
     ).stdout.splitlines()
     for line, (a, b) in enumerate(zip(wanted, got)):
         assert a == b, f"{words} line {line}: natively {a}, through Omega {b}"
@@ -339,6 +340,12 @@ def test_names():
 @deadline(60)
 def test_versions():
     assert same_answers("versions") == 16
+
+
+@deadline(60)
+def test_many_vertex_arrays():
+    """With memory that is filled when it is given back, so that nobody can go on using it."""
+    assert same_answers("arrays", MALLOC_PERTURB_=165) == 77
 
 
 @deadline(120)

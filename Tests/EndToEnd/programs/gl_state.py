@@ -8,6 +8,7 @@
   gl_state.py names                  many objects of every kind, and what is bound to them
   gl_state.py versions               contexts of every interface, and what they say of themselves
   gl_state.py programs               shaders, programs, and what is asked of them
+  gl_state.py arrays                 more vertex array objects than there is room for at first
 """
 
 import ctypes as C
@@ -600,6 +601,24 @@ def versions() -> None:
         gl.glGetString.restype = C.c_char_p
         for name in (0x1F00, 0x1F01, 0x1F02, 0x8B8C):
             say(hex(api), version, gl.glGetString(name), hex(gl.glGetError()))
+
+
+def arrays() -> None:
+    gl = context()
+    gl.glTranslatef(F(1), F(2), F(3))
+    gl.glEnable(0x0B71)
+    for pname in INTEGERS:
+        say(hex(pname), integers(gl, pname))
+    names = (C.c_uint * 300)()
+    gl.glGenVertexArrays(300, names)
+    for name in names:
+        gl.glBindVertexArray(name)
+        gl.glBindBuffer(0x8893, name + 1000)
+        gl.glDepthFunc(0x0200 + name % 8)
+    for name in names[::7]:
+        gl.glBindVertexArray(name)
+        say(name, integers(gl, 0x85B5), integers(gl, 0x8895), integers(gl, 0x0B74))
+    say(gl.glIsEnabled(0x0B71), [floats(gl, pname) for pname in MATRICES[:2]], gl.glGetError())
 
 
 if __name__ == "__main__":
