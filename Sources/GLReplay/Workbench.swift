@@ -315,14 +315,16 @@ extension ContextProperties {
 }
 
 extension GLFunctions {
-  /// Names of the current context's extensions.
+  /// Names of the current context's extensions, in the order of glGetString where it has them: old
+  /// programs have room for the first of them, and drivers put the old ones there.
   func extensions(_ context: ContextProperties) -> [String] {
     let text = { (string: UnsafePointer<UInt8>?) -> String in
       EGLDriver.text(string.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) })
     }
-    guard context.major >= 3, let getStringi else {
-      return text(getString(GL.EXTENSIONS)).split(separator: " ").map(String.init)
-    }
+    let listed =
+      context.isCore
+      ? [] : text(getString(GL.EXTENSIONS)).split(separator: " ").map(String.init)
+    guard listed.isEmpty, context.major >= 3, let getStringi else { return listed }
     var count: Int32 = 0
     getIntegerv(GL.NUM_EXTENSIONS, &count)
     return (0..<UInt32(clamping: count)).map { text(getStringi(GL.EXTENSIONS, $0)) }

@@ -601,6 +601,8 @@ def versions() -> None:
         gl.glGetString.restype = C.c_char_p
         for name in (0x1F00, 0x1F01, 0x1F02, 0x8B8C):
             say(hex(api), version, gl.glGetString(name), hex(gl.glGetError()))
+        # Old programs have room for the first of them, and drivers order them for those.
+        say(hex(api), version, gl.glGetString(0x1F03).split()[:4])
 
 
 def arrays() -> None:
