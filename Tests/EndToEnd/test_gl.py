@@ -345,7 +345,7 @@ def test_versions():
 @deadline(60)
 def test_many_vertex_arrays():
     """With memory that is filled when it is given back, so that nobody can go on using it."""
-    assert same_answers("arrays", MALLOC_PERTURB_=165) == 77
+    assert same_answers("arrays", MALLOC_PERTURB_=165) == 81
 
 
 @deadline(120)

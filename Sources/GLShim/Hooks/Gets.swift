@@ -44,6 +44,10 @@ private func local(_ c: Context, _ pname: UInt32) -> Int64? {
     return shadow.pointee.matrices.depth(GL.PROJECTION).map { Int64($0) }
   case GL.DOUBLEBUFFER where shadow.pointee.drawFramebuffer == 0 && c.pointee.request.api == 0:
     return c.pointee.binding.draw.map { Int64($0.pointee.request.flags & 1) }
+  case GL.LIST_INDEX where c.pointee.request.api == 0 && c.hasFixedFunction:
+    return Int64(shadow.pointee.listMode == 0 ? 0 : shadow.pointee.list)
+  case GL.LIST_MODE where c.pointee.request.api == 0 && c.hasFixedFunction:
+    return Int64(shadow.pointee.listMode)
   case GL.NUM_EXTENSIONS: return Int64(c.pointee.binding.facts?.pointee.extensionCount ?? 0)
   case GL.FEEDBACK_BUFFER_SIZE: return Int64(shadow.pointee.feedbackSize)
   case GL.SELECTION_BUFFER_SIZE: return Int64(shadow.pointee.selectionSize)

@@ -237,6 +237,11 @@ private func noteBlend(
   c.remember(GL.BLEND_DST_RGB, Int32(color))
   c.remember(GL.BLEND_SRC_ALPHA, Int32(sourceAlpha))
   c.remember(GL.BLEND_DST_ALPHA, Int32(alpha))
+  // The names of before the sides were apart.
+  if c.hasFixedFunction {
+    c.remember(GL.BLEND_SRC, Int32(sourceColor))
+    c.remember(GL.BLEND_DST, Int32(color))
+  }
 }
 func note_glBlendFunc(_ c: Context, _ sfactor: UInt32, _ dfactor: UInt32) {
   noteBlend(c, sfactor, dfactor, sfactor, dfactor)
