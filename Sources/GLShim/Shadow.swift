@@ -107,8 +107,9 @@ struct Shadow {
   var listEffect = ListEffect()
 
   var proxy = ProxyImage()
-  /// Between Begin and End.
+  /// Between Begin and End; and whether what is published ends there.
   var isInBegin = false
+  var wasInBegin = false
 
   var matrices: Matrices
   var state: StateCache

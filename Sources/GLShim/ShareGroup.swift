@@ -36,16 +36,23 @@ struct ShareGroup {
   /// far, and behind what was written to buffers that are mapped persistently.
   mutating func publish(_ context: Context, _ records: UnsafeRawBufferPointer) -> Bool {
     let channel = context.pointee.channel
+    // Between Begin and End drivers refuse what goes before and behind: there it waits until it may.
+    let shadow = context.pointee.shadow
+    let beginsInside = shadow.pointee.wasInBegin
+    let endsInside = shadow.pointee.isInBegin
+    shadow.pointee.wasInBegin = endsInside
     guard contextCount > 1 || buffers.persistent != nil else { return channel.publish(records) }
     lock.lock()
     defer { lock.unlock() }
-    if buffers.persistent != nil, !buffers.publishWrites(channel, tracker) { return false }
+    if buffers.persistent != nil, !beginsInside, !buffers.publishWrites(channel, tracker) {
+      return false
+    }
     guard contextCount > 1 else { return records.isEmpty || channel.publish(records) }
     if mark > 0, lastChannel != channel.index, lastChannel != UInt32.max {
       var after = (ControlOpcode.glAfter, UInt32(24), lastChannel, UInt32(0), mark)
       guard withUnsafeBytes(of: &after, { channel.publish($0) }) else { return false }
     }
-    return channel.publish(records) && publishMark(channel)
+    return channel.publish(records) && (endsInside || publishMark(channel))
   }
 
   /// Publishes a mark behind everything that a context has published, for contexts of other groups that

@@ -348,6 +348,11 @@ def test_many_vertex_arrays():
     assert same_answers("arrays", MALLOC_PERTURB_=165) == 81
 
 
+@deadline(60)
+def test_between_begin_and_end():
+    assert same_answers("begin") == 2
+
+
 @deadline(120)
 def test_programs():
     assert same_answers("programs") > 500

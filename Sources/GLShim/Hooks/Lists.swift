@@ -155,7 +155,7 @@ func note_glDeleteLists(_ c: Context, _ list: UInt32, _ range: Int32) {
 // MARK: Begin and End, between which nothing is answered
 
 func note_glBegin(_ c: Context, _ mode: UInt32) {
-  if c.pointee.shadow.pointee.listMode != GL.COMPILE, mode <= GL.PATCHES {
+  if c.pointee.shadow.pointee.listMode != GL.COMPILE, mode <= GL.PATCHES, c.hasFixedFunction {
     c.pointee.shadow.pointee.isInBegin = true
   }
 }

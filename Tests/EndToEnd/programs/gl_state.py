@@ -9,11 +9,13 @@
   gl_state.py versions               contexts of every interface, and what they say of themselves
   gl_state.py programs               shaders, programs, and what is asked of them
   gl_state.py arrays                 more vertex array objects than there is room for at first
+  gl_state.py begin                  many vertices between Begin and End, with a context that shares
 """
 
 import ctypes as C
 import random
 import sys
+import zlib
 
 F, D = C.c_float, C.c_double
 
@@ -40,6 +42,7 @@ def context(major: int = 0, minor: int = 0):
     for name in ("glMapNamedBufferRange", "glFenceSync"):
         getattr(gl, name).restype = C.c_void_p
     gl.glGetString.restype = C.c_char_p
+    gl.shared = lambda: egl.eglCreateContext(display, config, made, None)
     return gl
 
 
@@ -622,6 +625,30 @@ def arrays() -> None:
         gl.glBindVertexArray(name)
         say(name, integers(gl, 0x85B5), integers(gl, 0x8895), integers(gl, 0x0B74))
     say(gl.glIsEnabled(0x0B71), [floats(gl, pname) for pname in MATRICES[:2]], gl.glGetError())
+
+
+def begin() -> None:
+    gl = context()
+    assert gl.shared()
+    buffer = C.c_uint()
+    gl.glGenBuffers(1, C.byref(buffer))
+    gl.glBindBuffer(0x8892, buffer)
+    # Persistent and coherent: what is written between Begin and End is there afterwards.
+    gl.glBufferStorage(0x8892, C.c_ssize_t(64), None, 0xC3)
+    memory = gl.glMapBufferRange(0x8892, C.c_ssize_t(0), C.c_ssize_t(64), 0xC3)
+    for turn in range(2):
+        gl.glClear(0x4000)
+        gl.glBegin(0x0004)
+        for i in range(6000):
+            gl.glColor3f(F(i / 6000), F(turn), F(0.5))
+            gl.glVertex2f(F(i % 3 - 1), F(i // 3 % 2 * 2 - 1))
+            if i == 3000:
+                C.memset(memory, 77 + turn, 64)
+        gl.glEnd()
+        pixels, data = (C.c_ubyte * 12288)(), (C.c_ubyte * 64)()
+        gl.glReadPixels(0, 0, 64, 48, 0x1908, 0x1401, pixels)
+        gl.glGetBufferSubData(0x8892, C.c_ssize_t(0), C.c_ssize_t(64), data)
+        say(zlib.crc32(pixels), set(data), gl.glGetError())
 
 
 if __name__ == "__main__":
