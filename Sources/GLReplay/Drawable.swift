@@ -254,14 +254,24 @@ extension DrawableRequest {
   /// The internal format of the color buffers.
   var colorFormat: UInt32 {
     if flags & DrawableFlag.float != 0 { return red > 16 ? 0x8814 : 0x881A }
-    if red > 10 { return 0x805B }
-    if red > 8 { return 0x8059 }
-    if flags & DrawableFlag.sRGB != 0 { return 0x8C43 }
+    if red > 10 { return alpha > 0 ? 0x805B : 0x8054 }
+    if red > 8 { return alpha > 0 ? 0x8059 : 0x8052 }
+    if flags & DrawableFlag.sRGB != 0 { return alpha > 0 ? 0x8C43 : 0x8C41 }
     if red <= 5, green <= 6 {
       if alpha == 0 { return 0x8D62 }
       return alpha == 1 ? 0x8057 : 0x8056
     }
     return alpha > 0 ? DrawableRequest.rgba8 : 0x8051
+  }
+
+  /// The format with alpha in the place of one that not every driver draws to; nil for all others.
+  static func withAlpha(_ format: UInt32) -> UInt32? {
+    switch format {
+    case 0x8052: 0x8059
+    case 0x8054: 0x805B
+    case 0x8C41: 0x8C43
+    default: nil
+    }
   }
 
   /// The internal format of the depth buffer, with stencil when both are asked for.

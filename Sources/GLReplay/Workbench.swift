@@ -120,7 +120,8 @@ final class Workbench: @unchecked Sendable {
     gl.bindRenderbuffer(GL.RENDERBUFFER, 0)
     guard gl.getError() == 0 else {
       gl.deleteRenderbuffers(1, &name)
-      return .none
+      guard let other = DrawableRequest.withAlpha(format) else { return .none }
+      return makeBuffer(other, width, height, samples: samples)
     }
     return PixelBuffer(name: name)
   }
