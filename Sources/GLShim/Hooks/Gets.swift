@@ -210,9 +210,20 @@ private func isOld(_ cap: UInt32) -> Bool {
   }
 }
 
+/// Whether a context is known to have a capability.
+private func has(_ c: Context, _ cap: UInt32) -> Bool {
+  if isEverywhere(cap) { return true }
+  guard c.hasFixedFunction else { return false }
+  switch cap {
+  case GL.TEXTURE_GEN_S, GL.TEXTURE_GEN_T, GL.TEXTURE_GEN_R, GL.TEXTURE_GEN_Q:
+    return c.pointee.request.api == 0
+  default: return isOld(cap)
+  }
+}
+
 func hook_glIsEnabled(_ c: Context, _ cap: UInt32) -> UInt8 {
   if c.isRefusedInBegin() { return 0 }
-  let isKept = isEverywhere(cap) || isOld(cap) && c.hasFixedFunction
+  let isKept = has(c, cap)
   let shadow = c.pointee.shadow
   if isKept {
     shadow.pointee.state.isAsked = true
@@ -231,7 +242,7 @@ func hook_glIsEnabled(_ c: Context, _ cap: UInt32) -> UInt8 {
 
 /// A capability that a command has set.
 func noteCapability(_ c: Context, _ cap: UInt32, _ isOn: Bool) {
-  guard isEverywhere(cap) || isOld(cap) && c.hasFixedFunction else { return }
+  guard has(c, cap) else { return }
   c.remember(cap, isOn ? 1 : 0)
 }
 
