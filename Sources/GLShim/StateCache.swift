@@ -219,6 +219,16 @@ struct StateCache {
     return true
   }
 
+  /// Forgets one value.
+  func drop(_ pname: UInt32) {
+    var type = StateType.boolean.rawValue
+    while let known = StateType(rawValue: type) {
+      let place = place(pname, known)
+      if place.pointee.pname == pname { place.pointee.count = 0 }
+      type &+= 1
+    }
+  }
+
   func keep(
     _ pname: UInt32, _ type: StateType, _ numbers: UnsafeRawPointer, _ count: Int, isWhole: Bool
   ) {

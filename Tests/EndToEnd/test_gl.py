@@ -349,6 +349,11 @@ def test_many_vertex_arrays():
 
 
 @deadline(60)
+def test_capabilities():
+    assert same_answers("capabilities") > 1500
+
+
+@deadline(60)
 def test_between_begin_and_end():
     assert same_answers("begin") == 2
 

@@ -276,7 +276,6 @@ public func gl_DetachShader(_ program: UInt32, _ shader: UInt32) {
 @c(glDisable)
 public func gl_Disable(_ cap: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1
   guard let p = c.writer.pointee.fixedRecord(0x100BF, 16) else { return }
   p.put32(cap, 8)
   p.put32(0, 12)
@@ -730,7 +729,6 @@ public func gl_EdgeFlagv(_ flag: UnsafePointer<UInt8>?) {
 @c(glEnable)
 public func gl_Enable(_ cap: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1
   guard let p = c.writer.pointee.fixedRecord(0x100DD, 16) else { return }
   p.put32(cap, 8)
   p.put32(0, 12)

@@ -240,9 +240,15 @@ func hook_glIsEnabled(_ c: Context, _ cap: UInt32) -> UInt8 {
   return result
 }
 
-/// A capability that a command has set.
+/// A capability that a command has set; the others are as they were.
 func noteCapability(_ c: Context, _ cap: UInt32, _ isOn: Bool) {
-  guard has(c, cap) else { return }
+  let shadow = c.pointee.shadow
+  guard shadow.pointee.state.isAsked, shadow.pointee.listMode == 0, has(c, cap) else {
+    c.pointee.touched |= StateGroup.enable
+    return
+  }
+  c.settle()
+  shadow.pointee.state.drop(cap)
   c.remember(cap, isOn ? 1 : 0)
 }
 

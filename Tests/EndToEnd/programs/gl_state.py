@@ -9,6 +9,7 @@
   gl_state.py versions               contexts of every interface, and what they say of themselves
   gl_state.py programs               shaders, programs, and what is asked of them
   gl_state.py arrays                 more vertex array objects than there is room for at first
+  gl_state.py capabilities           what is enabled, asked for in every way and after every way of setting it
   gl_state.py begin                  many vertices between Begin and End, with a context that shares
 """
 
@@ -625,6 +626,38 @@ def arrays() -> None:
         gl.glBindVertexArray(name)
         say(name, integers(gl, 0x85B5), integers(gl, 0x8895), integers(gl, 0x0B74))
     say(gl.glIsEnabled(0x0B71), [floats(gl, pname) for pname in MATRICES[:2]], gl.glGetError())
+
+
+def capabilities() -> None:
+    gl, r = context(), random.Random(3)
+    enabled = lambda cap: gl.glIsEnabled(cap) & 0xFF  # noqa: E731
+    for _ in range(3000):
+        cap, kind = r.choice(CAPS), r.randrange(9)
+        if kind < 2:
+            [gl.glEnable, gl.glDisable][kind](cap)
+        elif kind == 2:
+            say(enabled(cap))
+        elif kind == 3:
+            value = (C.c_ubyte * 16)()
+            gl.glGetBooleanv(cap, value)
+            say(value[0])
+        elif kind == 4:
+            say(floats(gl, cap))
+        elif kind == 5:
+            say(integers(gl, cap))
+        elif kind == 6:
+            gl.glActiveTexture(0x84C0 + r.choice([0, 1]))
+        elif kind == 7:
+            gl.glEnablei(0x0BE2, r.randrange(2))
+        else:
+            name = gl.glGenLists(1)
+            gl.glNewList(name, r.choice([0x1300, 0x1301]))
+            r.choice([gl.glEnable, gl.glDisable])(cap)
+            before = enabled(cap)
+            gl.glEndList()
+            after = enabled(cap)
+            gl.glCallList(name)
+            say(before, after, enabled(cap))
 
 
 def begin() -> None:
