@@ -11,7 +11,8 @@ struct RepeatTests {
   private func add(_ number: Int, to recording: Recording) {
     var numbers = Numbers(UInt64(number))
     let sizes = [2, 2, 4, 6, 30, 200, 2000]
-    let opcode = numbers.below(3) == 0 ? ControlOpcode.glVertexData : 0x1_0000 + UInt32(number % 900)
+    let opcode =
+      numbers.below(3) == 0 ? ControlOpcode.glVertexData : 0x1_0000 + UInt32(number % 900)
     let count = sizes[numbers.below(sizes.count)]
     recording.raw(opcode, (0..<count).map { _ in UInt32(truncatingIfNeeded: numbers.next()) })
   }
@@ -77,7 +78,8 @@ struct RepeatTests {
       recording.raw(
         RepeatRecord.opcode,
         [UInt32(truncatingIfNeeded: place), UInt32(truncatingIfNeeded: place >> 32), count, 0])
-      let message = [UInt8](repeating: 0, count: 4) + bytes(UInt32(recording.bytes.count))
+      let message =
+        [UInt8](repeating: 0, count: 4) + bytes(UInt32(recording.bytes.count))
         + [UInt8](repeating: 0, count: 4) + recording.bytes
       let decoder = StreamDecoder(keeper: nil)
       return message.withUnsafeBytes { decoder.decode($0) { _ in true } }.map { "\($0)" }
