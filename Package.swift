@@ -37,7 +37,11 @@ let gnu: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])]
 /// Settings of the rooms that are linked into other people's processes.
 let injected: [SwiftSetting] =
   house
-  + (freestanding ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])] : [])
+  + (freestanding
+    ? [
+      .enableExperimentalFeature("Embedded"),
+      .unsafeFlags(["-wmo", "-enforce-exclusivity=unchecked"]),
+    ] : [])
 
 let package = Package(
   name: "omega",

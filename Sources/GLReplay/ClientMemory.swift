@@ -248,3 +248,65 @@ func doer_glMultiDrawElementsBaseVertex(
   guard list != nil || drawcount <= 0 else { return }
   c.pointee.gl.glMultiDrawElementsBaseVertex?(mode, count, type, list, drawcount, basevertex)
 }
+
+// MARK: Indirect draws
+
+extension GLReplayContext {
+  /// What an indirect draw may read: client memory that has come in front and has `wanted` bytes, or the
+  /// bound buffer. Without either a driver with fixed function would take the offset for an address.
+  fileprivate mutating func indirect(
+    _ offset: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32, _ size: Int
+  ) -> (pointer: UnsafeRawPointer?, isThere: Bool) {
+    if let block = memory.block {
+      let step = stride == 0 ? size : Int(stride)
+      let wanted = glProduct(Int(drawcount) &- 1, step) &+ size
+      return stride >= 0 && wanted <= block.count ? (block.baseAddress, true) : (nil, false)
+    }
+    if properties.isCore || properties.isES { return (offset, true) }
+    return (offset, driverValue(GL.DRAW_INDIRECT_BUFFER_BINDING) != 0)
+  }
+}
+
+func doer_glDrawArraysIndirect(
+  _ c: GLContextPointer, _ mode: UInt32, _ indirect: UnsafeRawPointer?
+) {
+  let (pointer, isThere) = c.pointee.indirect(indirect, 1, 0, 16)
+  if isThere { c.pointee.gl.glDrawArraysIndirect?(mode, pointer) }
+}
+func doer_glDrawElementsIndirect(
+  _ c: GLContextPointer, _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?
+) {
+  let (pointer, isThere) = c.pointee.indirect(indirect, 1, 0, 20)
+  if isThere { c.pointee.gl.glDrawElementsIndirect?(mode, type, pointer) }
+}
+func doer_glMultiDrawArraysIndirect(
+  _ c: GLContextPointer, _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32,
+  _ stride: Int32
+) {
+  let (pointer, isThere) = c.pointee.indirect(indirect, drawcount, stride, 16)
+  if isThere { c.pointee.gl.glMultiDrawArraysIndirect?(mode, pointer, drawcount, stride) }
+}
+func doer_glMultiDrawElementsIndirect(
+  _ c: GLContextPointer, _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?,
+  _ drawcount: Int32, _ stride: Int32
+) {
+  let (pointer, isThere) = c.pointee.indirect(indirect, drawcount, stride, 20)
+  if isThere { c.pointee.gl.glMultiDrawElementsIndirect?(mode, type, pointer, drawcount, stride) }
+}
+func doer_glMultiDrawArraysIndirectCount(
+  _ c: GLContextPointer, _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int,
+  _ maxdrawcount: Int32, _ stride: Int32
+) {
+  let (pointer, isThere) = c.pointee.indirect(indirect, maxdrawcount, stride, 16)
+  guard isThere else { return }
+  c.pointee.gl.glMultiDrawArraysIndirectCount?(mode, pointer, drawcount, maxdrawcount, stride)
+}
+func doer_glMultiDrawElementsIndirectCount(
+  _ c: GLContextPointer, _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?,
+  _ drawcount: Int, _ maxdrawcount: Int32, _ stride: Int32
+) {
+  let (pointer, isThere) = c.pointee.indirect(indirect, maxdrawcount, stride, 20)
+  guard isThere else { return }
+  c.pointee.gl.glMultiDrawElementsIndirectCount?(
+    mode, type, pointer, drawcount, maxdrawcount, stride)
+}

@@ -39,6 +39,7 @@ func replayGLControl(
   case ControlOpcode.glUnmap: c.pointee.unmap(&fields)
   case ControlOpcode.glReadBuffer: c.pointee.readBuffer(&fields)
   case ControlOpcode.glReflect: c.pointee.reflect(&fields)
+  case ControlOpcode.glReadHeld: c.pointee.readHeld(&fields)
   case ControlOpcode.glSignal: c.pointee.signal(&fields)
   case ControlOpcode.glPushQuery: c.pointee.pushQuery(&fields)
   default: fields.wrong = "opcode"

@@ -428,13 +428,16 @@ extension GLReplayContext {
   // MARK: Errors
 
   /// Takes what the driver holds, so that errors of this room's own can be told from it.
-  mutating func saveErrors() {
-    guard let functions else { return }
-    for _ in 0..<16 {
+  /// Whether it held any.
+  @discardableResult
+  mutating func saveErrors() -> Bool {
+    guard let functions else { return false }
+    for count in 0..<16 {
       let error = functions.getError()
-      if error == 0 { return }
+      if error == 0 { return count > 0 }
       if !surface.savedErrors.contains(error) { surface.savedErrors.append(error) }
     }
+    return true
   }
 
   /// glGetError.

@@ -47,6 +47,8 @@ struct GLReplayContext {
   /// What `probe` has found.
   var probed: UnsafeMutableRawPointer?
 
+  /// An image that the client fetches.
+  var heldImage: Blob?
   /// What the client is told when the GPU is so far.
   var signals: [Signal] = []
   /// A fence was signalled behind which nothing has come.
@@ -85,6 +87,7 @@ struct GLReplayContext {
 
   mutating func freeMemory() {
     giveBlob(nil)
+    platform_free(heldImage?.start)
     reply.free()
     results.free()
     memory.free()

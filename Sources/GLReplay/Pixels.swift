@@ -53,39 +53,83 @@ extension GLReplayContext {
     return driverValue(GL.PIXEL_PACK_BUFFER_BINDING) != 0
   }
 
+  /// An image that takes more than this is kept for the client to fetch.
+  private static var largestImage: Int { 8 << 20 }
+
   /// Reads an image of `byteCount` bytes, or into the bound buffer, and replies; `size` first where the
-  /// client does not know it.
+  /// client does not know it. Where the driver has an error there are no bytes.
   fileprivate mutating func read(
     _ opcode: UInt32, _ ticket: UInt32, _ byteCount: Int, size: (UInt32, UInt32, UInt32)?,
     _ call: (UnsafeMutableRawPointer?) -> Void
   ) {
     let packing = Packing(memory.block)
     let isBuffer = hasPackBuffer()
+    let isLarge = byteCount > GLReplayContext.largestImage && size != nil
     var room: UnsafeMutableRawPointer?
     if isBuffer == packing.isBuffer {
       pack(packing.store)
       if isBuffer {
         call(packing.offset)
       } else {
-        room = self.room(byteCount, "pixels")
+        room =
+          isLarge ? holdImage(byteCount) : self.room(byteCount, "pixels")
         guard let room else { return }
+        saveErrors()
         call(room)
       }
     }
+    let isThere = room != nil && !saveErrors()
     beginReply(opcode)
     if let size {
       reply.writer.u32(size.0)
       reply.writer.u32(size.1)
       reply.writer.u32(size.2)
     }
-    put(room, room == nil ? 0 : byteCount)
+    if isThere, isLarge {
+      reply.writer.u32(UInt32.max)
+      reply.writer.u64(UInt64(byteCount))
+    } else {
+      put(room, isThere ? byteCount : 0)
+    }
     endReply(ticket)
+  }
+
+  /// Memory for an image that the client fetches in parts; what was held before is gone.
+  private mutating func holdImage(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    platform_free(heldImage?.start)
+    heldImage = nil
+    guard byteCount <= 2 << 30, let start = platform_aligned_alloc(64, byteCount) else {
+      session.lose(LostReason.noMemory, "no memory for an image of \(byteCount) bytes")
+      return nil
+    }
+    platform_zero(start, byteCount)
+    heldImage = Blob(start: start, count: byteCount)
+    return start
+  }
+
+  /// `glReadHeld`: a part of the image; behind the last part it is gone.
+  mutating func readHeld(_ f: inout ControlFields) {
+    let ticket = f.u32(8, "ticket")
+    let offset = f.u64(16, "offset")
+    let count = Int(f.u32(24, "byteCount"))
+    guard f.wrong == nil else { return }
+    guard let held = heldImage, count <= GLReplayContext.largestImage,
+      offset <= UInt64(held.count), count <= held.count &- Int(offset)
+    else { return f.fail("offset") }
+    beginReply(ControlOpcode.glReadHeld)
+    put(held.start + Int(offset), count)
+    endReply(ticket)
+    guard Int(offset) &+ count == held.count else { return }
+    platform_free(held.start)
+    heldImage = nil
   }
 
   /// A texture level's size; zeros, and no error, when there is none.
   fileprivate mutating func levelSize(
     _ target: UInt32, _ texture: UInt32?, _ level: Int32
   ) -> (UInt32, UInt32, UInt32) {
+    saveErrors()
+    defer { functions?.drainErrors() }
     func value(_ pname: UInt32) -> UInt32 {
       var result: Int32 = 0
       if let texture {
@@ -101,6 +145,8 @@ extension GLReplayContext {
   fileprivate mutating func compressedSize(_ target: UInt32, _ texture: UInt32?, _ level: Int32)
     -> Int
   {
+    saveErrors()
+    defer { functions?.drainErrors() }
     var result: Int32 = 0
     var isCompressed: Int32 = 0
     if let texture {
@@ -158,7 +204,9 @@ func doer_glGetTextureImage(
   }
   var size = c.pointee.levelSize(0, texture, level)
   var target: Int32 = 0
+  c.pointee.saveErrors()
   c.pointee.gl.glGetTextureParameteriv?(texture, GL.TEXTURE_TARGET, &target)
+  c.pointee.functions?.drainErrors()
   // All faces at once.
   if UInt32(bitPattern: target) == GL.TEXTURE_CUBE_MAP { size.2 = 6 }
   let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))

@@ -43,6 +43,8 @@ struct BufferObject {
   var contents = BufferContents.undefined
   /// Bound at some time to where the GPU may write: the copy is never trusted again.
   var isWrittenByGPU = false
+  /// A copy or a clear has written it since what it has was fetched.
+  var isTransferred = false
   /// The store of a texture, which shaders may write when images are bound.
   var isTexture = false
   var copy: UnsafeMutableRawPointer?

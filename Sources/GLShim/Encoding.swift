@@ -6,6 +6,14 @@ import Wire
 
 // What generated encoders write with, and what reads the answers.
 
+/// Bytes of an array that fit a record.
+@inline(__always)
+var largestArray: Int { SegmentLayout.largestRecord &- 4096 }
+
+/// The current context has an error, and the command is not carried out.
+@inline(never)
+func refuse(_ error: UInt32) { currentContext()?.raise(error) }
+
 extension Writer {
   /// `u32 byteCount` (0xFFFFFFFF: NULL), bytes, zeros to a multiple of 4.
   mutating func glArray(_ source: UnsafeRawPointer?, _ count: Int) {

@@ -27,6 +27,9 @@ enum MatrixOp {
   /// called together count from the same, whatever they do to it.
   static var callFromBase: UInt32 { 16 }
   static var takeBase: UInt32 { 17 }
+  /// What is between Begin and End.
+  static var begin: UInt32 { 18 }
+  static var end: UInt32 { 19 }
 
   static func operandCount(_ op: UInt32) -> Int {
     switch op {
@@ -432,6 +435,19 @@ struct ListEffect {
 
   private static var most: Int { 64 << 10 }
 
+  /// The place of the last operation; -1 for none.
+  private var last = -1
+
+  /// Begin or End: pairs of them are one end, however many there are.
+  mutating func addBeginOrEnd(_ op: UInt32) {
+    if op == MatrixOp.end, last >= 0, let ops {
+      if ops[last] == MatrixOp.begin { ops[last] = MatrixOp.end }
+      if ops[last] == MatrixOp.end { return }
+    }
+    var nothing: Float = 0
+    add(op, &nothing)
+  }
+
   mutating func add(_ op: UInt32, _ operands: UnsafePointer<Float>) {
     let wanted = count &+ 1 &+ MatrixOp.operandCount(op)
     if wanted > capacity {
@@ -448,6 +464,7 @@ struct ListEffect {
       capacity = size
     }
     ops?[count] = op
+    last = count
     var i = 0
     while i < MatrixOp.operandCount(op) {
       ops?[count &+ 1 &+ i] = operands[i].bitPattern

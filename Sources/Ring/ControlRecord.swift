@@ -100,6 +100,9 @@ public enum ControlOpcode {
   /// ended is there, slot `high` reaches `number << 32 | result >> 32`, and then slot `low`
   /// `number << 32 | result & 0xFFFFFFFF`. With the number 0 nobody waits for the query any more.
   @inlinable public static var glPushQuery: UInt32 { 0x163 }
+  /// u32 ticket (8), u32 reserved, u64 offset (16), u32 byteCount (24), u32 reserved: replies with an
+  /// array, a part of the image that was too large for the reply to the last read.
+  @inlinable public static var glReadHeld: UInt32 { 0x164 }
   /// u64 mark (8): a place that `glAfter` names. Marks of a channel only grow.
   @inlinable public static var glMark: UInt32 { 0x15B }
 
@@ -167,6 +170,7 @@ extension ControlOpcode {
     case glReflect: "glReflect"
     case glSignal: "glSignal"
     case glPushQuery: "glPushQuery"
+    case glReadHeld: "glReadHeld"
     default: nil
     }
   }

@@ -1397,10 +1397,12 @@ func replay_glAreTexturesResident(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard let call = c.pointee.gl.glAreTexturesResident else { return c.pointee.missing(0x10006, ticket) }
   let residences = c.pointee.room(max(Int(n), 0), "glAreTexturesResident.residences")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   let result = call(n, texturesBytes?.assumingMemoryBound(to: UInt32.self), residences?.assumingMemoryBound(to: UInt8.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10006)
   c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.put(residences, max(Int(n), 0))
+  c.pointee.put(residences, isRight ? max(Int(n), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1416,10 +1418,12 @@ func replay_glAreTexturesResidentEXT(
   guard let call = c.pointee.gl.glAreTexturesResidentEXT else { return c.pointee.missing(0x10476, ticket) }
   let residences = c.pointee.room(max(Int(n), 0), "glAreTexturesResidentEXT.residences")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   let result = call(n, texturesBytes?.assumingMemoryBound(to: UInt32.self), residences?.assumingMemoryBound(to: UInt8.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10476)
   c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.put(residences, max(Int(n), 0))
+  c.pointee.put(residences, isRight ? max(Int(n), 0) : 0)
   c.pointee.endReply(ticket)
 }
 

@@ -1160,8 +1160,7 @@ func replay_glDrawArraysIndirect(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   guard r.need(12, "glDrawArraysIndirect") else { return }
   let mode = r.take32()
   let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glDrawArraysIndirect else { return c.pointee.missing(0x100C7) }
-  call(mode, indirect)
+  doer_glDrawArraysIndirect(c, mode, indirect)
 }
 
 func replay_glDrawArraysInstanced(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1238,8 +1237,7 @@ func replay_glDrawElementsIndirect(
   let mode = r.take32()
   let type = r.take32()
   let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glDrawElementsIndirect else { return c.pointee.missing(0x100CE) }
-  call(mode, type, indirect)
+  doer_glDrawElementsIndirect(c, mode, type, indirect)
 }
 
 func replay_glDrawElementsInstanced(
@@ -1959,9 +1957,11 @@ func replay_glGenTexturesEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   guard let call = c.pointee.gl.glGenTexturesEXT else { return c.pointee.missing(0x10495, ticket) }
   let textures = c.pointee.room(glProduct(Int(n), 4), "glGenTexturesEXT.textures")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(n, textures?.assumingMemoryBound(to: UInt32.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10495)
-  c.pointee.putNames(.texture, textures, Int(n))
+  c.pointee.putNames(.texture, textures, isRight ? Int(n) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2013,7 +2013,7 @@ func replay_glGetActiveAtomicCounterBufferiv(
   guard let call = c.pointee.gl.glGetActiveAtomicCounterBufferiv else { return c.pointee.missing(0x1011C, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, bufferIndex, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1011C)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2030,12 +2030,14 @@ func replay_glGetActiveAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let type = c.pointee.room(4, "glGetActiveAttrib.type")
   let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveAttrib.name")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, index, bufSize, length?.assumingMemoryBound(to: Int32.self), size?.assumingMemoryBound(to: Int32.self), type?.assumingMemoryBound(to: UInt32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1011D)
-  c.pointee.put(length, 4)
-  c.pointee.put(size, 4)
-  c.pointee.put(type, 4)
-  c.pointee.putString(name, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.put(size, isRight ? 4 : 0)
+  c.pointee.put(type, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2053,10 +2055,12 @@ func replay_glGetActiveSubroutineName(
   let length = c.pointee.room(4, "glGetActiveSubroutineName.length")
   let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveSubroutineName.name")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, shadertype, index, bufSize, length?.assumingMemoryBound(to: Int32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1011E)
-  c.pointee.put(length, 4)
-  c.pointee.putString(name, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2074,10 +2078,12 @@ func replay_glGetActiveSubroutineUniformName(
   let length = c.pointee.room(4, "glGetActiveSubroutineUniformName.length")
   let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveSubroutineUniformName.name")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, shadertype, index, bufSize, length?.assumingMemoryBound(to: Int32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1011F)
-  c.pointee.put(length, 4)
-  c.pointee.putString(name, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2094,7 +2100,7 @@ func replay_glGetActiveSubroutineUniformiv(
   guard let call = c.pointee.gl.glGetActiveSubroutineUniformiv else { return c.pointee.missing(0x10120, ticket) }
   let valuesCount = c.pointee.probe(4) { values in call(program, shadertype, index, pname, values?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10120)
-  c.pointee.putProbe(valuesCount, as: Int32.self, about: pname)
+  c.pointee.putProbe(valuesCount, as: Int32.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2111,12 +2117,14 @@ func replay_glGetActiveUniform(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   let type = c.pointee.room(4, "glGetActiveUniform.type")
   let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniform.name")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, index, bufSize, length?.assumingMemoryBound(to: Int32.self), size?.assumingMemoryBound(to: Int32.self), type?.assumingMemoryBound(to: UInt32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10121)
-  c.pointee.put(length, 4)
-  c.pointee.put(size, 4)
-  c.pointee.put(type, 4)
-  c.pointee.putString(name, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.put(size, isRight ? 4 : 0)
+  c.pointee.put(type, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2133,10 +2141,12 @@ func replay_glGetActiveUniformBlockName(
   let length = c.pointee.room(4, "glGetActiveUniformBlockName.length")
   let uniformBlockName = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniformBlockName.uniformBlockName")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, uniformBlockIndex, bufSize, length?.assumingMemoryBound(to: Int32.self), uniformBlockName?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10122)
-  c.pointee.put(length, 4)
-  c.pointee.putString(uniformBlockName, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(uniformBlockName, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2152,7 +2162,7 @@ func replay_glGetActiveUniformBlockiv(
   guard let call = c.pointee.gl.glGetActiveUniformBlockiv else { return c.pointee.missing(0x10123, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, uniformBlockIndex, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10123)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2169,10 +2179,12 @@ func replay_glGetActiveUniformName(
   let length = c.pointee.room(4, "glGetActiveUniformName.length")
   let uniformName = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniformName.uniformName")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, uniformIndex, bufSize, length?.assumingMemoryBound(to: Int32.self), uniformName?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10124)
-  c.pointee.put(length, 4)
-  c.pointee.putString(uniformName, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(uniformName, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2188,7 +2200,7 @@ func replay_glGetActiveUniformsiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard let call = c.pointee.gl.glGetActiveUniformsiv else { return c.pointee.missing(0x10125, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(program, uniformCount, uniformIndicesBytes?.assumingMemoryBound(to: UInt32.self), pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10125)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2291,9 +2303,11 @@ func replay_glGetBufferSubData(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   guard let call = c.pointee.gl.glGetBufferSubData else { return c.pointee.missing(0x1012C, ticket) }
   let data = c.pointee.room(max(Int(size), 0), "glGetBufferSubData.data")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(target, offset, size, data)
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1012C)
-  c.pointee.put(data, max(Int(size), 0))
+  c.pointee.put(data, isRight ? max(Int(size), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2305,9 +2319,11 @@ func replay_glGetClipPlane(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   guard let call = c.pointee.gl.glGetClipPlane else { return c.pointee.missing(0x1012D, ticket) }
   let equation = c.pointee.room(32, "glGetClipPlane.equation")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(plane, equation?.assumingMemoryBound(to: Double.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1012D)
-  c.pointee.put(equation, 32)
+  c.pointee.put(equation, isRight ? 32 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2319,9 +2335,11 @@ func replay_glGetClipPlanef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetClipPlanef else { return c.pointee.missing(0x1012E, ticket) }
   let equation = c.pointee.room(16, "glGetClipPlanef.equation")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(plane, equation?.assumingMemoryBound(to: Float.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1012E)
-  c.pointee.put(equation, 16)
+  c.pointee.put(equation, isRight ? 16 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2333,9 +2351,11 @@ func replay_glGetClipPlanex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard let call = c.pointee.gl.glGetClipPlanex else { return c.pointee.missing(0x1012F, ticket) }
   let equation = c.pointee.room(16, "glGetClipPlanex.equation")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(plane, equation?.assumingMemoryBound(to: Int32.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1012F)
-  c.pointee.put(equation, 16)
+  c.pointee.put(equation, isRight ? 16 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2394,15 +2414,17 @@ func replay_glGetDebugMessageLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   let lengths = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.lengths")
   let messageLog = c.pointee.room(max(Int(bufSize), 0), "glGetDebugMessageLog.messageLog")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   let result = call(count, bufSize, sources?.assumingMemoryBound(to: UInt32.self), types?.assumingMemoryBound(to: UInt32.self), ids?.assumingMemoryBound(to: UInt32.self), severities?.assumingMemoryBound(to: UInt32.self), lengths?.assumingMemoryBound(to: Int32.self), messageLog?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10133)
   c.pointee.reply.writer.u32(result)
-  c.pointee.put(sources, glProduct(Int(count), 4))
-  c.pointee.put(types, glProduct(Int(count), 4))
-  c.pointee.put(ids, glProduct(Int(count), 4))
-  c.pointee.put(severities, glProduct(Int(count), 4))
-  c.pointee.put(lengths, glProduct(Int(count), 4))
-  c.pointee.put(messageLog, max(Int(bufSize), 0))
+  c.pointee.put(sources, isRight ? glProduct(Int(count), 4) : 0)
+  c.pointee.put(types, isRight ? glProduct(Int(count), 4) : 0)
+  c.pointee.put(ids, isRight ? glProduct(Int(count), 4) : 0)
+  c.pointee.put(severities, isRight ? glProduct(Int(count), 4) : 0)
+  c.pointee.put(lengths, isRight ? glProduct(Int(count), 4) : 0)
+  c.pointee.put(messageLog, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2478,20 +2500,6 @@ func replay_glGetFragDataIndex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   guard let call = c.pointee.gl.glGetFragDataIndex else { return c.pointee.missing(0x10139, ticket) }
   let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
   c.pointee.beginReply(0x10139)
-  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetFragDataLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetFragDataLocation") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let nameBytes = r.string(isOptional: false, "glGetFragDataLocation.name")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGetFragDataLocation else { return c.pointee.missing(0x1013A, ticket) }
-  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x1013A)
   c.pointee.reply.writer.u32(UInt32(bitPattern: result))
   c.pointee.endReply(ticket)
 }

@@ -4,6 +4,20 @@
 import GLWire
 import Wire
 
+func replay_glGetFragDataLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetFragDataLocation") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let nameBytes = r.string(isOptional: false, "glGetFragDataLocation.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetFragDataLocation else { return c.pointee.missing(0x1013A, ticket) }
+  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x1013A)
+  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetFramebufferAttachmentParameteriv(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -82,10 +96,12 @@ func replay_glGetInfoLogARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   let length = c.pointee.room(4, "glGetInfoLogARB.length")
   let infoLog = c.pointee.room(max(Int(maxLength), 0), "glGetInfoLogARB.infoLog")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(obj, maxLength, length?.assumingMemoryBound(to: Int32.self), infoLog?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10498)
-  c.pointee.put(length, 4)
-  c.pointee.putString(infoLog, max(Int(maxLength), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(infoLog, isRight ? max(Int(maxLength), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -343,9 +359,11 @@ func replay_glGetNamedBufferSubData(
   guard let call = c.pointee.gl.glGetNamedBufferSubData else { return c.pointee.missing(0x10151, ticket) }
   let data = c.pointee.room(max(Int(size), 0), "glGetNamedBufferSubData.data")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(buffer, offset, size, data)
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10151)
-  c.pointee.put(data, max(Int(size), 0))
+  c.pointee.put(data, isRight ? max(Int(size), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -403,10 +421,12 @@ func replay_glGetNamedStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let stringlen = c.pointee.room(4, "glGetNamedStringARB.stringlen")
   let string = c.pointee.room(max(Int(bufSize), 0), "glGetNamedStringARB.string")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(namelen, nameBytes?.assumingMemoryBound(to: CChar.self), bufSize, stringlen?.assumingMemoryBound(to: Int32.self), string?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10508)
-  c.pointee.put(stringlen, 4)
-  c.pointee.putString(string, max(Int(bufSize), 0))
+  c.pointee.put(stringlen, isRight ? 4 : 0)
+  c.pointee.putString(string, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -475,10 +495,12 @@ func replay_glGetObjectPtrLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let length = c.pointee.room(4, "glGetObjectPtrLabel.length")
   let label = c.pointee.room(max(Int(bufSize), 0), "glGetObjectPtrLabel.label")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(ptr, bufSize, length?.assumingMemoryBound(to: Int32.self), label?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10156)
-  c.pointee.put(length, 4)
-  c.pointee.putString(label, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(label, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -545,9 +567,11 @@ func replay_glGetProgramEnvParameterdvARB(
   guard let call = c.pointee.gl.glGetProgramEnvParameterdvARB else { return c.pointee.missing(0x1015C, ticket) }
   let params = c.pointee.room(32, "glGetProgramEnvParameterdvARB.params")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(target, index, params?.assumingMemoryBound(to: Double.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1015C)
-  c.pointee.put(params, 32)
+  c.pointee.put(params, isRight ? 32 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -562,9 +586,11 @@ func replay_glGetProgramEnvParameterfvARB(
   guard let call = c.pointee.gl.glGetProgramEnvParameterfvARB else { return c.pointee.missing(0x1015D, ticket) }
   let params = c.pointee.room(16, "glGetProgramEnvParameterfvARB.params")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(target, index, params?.assumingMemoryBound(to: Float.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1015D)
-  c.pointee.put(params, 16)
+  c.pointee.put(params, isRight ? 16 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -578,10 +604,12 @@ func replay_glGetProgramInfoLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let length = c.pointee.room(4, "glGetProgramInfoLog.length")
   let infoLog = c.pointee.room(max(Int(bufSize), 0), "glGetProgramInfoLog.infoLog")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, bufSize, length?.assumingMemoryBound(to: Int32.self), infoLog?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1015E)
-  c.pointee.put(length, 4)
-  c.pointee.putString(infoLog, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(infoLog, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -612,9 +640,11 @@ func replay_glGetProgramLocalParameterdvARB(
   guard let call = c.pointee.gl.glGetProgramLocalParameterdvARB else { return c.pointee.missing(0x10160, ticket) }
   let params = c.pointee.room(32, "glGetProgramLocalParameterdvARB.params")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(target, index, params?.assumingMemoryBound(to: Double.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10160)
-  c.pointee.put(params, 32)
+  c.pointee.put(params, isRight ? 32 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -629,9 +659,11 @@ func replay_glGetProgramLocalParameterfvARB(
   guard let call = c.pointee.gl.glGetProgramLocalParameterfvARB else { return c.pointee.missing(0x10161, ticket) }
   let params = c.pointee.room(16, "glGetProgramLocalParameterfvARB.params")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(target, index, params?.assumingMemoryBound(to: Float.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10161)
-  c.pointee.put(params, 16)
+  c.pointee.put(params, isRight ? 16 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -647,10 +679,12 @@ func replay_glGetProgramPipelineInfoLog(
   let length = c.pointee.room(4, "glGetProgramPipelineInfoLog.length")
   let infoLog = c.pointee.room(max(Int(bufSize), 0), "glGetProgramPipelineInfoLog.infoLog")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(pipeline, bufSize, length?.assumingMemoryBound(to: Int32.self), infoLog?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10162)
-  c.pointee.put(length, 4)
-  c.pointee.putString(infoLog, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(infoLog, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -751,10 +785,12 @@ func replay_glGetProgramResourceName(
   let length = c.pointee.room(4, "glGetProgramResourceName.length")
   let name = c.pointee.room(max(Int(bufSize), 0), "glGetProgramResourceName.name")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, programInterface, index, bufSize, length?.assumingMemoryBound(to: Int32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10168)
-  c.pointee.put(length, 4)
-  c.pointee.putString(name, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -775,10 +811,12 @@ func replay_glGetProgramResourceiv(
   let length = c.pointee.room(4, "glGetProgramResourceiv.length")
   let params = c.pointee.room(glProduct(Int(count), 4), "glGetProgramResourceiv.params")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, programInterface, index, propCount, propsBytes?.assumingMemoryBound(to: UInt32.self), count, length?.assumingMemoryBound(to: Int32.self), params?.assumingMemoryBound(to: Int32.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10169)
-  c.pointee.put(length, 4)
-  c.pointee.put(params, glProduct(Int(count), 4))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.put(params, isRight ? glProduct(Int(count), 4) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -792,9 +830,11 @@ func replay_glGetProgramStageiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetProgramStageiv else { return c.pointee.missing(0x1016A, ticket) }
   let values = c.pointee.room(4, "glGetProgramStageiv.values")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, shadertype, pname, values?.assumingMemoryBound(to: Int32.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1016A)
-  c.pointee.put(values, 4)
+  c.pointee.put(values, isRight ? 4 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -833,9 +873,11 @@ func replay_glGetProgramivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   guard let call = c.pointee.gl.glGetProgramivARB else { return c.pointee.missing(0x1016D, ticket) }
   let params = c.pointee.room(4, "glGetProgramivARB.params")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(target, pname, params?.assumingMemoryBound(to: Int32.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1016D)
-  c.pointee.put(params, 4)
+  c.pointee.put(params, isRight ? 4 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1064,10 +1106,12 @@ func replay_glGetShaderInfoLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   let length = c.pointee.room(4, "glGetShaderInfoLog.length")
   let infoLog = c.pointee.room(max(Int(bufSize), 0), "glGetShaderInfoLog.infoLog")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(shader, bufSize, length?.assumingMemoryBound(to: Int32.self), infoLog?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1017D)
-  c.pointee.put(length, 4)
-  c.pointee.putString(infoLog, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(infoLog, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1083,10 +1127,12 @@ func replay_glGetShaderPrecisionFormat(
   let range = c.pointee.room(8, "glGetShaderPrecisionFormat.range")
   let precision = c.pointee.room(4, "glGetShaderPrecisionFormat.precision")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(shadertype, precisiontype, range?.assumingMemoryBound(to: Int32.self), precision?.assumingMemoryBound(to: Int32.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1017E)
-  c.pointee.put(range, 8)
-  c.pointee.put(precision, 4)
+  c.pointee.put(range, isRight ? 8 : 0)
+  c.pointee.put(precision, isRight ? 4 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1100,10 +1146,12 @@ func replay_glGetShaderSource(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let length = c.pointee.room(4, "glGetShaderSource.length")
   let source = c.pointee.room(max(Int(bufSize), 0), "glGetShaderSource.source")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(shader, bufSize, length?.assumingMemoryBound(to: Int32.self), source?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1017F)
-  c.pointee.put(length, 4)
-  c.pointee.putString(source, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(source, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1162,9 +1210,11 @@ func replay_glGetSynciv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   guard let call = c.pointee.gl.glGetSynciv else { return c.pointee.missing(0x10183, ticket) }
   let length = c.pointee.room(4, "glGetSynciv.length")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   let valuesCount = c.pointee.probe(4) { values in call(sync, pname, count, length?.assumingMemoryBound(to: Int32.self), values?.assumingMemoryBound(to: Int32.self)) }
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10183)
-  c.pointee.put(length, 4)
+  c.pointee.put(length, isRight ? 4 : 0)
   c.pointee.putProbe(valuesCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
@@ -1492,12 +1542,14 @@ func replay_glGetTransformFeedbackVarying(
   let type = c.pointee.room(4, "glGetTransformFeedbackVarying.type")
   let name = c.pointee.room(max(Int(bufSize), 0), "glGetTransformFeedbackVarying.name")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, index, bufSize, length?.assumingMemoryBound(to: Int32.self), size?.assumingMemoryBound(to: Int32.self), type?.assumingMemoryBound(to: UInt32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1019A)
-  c.pointee.put(length, 4)
-  c.pointee.put(size, 4)
-  c.pointee.put(type, 4)
-  c.pointee.putString(name, max(Int(bufSize), 0))
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.put(size, isRight ? 4 : 0)
+  c.pointee.put(type, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1575,9 +1627,11 @@ func replay_glGetUniformIndices(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard let call = c.pointee.gl.glGetUniformIndices else { return c.pointee.missing(0x1019F, ticket) }
   let uniformIndices = c.pointee.room(glProduct(Int(uniformCount), 4), "glGetUniformIndices.uniformIndices")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(program, uniformCount, uniformNames, uniformIndices?.assumingMemoryBound(to: UInt32.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x1019F)
-  c.pointee.put(uniformIndices, glProduct(Int(uniformCount), 4))
+  c.pointee.put(uniformIndices, isRight ? glProduct(Int(uniformCount), 4) : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -1606,9 +1660,11 @@ func replay_glGetUniformSubroutineuiv(
   guard let call = c.pointee.gl.glGetUniformSubroutineuiv else { return c.pointee.missing(0x101A1, ticket) }
   let params = c.pointee.room(4, "glGetUniformSubroutineuiv.params")
   guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
   call(shadertype, location, params?.assumingMemoryBound(to: UInt32.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x101A1)
-  c.pointee.put(params, 4)
+  c.pointee.put(params, isRight ? 4 : 0)
   c.pointee.endReply(ticket)
 }
 
@@ -2433,66 +2489,6 @@ func replay_glIsProgramARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   guard let call = c.pointee.gl.glIsProgramARB else { return c.pointee.missing(0x101DC, ticket) }
   let result = call(program)
   c.pointee.beginReply(0x101DC)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsProgramPipeline(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsProgramPipeline") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pipeline = c.pointee.name(.programPipeline, r.take32())
-  guard let call = c.pointee.gl.glIsProgramPipeline else { return c.pointee.missing(0x101DD, ticket) }
-  let result = call(pipeline)
-  c.pointee.beginReply(0x101DD)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsQuery(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsQuery") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let id = c.pointee.name(.query, r.take32())
-  guard let call = c.pointee.gl.glIsQuery else { return c.pointee.missing(0x101DE, ticket) }
-  let result = call(id)
-  c.pointee.beginReply(0x101DE)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsRenderbuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsRenderbuffer") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
-  guard let call = c.pointee.gl.glIsRenderbuffer else { return c.pointee.missing(0x101DF, ticket) }
-  let result = call(renderbuffer)
-  c.pointee.beginReply(0x101DF)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsSampler(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsSampler") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let sampler = c.pointee.name(.sampler, r.take32())
-  guard let call = c.pointee.gl.glIsSampler else { return c.pointee.missing(0x101E0, ticket) }
-  let result = call(sampler)
-  c.pointee.beginReply(0x101E0)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsShader") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let shader = c.pointee.name(.program, r.take32())
-  guard let call = c.pointee.gl.glIsShader else { return c.pointee.missing(0x101E1, ticket) }
-  let result = call(shader)
-  c.pointee.beginReply(0x101E1)
   c.pointee.reply.writer.u32(UInt32(result))
   c.pointee.endReply(ticket)
 }

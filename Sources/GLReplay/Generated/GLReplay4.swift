@@ -4,6 +4,66 @@
 import GLWire
 import Wire
 
+func replay_glIsProgramPipeline(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsProgramPipeline") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pipeline = c.pointee.name(.programPipeline, r.take32())
+  guard let call = c.pointee.gl.glIsProgramPipeline else { return c.pointee.missing(0x101DD, ticket) }
+  let result = call(pipeline)
+  c.pointee.beginReply(0x101DD)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsQuery(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsQuery") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let id = c.pointee.name(.query, r.take32())
+  guard let call = c.pointee.gl.glIsQuery else { return c.pointee.missing(0x101DE, ticket) }
+  let result = call(id)
+  c.pointee.beginReply(0x101DE)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsRenderbuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsRenderbuffer") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  guard let call = c.pointee.gl.glIsRenderbuffer else { return c.pointee.missing(0x101DF, ticket) }
+  let result = call(renderbuffer)
+  c.pointee.beginReply(0x101DF)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsSampler(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsSampler") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let sampler = c.pointee.name(.sampler, r.take32())
+  guard let call = c.pointee.gl.glIsSampler else { return c.pointee.missing(0x101E0, ticket) }
+  let result = call(sampler)
+  c.pointee.beginReply(0x101E0)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsShader") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let shader = c.pointee.name(.program, r.take32())
+  guard let call = c.pointee.gl.glIsShader else { return c.pointee.missing(0x101E1, ticket) }
+  let result = call(shader)
+  c.pointee.beginReply(0x101E1)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
 func replay_glIsTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glIsTexture") else { return }
   let ticket = r.take32()
@@ -505,8 +565,7 @@ func replay_glMultiDrawArraysIndirect(
   let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
   let drawcount = Int32(bitPattern: r.take32())
   let stride = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiDrawArraysIndirect else { return c.pointee.missing(0x10217) }
-  call(mode, indirect, drawcount, stride)
+  doer_glMultiDrawArraysIndirect(c, mode, indirect, drawcount, stride)
 }
 
 func replay_glMultiDrawArraysIndirectCount(
@@ -518,8 +577,7 @@ func replay_glMultiDrawArraysIndirectCount(
   let drawcount = Int(truncatingIfNeeded: r.take64())
   let maxdrawcount = Int32(bitPattern: r.take32())
   let stride = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiDrawArraysIndirectCount else { return c.pointee.missing(0x10218) }
-  call(mode, indirect, drawcount, maxdrawcount, stride)
+  doer_glMultiDrawArraysIndirectCount(c, mode, indirect, drawcount, maxdrawcount, stride)
 }
 
 func replay_glMultiDrawElements(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -554,8 +612,7 @@ func replay_glMultiDrawElementsIndirect(
   let indirect = UnsafeRawPointer(bitPattern: UInt(r.take64()))
   let drawcount = Int32(bitPattern: r.take32())
   let stride = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiDrawElementsIndirect else { return c.pointee.missing(0x1021B) }
-  call(mode, type, indirect, drawcount, stride)
+  doer_glMultiDrawElementsIndirect(c, mode, type, indirect, drawcount, stride)
 }
 
 func replay_glMultiDrawElementsIndirectCount(
@@ -568,8 +625,7 @@ func replay_glMultiDrawElementsIndirectCount(
   let drawcount = Int(truncatingIfNeeded: r.take64())
   let maxdrawcount = Int32(bitPattern: r.take32())
   let stride = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiDrawElementsIndirectCount else { return c.pointee.missing(0x1021C) }
-  call(mode, type, indirect, drawcount, maxdrawcount, stride)
+  doer_glMultiDrawElementsIndirectCount(c, mode, type, indirect, drawcount, maxdrawcount, stride)
 }
 
 func replay_glMultiTexCoord1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2441,53 +2497,4 @@ func replay_glProgramUniform4i64NV(
   let w = Int64(bitPattern: r.take64())
   guard let call = c.pointee.gl.glProgramUniform4i64NV else { return c.pointee.missing(0x104C5) }
   call(program, location, x, y, z, w)
-}
-
-func replay_glProgramUniform4i64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4i64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4i64vARB else { return c.pointee.missing(0x102BE) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glProgramUniform4i64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4i64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4i64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4i64vNV else { return c.pointee.missing(0x104C6) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glProgramUniform4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform4iv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniform4iv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4iv else { return c.pointee.missing(0x102BF) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glProgramUniform4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glProgramUniform4ui") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = r.take32()
-  let v1 = r.take32()
-  let v2 = r.take32()
-  let v3 = r.take32()
-  guard let call = c.pointee.gl.glProgramUniform4ui else { return c.pointee.missing(0x102C0) }
-  call(program, location, v0, v1, v2, v3)
 }

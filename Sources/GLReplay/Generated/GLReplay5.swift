@@ -4,6 +4,55 @@
 import GLWire
 import Wire
 
+func replay_glProgramUniform4i64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform4i64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4i64vARB else { return c.pointee.missing(0x102BE) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform4i64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform4i64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4i64vNV else { return c.pointee.missing(0x104C6) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform4iv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniform4iv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4iv else { return c.pointee.missing(0x102BF) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glProgramUniform4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glProgramUniform4ui") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = r.take32()
+  let v1 = r.take32()
+  let v2 = r.take32()
+  let v3 = r.take32()
+  guard let call = c.pointee.gl.glProgramUniform4ui else { return c.pointee.missing(0x102C0) }
+  call(program, location, v0, v1, v2, v3)
+}
+
 func replay_glProgramUniform4ui64ARB(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -2451,52 +2500,5 @@ func replay_glUniform2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   let x = Double(bitPattern: r.take64())
   let y = Double(bitPattern: r.take64())
   guard let call = c.pointee.gl.glUniform2d else { return c.pointee.missing(0x103A8) }
-  call(location, x, y)
-}
-
-func replay_glUniform2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2dv else { return c.pointee.missing(0x103A9) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniform2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform2f") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Float(bitPattern: r.take32())
-  let v1 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform2f else { return c.pointee.missing(0x103AA) }
-  call(location, v0, v1)
-}
-
-func replay_glUniform2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glUniform2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2fv else { return c.pointee.missing(0x103AB) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniform2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform2i") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Int32(bitPattern: r.take32())
-  let v1 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform2i else { return c.pointee.missing(0x103AC) }
-  call(location, v0, v1)
-}
-
-func replay_glUniform2i64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glUniform2i64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform2i64ARB else { return c.pointee.missing(0x103AD) }
   call(location, x, y)
 }

@@ -337,6 +337,8 @@ public func gl_BindBuffersRange(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x100
+  guard offsets == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard sizes == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10013)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
@@ -568,6 +570,8 @@ public func gl_BindVertexBuffers(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x100
+  guard offsets == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard strides == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10026)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -747,6 +751,7 @@ public func gl_BufferData(
   _ target: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
 ) {
   guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10034)
   guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(target, 0)
@@ -762,6 +767,7 @@ public func gl_BufferStorage(
   _ target: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
 ) {
   guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10035)
   guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(target, 0)
@@ -777,6 +783,7 @@ public func gl_BufferSubData(
   _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10036)
   guard let p = c.writer.pointee.reserve(20) else { return }
   p.put32(target, 0)
@@ -799,6 +806,7 @@ public func gl_CallList(_ list: UInt32) {
 @c(glCallLists)
 public func gl_CallLists(_ n: Int32, _ type: UInt32, _ lists: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
+  guard lists == nil || max(glProduct(Int(n), glTypeSize(type)), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10038)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: n), 0)
@@ -871,6 +879,7 @@ public func gl_ClearBufferData(
   _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard data == nil || max(glPixelSize(format,type), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1003E)
   guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(target, 0)
@@ -888,6 +897,7 @@ public func gl_ClearBufferSubData(
   _ type: UInt32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard data == nil || max(glPixelSize(format,type), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1003F)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(target, 0)
@@ -918,6 +928,7 @@ public func gl_ClearBufferfv(
   _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10041)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(buffer, 0)
@@ -931,6 +942,7 @@ public func gl_ClearBufferiv(
   _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10042)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(buffer, 0)
@@ -944,6 +956,7 @@ public func gl_ClearBufferuiv(
   _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10043)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(buffer, 0)
@@ -1037,6 +1050,7 @@ public func gl_ClearNamedBufferData(
   _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard data == nil || max(glPixelSize(format,type), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1004C)
   guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(buffer, 0)
@@ -1054,6 +1068,7 @@ public func gl_ClearNamedBufferSubData(
   _ type: UInt32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard data == nil || max(glPixelSize(format,type), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1004D)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(buffer, 0)
@@ -1086,6 +1101,7 @@ public func gl_ClearNamedFramebufferfv(
   _ framebuffer: UInt32, _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1004F)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(framebuffer, 0)
@@ -1100,6 +1116,7 @@ public func gl_ClearNamedFramebufferiv(
   _ framebuffer: UInt32, _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10050)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(framebuffer, 0)
@@ -1114,6 +1131,7 @@ public func gl_ClearNamedFramebufferuiv(
   _ framebuffer: UInt32, _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10051)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(framebuffer, 0)
@@ -1137,6 +1155,7 @@ public func gl_ClearTexImage(
   _ texture: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ data: UnsafeRawPointer?
 ) {
   guard let writer = contextWriter() else { return }
+  guard data == nil || max(glPixelSize(format,type), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10053)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(texture, 0)
@@ -1154,6 +1173,7 @@ public func gl_ClearTexSubImage(
   _ data: UnsafeRawPointer?
 ) {
   guard let writer = contextWriter() else { return }
+  guard data == nil || max(glPixelSize(format,type), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10054)
   guard let p = writer.pointee.reserve(40) else { return }
   p.put32(texture, 0)
@@ -1819,6 +1839,7 @@ public func gl_CompressedTexImage3DOES(
   _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let writer = contextWriter() else { return }
+  guard data == nil || max(Int(imageSize), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10481)
   guard let p = writer.pointee.reserve(32) else { return }
   p.put32(target, 0)
@@ -1901,6 +1922,7 @@ public func gl_CompressedTexSubImage3DOES(
   _ data: UnsafeRawPointer?
 ) {
   guard let writer = contextWriter() else { return }
+  guard data == nil || max(Int(imageSize), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10482)
   guard let p = writer.pointee.reserve(40) else { return }
   p.put32(target, 0)
@@ -2390,6 +2412,7 @@ public func gl_DebugMessageControl(
   _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
 ) {
   guard let writer = contextWriter() else { return }
+  guard ids == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x100A7)
   guard let p = writer.pointee.reserve(20) else { return }
   p.put32(source, 0)
@@ -2472,24 +2495,4 @@ public func gl_DeleteNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CCha
   p.put32(UInt32(bitPattern: namelen), 0)
   c.writer.pointee.glArray(name, glTextLength(name, namelen))
   c.writer.pointee.end()
-}
-
-@c(glDeleteObjectARB)
-public func gl_DeleteObjectARB(_ obj: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x10485, 16) else { return }
-  p.put32(obj, 8)
-  p.put32(0, 12)
-  note_glDeleteObjectARB(c, obj)
-}
-
-@c(glDeleteProgram)
-public func gl_DeleteProgram(_ program: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
-  guard let p = c.writer.pointee.fixedRecord(0x100AC, 16) else { return }
-  p.put32(program, 8)
-  p.put32(0, 12)
-  note_glDeleteProgram(c, program)
 }

@@ -6,6 +6,26 @@ import Client
 import GLWire
 import Wire
 
+@c(glDeleteObjectARB)
+public func gl_DeleteObjectARB(_ obj: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10485, 16) else { return }
+  p.put32(obj, 8)
+  p.put32(0, 12)
+  note_glDeleteObjectARB(c, obj)
+}
+
+@c(glDeleteProgram)
+public func gl_DeleteProgram(_ program: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard let p = c.writer.pointee.fixedRecord(0x100AC, 16) else { return }
+  p.put32(program, 8)
+  p.put32(0, 12)
+  note_glDeleteProgram(c, program)
+}
+
 @c(glDeleteProgramPipelines)
 public func gl_DeleteProgramPipelines(_ n: Int32, _ pipelines: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
@@ -182,6 +202,7 @@ public func gl_DepthRange(_ n: Double, _ f: Double) {
 public func gl_DepthRangeArraydvNV(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2
+  guard v == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10488)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -194,6 +215,7 @@ public func gl_DepthRangeArraydvNV(_ first: UInt32, _ count: Int32, _ v: UnsafeP
 public func gl_DepthRangeArrayfvOES(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2
+  guard v == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10489)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -206,6 +228,7 @@ public func gl_DepthRangeArrayfvOES(_ first: UInt32, _ count: Int32, _ v: Unsafe
 public func gl_DepthRangeArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2
+  guard v == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x100BA)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -326,6 +349,7 @@ public func gl_DiscardFramebufferEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
+  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1048C)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
@@ -372,7 +396,14 @@ func encode_glDrawArrays(
 
 @c(glDrawArraysIndirect)
 public func gl_DrawArraysIndirect(_ mode: UInt32, _ indirect: UnsafeRawPointer?) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  hook_glDrawArraysIndirect(c, mode, indirect)
+}
+
+func encode_glDrawArraysIndirect(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
+  _ indirect: UnsafeRawPointer?
+) {
   guard let p = writer.pointee.fixedRecord(0x100C7, 24) else { return }
   p.put32(mode, 8)
   p.put64(UInt64(UInt(bitPattern: indirect)), 12)
@@ -433,6 +464,7 @@ public func gl_DrawBuffer(_ buf: UInt32) {
 public func gl_DrawBuffers(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x40
+  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x100CB)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(UInt32(bitPattern: n), 0)
@@ -443,6 +475,7 @@ public func gl_DrawBuffers(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
 @c(glDrawBuffersNV)
 public func gl_DrawBuffersNV(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
+  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1048D)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(UInt32(bitPattern: n), 0)
@@ -492,7 +525,14 @@ func encode_glDrawElementsBaseVertex(
 
 @c(glDrawElementsIndirect)
 public func gl_DrawElementsIndirect(_ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  hook_glDrawElementsIndirect(c, mode, type, indirect)
+}
+
+func encode_glDrawElementsIndirect(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ type: UInt32,
+  _ indirect: UnsafeRawPointer?
+) {
   guard let p = writer.pointee.fixedRecord(0x100CE, 24) else { return }
   p.put32(mode, 8)
   p.put32(type, 12)
@@ -1072,6 +1112,7 @@ public func gl_Fogf(_ pname: UInt32, _ param: Float) {
 @c(glFogfv)
 public func gl_Fogfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x100FD)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -1090,6 +1131,7 @@ public func gl_Fogi(_ pname: UInt32, _ param: Int32) {
 @c(glFogiv)
 public func gl_Fogiv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x100FF)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -1108,6 +1150,7 @@ public func gl_Fogx(_ pname: UInt32, _ param: Int32) {
 @c(glFogxv)
 public func gl_Fogxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10101)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -2456,43 +2499,4 @@ public func gl_GetNamedBufferPointerv(
 ) {
   guard let c = currentContext() else { return }
   hook_glGetNamedBufferPointerv(c, buffer, pname, params)
-}
-
-@c(glGetNamedBufferSubData)
-public func gl_GetNamedBufferSubData(
-  _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetNamedBufferSubData(c, buffer, offset, size, data)
-}
-
-func encode_glGetNamedBufferSubData(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ buffer: UInt32,
-  _ offset: Int, _ size: Int
-) {
-  guard let p = writer.pointee.fixedRecord(0x10151, 40) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(buffer, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put64(UInt64(bitPattern: Int64(size)), 28)
-  p.put32(0, 36)
-}
-
-@c(glGetNamedFramebufferAttachmentParameteriv)
-public func gl_GetNamedFramebufferAttachmentParameteriv(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ pname: UInt32,
-  _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10152) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10152, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(framebuffer, 16)
-  p.put32(attachment, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
 }

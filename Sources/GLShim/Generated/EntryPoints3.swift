@@ -6,6 +6,45 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetNamedBufferSubData)
+public func gl_GetNamedBufferSubData(
+  _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetNamedBufferSubData(c, buffer, offset, size, data)
+}
+
+func encode_glGetNamedBufferSubData(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ buffer: UInt32,
+  _ offset: Int, _ size: Int
+) {
+  guard let p = writer.pointee.fixedRecord(0x10151, 40) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(buffer, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put64(UInt64(bitPattern: Int64(size)), 28)
+  p.put32(0, 36)
+}
+
+@c(glGetNamedFramebufferAttachmentParameteriv)
+public func gl_GetNamedFramebufferAttachmentParameteriv(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10152) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10152, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(framebuffer, 16)
+  p.put32(attachment, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetNamedFramebufferParameteriv)
 public func gl_GetNamedFramebufferParameteriv(
   _ framebuffer: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
@@ -2372,6 +2411,7 @@ public func gl_InvalidateFramebuffer(
   _ target: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101D0)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
@@ -2385,6 +2425,7 @@ public func gl_InvalidateNamedFramebufferData(
   _ framebuffer: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101D1)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(framebuffer, 0)
@@ -2399,6 +2440,7 @@ public func gl_InvalidateNamedFramebufferSubData(
   _ y: Int32, _ width: Int32, _ height: Int32
 ) {
   guard let writer = contextWriter() else { return }
+  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101D2)
   guard let p = writer.pointee.reserve(24) else { return }
   p.put32(framebuffer, 0)
@@ -2417,6 +2459,7 @@ public func gl_InvalidateSubFramebuffer(
   _ y: Int32, _ width: Int32, _ height: Int32
 ) {
   guard let writer = contextWriter() else { return }
+  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101D3)
   guard let p = writer.pointee.reserve(24) else { return }
   p.put32(target, 0)
@@ -2452,49 +2495,4 @@ public func gl_InvalidateTexSubImage(
   p.put32(UInt32(bitPattern: width), 28)
   p.put32(UInt32(bitPattern: height), 32)
   p.put32(UInt32(bitPattern: depth), 36)
-}
-
-@c(glIsBuffer)
-public func gl_IsBuffer(_ buffer: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101D6) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101D6, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(buffer, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsEnabled)
-public func gl_IsEnabled(_ cap: UInt32) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glIsEnabled(c, cap)
-}
-
-func encode_glIsEnabled(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ cap: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x101D7, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(cap, 16)
-  p.put32(0, 20)
-}
-
-@c(glIsEnabledi)
-public func gl_IsEnabledi(_ target: UInt32, _ index: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101D8) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101D8, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
 }

@@ -6,6 +6,51 @@ import Client
 import GLWire
 import Wire
 
+@c(glIsBuffer)
+public func gl_IsBuffer(_ buffer: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101D6) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101D6, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(buffer, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
+@c(glIsEnabled)
+public func gl_IsEnabled(_ cap: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  return hook_glIsEnabled(c, cap)
+}
+
+func encode_glIsEnabled(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ cap: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x101D7, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(cap, 16)
+  p.put32(0, 20)
+}
+
+@c(glIsEnabledi)
+public func gl_IsEnabledi(_ target: UInt32, _ index: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101D8) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101D8, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  return result
+}
+
 @c(glIsFramebuffer)
 public func gl_IsFramebuffer(_ framebuffer: UInt32) -> UInt8 {
   guard let c = currentContext(), let call = c.beginCall(0x101D9) else { return 0 }
@@ -241,6 +286,7 @@ public func gl_LightModelf(_ pname: UInt32, _ param: Float) {
 @c(glLightModelfv)
 public func gl_LightModelfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101E6)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -259,6 +305,7 @@ public func gl_LightModeli(_ pname: UInt32, _ param: Int32) {
 @c(glLightModeliv)
 public func gl_LightModeliv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101E8)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -277,6 +324,7 @@ public func gl_LightModelx(_ pname: UInt32, _ param: Int32) {
 @c(glLightModelxv)
 public func gl_LightModelxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101EA)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -297,6 +345,7 @@ public func gl_Lightf(_ light: UInt32, _ pname: UInt32, _ param: Float) {
 @c(glLightfv)
 public func gl_Lightfv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101EC)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(light, 0)
@@ -318,6 +367,7 @@ public func gl_Lighti(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glLightiv)
 public func gl_Lightiv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101EE)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(light, 0)
@@ -339,6 +389,7 @@ public func gl_Lightx(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glLightxv)
 public func gl_Lightxv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101F0)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(light, 0)
@@ -657,6 +708,7 @@ public func gl_Materialf(_ face: UInt32, _ pname: UInt32, _ param: Float) {
 @c(glMaterialfv)
 public func gl_Materialfv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10207)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(face, 0)
@@ -678,6 +730,7 @@ public func gl_Materiali(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glMaterialiv)
 public func gl_Materialiv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10209)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(face, 0)
@@ -699,6 +752,7 @@ public func gl_Materialx(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glMaterialxv)
 public func gl_Materialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1020B)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(face, 0)
@@ -805,6 +859,8 @@ func encode_glMultiDrawArrays(
   _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
   _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
 ) {
+  guard first == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10216)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(mode, 0)
@@ -818,7 +874,14 @@ func encode_glMultiDrawArrays(
 public func gl_MultiDrawArraysIndirect(
   _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
 ) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  hook_glMultiDrawArraysIndirect(c, mode, indirect, drawcount, stride)
+}
+
+func encode_glMultiDrawArraysIndirect(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
+  _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
   guard let p = writer.pointee.fixedRecord(0x10217, 32) else { return }
   p.put32(mode, 8)
   p.put64(UInt64(UInt(bitPattern: indirect)), 12)
@@ -855,6 +918,7 @@ func encode_glMultiDrawElements(
   _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
   _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32
 ) {
+  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10219)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(mode, 0)
@@ -879,6 +943,8 @@ func encode_glMultiDrawElementsBaseVertex(
   _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32,
   _ basevertex: UnsafePointer<Int32>?
 ) {
+  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard basevertex == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1021A)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(mode, 0)
@@ -893,7 +959,14 @@ func encode_glMultiDrawElementsBaseVertex(
 public func gl_MultiDrawElementsIndirect(
   _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
 ) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  hook_glMultiDrawElementsIndirect(c, mode, type, indirect, drawcount, stride)
+}
+
+func encode_glMultiDrawElementsIndirect(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ type: UInt32,
+  _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
   guard let p = writer.pointee.fixedRecord(0x1021B, 32) else { return }
   p.put32(mode, 8)
   p.put32(type, 12)
@@ -1458,6 +1531,7 @@ public func gl_NamedBufferData(
   _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
 ) {
   guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10246)
   guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(buffer, 0)
@@ -1473,6 +1547,7 @@ public func gl_NamedBufferStorage(
   _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
 ) {
   guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10247)
   guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(buffer, 0)
@@ -1488,6 +1563,7 @@ public func gl_NamedBufferSubData(
   _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10248)
   guard let p = c.writer.pointee.reserve(20) else { return }
   p.put32(buffer, 0)
@@ -1513,6 +1589,7 @@ public func gl_NamedFramebufferDrawBuffers(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x40
+  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1024A)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(framebuffer, 0)
@@ -1874,6 +1951,7 @@ public func gl_PassThrough(_ token: Float) {
 @c(glPatchParameterfv)
 public func gl_PatchParameterfv(_ pname: UInt32, _ values: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard values == nil || glProduct(glPatchValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10267)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -1977,6 +2055,7 @@ public func gl_PointParameterf(_ pname: UInt32, _ param: Float) {
 public func gl_PointParameterfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x10
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10271)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -1997,6 +2076,7 @@ public func gl_PointParameteri(_ pname: UInt32, _ param: Int32) {
 public func gl_PointParameteriv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x10
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10273)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -2017,6 +2097,7 @@ public func gl_PointParameterx(_ pname: UInt32, _ param: Int32) {
 public func gl_PointParameterxv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x10
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10275)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
@@ -2153,10 +2234,11 @@ public func gl_PrimitiveRestartIndex(_ index: UInt32) {
 
 @c(glPrimitiveRestartIndexNV)
 public func gl_PrimitiveRestartIndexNV(_ index: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10284, 16) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10284, 16) else { return }
   p.put32(index, 8)
   p.put32(0, 12)
+  note_glPrimitiveRestartIndexNV(c, index)
 }
 
 @c(glPrimitiveRestartNV)
@@ -2170,6 +2252,7 @@ public func gl_PrioritizeTextures(
   _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard priorities == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10286)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(UInt32(bitPattern: n), 0)
@@ -2184,6 +2267,7 @@ public func gl_ProgramBinary(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x80
+  guard binary == nil || max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10287)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -2253,6 +2337,7 @@ public func gl_ProgramEnvParameters4fvEXT(
   _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1028C)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
@@ -2321,6 +2406,7 @@ public func gl_ProgramLocalParameters4fvEXT(
   _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10291)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
@@ -2345,6 +2431,7 @@ public func gl_ProgramStringARB(
   _ target: UInt32, _ format: UInt32, _ len: Int32, _ string: UnsafeRawPointer?
 ) {
   guard let writer = contextWriter() else { return }
+  guard string == nil || max(Int(len), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10293)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
@@ -2368,6 +2455,7 @@ public func gl_ProgramUniform1dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x10295)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -2392,6 +2480,7 @@ public func gl_ProgramUniform1fv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x10297)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -2409,92 +2498,4 @@ public func gl_ProgramUniform1i(_ program: UInt32, _ location: Int32, _ v0: Int3
   p.put32(UInt32(bitPattern: location), 12)
   p.put32(UInt32(bitPattern: v0), 16)
   p.put32(0, 20)
-}
-
-@c(glProgramUniform1i64ARB)
-public func gl_ProgramUniform1i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10299, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-}
-
-@c(glProgramUniform1i64NV)
-public func gl_ProgramUniform1i64NV(_ program: UInt32, _ location: Int32, _ x: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104B9, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-}
-
-@c(glProgramUniform1i64vARB)
-public func gl_ProgramUniform1i64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1029A)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1i64vNV)
-public func gl_ProgramUniform1i64vNV(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104BA)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1iv)
-public func gl_ProgramUniform1iv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1029B)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1ui)
-public func gl_ProgramUniform1ui(_ program: UInt32, _ location: Int32, _ v0: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1029C, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0, 16)
-  p.put32(0, 20)
-}
-
-@c(glProgramUniform1ui64ARB)
-public func gl_ProgramUniform1ui64ARB(_ program: UInt32, _ location: Int32, _ x: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1029D, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-}
-
-@c(glProgramUniform1ui64NV)
-public func gl_ProgramUniform1ui64NV(_ program: UInt32, _ location: Int32, _ x: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104BB, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
 }

@@ -6,11 +6,103 @@ import Client
 import GLWire
 import Wire
 
+@c(glProgramUniform1i64ARB)
+public func gl_ProgramUniform1i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10299, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+}
+
+@c(glProgramUniform1i64NV)
+public func gl_ProgramUniform1i64NV(_ program: UInt32, _ location: Int32, _ x: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B9, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+}
+
+@c(glProgramUniform1i64vARB)
+public func gl_ProgramUniform1i64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x1029A)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform1i64vNV)
+public func gl_ProgramUniform1i64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104BA)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform1iv)
+public func gl_ProgramUniform1iv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x1029B)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform1ui)
+public func gl_ProgramUniform1ui(_ program: UInt32, _ location: Int32, _ v0: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1029C, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0, 16)
+  p.put32(0, 20)
+}
+
+@c(glProgramUniform1ui64ARB)
+public func gl_ProgramUniform1ui64ARB(_ program: UInt32, _ location: Int32, _ x: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1029D, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+}
+
+@c(glProgramUniform1ui64NV)
+public func gl_ProgramUniform1ui64NV(_ program: UInt32, _ location: Int32, _ x: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104BB, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+}
+
 @c(glProgramUniform1ui64vARB)
 public func gl_ProgramUniform1ui64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x1029E)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -25,6 +117,7 @@ public func gl_ProgramUniform1ui64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104BC)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -39,6 +132,7 @@ public func gl_ProgramUniform1uiv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x1029F)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -63,6 +157,7 @@ public func gl_ProgramUniform2dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102A1)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -87,6 +182,7 @@ public func gl_ProgramUniform2fv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102A3)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -131,6 +227,7 @@ public func gl_ProgramUniform2i64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102A6)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -145,6 +242,7 @@ public func gl_ProgramUniform2i64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104BE)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -159,6 +257,7 @@ public func gl_ProgramUniform2iv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102A7)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -207,6 +306,7 @@ public func gl_ProgramUniform2ui64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102AA)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -221,6 +321,7 @@ public func gl_ProgramUniform2ui64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104C0)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -235,6 +336,7 @@ public func gl_ProgramUniform2uiv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102AB)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -262,6 +364,7 @@ public func gl_ProgramUniform3dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102AD)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -290,6 +393,7 @@ public func gl_ProgramUniform3fv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102AF)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -344,6 +448,7 @@ public func gl_ProgramUniform3i64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102B2)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -358,6 +463,7 @@ public func gl_ProgramUniform3i64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104C2)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -372,6 +478,7 @@ public func gl_ProgramUniform3iv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102B3)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -426,6 +533,7 @@ public func gl_ProgramUniform3ui64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102B6)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -440,6 +548,7 @@ public func gl_ProgramUniform3ui64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104C4)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -454,6 +563,7 @@ public func gl_ProgramUniform3uiv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102B7)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -482,6 +592,7 @@ public func gl_ProgramUniform4dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102B9)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -510,6 +621,7 @@ public func gl_ProgramUniform4fv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102BB)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -566,6 +678,7 @@ public func gl_ProgramUniform4i64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102BE)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -580,6 +693,7 @@ public func gl_ProgramUniform4i64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104C6)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -594,6 +708,7 @@ public func gl_ProgramUniform4iv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102BF)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -650,6 +765,7 @@ public func gl_ProgramUniform4ui64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C2)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -664,6 +780,7 @@ public func gl_ProgramUniform4ui64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104C8)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -678,6 +795,7 @@ public func gl_ProgramUniform4uiv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C3)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
@@ -693,6 +811,7 @@ public func gl_ProgramUniformMatrix2dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C4)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -709,6 +828,7 @@ public func gl_ProgramUniformMatrix2fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C5)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -725,6 +845,7 @@ public func gl_ProgramUniformMatrix2x3dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C6)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -741,6 +862,7 @@ public func gl_ProgramUniformMatrix2x3fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C7)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -757,6 +879,7 @@ public func gl_ProgramUniformMatrix2x4dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C8)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -773,6 +896,7 @@ public func gl_ProgramUniformMatrix2x4fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C9)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -789,6 +913,7 @@ public func gl_ProgramUniformMatrix3dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CA)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -805,6 +930,7 @@ public func gl_ProgramUniformMatrix3fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CB)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -821,6 +947,7 @@ public func gl_ProgramUniformMatrix3x2dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CC)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -837,6 +964,7 @@ public func gl_ProgramUniformMatrix3x2fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CD)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -853,6 +981,7 @@ public func gl_ProgramUniformMatrix3x4dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CE)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -869,6 +998,7 @@ public func gl_ProgramUniformMatrix3x4fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CF)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -885,6 +1015,7 @@ public func gl_ProgramUniformMatrix4dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D0)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -901,6 +1032,7 @@ public func gl_ProgramUniformMatrix4fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 16), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D1)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -917,6 +1049,7 @@ public func gl_ProgramUniformMatrix4x2dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D2)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -933,6 +1066,7 @@ public func gl_ProgramUniformMatrix4x2fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D3)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -949,6 +1083,7 @@ public func gl_ProgramUniformMatrix4x3dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D4)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -965,6 +1100,7 @@ public func gl_ProgramUniformMatrix4x3fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D5)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
@@ -1512,6 +1648,7 @@ public func gl_SamplerParameterIiv(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1030B)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(sampler, 0)
@@ -1525,6 +1662,7 @@ public func gl_SamplerParameterIuiv(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1030C)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(sampler, 0)
@@ -1548,6 +1686,7 @@ public func gl_SamplerParameterfv(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1030E)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(sampler, 0)
@@ -1571,6 +1710,7 @@ public func gl_SamplerParameteriv(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10310)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(sampler, 0)
@@ -1627,6 +1767,7 @@ public func gl_Scissor(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) 
 public func gl_ScissorArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2
+  guard v == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10315)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -1899,6 +2040,7 @@ public func gl_ShaderBinary(
   _ binary: UnsafeRawPointer?, _ length: Int32
 ) {
   guard let c = currentContext() else { return }
+  guard binary == nil || max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1032D)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: count), 0)
@@ -1945,6 +2087,8 @@ public func gl_SpecializeShader(
   _ pConstantIndex: UnsafePointer<UInt32>?, _ pConstantValue: UnsafePointer<UInt32>?
 ) {
   guard let c = currentContext() else { return }
+  guard pConstantIndex == nil || glProduct(Int(numSpecializationConstants), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard pConstantValue == nil || glProduct(Int(numSpecializationConstants), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10330)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(shader, 0)
@@ -2359,143 +2503,4 @@ public func gl_TexCoord4hvNV(_ v: UnsafePointer<UInt16>?) {
   writer.pointee.begin(0x104D6)
   writer.pointee.glArray(v, 8)
   writer.pointee.end()
-}
-
-@c(glTexCoord4i)
-public func gl_TexCoord4i(_ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10355, 24) else { return }
-  p.put32(UInt32(bitPattern: s), 8)
-  p.put32(UInt32(bitPattern: t), 12)
-  p.put32(UInt32(bitPattern: rValue), 16)
-  p.put32(UInt32(bitPattern: q), 20)
-}
-
-@c(glTexCoord4iv)
-public func gl_TexCoord4iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10356)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glTexCoord4s)
-public func gl_TexCoord4s(_ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10357, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(s)), 8)
-  p.put32(UInt32(bitPattern: Int32(t)), 12)
-  p.put32(UInt32(bitPattern: Int32(rValue)), 16)
-  p.put32(UInt32(bitPattern: Int32(q)), 20)
-}
-
-@c(glTexCoord4sv)
-public func gl_TexCoord4sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10358)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glTexCoordP1ui)
-public func gl_TexCoordP1ui(_ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10359, 16) else { return }
-  p.put32(type, 8)
-  p.put32(coords, 12)
-}
-
-@c(glTexCoordP1uiv)
-public func gl_TexCoordP1uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1035A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoordP2ui)
-public func gl_TexCoordP2ui(_ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1035B, 16) else { return }
-  p.put32(type, 8)
-  p.put32(coords, 12)
-}
-
-@c(glTexCoordP2uiv)
-public func gl_TexCoordP2uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1035C)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoordP3ui)
-public func gl_TexCoordP3ui(_ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1035D, 16) else { return }
-  p.put32(type, 8)
-  p.put32(coords, 12)
-}
-
-@c(glTexCoordP3uiv)
-public func gl_TexCoordP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1035E)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoordP4ui)
-public func gl_TexCoordP4ui(_ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1035F, 16) else { return }
-  p.put32(type, 8)
-  p.put32(coords, 12)
-}
-
-@c(glTexCoordP4uiv)
-public func gl_TexCoordP4uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10360)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoordPointer)
-public func gl_TexCoordPointer(
-  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  hook_glTexCoordPointer(c, size, type, stride, pointer)
-}
-
-func encode_glTexCoordPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32, _ type: UInt32,
-  _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x10361, 32) else { return }
-  p.put32(UInt32(bitPattern: size), 8)
-  p.put32(type, 12)
-  p.put32(UInt32(bitPattern: stride), 16)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 20)
-  p.put32(0, 28)
-}
-
-@c(glTexEnvf)
-public func gl_TexEnvf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10362, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
 }

@@ -6,9 +6,149 @@ import Client
 import GLWire
 import Wire
 
+@c(glTexCoord4i)
+public func gl_TexCoord4i(_ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10355, 24) else { return }
+  p.put32(UInt32(bitPattern: s), 8)
+  p.put32(UInt32(bitPattern: t), 12)
+  p.put32(UInt32(bitPattern: rValue), 16)
+  p.put32(UInt32(bitPattern: q), 20)
+}
+
+@c(glTexCoord4iv)
+public func gl_TexCoord4iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10356)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glTexCoord4s)
+public func gl_TexCoord4s(_ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10357, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(s)), 8)
+  p.put32(UInt32(bitPattern: Int32(t)), 12)
+  p.put32(UInt32(bitPattern: Int32(rValue)), 16)
+  p.put32(UInt32(bitPattern: Int32(q)), 20)
+}
+
+@c(glTexCoord4sv)
+public func gl_TexCoord4sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10358)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glTexCoordP1ui)
+public func gl_TexCoordP1ui(_ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10359, 16) else { return }
+  p.put32(type, 8)
+  p.put32(coords, 12)
+}
+
+@c(glTexCoordP1uiv)
+public func gl_TexCoordP1uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1035A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+}
+
+@c(glTexCoordP2ui)
+public func gl_TexCoordP2ui(_ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1035B, 16) else { return }
+  p.put32(type, 8)
+  p.put32(coords, 12)
+}
+
+@c(glTexCoordP2uiv)
+public func gl_TexCoordP2uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1035C)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+}
+
+@c(glTexCoordP3ui)
+public func gl_TexCoordP3ui(_ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1035D, 16) else { return }
+  p.put32(type, 8)
+  p.put32(coords, 12)
+}
+
+@c(glTexCoordP3uiv)
+public func gl_TexCoordP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1035E)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+}
+
+@c(glTexCoordP4ui)
+public func gl_TexCoordP4ui(_ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1035F, 16) else { return }
+  p.put32(type, 8)
+  p.put32(coords, 12)
+}
+
+@c(glTexCoordP4uiv)
+public func gl_TexCoordP4uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10360)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+}
+
+@c(glTexCoordPointer)
+public func gl_TexCoordPointer(
+  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  hook_glTexCoordPointer(c, size, type, stride, pointer)
+}
+
+func encode_glTexCoordPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x10361, 32) else { return }
+  p.put32(UInt32(bitPattern: size), 8)
+  p.put32(type, 12)
+  p.put32(UInt32(bitPattern: stride), 16)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 20)
+  p.put32(0, 28)
+}
+
+@c(glTexEnvf)
+public func gl_TexEnvf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10362, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+}
+
 @c(glTexEnvfv)
 public func gl_TexEnvfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10363)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
@@ -30,6 +170,7 @@ public func gl_TexEnvi(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glTexEnviv)
 public func gl_TexEnviv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10365)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
@@ -51,6 +192,7 @@ public func gl_TexEnvx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glTexEnvxv)
 public func gl_TexEnvxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10367)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
@@ -71,6 +213,7 @@ public func gl_TexGend(_ coord: UInt32, _ pname: UInt32, _ param: Double) {
 @c(glTexGendv)
 public func gl_TexGendv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10369)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
@@ -92,6 +235,7 @@ public func gl_TexGenf(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
 @c(glTexGenfv)
 public func gl_TexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1036B)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
@@ -113,6 +257,7 @@ public func gl_TexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glTexGeniv)
 public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1036D)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
@@ -239,6 +384,7 @@ public func gl_TexImage3DOES(
 @c(glTexParameterIiv)
 public func gl_TexParameterIiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10373)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
@@ -252,6 +398,7 @@ public func gl_TexParameterIuiv(
   _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10374)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
@@ -273,6 +420,7 @@ public func gl_TexParameterf(_ target: UInt32, _ pname: UInt32, _ param: Float) 
 @c(glTexParameterfv)
 public func gl_TexParameterfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10376)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
@@ -294,6 +442,7 @@ public func gl_TexParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) 
 @c(glTexParameteriv)
 public func gl_TexParameteriv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10378)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
@@ -315,6 +464,7 @@ public func gl_TexParameterx(_ target: UInt32, _ pname: UInt32, _ param: Int32) 
 @c(glTexParameterxv)
 public func gl_TexParameterxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1037A)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
@@ -523,6 +673,7 @@ public func gl_TextureParameterIiv(
   _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10387)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
@@ -536,6 +687,7 @@ public func gl_TextureParameterIuiv(
   _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10388)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
@@ -559,6 +711,7 @@ public func gl_TextureParameterfv(
   _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1038A)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
@@ -582,6 +735,7 @@ public func gl_TextureParameteriv(
   _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1038C)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
@@ -828,6 +982,7 @@ public func gl_Uniform1d(_ location: Int32, _ x: Double) {
 @c(glUniform1dv)
 public func gl_Uniform1dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x1039D)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -847,6 +1002,7 @@ public func gl_Uniform1f(_ location: Int32, _ v0: Float) {
 @c(glUniform1fv)
 public func gl_Uniform1fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x1039F)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -884,6 +1040,7 @@ public func gl_Uniform1i64NV(_ location: Int32, _ x: Int64) {
 @c(glUniform1i64vARB)
 public func gl_Uniform1i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103A2)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -895,6 +1052,7 @@ public func gl_Uniform1i64vARB(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform1i64vNV)
 public func gl_Uniform1i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104DA)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -906,6 +1064,7 @@ public func gl_Uniform1i64vNV(_ location: Int32, _ count: Int32, _ value: Unsafe
 @c(glUniform1iv)
 public func gl_Uniform1iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103A3)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -945,6 +1104,7 @@ public func gl_Uniform1ui64vARB(
   _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103A6)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -956,6 +1116,7 @@ public func gl_Uniform1ui64vARB(
 @c(glUniform1ui64vNV)
 public func gl_Uniform1ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104DC)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -967,6 +1128,7 @@ public func gl_Uniform1ui64vNV(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform1uiv)
 public func gl_Uniform1uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103A7)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -988,6 +1150,7 @@ public func gl_Uniform2d(_ location: Int32, _ x: Double, _ y: Double) {
 @c(glUniform2dv)
 public func gl_Uniform2dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103A9)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1009,6 +1172,7 @@ public func gl_Uniform2f(_ location: Int32, _ v0: Float, _ v1: Float) {
 @c(glUniform2fv)
 public func gl_Uniform2fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103AB)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1050,6 +1214,7 @@ public func gl_Uniform2i64NV(_ location: Int32, _ x: Int64, _ y: Int64) {
 @c(glUniform2i64vARB)
 public func gl_Uniform2i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103AE)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1061,6 +1226,7 @@ public func gl_Uniform2i64vARB(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform2i64vNV)
 public func gl_Uniform2i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104DE)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1072,6 +1238,7 @@ public func gl_Uniform2i64vNV(_ location: Int32, _ count: Int32, _ value: Unsafe
 @c(glUniform2iv)
 public func gl_Uniform2iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103AF)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1115,6 +1282,7 @@ public func gl_Uniform2ui64vARB(
   _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103B2)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1126,6 +1294,7 @@ public func gl_Uniform2ui64vARB(
 @c(glUniform2ui64vNV)
 public func gl_Uniform2ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104E0)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1137,6 +1306,7 @@ public func gl_Uniform2ui64vNV(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform2uiv)
 public func gl_Uniform2uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103B3)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1159,6 +1329,7 @@ public func gl_Uniform3d(_ location: Int32, _ x: Double, _ y: Double, _ z: Doubl
 @c(glUniform3dv)
 public func gl_Uniform3dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103B5)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1180,6 +1351,7 @@ public func gl_Uniform3f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Floa
 @c(glUniform3fv)
 public func gl_Uniform3fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103B7)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1223,6 +1395,7 @@ public func gl_Uniform3i64NV(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int
 @c(glUniform3i64vARB)
 public func gl_Uniform3i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103BA)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1234,6 +1407,7 @@ public func gl_Uniform3i64vARB(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform3i64vNV)
 public func gl_Uniform3i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104E2)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1245,6 +1419,7 @@ public func gl_Uniform3i64vNV(_ location: Int32, _ count: Int32, _ value: Unsafe
 @c(glUniform3iv)
 public func gl_Uniform3iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103BB)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1290,6 +1465,7 @@ public func gl_Uniform3ui64vARB(
   _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103BE)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1301,6 +1477,7 @@ public func gl_Uniform3ui64vARB(
 @c(glUniform3ui64vNV)
 public func gl_Uniform3ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104E4)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1312,6 +1489,7 @@ public func gl_Uniform3ui64vNV(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform3uiv)
 public func gl_Uniform3uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103BF)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1335,6 +1513,7 @@ public func gl_Uniform4d(_ location: Int32, _ x: Double, _ y: Double, _ z: Doubl
 @c(glUniform4dv)
 public func gl_Uniform4dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103C1)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1358,6 +1537,7 @@ public func gl_Uniform4f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Floa
 @c(glUniform4fv)
 public func gl_Uniform4fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103C3)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1405,6 +1585,7 @@ public func gl_Uniform4i64NV(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int
 @c(glUniform4i64vARB)
 public func gl_Uniform4i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103C6)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1416,6 +1597,7 @@ public func gl_Uniform4i64vARB(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform4i64vNV)
 public func gl_Uniform4i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104E6)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1427,6 +1609,7 @@ public func gl_Uniform4i64vNV(_ location: Int32, _ count: Int32, _ value: Unsafe
 @c(glUniform4iv)
 public func gl_Uniform4iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103C7)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1482,6 +1665,7 @@ public func gl_Uniform4ui64vARB(
   _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103CA)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1493,6 +1677,7 @@ public func gl_Uniform4ui64vARB(
 @c(glUniform4ui64vNV)
 public func gl_Uniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104E8)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1504,6 +1689,7 @@ public func gl_Uniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform4uiv)
 public func gl_Uniform4uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103CB)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1529,6 +1715,7 @@ public func gl_UniformMatrix2dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103CD)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1543,6 +1730,7 @@ public func gl_UniformMatrix2fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103CE)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1557,6 +1745,7 @@ public func gl_UniformMatrix2x3dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103CF)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1571,6 +1760,7 @@ public func gl_UniformMatrix2x3fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D0)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1585,6 +1775,7 @@ public func gl_UniformMatrix2x4dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D1)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1599,6 +1790,7 @@ public func gl_UniformMatrix2x4fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D2)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1613,6 +1805,7 @@ public func gl_UniformMatrix3dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D3)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1627,6 +1820,7 @@ public func gl_UniformMatrix3fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D4)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1641,6 +1835,7 @@ public func gl_UniformMatrix3x2dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D5)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1655,6 +1850,7 @@ public func gl_UniformMatrix3x2fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D6)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1669,6 +1865,7 @@ public func gl_UniformMatrix3x4dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D7)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1683,6 +1880,7 @@ public func gl_UniformMatrix3x4fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D8)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1697,6 +1895,7 @@ public func gl_UniformMatrix4dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D9)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1711,6 +1910,7 @@ public func gl_UniformMatrix4fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 16), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DA)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1725,6 +1925,7 @@ public func gl_UniformMatrix4x2dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DB)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1739,6 +1940,7 @@ public func gl_UniformMatrix4x2fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DC)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1753,6 +1955,7 @@ public func gl_UniformMatrix4x3dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DD)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1767,6 +1970,7 @@ public func gl_UniformMatrix4x3fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DE)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
@@ -1781,6 +1985,7 @@ public func gl_UniformSubroutinesuiv(
   _ shadertype: UInt32, _ count: Int32, _ indices: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
+  guard indices == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DF)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(shadertype, 0)
@@ -2208,6 +2413,8 @@ public func gl_VertexArrayVertexBuffers(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x100
+  guard offsets == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard strides == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10403)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(vaobj, 0)
@@ -2289,218 +2496,5 @@ public func gl_VertexAttrib1sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
   writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib2d)
-public func gl_VertexAttrib2d(_ index: UInt32, _ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1040A, 32) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttrib2dv)
-public func gl_VertexAttrib2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1040B)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib2f)
-public func gl_VertexAttrib2f(_ index: UInt32, _ x: Float, _ y: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1040C, 24) else { return }
-  p.put32(index, 8)
-  p.put32(x.bitPattern, 12)
-  p.put32(y.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttrib2fv)
-public func gl_VertexAttrib2fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1040D)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib2hNV)
-public func gl_VertexAttrib2hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104F2, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(x), 12)
-  p.put32(UInt32(y), 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttrib2hvNV)
-public func gl_VertexAttrib2hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104F3)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib2s)
-public func gl_VertexAttrib2s(_ index: UInt32, _ x: Int16, _ y: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1040E, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: Int32(x)), 12)
-  p.put32(UInt32(bitPattern: Int32(y)), 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttrib2sv)
-public func gl_VertexAttrib2sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1040F)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib3d)
-public func gl_VertexAttrib3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10410, 40) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put32(0, 36)
-}
-
-@c(glVertexAttrib3dv)
-public func gl_VertexAttrib3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10411)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib3f)
-public func gl_VertexAttrib3f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10412, 24) else { return }
-  p.put32(index, 8)
-  p.put32(x.bitPattern, 12)
-  p.put32(y.bitPattern, 16)
-  p.put32(z.bitPattern, 20)
-}
-
-@c(glVertexAttrib3fv)
-public func gl_VertexAttrib3fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10413)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib3hNV)
-public func gl_VertexAttrib3hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104F4, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(x), 12)
-  p.put32(UInt32(y), 16)
-  p.put32(UInt32(z), 20)
-}
-
-@c(glVertexAttrib3hvNV)
-public func gl_VertexAttrib3hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104F5)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib3s)
-public func gl_VertexAttrib3s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10414, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: Int32(x)), 12)
-  p.put32(UInt32(bitPattern: Int32(y)), 16)
-  p.put32(UInt32(bitPattern: Int32(z)), 20)
-}
-
-@c(glVertexAttrib3sv)
-public func gl_VertexAttrib3sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10415)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Nbv)
-public func gl_VertexAttrib4Nbv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10416)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Niv)
-public func gl_VertexAttrib4Niv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10417)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Nsv)
-public func gl_VertexAttrib4Nsv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10418)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Nub)
-public func gl_VertexAttrib4Nub(_ index: UInt32, _ x: UInt8, _ y: UInt8, _ z: UInt8, _ w: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10419, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(x), 12)
-  p.put32(UInt32(y), 16)
-  p.put32(UInt32(z), 20)
-  p.put32(UInt32(w), 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttrib4Nubv)
-public func gl_VertexAttrib4Nubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1041A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
   writer.pointee.end()
 }

@@ -6,6 +6,219 @@ import Client
 import GLWire
 import Wire
 
+@c(glVertexAttrib2d)
+public func gl_VertexAttrib2d(_ index: UInt32, _ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1040A, 32) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put32(0, 28)
+}
+
+@c(glVertexAttrib2dv)
+public func gl_VertexAttrib2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1040B)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib2f)
+public func gl_VertexAttrib2f(_ index: UInt32, _ x: Float, _ y: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1040C, 24) else { return }
+  p.put32(index, 8)
+  p.put32(x.bitPattern, 12)
+  p.put32(y.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glVertexAttrib2fv)
+public func gl_VertexAttrib2fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1040D)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib2hNV)
+public func gl_VertexAttrib2hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F2, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+  p.put32(UInt32(y), 16)
+  p.put32(0, 20)
+}
+
+@c(glVertexAttrib2hvNV)
+public func gl_VertexAttrib2hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F3)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib2s)
+public func gl_VertexAttrib2s(_ index: UInt32, _ x: Int16, _ y: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1040E, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: Int32(x)), 12)
+  p.put32(UInt32(bitPattern: Int32(y)), 16)
+  p.put32(0, 20)
+}
+
+@c(glVertexAttrib2sv)
+public func gl_VertexAttrib2sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1040F)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib3d)
+public func gl_VertexAttrib3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10410, 40) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put32(0, 36)
+}
+
+@c(glVertexAttrib3dv)
+public func gl_VertexAttrib3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10411)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 24)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib3f)
+public func gl_VertexAttrib3f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10412, 24) else { return }
+  p.put32(index, 8)
+  p.put32(x.bitPattern, 12)
+  p.put32(y.bitPattern, 16)
+  p.put32(z.bitPattern, 20)
+}
+
+@c(glVertexAttrib3fv)
+public func gl_VertexAttrib3fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10413)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib3hNV)
+public func gl_VertexAttrib3hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F4, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+  p.put32(UInt32(y), 16)
+  p.put32(UInt32(z), 20)
+}
+
+@c(glVertexAttrib3hvNV)
+public func gl_VertexAttrib3hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F5)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib3s)
+public func gl_VertexAttrib3s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10414, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: Int32(x)), 12)
+  p.put32(UInt32(bitPattern: Int32(y)), 16)
+  p.put32(UInt32(bitPattern: Int32(z)), 20)
+}
+
+@c(glVertexAttrib3sv)
+public func gl_VertexAttrib3sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10415)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib4Nbv)
+public func gl_VertexAttrib4Nbv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10416)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib4Niv)
+public func gl_VertexAttrib4Niv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10417)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib4Nsv)
+public func gl_VertexAttrib4Nsv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10418)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib4Nub)
+public func gl_VertexAttrib4Nub(_ index: UInt32, _ x: UInt8, _ y: UInt8, _ z: UInt8, _ w: UInt8) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10419, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+  p.put32(UInt32(y), 16)
+  p.put32(UInt32(z), 20)
+  p.put32(UInt32(w), 24)
+  p.put32(0, 28)
+}
+
+@c(glVertexAttrib4Nubv)
+public func gl_VertexAttrib4Nubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1041A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
 @c(glVertexAttrib4Nuiv)
 public func gl_VertexAttrib4Nuiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
@@ -688,6 +901,7 @@ func encode_glVertexAttribPointer(
 public func gl_VertexAttribs1hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
+  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x104F8)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(index, 0)
@@ -700,6 +914,7 @@ public func gl_VertexAttribs1hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointe
 public func gl_VertexAttribs2hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
+  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x104F9)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(index, 0)
@@ -712,6 +927,7 @@ public func gl_VertexAttribs2hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointe
 public func gl_VertexAttribs3hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
+  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x104FA)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(index, 0)
@@ -724,6 +940,7 @@ public func gl_VertexAttribs3hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointe
 public func gl_VertexAttribs4hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
+  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x104FB)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(index, 0)
@@ -850,6 +1067,7 @@ public func gl_Viewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32)
 public func gl_ViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2
+  guard v == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1045D)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)

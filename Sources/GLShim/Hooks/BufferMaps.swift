@@ -125,6 +125,8 @@ private func map(
   object.pointee.map = BufferMap(
     pointer: copy + offset, offset: offset, length: length, access: access)
   if access & GL.MAP_PERSISTENT_BIT != 0 {
+    // What is written from now on goes in front of a batch: the buffer must not be made in that batch.
+    c.flush()
     let share = c.pointee.share
     share.pointee.lock.lock()
     share.pointee.buffers.addPersistent(object)
@@ -375,7 +377,8 @@ func readsMaps(_ c: Context) -> Bool {
 }
 
 /// After the application has waited for the GPU: what that has written to buffers which are mapped
-/// persistently for reading is brought here (OpenGL 4.6, 6.3.2).
+/// persistently for reading is brought here (OpenGL 4.6, 6.3.2). Of maps for writing alone, which some
+/// programs read nevertheless, so is what copies and clears have written.
 func refreshMaps(_ c: Context) {
   guard c.pointee.share.pointee.buffers.persistent != nil else { return }
   let share = c.pointee.share
@@ -384,7 +387,10 @@ func refreshMaps(_ c: Context) {
   share.pointee.lock.unlock()
   while let object = known {
     known = object.pointee.nextPersistent
-    guard object.pointee.isWrittenByGPU, object.pointee.map.has(GL.MAP_READ_BIT) else { continue }
+    guard object.pointee.isWrittenByGPU,
+      object.pointee.isTransferred || object.pointee.map.has(GL.MAP_READ_BIT)
+    else { continue }
+    object.pointee.isTransferred = false
     let map = object.pointee.map
     guard
       c.readBuffer(

@@ -315,7 +315,10 @@ func note_glNamedBufferSubData(
 private func noteTransfer(_ c: Context, _ buffer: UInt32?) {
   guard let buffer, let object = c.knownBuffer(buffer) else { return }
   object.pointee.contents = .onNode
-  if object.pointee.twin != nil { object.pointee.isWrittenByGPU = true }
+  if object.pointee.twin != nil {
+    object.pointee.isWrittenByGPU = true
+    object.pointee.isTransferred = true
+  }
 }
 func note_glCopyBufferSubData(
   _ c: Context, _ readTarget: UInt32, _ writeTarget: UInt32, _ readOffset: Int,

@@ -6,12 +6,13 @@ import Wire
 // Draws. Vertices and indices in client memory travel in front of the draw that reads them.
 
 /// Sends vertices [first, first + count) of every array in client memory, and of those that advance by
-/// instance, those that `instances` from `baseInstance` on read.
+/// instance, those that `instances` from `baseInstance` on read. False when that is more than there can
+/// be, and nothing may be drawn.
 private func sendArrays(
   _ c: Context, first: Int, count: Int, instances: Int = 1, baseInstance: Int = 0
-) {
+) -> Bool {
   var left = c.pointee.shadow.pointee.clientArrays
-  guard left != 0, count > 0, first >= 0 else { return }
+  guard left != 0, count > 0, first >= 0 else { return true }
   let arrays = c.pointee.shadow.pointee.arrays
   while left != 0 {
     let slot = left.trailingZeroBitCount
@@ -41,6 +42,8 @@ private func sendArrays(
     left &= ~together
     guard low != 0 else { continue }
     let byteCount = glProduct(number &- 1, step) &+ Int(high &- low)
+    // Indices that lead nowhere are the program's mistake, and must not cost it its node.
+    guard byteCount <= SegmentLayout.largestRecord / 2 else { return false }
     let source = UnsafeRawPointer(bitPattern: low &+ UInt(bitPattern: from &* step))
     let writer = c.writer
     writer.pointee.begin(ControlOpcode.glVertexData)
@@ -62,6 +65,7 @@ private func sendArrays(
     writer.pointee.bytes(source, byteCount)
     writer.pointee.end()
   }
+  return true
 }
 
 /// The smallest and the largest of some indices; nil when there are none.
@@ -93,50 +97,54 @@ private func range(
   return found ? (Int(low), Int(high)) : nil
 }
 
-/// Sends what an indexed draw reads from client memory.
+/// Sends what an indexed draw reads from client memory. False when nothing may be drawn.
 private func sendIndexed(
   _ c: Context, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
   base: Int32 = 0, instances: Int32 = 1, baseInstance: UInt32 = 0
-) {
+) -> Bool {
   let size = glIndexSize(type)
-  guard count > 0, size > 0, instances > 0 else { return }
+  guard count > 0, size > 0, instances > 0 else { return true }
   let hasArrays = c.pointee.shadow.pointee.clientArrays != 0
   let bytes = glProduct(Int(count), size)
-  if c.pointee.shadow.pointee.elementBuffer == 0 {
-    guard let indices else { return }
-    if hasArrays, let (low, high) = range(c, type, indices, Int(count)) {
-      sendArrays(
-        c, first: low &+ Int(base), count: high &- low &+ 1, instances: Int(instances),
-        baseInstance: Int(baseInstance))
-    }
-    c.sendMemory(indices, bytes)
-  } else if hasArrays {
-    // Which vertices are read stands in a buffer of the node's.
-    guard let copy = platform_malloc(bytes) else { return }
-    defer { platform_free(copy) }
-    gl_GetBufferSubData(
-      GL.ELEMENT_ARRAY_BUFFER, Int(bitPattern: indices), bytes, copy)
-    guard let (low, high) = range(c, type, copy, Int(count)) else { return }
-    sendArrays(
+  func sendArrays(_ indices: UnsafeRawPointer) -> Bool {
+    guard let (low, high) = range(c, type, indices, Int(count)) else { return true }
+    return GLShim.sendArrays(
       c, first: low &+ Int(base), count: high &- low &+ 1, instances: Int(instances),
       baseInstance: Int(baseInstance))
   }
+  if c.pointee.shadow.pointee.elementBuffer == 0 {
+    guard let indices else { return true }
+    guard bytes <= largestArray, !hasArrays || sendArrays(indices) else { return false }
+    c.sendMemory(indices, bytes)
+  } else if hasArrays {
+    // Which vertices are read stands in a buffer of the node's.
+    guard bytes <= largestArray, let copy = platform_calloc(1, bytes) else { return false }
+    defer { platform_free(copy) }
+    gl_GetBufferSubData(
+      GL.ELEMENT_ARRAY_BUFFER, Int(bitPattern: indices), bytes, copy)
+    return sendArrays(copy)
+  }
+  return true
 }
 
 func hook_glArrayElement(_ c: Context, _ i: Int32) {
-  sendArrays(c, first: Int(i), count: 1)
+  let shadow = c.pointee.shadow
+  let isRestart = shadow.pointee.restart && UInt32(bitPattern: i) == shadow.pointee.restartIndex
+  guard isRestart || sendArrays(c, first: Int(i), count: 1) else { return }
   encode_glArrayElement(c, c.writer, i)
 }
 
 func hook_glDrawArrays(_ c: Context, _ mode: UInt32, _ first: Int32, _ count: Int32) {
-  sendArrays(c, first: Int(first), count: Int(count))
+  guard sendArrays(c, first: Int(first), count: Int(count)) else { return }
   encode_glDrawArrays(c, c.writer, mode, first, count)
 }
 
 func hook_glDrawArraysInstanced(
   _ c: Context, _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
 ) {
-  sendArrays(c, first: Int(first), count: Int(count), instances: Int(instancecount))
+  guard sendArrays(c, first: Int(first), count: Int(count), instances: Int(instancecount)) else {
+    return
+  }
   encode_glDrawArraysInstanced(c, c.writer, mode, first, count, instancecount)
 }
 
@@ -144,9 +152,11 @@ func hook_glDrawArraysInstancedBaseInstance(
   _ c: Context, _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32,
   _ baseinstance: UInt32
 ) {
-  sendArrays(
-    c, first: Int(first), count: Int(count), instances: Int(instancecount),
-    baseInstance: Int(baseinstance))
+  guard
+    sendArrays(
+      c, first: Int(first), count: Int(count), instances: Int(instancecount),
+      baseInstance: Int(baseinstance))
+  else { return }
   encode_glDrawArraysInstancedBaseInstance(
     c, c.writer, mode, first, count, instancecount, baseinstance)
 }
@@ -181,7 +191,7 @@ func hook_glMultiDrawArrays(
 func hook_glDrawElements(
   _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?
 ) {
-  sendIndexed(c, count, type, indices)
+  guard sendIndexed(c, count, type, indices) else { return }
   encode_glDrawElements(c, c.writer, mode, count, type, indices)
 }
 
@@ -189,7 +199,7 @@ func hook_glDrawRangeElements(
   _ c: Context, _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
   _ indices: UnsafeRawPointer?
 ) {
-  sendIndexed(c, count, type, indices)
+  guard sendIndexed(c, count, type, indices) else { return }
   encode_glDrawRangeElements(c, c.writer, mode, start, end, count, type, indices)
 }
 
@@ -197,7 +207,7 @@ func hook_glDrawElementsBaseVertex(
   _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
   _ basevertex: Int32
 ) {
-  sendIndexed(c, count, type, indices, base: basevertex)
+  guard sendIndexed(c, count, type, indices, base: basevertex) else { return }
   encode_glDrawElementsBaseVertex(c, c.writer, mode, count, type, indices, basevertex)
 }
 
@@ -205,7 +215,7 @@ func hook_glDrawRangeElementsBaseVertex(
   _ c: Context, _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
   _ indices: UnsafeRawPointer?, _ basevertex: Int32
 ) {
-  sendIndexed(c, count, type, indices, base: basevertex)
+  guard sendIndexed(c, count, type, indices, base: basevertex) else { return }
   encode_glDrawRangeElementsBaseVertex(
     c, c.writer, mode, start, end, count, type, indices, basevertex)
 }
@@ -214,7 +224,7 @@ func hook_glDrawElementsInstanced(
   _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
   _ instancecount: Int32
 ) {
-  sendIndexed(c, count, type, indices, instances: instancecount)
+  guard sendIndexed(c, count, type, indices, instances: instancecount) else { return }
   encode_glDrawElementsInstanced(c, c.writer, mode, count, type, indices, instancecount)
 }
 
@@ -222,7 +232,9 @@ func hook_glDrawElementsInstancedBaseVertex(
   _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
   _ instancecount: Int32, _ basevertex: Int32
 ) {
-  sendIndexed(c, count, type, indices, base: basevertex, instances: instancecount)
+  guard sendIndexed(c, count, type, indices, base: basevertex, instances: instancecount) else {
+    return
+  }
   encode_glDrawElementsInstancedBaseVertex(
     c, c.writer, mode, count, type, indices, instancecount, basevertex)
 }
@@ -231,7 +243,8 @@ func hook_glDrawElementsInstancedBaseInstance(
   _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
   _ instancecount: Int32, _ baseinstance: UInt32
 ) {
-  sendIndexed(c, count, type, indices, instances: instancecount, baseInstance: baseinstance)
+  guard sendIndexed(c, count, type, indices, instances: instancecount, baseInstance: baseinstance)
+  else { return }
   encode_glDrawElementsInstancedBaseInstance(
     c, c.writer, mode, count, type, indices, instancecount, baseinstance)
 }
@@ -240,9 +253,11 @@ func hook_glDrawElementsInstancedBaseVertexBaseInstance(
   _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
   _ instancecount: Int32, _ basevertex: Int32, _ baseinstance: UInt32
 ) {
-  sendIndexed(
-    c, count, type, indices, base: basevertex, instances: instancecount,
-    baseInstance: baseinstance)
+  guard
+    sendIndexed(
+      c, count, type, indices, base: basevertex, instances: instancecount,
+      baseInstance: baseinstance)
+  else { return }
   encode_glDrawElementsInstancedBaseVertexBaseInstance(
     c, c.writer, mode, count, type, indices, instancecount, basevertex, baseinstance)
 }
@@ -289,11 +304,88 @@ func hook_glMultiDrawElementsBaseVertex(
   }
 }
 
+// MARK: Indirect draws
+
+/// Before an indirect draw of a context with fixed function, in which what to draw may lie in client
+/// memory: sends it in front. Where vertices lie there too, all draws are made one by one, and the result
+/// is true.
+private func drewIndirect(
+  _ c: Context, _ mode: UInt32, _ type: UInt32?, _ indirect: UnsafeRawPointer?, _ drawcount: Int32,
+  _ stride: Int32
+) -> Bool {
+  let shadow = c.pointee.shadow
+  guard c.pointee.request.api == 0, c.hasFixedFunction, drawcount > 0, stride >= 0, stride & 3 == 0
+  else { return false }
+  let isBound = shadow.pointee.buffers.drawIndirect != 0
+  let hasArrays = shadow.pointee.clientArrays != 0
+  let size = type == nil ? 16 : 20
+  let step = stride == 0 ? size : Int(stride)
+  let total = glProduct(Int(drawcount) &- 1, step) &+ size
+  guard !isBound || hasArrays, total <= SegmentLayout.largestRecord / 2 else { return false }
+  if !hasArrays {
+    if let indirect { c.sendMemory(indirect, total) }
+    return false
+  }
+  var copy: UnsafeMutableRawPointer?
+  defer { platform_free(copy) }
+  if isBound {
+    copy = platform_malloc(total)
+    guard let copy else { return false }
+    gl_GetBufferSubData(GL.DRAW_INDIRECT_BUFFER, Int(bitPattern: indirect), total, copy)
+  }
+  guard let source = isBound ? UnsafeRawPointer(copy) : indirect else { return false }
+  var i = 0
+  while i < Int(drawcount) {
+    let command = source + i &* step
+    func word(_ index: Int) -> UInt32 {
+      command.loadUnaligned(fromByteOffset: index &* 4, as: UInt32.self)
+    }
+    let (count, instances) = (Int32(bitPattern: word(0)), Int32(bitPattern: word(1)))
+    if let type {
+      let first = UnsafeRawPointer(bitPattern: UInt(word(2)) &* UInt(glIndexSize(type)))
+      hook_glDrawElementsInstancedBaseVertexBaseInstance(
+        c, mode, count, type, first, instances, Int32(bitPattern: word(3)), word(4))
+    } else {
+      hook_glDrawArraysInstancedBaseInstance(
+        c, mode, Int32(bitPattern: word(2)), count, instances, word(3))
+    }
+    i &+= 1
+  }
+  return true
+}
+
+func hook_glDrawArraysIndirect(_ c: Context, _ mode: UInt32, _ indirect: UnsafeRawPointer?) {
+  if drewIndirect(c, mode, nil, indirect, 1, 0) { return }
+  encode_glDrawArraysIndirect(c, c.writer, mode, indirect)
+}
+
+func hook_glDrawElementsIndirect(
+  _ c: Context, _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?
+) {
+  if drewIndirect(c, mode, type, indirect, 1, 0) { return }
+  encode_glDrawElementsIndirect(c, c.writer, mode, type, indirect)
+}
+
+func hook_glMultiDrawArraysIndirect(
+  _ c: Context, _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
+  if drewIndirect(c, mode, nil, indirect, drawcount, stride) { return }
+  encode_glMultiDrawArraysIndirect(c, c.writer, mode, indirect, drawcount, stride)
+}
+
+func hook_glMultiDrawElementsIndirect(
+  _ c: Context, _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32,
+  _ stride: Int32
+) {
+  if drewIndirect(c, mode, type, indirect, drawcount, stride) { return }
+  encode_glMultiDrawElementsIndirect(c, c.writer, mode, type, indirect, drawcount, stride)
+}
+
 // MARK: Primitive restart, which says which indices are none
 
-private func setRestart(_ c: Context, _ cap: UInt32, _ isEnabled: Bool) {
+func setRestart(_ c: Context, _ cap: UInt32, _ isEnabled: Bool) {
   switch cap {
-  case GL.PRIMITIVE_RESTART: c.pointee.shadow.pointee.restart = isEnabled
+  case GL.PRIMITIVE_RESTART, GL.PRIMITIVE_RESTART_NV: c.pointee.shadow.pointee.restart = isEnabled
   case GL.PRIMITIVE_RESTART_FIXED_INDEX: c.pointee.shadow.pointee.restartFixed = isEnabled
   default: break
   }
@@ -309,6 +401,9 @@ func note_glDisable(_ c: Context, _ cap: UInt32) {
   setRestart(c, cap, false)
   noteCapability(c, cap, false)
   noteArrayCapability(c, cap, false)
+}
+func note_glPrimitiveRestartIndexNV(_ c: Context, _ index: UInt32) {
+  note_glPrimitiveRestartIndex(c, index)
 }
 func note_glPrimitiveRestartIndex(_ c: Context, _ index: UInt32) {
   c.pointee.shadow.pointee.restartIndex = index

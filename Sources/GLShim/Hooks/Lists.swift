@@ -68,6 +68,8 @@ private func apply(_ c: Context, _ list: UInt32, depth: Int) {
       if depth < 64 { apply(c, list, depth: depth &+ 1) }
     } else if op == MatrixOp.takeBase {
       base = shadow.pointee.matrices.listBase
+    } else if op == MatrixOp.begin || op == MatrixOp.end {
+      shadow.pointee.isInBegin = op == MatrixOp.begin
     } else {
       UnsafeRawPointer(ops + i + 1).withMemoryRebound(to: Float.self, capacity: 16) {
         shadow.pointee.matrices.apply(op, $0)
@@ -155,11 +157,16 @@ func note_glDeleteLists(_ c: Context, _ list: UInt32, _ range: Int32) {
 // MARK: Begin and End, between which nothing is answered
 
 func note_glBegin(_ c: Context, _ mode: UInt32) {
-  if c.pointee.shadow.pointee.listMode != GL.COMPILE, mode <= GL.PATCHES, c.hasFixedFunction {
-    c.pointee.shadow.pointee.isInBegin = true
-  }
+  if mode <= GL.PATCHES, c.hasFixedFunction { setInBegin(c, MatrixOp.begin) }
 }
-func note_glEnd(_ c: Context) { c.pointee.shadow.pointee.isInBegin = false }
+func note_glEnd(_ c: Context) { setInBegin(c, MatrixOp.end) }
+
+/// A list may begin or end what another one, or nobody, ends or has begun.
+private func setInBegin(_ c: Context, _ op: UInt32) {
+  let shadow = c.pointee.shadow
+  if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.addBeginOrEnd(op) }
+  if shadow.pointee.listMode != GL.COMPILE { shadow.pointee.isInBegin = op == MatrixOp.begin }
+}
 
 extension UnsafeMutablePointer<ContextState> {
   /// Whether a command that is carried out here is one between Begin and End, which is an error.

@@ -141,7 +141,14 @@ private func readImage(
   let width = Int(reply.u32("reply"))
   let height = Int(reply.u32("reply"))
   let depth = Int(reply.u32("reply"))
-  let (bytes, count) = reply.array(minimumBytes: 0, field: "reply")
+  var (bytes, count) = reply.array(minimumBytes: 0, field: "reply")
+  var held: UnsafeMutableRawPointer?
+  defer { platform_free(held) }
+  if bytes == nil, reply.remaining >= 8 {
+    count = Int(clamping: reply.u64("reply"))
+    held = fetchHeld(c, count)
+    bytes = UnsafeRawPointer(held)
+  }
   guard let bytes, let pixels, count > 0 else { return }
   let store = c.pointee.shadow.pointee.pack
   let isCompressed = format == GL.NONE && type == GL.NONE
@@ -155,6 +162,36 @@ private func readImage(
   spreadRows(
     bytes, store, dimensions, format, type, width, height, depth,
     to: pixels)
+}
+
+/// An image that was too large for its reply; nil without memory, or without the node.
+private func fetchHeld(_ c: Context, _ count: Int) -> UnsafeMutableRawPointer? {
+  guard count > 0, count <= 2 << 30, let memory = platform_malloc(count) else {
+    c.raise(GL.OUT_OF_MEMORY)
+    return nil
+  }
+  var done = 0
+  while done < count {
+    let part = min(count &- done, largestPart)
+    guard let call = c.beginCall(ControlOpcode.glReadHeld) else { break }
+    call.writer.pointee.begin(ControlOpcode.glReadHeld)
+    call.writer.pointee.u32(call.ticket)
+    call.writer.pointee.u32(0)
+    call.writer.pointee.u64(UInt64(done))
+    call.writer.pointee.u32(UInt32(part))
+    call.writer.pointee.u32(0)
+    call.writer.pointee.end()
+    guard var reply = c.endCall(call) else { break }
+    let (bytes, size) = reply.array(minimumBytes: 0, field: "reply")
+    let isWhole = size == part
+    if let bytes, isWhole { platform_copy(memory + done, bytes, size) }
+    c.finishCall(call)
+    guard isWhole else { break }
+    done &+= part
+  }
+  if done == count { return memory }
+  platform_free(memory)
+  return nil
 }
 
 private func dimensions(_ target: UInt32) -> Int {
@@ -185,7 +222,7 @@ func hook_glGetTextureImage(
   _ c: Context, _ texture: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
   _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetTextureImage, 3, format, type, pixels) {
+  readImage(c, GLOpcode.glGetTextureImage, 3, format, type, pixels, room: bufSize) {
     encode_glGetTextureImage(c, $0.writer, $0.ticket, texture, level, format, type, bufSize)
   }
 }
@@ -194,7 +231,7 @@ func hook_glGetTextureSubImage(
   _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
   _ type: UInt32, _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetTextureSubImage, 3, format, type, pixels) {
+  readImage(c, GLOpcode.glGetTextureSubImage, 3, format, type, pixels, room: bufSize) {
     encode_glGetTextureSubImage(
       c, $0.writer, $0.ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth,
       format, type, bufSize)
@@ -221,7 +258,7 @@ func hook_glGetCompressedTextureImage(
   _ c: Context, _ texture: UInt32, _ level: Int32, _ bufSize: Int32,
   _ pixels: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetCompressedTextureImage, 2, GL.NONE, GL.NONE, pixels) {
+  readImage(c, GLOpcode.glGetCompressedTextureImage, 2, GL.NONE, GL.NONE, pixels, room: bufSize) {
     encode_glGetCompressedTextureImage(c, $0.writer, $0.ticket, texture, level, bufSize)
   }
 }
@@ -230,7 +267,8 @@ func hook_glGetCompressedTextureSubImage(
   _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ bufSize: Int32,
   _ pixels: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetCompressedTextureSubImage, 3, GL.NONE, GL.NONE, pixels) {
+  readImage(c, GLOpcode.glGetCompressedTextureSubImage, 3, GL.NONE, GL.NONE, pixels, room: bufSize)
+  {
     encode_glGetCompressedTextureSubImage(
       c, $0.writer, $0.ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth,
       bufSize)

@@ -135,8 +135,14 @@ private func enable(_ c: Context, _ slot: Int?, _ isEnabled: Bool) {
   if isEnabled { shadow.pointee.enabled |= bit } else { shadow.pointee.enabled &= ~bit }
 }
 
-func note_glEnableClientState(_ c: Context, _ array: UInt32) { enable(c, slot(c, array), true) }
-func note_glDisableClientState(_ c: Context, _ array: UInt32) { enable(c, slot(c, array), false) }
+func note_glEnableClientState(_ c: Context, _ array: UInt32) {
+  enable(c, slot(c, array), true)
+  setRestart(c, array, true)
+}
+func note_glDisableClientState(_ c: Context, _ array: UInt32) {
+  enable(c, slot(c, array), false)
+  setRestart(c, array, false)
+}
 /// Drivers of old enable arrays by glEnable too (GL_EXT_vertex_array).
 func noteArrayCapability(_ c: Context, _ cap: UInt32, _ isEnabled: Bool) {
   guard cap >= GL.VERTEX_ARRAY, c.pointee.request.api == 0, c.hasFixedFunction else { return }

@@ -178,6 +178,17 @@ extension GLGenerator {
       if size != used { out.line("p.put32(0, \(used))") }
       return
     }
+    if !model.replies {
+      for p in variable {
+        guard case .array(let bytes, _) = p.role,
+          bytes.contains("glProduct") || bytes.hasPrefix("max(")
+        else { continue }
+        // A program that says so many is wrong, or wants more than a node takes.
+        let error = model.name.contains("Uniform") ? "INVALID_OPERATION" : "OUT_OF_MEMORY"
+        out.line(
+          "guard \(p.name) == nil || \(bytes) <= largestArray else { return refuse(GL.\(error)) }")
+      }
+    }
     out.line("\(writer).pointee.begin(\(opcode(model)))")
     let head = start - 8 + values
     if head > 0 {

@@ -206,6 +206,9 @@ extension GLGenerator {
     if outputs.count > probes.count {
       out.line("guard !c.pointee.isOver else { return }")
     }
+    // Where the driver has an error nothing is written.
+    let canFail = outputs.count > probes.count
+    if canFail { out.line("c.pointee.saveErrors()") }
     let call = "call(\(arguments.joined(separator: ", ")))"
     if let probe = probes.first {
       out.line(
@@ -216,6 +219,7 @@ extension GLGenerator {
     } else {
       out.line("let result = \(call)")
     }
+    if canFail { out.line("let isRight = !c.pointee.saveErrors()") }
     out.line("c.pointee.beginReply(\(opcode(model)))")
     if let type = model.returnType {
       let p = GLModel.Parameter(
@@ -228,18 +232,22 @@ extension GLGenerator {
     for p in outputs {
       switch p.role {
       case .probe:
+        // Programs know buffers by the numbers of binding points, of which some pnames are those of names.
         let about =
-          model.parameters.first {
+          model.name.hasPrefix("glGetActive")
+          ? nil
+          : model.parameters.first {
             $0.base.base == "GLenum" && ($0.name == "pname" || $0.name == "value")
           } ?? model.parameters.first { $0.base.base == "GLenum" }
         out.line(
           "c.pointee.putProbe(\(p.name)Count, as: \(p.type.swift.isEmpty ? "UInt8" : p.type.swift).self, about: \(about?.name ?? "0"))"
         )
-      case .output(let bytes): out.line("c.pointee.put(\(p.name), \(bytes))")
+      case .output(let bytes):
+        out.line("c.pointee.put(\(p.name), isRight ? \(bytes) : 0)")
       case .outputString(let size):
-        out.line("c.pointee.putString(\(p.name), max(\(size), 0))")
+        out.line("c.pointee.putString(\(p.name), isRight ? max(\(size), 0) : 0)")
       case .outputNames(let kind, let count):
-        out.line("c.pointee.putNames(.\(kind), \(p.name), \(count))")
+        out.line("c.pointee.putNames(.\(kind), \(p.name), isRight ? \(count) : 0)")
       default: break
       }
     }
