@@ -55,6 +55,7 @@ static inline int platform_compare(const void *_Nonnull a, const void *_Nonnull 
   return memcmp(a, b, n);
 }
 static inline void platform_zero(void *_Nonnull p, size_t n) { memset(p, 0, n); }
+static inline void platform_fill(void *_Nonnull p, int byte, size_t n) { memset(p, byte, n); }
 static inline void platform_copy(void *_Nonnull to, const void *_Nonnull from, size_t n) {
   memcpy(to, from, n);
 }

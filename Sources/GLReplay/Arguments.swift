@@ -184,8 +184,8 @@ extension GLReplayContext {
     guard let first = results.take(GLReplayContext.probeRoom),
       let second = results.take(GLReplayContext.probeRoom)
     else { return 0 }
-    memoryFill(first, 0x55, GLReplayContext.probeRoom)
-    memoryFill(second, 0xAA, GLReplayContext.probeRoom)
+    platform_fill(first, 0x55, GLReplayContext.probeRoom)
+    platform_fill(second, 0xAA, GLReplayContext.probeRoom)
     call(first)
     call(second)
     var count = GLReplayContext.probeRoom
@@ -271,8 +271,4 @@ struct ResultRoom {
     if let start { _ = platform_unmap(start, ResultRoom.capacity) }
     start = nil
   }
-}
-
-private func memoryFill(_ p: UnsafeMutableRawPointer, _ byte: UInt8, _ count: Int) {
-  p.initializeMemory(as: UInt8.self, repeating: byte, count: count)
 }

@@ -58,10 +58,13 @@ extension GLReplayContext {
 
   /// Reads an image of `byteCount` bytes, or into the bound buffer, and replies; `size` first where the
   /// client does not know it. Where the driver has an error there are no bytes.
+  ///
+  /// With `isProbed` the driver may write less, and only what it has written is sent.
   fileprivate mutating func read(
     _ opcode: UInt32, _ ticket: UInt32, _ byteCount: Int, size: (UInt32, UInt32, UInt32)?,
-    _ call: (UnsafeMutableRawPointer?) -> Void
+    isProbed: Bool = false, _ call: (UnsafeMutableRawPointer?) -> Void
   ) {
+    var byteCount = byteCount
     let packing = Packing(memory.block)
     let isBuffer = hasPackBuffer()
     let isLarge = byteCount > GLReplayContext.largestImage && size != nil
@@ -75,10 +78,12 @@ extension GLReplayContext {
           isLarge ? holdImage(byteCount) : self.room(byteCount, "pixels")
         guard let room else { return }
         saveErrors()
+        if isProbed { platform_fill(room, 0x55, byteCount) }
         call(room)
       }
     }
     let isThere = room != nil && !saveErrors()
+    if isProbed, isThere, let room { byteCount = written(room, byteCount, call) }
     beginReply(opcode)
     if let size {
       reply.writer.u32(size.0)
@@ -86,12 +91,32 @@ extension GLReplayContext {
       reply.writer.u32(size.2)
     }
     if isThere, isLarge {
+      heldImage?.count = byteCount
       reply.writer.u32(UInt32.max)
       reply.writer.u64(UInt64(byteCount))
     } else {
       put(room, isThere ? byteCount : 0)
     }
     endReply(ticket)
+  }
+
+  /// How much of `room`, which was full of 0x55, the driver has written: what is the same on another
+  /// background.
+  private mutating func written(
+    _ room: UnsafeMutableRawPointer, _ byteCount: Int, _ call: (UnsafeMutableRawPointer?) -> Void
+  ) -> Int {
+    guard byteCount > 0, let other = platform_aligned_alloc(64, byteCount) else { return 0 }
+    defer { platform_free(other) }
+    platform_fill(other, 0xAA, byteCount)
+    call(other)
+    var count = byteCount
+    while count > 0,
+      room.load(fromByteOffset: count &- 1, as: UInt8.self)
+        != other.load(fromByteOffset: count &- 1, as: UInt8.self)
+    {
+      count &-= 1
+    }
+    return count
   }
 
   /// Memory for an image that the client fetches in parts; what was held before is gone.
@@ -248,8 +273,11 @@ func doer_glGetCompressedTextureImage(
   guard let call = c.pointee.gl.glGetCompressedTextureImage else {
     return c.pointee.missing(GLOpcode.glGetCompressedTextureImage, ticket)
   }
-  let bytes = c.pointee.compressedSize(0, texture, level) &* 6
-  c.pointee.read(GLOpcode.glGetCompressedTextureImage, ticket, bytes, size: (0, 0, 0)) {
+  // A cube has six of them.
+  let bytes = min(Int(max(bufSize, 0)), c.pointee.compressedSize(0, texture, level) &* 6)
+  c.pointee.read(
+    GLOpcode.glGetCompressedTextureImage, ticket, bytes, size: (0, 0, 0), isProbed: true
+  ) {
     call(texture, level, min(bufSize, Int32(clamping: bytes)), $0)
   }
 }
@@ -261,9 +289,14 @@ func doer_glGetCompressedTextureSubImage(
   guard let call = c.pointee.gl.glGetCompressedTextureSubImage else {
     return c.pointee.missing(GLOpcode.glGetCompressedTextureSubImage, ticket)
   }
-  let bytes = min(Int(max(bufSize, 0)), c.pointee.compressedSize(0, texture, level) &* 6)
-  c.pointee.read(GLOpcode.glGetCompressedTextureSubImage, ticket, bytes, size: (0, 0, 0)) {
-    call(texture, level, x, y, z, width, height, depth, Int32(clamping: bytes), $0)
+  let layers = glProduct(6, Int(max(depth, 1)))
+  let bytes = min(
+    Int(max(bufSize, 0)), glProduct(c.pointee.compressedSize(0, texture, level), layers))
+  c.pointee.read(
+    GLOpcode.glGetCompressedTextureSubImage, ticket, bytes, size: (0, 0, 0), isProbed: true
+  ) {
+    call(
+      texture, level, x, y, z, width, height, depth, min(bufSize, Int32(clamping: bytes)), $0)
   }
 }
 
