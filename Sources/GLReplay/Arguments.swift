@@ -47,8 +47,8 @@ extension GLReplayContext {
     -> UnsafePointer<UnsafePointer<CChar>?>?
   {
     let (pointer, byteCount) = r.array(minimumBytes: 0, field: field)
-    guard count > 0, let pointer else { return nil }
-    guard count <= byteCount, let room = blobRoom(count &* 8) else {
+    guard count > 0 else { return nil }
+    guard let pointer, count <= byteCount, let room = blobRoom(count &* 8) else {
       r.fail(field)
       return nil
     }
@@ -78,23 +78,22 @@ extension GLReplayContext {
     case ImageMode.none:
       return nil
     case ImageMode.packed:
-      let bytes = r.array(
-        glImageBytes(format, type, width, height, depth), isOptional: false, field)
-      unpack(.packed, buffer: false)
+      let size = glImageBytes(format, type, width, height, depth)
+      let bytes = r.array(size, isOptional: false, field)
+      // Of a format that this side does not know a driver that does would read anything.
+      guard size > 0, unpack(.packed) else { return nil }
       return bytes
     case ImageMode.offset:
       let offset = r.u64(field)
-      guard let store = r.take(PixelStore.byteCount, field) else { return nil }
-      unpack(PixelStore(store), buffer: true)
+      guard let store = pixelStore(&r, field), unpack(store) else { return nil }
       // Without a buffer the driver would take the offset for an address.
       guard driverValue(GL.PIXEL_UNPACK_BUFFER_BINDING) != 0 else { return nil }
       return UnsafeRawPointer(bitPattern: UInt(truncatingIfNeeded: offset))
     case ImageMode.raw:
-      guard let words = r.take(PixelStore.byteCount, field) else { return nil }
-      let store = PixelStore(words)
+      guard let store = pixelStore(&r, field) else { return nil }
       let end = store.span(dimensions, format, type, width, height, depth).end
       let bytes = r.array(end, isOptional: false, field)
-      unpack(store, buffer: false)
+      guard glImageBytes(format, type, width, height, depth) > 0, unpack(store) else { return nil }
       return bytes
     default:
       r.fail(field)
@@ -102,19 +101,37 @@ extension GLReplayContext {
     }
   }
 
-  /// Makes the driver's pixel store for unpacking this one. Images that travel as bytes must not be
-  /// taken for offsets: the client binds no buffer then, by its own account.
-  mutating func unpack(_ store: PixelStore, buffer: Bool) {
-    guard store != unpackStore, let set = functions?.pixelStorei else {
-      unpackStore = store
-      return
+  /// A pixel store that the driver takes, as far as the context knows one: what it would refuse it would go on
+  /// without, and read by the store that it had before.
+  private mutating func pixelStore(_ r: inout GLRecord, _ field: StaticString) -> PixelStore? {
+    guard let words = r.take(PixelStore.byteCount, field) else { return nil }
+    var store = PixelStore(words)
+    guard store.isPossible else {
+      r.fail(field)
+      return nil
     }
-    unpackStore = store
+    if !properties.hasWholePixelStore {
+      let alignment = store.alignment
+      store = PixelStore()
+      store.alignment = alignment
+    }
+    if properties.isES { (store.swapBytes, store.lsbFirst) = (0, 0) }
+    return store
+  }
+
+  /// Makes the driver's pixel store for unpacking this one; false when it cannot be set now, between glBegin and
+  /// glEnd, where images are errors. Images that travel as bytes must not be taken for offsets: the client
+  /// binds no buffer then, by its own account.
+  mutating func unpack(_ store: PixelStore) -> Bool {
+    if store == unpackStore { return true }
+    guard let set = functions?.pixelStorei else { return false }
     set(GL.UNPACK_ALIGNMENT, store.alignment)
-    set(GL.UNPACK_ROW_LENGTH, store.rowLength)
-    set(GL.UNPACK_SKIP_ROWS, store.skipRows)
-    set(GL.UNPACK_SKIP_PIXELS, store.skipPixels)
-    if !properties.isES || properties.isAtLeast(3, 0) {
+    guard driverValue(GL.UNPACK_ALIGNMENT) == UInt32(store.alignment) else { return false }
+    unpackStore = store
+    if properties.hasWholePixelStore {
+      set(GL.UNPACK_ROW_LENGTH, store.rowLength)
+      set(GL.UNPACK_SKIP_ROWS, store.skipRows)
+      set(GL.UNPACK_SKIP_PIXELS, store.skipPixels)
       set(GL.UNPACK_IMAGE_HEIGHT, store.imageHeight)
       set(GL.UNPACK_SKIP_IMAGES, store.skipImages)
     }
@@ -122,13 +139,19 @@ extension GLReplayContext {
       set(GL.UNPACK_SWAP_BYTES, Int32(bitPattern: store.swapBytes))
       set(GL.UNPACK_LSB_FIRST, Int32(bitPattern: store.lsbFirst))
     }
+    return true
   }
 
   /// A value that the driver has one of: a binding, a mode; 0 where it has none.
   mutating func driverValue(_ pname: UInt32) -> UInt32 {
-    var value: Int32 = 0
+    UInt32(bitPattern: driverValue(pname, otherwise: 0))
+  }
+
+  /// The same, and `otherwise` where the driver does not answer.
+  mutating func driverValue(_ pname: UInt32, otherwise: Int32) -> Int32 {
+    var value = otherwise
     functions?.getIntegerv(pname, &value)
-    return UInt32(bitPattern: value)
+    return value
   }
 
   // MARK: Results
@@ -140,7 +163,7 @@ extension GLReplayContext {
   /// client asks for more than a reply can hold.
   mutating func room(_ count: Int, _ field: StaticString) -> UnsafeMutableRawPointer? {
     guard let start = results.take(count) else {
-      malformed(0, field)
+      malformed(recordWord(0), field)
       return nil
     }
     return start
@@ -180,15 +203,16 @@ extension GLReplayContext {
 
   /// Calls a command that fills as much as it likes, and finds out how much that was: with two
   /// backgrounds, what is the same after both was written. Returns the bytes, whole elements.
-  mutating func probe(_ element: Int, _ call: (UnsafeMutableRawPointer?) -> Void) -> Int {
-    guard let first = results.take(GLReplayContext.probeRoom),
-      let second = results.take(GLReplayContext.probeRoom)
-    else { return 0 }
-    platform_fill(first, 0x55, GLReplayContext.probeRoom)
-    platform_fill(second, 0xAA, GLReplayContext.probeRoom)
+  mutating func probe(
+    _ element: Int, room: Int = GLReplayContext.probeRoom,
+    _ call: (UnsafeMutableRawPointer?) -> Void
+  ) -> Int {
+    guard let first = results.take(room), let second = results.take(room) else { return 0 }
+    platform_fill(first, 0x55, room)
+    platform_fill(second, 0xAA, room)
     call(first)
     call(second)
-    var count = GLReplayContext.probeRoom
+    var count = room
     while count > 0,
       first.load(fromByteOffset: count &- 1, as: UInt8.self)
         != second.load(fromByteOffset: count &- 1, as: UInt8.self)
@@ -199,8 +223,7 @@ extension GLReplayContext {
     return (count &+ element &- 1) / element &* element
   }
 
-  /// Bytes that a command which is probed may fill: coefficients of the largest evaluator's map are
-  /// the most.
+  /// Bytes that a command which is probed may fill.
   static var probeRoom: Int { 32 << 10 }
 
   /// What was probed, with names that the client knows in the place of the driver's.
@@ -234,6 +257,7 @@ extension GLReplayContext {
     guard count > 0, let bytes, let room = results.take(glProduct(Int(count), 4)) else { return }
     let driver = room.bindMemory(to: UInt32.self, capacity: Int(count))
     var found = 0
+    if kind == .buffer { willDeleteBuffers() }
     for i in 0..<Int(count) {
       let client = bytes.get32(i &* 4)
       if kind == .framebuffer { didDeleteFramebuffer(client) }
@@ -244,6 +268,10 @@ extension GLReplayContext {
       found += 1
     }
     if found > 0 { delete(Int32(found), driver) }
+    if kind == .vertexArray {
+      for i in 0..<Int(count) { didDeleteVertexArray(bytes.get32(i &* 4)) }
+      if vertexArrays.hasObjects || found > 0 { findVertexArray() }
+    }
     results.reset()
   }
 }
@@ -266,6 +294,11 @@ struct ResultRoom {
   }
 
   mutating func reset() { used = 0 }
+
+  /// All of it, and how much of that is taken.
+  var extent: (whole: UnsafeRawBufferPointer, taken: Int) {
+    (UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : ResultRoom.capacity), used)
+  }
 
   mutating func free() {
     if let start { _ = platform_unmap(start, ResultRoom.capacity) }

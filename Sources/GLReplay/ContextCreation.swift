@@ -88,6 +88,7 @@ extension GLReplayContext {
     }
     session.host.countContext()
     useTables(of: group)
+    findTableRoom()
     findFlip()
     _ = makeCurrent(draw: nil, read: nil)
     return EGL.success
@@ -99,6 +100,8 @@ extension GLReplayContext {
     endSignals()
     if let functions, let group {
       deleteOwnObjects(functions)
+      var buffer = vertexArrays.neutralBuffer
+      if buffer != 0 { functions.deleteBuffers(1, &buffer) }
       deleteDefaultObjects()
       if session.removeContext(driver.id) { group.deleteObjects(functions) }
     }
@@ -122,6 +125,15 @@ extension GLReplayContext {
     delete(.vertexArray, gl.deleteVertexArrays)
     delete(.transformFeedback, gl.deleteTransformFeedbacks)
     delete(.programPipeline, gl.deleteProgramPipelines)
+  }
+
+  /// The driver says how long its tables may be; only compatibility profiles have any.
+  private mutating func findTableRoom() {
+    guard !properties.isES, !properties.isCore else { return }
+    let entries = Int(driverValue(GL.MAX_PIXEL_MAP_TABLE))
+    let order = Int(driverValue(GL.MAX_EVAL_ORDER))
+    let largest = max(glProduct(entries, 4), glProduct(order, order, 4, 8))
+    tableRoom = min(max(largest, GLReplayContext.probeRoom), 4 << 20)
   }
 
   // MARK: What the context is

@@ -243,7 +243,9 @@ extension GLReplayContext {
     guard stride <= 1 << 20, UInt64(stride) >= UInt64(width) * UInt64(format.bytesPerPixel) else {
       return f.fail("stride")
     }
-    guard frameBytes <= 16 << 30, frameBytes >= UInt64(stride) * UInt64(height) else {
+    // Without memory of the client's each frame is put together here.
+    let most: UInt64 = session.host.segment == nil ? 1 << 30 : 16 << 30
+    guard frameBytes <= most, frameBytes >= UInt64(stride) * UInt64(height) else {
       return f.fail("frameBytes")
     }
     session.setFrames(

@@ -328,12 +328,18 @@ extension Workbench {
       gl.pixelStorei(GL.PACK_ROW_LENGTH, 0)
       return
     }
-    let scratch = UnsafeMutableRawPointer.allocate(byteCount: row * height, alignment: 16)
+    // A few rows at a time: a picture may be larger than there is memory for.
+    let rows = max(min(height, (1 << 20) / max(row, 1)), 1)
+    let scratch = UnsafeMutableRawPointer.allocate(byteCount: row * rows, alignment: 16)
     defer { scratch.deallocate() }
-    gl.readPixels(0, Int32(clamping: y), w, h, format, type, scratch)
-    for index in 0..<height {
-      let from = scratch + (turned ? height - 1 - index : index) * row
-      (memory + index * stride).copyMemory(from: from, byteCount: row)
+    for first in Swift.stride(from: 0, to: height, by: rows) {
+      let count = min(rows, height - first)
+      gl.readPixels(
+        0, Int32(clamping: y + first), w, Int32(clamping: count), format, type, scratch)
+      for index in first..<(first + count) {
+        let to = turned ? height - 1 - index : index
+        (memory + to * stride).copyMemory(from: scratch + (index - first) * row, byteCount: row)
+      }
     }
   }
 }

@@ -120,7 +120,10 @@ func replayGLRecord(
   } else if let failure = reader.failure {
     c.pointee.malformed(opcode, failure)
   }
-  if c.pointee.memory.isUsed { c.pointee.memory.reset() }
+  if c.pointee.memory.isUsed {
+    c.pointee.memory.reset()
+    c.pointee.vertexArrays.forgetVertices()
+  }
 }
 
 extension GLReplayContext {

@@ -42,10 +42,14 @@ struct GLReplayContext {
   var results = ResultRoom()
   /// Client memory that came in front of the command that reads it.
   var memory = ClientMemory()
+  /// What is known of arrays of vertices.
+  var vertexArrays = VertexArrays()
   /// What the driver fills in feedback and selection mode.
   var modes = ModeBuffers()
   /// What `probe` has found.
   var probed: UnsafeMutableRawPointer?
+  /// Bytes that the coefficients of an evaluator, or a pixel map, take at most.
+  var tableRoom = GLReplayContext.probeRoom
 
   /// An image that the client fetches.
   var heldImage: Blob?
@@ -91,6 +95,7 @@ struct GLReplayContext {
     reply.free()
     results.free()
     memory.free()
+    vertexArrays.free()
     modes.free()
     readers.deallocate()
     dispatch.deallocate()
@@ -263,6 +268,12 @@ struct ContextProperties {
   var isCore = false
   /// One binding point for framebuffers, not two.
   var hasOneFramebufferTarget = false
+  /// GL_ARB_robustness: reads that are told how much room there is. Under their names without a suffix Mesa has
+  /// functions that do nothing.
+  var hasRobustness = false
+
+  /// Values of the pixel store beside the alignment are there.
+  var hasWholePixelStore: Bool { !isES || isAtLeast(3, 0) }
 
   /// Results of queries have 64 bits.
   var hasWideQueries = false

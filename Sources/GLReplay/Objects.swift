@@ -308,6 +308,25 @@ func doer_glGetProgramBinary(
   c.pointee.endReply(ticket)
 }
 
+// MARK: Assembly programs
+
+/// Replies with the whole text of the bound program, however long it is.
+func doer_glGetProgramStringARB(
+  _ c: GLContextPointer, _ ticket: UInt32, _ target: UInt32, _ pname: UInt32
+) {
+  guard let call = c.pointee.gl.glGetProgramStringARB, let get = c.pointee.gl.glGetProgramivARB
+  else { return c.pointee.missing(GLOpcode.glGetProgramStringARB, ticket) }
+  var length: Int32 = 0
+  get(target, GL.PROGRAM_LENGTH_ARB, &length)
+  let size = Int(max(length, 0))
+  guard let room = c.pointee.room(size, "glGetProgramStringARB.string") else { return }
+  // A wrong `pname` is the driver's to refuse.
+  call(target, pname, room)
+  c.pointee.beginReply(GLOpcode.glGetProgramStringARB)
+  c.pointee.put(room, pname == GL.PROGRAM_STRING_ARB ? size : 0)
+  c.pointee.endReply(ticket)
+}
+
 // MARK: Names whose kind another argument says
 
 extension GLReplayContext {
@@ -409,6 +428,15 @@ extension GLReplayContext {
     return Int(value)
   }
 
+  /// Whether the buffer that is bound to a target is mapped for reading alone.
+  private mutating func isReadOnly(_ target: UInt32) -> Bool {
+    if properties.isAtLeast(3, 0) {
+      return UInt32(truncatingIfNeeded: bufferValue(target, GL.BUFFER_ACCESS_FLAGS))
+        & GL.MAP_WRITE_BIT == 0
+    }
+    return UInt32(truncatingIfNeeded: bufferValue(target, GL.BUFFER_ACCESS)) == GL.READ_ONLY
+  }
+
   /// `glMap`.
   mutating func map(_ f: inout ControlFields) {
     let ticket = f.u32(8, "ticket")
@@ -441,7 +469,8 @@ extension GLReplayContext {
     // What the application cannot see it need not get, unless it goes back with what it writes.
     let sends = pointer != nil && length > 0 && access & invalidates == 0
     if sends, length > 15 << 20 {
-      session.lose(
+      reply.reset()
+      return session.lose(
         LostReason.noMemory, "glMapBuffer: a map of \(length) bytes with its contents")
     }
     put(sends ? pointer : nil, sends ? length : 0)
@@ -461,6 +490,8 @@ extension GLReplayContext {
       var pointer: UnsafeMutableRawPointer?
       c.gl.glGetBufferPointerv?(target, GL.BUFFER_MAP_POINTER, &pointer)
       let length = c.bufferValue(target, GL.BUFFER_MAP_LENGTH)
+      // A map that is for reading alone may lie where nothing can be written.
+      if c.isReadOnly(target) { pointer = nil }
       c.writeRuns(&copy, Int(runs), pointer, length) { offset, count in
         if mode == UnmapMode.flush { c.gl.glFlushMappedBufferRange?(target, offset, count) }
       }
@@ -504,16 +535,24 @@ extension GLReplayContext {
     if let place = reply.writer.reserve(padded) {
       platform_zero(place, padded)
       withTarget(GL.ARRAY_BUFFER, buffer) { c, target in
-        let size = c.bufferValue(target, GL.BUFFER_SIZE)
-        guard count > 0, offset <= size, count <= size &- offset else { return }
-        if !c.properties.isES, let read = c.gl.glGetBufferSubData {
-          read(target, offset, count, place)
-        } else {
-          c.readByMap(target, offset, count, into: place)
-        }
+        _ = c.readBuffer(target, offset, count, into: place)
       }
     }
     endReply(ticket)
+  }
+
+  /// Copies a range of the buffer that is bound to a target; false when it does not have it.
+  mutating func readBuffer(
+    _ target: UInt32, _ offset: Int, _ count: Int, into place: UnsafeMutableRawPointer
+  ) -> Bool {
+    let size = bufferValue(target, GL.BUFFER_SIZE)
+    guard count > 0, offset >= 0, offset <= size, count <= size &- offset else { return false }
+    if !properties.isES, let read = gl.glGetBufferSubData {
+      read(target, offset, count, place)
+    } else {
+      readByMap(target, offset, count, into: place)
+    }
+    return true
   }
 
   /// The bytes of a buffer where there is no glGetBufferSubData: of a copy, since its own store need not

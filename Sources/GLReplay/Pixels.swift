@@ -57,12 +57,15 @@ extension GLReplayContext {
   private static var largestImage: Int { 8 << 20 }
 
   /// Reads an image of `byteCount` bytes, or into the bound buffer, and replies; `size` first where the
-  /// client does not know it. Where the driver has an error there are no bytes.
+  /// client does not know it. Where the driver has an error there are no bytes. `call` gets the place, and the bytes
+  /// that it has: no other context of the client's may have made the image larger meanwhile. `pixels`: how many
+  /// there are, of a format that may be unknown here.
   ///
   /// With `isProbed` the driver may write less, and only what it has written is sent.
   fileprivate mutating func read(
     _ opcode: UInt32, _ ticket: UInt32, _ byteCount: Int, size: (UInt32, UInt32, UInt32)?,
-    isProbed: Bool = false, _ call: (UnsafeMutableRawPointer?) -> Void
+    pixels: Int = 0, isProbed: Bool = false,
+    _ call: (UnsafeMutableRawPointer?, _ most: Int32) -> Void
   ) {
     var byteCount = byteCount
     let packing = Packing(memory.block)
@@ -72,14 +75,14 @@ extension GLReplayContext {
     if isBuffer == packing.isBuffer {
       pack(packing.store)
       if isBuffer {
-        call(packing.offset)
+        call(packing.offset, Int32.max)
       } else {
-        room =
-          isLarge ? holdImage(byteCount) : self.room(byteCount, "pixels")
+        let most = byteCount > 0 ? byteCount : glProduct(pixels, GLReplayContext.largestPixel)
+        room = isLarge ? holdImage(most) : self.room(most, "pixels")
         guard let room else { return }
         saveErrors()
-        if isProbed { platform_fill(room, 0x55, byteCount) }
-        call(room)
+        if isProbed { platform_fill(room, 0x55, most) }
+        call(room, Int32(clamping: most))
       }
     }
     let isThere = room != nil && !saveErrors()
@@ -100,15 +103,19 @@ extension GLReplayContext {
     endReply(ticket)
   }
 
+  /// Bytes of a pixel in any format.
+  private static var largestPixel: Int { 32 }
+
   /// How much of `room`, which was full of 0x55, the driver has written: what is the same on another
   /// background.
   private mutating func written(
-    _ room: UnsafeMutableRawPointer, _ byteCount: Int, _ call: (UnsafeMutableRawPointer?) -> Void
+    _ room: UnsafeMutableRawPointer, _ byteCount: Int,
+    _ call: (UnsafeMutableRawPointer?, _ most: Int32) -> Void
   ) -> Int {
     guard byteCount > 0, let other = platform_aligned_alloc(64, byteCount) else { return 0 }
     defer { platform_free(other) }
     platform_fill(other, 0xAA, byteCount)
-    call(other)
+    call(other, Int32(clamping: byteCount))
     var count = byteCount
     while count > 0,
       room.load(fromByteOffset: count &- 1, as: UInt8.self)
@@ -190,6 +197,10 @@ extension GLReplayContext {
   }
 }
 
+private func pixels(_ size: (UInt32, UInt32, UInt32)) -> Int {
+  glProduct(Int(size.0), Int(size.1), Int(size.2))
+}
+
 func doer_glReadPixels(
   _ c: GLContextPointer, _ ticket: UInt32, _ x: Int32, _ y: Int32, _ width: Int32,
   _ height: Int32, _ format: UInt32, _ type: UInt32, _ nothing: UnsafeMutableRawPointer?
@@ -201,8 +212,9 @@ func doer_glReadPixels(
   let isDepth =
     format == GL.DEPTH_COMPONENT || format == GL.DEPTH_STENCIL || format == GL.STENCIL_INDEX
   c.pointee.beginRead(depth: isDepth)
-  c.pointee.read(GLOpcode.glReadPixels, ticket, bytes, size: nil) {
-    call(x, y, width, height, format, type, $0)
+  let pixels = glProduct(Int(width), Int(height))
+  c.pointee.read(GLOpcode.glReadPixels, ticket, bytes, size: nil, pixels: pixels) { place, _ in
+    call(x, y, width, height, format, type, place)
   }
   c.pointee.endRead()
 }
@@ -216,8 +228,13 @@ func doer_glGetTexImage(
   }
   let size = c.pointee.levelSize(target, nil, level)
   let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))
-  c.pointee.read(GLOpcode.glGetTexImage, ticket, bytes, size: size) {
-    call(target, level, format, type, $0)
+  let bounded = c.pointee.properties.hasRobustness ? c.pointee.gl.glGetnTexImageARB : nil
+  c.pointee.read(GLOpcode.glGetTexImage, ticket, bytes, size: size, pixels: pixels(size)) {
+    if let bounded {
+      bounded(target, level, format, type, $1, $0)
+    } else {
+      call(target, level, format, type, $0)
+    }
   }
 }
 func doer_glGetTextureImage(
@@ -235,8 +252,8 @@ func doer_glGetTextureImage(
   // All faces at once.
   if UInt32(bitPattern: target) == GL.TEXTURE_CUBE_MAP { size.2 = 6 }
   let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))
-  c.pointee.read(GLOpcode.glGetTextureImage, ticket, bytes, size: size) {
-    call(texture, level, format, type, bufSize, $0)
+  c.pointee.read(GLOpcode.glGetTextureImage, ticket, bytes, size: size, pixels: pixels(size)) {
+    call(texture, level, format, type, min(bufSize, $1), $0)
   }
 }
 func doer_glGetTextureSubImage(
@@ -249,8 +266,8 @@ func doer_glGetTextureSubImage(
   }
   let bytes = glImageBytes(format, type, Int(width), Int(height), Int(depth))
   let size = (UInt32(max(width, 0)), UInt32(max(height, 0)), UInt32(max(depth, 0)))
-  c.pointee.read(GLOpcode.glGetTextureSubImage, ticket, bytes, size: size) {
-    call(texture, level, x, y, z, width, height, depth, format, type, bufSize, $0)
+  c.pointee.read(GLOpcode.glGetTextureSubImage, ticket, bytes, size: size, pixels: pixels(size)) {
+    call(texture, level, x, y, z, width, height, depth, format, type, min(bufSize, $1), $0)
   }
 }
 
@@ -262,8 +279,10 @@ func doer_glGetCompressedTexImage(
     return c.pointee.missing(GLOpcode.glGetCompressedTexImage, ticket)
   }
   let bytes = c.pointee.compressedSize(target, nil, level)
+  let bounded =
+    c.pointee.properties.hasRobustness ? c.pointee.gl.glGetnCompressedTexImageARB : nil
   c.pointee.read(GLOpcode.glGetCompressedTexImage, ticket, bytes, size: (0, 0, 0)) {
-    call(target, level, $0)
+    if let bounded { bounded(target, level, $1, $0) } else { call(target, level, $0) }
   }
 }
 func doer_glGetCompressedTextureImage(
@@ -278,7 +297,7 @@ func doer_glGetCompressedTextureImage(
   c.pointee.read(
     GLOpcode.glGetCompressedTextureImage, ticket, bytes, size: (0, 0, 0), isProbed: true
   ) {
-    call(texture, level, min(bufSize, Int32(clamping: bytes)), $0)
+    call(texture, level, min(bufSize, $1), $0)
   }
 }
 func doer_glGetCompressedTextureSubImage(
@@ -296,7 +315,7 @@ func doer_glGetCompressedTextureSubImage(
     GLOpcode.glGetCompressedTextureSubImage, ticket, bytes, size: (0, 0, 0), isProbed: true
   ) {
     call(
-      texture, level, x, y, z, width, height, depth, min(bufSize, Int32(clamping: bytes)), $0)
+      texture, level, x, y, z, width, height, depth, min(bufSize, $1), $0)
   }
 }
 
@@ -306,7 +325,7 @@ func doer_glGetPolygonStipple(
   guard let call = c.pointee.gl.glGetPolygonStipple else {
     return c.pointee.missing(GLOpcode.glGetPolygonStipple, ticket)
   }
-  c.pointee.read(GLOpcode.glGetPolygonStipple, ticket, 128, size: (32, 32, 1)) {
-    call($0?.assumingMemoryBound(to: UInt8.self))
+  c.pointee.read(GLOpcode.glGetPolygonStipple, ticket, 128, size: (32, 32, 1)) { place, _ in
+    call(place?.assumingMemoryBound(to: UInt8.self))
   }
 }

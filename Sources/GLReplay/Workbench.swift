@@ -306,6 +306,7 @@ extension ContextProperties {
     if !isES, major == 3, minor == 1 {
       isCore = !gl.extensions(self).contains("GL_ARB_compatibility")
     }
+    hasRobustness = !isES && gl.extensions(self).contains("GL_ARB_robustness")
     // Addresses say nothing: there may be one for every name.
     hasOneFramebufferTarget =
       isES

@@ -21,6 +21,12 @@ public func glProduct(_ a: Int, _ b: Int, _ c: Int = 1, _ d: Int = 1) -> Int {
   return first || second || third || all > Int.max / 2 ? Int.max / 2 : all
 }
 
+/// The sum of two sizes that `glProduct` gives; `Int.max / 2` when it is more than can be.
+@inlinable
+public func glSum(_ a: Int, _ b: Int) -> Int {
+  a >= Int.max / 2 &- b ? Int.max / 2 : a &+ b
+}
+
 /// How many values a parameter has that is set by an array: those of materials, lights, fog, texture
 /// environments, texture and sampler parameters, points.
 public func glValueCount(_ pname: UInt32) -> Int {
@@ -175,11 +181,18 @@ public struct PixelStore: Equatable, Sendable {
     let isBitmap = type == GL.BITMAP
     let size = glPixelSize(format, type)
     var first = isBitmap ? Int(max(skipPixels, 0)) / 8 : glProduct(Int(skipPixels), size)
-    first &+= glProduct(Int(skipRows), row)
-    if dimensions > 2 { first &+= glProduct(Int(skipImages), image) }
+    first = glSum(first, glProduct(Int(skipRows), row))
+    if dimensions > 2 { first = glSum(first, glProduct(Int(skipImages), image)) }
     let bits = Int(max(skipPixels, 0)) % 8
     let last = isBitmap ? (width &+ bits &+ 7) / 8 : glProduct(width, size)
-    return (first, first &+ glProduct(depth &- 1, image) &+ glProduct(height &- 1, row) &+ last)
+    let rest = glSum(glProduct(depth &- 1, image), glProduct(height &- 1, row))
+    return (first, glSum(glSum(first, rest), last))
+  }
+
+  /// Whether a driver takes these values: others are errors, which leave what was before.
+  public var isPossible: Bool {
+    (alignment == 1 || alignment == 2 || alignment == 4 || alignment == 8)
+      && rowLength | imageHeight | skipRows | skipPixels | skipImages >= 0
   }
 
   public func store(_ p: UnsafeMutableRawPointer) {

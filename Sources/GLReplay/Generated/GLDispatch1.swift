@@ -485,6 +485,7 @@ public struct GLDispatch {
   public var glGetVertexAttribdv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetVertexAttribfv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetVertexAttribiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetnCompressedTexImageARB: (@convention(c) (UInt32, Int32, Int32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetnMapdv: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetnMapdvARB: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetnMapfv: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Float>?) -> Void)?
@@ -497,6 +498,7 @@ public struct GLDispatch {
   public var glGetnPixelMapuivARB: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGetnPixelMapusv: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt16>?) -> Void)?
   public var glGetnPixelMapusvARB: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt16>?) -> Void)?
+  public var glGetnTexImageARB: (@convention(c) (UInt32, Int32, UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetnUniformdv: (@convention(c) (UInt32, Int32, Int32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetnUniformdvARB: (@convention(c) (UInt32, Int32, Int32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetnUniformfv: (@convention(c) (UInt32, Int32, Int32, UnsafeMutablePointer<Float>?) -> Void)?

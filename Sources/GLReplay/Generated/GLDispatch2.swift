@@ -496,6 +496,7 @@ extension GLDispatch {
     glGetVertexAttribdv = find(get, "glGetVertexAttribdv", "glGetVertexAttribdvARB")
     glGetVertexAttribfv = find(get, "glGetVertexAttribfv", "glGetVertexAttribfvARB")
     glGetVertexAttribiv = find(get, "glGetVertexAttribiv", "glGetVertexAttribivARB")
+    glGetnCompressedTexImageARB = find(get, "glGetnCompressedTexImageARB")
     glGetnMapdv = find(get, "glGetnMapdv")
     glGetnMapdvARB = find(get, "glGetnMapdvARB")
     glGetnMapfv = find(get, "glGetnMapfv")
@@ -508,6 +509,7 @@ extension GLDispatch {
     glGetnPixelMapuivARB = find(get, "glGetnPixelMapuivARB")
     glGetnPixelMapusv = find(get, "glGetnPixelMapusv")
     glGetnPixelMapusvARB = find(get, "glGetnPixelMapusvARB")
+    glGetnTexImageARB = find(get, "glGetnTexImageARB")
     glGetnUniformdv = find(get, "glGetnUniformdv")
     glGetnUniformdvARB = find(get, "glGetnUniformdvARB")
     glGetnUniformfv = find(get, "glGetnUniformfv", "glGetnUniformfvEXT", "glGetnUniformfvKHR")
@@ -812,11 +814,11 @@ extension GLDispatch {
     glProgramUniform4ui64ARB = find(get, "glProgramUniform4ui64ARB")
     glProgramUniform4ui64NV = find(get, "glProgramUniform4ui64NV")
     glProgramUniform4ui64vARB = find(get, "glProgramUniform4ui64vARB")
-    glProgramUniform4ui64vNV = find(get, "glProgramUniform4ui64vNV")
-    glProgramUniform4uiv = find(get, "glProgramUniform4uiv")
   }
 
   private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
+    glProgramUniform4ui64vNV = find(get, "glProgramUniform4ui64vNV")
+    glProgramUniform4uiv = find(get, "glProgramUniform4uiv")
     glProgramUniformMatrix2dv = find(get, "glProgramUniformMatrix2dv")
     glProgramUniformMatrix2fv = find(get, "glProgramUniformMatrix2fv")
     glProgramUniformMatrix2x3dv = find(get, "glProgramUniformMatrix2x3dv")
@@ -1215,11 +1217,11 @@ extension GLDispatch {
     glVertexAttrib4fv = find(get, "glVertexAttrib4fv", "glVertexAttrib4fvARB")
     glVertexAttrib4hNV = find(get, "glVertexAttrib4hNV")
     glVertexAttrib4hvNV = find(get, "glVertexAttrib4hvNV")
-    glVertexAttrib4iv = find(get, "glVertexAttrib4iv", "glVertexAttrib4ivARB")
-    glVertexAttrib4s = find(get, "glVertexAttrib4s", "glVertexAttrib4sARB")
   }
 
   private mutating func load3(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
+    glVertexAttrib4iv = find(get, "glVertexAttrib4iv", "glVertexAttrib4ivARB")
+    glVertexAttrib4s = find(get, "glVertexAttrib4s", "glVertexAttrib4sARB")
     glVertexAttrib4sv = find(get, "glVertexAttrib4sv", "glVertexAttrib4svARB")
     glVertexAttrib4ubv = find(get, "glVertexAttrib4ubv", "glVertexAttrib4ubvARB")
     glVertexAttrib4uiv = find(get, "glVertexAttrib4uiv", "glVertexAttrib4uivARB")

@@ -1430,8 +1430,7 @@ func replay_glAreTexturesResidentEXT(
 func replay_glArrayElement(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glArrayElement") else { return }
   let i = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glArrayElement else { return c.pointee.missing(0x10471) }
-  call(i)
+  doer_glArrayElement(c, i)
 }
 
 func replay_glAttachShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1557,8 +1556,8 @@ func replay_glBindBuffersRange(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   let first = r.take32()
   let count = Int32(bitPattern: r.take32())
   let buffersBytes = c.pointee.names(.buffer, r.array(glProduct(Int(count), 4), isOptional: true, "glBindBuffersRange.buffers"), Int(count))
-  let offsetsBytes = r.array(glProduct(Int(count), 8), isOptional: true, "glBindBuffersRange.offsets")
-  let sizesBytes = r.array(glProduct(Int(count), 8), isOptional: true, "glBindBuffersRange.sizes")
+  let offsetsBytes = r.array(glProduct(Int(count), 8), isOptional: buffersBytes == nil, "glBindBuffersRange.offsets")
+  let sizesBytes = r.array(glProduct(Int(count), 8), isOptional: buffersBytes == nil, "glBindBuffersRange.sizes")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glBindBuffersRange else { return c.pointee.missing(0x10013) }
   call(target, first, count, buffersBytes?.assumingMemoryBound(to: UInt32.self), offsetsBytes?.assumingMemoryBound(to: Int.self), sizesBytes?.assumingMemoryBound(to: Int.self))
@@ -1723,8 +1722,7 @@ func replay_glBindTransformFeedback(
 func replay_glBindVertexArray(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glBindVertexArray") else { return }
   let array = c.pointee.name(.vertexArray, r.take32())
-  guard let call = c.pointee.gl.glBindVertexArray else { return c.pointee.missing(0x10024) }
-  call(array)
+  doer_glBindVertexArray(c, array)
 }
 
 func replay_glBindVertexBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1733,8 +1731,7 @@ func replay_glBindVertexBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   let buffer = c.pointee.name(.buffer, r.take32())
   let offset = Int(truncatingIfNeeded: r.take64())
   let stride = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glBindVertexBuffer else { return c.pointee.missing(0x10025) }
-  call(bindingindex, buffer, offset, stride)
+  doer_glBindVertexBuffer(c, bindingindex, buffer, offset, stride)
 }
 
 func replay_glBindVertexBuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1742,11 +1739,10 @@ func replay_glBindVertexBuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let first = r.take32()
   let count = Int32(bitPattern: r.take32())
   let buffersBytes = c.pointee.names(.buffer, r.array(glProduct(Int(count), 4), isOptional: true, "glBindVertexBuffers.buffers"), Int(count))
-  let offsetsBytes = r.array(glProduct(Int(count), 8), isOptional: true, "glBindVertexBuffers.offsets")
-  let stridesBytes = r.array(glProduct(Int(count), 4), isOptional: true, "glBindVertexBuffers.strides")
+  let offsetsBytes = r.array(glProduct(Int(count), 8), isOptional: buffersBytes == nil, "glBindVertexBuffers.offsets")
+  let stridesBytes = r.array(glProduct(Int(count), 4), isOptional: buffersBytes == nil, "glBindVertexBuffers.strides")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glBindVertexBuffers else { return c.pointee.missing(0x10026) }
-  call(first, count, buffersBytes?.assumingMemoryBound(to: UInt32.self), offsetsBytes?.assumingMemoryBound(to: Int.self), stridesBytes?.assumingMemoryBound(to: Int32.self))
+  doer_glBindVertexBuffers(c, first, count, buffersBytes?.assumingMemoryBound(to: UInt32.self), offsetsBytes?.assumingMemoryBound(to: Int.self), stridesBytes?.assumingMemoryBound(to: Int32.self))
 }
 
 func replay_glBitmap(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {

@@ -223,8 +223,7 @@ func replay_glColorPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   let type = r.take32()
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glColorPointer else { return c.pointee.missing(0x10082) }
-  call(size, type, stride, pointer)
+  doer_glColorPointer(c, size, type, stride, pointer)
 }
 
 func replay_glCompileShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -790,7 +789,7 @@ func replay_glDebugMessageControl(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   let severity = r.take32()
   let count = Int32(bitPattern: r.take32())
   let enabled = UInt8(truncatingIfNeeded: r.take32())
-  let idsBytes = r.array(glProduct(Int(count), 4), isOptional: true, "glDebugMessageControl.ids")
+  let idsBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glDebugMessageControl.ids")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glDebugMessageControl else { return c.pointee.missing(0x100A7) }
   call(source, type, severity, count, idsBytes?.assumingMemoryBound(to: UInt32.self), enabled)
@@ -1152,8 +1151,7 @@ func replay_glDrawArrays(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   let mode = r.take32()
   let first = Int32(bitPattern: r.take32())
   let count = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glDrawArrays else { return c.pointee.missing(0x100C6) }
-  call(mode, first, count)
+  doer_glDrawArrays(c, mode, first, count)
 }
 
 func replay_glDrawArraysIndirect(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1169,8 +1167,7 @@ func replay_glDrawArraysInstanced(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   let first = Int32(bitPattern: r.take32())
   let count = Int32(bitPattern: r.take32())
   let instancecount = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glDrawArraysInstanced else { return c.pointee.missing(0x100C8) }
-  call(mode, first, count, instancecount)
+  doer_glDrawArraysInstanced(c, mode, first, count, instancecount)
 }
 
 func replay_glDrawArraysInstancedBaseInstance(
@@ -1182,8 +1179,7 @@ func replay_glDrawArraysInstancedBaseInstance(
   let count = Int32(bitPattern: r.take32())
   let instancecount = Int32(bitPattern: r.take32())
   let baseinstance = r.take32()
-  guard let call = c.pointee.gl.glDrawArraysInstancedBaseInstance else { return c.pointee.missing(0x100C9) }
-  call(mode, first, count, instancecount, baseinstance)
+  doer_glDrawArraysInstancedBaseInstance(c, mode, first, count, instancecount, baseinstance)
 }
 
 func replay_glDrawBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1335,8 +1331,7 @@ func replay_glDrawTransformFeedback(
   guard r.need(8, "glDrawTransformFeedback") else { return }
   let mode = r.take32()
   let id = c.pointee.name(.transformFeedback, r.take32())
-  guard let call = c.pointee.gl.glDrawTransformFeedback else { return c.pointee.missing(0x100D6) }
-  call(mode, id)
+  doer_glDrawTransformFeedback(c, mode, id)
 }
 
 func replay_glDrawTransformFeedbackInstanced(
@@ -1346,8 +1341,7 @@ func replay_glDrawTransformFeedbackInstanced(
   let mode = r.take32()
   let id = c.pointee.name(.transformFeedback, r.take32())
   let instancecount = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glDrawTransformFeedbackInstanced else { return c.pointee.missing(0x100D7) }
-  call(mode, id, instancecount)
+  doer_glDrawTransformFeedbackInstanced(c, mode, id, instancecount)
 }
 
 func replay_glDrawTransformFeedbackStream(
@@ -1357,8 +1351,7 @@ func replay_glDrawTransformFeedbackStream(
   let mode = r.take32()
   let id = c.pointee.name(.transformFeedback, r.take32())
   let stream = r.take32()
-  guard let call = c.pointee.gl.glDrawTransformFeedbackStream else { return c.pointee.missing(0x100D8) }
-  call(mode, id, stream)
+  doer_glDrawTransformFeedbackStream(c, mode, id, stream)
 }
 
 func replay_glDrawTransformFeedbackStreamInstanced(
@@ -1369,8 +1362,7 @@ func replay_glDrawTransformFeedbackStreamInstanced(
   let id = c.pointee.name(.transformFeedback, r.take32())
   let stream = r.take32()
   let instancecount = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glDrawTransformFeedbackStreamInstanced else { return c.pointee.missing(0x100D9) }
-  call(mode, id, stream, instancecount)
+  doer_glDrawTransformFeedbackStreamInstanced(c, mode, id, stream, instancecount)
 }
 
 func replay_glEdgeFlag(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1384,8 +1376,7 @@ func replay_glEdgeFlagPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   guard r.need(12, "glEdgeFlagPointer") else { return }
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glEdgeFlagPointer else { return c.pointee.missing(0x100DB) }
-  call(stride, pointer)
+  doer_glEdgeFlagPointer(c, stride, pointer)
 }
 
 func replay_glEdgeFlagv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1398,15 +1389,13 @@ func replay_glEdgeFlagv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
 func replay_glEnable(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glEnable") else { return }
   let cap = r.take32()
-  guard let call = c.pointee.gl.glEnable else { return c.pointee.missing(0x100DD) }
-  call(cap)
+  doer_glEnable(c, cap)
 }
 
 func replay_glEnableClientState(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glEnableClientState") else { return }
   let array = r.take32()
-  guard let call = c.pointee.gl.glEnableClientState else { return c.pointee.missing(0x100DE) }
-  call(array)
+  doer_glEnableClientState(c, array)
 }
 
 func replay_glEnableVertexArrayAttrib(
@@ -1415,8 +1404,7 @@ func replay_glEnableVertexArrayAttrib(
   guard r.need(8, "glEnableVertexArrayAttrib") else { return }
   let vaobj = c.pointee.name(.vertexArray, r.take32())
   let index = r.take32()
-  guard let call = c.pointee.gl.glEnableVertexArrayAttrib else { return c.pointee.missing(0x100DF) }
-  call(vaobj, index)
+  doer_glEnableVertexArrayAttrib(c, vaobj, index)
 }
 
 func replay_glEnableVertexAttribArray(
@@ -1424,8 +1412,7 @@ func replay_glEnableVertexAttribArray(
 ) {
   guard r.need(4, "glEnableVertexAttribArray") else { return }
   let index = r.take32()
-  guard let call = c.pointee.gl.glEnableVertexAttribArray else { return c.pointee.missing(0x100E0) }
-  call(index)
+  doer_glEnableVertexAttribArray(c, index)
 }
 
 func replay_glEnablei(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1599,8 +1586,7 @@ func replay_glFogCoordPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let type = r.take32()
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glFogCoordPointer else { return c.pointee.missing(0x100F7) }
-  call(type, stride, pointer)
+  doer_glFogCoordPointer(c, type, stride, pointer)
 }
 
 func replay_glFogCoordd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2198,9 +2184,13 @@ func replay_glGetActiveUniformsiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   let uniformIndicesBytes = r.array(glProduct(Int(uniformCount), 4), isOptional: false, "glGetActiveUniformsiv.uniformIndices")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glGetActiveUniformsiv else { return c.pointee.missing(0x10125, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, uniformCount, uniformIndicesBytes?.assumingMemoryBound(to: UInt32.self), pname, params?.assumingMemoryBound(to: Int32.self)) }
+  let params = c.pointee.room(glProduct(Int(uniformCount), 4), "glGetActiveUniformsiv.params")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, uniformCount, uniformIndicesBytes?.assumingMemoryBound(to: UInt32.self), pname, params?.assumingMemoryBound(to: Int32.self))
+  let isRight = !c.pointee.saveErrors()
   c.pointee.beginReply(0x10125)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
+  c.pointee.put(params, isRight ? glProduct(Int(uniformCount), 4) : 0)
   c.pointee.endReply(ticket)
 }
 

@@ -233,7 +233,7 @@ func replay_glGetMapdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   let target = r.take32()
   let query = r.take32()
   guard let call = c.pointee.gl.glGetMapdv else { return c.pointee.missing(0x10148, ticket) }
-  let vCount = c.pointee.probe(8) { v in call(target, query, v?.assumingMemoryBound(to: Double.self)) }
+  let vCount = c.pointee.probe(8, room: c.pointee.tableRoom) { v in call(target, query, v?.assumingMemoryBound(to: Double.self)) }
   c.pointee.beginReply(0x10148)
   c.pointee.putProbe(vCount, as: Double.self, about: target)
   c.pointee.endReply(ticket)
@@ -246,7 +246,7 @@ func replay_glGetMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   let target = r.take32()
   let query = r.take32()
   guard let call = c.pointee.gl.glGetMapfv else { return c.pointee.missing(0x10149, ticket) }
-  let vCount = c.pointee.probe(4) { v in call(target, query, v?.assumingMemoryBound(to: Float.self)) }
+  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, v?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x10149)
   c.pointee.putProbe(vCount, as: Float.self, about: target)
   c.pointee.endReply(ticket)
@@ -259,7 +259,7 @@ func replay_glGetMapiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   let target = r.take32()
   let query = r.take32()
   guard let call = c.pointee.gl.glGetMapiv else { return c.pointee.missing(0x1014A, ticket) }
-  let vCount = c.pointee.probe(4) { v in call(target, query, v?.assumingMemoryBound(to: Int32.self)) }
+  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, v?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x1014A)
   c.pointee.putProbe(vCount, as: Int32.self, about: target)
   c.pointee.endReply(ticket)
@@ -510,7 +510,7 @@ func replay_glGetPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   r.skip(4)
   let map = r.take32()
   guard let call = c.pointee.gl.glGetPixelMapfv else { return c.pointee.missing(0x10157, ticket) }
-  let valuesCount = c.pointee.probe(4) { values in call(map, values?.assumingMemoryBound(to: Float.self)) }
+  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, values?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x10157)
   c.pointee.putProbe(valuesCount, as: Float.self, about: map)
   c.pointee.endReply(ticket)
@@ -522,7 +522,7 @@ func replay_glGetPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   r.skip(4)
   let map = r.take32()
   guard let call = c.pointee.gl.glGetPixelMapuiv else { return c.pointee.missing(0x10158, ticket) }
-  let valuesCount = c.pointee.probe(4) { values in call(map, values?.assumingMemoryBound(to: UInt32.self)) }
+  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, values?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x10158)
   c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
   c.pointee.endReply(ticket)
@@ -534,7 +534,7 @@ func replay_glGetPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   r.skip(4)
   let map = r.take32()
   guard let call = c.pointee.gl.glGetPixelMapusv else { return c.pointee.missing(0x10159, ticket) }
-  let valuesCount = c.pointee.probe(2) { values in call(map, values?.assumingMemoryBound(to: UInt16.self)) }
+  let valuesCount = c.pointee.probe(2, room: c.pointee.tableRoom) { values in call(map, values?.assumingMemoryBound(to: UInt16.self)) }
   c.pointee.beginReply(0x10159)
   c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
   c.pointee.endReply(ticket)
@@ -844,11 +844,7 @@ func replay_glGetProgramStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   r.skip(4)
   let target = r.take32()
   let pname = r.take32()
-  guard let call = c.pointee.gl.glGetProgramStringARB else { return c.pointee.missing(0x1016B, ticket) }
-  let stringCount = c.pointee.probe(1) { string in call(target, pname, string) }
-  c.pointee.beginReply(0x1016B)
-  c.pointee.putProbe(stringCount, as: UInt8.self, about: pname)
-  c.pointee.endReply(ticket)
+  doer_glGetProgramStringARB(c, ticket, target, pname)
 }
 
 func replay_glGetProgramiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1903,7 +1899,7 @@ func replay_glGetnMapdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   let query = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnMapdv else { return c.pointee.missing(0x101B2, ticket) }
-  let vCount = c.pointee.probe(8) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Double.self)) }
+  let vCount = c.pointee.probe(8, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Double.self)) }
   c.pointee.beginReply(0x101B2)
   c.pointee.putProbe(vCount, as: Double.self, about: target)
   c.pointee.endReply(ticket)
@@ -1917,7 +1913,7 @@ func replay_glGetnMapdvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   let query = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnMapdvARB else { return c.pointee.missing(0x104A0, ticket) }
-  let vCount = c.pointee.probe(8) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Double.self)) }
+  let vCount = c.pointee.probe(8, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Double.self)) }
   c.pointee.beginReply(0x104A0)
   c.pointee.putProbe(vCount, as: Double.self, about: target)
   c.pointee.endReply(ticket)
@@ -1931,7 +1927,7 @@ func replay_glGetnMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   let query = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnMapfv else { return c.pointee.missing(0x101B3, ticket) }
-  let vCount = c.pointee.probe(4) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
+  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x101B3)
   c.pointee.putProbe(vCount, as: Float.self, about: target)
   c.pointee.endReply(ticket)
@@ -1945,7 +1941,7 @@ func replay_glGetnMapfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   let query = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnMapfvARB else { return c.pointee.missing(0x104A1, ticket) }
-  let vCount = c.pointee.probe(4) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
+  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x104A1)
   c.pointee.putProbe(vCount, as: Float.self, about: target)
   c.pointee.endReply(ticket)
@@ -1959,7 +1955,7 @@ func replay_glGetnMapiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   let query = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnMapiv else { return c.pointee.missing(0x101B4, ticket) }
-  let vCount = c.pointee.probe(4) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Int32.self)) }
+  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x101B4)
   c.pointee.putProbe(vCount, as: Int32.self, about: target)
   c.pointee.endReply(ticket)
@@ -1973,7 +1969,7 @@ func replay_glGetnMapivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   let query = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnMapivARB else { return c.pointee.missing(0x104A2, ticket) }
-  let vCount = c.pointee.probe(4) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Int32.self)) }
+  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x104A2)
   c.pointee.putProbe(vCount, as: Int32.self, about: target)
   c.pointee.endReply(ticket)
@@ -1986,7 +1982,7 @@ func replay_glGetnPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   let map = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnPixelMapfv else { return c.pointee.missing(0x101B5, ticket) }
-  let valuesCount = c.pointee.probe(4) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
+  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x101B5)
   c.pointee.putProbe(valuesCount, as: Float.self, about: map)
   c.pointee.endReply(ticket)
@@ -1999,7 +1995,7 @@ func replay_glGetnPixelMapfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let map = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnPixelMapfvARB else { return c.pointee.missing(0x104A3, ticket) }
-  let valuesCount = c.pointee.probe(4) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
+  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
   c.pointee.beginReply(0x104A3)
   c.pointee.putProbe(valuesCount, as: Float.self, about: map)
   c.pointee.endReply(ticket)
@@ -2012,7 +2008,7 @@ func replay_glGetnPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let map = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnPixelMapuiv else { return c.pointee.missing(0x101B6, ticket) }
-  let valuesCount = c.pointee.probe(4) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
+  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x101B6)
   c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
   c.pointee.endReply(ticket)
@@ -2025,7 +2021,7 @@ func replay_glGetnPixelMapuivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   let map = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnPixelMapuivARB else { return c.pointee.missing(0x104A4, ticket) }
-  let valuesCount = c.pointee.probe(4) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
+  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
   c.pointee.beginReply(0x104A4)
   c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
   c.pointee.endReply(ticket)
@@ -2038,7 +2034,7 @@ func replay_glGetnPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let map = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnPixelMapusv else { return c.pointee.missing(0x101B7, ticket) }
-  let valuesCount = c.pointee.probe(2) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
+  let valuesCount = c.pointee.probe(2, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
   c.pointee.beginReply(0x101B7)
   c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
   c.pointee.endReply(ticket)
@@ -2051,7 +2047,7 @@ func replay_glGetnPixelMapusvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   let map = r.take32()
   let bufSize = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glGetnPixelMapusvARB else { return c.pointee.missing(0x104A5, ticket) }
-  let valuesCount = c.pointee.probe(2) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
+  let valuesCount = c.pointee.probe(2, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
   c.pointee.beginReply(0x104A5)
   c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
   c.pointee.endReply(ticket)
@@ -2217,8 +2213,7 @@ func replay_glIndexPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   let type = r.take32()
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glIndexPointer else { return c.pointee.missing(0x101C2) }
-  call(type, stride, pointer)
+  doer_glIndexPointer(c, type, stride, pointer)
 }
 
 func replay_glIndexd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2489,6 +2484,18 @@ func replay_glIsProgramARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   guard let call = c.pointee.gl.glIsProgramARB else { return c.pointee.missing(0x101DC, ticket) }
   let result = call(program)
   c.pointee.beginReply(0x101DC)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsProgramPipeline(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsProgramPipeline") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pipeline = c.pointee.name(.programPipeline, r.take32())
+  guard let call = c.pointee.gl.glIsProgramPipeline else { return c.pointee.missing(0x101DD, ticket) }
+  let result = call(pipeline)
+  c.pointee.beginReply(0x101DD)
   c.pointee.reply.writer.u32(UInt32(result))
   c.pointee.endReply(ticket)
 }

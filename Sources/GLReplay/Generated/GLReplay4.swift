@@ -4,18 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glIsProgramPipeline(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsProgramPipeline") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pipeline = c.pointee.name(.programPipeline, r.take32())
-  guard let call = c.pointee.gl.glIsProgramPipeline else { return c.pointee.missing(0x101DD, ticket) }
-  let result = call(pipeline)
-  c.pointee.beginReply(0x101DD)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
 func replay_glIsQuery(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glIsQuery") else { return }
   let ticket = r.take32()
@@ -553,8 +541,7 @@ func replay_glMultiDrawArrays(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let firstBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawArrays.first")
   let countBytes = r.array(glProduct(Int(drawcount), 4), isOptional: false, "glMultiDrawArrays.count")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiDrawArrays else { return c.pointee.missing(0x10216) }
-  call(mode, firstBytes?.assumingMemoryBound(to: Int32.self), countBytes?.assumingMemoryBound(to: Int32.self), drawcount)
+  doer_glMultiDrawArrays(c, mode, firstBytes?.assumingMemoryBound(to: Int32.self), countBytes?.assumingMemoryBound(to: Int32.self), drawcount)
 }
 
 func replay_glMultiDrawArraysIndirect(
@@ -1133,7 +1120,7 @@ func replay_glNamedFramebufferDrawBuffers(
   guard r.need(8, "glNamedFramebufferDrawBuffers") else { return }
   let framebuffer = c.pointee.name(.framebuffer, r.take32())
   let n = Int32(bitPattern: r.take32())
-  let bufsBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glNamedFramebufferDrawBuffers.bufs")
+  let bufsBytes = r.array(glProduct(Int(n), 4), isOptional: false, "glNamedFramebufferDrawBuffers.bufs")
   guard r.failure == nil else { return }
   doer_glNamedFramebufferDrawBuffers(c, framebuffer, n, bufsBytes?.assumingMemoryBound(to: UInt32.self))
 }
@@ -1367,8 +1354,7 @@ func replay_glNormalPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   let type = r.take32()
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glNormalPointer else { return c.pointee.missing(0x10260) }
-  call(type, stride, pointer)
+  doer_glNormalPointer(c, type, stride, pointer)
 }
 
 func replay_glObjectLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1632,8 +1618,7 @@ func replay_glPopAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
 }
 
 func replay_glPopClientAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glPopClientAttrib else { return c.pointee.missing(0x1027E) }
-  call()
+  doer_glPopClientAttrib(c)
 }
 
 func replay_glPopDebugGroup(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2497,4 +2482,17 @@ func replay_glProgramUniform4i64NV(
   let w = Int64(bitPattern: r.take64())
   guard let call = c.pointee.gl.glProgramUniform4i64NV else { return c.pointee.missing(0x104C5) }
   call(program, location, x, y, z, w)
+}
+
+func replay_glProgramUniform4i64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform4i64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4i64vARB else { return c.pointee.missing(0x102BE) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
 }

@@ -4,19 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glProgramUniform4i64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4i64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4i64vARB else { return c.pointee.missing(0x102BE) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
 func replay_glProgramUniform4i64vNV(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -387,8 +374,7 @@ func replay_glPushAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
 func replay_glPushClientAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glPushClientAttrib") else { return }
   let mask = r.take32()
-  guard let call = c.pointee.gl.glPushClientAttrib else { return c.pointee.missing(0x102D8) }
-  call(mask)
+  doer_glPushClientAttrib(c, mask)
 }
 
 func replay_glPushDebugGroup(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1116,8 +1102,7 @@ func replay_glSecondaryColorPointer(
   let type = r.take32()
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glSecondaryColorPointer else { return c.pointee.missing(0x1032A) }
-  call(size, type, stride, pointer)
+  doer_glSecondaryColorPointer(c, size, type, stride, pointer)
 }
 
 func replay_glSelectBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1179,8 +1164,8 @@ func replay_glSpecializeShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   let shader = c.pointee.name(.program, r.take32())
   let numSpecializationConstants = r.take32()
   let pEntryPointBytes = r.string(isOptional: false, "glSpecializeShader.pEntryPoint")
-  let pConstantIndexBytes = r.array(glProduct(Int(numSpecializationConstants), 4), isOptional: true, "glSpecializeShader.pConstantIndex")
-  let pConstantValueBytes = r.array(glProduct(Int(numSpecializationConstants), 4), isOptional: true, "glSpecializeShader.pConstantValue")
+  let pConstantIndexBytes = r.array(glProduct(Int(numSpecializationConstants), 4), isOptional: false, "glSpecializeShader.pConstantIndex")
+  let pConstantValueBytes = r.array(glProduct(Int(numSpecializationConstants), 4), isOptional: false, "glSpecializeShader.pConstantValue")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glSpecializeShader else { return c.pointee.missing(0x10330) }
   call(shader, pEntryPointBytes?.assumingMemoryBound(to: CChar.self), numSpecializationConstants, pConstantIndexBytes?.assumingMemoryBound(to: UInt32.self), pConstantValueBytes?.assumingMemoryBound(to: UInt32.self))
@@ -1655,8 +1640,7 @@ func replay_glTexCoordPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
   let type = r.take32()
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glTexCoordPointer else { return c.pointee.missing(0x10361) }
-  call(size, type, stride, pointer)
+  doer_glTexCoordPointer(c, size, type, stride, pointer)
 }
 
 func replay_glTexEnvf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2501,4 +2485,14 @@ func replay_glUniform2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout G
   let y = Double(bitPattern: r.take64())
   guard let call = c.pointee.gl.glUniform2d else { return c.pointee.missing(0x103A8) }
   call(location, x, y)
+}
+
+func replay_glUniform2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2dv else { return c.pointee.missing(0x103A9) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
 }

@@ -4,16 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glUniform2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2dv else { return c.pointee.missing(0x103A9) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
 func replay_glUniform2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glUniform2f") else { return }
   let location = Int32(bitPattern: r.take32())
@@ -978,8 +968,7 @@ func replay_glVertexArrayAttribBinding(
   let vaobj = c.pointee.name(.vertexArray, r.take32())
   let attribindex = r.take32()
   let bindingindex = r.take32()
-  guard let call = c.pointee.gl.glVertexArrayAttribBinding else { return c.pointee.missing(0x103FC) }
-  call(vaobj, attribindex, bindingindex)
+  doer_glVertexArrayAttribBinding(c, vaobj, attribindex, bindingindex)
 }
 
 func replay_glVertexArrayAttribFormat(
@@ -1029,8 +1018,7 @@ func replay_glVertexArrayBindingDivisor(
   let vaobj = c.pointee.name(.vertexArray, r.take32())
   let bindingindex = r.take32()
   let divisor = r.take32()
-  guard let call = c.pointee.gl.glVertexArrayBindingDivisor else { return c.pointee.missing(0x10400) }
-  call(vaobj, bindingindex, divisor)
+  doer_glVertexArrayBindingDivisor(c, vaobj, bindingindex, divisor)
 }
 
 func replay_glVertexArrayElementBuffer(
@@ -1052,8 +1040,7 @@ func replay_glVertexArrayVertexBuffer(
   let buffer = c.pointee.name(.buffer, r.take32())
   let offset = Int(truncatingIfNeeded: r.take64())
   let stride = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertexArrayVertexBuffer else { return c.pointee.missing(0x10402) }
-  call(vaobj, bindingindex, buffer, offset, stride)
+  doer_glVertexArrayVertexBuffer(c, vaobj, bindingindex, buffer, offset, stride)
 }
 
 func replay_glVertexArrayVertexBuffers(
@@ -1064,11 +1051,10 @@ func replay_glVertexArrayVertexBuffers(
   let first = r.take32()
   let count = Int32(bitPattern: r.take32())
   let buffersBytes = c.pointee.names(.buffer, r.array(glProduct(Int(count), 4), isOptional: true, "glVertexArrayVertexBuffers.buffers"), Int(count))
-  let offsetsBytes = r.array(glProduct(Int(count), 8), isOptional: true, "glVertexArrayVertexBuffers.offsets")
-  let stridesBytes = r.array(glProduct(Int(count), 4), isOptional: true, "glVertexArrayVertexBuffers.strides")
+  let offsetsBytes = r.array(glProduct(Int(count), 8), isOptional: buffersBytes == nil, "glVertexArrayVertexBuffers.offsets")
+  let stridesBytes = r.array(glProduct(Int(count), 4), isOptional: buffersBytes == nil, "glVertexArrayVertexBuffers.strides")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexArrayVertexBuffers else { return c.pointee.missing(0x10403) }
-  call(vaobj, first, count, buffersBytes?.assumingMemoryBound(to: UInt32.self), offsetsBytes?.assumingMemoryBound(to: Int.self), stridesBytes?.assumingMemoryBound(to: Int32.self))
+  doer_glVertexArrayVertexBuffers(c, vaobj, first, count, buffersBytes?.assumingMemoryBound(to: UInt32.self), offsetsBytes?.assumingMemoryBound(to: Int.self), stridesBytes?.assumingMemoryBound(to: Int32.self))
 }
 
 func replay_glVertexAttrib1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1481,16 +1467,14 @@ func replay_glVertexAttribBinding(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   guard r.need(8, "glVertexAttribBinding") else { return }
   let attribindex = r.take32()
   let bindingindex = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribBinding else { return c.pointee.missing(0x10428) }
-  call(attribindex, bindingindex)
+  doer_glVertexAttribBinding(c, attribindex, bindingindex)
 }
 
 func replay_glVertexAttribDivisor(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glVertexAttribDivisor") else { return }
   let index = r.take32()
   let divisor = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribDivisor else { return c.pointee.missing(0x10429) }
-  call(index, divisor)
+  doer_glVertexAttribDivisor(c, index, divisor)
 }
 
 func replay_glVertexAttribFormat(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1707,8 +1691,7 @@ func replay_glVertexAttribIPointer(
   let type = r.take32()
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glVertexAttribIPointer else { return c.pointee.missing(0x10440) }
-  call(index, size, type, stride, pointer)
+  doer_glVertexAttribIPointer(c, index, size, type, stride, pointer)
 }
 
 func replay_glVertexAttribL1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1804,8 +1787,7 @@ func replay_glVertexAttribLPointer(
   let type = r.take32()
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glVertexAttribLPointer else { return c.pointee.missing(0x1044A) }
-  call(index, size, type, stride, pointer)
+  doer_glVertexAttribLPointer(c, index, size, type, stride, pointer)
 }
 
 func replay_glVertexAttribP1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1900,8 +1882,7 @@ func replay_glVertexAttribPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   let normalized = UInt8(truncatingIfNeeded: r.take32())
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glVertexAttribPointer else { return c.pointee.missing(0x10453) }
-  call(index, size, type, normalized, stride, pointer)
+  doer_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer)
 }
 
 func replay_glVertexAttribs1hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1950,8 +1931,7 @@ func replay_glVertexBindingDivisor(
   guard r.need(8, "glVertexBindingDivisor") else { return }
   let bindingindex = r.take32()
   let divisor = r.take32()
-  guard let call = c.pointee.gl.glVertexBindingDivisor else { return c.pointee.missing(0x10454) }
-  call(bindingindex, divisor)
+  doer_glVertexBindingDivisor(c, bindingindex, divisor)
 }
 
 func replay_glVertexP2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2011,8 +1991,7 @@ func replay_glVertexPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   let type = r.take32()
   let stride = Int32(bitPattern: r.take32())
   let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  guard let call = c.pointee.gl.glVertexPointer else { return c.pointee.missing(0x1045B) }
-  call(size, type, stride, pointer)
+  doer_glVertexPointer(c, size, type, stride, pointer)
 }
 
 func replay_glVertexWeighthNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {

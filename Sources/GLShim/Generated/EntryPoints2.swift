@@ -1706,7 +1706,7 @@ public func gl_GetActiveUniformsiv(
   writer.pointee.glArray(uniformIndices, glProduct(Int(uniformCount), 4))
   writer.pointee.end()
   guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
+  reply.copyOut(params, glProduct(Int(uniformCount), 4))
   c.finishCall(call)
 }
 

@@ -59,8 +59,8 @@ enum GLRole {
   case image(dimensions: Int, format: String, type: String, size: [String])
   /// What the command fills: bytes.
   case output(bytes: String)
-  /// What the command fills, as much as it does.
-  case probe
+  /// What the command fills, as much as it does. `isTable`: up to all that an evaluator or a pixel map holds.
+  case probe(isTable: Bool)
   /// A string that the command fills.
   case outputString(size: String)
   /// Names that the command fills.
@@ -231,7 +231,7 @@ struct GLModel {
     }
     if isMade { return .left }
     guard let length = p.length else { throw fail("has no length") }
-    if length.hasPrefix("COMPSIZE(") { return .probe }
+    if length.hasPrefix("COMPSIZE(") { return .probe(isTable: false) }
     guard let expression = count(length, command) else { throw fail("has no length") }
     if type.swift == "CChar" { return .outputString(size: expression) }
     if let kind = p.kind { return .outputNames(nameKind(kind), count: expression) }
@@ -290,7 +290,8 @@ struct GLModel {
     case "offset": return .offset
     case "left": return .left
     case "string": return .string(isOptional: isOptional)
-    case "probe": return .probe
+    case "probe": return .probe(isTable: false)
+    case "table": return .probe(isTable: true)
     case "sync": return .sync
     default: break
     }

@@ -124,8 +124,12 @@ extension GLGenerator {
       let field = "\"\(model.name).\(p.base.name)\""
       switch p.role {
       case .array(let bytes, let isOptional):
-        out.line(
-          "let \(p.name)Bytes = r.array(\(bytes), isOptional: \(isOptional), \(field))")
+        // What belongs to names is read when there are names.
+        let names = model.parameters.first { if case .names = $0.role { true } else { false } }
+        let optional =
+          model.words.contains("null") && isOptional
+          ? "\(names?.name ?? "")Bytes == nil" : "\(isOptional)"
+        out.line("let \(p.name)Bytes = r.array(\(bytes), isOptional: \(optional), \(field))")
       case .names(let kind, let count):
         out.line(
           "let \(p.name)Bytes = c.pointee.names(.\(kind), r.array(glProduct(\(count), 4), isOptional: \(model.words.contains("null")), \(field)), \(count))"
@@ -211,8 +215,10 @@ extension GLGenerator {
     if canFail { out.line("c.pointee.saveErrors()") }
     let call = "call(\(arguments.joined(separator: ", ")))"
     if let probe = probes.first {
+      var room = ""
+      if case .probe(isTable: true) = probe.role { room = ", room: c.pointee.tableRoom" }
       out.line(
-        "let \(probe.name)Count = c.pointee.probe(\(probe.type.size)) { \(probe.name) in \(model.returns.isEmpty ? "" : "_ = ")\(call) }"
+        "let \(probe.name)Count = c.pointee.probe(\(probe.type.size)\(room)) { \(probe.name) in \(model.returns.isEmpty ? "" : "_ = ")\(call) }"
       )
     } else if model.returns.isEmpty {
       out.line(call)
