@@ -43,7 +43,7 @@ extension GLReplayContext {
 
   /// Makes the driver's context, and everything that belongs to it; EGL's status.
   private mutating func make(_ request: ContextRequest) throws(GLUnavailable) -> Int32 {
-    let egl = try EGLDriver.shared.get()
+    let egl = try session.driver().get()
     // A context that checks nothing trusts the client, which nobody here does.
     let attributes = ContextAttributes(
       isES: request.api == 1, major: request.major, minor: request.minor,

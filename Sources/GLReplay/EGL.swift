@@ -62,7 +62,9 @@ struct EGLFunctions {
   let destroyContext: @convention(c) (Address?, Address?) -> UInt32
   let makeCurrent: @convention(c) (Address?, Address?, Address?, Address?) -> UInt32
   let releaseThread: @convention(c) () -> UInt32
+}
 
+extension EGLFunctions {
   init(library: Address) throws(GLUnavailable) {
     func need<T>(_ name: StaticString) throws(GLUnavailable) -> T {
       let symbol = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
@@ -101,13 +103,16 @@ final class EGLDriver: @unchecked Sendable {
 
   /// The one EGL of this process, or why there is none.
   static let shared: Result<EGLDriver, GLUnavailable> = {
-    do throws(GLUnavailable) { return .success(try EGLDriver()) } catch { return .failure(error) }
+    do throws(GLUnavailable) {
+      return .success(try EGLDriver(EGLDriver.openLibrary()))
+    } catch { return .failure(error) }
   }()
 
   func has(_ name: String) -> Bool { extensions.contains(name) }
 
-  private init() throws(GLUnavailable) {
-    egl = try EGLDriver.openLibrary()
+  /// The first display of `egl` that can be used.
+  init(_ egl: EGLFunctions) throws(GLUnavailable) {
+    self.egl = egl
     let client = EGLDriver.words(egl.queryString(nil, EGL.extensions))
     var failures: [String] = []
     for platform in Platform.allCases {

@@ -52,6 +52,8 @@ public protocol GLSessionHost: AnyObject, Sendable {
 /// of its channels. Costs nothing until the first context is asked for.
 public final class GLSession: @unchecked Sendable {
   let host: any GLSessionHost
+  /// The driver that contexts are made with, or why there is none.
+  let driver: @Sendable () -> Result<EGLDriver, GLUnavailable>
 
   /// A context that a channel has made.
   struct Context {
@@ -100,8 +102,16 @@ public final class GLSession: @unchecked Sendable {
 
   private static var channels: Int { Int(SegmentLayout.channelCount) }
 
-  public init(host: any GLSessionHost) {
+  public convenience init(host: any GLSessionHost) {
+    self.init(host: host, driver: { EGLDriver.shared })
+  }
+
+  /// With another driver than the machine's: for tests.
+  init(
+    host: any GLSessionHost, driver: @escaping @Sendable () -> Result<EGLDriver, GLUnavailable>
+  ) {
     self.host = host
+    self.driver = driver
     lostHere = .allocate(capacity: 1)
     lostHere.initialize(to: 0)
     objects = .allocate(capacity: 1)

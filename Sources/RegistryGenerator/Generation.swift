@@ -6,7 +6,7 @@ struct Generation {
   private static let folders = [
     "Sources/VulkanWire/Generated", "Sources/VkLayer/Generated", "Sources/VulkanReplay/Generated",
     "Tests/VulkanWireTests/Generated", "Sources/GLWire/Generated", "Sources/GLShim/Generated",
-    "Sources/GLReplay/Generated",
+    "Sources/GLReplay/Generated", "Tests/GLReplayTests/Generated",
   ]
   private static let rules = "Sources/RegistryGenerator/Rules"
 
@@ -37,6 +37,11 @@ struct Generation {
     for file in gl.files() {
       for (path, text) in file.rendered("gl.xml") {
         generation.files.append(("Sources/\(path)", text))
+      }
+    }
+    for file in gl.testFiles() {
+      for (path, text) in file.rendered("gl.xml") {
+        generation.files.append(("Tests/\(path)", text))
       }
     }
     generation.files.append(("\(Generation.rules)/gl-opcodes.txt", gl.opcodeFile))

@@ -39,6 +39,14 @@ final class TestHost: GLSessionHost, @unchecked Sendable {
   func slot(_ slot: UInt32) -> UInt64 { lock.withLock { completed[slot] ?? 0 } }
   func answer(_ ticket: UInt32) -> [UInt8]? { lock.withLock { answers[ticket] } }
 
+  /// Goes on as if nothing had been lost or answered.
+  func forget() {
+    lock.withLock {
+      lossMessage = nil
+      answers = [:]
+    }
+  }
+
   var isOver: Bool { loss != nil }
   var limits: GLLimits { GLLimits(objects: 100_000, record: 1 << 20) }
   func complete(slot: UInt32, value: UInt64) { lock.withLock { completed[slot] = value } }
