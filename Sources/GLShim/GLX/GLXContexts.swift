@@ -28,12 +28,9 @@ private struct GLXContextWish {
   private mutating func set(_ name: Int32, _ value: Int32) -> Bool {
     let bits = UInt32(bitPattern: value)
     switch name {
-    case GLX.majorVersion:
-      guard value >= 0 else { return false }
-      request.major = bits
-    case GLX.minorVersion:
-      guard value >= 0 else { return false }
-      request.minor = bits
+    // Below zero there is no version, which is BadMatch as any other that there is not.
+    case GLX.majorVersion: request.major = bits
+    case GLX.minorVersion: request.minor = bits
     case GLX.contextFlags:
       guard bits & ~7 == 0 else { return false }
       request.flags = bits
