@@ -201,6 +201,8 @@ extension UnsafeMutablePointer<GLXDisplay> {
       sendError(error, opcode, resource: name)
       return
     }
+    // A GLXWindow goes with the window that it was made of.
+    if kind == .window, geometry(name) == nil { sendError(error, opcode, resource: name) }
     known.destroy()
   }
 }
