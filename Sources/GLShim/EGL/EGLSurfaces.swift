@@ -83,6 +83,10 @@ extension UnsafeMutablePointer<EGLDisplayRecord> {
     _ kind: DrawableKind, _ config: OpaquePointer?, native: UInt,
     _ attribute: (Int) -> (Int, Int)?
   ) -> OpaquePointer? {
+    // Without a window there is nothing that a config could fit.
+    let bad = kind == .window ? EGL.badNativeWindow : EGL.badNativePixmap
+    let hasWindows = pointee.connection != nil
+    guard kind == .pbuffer || hasWindows && native != 0 else { return eglNothing(bad) }
     guard let config = self.config(config) else { return eglNothing(EGL.badConfig) }
     var error = EGL.success
     guard let wish = EGLSurfaceWish(kind, &error, attribute) else { return eglNothing(error) }
@@ -92,10 +96,7 @@ extension UnsafeMutablePointer<EGLDisplayRecord> {
       case .pixmap: EGL.pixmapBit
       case .pbuffer: EGL.pbufferBit
       }
-    guard config.pointee.surfaceTypes & needed != 0 else {
-      let hasWindows = pointee.connection != nil
-      return eglNothing(hasWindows || kind == .pbuffer ? EGL.badMatch : EGL.badNativeWindow)
-    }
+    guard config.pointee.surfaceTypes & needed != 0 else { return eglNothing(EGL.badMatch) }
     var request = config.pointee.request
     if kind == .window, wish.flags & EGLSurfaceFlag.singleBuffer == 0 {
       request.flags |= DrawableFlag.doubleBuffered
@@ -123,8 +124,7 @@ extension UnsafeMutablePointer<EGLDisplayRecord> {
       request.height = known.size.height
     } else {
       settleRequests()
-      let bad = kind == .window ? EGL.badNativeWindow : EGL.badNativePixmap
-      guard let connection = pointee.connection, native != 0,
+      guard let connection = pointee.connection,
         let size = X11Server.geometry(connection, UInt32(truncatingIfNeeded: native))
       else { return eglNothing(bad) }
       guard size.depth == config.pointee.depthOfVisual || size.depth == 32 && kind == .window
