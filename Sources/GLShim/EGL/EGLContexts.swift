@@ -44,7 +44,8 @@ private struct EGLContextWish {
       guard value >= 0 else { return EGL.badMatch }
       request.minor = bits
     case EGL.contextFlags:
-      guard bits & ~7 == 0 else { return EGL.badAttribute }
+      // Of the flags, OpenGL ES has only the one for debugging.
+      guard bits & ~(isES ? 1 : 7) == 0 else { return EGL.badAttribute }
       request.flags |= bits
     case EGL.debug: if value != 0 { request.flags |= 1 }
     case EGL.forwardCompatible:
