@@ -264,14 +264,16 @@ extension UnsafeMutablePointer<ContextState> {
 // MARK: The end
 
 extension UnsafeMutablePointer<ContextState> {
-  /// The living context at an address that the application gave.
+  /// The living context at an address that the application gave. GLX lets one that is destroyed live
+  /// on while it is current; EGL takes its name away at once.
   static func find(_ interface: WindowInterface, _ address: OpaquePointer?) -> Context? {
     WindowLock.locked {
       var known = contexts
       while let context = known {
         if OpaquePointer(context) == address {
-          return context.pointee.binding.interface == interface
-            && !context.pointee.binding.isDestroyed ? context : nil
+          let binding = context.pointee.binding
+          let isAlive = !binding.isDestroyed || interface == .glx && binding.isCurrent
+          return binding.interface == interface && isAlive ? context : nil
         }
         known = context.pointee.binding.next
       }
