@@ -1,4 +1,5 @@
 import CPlatform
+import GLWire
 import Wire
 
 /// What the node said of a context when it made it: strings, extensions and implementation
@@ -38,6 +39,18 @@ struct ContextFacts {
       i &+= 1
     }
     return nil
+  }
+
+  /// Adds GL_CONTEXT_FLAG_NO_ERROR_BIT, which is not there yet, where the context has flags.
+  func addNoErrorFlag() {
+    var i = 0
+    while i < constantCount {
+      let constant = constants[i]
+      if constant.pname == GL.CONTEXT_FLAGS, constant.count == 1 {
+        numbers[constant.first] += Double(GL.CONTEXT_FLAG_NO_ERROR_BIT)
+      }
+      i &+= 1
+    }
   }
 
   /// Whether the driver has an extension.

@@ -146,6 +146,8 @@ extension UnsafeMutablePointer<ContextState> {
     guard status == 0 || status == ContextError.success else { return status }
     pointee.binding.facts = ContextFacts.read(&reply)
     setMatrixLimits()
+    // The node's own never is such a context.
+    if request.noError != 0 { pointee.binding.facts?.pointee.addNoErrorFlag() }
     return pointee.binding.facts == nil ? ContextError.badAlloc : ContextError.success
   }
 }
