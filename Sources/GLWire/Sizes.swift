@@ -65,7 +65,7 @@ public func glTextLength(_ text: UnsafePointer<CChar>?, _ length: Int32) -> Int 
 public func glTypeSize(_ type: UInt32) -> Int {
   switch type {
   case GL.BYTE, GL.UNSIGNED_BYTE: 1
-  case GL.SHORT, GL.UNSIGNED_SHORT, GL.HALF_FLOAT, GL._2_BYTES: 2
+  case GL.SHORT, GL.UNSIGNED_SHORT, GL.HALF_FLOAT, Unlisted.HALF_FLOAT_OES, GL._2_BYTES: 2
   case GL._3_BYTES: 3
   case GL.INT, GL.UNSIGNED_INT, GL.FLOAT, GL.FIXED, GL._4_BYTES: 4
   case GL.DOUBLE: 8
