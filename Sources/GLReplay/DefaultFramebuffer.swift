@@ -263,6 +263,14 @@ extension GLReplayContext {
     buffers(buffer, of: surface.draw).first ?? GL.NONE
   }
 
+  /// The same for commands that name attachments of objects too, which framebuffer 0 has not.
+  mutating func part(_ attachment: UInt32) -> UInt32 {
+    switch attachment {
+    case GL.DEPTH_ATTACHMENT, GL.STENCIL_ATTACHMENT, GL.DEPTH_STENCIL_ATTACHMENT: GL.BACK
+    default: self.attachment(attachment)
+    }
+  }
+
   /// The attachments behind a buffer of framebuffer 0; the front buffer is made when it is named.
   private mutating func buffers(_ buffer: UInt32, of drawable: Drawable?) -> [UInt32] {
     guard let drawable else { return [buffer] }
@@ -336,6 +344,12 @@ extension GLReplayContext {
   mutating func drawBuffers(_ count: Int32, _ list: UnsafeRawPointer?, available: Int) {
     guard let functions else { return }
     let wanted = Int(max(count, 0))
+    if drawsDefault, properties.isES, count >= 0, isWrongForES(list, available / 4, wanted) {
+      // One buffer, GL_BACK or none, which an object of the application's may not have at all.
+      var wrong = GL.BACK
+      functions.drawBuffers?(1, &wrong)
+      return
+    }
     guard wanted <= available / 4, let list, wanted > 0 else {
       var nothing: UInt32 = 0
       functions.drawBuffers?(min(count, 0), &nothing)
@@ -353,6 +367,16 @@ extension GLReplayContext {
     }
     functions.drawBuffers?(count, attachments)
     if isBufferOfDefault(attachments) { surface.drawBuffers = given }
+  }
+
+  /// Whether buffers, not more than there may be, cannot be those of framebuffer 0 in OpenGL ES.
+  private mutating func isWrongForES(_ list: UnsafeRawPointer?, _ known: Int, _ count: Int) -> Bool
+  {
+    guard count == 1, known >= 1, let list else {
+      return count <= Int(driverValue(GL.MAX_DRAW_BUFFERS))
+    }
+    let buffer = list.loadUnaligned(as: UInt32.self)
+    return buffer != GL.BACK && buffer != GL.NONE
   }
 
   /// glReadBuffer.
