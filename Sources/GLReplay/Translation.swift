@@ -141,13 +141,23 @@ private func attachments(
   let isDefault =
     target == GL.READ_FRAMEBUFFER ? c.pointee.readsDefault : c.pointee.drawsDefault
   guard isDefault, let list, count > 0 else { return nil }
-  return (0..<Int(count)).map { c.pointee.attachment(list[$0]) }
+  return (0..<Int(count)).map { c.pointee.part(list[$0]) }
 }
 
 func doer_glInvalidateFramebuffer(
   _ c: GLContextPointer, _ target: UInt32, _ count: Int32, _ list: UnsafePointer<UInt32>?
 ) {
   guard let call = c.pointee.gl.glInvalidateFramebuffer else { return }
+  if let own = attachments(c, target, count, list) {
+    call(target, count, own)
+  } else {
+    call(target, count, list)
+  }
+}
+func doer_glDiscardFramebufferEXT(
+  _ c: GLContextPointer, _ target: UInt32, _ count: Int32, _ list: UnsafePointer<UInt32>?
+) {
+  guard let call = c.pointee.gl.glDiscardFramebufferEXT else { return }
   if let own = attachments(c, target, count, list) {
     call(target, count, own)
   } else {
@@ -172,7 +182,7 @@ private func answerAttachment(
   _ attachment: UInt32, _ pname: UInt32,
   _ call: (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void
 ) {
-  let wanted = isDefault ? c.pointee.attachment(attachment) : attachment
+  let wanted = isDefault ? c.pointee.part(attachment) : attachment
   var type: Int32 = 0
   let isName = pname == GL.FRAMEBUFFER_ATTACHMENT_OBJECT_NAME
   if isName { call(wanted, GL.FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE, &type) }

@@ -246,6 +246,14 @@ public struct GLDispatch {
   public var glDrawPixels: (@convention(c) (Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glDrawRangeElements: (@convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glDrawRangeElementsBaseVertex: (@convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void)?
+  public var glDrawTexfOES: (@convention(c) (Float, Float, Float, Float, Float) -> Void)?
+  public var glDrawTexfvOES: (@convention(c) (UnsafePointer<Float>?) -> Void)?
+  public var glDrawTexiOES: (@convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glDrawTexivOES: (@convention(c) (UnsafePointer<Int32>?) -> Void)?
+  public var glDrawTexsOES: (@convention(c) (Int16, Int16, Int16, Int16, Int16) -> Void)?
+  public var glDrawTexsvOES: (@convention(c) (UnsafePointer<Int16>?) -> Void)?
+  public var glDrawTexxOES: (@convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glDrawTexxvOES: (@convention(c) (UnsafePointer<Int32>?) -> Void)?
   public var glDrawTransformFeedback: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glDrawTransformFeedbackInstanced: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
   public var glDrawTransformFeedbackStream: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
@@ -443,7 +451,10 @@ public struct GLDispatch {
   public var glGetTexEnvxv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetTexGendv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetTexGenfv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
+  public var glGetTexGenfvOES: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetTexGeniv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetTexGenivOES: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetTexGenxvOES: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetTexImage: (@convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetTexLevelParameterfv: (@convention(c) (UInt32, Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetTexLevelParameteriv: (@convention(c) (UInt32, Int32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
@@ -985,9 +996,15 @@ public struct GLDispatch {
   public var glTexGend: (@convention(c) (UInt32, UInt32, Double) -> Void)?
   public var glTexGendv: (@convention(c) (UInt32, UInt32, UnsafePointer<Double>?) -> Void)?
   public var glTexGenf: (@convention(c) (UInt32, UInt32, Float) -> Void)?
+  public var glTexGenfOES: (@convention(c) (UInt32, UInt32, Float) -> Void)?
   public var glTexGenfv: (@convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void)?
+  public var glTexGenfvOES: (@convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void)?
   public var glTexGeni: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
+  public var glTexGeniOES: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
   public var glTexGeniv: (@convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glTexGenivOES: (@convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glTexGenxOES: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
+  public var glTexGenxvOES: (@convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
   public var glTexImage1D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glTexImage2D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glTexImage2DMultisample: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, UInt8) -> Void)?

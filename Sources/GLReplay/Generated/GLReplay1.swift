@@ -252,6 +252,14 @@ func replayGL(
   case 0x100D3: replay_glDrawPixels(c, &r)
   case 0x100D4: replay_glDrawRangeElements(c, &r)
   case 0x100D5: replay_glDrawRangeElementsBaseVertex(c, &r)
+  case 0x1050C: replay_glDrawTexfOES(c, &r)
+  case 0x1050D: replay_glDrawTexfvOES(c, &r)
+  case 0x1050E: replay_glDrawTexiOES(c, &r)
+  case 0x1050F: replay_glDrawTexivOES(c, &r)
+  case 0x10510: replay_glDrawTexsOES(c, &r)
+  case 0x10511: replay_glDrawTexsvOES(c, &r)
+  case 0x10512: replay_glDrawTexxOES(c, &r)
+  case 0x10513: replay_glDrawTexxvOES(c, &r)
   case 0x100D6: replay_glDrawTransformFeedback(c, &r)
   case 0x100D7: replay_glDrawTransformFeedbackInstanced(c, &r)
   case 0x100D8: replay_glDrawTransformFeedbackStream(c, &r)
@@ -445,7 +453,10 @@ func replayGL(
   case 0x10186: replay_glGetTexEnvxv(c, &r)
   case 0x10187: replay_glGetTexGendv(c, &r)
   case 0x10188: replay_glGetTexGenfv(c, &r)
+  case 0x10514: replay_glGetTexGenfvOES(c, &r)
   case 0x10189: replay_glGetTexGeniv(c, &r)
+  case 0x10515: replay_glGetTexGenivOES(c, &r)
+  case 0x10516: replay_glGetTexGenxvOES(c, &r)
   case 0x1018A: replay_glGetTexImage(c, &r)
   case 0x1018B: replay_glGetTexLevelParameterfv(c, &r)
   case 0x1018C: replay_glGetTexLevelParameteriv(c, &r)
@@ -980,9 +991,15 @@ func replayGL(
   case 0x10368: replay_glTexGend(c, &r)
   case 0x10369: replay_glTexGendv(c, &r)
   case 0x1036A: replay_glTexGenf(c, &r)
+  case 0x10517: replay_glTexGenfOES(c, &r)
   case 0x1036B: replay_glTexGenfv(c, &r)
+  case 0x10518: replay_glTexGenfvOES(c, &r)
   case 0x1036C: replay_glTexGeni(c, &r)
+  case 0x10519: replay_glTexGeniOES(c, &r)
   case 0x1036D: replay_glTexGeniv(c, &r)
+  case 0x1051A: replay_glTexGenivOES(c, &r)
+  case 0x1051B: replay_glTexGenxOES(c, &r)
+  case 0x1051C: replay_glTexGenxvOES(c, &r)
   case 0x1036E: replay_glTexImage1D(c, &r)
   case 0x1036F: replay_glTexImage2D(c, &r)
   case 0x10370: replay_glTexImage2DMultisample(c, &r)
@@ -2478,22 +2495,5 @@ func replay_glColor4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLR
   let blue = Float(bitPattern: r.take32())
   let alpha = Float(bitPattern: r.take32())
   guard let call = c.pointee.gl.glColor4f else { return c.pointee.missing(0x1006E) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColor4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glColor4fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4fv else { return c.pointee.missing(0x1006F) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glColor4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColor4hNV") else { return }
-  let red = UInt16(truncatingIfNeeded: r.take32())
-  let green = UInt16(truncatingIfNeeded: r.take32())
-  let blue = UInt16(truncatingIfNeeded: r.take32())
-  let alpha = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor4hNV else { return c.pointee.missing(0x1047C) }
   call(red, green, blue, alpha)
 }

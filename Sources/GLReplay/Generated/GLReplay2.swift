@@ -4,6 +4,23 @@
 import GLWire
 import Wire
 
+func replay_glColor4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glColor4fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4fv else { return c.pointee.missing(0x1006F) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glColor4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4hNV") else { return }
+  let red = UInt16(truncatingIfNeeded: r.take32())
+  let green = UInt16(truncatingIfNeeded: r.take32())
+  let blue = UInt16(truncatingIfNeeded: r.take32())
+  let alpha = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor4hNV else { return c.pointee.missing(0x1047C) }
+  call(red, green, blue, alpha)
+}
+
 func replay_glColor4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   let vBytes = r.array(8, isOptional: false, "glColor4hvNV.v")
   guard r.failure == nil else { return }
@@ -1124,8 +1141,7 @@ func replay_glDiscardFramebufferEXT(
   let numAttachments = Int32(bitPattern: r.take32())
   let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glDiscardFramebufferEXT.attachments")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glDiscardFramebufferEXT else { return c.pointee.missing(0x1048C) }
-  call(target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self))
+  doer_glDiscardFramebufferEXT(c, target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self))
 }
 
 func replay_glDispatchCompute(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1323,6 +1339,78 @@ func replay_glDrawRangeElementsBaseVertex(
   let indices = UnsafeRawPointer(bitPattern: UInt(r.take64()))
   let basevertex = Int32(bitPattern: r.take32())
   doer_glDrawRangeElementsBaseVertex(c, mode, start, end, count, type, indices, basevertex)
+}
+
+func replay_glDrawTexfOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glDrawTexfOES") else { return }
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  let width = Float(bitPattern: r.take32())
+  let height = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glDrawTexfOES else { return c.pointee.missing(0x1050C) }
+  call(x, y, z, width, height)
+}
+
+func replay_glDrawTexfvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let coordsBytes = r.array(20, isOptional: false, "glDrawTexfvOES.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDrawTexfvOES else { return c.pointee.missing(0x1050D) }
+  call(coordsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glDrawTexiOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glDrawTexiOES") else { return }
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glDrawTexiOES else { return c.pointee.missing(0x1050E) }
+  call(x, y, z, width, height)
+}
+
+func replay_glDrawTexivOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let coordsBytes = r.array(20, isOptional: false, "glDrawTexivOES.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDrawTexivOES else { return c.pointee.missing(0x1050F) }
+  call(coordsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glDrawTexsOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glDrawTexsOES") else { return }
+  let x = Int16(truncatingIfNeeded: r.take32())
+  let y = Int16(truncatingIfNeeded: r.take32())
+  let z = Int16(truncatingIfNeeded: r.take32())
+  let width = Int16(truncatingIfNeeded: r.take32())
+  let height = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glDrawTexsOES else { return c.pointee.missing(0x10510) }
+  call(x, y, z, width, height)
+}
+
+func replay_glDrawTexsvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let coordsBytes = r.array(10, isOptional: false, "glDrawTexsvOES.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDrawTexsvOES else { return c.pointee.missing(0x10511) }
+  call(coordsBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glDrawTexxOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glDrawTexxOES") else { return }
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glDrawTexxOES else { return c.pointee.missing(0x10512) }
+  call(x, y, z, width, height)
+}
+
+func replay_glDrawTexxvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let coordsBytes = r.array(20, isOptional: false, "glDrawTexxvOES.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glDrawTexxvOES else { return c.pointee.missing(0x10513) }
+  call(coordsBytes?.assumingMemoryBound(to: Int32.self))
 }
 
 func replay_glDrawTransformFeedback(
@@ -2388,108 +2476,4 @@ func replay_glGetCompressedTextureSubImage(
   let depth = Int32(bitPattern: r.take32())
   let bufSize = Int32(bitPattern: r.take32())
   doer_glGetCompressedTextureSubImage(c, ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth, bufSize, nil)
-}
-
-func replay_glGetDebugMessageLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetDebugMessageLog") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let count = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetDebugMessageLog else { return c.pointee.missing(0x10133, ticket) }
-  let sources = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.sources")
-  let types = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.types")
-  let ids = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.ids")
-  let severities = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.severities")
-  let lengths = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.lengths")
-  let messageLog = c.pointee.room(max(Int(bufSize), 0), "glGetDebugMessageLog.messageLog")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  let result = call(count, bufSize, sources?.assumingMemoryBound(to: UInt32.self), types?.assumingMemoryBound(to: UInt32.self), ids?.assumingMemoryBound(to: UInt32.self), severities?.assumingMemoryBound(to: UInt32.self), lengths?.assumingMemoryBound(to: Int32.self), messageLog?.assumingMemoryBound(to: CChar.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x10133)
-  c.pointee.reply.writer.u32(result)
-  c.pointee.put(sources, isRight ? glProduct(Int(count), 4) : 0)
-  c.pointee.put(types, isRight ? glProduct(Int(count), 4) : 0)
-  c.pointee.put(ids, isRight ? glProduct(Int(count), 4) : 0)
-  c.pointee.put(severities, isRight ? glProduct(Int(count), 4) : 0)
-  c.pointee.put(lengths, isRight ? glProduct(Int(count), 4) : 0)
-  c.pointee.put(messageLog, isRight ? max(Int(bufSize), 0) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetDoublei_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetDoublei_v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetDoublei_v else { return c.pointee.missing(0x10134, ticket) }
-  let dataCount = c.pointee.probe(8) { data in call(target, index, data?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x10134)
-  c.pointee.putProbe(dataCount, as: Double.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetDoublev(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetDoublev") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetDoublev else { return c.pointee.missing(0x10135, ticket) }
-  let dataCount = c.pointee.probe(8) { data in call(pname, data?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x10135)
-  c.pointee.putProbe(dataCount, as: Double.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetFixedv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetFixedv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetFixedv else { return c.pointee.missing(0x10136, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10136)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetFloati_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetFloati_v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetFloati_v else { return c.pointee.missing(0x10137, ticket) }
-  let dataCount = c.pointee.probe(4) { data in call(target, index, data?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x10137)
-  c.pointee.putProbe(dataCount, as: Float.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetFloatv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetFloatv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetFloatv else { return c.pointee.missing(0x10138, ticket) }
-  let dataCount = c.pointee.probe(4) { data in call(pname, data?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x10138)
-  c.pointee.putProbe(dataCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetFragDataIndex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetFragDataIndex") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let nameBytes = r.string(isOptional: false, "glGetFragDataIndex.name")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGetFragDataIndex else { return c.pointee.missing(0x10139, ticket) }
-  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x10139)
-  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
-  c.pointee.endReply(ticket)
 }

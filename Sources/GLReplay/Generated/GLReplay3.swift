@@ -4,6 +4,110 @@
 import GLWire
 import Wire
 
+func replay_glGetDebugMessageLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetDebugMessageLog") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let count = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetDebugMessageLog else { return c.pointee.missing(0x10133, ticket) }
+  let sources = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.sources")
+  let types = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.types")
+  let ids = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.ids")
+  let severities = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.severities")
+  let lengths = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.lengths")
+  let messageLog = c.pointee.room(max(Int(bufSize), 0), "glGetDebugMessageLog.messageLog")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  let result = call(count, bufSize, sources?.assumingMemoryBound(to: UInt32.self), types?.assumingMemoryBound(to: UInt32.self), ids?.assumingMemoryBound(to: UInt32.self), severities?.assumingMemoryBound(to: UInt32.self), lengths?.assumingMemoryBound(to: Int32.self), messageLog?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x10133)
+  c.pointee.reply.writer.u32(result)
+  c.pointee.put(sources, isRight ? glProduct(Int(count), 4) : 0)
+  c.pointee.put(types, isRight ? glProduct(Int(count), 4) : 0)
+  c.pointee.put(ids, isRight ? glProduct(Int(count), 4) : 0)
+  c.pointee.put(severities, isRight ? glProduct(Int(count), 4) : 0)
+  c.pointee.put(lengths, isRight ? glProduct(Int(count), 4) : 0)
+  c.pointee.put(messageLog, isRight ? max(Int(bufSize), 0) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetDoublei_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetDoublei_v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetDoublei_v else { return c.pointee.missing(0x10134, ticket) }
+  let dataCount = c.pointee.probe(8) { data in call(target, index, data?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x10134)
+  c.pointee.putProbe(dataCount, as: Double.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetDoublev(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetDoublev") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetDoublev else { return c.pointee.missing(0x10135, ticket) }
+  let dataCount = c.pointee.probe(8) { data in call(pname, data?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x10135)
+  c.pointee.putProbe(dataCount, as: Double.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetFixedv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetFixedv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetFixedv else { return c.pointee.missing(0x10136, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10136)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetFloati_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetFloati_v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetFloati_v else { return c.pointee.missing(0x10137, ticket) }
+  let dataCount = c.pointee.probe(4) { data in call(target, index, data?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10137)
+  c.pointee.putProbe(dataCount, as: Float.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetFloatv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetFloatv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetFloatv else { return c.pointee.missing(0x10138, ticket) }
+  let dataCount = c.pointee.probe(4) { data in call(pname, data?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10138)
+  c.pointee.putProbe(dataCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetFragDataIndex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetFragDataIndex") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let nameBytes = r.string(isOptional: false, "glGetFragDataIndex.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetFragDataIndex else { return c.pointee.missing(0x10139, ticket) }
+  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x10139)
+  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetFragDataLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glGetFragDataLocation") else { return }
   let ticket = r.take32()
@@ -1280,6 +1384,19 @@ func replay_glGetTexGenfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetTexGenfvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexGenfvOES") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexGenfvOES else { return c.pointee.missing(0x10514, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10514)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetTexGeniv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glGetTexGeniv") else { return }
   let ticket = r.take32()
@@ -1289,6 +1406,32 @@ func replay_glGetTexGeniv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   guard let call = c.pointee.gl.glGetTexGeniv else { return c.pointee.missing(0x10189, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10189)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexGenivOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexGenivOES") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexGenivOES else { return c.pointee.missing(0x10515, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10515)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexGenxvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexGenxvOES") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexGenxvOES else { return c.pointee.missing(0x10516, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10516)
   c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
@@ -2348,154 +2491,4 @@ func replay_glInvalidateNamedFramebufferSubData(
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glInvalidateNamedFramebufferSubData else { return c.pointee.missing(0x101D2) }
   call(framebuffer, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self), x, y, width, height)
-}
-
-func replay_glInvalidateSubFramebuffer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glInvalidateSubFramebuffer") else { return }
-  let target = r.take32()
-  let numAttachments = Int32(bitPattern: r.take32())
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateSubFramebuffer.attachments")
-  guard r.failure == nil else { return }
-  doer_glInvalidateSubFramebuffer(c, target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self), x, y, width, height)
-}
-
-func replay_glInvalidateTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glInvalidateTexImage") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glInvalidateTexImage else { return c.pointee.missing(0x101D4) }
-  call(texture, level)
-}
-
-func replay_glInvalidateTexSubImage(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glInvalidateTexSubImage") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glInvalidateTexSubImage else { return c.pointee.missing(0x101D5) }
-  call(texture, level, xoffset, yoffset, zoffset, width, height, depth)
-}
-
-func replay_glIsBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsBuffer") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let buffer = c.pointee.name(.buffer, r.take32())
-  guard let call = c.pointee.gl.glIsBuffer else { return c.pointee.missing(0x101D6, ticket) }
-  let result = call(buffer)
-  c.pointee.beginReply(0x101D6)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsEnabled(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsEnabled") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let cap = r.take32()
-  guard let call = c.pointee.gl.glIsEnabled else { return c.pointee.missing(0x101D7, ticket) }
-  let result = call(cap)
-  c.pointee.beginReply(0x101D7)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsEnabledi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glIsEnabledi") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glIsEnabledi else { return c.pointee.missing(0x101D8, ticket) }
-  let result = call(target, index)
-  c.pointee.beginReply(0x101D8)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsFramebuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsFramebuffer") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  guard let call = c.pointee.gl.glIsFramebuffer else { return c.pointee.missing(0x101D9, ticket) }
-  let result = call(framebuffer)
-  c.pointee.beginReply(0x101D9)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsList(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsList") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let list = r.take32() &+ c.pointee.listBase
-  guard let call = c.pointee.gl.glIsList else { return c.pointee.missing(0x101DA, ticket) }
-  let result = call(list)
-  c.pointee.beginReply(0x101DA)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsNamedStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsNamedStringARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let namelen = Int32(bitPattern: r.take32())
-  let nameBytes = r.text(namelen, isOptional: true, "glIsNamedStringARB.name")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glIsNamedStringARB else { return c.pointee.missing(0x1050A, ticket) }
-  let result = call(namelen, nameBytes?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x1050A)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsProgram") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  guard let call = c.pointee.gl.glIsProgram else { return c.pointee.missing(0x101DB, ticket) }
-  let result = call(program)
-  c.pointee.beginReply(0x101DB)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsProgramARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsProgramARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.arbProgram, r.take32())
-  guard let call = c.pointee.gl.glIsProgramARB else { return c.pointee.missing(0x101DC, ticket) }
-  let result = call(program)
-  c.pointee.beginReply(0x101DC)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glIsProgramPipeline(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glIsProgramPipeline") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pipeline = c.pointee.name(.programPipeline, r.take32())
-  guard let call = c.pointee.gl.glIsProgramPipeline else { return c.pointee.missing(0x101DD, ticket) }
-  let result = call(pipeline)
-  c.pointee.beginReply(0x101DD)
-  c.pointee.reply.writer.u32(UInt32(result))
-  c.pointee.endReply(ticket)
 }

@@ -4,6 +4,156 @@
 import GLWire
 import Wire
 
+func replay_glInvalidateSubFramebuffer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glInvalidateSubFramebuffer") else { return }
+  let target = r.take32()
+  let numAttachments = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateSubFramebuffer.attachments")
+  guard r.failure == nil else { return }
+  doer_glInvalidateSubFramebuffer(c, target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self), x, y, width, height)
+}
+
+func replay_glInvalidateTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glInvalidateTexImage") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glInvalidateTexImage else { return c.pointee.missing(0x101D4) }
+  call(texture, level)
+}
+
+func replay_glInvalidateTexSubImage(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glInvalidateTexSubImage") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glInvalidateTexSubImage else { return c.pointee.missing(0x101D5) }
+  call(texture, level, xoffset, yoffset, zoffset, width, height, depth)
+}
+
+func replay_glIsBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsBuffer") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let buffer = c.pointee.name(.buffer, r.take32())
+  guard let call = c.pointee.gl.glIsBuffer else { return c.pointee.missing(0x101D6, ticket) }
+  let result = call(buffer)
+  c.pointee.beginReply(0x101D6)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsEnabled(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsEnabled") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let cap = r.take32()
+  guard let call = c.pointee.gl.glIsEnabled else { return c.pointee.missing(0x101D7, ticket) }
+  let result = call(cap)
+  c.pointee.beginReply(0x101D7)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsEnabledi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glIsEnabledi") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glIsEnabledi else { return c.pointee.missing(0x101D8, ticket) }
+  let result = call(target, index)
+  c.pointee.beginReply(0x101D8)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsFramebuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsFramebuffer") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  guard let call = c.pointee.gl.glIsFramebuffer else { return c.pointee.missing(0x101D9, ticket) }
+  let result = call(framebuffer)
+  c.pointee.beginReply(0x101D9)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsList(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsList") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let list = r.take32() &+ c.pointee.listBase
+  guard let call = c.pointee.gl.glIsList else { return c.pointee.missing(0x101DA, ticket) }
+  let result = call(list)
+  c.pointee.beginReply(0x101DA)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsNamedStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsNamedStringARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let namelen = Int32(bitPattern: r.take32())
+  let nameBytes = r.text(namelen, isOptional: true, "glIsNamedStringARB.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glIsNamedStringARB else { return c.pointee.missing(0x1050A, ticket) }
+  let result = call(namelen, nameBytes?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x1050A)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsProgram") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  guard let call = c.pointee.gl.glIsProgram else { return c.pointee.missing(0x101DB, ticket) }
+  let result = call(program)
+  c.pointee.beginReply(0x101DB)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsProgramARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsProgramARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.arbProgram, r.take32())
+  guard let call = c.pointee.gl.glIsProgramARB else { return c.pointee.missing(0x101DC, ticket) }
+  let result = call(program)
+  c.pointee.beginReply(0x101DC)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glIsProgramPipeline(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glIsProgramPipeline") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pipeline = c.pointee.name(.programPipeline, r.take32())
+  guard let call = c.pointee.gl.glIsProgramPipeline else { return c.pointee.missing(0x101DD, ticket) }
+  let result = call(pipeline)
+  c.pointee.beginReply(0x101DD)
+  c.pointee.reply.writer.u32(UInt32(result))
+  c.pointee.endReply(ticket)
+}
+
 func replay_glIsQuery(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glIsQuery") else { return }
   let ticket = r.take32()
@@ -2346,153 +2496,4 @@ func replay_glProgramUniform3ui64ARB(
   let z = r.take64()
   guard let call = c.pointee.gl.glProgramUniform3ui64ARB else { return c.pointee.missing(0x102B5) }
   call(program, location, x, y, z)
-}
-
-func replay_glProgramUniform3ui64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glProgramUniform3ui64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform3ui64NV else { return c.pointee.missing(0x104C3) }
-  call(program, location, x, y, z)
-}
-
-func replay_glProgramUniform3ui64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform3ui64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3ui64vARB else { return c.pointee.missing(0x102B6) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform3ui64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform3ui64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3ui64vNV else { return c.pointee.missing(0x104C4) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform3uiv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glProgramUniform3uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3uiv else { return c.pointee.missing(0x102B7) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glProgramUniform4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(40, "glProgramUniform4d") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Double(bitPattern: r.take64())
-  let v1 = Double(bitPattern: r.take64())
-  let v2 = Double(bitPattern: r.take64())
-  let v3 = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform4d else { return c.pointee.missing(0x102B8) }
-  call(program, location, v0, v1, v2, v3)
-}
-
-func replay_glProgramUniform4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform4dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4dv else { return c.pointee.missing(0x102B9) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniform4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glProgramUniform4f") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Float(bitPattern: r.take32())
-  let v1 = Float(bitPattern: r.take32())
-  let v2 = Float(bitPattern: r.take32())
-  let v3 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramUniform4f else { return c.pointee.missing(0x102BA) }
-  call(program, location, v0, v1, v2, v3)
-}
-
-func replay_glProgramUniform4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform4fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniform4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4fv else { return c.pointee.missing(0x102BB) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniform4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glProgramUniform4i") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Int32(bitPattern: r.take32())
-  let v1 = Int32(bitPattern: r.take32())
-  let v2 = Int32(bitPattern: r.take32())
-  let v3 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramUniform4i else { return c.pointee.missing(0x102BC) }
-  call(program, location, v0, v1, v2, v3)
-}
-
-func replay_glProgramUniform4i64ARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(40, "glProgramUniform4i64ARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  let z = Int64(bitPattern: r.take64())
-  let w = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform4i64ARB else { return c.pointee.missing(0x102BD) }
-  call(program, location, x, y, z, w)
-}
-
-func replay_glProgramUniform4i64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(40, "glProgramUniform4i64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  let z = Int64(bitPattern: r.take64())
-  let w = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform4i64NV else { return c.pointee.missing(0x104C5) }
-  call(program, location, x, y, z, w)
-}
-
-func replay_glProgramUniform4i64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4i64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4i64vARB else { return c.pointee.missing(0x102BE) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
 }

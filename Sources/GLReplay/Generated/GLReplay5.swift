@@ -4,6 +4,155 @@
 import GLWire
 import Wire
 
+func replay_glProgramUniform3ui64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glProgramUniform3ui64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform3ui64NV else { return c.pointee.missing(0x104C3) }
+  call(program, location, x, y, z)
+}
+
+func replay_glProgramUniform3ui64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3ui64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3ui64vARB else { return c.pointee.missing(0x102B6) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform3ui64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3ui64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3ui64vNV else { return c.pointee.missing(0x104C4) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform3uiv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glProgramUniform3uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3uiv else { return c.pointee.missing(0x102B7) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glProgramUniform4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(40, "glProgramUniform4d") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Double(bitPattern: r.take64())
+  let v1 = Double(bitPattern: r.take64())
+  let v2 = Double(bitPattern: r.take64())
+  let v3 = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform4d else { return c.pointee.missing(0x102B8) }
+  call(program, location, v0, v1, v2, v3)
+}
+
+func replay_glProgramUniform4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform4dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4dv else { return c.pointee.missing(0x102B9) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniform4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glProgramUniform4f") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Float(bitPattern: r.take32())
+  let v1 = Float(bitPattern: r.take32())
+  let v2 = Float(bitPattern: r.take32())
+  let v3 = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramUniform4f else { return c.pointee.missing(0x102BA) }
+  call(program, location, v0, v1, v2, v3)
+}
+
+func replay_glProgramUniform4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform4fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniform4fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4fv else { return c.pointee.missing(0x102BB) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniform4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glProgramUniform4i") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Int32(bitPattern: r.take32())
+  let v1 = Int32(bitPattern: r.take32())
+  let v2 = Int32(bitPattern: r.take32())
+  let v3 = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramUniform4i else { return c.pointee.missing(0x102BC) }
+  call(program, location, v0, v1, v2, v3)
+}
+
+func replay_glProgramUniform4i64ARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(40, "glProgramUniform4i64ARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  let z = Int64(bitPattern: r.take64())
+  let w = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform4i64ARB else { return c.pointee.missing(0x102BD) }
+  call(program, location, x, y, z, w)
+}
+
+func replay_glProgramUniform4i64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(40, "glProgramUniform4i64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  let z = Int64(bitPattern: r.take64())
+  let w = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform4i64NV else { return c.pointee.missing(0x104C5) }
+  call(program, location, x, y, z, w)
+}
+
+func replay_glProgramUniform4i64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform4i64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4i64vARB else { return c.pointee.missing(0x102BE) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
 func replay_glProgramUniform4i64vNV(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1728,6 +1877,15 @@ func replay_glTexGenf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLR
   call(coord, pname, param)
 }
 
+func replay_glTexGenfOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexGenfOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexGenfOES else { return c.pointee.missing(0x10517) }
+  call(coord, pname, param)
+}
+
 func replay_glTexGenfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glTexGenfv") else { return }
   let coord = r.take32()
@@ -1735,6 +1893,16 @@ func replay_glTexGenfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenfv.params")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glTexGenfv else { return c.pointee.missing(0x1036B) }
+  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glTexGenfvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexGenfvOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenfvOES.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexGenfvOES else { return c.pointee.missing(0x10518) }
   call(coord, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
 }
 
@@ -1747,6 +1915,15 @@ func replay_glTexGeni(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLR
   call(coord, pname, param)
 }
 
+func replay_glTexGeniOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexGeniOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexGeniOES else { return c.pointee.missing(0x10519) }
+  call(coord, pname, param)
+}
+
 func replay_glTexGeniv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glTexGeniv") else { return }
   let coord = r.take32()
@@ -1754,6 +1931,35 @@ func replay_glTexGeniv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GL
   let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGeniv.params")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glTexGeniv else { return c.pointee.missing(0x1036D) }
+  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexGenivOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexGenivOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenivOES.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexGenivOES else { return c.pointee.missing(0x1051A) }
+  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexGenxOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexGenxOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexGenxOES else { return c.pointee.missing(0x1051B) }
+  call(coord, pname, param)
+}
+
+func replay_glTexGenxvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexGenxvOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenxvOES.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexGenxvOES else { return c.pointee.missing(0x1051C) }
   call(coord, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
 }
 
@@ -2292,207 +2498,4 @@ func replay_glTransformFeedbackBufferRange(
   let size = Int(truncatingIfNeeded: r.take64())
   guard let call = c.pointee.gl.glTransformFeedbackBufferRange else { return c.pointee.missing(0x10397) }
   call(xfb, index, buffer, offset, size)
-}
-
-func replay_glTransformFeedbackVaryings(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glTransformFeedbackVaryings") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let bufferMode = r.take32()
-  let varyings = c.pointee.strings(&r, Int(count), "glTransformFeedbackVaryings.varyings")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTransformFeedbackVaryings else { return c.pointee.missing(0x10398) }
-  call(program, count, varyings, bufferMode)
-}
-
-func replay_glTranslated(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glTranslated") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glTranslated else { return c.pointee.missing(0x10399) }
-  call(x, y, z)
-}
-
-func replay_glTranslatef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTranslatef") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTranslatef else { return c.pointee.missing(0x1039A) }
-  call(x, y, z)
-}
-
-func replay_glTranslatex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTranslatex") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTranslatex else { return c.pointee.missing(0x1039B) }
-  call(x, y, z)
-}
-
-func replay_glUniform1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform1d") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform1d else { return c.pointee.missing(0x1039C) }
-  call(location, x)
-}
-
-func replay_glUniform1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1dv else { return c.pointee.missing(0x1039D) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniform1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1f") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform1f else { return c.pointee.missing(0x1039E) }
-  call(location, v0)
-}
-
-func replay_glUniform1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniform1fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1fv else { return c.pointee.missing(0x1039F) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniform1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1i") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform1i else { return c.pointee.missing(0x103A0) }
-  call(location, v0)
-}
-
-func replay_glUniform1i64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform1i64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform1i64ARB else { return c.pointee.missing(0x103A1) }
-  call(location, x)
-}
-
-func replay_glUniform1i64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform1i64NV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform1i64NV else { return c.pointee.missing(0x104D9) }
-  call(location, x)
-}
-
-func replay_glUniform1i64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1i64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1i64vARB else { return c.pointee.missing(0x103A2) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glUniform1i64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1i64vNV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1i64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1i64vNV else { return c.pointee.missing(0x104DA) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glUniform1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1iv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniform1iv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1iv else { return c.pointee.missing(0x103A3) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glUniform1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1ui") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = r.take32()
-  guard let call = c.pointee.gl.glUniform1ui else { return c.pointee.missing(0x103A4) }
-  call(location, v0)
-}
-
-func replay_glUniform1ui64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform1ui64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  guard let call = c.pointee.gl.glUniform1ui64ARB else { return c.pointee.missing(0x103A5) }
-  call(location, x)
-}
-
-func replay_glUniform1ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform1ui64NV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  guard let call = c.pointee.gl.glUniform1ui64NV else { return c.pointee.missing(0x104DB) }
-  call(location, x)
-}
-
-func replay_glUniform1ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1ui64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1ui64vARB else { return c.pointee.missing(0x103A6) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glUniform1ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1ui64vNV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1ui64vNV else { return c.pointee.missing(0x104DC) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glUniform1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1uiv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniform1uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1uiv else { return c.pointee.missing(0x103A7) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glUniform2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glUniform2d") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform2d else { return c.pointee.missing(0x103A8) }
-  call(location, x, y)
-}
-
-func replay_glUniform2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2dv else { return c.pointee.missing(0x103A9) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
 }

@@ -4,6 +4,209 @@
 import GLWire
 import Wire
 
+func replay_glTransformFeedbackVaryings(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glTransformFeedbackVaryings") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let bufferMode = r.take32()
+  let varyings = c.pointee.strings(&r, Int(count), "glTransformFeedbackVaryings.varyings")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTransformFeedbackVaryings else { return c.pointee.missing(0x10398) }
+  call(program, count, varyings, bufferMode)
+}
+
+func replay_glTranslated(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glTranslated") else { return }
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glTranslated else { return c.pointee.missing(0x10399) }
+  call(x, y, z)
+}
+
+func replay_glTranslatef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTranslatef") else { return }
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTranslatef else { return c.pointee.missing(0x1039A) }
+  call(x, y, z)
+}
+
+func replay_glTranslatex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTranslatex") else { return }
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTranslatex else { return c.pointee.missing(0x1039B) }
+  call(x, y, z)
+}
+
+func replay_glUniform1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniform1d") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform1d else { return c.pointee.missing(0x1039C) }
+  call(location, x)
+}
+
+func replay_glUniform1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform1dv else { return c.pointee.missing(0x1039D) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glUniform1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1f") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glUniform1f else { return c.pointee.missing(0x1039E) }
+  call(location, v0)
+}
+
+func replay_glUniform1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1fv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniform1fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform1fv else { return c.pointee.missing(0x1039F) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glUniform1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1i") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glUniform1i else { return c.pointee.missing(0x103A0) }
+  call(location, v0)
+}
+
+func replay_glUniform1i64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniform1i64ARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform1i64ARB else { return c.pointee.missing(0x103A1) }
+  call(location, x)
+}
+
+func replay_glUniform1i64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniform1i64NV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform1i64NV else { return c.pointee.missing(0x104D9) }
+  call(location, x)
+}
+
+func replay_glUniform1i64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1i64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform1i64vARB else { return c.pointee.missing(0x103A2) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glUniform1i64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1i64vNV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform1i64vNV else { return c.pointee.missing(0x104DA) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glUniform1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1iv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniform1iv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform1iv else { return c.pointee.missing(0x103A3) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glUniform1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1ui") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let v0 = r.take32()
+  guard let call = c.pointee.gl.glUniform1ui else { return c.pointee.missing(0x103A4) }
+  call(location, v0)
+}
+
+func replay_glUniform1ui64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniform1ui64ARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  guard let call = c.pointee.gl.glUniform1ui64ARB else { return c.pointee.missing(0x103A5) }
+  call(location, x)
+}
+
+func replay_glUniform1ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glUniform1ui64NV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  guard let call = c.pointee.gl.glUniform1ui64NV else { return c.pointee.missing(0x104DB) }
+  call(location, x)
+}
+
+func replay_glUniform1ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1ui64vARB") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform1ui64vARB else { return c.pointee.missing(0x103A6) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glUniform1ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1ui64vNV") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform1ui64vNV else { return c.pointee.missing(0x104DC) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glUniform1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform1uiv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniform1uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform1uiv else { return c.pointee.missing(0x103A7) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glUniform2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glUniform2d") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glUniform2d else { return c.pointee.missing(0x103A8) }
+  call(location, x, y)
+}
+
+func replay_glUniform2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glUniform2dv") else { return }
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glUniform2dv else { return c.pointee.missing(0x103A9) }
+  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
 func replay_glUniform2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glUniform2f") else { return }
   let location = Int32(bitPattern: r.take32())

@@ -1745,6 +1745,14 @@ func encode_glColorPointer(
   p.put32(0, 28)
 }
 
+@c(glColorPointerEXT)
+public func gl_ColorPointerEXT(
+  _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glColorPointerEXT(c, size, type, stride, count, pointer)
+}
+
 @c(glCompileShader)
 public func gl_CompileShader(_ shader: UInt32) {
   guard let c = currentContext() else { return }

@@ -691,6 +691,86 @@ func encode_glDrawRangeElementsBaseVertex(
   p.put32(UInt32(bitPattern: basevertex), 36)
 }
 
+@c(glDrawTexfOES)
+public func gl_DrawTexfOES(_ x: Float, _ y: Float, _ z: Float, _ width: Float, _ height: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1050C, 32) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(width.bitPattern, 20)
+  p.put32(height.bitPattern, 24)
+  p.put32(0, 28)
+}
+
+@c(glDrawTexfvOES)
+public func gl_DrawTexfvOES(_ coords: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1050D)
+  writer.pointee.glArray(coords, 20)
+  writer.pointee.end()
+}
+
+@c(glDrawTexiOES)
+public func gl_DrawTexiOES(_ x: Int32, _ y: Int32, _ z: Int32, _ width: Int32, _ height: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1050E, 32) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(0, 28)
+}
+
+@c(glDrawTexivOES)
+public func gl_DrawTexivOES(_ coords: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1050F)
+  writer.pointee.glArray(coords, 20)
+  writer.pointee.end()
+}
+
+@c(glDrawTexsOES)
+public func gl_DrawTexsOES(_ x: Int16, _ y: Int16, _ z: Int16, _ width: Int16, _ height: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10510, 32) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  p.put32(UInt32(bitPattern: Int32(z)), 16)
+  p.put32(UInt32(bitPattern: Int32(width)), 20)
+  p.put32(UInt32(bitPattern: Int32(height)), 24)
+  p.put32(0, 28)
+}
+
+@c(glDrawTexsvOES)
+public func gl_DrawTexsvOES(_ coords: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10511)
+  writer.pointee.glArray(coords, 10)
+  writer.pointee.end()
+}
+
+@c(glDrawTexxOES)
+public func gl_DrawTexxOES(_ x: Int32, _ y: Int32, _ z: Int32, _ width: Int32, _ height: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10512, 32) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(0, 28)
+}
+
+@c(glDrawTexxvOES)
+public func gl_DrawTexxvOES(_ coords: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10513)
+  writer.pointee.glArray(coords, 20)
+  writer.pointee.end()
+}
+
 @c(glDrawTransformFeedback)
 public func gl_DrawTransformFeedback(_ mode: UInt32, _ id: UInt32) {
   guard let writer = contextWriter() else { return }
@@ -756,6 +836,14 @@ func encode_glEdgeFlagPointer(
   p.put32(UInt32(bitPattern: stride), 8)
   p.put64(UInt64(UInt(bitPattern: pointer)), 12)
   p.put32(0, 20)
+}
+
+@c(glEdgeFlagPointerEXT)
+public func gl_EdgeFlagPointerEXT(
+  _ stride: Int32, _ count: Int32, _ pointer: UnsafePointer<UInt8>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glEdgeFlagPointerEXT(c, stride, count, pointer)
 }
 
 @c(glEdgeFlagv)
@@ -2411,92 +2499,4 @@ public func gl_GetMaterialfv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
-}
-
-@c(glGetMaterialiv)
-public func gl_GetMaterialiv(
-  _ face: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1014C) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1014C, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(face, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetMaterialxv)
-public func gl_GetMaterialxv(
-  _ face: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1014D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1014D, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(face, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetMultisamplefv)
-public func gl_GetMultisamplefv(
-  _ pname: UInt32, _ index: UInt32, _ val: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1014E) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1014E, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pname, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(val, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetNamedBufferParameteri64v)
-public func gl_GetNamedBufferParameteri64v(
-  _ buffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1014F) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1014F, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(buffer, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetNamedBufferParameteriv)
-public func gl_GetNamedBufferParameteriv(
-  _ buffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10150) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10150, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(buffer, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetNamedBufferPointerv)
-public func gl_GetNamedBufferPointerv(
-  _ buffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetNamedBufferPointerv(c, buffer, pname, params)
 }

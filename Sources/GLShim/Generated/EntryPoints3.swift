@@ -6,6 +6,94 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetMaterialiv)
+public func gl_GetMaterialiv(
+  _ face: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1014C) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1014C, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(face, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetMaterialxv)
+public func gl_GetMaterialxv(
+  _ face: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1014D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1014D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(face, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetMultisamplefv)
+public func gl_GetMultisamplefv(
+  _ pname: UInt32, _ index: UInt32, _ val: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1014E) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1014E, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pname, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(val, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetNamedBufferParameteri64v)
+public func gl_GetNamedBufferParameteri64v(
+  _ buffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1014F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1014F, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(buffer, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetNamedBufferParameteriv)
+public func gl_GetNamedBufferParameteriv(
+  _ buffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10150) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10150, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(buffer, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetNamedBufferPointerv)
+public func gl_GetNamedBufferPointerv(
+  _ buffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetNamedBufferPointerv(c, buffer, pname, params)
+}
+
 @c(glGetNamedBufferSubData)
 public func gl_GetNamedBufferSubData(
   _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
@@ -1091,6 +1179,22 @@ public func gl_GetTexGenfv(
   c.finishCall(call)
 }
 
+@c(glGetTexGenfvOES)
+public func gl_GetTexGenfvOES(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10514) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10514, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(coord, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetTexGeniv)
 public func gl_GetTexGeniv(
   _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
@@ -1099,6 +1203,38 @@ public func gl_GetTexGeniv(
   let ticket = call.ticket
   let writer = call.writer
   guard let p = writer.pointee.fixedRecord(0x10189, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(coord, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetTexGenivOES)
+public func gl_GetTexGenivOES(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10515) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10515, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(coord, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetTexGenxvOES)
+public func gl_GetTexGenxvOES(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10516) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10516, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(coord, 16)
   p.put32(pname, 20)
@@ -2297,6 +2433,14 @@ func encode_glIndexPointer(
   p.put64(UInt64(UInt(bitPattern: pointer)), 16)
 }
 
+@c(glIndexPointerEXT)
+public func gl_IndexPointerEXT(
+  _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glIndexPointerEXT(c, type, stride, count, pointer)
+}
+
 @c(glIndexd)
 public func gl_Indexd(_ cValue: Double) {
   guard let writer = contextWriter() else { return }
@@ -2358,141 +2502,4 @@ public func gl_Indexsv(_ cValue: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x101CA)
   writer.pointee.glArray(cValue, 2)
   writer.pointee.end()
-}
-
-@c(glIndexub)
-public func gl_Indexub(_ cValue: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101CB, 16) else { return }
-  p.put32(UInt32(cValue), 8)
-  p.put32(0, 12)
-}
-
-@c(glIndexubv)
-public func gl_Indexubv(_ cValue: UnsafePointer<UInt8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101CC)
-  writer.pointee.glArray(cValue, 1)
-  writer.pointee.end()
-}
-
-@c(glInitNames)
-public func gl_InitNames() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x101CD, 8) else { return }
-}
-
-@c(glInterleavedArrays)
-public func gl_InterleavedArrays(_ format: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
-  guard let c = currentContext() else { return }
-  hook_glInterleavedArrays(c, format, stride, pointer)
-}
-
-@c(glInvalidateBufferData)
-public func gl_InvalidateBufferData(_ buffer: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101CE, 16) else { return }
-  p.put32(buffer, 8)
-  p.put32(0, 12)
-}
-
-@c(glInvalidateBufferSubData)
-public func gl_InvalidateBufferSubData(_ buffer: UInt32, _ offset: Int, _ length: Int) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101CF, 32) else { return }
-  p.put32(buffer, 8)
-  p.put64(UInt64(bitPattern: Int64(offset)), 12)
-  p.put64(UInt64(bitPattern: Int64(length)), 20)
-  p.put32(0, 28)
-}
-
-@c(glInvalidateFramebuffer)
-public func gl_InvalidateFramebuffer(
-  _ target: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x101D0)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: numAttachments), 4)
-  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
-  writer.pointee.end()
-}
-
-@c(glInvalidateNamedFramebufferData)
-public func gl_InvalidateNamedFramebufferData(
-  _ framebuffer: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x101D1)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(framebuffer, 0)
-  p.put32(UInt32(bitPattern: numAttachments), 4)
-  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
-  writer.pointee.end()
-}
-
-@c(glInvalidateNamedFramebufferSubData)
-public func gl_InvalidateNamedFramebufferSubData(
-  _ framebuffer: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?, _ x: Int32,
-  _ y: Int32, _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x101D2)
-  guard let p = writer.pointee.reserve(24) else { return }
-  p.put32(framebuffer, 0)
-  p.put32(UInt32(bitPattern: numAttachments), 4)
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
-  writer.pointee.end()
-}
-
-@c(glInvalidateSubFramebuffer)
-public func gl_InvalidateSubFramebuffer(
-  _ target: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?, _ x: Int32,
-  _ y: Int32, _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x101D3)
-  guard let p = writer.pointee.reserve(24) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: numAttachments), 4)
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
-  writer.pointee.end()
-}
-
-@c(glInvalidateTexImage)
-public func gl_InvalidateTexImage(_ texture: UInt32, _ level: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101D4, 16) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-}
-
-@c(glInvalidateTexSubImage)
-public func gl_InvalidateTexSubImage(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101D5, 40) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-  p.put32(UInt32(bitPattern: xoffset), 16)
-  p.put32(UInt32(bitPattern: yoffset), 20)
-  p.put32(UInt32(bitPattern: zoffset), 24)
-  p.put32(UInt32(bitPattern: width), 28)
-  p.put32(UInt32(bitPattern: height), 32)
-  p.put32(UInt32(bitPattern: depth), 36)
 }

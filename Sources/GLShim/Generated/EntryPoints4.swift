@@ -6,6 +6,143 @@ import Client
 import GLWire
 import Wire
 
+@c(glIndexub)
+public func gl_Indexub(_ cValue: UInt8) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101CB, 16) else { return }
+  p.put32(UInt32(cValue), 8)
+  p.put32(0, 12)
+}
+
+@c(glIndexubv)
+public func gl_Indexubv(_ cValue: UnsafePointer<UInt8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101CC)
+  writer.pointee.glArray(cValue, 1)
+  writer.pointee.end()
+}
+
+@c(glInitNames)
+public func gl_InitNames() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x101CD, 8) else { return }
+}
+
+@c(glInterleavedArrays)
+public func gl_InterleavedArrays(_ format: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
+  guard let c = currentContext() else { return }
+  hook_glInterleavedArrays(c, format, stride, pointer)
+}
+
+@c(glInvalidateBufferData)
+public func gl_InvalidateBufferData(_ buffer: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101CE, 16) else { return }
+  p.put32(buffer, 8)
+  p.put32(0, 12)
+}
+
+@c(glInvalidateBufferSubData)
+public func gl_InvalidateBufferSubData(_ buffer: UInt32, _ offset: Int, _ length: Int) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101CF, 32) else { return }
+  p.put32(buffer, 8)
+  p.put64(UInt64(bitPattern: Int64(offset)), 12)
+  p.put64(UInt64(bitPattern: Int64(length)), 20)
+  p.put32(0, 28)
+}
+
+@c(glInvalidateFramebuffer)
+public func gl_InvalidateFramebuffer(
+  _ target: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x101D0)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: numAttachments), 4)
+  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  writer.pointee.end()
+}
+
+@c(glInvalidateNamedFramebufferData)
+public func gl_InvalidateNamedFramebufferData(
+  _ framebuffer: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x101D1)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(framebuffer, 0)
+  p.put32(UInt32(bitPattern: numAttachments), 4)
+  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  writer.pointee.end()
+}
+
+@c(glInvalidateNamedFramebufferSubData)
+public func gl_InvalidateNamedFramebufferSubData(
+  _ framebuffer: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?, _ x: Int32,
+  _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x101D2)
+  guard let p = writer.pointee.reserve(24) else { return }
+  p.put32(framebuffer, 0)
+  p.put32(UInt32(bitPattern: numAttachments), 4)
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  writer.pointee.end()
+}
+
+@c(glInvalidateSubFramebuffer)
+public func gl_InvalidateSubFramebuffer(
+  _ target: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?, _ x: Int32,
+  _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x101D3)
+  guard let p = writer.pointee.reserve(24) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: numAttachments), 4)
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  writer.pointee.end()
+}
+
+@c(glInvalidateTexImage)
+public func gl_InvalidateTexImage(_ texture: UInt32, _ level: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101D4, 16) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+}
+
+@c(glInvalidateTexSubImage)
+public func gl_InvalidateTexSubImage(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101D5, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(UInt32(bitPattern: xoffset), 16)
+  p.put32(UInt32(bitPattern: yoffset), 20)
+  p.put32(UInt32(bitPattern: zoffset), 24)
+  p.put32(UInt32(bitPattern: width), 28)
+  p.put32(UInt32(bitPattern: height), 32)
+  p.put32(UInt32(bitPattern: depth), 36)
+}
+
 @c(glIsBuffer)
 public func gl_IsBuffer(_ buffer: UInt32) -> UInt8 {
   guard let c = currentContext(), let call = c.beginCall(0x101D6) else { return 0 }
@@ -1861,6 +1998,14 @@ func encode_glNormalPointer(
   p.put64(UInt64(UInt(bitPattern: pointer)), 16)
 }
 
+@c(glNormalPointerEXT)
+public func gl_NormalPointerEXT(
+  _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glNormalPointerEXT(c, type, stride, count, pointer)
+}
+
 @c(glObjectLabel)
 public func gl_ObjectLabel(
   _ identifier: UInt32, _ name: UInt32, _ length: Int32, _ label: UnsafePointer<CChar>?
@@ -2359,143 +2504,4 @@ public func gl_ProgramLocalParameter4dARB(
   p.put64(y.bitPattern, 24)
   p.put64(z.bitPattern, 32)
   p.put64(w.bitPattern, 40)
-}
-
-@c(glProgramLocalParameter4dvARB)
-public func gl_ProgramLocalParameter4dvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1028E)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  writer.pointee.glArray(params, 32)
-  writer.pointee.end()
-}
-
-@c(glProgramLocalParameter4fARB)
-public func gl_ProgramLocalParameter4fARB(
-  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1028F, 32) else { return }
-  p.put32(target, 8)
-  p.put32(index, 12)
-  p.put32(x.bitPattern, 16)
-  p.put32(y.bitPattern, 20)
-  p.put32(z.bitPattern, 24)
-  p.put32(w.bitPattern, 28)
-}
-
-@c(glProgramLocalParameter4fvARB)
-public func gl_ProgramLocalParameter4fvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10290)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  writer.pointee.glArray(params, 16)
-  writer.pointee.end()
-}
-
-@c(glProgramLocalParameters4fvEXT)
-public func gl_ProgramLocalParameters4fvEXT(
-  _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10291)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramParameteri)
-public func gl_ProgramParameteri(_ program: UInt32, _ pname: UInt32, _ value: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10292, 24) else { return }
-  p.put32(program, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: value), 16)
-  p.put32(0, 20)
-}
-
-@c(glProgramStringARB)
-public func gl_ProgramStringARB(
-  _ target: UInt32, _ format: UInt32, _ len: Int32, _ string: UnsafeRawPointer?
-) {
-  guard let writer = contextWriter() else { return }
-  guard string == nil || max(Int(len), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10293)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(target, 0)
-  p.put32(format, 4)
-  p.put32(UInt32(bitPattern: len), 8)
-  writer.pointee.glArray(string, max(Int(len), 0))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1d)
-public func gl_ProgramUniform1d(_ program: UInt32, _ location: Int32, _ v0: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10294, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(v0.bitPattern, 16)
-}
-
-@c(glProgramUniform1dv)
-public func gl_ProgramUniform1dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x10295)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1f)
-public func gl_ProgramUniform1f(_ program: UInt32, _ location: Int32, _ v0: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10296, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glProgramUniform1fv)
-public func gl_ProgramUniform1fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x10297)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1i)
-public func gl_ProgramUniform1i(_ program: UInt32, _ location: Int32, _ v0: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10298, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(UInt32(bitPattern: v0), 16)
-  p.put32(0, 20)
 }

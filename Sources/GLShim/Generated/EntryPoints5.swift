@@ -6,6 +6,145 @@ import Client
 import GLWire
 import Wire
 
+@c(glProgramLocalParameter4dvARB)
+public func gl_ProgramLocalParameter4dvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1028E)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  writer.pointee.glArray(params, 32)
+  writer.pointee.end()
+}
+
+@c(glProgramLocalParameter4fARB)
+public func gl_ProgramLocalParameter4fARB(
+  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1028F, 32) else { return }
+  p.put32(target, 8)
+  p.put32(index, 12)
+  p.put32(x.bitPattern, 16)
+  p.put32(y.bitPattern, 20)
+  p.put32(z.bitPattern, 24)
+  p.put32(w.bitPattern, 28)
+}
+
+@c(glProgramLocalParameter4fvARB)
+public func gl_ProgramLocalParameter4fvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10290)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  writer.pointee.glArray(params, 16)
+  writer.pointee.end()
+}
+
+@c(glProgramLocalParameters4fvEXT)
+public func gl_ProgramLocalParameters4fvEXT(
+  _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10291)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramParameteri)
+public func gl_ProgramParameteri(_ program: UInt32, _ pname: UInt32, _ value: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10292, 24) else { return }
+  p.put32(program, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: value), 16)
+  p.put32(0, 20)
+}
+
+@c(glProgramStringARB)
+public func gl_ProgramStringARB(
+  _ target: UInt32, _ format: UInt32, _ len: Int32, _ string: UnsafeRawPointer?
+) {
+  guard let writer = contextWriter() else { return }
+  guard string == nil || max(Int(len), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10293)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(target, 0)
+  p.put32(format, 4)
+  p.put32(UInt32(bitPattern: len), 8)
+  writer.pointee.glArray(string, max(Int(len), 0))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform1d)
+public func gl_ProgramUniform1d(_ program: UInt32, _ location: Int32, _ v0: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10294, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(v0.bitPattern, 16)
+}
+
+@c(glProgramUniform1dv)
+public func gl_ProgramUniform1dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x10295)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform1f)
+public func gl_ProgramUniform1f(_ program: UInt32, _ location: Int32, _ v0: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10296, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glProgramUniform1fv)
+public func gl_ProgramUniform1fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x10297)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramUniform1i)
+public func gl_ProgramUniform1i(_ program: UInt32, _ location: Int32, _ v0: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10298, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(UInt32(bitPattern: v0), 16)
+  p.put32(0, 20)
+}
+
 @c(glProgramUniform1i64ARB)
 public func gl_ProgramUniform1i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64) {
   guard let writer = contextWriter() else { return }
@@ -2359,148 +2498,5 @@ public func gl_TexCoord2sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10348)
   writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoord3d)
-public func gl_TexCoord3d(_ s: Double, _ t: Double, _ rValue: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10349, 32) else { return }
-  p.put64(s.bitPattern, 8)
-  p.put64(t.bitPattern, 16)
-  p.put64(rValue.bitPattern, 24)
-}
-
-@c(glTexCoord3dv)
-public func gl_TexCoord3dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1034A)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glTexCoord3f)
-public func gl_TexCoord3f(_ s: Float, _ t: Float, _ rValue: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1034B, 24) else { return }
-  p.put32(s.bitPattern, 8)
-  p.put32(t.bitPattern, 12)
-  p.put32(rValue.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glTexCoord3fv)
-public func gl_TexCoord3fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1034C)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glTexCoord3hNV)
-public func gl_TexCoord3hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104D3, 24) else { return }
-  p.put32(UInt32(s), 8)
-  p.put32(UInt32(t), 12)
-  p.put32(UInt32(rValue), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexCoord3hvNV)
-public func gl_TexCoord3hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104D4)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glTexCoord3i)
-public func gl_TexCoord3i(_ s: Int32, _ t: Int32, _ rValue: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1034D, 24) else { return }
-  p.put32(UInt32(bitPattern: s), 8)
-  p.put32(UInt32(bitPattern: t), 12)
-  p.put32(UInt32(bitPattern: rValue), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexCoord3iv)
-public func gl_TexCoord3iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1034E)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glTexCoord3s)
-public func gl_TexCoord3s(_ s: Int16, _ t: Int16, _ rValue: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1034F, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(s)), 8)
-  p.put32(UInt32(bitPattern: Int32(t)), 12)
-  p.put32(UInt32(bitPattern: Int32(rValue)), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexCoord3sv)
-public func gl_TexCoord3sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10350)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glTexCoord4d)
-public func gl_TexCoord4d(_ s: Double, _ t: Double, _ rValue: Double, _ q: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10351, 40) else { return }
-  p.put64(s.bitPattern, 8)
-  p.put64(t.bitPattern, 16)
-  p.put64(rValue.bitPattern, 24)
-  p.put64(q.bitPattern, 32)
-}
-
-@c(glTexCoord4dv)
-public func gl_TexCoord4dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10352)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
-}
-
-@c(glTexCoord4f)
-public func gl_TexCoord4f(_ s: Float, _ t: Float, _ rValue: Float, _ q: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10353, 24) else { return }
-  p.put32(s.bitPattern, 8)
-  p.put32(t.bitPattern, 12)
-  p.put32(rValue.bitPattern, 16)
-  p.put32(q.bitPattern, 20)
-}
-
-@c(glTexCoord4fv)
-public func gl_TexCoord4fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10354)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glTexCoord4hNV)
-public func gl_TexCoord4hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104D5, 24) else { return }
-  p.put32(UInt32(s), 8)
-  p.put32(UInt32(t), 12)
-  p.put32(UInt32(rValue), 16)
-  p.put32(UInt32(q), 20)
-}
-
-@c(glTexCoord4hvNV)
-public func gl_TexCoord4hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104D6)
-  writer.pointee.glArray(v, 8)
   writer.pointee.end()
 }

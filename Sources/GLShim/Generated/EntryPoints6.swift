@@ -6,6 +6,149 @@ import Client
 import GLWire
 import Wire
 
+@c(glTexCoord3d)
+public func gl_TexCoord3d(_ s: Double, _ t: Double, _ rValue: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10349, 32) else { return }
+  p.put64(s.bitPattern, 8)
+  p.put64(t.bitPattern, 16)
+  p.put64(rValue.bitPattern, 24)
+}
+
+@c(glTexCoord3dv)
+public func gl_TexCoord3dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1034A)
+  writer.pointee.glArray(v, 24)
+  writer.pointee.end()
+}
+
+@c(glTexCoord3f)
+public func gl_TexCoord3f(_ s: Float, _ t: Float, _ rValue: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1034B, 24) else { return }
+  p.put32(s.bitPattern, 8)
+  p.put32(t.bitPattern, 12)
+  p.put32(rValue.bitPattern, 16)
+  p.put32(0, 20)
+}
+
+@c(glTexCoord3fv)
+public func gl_TexCoord3fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1034C)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glTexCoord3hNV)
+public func gl_TexCoord3hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D3, 24) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(UInt32(t), 12)
+  p.put32(UInt32(rValue), 16)
+  p.put32(0, 20)
+}
+
+@c(glTexCoord3hvNV)
+public func gl_TexCoord3hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D4)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+}
+
+@c(glTexCoord3i)
+public func gl_TexCoord3i(_ s: Int32, _ t: Int32, _ rValue: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1034D, 24) else { return }
+  p.put32(UInt32(bitPattern: s), 8)
+  p.put32(UInt32(bitPattern: t), 12)
+  p.put32(UInt32(bitPattern: rValue), 16)
+  p.put32(0, 20)
+}
+
+@c(glTexCoord3iv)
+public func gl_TexCoord3iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1034E)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glTexCoord3s)
+public func gl_TexCoord3s(_ s: Int16, _ t: Int16, _ rValue: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1034F, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(s)), 8)
+  p.put32(UInt32(bitPattern: Int32(t)), 12)
+  p.put32(UInt32(bitPattern: Int32(rValue)), 16)
+  p.put32(0, 20)
+}
+
+@c(glTexCoord3sv)
+public func gl_TexCoord3sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10350)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+}
+
+@c(glTexCoord4d)
+public func gl_TexCoord4d(_ s: Double, _ t: Double, _ rValue: Double, _ q: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10351, 40) else { return }
+  p.put64(s.bitPattern, 8)
+  p.put64(t.bitPattern, 16)
+  p.put64(rValue.bitPattern, 24)
+  p.put64(q.bitPattern, 32)
+}
+
+@c(glTexCoord4dv)
+public func gl_TexCoord4dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10352)
+  writer.pointee.glArray(v, 32)
+  writer.pointee.end()
+}
+
+@c(glTexCoord4f)
+public func gl_TexCoord4f(_ s: Float, _ t: Float, _ rValue: Float, _ q: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10353, 24) else { return }
+  p.put32(s.bitPattern, 8)
+  p.put32(t.bitPattern, 12)
+  p.put32(rValue.bitPattern, 16)
+  p.put32(q.bitPattern, 20)
+}
+
+@c(glTexCoord4fv)
+public func gl_TexCoord4fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10354)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glTexCoord4hNV)
+public func gl_TexCoord4hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D5, 24) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(UInt32(t), 12)
+  p.put32(UInt32(rValue), 16)
+  p.put32(UInt32(q), 20)
+}
+
+@c(glTexCoord4hvNV)
+public func gl_TexCoord4hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D6)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
 @c(glTexCoord4i)
 public func gl_TexCoord4i(_ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
   guard let writer = contextWriter() else { return }
@@ -135,6 +278,14 @@ func encode_glTexCoordPointer(
   p.put32(0, 28)
 }
 
+@c(glTexCoordPointerEXT)
+public func gl_TexCoordPointerEXT(
+  _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glTexCoordPointerEXT(c, size, type, stride, count, pointer)
+}
+
 @c(glTexEnvf)
 public func gl_TexEnvf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
   guard let writer = contextWriter() else { return }
@@ -232,11 +383,33 @@ public func gl_TexGenf(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
   p.put32(0, 20)
 }
 
+@c(glTexGenfOES)
+public func gl_TexGenfOES(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10517, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+}
+
 @c(glTexGenfv)
 public func gl_TexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1036B)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexGenfvOES)
+public func gl_TexGenfvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10518)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
   p.put32(pname, 4)
@@ -254,11 +427,55 @@ public func gl_TexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
   p.put32(0, 20)
 }
 
+@c(glTexGeniOES)
+public func gl_TexGeniOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10519, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
 @c(glTexGeniv)
 public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1036D)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexGenivOES)
+public func gl_TexGenivOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1051A)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+}
+
+@c(glTexGenxOES)
+public func gl_TexGenxOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1051B, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+}
+
+@c(glTexGenxvOES)
+public func gl_TexGenxvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1051C)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
   p.put32(pname, 4)
@@ -2282,219 +2499,4 @@ public func gl_Vertex4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
   p.put32(UInt32(bitPattern: y), 12)
   p.put32(UInt32(bitPattern: z), 16)
   p.put32(UInt32(bitPattern: w), 20)
-}
-
-@c(glVertex4iv)
-public func gl_Vertex4iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103F9)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertex4s)
-public func gl_Vertex4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103FA, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-  p.put32(UInt32(bitPattern: Int32(z)), 16)
-  p.put32(UInt32(bitPattern: Int32(w)), 20)
-}
-
-@c(glVertex4sv)
-public func gl_Vertex4sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103FB)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexArrayAttribBinding)
-public func gl_VertexArrayAttribBinding(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x103FC, 24) else { return }
-  p.put32(vaobj, 8)
-  p.put32(attribindex, 12)
-  p.put32(bindingindex, 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexArrayAttribFormat)
-public func gl_VertexArrayAttribFormat(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
-  _ relativeoffset: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x103FD, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(attribindex, 12)
-  p.put32(UInt32(bitPattern: size), 16)
-  p.put32(type, 20)
-  p.put32(UInt32(normalized), 24)
-  p.put32(relativeoffset, 28)
-}
-
-@c(glVertexArrayAttribIFormat)
-public func gl_VertexArrayAttribIFormat(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x103FE, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(attribindex, 12)
-  p.put32(UInt32(bitPattern: size), 16)
-  p.put32(type, 20)
-  p.put32(relativeoffset, 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexArrayAttribLFormat)
-public func gl_VertexArrayAttribLFormat(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x103FF, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(attribindex, 12)
-  p.put32(UInt32(bitPattern: size), 16)
-  p.put32(type, 20)
-  p.put32(relativeoffset, 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexArrayBindingDivisor)
-public func gl_VertexArrayBindingDivisor(
-  _ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10400, 24) else { return }
-  p.put32(vaobj, 8)
-  p.put32(bindingindex, 12)
-  p.put32(divisor, 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexArrayElementBuffer)
-public func gl_VertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10401, 16) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  note_glVertexArrayElementBuffer(c, vaobj, buffer)
-}
-
-@c(glVertexArrayVertexBuffer)
-public func gl_VertexArrayVertexBuffer(
-  _ vaobj: UInt32, _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10402, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(bindingindex, 12)
-  p.put32(buffer, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(UInt32(bitPattern: stride), 28)
-}
-
-@c(glVertexArrayVertexBuffers)
-public func gl_VertexArrayVertexBuffers(
-  _ vaobj: UInt32, _ first: UInt32, _ count: Int32, _ buffers: UnsafePointer<UInt32>?,
-  _ offsets: UnsafePointer<Int>?, _ strides: UnsafePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard offsets == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  guard strides == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10403)
-  guard let p = c.writer.pointee.reserve(12) else { return }
-  p.put32(vaobj, 0)
-  p.put32(first, 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  c.writer.pointee.glArray(buffers, glProduct(Int(count), 4))
-  c.writer.pointee.glArray(offsets, glProduct(Int(count), 8))
-  c.writer.pointee.glArray(strides, glProduct(Int(count), 4))
-  c.writer.pointee.end()
-}
-
-@c(glVertexAttrib1d)
-public func gl_VertexAttrib1d(_ index: UInt32, _ x: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10404, 24) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttrib1dv)
-public func gl_VertexAttrib1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10405)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib1f)
-public func gl_VertexAttrib1f(_ index: UInt32, _ x: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10406, 16) else { return }
-  p.put32(index, 8)
-  p.put32(x.bitPattern, 12)
-}
-
-@c(glVertexAttrib1fv)
-public func gl_VertexAttrib1fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10407)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib1hNV)
-public func gl_VertexAttrib1hNV(_ index: UInt32, _ x: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104F0, 16) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(x), 12)
-}
-
-@c(glVertexAttrib1hvNV)
-public func gl_VertexAttrib1hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104F1)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib1s)
-public func gl_VertexAttrib1s(_ index: UInt32, _ x: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10408, 16) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: Int32(x)), 12)
-}
-
-@c(glVertexAttrib1sv)
-public func gl_VertexAttrib1sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10409)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
 }

@@ -6,6 +6,221 @@ import Client
 import GLWire
 import Wire
 
+@c(glVertex4iv)
+public func gl_Vertex4iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103F9)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glVertex4s)
+public func gl_Vertex4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103FA, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  p.put32(UInt32(bitPattern: Int32(z)), 16)
+  p.put32(UInt32(bitPattern: Int32(w)), 20)
+}
+
+@c(glVertex4sv)
+public func gl_Vertex4sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103FB)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glVertexArrayAttribBinding)
+public func gl_VertexArrayAttribBinding(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103FC, 24) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(bindingindex, 16)
+  p.put32(0, 20)
+}
+
+@c(glVertexArrayAttribFormat)
+public func gl_VertexArrayAttribFormat(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
+  _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103FD, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(UInt32(normalized), 24)
+  p.put32(relativeoffset, 28)
+}
+
+@c(glVertexArrayAttribIFormat)
+public func gl_VertexArrayAttribIFormat(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103FE, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(relativeoffset, 24)
+  p.put32(0, 28)
+}
+
+@c(glVertexArrayAttribLFormat)
+public func gl_VertexArrayAttribLFormat(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103FF, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(relativeoffset, 24)
+  p.put32(0, 28)
+}
+
+@c(glVertexArrayBindingDivisor)
+public func gl_VertexArrayBindingDivisor(
+  _ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10400, 24) else { return }
+  p.put32(vaobj, 8)
+  p.put32(bindingindex, 12)
+  p.put32(divisor, 16)
+  p.put32(0, 20)
+}
+
+@c(glVertexArrayElementBuffer)
+public func gl_VertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10401, 16) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  note_glVertexArrayElementBuffer(c, vaobj, buffer)
+}
+
+@c(glVertexArrayVertexBuffer)
+public func gl_VertexArrayVertexBuffer(
+  _ vaobj: UInt32, _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10402, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(bindingindex, 12)
+  p.put32(buffer, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(UInt32(bitPattern: stride), 28)
+}
+
+@c(glVertexArrayVertexBuffers)
+public func gl_VertexArrayVertexBuffers(
+  _ vaobj: UInt32, _ first: UInt32, _ count: Int32, _ buffers: UnsafePointer<UInt32>?,
+  _ offsets: UnsafePointer<Int>?, _ strides: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard offsets == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard strides == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10403)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(vaobj, 0)
+  p.put32(first, 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  c.writer.pointee.glArray(buffers, glProduct(Int(count), 4))
+  c.writer.pointee.glArray(offsets, glProduct(Int(count), 8))
+  c.writer.pointee.glArray(strides, glProduct(Int(count), 4))
+  c.writer.pointee.end()
+}
+
+@c(glVertexAttrib1d)
+public func gl_VertexAttrib1d(_ index: UInt32, _ x: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10404, 24) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put32(0, 20)
+}
+
+@c(glVertexAttrib1dv)
+public func gl_VertexAttrib1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10405)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib1f)
+public func gl_VertexAttrib1f(_ index: UInt32, _ x: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10406, 16) else { return }
+  p.put32(index, 8)
+  p.put32(x.bitPattern, 12)
+}
+
+@c(glVertexAttrib1fv)
+public func gl_VertexAttrib1fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10407)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib1hNV)
+public func gl_VertexAttrib1hNV(_ index: UInt32, _ x: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F0, 16) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+}
+
+@c(glVertexAttrib1hvNV)
+public func gl_VertexAttrib1hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F1)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 2)
+  writer.pointee.end()
+}
+
+@c(glVertexAttrib1s)
+public func gl_VertexAttrib1s(_ index: UInt32, _ x: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10408, 16) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: Int32(x)), 12)
+}
+
+@c(glVertexAttrib1sv)
+public func gl_VertexAttrib1sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10409)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 2)
+  writer.pointee.end()
+}
+
 @c(glVertexAttrib2d)
 public func gl_VertexAttrib2d(_ index: UInt32, _ x: Double, _ y: Double) {
   guard let writer = contextWriter() else { return }
@@ -1031,6 +1246,14 @@ func encode_glVertexPointer(
   p.put32(UInt32(bitPattern: stride), 16)
   p.put64(UInt64(UInt(bitPattern: pointer)), 20)
   p.put32(0, 28)
+}
+
+@c(glVertexPointerEXT)
+public func gl_VertexPointerEXT(
+  _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glVertexPointerEXT(c, size, type, stride, count, pointer)
 }
 
 @c(glVertexWeighthNV)

@@ -10,6 +10,14 @@ import Wire
 public func gl_ActiveTextureARB(_ texture: UInt32) {
   gl_ActiveTexture(texture)
 }
+@c(glAlphaFuncxOES)
+public func gl_AlphaFuncxOES(_ `func`: UInt32, _ ref: Int32) {
+  gl_AlphaFuncx(`func`, ref)
+}
+@c(glArrayElementEXT)
+public func gl_ArrayElementEXT(_ i: Int32) {
+  gl_ArrayElement(i)
+}
 @c(glAttachObjectARB)
 public func gl_AttachObjectARB(_ program: UInt32, _ shader: UInt32) {
   gl_AttachShader(program, shader)
@@ -58,6 +66,14 @@ public func gl_BindFragDataLocationIndexedEXT(
 ) {
   gl_BindFragDataLocationIndexed(program, colorNumber, index, name)
 }
+@c(glBindFramebufferOES)
+public func gl_BindFramebufferOES(_ target: UInt32, _ framebuffer: UInt32) {
+  gl_BindFramebuffer(target, framebuffer)
+}
+@c(glBindRenderbufferOES)
+public func gl_BindRenderbufferOES(_ target: UInt32, _ renderbuffer: UInt32) {
+  gl_BindRenderbuffer(target, renderbuffer)
+}
 @c(glBindTextureEXT)
 public func gl_BindTextureEXT(_ target: UInt32, _ texture: UInt32) {
   gl_BindTexture(target, texture)
@@ -82,6 +98,10 @@ public func gl_BlendEquationEXT(_ mode: UInt32) {
 public func gl_BlendEquationIndexedAMD(_ buf: UInt32, _ mode: UInt32) {
   gl_BlendEquationi(buf, mode)
 }
+@c(glBlendEquationOES)
+public func gl_BlendEquationOES(_ mode: UInt32) {
+  gl_BlendEquation(mode)
+}
 @c(glBlendEquationSeparateEXT)
 public func gl_BlendEquationSeparateEXT(_ modeRGB: UInt32, _ modeAlpha: UInt32) {
   gl_BlendEquationSeparate(modeRGB, modeAlpha)
@@ -91,6 +111,10 @@ public func gl_BlendEquationSeparateIndexedAMD(
   _ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32
 ) {
   gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
+}
+@c(glBlendEquationSeparateOES)
+public func gl_BlendEquationSeparateOES(_ modeRGB: UInt32, _ modeAlpha: UInt32) {
+  gl_BlendEquationSeparate(modeRGB, modeAlpha)
 }
 @c(glBlendEquationSeparateiARB)
 public func gl_BlendEquationSeparateiARB(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
@@ -137,6 +161,12 @@ public func gl_BlendFuncSeparateIndexedAMD(
   _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
 ) {
   gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
+}
+@c(glBlendFuncSeparateOES)
+public func gl_BlendFuncSeparateOES(
+  _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32, _ dfactorAlpha: UInt32
+) {
+  gl_BlendFuncSeparate(sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
 }
 @c(glBlendFuncSeparateiARB)
 public func gl_BlendFuncSeparateiARB(
@@ -197,9 +227,25 @@ public func gl_BufferSubDataARB(
 public func gl_CheckFramebufferStatusEXT(_ target: UInt32) -> UInt32 {
   return gl_CheckFramebufferStatus(target)
 }
+@c(glCheckFramebufferStatusOES)
+public func gl_CheckFramebufferStatusOES(_ target: UInt32) -> UInt32 {
+  return gl_CheckFramebufferStatus(target)
+}
 @c(glClampColorARB)
 public func gl_ClampColorARB(_ target: UInt32, _ clamp: UInt32) {
   gl_ClampColor(target, clamp)
+}
+@c(glClearColorxOES)
+public func gl_ClearColorxOES(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
+  gl_ClearColorx(red, green, blue, alpha)
+}
+@c(glClearDepthfOES)
+public func gl_ClearDepthfOES(_ d: Float) {
+  gl_ClearDepthf(d)
+}
+@c(glClearDepthxOES)
+public func gl_ClearDepthxOES(_ depth: Int32) {
+  gl_ClearDepthx(depth)
 }
 @c(glClearTexImageEXT)
 public func gl_ClearTexImageEXT(
@@ -222,6 +268,18 @@ public func gl_ClientActiveTextureARB(_ texture: UInt32) {
 @c(glClipControlEXT)
 public func gl_ClipControlEXT(_ origin: UInt32, _ depth: UInt32) {
   gl_ClipControl(origin, depth)
+}
+@c(glClipPlanefOES)
+public func gl_ClipPlanefOES(_ pValue: UInt32, _ eqn: UnsafePointer<Float>?) {
+  gl_ClipPlanef(pValue, eqn)
+}
+@c(glClipPlanexOES)
+public func gl_ClipPlanexOES(_ plane: UInt32, _ equation: UnsafePointer<Int32>?) {
+  gl_ClipPlanex(plane, equation)
+}
+@c(glColor4xOES)
+public func gl_Color4xOES(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
+  gl_Color4x(red, green, blue, alpha)
 }
 @c(glColorMaskIndexedEXT)
 public func gl_ColorMaskIndexedEXT(
@@ -390,6 +448,10 @@ public func gl_DeleteBuffersARB(_ n: Int32, _ buffers: UnsafePointer<UInt32>?) {
 public func gl_DeleteFramebuffersEXT(_ n: Int32, _ framebuffers: UnsafePointer<UInt32>?) {
   gl_DeleteFramebuffers(n, framebuffers)
 }
+@c(glDeleteFramebuffersOES)
+public func gl_DeleteFramebuffersOES(_ n: Int32, _ framebuffers: UnsafePointer<UInt32>?) {
+  gl_DeleteFramebuffers(n, framebuffers)
+}
 @c(glDeleteQueriesARB)
 public func gl_DeleteQueriesARB(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
   gl_DeleteQueries(n, ids)
@@ -398,9 +460,21 @@ public func gl_DeleteQueriesARB(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
 public func gl_DeleteRenderbuffersEXT(_ n: Int32, _ renderbuffers: UnsafePointer<UInt32>?) {
   gl_DeleteRenderbuffers(n, renderbuffers)
 }
+@c(glDeleteRenderbuffersOES)
+public func gl_DeleteRenderbuffersOES(_ n: Int32, _ renderbuffers: UnsafePointer<UInt32>?) {
+  gl_DeleteRenderbuffers(n, renderbuffers)
+}
 @c(glDeleteVertexArraysOES)
 public func gl_DeleteVertexArraysOES(_ n: Int32, _ arrays: UnsafePointer<UInt32>?) {
   gl_DeleteVertexArrays(n, arrays)
+}
+@c(glDepthRangefOES)
+public func gl_DepthRangefOES(_ n: Float, _ f: Float) {
+  gl_DepthRangef(n, f)
+}
+@c(glDepthRangexOES)
+public func gl_DepthRangexOES(_ n: Int32, _ f: Int32) {
+  gl_DepthRangex(n, f)
 }
 @c(glDetachObjectARB)
 public func gl_DetachObjectARB(_ program: UInt32, _ shader: UInt32) {
@@ -421,6 +495,10 @@ public func gl_DisableiEXT(_ target: UInt32, _ index: UInt32) {
 @c(glDisableiOES)
 public func gl_DisableiOES(_ target: UInt32, _ index: UInt32) {
   gl_Disablei(target, index)
+}
+@c(glDrawArraysEXT)
+public func gl_DrawArraysEXT(_ mode: UInt32, _ first: Int32, _ count: Int32) {
+  gl_DrawArrays(mode, first, count)
 }
 @c(glDrawArraysInstancedARB)
 public func gl_DrawArraysInstancedARB(
@@ -579,8 +657,22 @@ public func gl_FogCoordfEXT(_ coord: Float) {
 public func gl_FogCoordfvEXT(_ coord: UnsafePointer<Float>?) {
   gl_FogCoordfv(coord)
 }
+@c(glFogxOES)
+public func gl_FogxOES(_ pname: UInt32, _ param: Int32) {
+  gl_Fogx(pname, param)
+}
+@c(glFogxvOES)
+public func gl_FogxvOES(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
+  gl_Fogxv(pname, param)
+}
 @c(glFramebufferRenderbufferEXT)
 public func gl_FramebufferRenderbufferEXT(
+  _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
+) {
+  gl_FramebufferRenderbuffer(target, attachment, renderbuffertarget, renderbuffer)
+}
+@c(glFramebufferRenderbufferOES)
+public func gl_FramebufferRenderbufferOES(
   _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
 ) {
   gl_FramebufferRenderbuffer(target, attachment, renderbuffertarget, renderbuffer)
@@ -593,6 +685,12 @@ public func gl_FramebufferTexture1DEXT(
 }
 @c(glFramebufferTexture2DEXT)
 public func gl_FramebufferTexture2DEXT(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  gl_FramebufferTexture2D(target, attachment, textarget, texture, level)
+}
+@c(glFramebufferTexture2DOES)
+public func gl_FramebufferTexture2DOES(
   _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
 ) {
   gl_FramebufferTexture2D(target, attachment, textarget, texture, level)
@@ -622,12 +720,28 @@ public func gl_FramebufferTextureOES(
 ) {
   gl_FramebufferTexture(target, attachment, texture, level)
 }
+@c(glFrustumfOES)
+public func gl_FrustumfOES(
+  _ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
+) {
+  gl_Frustumf(l, rValue, b, t, n, f)
+}
+@c(glFrustumxOES)
+public func gl_FrustumxOES(
+  _ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
+) {
+  gl_Frustumx(l, rValue, b, t, n, f)
+}
 @c(glGenBuffersARB)
 public func gl_GenBuffersARB(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) {
   gl_GenBuffers(n, buffers)
 }
 @c(glGenFramebuffersEXT)
 public func gl_GenFramebuffersEXT(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
+  gl_GenFramebuffers(n, framebuffers)
+}
+@c(glGenFramebuffersOES)
+public func gl_GenFramebuffersOES(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
   gl_GenFramebuffers(n, framebuffers)
 }
 @c(glGenQueriesARB)
@@ -638,12 +752,20 @@ public func gl_GenQueriesARB(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
 public func gl_GenRenderbuffersEXT(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
   gl_GenRenderbuffers(n, renderbuffers)
 }
+@c(glGenRenderbuffersOES)
+public func gl_GenRenderbuffersOES(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
+  gl_GenRenderbuffers(n, renderbuffers)
+}
 @c(glGenVertexArraysOES)
 public func gl_GenVertexArraysOES(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32>?) {
   gl_GenVertexArrays(n, arrays)
 }
 @c(glGenerateMipmapEXT)
 public func gl_GenerateMipmapEXT(_ target: UInt32) {
+  gl_GenerateMipmap(target)
+}
+@c(glGenerateMipmapOES)
+public func gl_GenerateMipmapOES(_ target: UInt32) {
   gl_GenerateMipmap(target)
 }
 @c(glGetActiveAttribARB)
@@ -696,6 +818,14 @@ public func gl_GetBufferSubDataARB(
 ) {
   gl_GetBufferSubData(target, offset, size, data)
 }
+@c(glGetClipPlanefOES)
+public func gl_GetClipPlanefOES(_ plane: UInt32, _ equation: UnsafeMutablePointer<Float>?) {
+  gl_GetClipPlanef(plane, equation)
+}
+@c(glGetClipPlanexOES)
+public func gl_GetClipPlanexOES(_ plane: UInt32, _ equation: UnsafeMutablePointer<Int32>?) {
+  gl_GetClipPlanex(plane, equation)
+}
 @c(glGetCompressedTexImageARB)
 public func gl_GetCompressedTexImageARB(
   _ target: UInt32, _ level: Int32, _ img: UnsafeMutableRawPointer?
@@ -720,6 +850,10 @@ public func gl_GetDebugMessageLogKHR(
 ) -> UInt32 {
   return gl_GetDebugMessageLog(count, bufSize, sources, types, ids, severities, lengths, messageLog)
 }
+@c(glGetFixedvOES)
+public func gl_GetFixedvOES(_ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
+  gl_GetFixedv(pname, params)
+}
 @c(glGetFloati_vOES)
 public func gl_GetFloati_vOES(
   _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Float>?
@@ -736,6 +870,12 @@ public func gl_GetFragDataLocationEXT(_ program: UInt32, _ name: UnsafePointer<C
 }
 @c(glGetFramebufferAttachmentParameterivEXT)
 public func gl_GetFramebufferAttachmentParameterivEXT(
+  _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetFramebufferAttachmentParameteriv(target, attachment, pname, params)
+}
+@c(glGetFramebufferAttachmentParameterivOES)
+public func gl_GetFramebufferAttachmentParameterivOES(
   _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
   gl_GetFramebufferAttachmentParameteriv(target, attachment, pname, params)
@@ -758,6 +898,18 @@ public func gl_GetIntegerIndexedvEXT(
 ) {
   gl_GetIntegeri_v(target, index, data)
 }
+@c(glGetLightxvOES)
+public func gl_GetLightxvOES(
+  _ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetLightxv(light, pname, params)
+}
+@c(glGetMaterialxvOES)
+public func gl_GetMaterialxvOES(
+  _ face: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetMaterialxv(face, pname, params)
+}
 @c(glGetObjectLabelKHR)
 public func gl_GetObjectLabelKHR(
   _ identifier: UInt32, _ name: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
@@ -771,6 +923,12 @@ public func gl_GetObjectPtrLabelKHR(
   _ label: UnsafeMutablePointer<CChar>?
 ) {
   gl_GetObjectPtrLabel(ptr, bufSize, length, label)
+}
+@c(glGetPointervEXT)
+public func gl_GetPointervEXT(
+  _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  gl_GetPointerv(pname, params)
 }
 @c(glGetPointervKHR)
 public func gl_GetPointervKHR(
@@ -827,6 +985,12 @@ public func gl_GetRenderbufferParameterivEXT(
 ) {
   gl_GetRenderbufferParameteriv(target, pname, params)
 }
+@c(glGetRenderbufferParameterivOES)
+public func gl_GetRenderbufferParameterivOES(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetRenderbufferParameteriv(target, pname, params)
+}
 @c(glGetSamplerParameterIivEXT)
 public func gl_GetSamplerParameterIivEXT(
   _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
@@ -858,6 +1022,12 @@ public func gl_GetShaderSourceARB(
 ) {
   gl_GetShaderSource(shader, bufSize, length, source)
 }
+@c(glGetTexEnvxvOES)
+public func gl_GetTexEnvxvOES(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetTexEnvxv(target, pname, params)
+}
 @c(glGetTexParameterIivEXT)
 public func gl_GetTexParameterIivEXT(
   _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
@@ -881,6 +1051,12 @@ public func gl_GetTexParameterIuivOES(
   _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
 ) {
   gl_GetTexParameterIuiv(target, pname, params)
+}
+@c(glGetTexParameterxvOES)
+public func gl_GetTexParameterxvOES(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  gl_GetTexParameterxv(target, pname, params)
 }
 @c(glGetTransformFeedbackVaryingEXT)
 public func gl_GetTransformFeedbackVaryingEXT(
@@ -1004,6 +1180,10 @@ public func gl_IsEnablediOES(_ target: UInt32, _ index: UInt32) -> UInt8 {
 public func gl_IsFramebufferEXT(_ framebuffer: UInt32) -> UInt8 {
   return gl_IsFramebuffer(framebuffer)
 }
+@c(glIsFramebufferOES)
+public func gl_IsFramebufferOES(_ framebuffer: UInt32) -> UInt8 {
+  return gl_IsFramebuffer(framebuffer)
+}
 @c(glIsQueryARB)
 public func gl_IsQueryARB(_ id: UInt32) -> UInt8 {
   return gl_IsQuery(id)
@@ -1012,13 +1192,41 @@ public func gl_IsQueryARB(_ id: UInt32) -> UInt8 {
 public func gl_IsRenderbufferEXT(_ renderbuffer: UInt32) -> UInt8 {
   return gl_IsRenderbuffer(renderbuffer)
 }
+@c(glIsRenderbufferOES)
+public func gl_IsRenderbufferOES(_ renderbuffer: UInt32) -> UInt8 {
+  return gl_IsRenderbuffer(renderbuffer)
+}
 @c(glIsVertexArrayOES)
 public func gl_IsVertexArrayOES(_ array: UInt32) -> UInt8 {
   return gl_IsVertexArray(array)
 }
+@c(glLightModelxOES)
+public func gl_LightModelxOES(_ pname: UInt32, _ param: Int32) {
+  gl_LightModelx(pname, param)
+}
+@c(glLightModelxvOES)
+public func gl_LightModelxvOES(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
+  gl_LightModelxv(pname, param)
+}
+@c(glLightxOES)
+public func gl_LightxOES(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
+  gl_Lightx(light, pname, param)
+}
+@c(glLightxvOES)
+public func gl_LightxvOES(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  gl_Lightxv(light, pname, params)
+}
+@c(glLineWidthxOES)
+public func gl_LineWidthxOES(_ width: Int32) {
+  gl_LineWidthx(width)
+}
 @c(glLinkProgramARB)
 public func gl_LinkProgramARB(_ program: UInt32) {
   gl_LinkProgram(program)
+}
+@c(glLoadMatrixxOES)
+public func gl_LoadMatrixxOES(_ m: UnsafePointer<Int32>?) {
+  gl_LoadMatrixx(m)
 }
 @c(glLoadTransposeMatrixdARB)
 public func gl_LoadTransposeMatrixdARB(_ m: UnsafePointer<Double>?) {
@@ -1042,6 +1250,14 @@ public func gl_MapBufferRangeEXT(
 ) -> UnsafeMutableRawPointer? {
   return gl_MapBufferRange(target, offset, length, access)
 }
+@c(glMaterialxOES)
+public func gl_MaterialxOES(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
+  gl_Materialx(face, pname, param)
+}
+@c(glMaterialxvOES)
+public func gl_MaterialxvOES(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
+  gl_Materialxv(face, pname, param)
+}
 @c(glMaxShaderCompilerThreadsARB)
 public func gl_MaxShaderCompilerThreadsARB(_ count: UInt32) {
   gl_MaxShaderCompilerThreadsKHR(count)
@@ -1053,6 +1269,10 @@ public func gl_MinSampleShadingARB(_ value: Float) {
 @c(glMinSampleShadingOES)
 public func gl_MinSampleShadingOES(_ value: Float) {
   gl_MinSampleShading(value)
+}
+@c(glMultMatrixxOES)
+public func gl_MultMatrixxOES(_ m: UnsafePointer<Int32>?) {
+  gl_MultMatrixx(m)
 }
 @c(glMultTransposeMatrixdARB)
 public func gl_MultTransposeMatrixdARB(_ m: UnsafePointer<Double>?) {
@@ -1245,6 +1465,16 @@ public func gl_MultiTexCoord4sARB(
 public func gl_MultiTexCoord4svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
   gl_MultiTexCoord4sv(target, v)
 }
+@c(glMultiTexCoord4xOES)
+public func gl_MultiTexCoord4xOES(
+  _ texture: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
+) {
+  gl_MultiTexCoord4x(texture, s, t, rValue, q)
+}
+@c(glNormal3xOES)
+public func gl_Normal3xOES(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
+  gl_Normal3x(nx, ny, nz)
+}
 @c(glObjectLabelKHR)
 public func gl_ObjectLabelKHR(
   _ identifier: UInt32, _ name: UInt32, _ length: Int32, _ label: UnsafePointer<CChar>?
@@ -1257,6 +1487,18 @@ public func gl_ObjectPtrLabelKHR(
 ) {
   gl_ObjectPtrLabel(ptr, length, label)
 }
+@c(glOrthofOES)
+public func gl_OrthofOES(
+  _ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
+) {
+  gl_Orthof(l, rValue, b, t, n, f)
+}
+@c(glOrthoxOES)
+public func gl_OrthoxOES(
+  _ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
+) {
+  gl_Orthox(l, rValue, b, t, n, f)
+}
 @c(glPatchParameteriEXT)
 public func gl_PatchParameteriEXT(_ pname: UInt32, _ value: Int32) {
   gl_PatchParameteri(pname, value)
@@ -1265,6 +1507,7 @@ public func gl_PatchParameteriEXT(_ pname: UInt32, _ value: Int32) {
 public func gl_PatchParameteriOES(_ pname: UInt32, _ value: Int32) {
   gl_PatchParameteri(pname, value)
 }
+
 @c(glPointParameterfARB)
 public func gl_PointParameterfARB(_ pname: UInt32, _ param: Float) {
   gl_PointParameterf(pname, param)
@@ -1281,9 +1524,25 @@ public func gl_PointParameterfvARB(_ pname: UInt32, _ params: UnsafePointer<Floa
 public func gl_PointParameterfvEXT(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
   gl_PointParameterfv(pname, params)
 }
+@c(glPointParameterxOES)
+public func gl_PointParameterxOES(_ pname: UInt32, _ param: Int32) {
+  gl_PointParameterx(pname, param)
+}
+@c(glPointParameterxvOES)
+public func gl_PointParameterxvOES(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  gl_PointParameterxv(pname, params)
+}
+@c(glPointSizexOES)
+public func gl_PointSizexOES(_ size: Int32) {
+  gl_PointSizex(size)
+}
 @c(glPolygonOffsetClampEXT)
 public func gl_PolygonOffsetClampEXT(_ factor: Float, _ units: Float, _ clamp: Float) {
   gl_PolygonOffsetClamp(factor, units, clamp)
+}
+@c(glPolygonOffsetxOES)
+public func gl_PolygonOffsetxOES(_ factor: Int32, _ units: Int32) {
+  gl_PolygonOffsetx(factor, units)
 }
 @c(glPopDebugGroupKHR)
 public func gl_PopDebugGroupKHR() {
@@ -1369,9 +1628,23 @@ public func gl_RenderbufferStorageMultisampleEXT(
 ) {
   gl_RenderbufferStorageMultisample(target, samples, internalformat, width, height)
 }
+@c(glRenderbufferStorageOES)
+public func gl_RenderbufferStorageOES(
+  _ target: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  gl_RenderbufferStorage(target, internalformat, width, height)
+}
+@c(glRotatexOES)
+public func gl_RotatexOES(_ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
+  gl_Rotatex(angle, x, y, z)
+}
 @c(glSampleCoverageARB)
 public func gl_SampleCoverageARB(_ value: Float, _ invert: UInt8) {
   gl_SampleCoverage(value, invert)
+}
+@c(glSampleCoveragexOES)
+public func gl_SampleCoveragexOES(_ value: Int32, _ invert: UInt8) {
+  gl_SampleCoveragex(value, invert)
 }
 @c(glSamplerParameterIivEXT)
 public func gl_SamplerParameterIivEXT(
@@ -1396,6 +1669,10 @@ public func gl_SamplerParameterIuivOES(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
 ) {
   gl_SamplerParameterIuiv(sampler, pname, param)
+}
+@c(glScalexOES)
+public func gl_ScalexOES(_ x: Int32, _ y: Int32, _ z: Int32) {
+  gl_Scalex(x, y, z)
 }
 @c(glScissorArrayvOES)
 public func gl_ScissorArrayvOES(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
@@ -1509,7 +1786,6 @@ public func gl_TexBufferARB(_ target: UInt32, _ internalformat: UInt32, _ buffer
 public func gl_TexBufferEXT(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
   gl_TexBuffer(target, internalformat, buffer)
 }
-
 @c(glTexBufferOES)
 public func gl_TexBufferOES(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
   gl_TexBuffer(target, internalformat, buffer)
@@ -1525,6 +1801,14 @@ public func gl_TexBufferRangeOES(
   _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
 ) {
   gl_TexBufferRange(target, internalformat, buffer, offset, size)
+}
+@c(glTexEnvxOES)
+public func gl_TexEnvxOES(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  gl_TexEnvx(target, pname, param)
+}
+@c(glTexEnvxvOES)
+public func gl_TexEnvxvOES(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  gl_TexEnvxv(target, pname, params)
 }
 @c(glTexImage3DEXT)
 public func gl_TexImage3DEXT(
@@ -1556,6 +1840,16 @@ public func gl_TexParameterIuivOES(
   _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
 ) {
   gl_TexParameterIuiv(target, pname, params)
+}
+@c(glTexParameterxOES)
+public func gl_TexParameterxOES(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  gl_TexParameterx(target, pname, param)
+}
+@c(glTexParameterxvOES)
+public func gl_TexParameterxvOES(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  gl_TexParameterxv(target, pname, params)
 }
 @c(glTexStorage3DMultisampleOES)
 public func gl_TexStorage3DMultisampleOES(
@@ -1606,6 +1900,10 @@ public func gl_TransformFeedbackVaryingsEXT(
   _ bufferMode: UInt32
 ) {
   gl_TransformFeedbackVaryings(program, count, varyings, bufferMode)
+}
+@c(glTranslatexOES)
+public func gl_TranslatexOES(_ x: Int32, _ y: Int32, _ z: Int32) {
+  gl_Translatex(x, y, z)
 }
 @c(glUniform1fARB)
 public func gl_Uniform1fARB(_ location: Int32, _ v0: Float) {

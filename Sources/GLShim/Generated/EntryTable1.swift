@@ -13,9 +13,11 @@ let glEntryNames: StaticString = """
   glAlphaFragmentOp3ATI\0\
   glAlphaFunc\0\
   glAlphaFuncx\0\
+  glAlphaFuncxOES\0\
   glAreTexturesResident\0\
   glAreTexturesResidentEXT\0\
   glArrayElement\0\
+  glArrayElementEXT\0\
   glAttachObjectARB\0\
   glAttachShader\0\
   glBegin\0\
@@ -46,12 +48,14 @@ let glEntryNames: StaticString = """
   glBindFragmentShaderATI\0\
   glBindFramebuffer\0\
   glBindFramebufferEXT\0\
+  glBindFramebufferOES\0\
   glBindImageTexture\0\
   glBindImageTextures\0\
   glBindProgramARB\0\
   glBindProgramPipeline\0\
   glBindRenderbuffer\0\
   glBindRenderbufferEXT\0\
+  glBindRenderbufferOES\0\
   glBindSampler\0\
   glBindSamplers\0\
   glBindTexture\0\
@@ -71,9 +75,11 @@ let glEntryNames: StaticString = """
   glBlendEquation\0\
   glBlendEquationEXT\0\
   glBlendEquationIndexedAMD\0\
+  glBlendEquationOES\0\
   glBlendEquationSeparate\0\
   glBlendEquationSeparateEXT\0\
   glBlendEquationSeparateIndexedAMD\0\
+  glBlendEquationSeparateOES\0\
   glBlendEquationSeparatei\0\
   glBlendEquationSeparateiARB\0\
   glBlendEquationSeparateiEXT\0\
@@ -88,6 +94,7 @@ let glEntryNames: StaticString = """
   glBlendFuncSeparateEXT\0\
   glBlendFuncSeparateINGR\0\
   glBlendFuncSeparateIndexedAMD\0\
+  glBlendFuncSeparateOES\0\
   glBlendFuncSeparatei\0\
   glBlendFuncSeparateiARB\0\
   glBlendFuncSeparateiEXT\0\
@@ -109,6 +116,7 @@ let glEntryNames: StaticString = """
   glCallLists\0\
   glCheckFramebufferStatus\0\
   glCheckFramebufferStatusEXT\0\
+  glCheckFramebufferStatusOES\0\
   glCheckNamedFramebufferStatus\0\
   glClampColor\0\
   glClampColorARB\0\
@@ -124,9 +132,12 @@ let glEntryNames: StaticString = """
   glClearColorIiEXT\0\
   glClearColorIuiEXT\0\
   glClearColorx\0\
+  glClearColorxOES\0\
   glClearDepth\0\
   glClearDepthf\0\
+  glClearDepthfOES\0\
   glClearDepthx\0\
+  glClearDepthxOES\0\
   glClearIndex\0\
   glClearNamedBufferData\0\
   glClearNamedBufferSubData\0\
@@ -146,7 +157,9 @@ let glEntryNames: StaticString = """
   glClipControlEXT\0\
   glClipPlane\0\
   glClipPlanef\0\
+  glClipPlanefOES\0\
   glClipPlanex\0\
+  glClipPlanexOES\0\
   glColor3b\0\
   glColor3bv\0\
   glColor3d\0\
@@ -184,6 +197,7 @@ let glEntryNames: StaticString = """
   glColor4us\0\
   glColor4usv\0\
   glColor4x\0\
+  glColor4xOES\0\
   glColorFragmentOp1ATI\0\
   glColorFragmentOp2ATI\0\
   glColorFragmentOp3ATI\0\
@@ -198,6 +212,7 @@ let glEntryNames: StaticString = """
   glColorP4ui\0\
   glColorP4uiv\0\
   glColorPointer\0\
+  glColorPointerEXT\0\
   glCompileShader\0\
   glCompileShaderARB\0\
   glCompileShaderIncludeARB\0\
@@ -268,6 +283,7 @@ let glEntryNames: StaticString = """
   glDeleteFragmentShaderATI\0\
   glDeleteFramebuffers\0\
   glDeleteFramebuffersEXT\0\
+  glDeleteFramebuffersOES\0\
   glDeleteLists\0\
   glDeleteNamedStringARB\0\
   glDeleteObjectARB\0\
@@ -279,6 +295,7 @@ let glEntryNames: StaticString = """
   glDeleteQueriesEXT\0\
   glDeleteRenderbuffers\0\
   glDeleteRenderbuffersEXT\0\
+  glDeleteRenderbuffersOES\0\
   glDeleteSamplers\0\
   glDeleteShader\0\
   glDeleteSync\0\
@@ -297,7 +314,9 @@ let glEntryNames: StaticString = """
   glDepthRangeIndexeddNV\0\
   glDepthRangeIndexedfOES\0\
   glDepthRangef\0\
+  glDepthRangefOES\0\
   glDepthRangex\0\
+  glDepthRangexOES\0\
   glDetachObjectARB\0\
   glDetachShader\0\
   glDisable\0\
@@ -313,6 +332,7 @@ let glEntryNames: StaticString = """
   glDispatchCompute\0\
   glDispatchComputeIndirect\0\
   glDrawArrays\0\
+  glDrawArraysEXT\0\
   glDrawArraysIndirect\0\
   glDrawArraysInstanced\0\
   glDrawArraysInstancedARB\0\
@@ -346,12 +366,21 @@ let glEntryNames: StaticString = """
   glDrawRangeElementsBaseVertexEXT\0\
   glDrawRangeElementsBaseVertexOES\0\
   glDrawRangeElementsEXT\0\
+  glDrawTexfOES\0\
+  glDrawTexfvOES\0\
+  glDrawTexiOES\0\
+  glDrawTexivOES\0\
+  glDrawTexsOES\0\
+  glDrawTexsvOES\0\
+  glDrawTexxOES\0\
+  glDrawTexxvOES\0\
   glDrawTransformFeedback\0\
   glDrawTransformFeedbackInstanced\0\
   glDrawTransformFeedbackStream\0\
   glDrawTransformFeedbackStreamInstanced\0\
   glEdgeFlag\0\
   glEdgeFlagPointer\0\
+  glEdgeFlagPointerEXT\0\
   glEdgeFlagv\0\
   glEnable\0\
   glEnableClientState\0\
@@ -409,17 +438,21 @@ let glEntryNames: StaticString = """
   glFogi\0\
   glFogiv\0\
   glFogx\0\
+  glFogxOES\0\
   glFogxv\0\
+  glFogxvOES\0\
   glFramebufferFetchBarrierEXT\0\
   glFramebufferParameteri\0\
   glFramebufferParameteriMESA\0\
   glFramebufferRenderbuffer\0\
   glFramebufferRenderbufferEXT\0\
+  glFramebufferRenderbufferOES\0\
   glFramebufferTexture\0\
   glFramebufferTexture1D\0\
   glFramebufferTexture1DEXT\0\
   glFramebufferTexture2D\0\
   glFramebufferTexture2DEXT\0\
+  glFramebufferTexture2DOES\0\
   glFramebufferTexture3D\0\
   glFramebufferTexture3DEXT\0\
   glFramebufferTexture3DOES\0\
@@ -430,12 +463,15 @@ let glEntryNames: StaticString = """
   glFrontFace\0\
   glFrustum\0\
   glFrustumf\0\
+  glFrustumfOES\0\
   glFrustumx\0\
+  glFrustumxOES\0\
   glGenBuffers\0\
   glGenBuffersARB\0\
   glGenFragmentShadersATI\0\
   glGenFramebuffers\0\
   glGenFramebuffersEXT\0\
+  glGenFramebuffersOES\0\
   glGenLists\0\
   glGenProgramPipelines\0\
   glGenProgramsARB\0\
@@ -444,6 +480,7 @@ let glEntryNames: StaticString = """
   glGenQueriesEXT\0\
   glGenRenderbuffers\0\
   glGenRenderbuffersEXT\0\
+  glGenRenderbuffersOES\0\
   glGenSamplers\0\
   glGenTextures\0\
   glGenTexturesEXT\0\
@@ -452,6 +489,7 @@ let glEntryNames: StaticString = """
   glGenVertexArraysOES\0\
   glGenerateMipmap\0\
   glGenerateMipmapEXT\0\
+  glGenerateMipmapOES\0\
   glGenerateTextureMipmap\0\
   glGetActiveAtomicCounterBufferiv\0\
   glGetActiveAttrib\0\
@@ -482,7 +520,9 @@ let glEntryNames: StaticString = """
   glGetBufferSubDataARB\0\
   glGetClipPlane\0\
   glGetClipPlanef\0\
+  glGetClipPlanefOES\0\
   glGetClipPlanex\0\
+  glGetClipPlanexOES\0\
   glGetCompressedTexImage\0\
   glGetCompressedTexImageARB\0\
   glGetCompressedTextureImage\0\
@@ -494,6 +534,7 @@ let glEntryNames: StaticString = """
   glGetDoublev\0\
   glGetError\0\
   glGetFixedv\0\
+  glGetFixedvOES\0\
   glGetFloati_v\0\
   glGetFloati_vOES\0\
   glGetFloatv\0\
@@ -503,6 +544,7 @@ let glEntryNames: StaticString = """
   glGetFragDataLocationEXT\0\
   glGetFramebufferAttachmentParameteriv\0\
   glGetFramebufferAttachmentParameterivEXT\0\
+  glGetFramebufferAttachmentParameterivOES\0\
   glGetFramebufferParameteriv\0\
   glGetFramebufferParameterivMESA\0\
   glGetGraphicsResetStatus\0\
@@ -522,12 +564,14 @@ let glEntryNames: StaticString = """
   glGetLightfv\0\
   glGetLightiv\0\
   glGetLightxv\0\
+  glGetLightxvOES\0\
   glGetMapdv\0\
   glGetMapfv\0\
   glGetMapiv\0\
   glGetMaterialfv\0\
   glGetMaterialiv\0\
   glGetMaterialxv\0\
+  glGetMaterialxvOES\0\
   glGetMultisamplefv\0\
   glGetNamedBufferParameteri64v\0\
   glGetNamedBufferParameteriv\0\
@@ -548,6 +592,7 @@ let glEntryNames: StaticString = """
   glGetPixelMapuiv\0\
   glGetPixelMapusv\0\
   glGetPointerv\0\
+  glGetPointervEXT\0\
   glGetPointervKHR\0\
   glGetPolygonStipple\0\
   glGetProgramBinary\0\
@@ -590,6 +635,7 @@ let glEntryNames: StaticString = """
   glGetQueryivEXT\0\
   glGetRenderbufferParameteriv\0\
   glGetRenderbufferParameterivEXT\0\
+  glGetRenderbufferParameterivOES\0\
   glGetSamplerParameterIiv\0\
   glGetSamplerParameterIivEXT\0\
   glGetSamplerParameterIivOES\0\
@@ -611,9 +657,13 @@ let glEntryNames: StaticString = """
   glGetTexEnvfv\0\
   glGetTexEnviv\0\
   glGetTexEnvxv\0\
+  glGetTexEnvxvOES\0\
   glGetTexGendv\0\
   glGetTexGenfv\0\
+  glGetTexGenfvOES\0\
   glGetTexGeniv\0\
+  glGetTexGenivOES\0\
+  glGetTexGenxvOES\0\
   glGetTexImage\0\
   glGetTexLevelParameterfv\0\
   glGetTexLevelParameteriv\0\
@@ -626,6 +676,7 @@ let glEntryNames: StaticString = """
   glGetTexParameterfv\0\
   glGetTexParameteriv\0\
   glGetTexParameterxv\0\
+  glGetTexParameterxvOES\0\
   glGetTextureImage\0\
   glGetTextureLevelParameterfv\0\
   glGetTextureLevelParameteriv\0\
@@ -708,6 +759,7 @@ let glEntryNames: StaticString = """
   glHint\0\
   glIndexMask\0\
   glIndexPointer\0\
+  glIndexPointerEXT\0\
   glIndexd\0\
   glIndexdv\0\
   glIndexf\0\
@@ -737,6 +789,7 @@ let glEntryNames: StaticString = """
   glIsEnablediOES\0\
   glIsFramebuffer\0\
   glIsFramebufferEXT\0\
+  glIsFramebufferOES\0\
   glIsList\0\
   glIsNamedStringARB\0\
   glIsProgram\0\
@@ -747,6 +800,7 @@ let glEntryNames: StaticString = """
   glIsQueryEXT\0\
   glIsRenderbuffer\0\
   glIsRenderbufferEXT\0\
+  glIsRenderbufferOES\0\
   glIsSampler\0\
   glIsShader\0\
   glIsSync\0\
@@ -760,16 +814,21 @@ let glEntryNames: StaticString = """
   glLightModeli\0\
   glLightModeliv\0\
   glLightModelx\0\
+  glLightModelxOES\0\
   glLightModelxv\0\
+  glLightModelxvOES\0\
   glLightf\0\
   glLightfv\0\
   glLighti\0\
   glLightiv\0\
   glLightx\0\
+  glLightxOES\0\
   glLightxv\0\
+  glLightxvOES\0\
   glLineStipple\0\
   glLineWidth\0\
   glLineWidthx\0\
+  glLineWidthxOES\0\
   glLinkProgram\0\
   glLinkProgramARB\0\
   glListBase\0\
@@ -777,6 +836,7 @@ let glEntryNames: StaticString = """
   glLoadMatrixd\0\
   glLoadMatrixf\0\
   glLoadMatrixx\0\
+  glLoadMatrixxOES\0\
   glLoadName\0\
   glLoadTransposeMatrixd\0\
   glLoadTransposeMatrixdARB\0\
@@ -804,7 +864,9 @@ let glEntryNames: StaticString = """
   glMateriali\0\
   glMaterialiv\0\
   glMaterialx\0\
+  glMaterialxOES\0\
   glMaterialxv\0\
+  glMaterialxvOES\0\
   glMatrixMode\0\
   glMaxShaderCompilerThreadsARB\0\
   glMaxShaderCompilerThreadsKHR\0\
@@ -816,6 +878,7 @@ let glEntryNames: StaticString = """
   glMultMatrixd\0\
   glMultMatrixf\0\
   glMultMatrixx\0\
+  glMultMatrixxOES\0\
   glMultTransposeMatrixd\0\
   glMultTransposeMatrixdARB\0\
   glMultTransposeMatrixf\0\
@@ -909,6 +972,7 @@ let glEntryNames: StaticString = """
   glMultiTexCoord4sv\0\
   glMultiTexCoord4svARB\0\
   glMultiTexCoord4x\0\
+  glMultiTexCoord4xOES\0\
   glMultiTexCoordP1ui\0\
   glMultiTexCoordP1uiv\0\
   glMultiTexCoordP2ui\0\
@@ -944,16 +1008,20 @@ let glEntryNames: StaticString = """
   glNormal3s\0\
   glNormal3sv\0\
   glNormal3x\0\
+  glNormal3xOES\0\
   glNormalP3ui\0\
   glNormalP3uiv\0\
   glNormalPointer\0\
+  glNormalPointerEXT\0\
   glObjectLabel\0\
   glObjectLabelKHR\0\
   glObjectPtrLabel\0\
   glObjectPtrLabelKHR\0\
   glOrtho\0\
   glOrthof\0\
+  glOrthofOES\0\
   glOrthox\0\
+  glOrthoxOES\0\
   glPassTexCoordATI\0\
   glPassThrough\0\
   glPatchParameterfv\0\
@@ -978,14 +1046,18 @@ let glEntryNames: StaticString = """
   glPointParameteri\0\
   glPointParameteriv\0\
   glPointParameterx\0\
+  glPointParameterxOES\0\
   glPointParameterxv\0\
+  glPointParameterxvOES\0\
   glPointSize\0\
   glPointSizex\0\
+  glPointSizexOES\0\
   glPolygonMode\0\
   glPolygonOffset\0\
   glPolygonOffsetClamp\0\
   glPolygonOffsetClampEXT\0\
   glPolygonOffsetx\0\
+  glPolygonOffsetxOES\0\
   glPolygonStipple\0\
   glPopAttrib\0\
   glPopClientAttrib\0\
@@ -1153,13 +1225,16 @@ let glEntryNames: StaticString = """
   glRenderbufferStorageEXT\0\
   glRenderbufferStorageMultisample\0\
   glRenderbufferStorageMultisampleEXT\0\
+  glRenderbufferStorageOES\0\
   glResumeTransformFeedback\0\
   glRotated\0\
   glRotatef\0\
   glRotatex\0\
+  glRotatexOES\0\
   glSampleCoverage\0\
   glSampleCoverageARB\0\
   glSampleCoveragex\0\
+  glSampleCoveragexOES\0\
   glSampleMapATI\0\
   glSampleMaski\0\
   glSamplerParameterIiv\0\
@@ -1175,6 +1250,7 @@ let glEntryNames: StaticString = """
   glScaled\0\
   glScalef\0\
   glScalex\0\
+  glScalexOES\0\
   glScissor\0\
   glScissorArrayv\0\
   glScissorArrayvOES\0\
@@ -1293,18 +1369,27 @@ let glEntryNames: StaticString = """
   glTexCoordP4ui\0\
   glTexCoordP4uiv\0\
   glTexCoordPointer\0\
+  glTexCoordPointerEXT\0\
   glTexEnvf\0\
   glTexEnvfv\0\
   glTexEnvi\0\
   glTexEnviv\0\
   glTexEnvx\0\
+  glTexEnvxOES\0\
   glTexEnvxv\0\
+  glTexEnvxvOES\0\
   glTexGend\0\
   glTexGendv\0\
   glTexGenf\0\
+  glTexGenfOES\0\
   glTexGenfv\0\
+  glTexGenfvOES\0\
   glTexGeni\0\
+  glTexGeniOES\0\
   glTexGeniv\0\
+  glTexGenivOES\0\
+  glTexGenxOES\0\
+  glTexGenxvOES\0\
   glTexImage1D\0\
   glTexImage2D\0\
   glTexImage2DMultisample\0\
@@ -1323,7 +1408,9 @@ let glEntryNames: StaticString = """
   glTexParameteri\0\
   glTexParameteriv\0\
   glTexParameterx\0\
+  glTexParameterxOES\0\
   glTexParameterxv\0\
+  glTexParameterxvOES\0\
   glTexStorage1D\0\
   glTexStorage2D\0\
   glTexStorage2DMultisample\0\
@@ -1365,6 +1452,7 @@ let glEntryNames: StaticString = """
   glTranslated\0\
   glTranslatef\0\
   glTranslatex\0\
+  glTranslatexOES\0\
   glUniform1d\0\
   glUniform1dv\0\
   glUniform1f\0\
@@ -1693,6 +1781,7 @@ let glEntryNames: StaticString = """
   glVertexP4ui\0\
   glVertexP4uiv\0\
   glVertexPointer\0\
+  glVertexPointerEXT\0\
   glVertexWeighthNV\0\
   glVertexWeighthvNV\0\
   glViewport\0\
@@ -1760,7 +1849,7 @@ let glEntryNames: StaticString = """
   glWindowPos4sMESA\0\
   glWindowPos4svMESA\0
   """
-let glEntryCount = 1756
+let glEntryCount = 1845
 
 /// The address of the entry point at `index` of the names.
 func glEntryPoint(_ index: Int) -> UnsafeMutableRawPointer? {
@@ -1785,496 +1874,496 @@ func glEntryPoint0(_ index: Int) -> UnsafeMutableRawPointer? {
   case 7: return unsafeBitCast(gl_AlphaFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
   case 8: return unsafeBitCast(gl_AlphaFunc as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
   case 9: return unsafeBitCast(gl_AlphaFuncx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 10: return unsafeBitCast(gl_AreTexturesResident as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer?.self)
-  case 11: return unsafeBitCast(gl_AreTexturesResidentEXT as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer?.self)
-  case 12: return unsafeBitCast(gl_ArrayElement as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 13: return unsafeBitCast(gl_AttachObjectARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 14: return unsafeBitCast(gl_AttachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 15: return unsafeBitCast(gl_Begin as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 16: return unsafeBitCast(gl_BeginConditionalRender as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 17: return unsafeBitCast(gl_BeginConditionalRenderNV as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 18: return unsafeBitCast(gl_BeginFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 19: return unsafeBitCast(gl_BeginQuery as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 20: return unsafeBitCast(gl_BeginQueryARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 21: return unsafeBitCast(gl_BeginQueryEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 22: return unsafeBitCast(gl_BeginQueryIndexed as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 23: return unsafeBitCast(gl_BeginTransformFeedback as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 24: return unsafeBitCast(gl_BeginTransformFeedbackEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 25: return unsafeBitCast(gl_BindAttribLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 26: return unsafeBitCast(gl_BindAttribLocationARB as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 27: return unsafeBitCast(gl_BindBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 28: return unsafeBitCast(gl_BindBufferARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 29: return unsafeBitCast(gl_BindBufferBase as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 30: return unsafeBitCast(gl_BindBufferBaseEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 31: return unsafeBitCast(gl_BindBufferOffsetEXT as @convention(c) (UInt32, UInt32, UInt32, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 32: return unsafeBitCast(gl_BindBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 33: return unsafeBitCast(gl_BindBufferRangeEXT as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 34: return unsafeBitCast(gl_BindBuffersBase as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 35: return unsafeBitCast(gl_BindBuffersRange as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 36: return unsafeBitCast(gl_BindFragDataLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 37: return unsafeBitCast(gl_BindFragDataLocationEXT as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 38: return unsafeBitCast(gl_BindFragDataLocationIndexed as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 39: return unsafeBitCast(gl_BindFragDataLocationIndexedEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 40: return unsafeBitCast(gl_BindFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 41: return unsafeBitCast(gl_BindFramebuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 42: return unsafeBitCast(gl_BindFramebufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 43: return unsafeBitCast(gl_BindImageTexture as @convention(c) (UInt32, UInt32, Int32, UInt8, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 44: return unsafeBitCast(gl_BindImageTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 45: return unsafeBitCast(gl_BindProgramARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 46: return unsafeBitCast(gl_BindProgramPipeline as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 47: return unsafeBitCast(gl_BindRenderbuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 48: return unsafeBitCast(gl_BindRenderbufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 49: return unsafeBitCast(gl_BindSampler as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 50: return unsafeBitCast(gl_BindSamplers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 51: return unsafeBitCast(gl_BindTexture as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 52: return unsafeBitCast(gl_BindTextureEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 53: return unsafeBitCast(gl_BindTextureUnit as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 54: return unsafeBitCast(gl_BindTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 55: return unsafeBitCast(gl_BindTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 56: return unsafeBitCast(gl_BindVertexArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 57: return unsafeBitCast(gl_BindVertexArrayOES as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 58: return unsafeBitCast(gl_BindVertexBuffer as @convention(c) (UInt32, UInt32, Int, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 59: return unsafeBitCast(gl_BindVertexBuffers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 60: return unsafeBitCast(gl_Bitmap as @convention(c) (Int32, Int32, Float, Float, Float, Float, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 61: return unsafeBitCast(gl_BlendBarrier as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 62: return unsafeBitCast(gl_BlendBarrierKHR as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 63: return unsafeBitCast(gl_BlendColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 64: return unsafeBitCast(gl_BlendColorEXT as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 65: return unsafeBitCast(gl_BlendEquation as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 66: return unsafeBitCast(gl_BlendEquationEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 67: return unsafeBitCast(gl_BlendEquationIndexedAMD as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 68: return unsafeBitCast(gl_BlendEquationSeparate as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 69: return unsafeBitCast(gl_BlendEquationSeparateEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 70: return unsafeBitCast(gl_BlendEquationSeparateIndexedAMD as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 71: return unsafeBitCast(gl_BlendEquationSeparatei as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 72: return unsafeBitCast(gl_BlendEquationSeparateiARB as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 73: return unsafeBitCast(gl_BlendEquationSeparateiEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 74: return unsafeBitCast(gl_BlendEquationSeparateiOES as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 75: return unsafeBitCast(gl_BlendEquationi as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 76: return unsafeBitCast(gl_BlendEquationiARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 77: return unsafeBitCast(gl_BlendEquationiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 78: return unsafeBitCast(gl_BlendEquationiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 79: return unsafeBitCast(gl_BlendFunc as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 80: return unsafeBitCast(gl_BlendFuncIndexedAMD as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 81: return unsafeBitCast(gl_BlendFuncSeparate as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 82: return unsafeBitCast(gl_BlendFuncSeparateEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 83: return unsafeBitCast(gl_BlendFuncSeparateINGR as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 84: return unsafeBitCast(gl_BlendFuncSeparateIndexedAMD as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 85: return unsafeBitCast(gl_BlendFuncSeparatei as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 86: return unsafeBitCast(gl_BlendFuncSeparateiARB as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 87: return unsafeBitCast(gl_BlendFuncSeparateiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 88: return unsafeBitCast(gl_BlendFuncSeparateiOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 89: return unsafeBitCast(gl_BlendFunci as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 90: return unsafeBitCast(gl_BlendFunciARB as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 91: return unsafeBitCast(gl_BlendFunciEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 92: return unsafeBitCast(gl_BlendFunciOES as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 93: return unsafeBitCast(gl_BlitFramebuffer as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 94: return unsafeBitCast(gl_BlitFramebufferEXT as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 95: return unsafeBitCast(gl_BlitNamedFramebuffer as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 96: return unsafeBitCast(gl_BufferData as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 97: return unsafeBitCast(gl_BufferDataARB as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 98: return unsafeBitCast(gl_BufferStorage as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 99: return unsafeBitCast(gl_BufferStorageEXT as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 100: return unsafeBitCast(gl_BufferSubData as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 101: return unsafeBitCast(gl_BufferSubDataARB as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 102: return unsafeBitCast(gl_CallList as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 103: return unsafeBitCast(gl_CallLists as @convention(c) (Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 104: return unsafeBitCast(gl_CheckFramebufferStatus as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 105: return unsafeBitCast(gl_CheckFramebufferStatusEXT as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 106: return unsafeBitCast(gl_CheckNamedFramebufferStatus as @convention(c) (UInt32, UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 107: return unsafeBitCast(gl_ClampColor as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 108: return unsafeBitCast(gl_ClampColorARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 109: return unsafeBitCast(gl_Clear as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 110: return unsafeBitCast(gl_ClearAccum as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 111: return unsafeBitCast(gl_ClearBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 112: return unsafeBitCast(gl_ClearBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 113: return unsafeBitCast(gl_ClearBufferfi as @convention(c) (UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 114: return unsafeBitCast(gl_ClearBufferfv as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 115: return unsafeBitCast(gl_ClearBufferiv as @convention(c) (UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 116: return unsafeBitCast(gl_ClearBufferuiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 117: return unsafeBitCast(gl_ClearColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 118: return unsafeBitCast(gl_ClearColorIiEXT as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 119: return unsafeBitCast(gl_ClearColorIuiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 120: return unsafeBitCast(gl_ClearColorx as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 121: return unsafeBitCast(gl_ClearDepth as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 122: return unsafeBitCast(gl_ClearDepthf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 123: return unsafeBitCast(gl_ClearDepthx as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 124: return unsafeBitCast(gl_ClearIndex as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 125: return unsafeBitCast(gl_ClearNamedBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 126: return unsafeBitCast(gl_ClearNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 127: return unsafeBitCast(gl_ClearNamedFramebufferfi as @convention(c) (UInt32, UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 128: return unsafeBitCast(gl_ClearNamedFramebufferfv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 129: return unsafeBitCast(gl_ClearNamedFramebufferiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 130: return unsafeBitCast(gl_ClearNamedFramebufferuiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 131: return unsafeBitCast(gl_ClearStencil as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 132: return unsafeBitCast(gl_ClearTexImage as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 133: return unsafeBitCast(gl_ClearTexImageEXT as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 134: return unsafeBitCast(gl_ClearTexSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 135: return unsafeBitCast(gl_ClearTexSubImageEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 136: return unsafeBitCast(gl_ClientActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 137: return unsafeBitCast(gl_ClientActiveTextureARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 138: return unsafeBitCast(gl_ClientWaitSync as @convention(c) (UnsafeMutableRawPointer?, UInt32, UInt64) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 139: return unsafeBitCast(gl_ClipControl as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 140: return unsafeBitCast(gl_ClipControlEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 141: return unsafeBitCast(gl_ClipPlane as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 142: return unsafeBitCast(gl_ClipPlanef as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 143: return unsafeBitCast(gl_ClipPlanex as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 144: return unsafeBitCast(gl_Color3b as @convention(c) (Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 145: return unsafeBitCast(gl_Color3bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 146: return unsafeBitCast(gl_Color3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 147: return unsafeBitCast(gl_Color3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 148: return unsafeBitCast(gl_Color3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 149: return unsafeBitCast(gl_Color3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 150: return unsafeBitCast(gl_Color3hNV as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 151: return unsafeBitCast(gl_Color3hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 152: return unsafeBitCast(gl_Color3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 153: return unsafeBitCast(gl_Color3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 154: return unsafeBitCast(gl_Color3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 155: return unsafeBitCast(gl_Color3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 156: return unsafeBitCast(gl_Color3ub as @convention(c) (UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 157: return unsafeBitCast(gl_Color3ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 158: return unsafeBitCast(gl_Color3ui as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 159: return unsafeBitCast(gl_Color3uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 160: return unsafeBitCast(gl_Color3us as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 161: return unsafeBitCast(gl_Color3usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 162: return unsafeBitCast(gl_Color4b as @convention(c) (Int8, Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 163: return unsafeBitCast(gl_Color4bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 164: return unsafeBitCast(gl_Color4d as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 165: return unsafeBitCast(gl_Color4dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 166: return unsafeBitCast(gl_Color4f as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 167: return unsafeBitCast(gl_Color4fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 168: return unsafeBitCast(gl_Color4hNV as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 169: return unsafeBitCast(gl_Color4hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 170: return unsafeBitCast(gl_Color4i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 171: return unsafeBitCast(gl_Color4iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 172: return unsafeBitCast(gl_Color4s as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 173: return unsafeBitCast(gl_Color4sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 174: return unsafeBitCast(gl_Color4ub as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 175: return unsafeBitCast(gl_Color4ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 176: return unsafeBitCast(gl_Color4ui as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 177: return unsafeBitCast(gl_Color4uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 178: return unsafeBitCast(gl_Color4us as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 179: return unsafeBitCast(gl_Color4usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 180: return unsafeBitCast(gl_Color4x as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 181: return unsafeBitCast(gl_ColorFragmentOp1ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 182: return unsafeBitCast(gl_ColorFragmentOp2ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 183: return unsafeBitCast(gl_ColorFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 184: return unsafeBitCast(gl_ColorMask as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 185: return unsafeBitCast(gl_ColorMaskIndexedEXT as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 186: return unsafeBitCast(gl_ColorMaski as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 187: return unsafeBitCast(gl_ColorMaskiEXT as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 188: return unsafeBitCast(gl_ColorMaskiOES as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 189: return unsafeBitCast(gl_ColorMaterial as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 190: return unsafeBitCast(gl_ColorP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 191: return unsafeBitCast(gl_ColorP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 192: return unsafeBitCast(gl_ColorP4ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 193: return unsafeBitCast(gl_ColorP4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 194: return unsafeBitCast(gl_ColorPointer as @convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 195: return unsafeBitCast(gl_CompileShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 196: return unsafeBitCast(gl_CompileShaderARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 197: return unsafeBitCast(gl_CompileShaderIncludeARB as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 198: return unsafeBitCast(gl_CompressedTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 199: return unsafeBitCast(gl_CompressedTexImage1DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 200: return unsafeBitCast(gl_CompressedTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 201: return unsafeBitCast(gl_CompressedTexImage2DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 202: return unsafeBitCast(gl_CompressedTexImage3D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 203: return unsafeBitCast(gl_CompressedTexImage3DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 204: return unsafeBitCast(gl_CompressedTexImage3DOES as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 205: return unsafeBitCast(gl_CompressedTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 206: return unsafeBitCast(gl_CompressedTexSubImage1DARB as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 207: return unsafeBitCast(gl_CompressedTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 208: return unsafeBitCast(gl_CompressedTexSubImage2DARB as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 209: return unsafeBitCast(gl_CompressedTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 210: return unsafeBitCast(gl_CompressedTexSubImage3DARB as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 211: return unsafeBitCast(gl_CompressedTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 212: return unsafeBitCast(gl_CompressedTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 213: return unsafeBitCast(gl_CompressedTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 214: return unsafeBitCast(gl_CompressedTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 215: return unsafeBitCast(gl_CopyBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 216: return unsafeBitCast(gl_CopyImageSubData as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 217: return unsafeBitCast(gl_CopyImageSubDataEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 218: return unsafeBitCast(gl_CopyImageSubDataNV as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 219: return unsafeBitCast(gl_CopyImageSubDataOES as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 220: return unsafeBitCast(gl_CopyNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 221: return unsafeBitCast(gl_CopyPixels as @convention(c) (Int32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 222: return unsafeBitCast(gl_CopyTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 223: return unsafeBitCast(gl_CopyTexImage1DEXT as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 224: return unsafeBitCast(gl_CopyTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 225: return unsafeBitCast(gl_CopyTexImage2DEXT as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 226: return unsafeBitCast(gl_CopyTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 227: return unsafeBitCast(gl_CopyTexSubImage1DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 228: return unsafeBitCast(gl_CopyTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 229: return unsafeBitCast(gl_CopyTexSubImage2DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 230: return unsafeBitCast(gl_CopyTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 231: return unsafeBitCast(gl_CopyTexSubImage3DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 232: return unsafeBitCast(gl_CopyTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 233: return unsafeBitCast(gl_CopyTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 234: return unsafeBitCast(gl_CopyTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 235: return unsafeBitCast(gl_CopyTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 236: return unsafeBitCast(gl_CreateBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 237: return unsafeBitCast(gl_CreateFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 238: return unsafeBitCast(gl_CreateProgram as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 239: return unsafeBitCast(gl_CreateProgramObjectARB as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 240: return unsafeBitCast(gl_CreateProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 241: return unsafeBitCast(gl_CreateQueries as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 242: return unsafeBitCast(gl_CreateRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 243: return unsafeBitCast(gl_CreateSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 244: return unsafeBitCast(gl_CreateShader as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 245: return unsafeBitCast(gl_CreateShaderObjectARB as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 246: return unsafeBitCast(gl_CreateShaderProgramv as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 247: return unsafeBitCast(gl_CreateTextures as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 248: return unsafeBitCast(gl_CreateTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 249: return unsafeBitCast(gl_CreateVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 250: return unsafeBitCast(gl_CullFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 251: return unsafeBitCast(gl_DebugMessageCallback as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 252: return unsafeBitCast(gl_DebugMessageCallbackARB as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 253: return unsafeBitCast(gl_DebugMessageCallbackKHR as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 254: return unsafeBitCast(gl_DebugMessageControl as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 255: return unsafeBitCast(gl_DebugMessageControlARB as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 256: return unsafeBitCast(gl_DebugMessageControlKHR as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 257: return unsafeBitCast(gl_DebugMessageInsert as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 258: return unsafeBitCast(gl_DebugMessageInsertARB as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 259: return unsafeBitCast(gl_DebugMessageInsertKHR as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 260: return unsafeBitCast(gl_DeleteBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 261: return unsafeBitCast(gl_DeleteBuffersARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 262: return unsafeBitCast(gl_DeleteFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 263: return unsafeBitCast(gl_DeleteFramebuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 264: return unsafeBitCast(gl_DeleteFramebuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 265: return unsafeBitCast(gl_DeleteLists as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 266: return unsafeBitCast(gl_DeleteNamedStringARB as @convention(c) (Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 267: return unsafeBitCast(gl_DeleteObjectARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 268: return unsafeBitCast(gl_DeleteProgram as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 269: return unsafeBitCast(gl_DeleteProgramPipelines as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 270: return unsafeBitCast(gl_DeleteProgramsARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 271: return unsafeBitCast(gl_DeleteQueries as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 272: return unsafeBitCast(gl_DeleteQueriesARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 273: return unsafeBitCast(gl_DeleteQueriesEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 274: return unsafeBitCast(gl_DeleteRenderbuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 275: return unsafeBitCast(gl_DeleteRenderbuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 276: return unsafeBitCast(gl_DeleteSamplers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 277: return unsafeBitCast(gl_DeleteShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 278: return unsafeBitCast(gl_DeleteSync as @convention(c) (UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 279: return unsafeBitCast(gl_DeleteTextures as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 280: return unsafeBitCast(gl_DeleteTexturesEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 281: return unsafeBitCast(gl_DeleteTransformFeedbacks as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 282: return unsafeBitCast(gl_DeleteVertexArrays as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 283: return unsafeBitCast(gl_DeleteVertexArraysOES as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 284: return unsafeBitCast(gl_DepthFunc as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 285: return unsafeBitCast(gl_DepthMask as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 286: return unsafeBitCast(gl_DepthRange as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 287: return unsafeBitCast(gl_DepthRangeArraydvNV as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 288: return unsafeBitCast(gl_DepthRangeArrayfvOES as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 289: return unsafeBitCast(gl_DepthRangeArrayv as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 290: return unsafeBitCast(gl_DepthRangeIndexed as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 291: return unsafeBitCast(gl_DepthRangeIndexeddNV as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 292: return unsafeBitCast(gl_DepthRangeIndexedfOES as @convention(c) (UInt32, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 293: return unsafeBitCast(gl_DepthRangef as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 294: return unsafeBitCast(gl_DepthRangex as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 295: return unsafeBitCast(gl_DetachObjectARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 296: return unsafeBitCast(gl_DetachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 297: return unsafeBitCast(gl_Disable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 298: return unsafeBitCast(gl_DisableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 299: return unsafeBitCast(gl_DisableIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 300: return unsafeBitCast(gl_DisableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 301: return unsafeBitCast(gl_DisableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 302: return unsafeBitCast(gl_DisableVertexAttribArrayARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 303: return unsafeBitCast(gl_Disablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 304: return unsafeBitCast(gl_DisableiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 305: return unsafeBitCast(gl_DisableiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 306: return unsafeBitCast(gl_DiscardFramebufferEXT as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 307: return unsafeBitCast(gl_DispatchCompute as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 308: return unsafeBitCast(gl_DispatchComputeIndirect as @convention(c) (Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 309: return unsafeBitCast(gl_DrawArrays as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 310: return unsafeBitCast(gl_DrawArraysIndirect as @convention(c) (UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 311: return unsafeBitCast(gl_DrawArraysInstanced as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 312: return unsafeBitCast(gl_DrawArraysInstancedARB as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 313: return unsafeBitCast(gl_DrawArraysInstancedBaseInstance as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 314: return unsafeBitCast(gl_DrawArraysInstancedBaseInstanceEXT as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 315: return unsafeBitCast(gl_DrawArraysInstancedEXT as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 316: return unsafeBitCast(gl_DrawBuffer as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 317: return unsafeBitCast(gl_DrawBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 318: return unsafeBitCast(gl_DrawBuffersARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 319: return unsafeBitCast(gl_DrawBuffersATI as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 320: return unsafeBitCast(gl_DrawBuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 321: return unsafeBitCast(gl_DrawBuffersNV as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 322: return unsafeBitCast(gl_DrawElements as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 323: return unsafeBitCast(gl_DrawElementsBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 324: return unsafeBitCast(gl_DrawElementsBaseVertexEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 325: return unsafeBitCast(gl_DrawElementsBaseVertexOES as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 326: return unsafeBitCast(gl_DrawElementsIndirect as @convention(c) (UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 327: return unsafeBitCast(gl_DrawElementsInstanced as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 328: return unsafeBitCast(gl_DrawElementsInstancedARB as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 329: return unsafeBitCast(gl_DrawElementsInstancedBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 330: return unsafeBitCast(gl_DrawElementsInstancedBaseInstanceEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 331: return unsafeBitCast(gl_DrawElementsInstancedBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 332: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 333: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexBaseInstanceEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 334: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 335: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexOES as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 336: return unsafeBitCast(gl_DrawElementsInstancedEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 337: return unsafeBitCast(gl_DrawPixels as @convention(c) (Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 338: return unsafeBitCast(gl_DrawRangeElements as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 339: return unsafeBitCast(gl_DrawRangeElementsBaseVertex as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 340: return unsafeBitCast(gl_DrawRangeElementsBaseVertexEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 341: return unsafeBitCast(gl_DrawRangeElementsBaseVertexOES as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 342: return unsafeBitCast(gl_DrawRangeElementsEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 343: return unsafeBitCast(gl_DrawTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 344: return unsafeBitCast(gl_DrawTransformFeedbackInstanced as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 345: return unsafeBitCast(gl_DrawTransformFeedbackStream as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 346: return unsafeBitCast(gl_DrawTransformFeedbackStreamInstanced as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 347: return unsafeBitCast(gl_EdgeFlag as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 348: return unsafeBitCast(gl_EdgeFlagPointer as @convention(c) (Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 349: return unsafeBitCast(gl_EdgeFlagv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 350: return unsafeBitCast(gl_Enable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 351: return unsafeBitCast(gl_EnableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 352: return unsafeBitCast(gl_EnableIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 353: return unsafeBitCast(gl_EnableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 354: return unsafeBitCast(gl_EnableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 355: return unsafeBitCast(gl_EnableVertexAttribArrayARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 356: return unsafeBitCast(gl_Enablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 357: return unsafeBitCast(gl_EnableiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 358: return unsafeBitCast(gl_EnableiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 359: return unsafeBitCast(gl_End as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 360: return unsafeBitCast(gl_EndConditionalRender as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 361: return unsafeBitCast(gl_EndConditionalRenderNV as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 362: return unsafeBitCast(gl_EndFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 363: return unsafeBitCast(gl_EndList as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 364: return unsafeBitCast(gl_EndQuery as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 365: return unsafeBitCast(gl_EndQueryARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 366: return unsafeBitCast(gl_EndQueryEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 367: return unsafeBitCast(gl_EndQueryIndexed as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 368: return unsafeBitCast(gl_EndTransformFeedback as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 369: return unsafeBitCast(gl_EndTransformFeedbackEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 370: return unsafeBitCast(gl_EvalCoord1d as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 371: return unsafeBitCast(gl_EvalCoord1dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 372: return unsafeBitCast(gl_EvalCoord1f as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 373: return unsafeBitCast(gl_EvalCoord1fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 374: return unsafeBitCast(gl_EvalCoord2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 375: return unsafeBitCast(gl_EvalCoord2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 376: return unsafeBitCast(gl_EvalCoord2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 377: return unsafeBitCast(gl_EvalCoord2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 378: return unsafeBitCast(gl_EvalMesh1 as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 379: return unsafeBitCast(gl_EvalMesh2 as @convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 380: return unsafeBitCast(gl_EvalPoint1 as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 381: return unsafeBitCast(gl_EvalPoint2 as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 382: return unsafeBitCast(gl_FeedbackBuffer as @convention(c) (Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 383: return unsafeBitCast(gl_FenceSync as @convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?, to: UnsafeMutableRawPointer?.self)
-  case 384: return unsafeBitCast(gl_Finish as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 385: return unsafeBitCast(gl_Flush as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 386: return unsafeBitCast(gl_FlushMappedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 387: return unsafeBitCast(gl_FlushMappedBufferRangeEXT as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 388: return unsafeBitCast(gl_FlushMappedNamedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 389: return unsafeBitCast(gl_FogCoordPointer as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 390: return unsafeBitCast(gl_FogCoordPointerEXT as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 391: return unsafeBitCast(gl_FogCoordd as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 392: return unsafeBitCast(gl_FogCoorddEXT as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 393: return unsafeBitCast(gl_FogCoorddv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 394: return unsafeBitCast(gl_FogCoorddvEXT as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 395: return unsafeBitCast(gl_FogCoordf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 396: return unsafeBitCast(gl_FogCoordfEXT as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 397: return unsafeBitCast(gl_FogCoordfv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 398: return unsafeBitCast(gl_FogCoordfvEXT as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 399: return unsafeBitCast(gl_FogCoordhNV as @convention(c) (UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 400: return unsafeBitCast(gl_FogCoordhvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 401: return unsafeBitCast(gl_Fogf as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 402: return unsafeBitCast(gl_Fogfv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 403: return unsafeBitCast(gl_Fogi as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 404: return unsafeBitCast(gl_Fogiv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 405: return unsafeBitCast(gl_Fogx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 406: return unsafeBitCast(gl_Fogxv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 407: return unsafeBitCast(gl_FramebufferFetchBarrierEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 408: return unsafeBitCast(gl_FramebufferParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 409: return unsafeBitCast(gl_FramebufferParameteriMESA as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 410: return unsafeBitCast(gl_FramebufferRenderbuffer as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 411: return unsafeBitCast(gl_FramebufferRenderbufferEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 412: return unsafeBitCast(gl_FramebufferTexture as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 413: return unsafeBitCast(gl_FramebufferTexture1D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 414: return unsafeBitCast(gl_FramebufferTexture1DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 415: return unsafeBitCast(gl_FramebufferTexture2D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 416: return unsafeBitCast(gl_FramebufferTexture2DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 417: return unsafeBitCast(gl_FramebufferTexture3D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 418: return unsafeBitCast(gl_FramebufferTexture3DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 419: return unsafeBitCast(gl_FramebufferTexture3DOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 420: return unsafeBitCast(gl_FramebufferTextureEXT as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 421: return unsafeBitCast(gl_FramebufferTextureLayer as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 422: return unsafeBitCast(gl_FramebufferTextureLayerEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 423: return unsafeBitCast(gl_FramebufferTextureOES as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 424: return unsafeBitCast(gl_FrontFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 425: return unsafeBitCast(gl_Frustum as @convention(c) (Double, Double, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 426: return unsafeBitCast(gl_Frustumf as @convention(c) (Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 427: return unsafeBitCast(gl_Frustumx as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 428: return unsafeBitCast(gl_GenBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 429: return unsafeBitCast(gl_GenBuffersARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 430: return unsafeBitCast(gl_GenFragmentShadersATI as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 431: return unsafeBitCast(gl_GenFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 432: return unsafeBitCast(gl_GenFramebuffersEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 433: return unsafeBitCast(gl_GenLists as @convention(c) (Int32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 434: return unsafeBitCast(gl_GenProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 435: return unsafeBitCast(gl_GenProgramsARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 436: return unsafeBitCast(gl_GenQueries as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 437: return unsafeBitCast(gl_GenQueriesARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 438: return unsafeBitCast(gl_GenQueriesEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 439: return unsafeBitCast(gl_GenRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 440: return unsafeBitCast(gl_GenRenderbuffersEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 441: return unsafeBitCast(gl_GenSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 442: return unsafeBitCast(gl_GenTextures as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 443: return unsafeBitCast(gl_GenTexturesEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 444: return unsafeBitCast(gl_GenTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 445: return unsafeBitCast(gl_GenVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 446: return unsafeBitCast(gl_GenVertexArraysOES as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 447: return unsafeBitCast(gl_GenerateMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 448: return unsafeBitCast(gl_GenerateMipmapEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 449: return unsafeBitCast(gl_GenerateTextureMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 450: return unsafeBitCast(gl_GetActiveAtomicCounterBufferiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 451: return unsafeBitCast(gl_GetActiveAttrib as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 452: return unsafeBitCast(gl_GetActiveAttribARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 453: return unsafeBitCast(gl_GetActiveSubroutineName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 454: return unsafeBitCast(gl_GetActiveSubroutineUniformName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 455: return unsafeBitCast(gl_GetActiveSubroutineUniformiv as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 456: return unsafeBitCast(gl_GetActiveUniform as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 457: return unsafeBitCast(gl_GetActiveUniformARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 458: return unsafeBitCast(gl_GetActiveUniformBlockName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 459: return unsafeBitCast(gl_GetActiveUniformBlockiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 460: return unsafeBitCast(gl_GetActiveUniformName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 461: return unsafeBitCast(gl_GetActiveUniformsiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 462: return unsafeBitCast(gl_GetAttachedObjectsARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 463: return unsafeBitCast(gl_GetAttachedShaders as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 464: return unsafeBitCast(gl_GetAttribLocation as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 465: return unsafeBitCast(gl_GetAttribLocationARB as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 466: return unsafeBitCast(gl_GetBooleanIndexedvEXT as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 467: return unsafeBitCast(gl_GetBooleani_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 468: return unsafeBitCast(gl_GetBooleanv as @convention(c) (UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 469: return unsafeBitCast(gl_GetBufferParameteri64v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 470: return unsafeBitCast(gl_GetBufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 471: return unsafeBitCast(gl_GetBufferParameterivARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 472: return unsafeBitCast(gl_GetBufferPointerv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 473: return unsafeBitCast(gl_GetBufferPointervARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 474: return unsafeBitCast(gl_GetBufferPointervOES as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 475: return unsafeBitCast(gl_GetBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 476: return unsafeBitCast(gl_GetBufferSubDataARB as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 477: return unsafeBitCast(gl_GetClipPlane as @convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 478: return unsafeBitCast(gl_GetClipPlanef as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 479: return unsafeBitCast(gl_GetClipPlanex as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 480: return unsafeBitCast(gl_GetCompressedTexImage as @convention(c) (UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 481: return unsafeBitCast(gl_GetCompressedTexImageARB as @convention(c) (UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 482: return unsafeBitCast(gl_GetCompressedTextureImage as @convention(c) (UInt32, Int32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 483: return unsafeBitCast(gl_GetCompressedTextureSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 484: return unsafeBitCast(gl_GetDebugMessageLog as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 485: return unsafeBitCast(gl_GetDebugMessageLogARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 486: return unsafeBitCast(gl_GetDebugMessageLogKHR as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 487: return unsafeBitCast(gl_GetDoublei_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 488: return unsafeBitCast(gl_GetDoublev as @convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 489: return unsafeBitCast(gl_GetError as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 490: return unsafeBitCast(gl_GetFixedv as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 491: return unsafeBitCast(gl_GetFloati_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 492: return unsafeBitCast(gl_GetFloati_vOES as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 493: return unsafeBitCast(gl_GetFloatv as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 494: return unsafeBitCast(gl_GetFragDataIndex as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 495: return unsafeBitCast(gl_GetFragDataIndexEXT as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 496: return unsafeBitCast(gl_GetFragDataLocation as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 497: return unsafeBitCast(gl_GetFragDataLocationEXT as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer?.self)
-  case 498: return unsafeBitCast(gl_GetFramebufferAttachmentParameteriv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 499: return unsafeBitCast(gl_GetFramebufferAttachmentParameterivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 10: return unsafeBitCast(gl_AlphaFuncxOES as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 11: return unsafeBitCast(gl_AreTexturesResident as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer?.self)
+  case 12: return unsafeBitCast(gl_AreTexturesResidentEXT as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer?.self)
+  case 13: return unsafeBitCast(gl_ArrayElement as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 14: return unsafeBitCast(gl_ArrayElementEXT as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 15: return unsafeBitCast(gl_AttachObjectARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 16: return unsafeBitCast(gl_AttachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 17: return unsafeBitCast(gl_Begin as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 18: return unsafeBitCast(gl_BeginConditionalRender as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 19: return unsafeBitCast(gl_BeginConditionalRenderNV as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 20: return unsafeBitCast(gl_BeginFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 21: return unsafeBitCast(gl_BeginQuery as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 22: return unsafeBitCast(gl_BeginQueryARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 23: return unsafeBitCast(gl_BeginQueryEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 24: return unsafeBitCast(gl_BeginQueryIndexed as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 25: return unsafeBitCast(gl_BeginTransformFeedback as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 26: return unsafeBitCast(gl_BeginTransformFeedbackEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 27: return unsafeBitCast(gl_BindAttribLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 28: return unsafeBitCast(gl_BindAttribLocationARB as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 29: return unsafeBitCast(gl_BindBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 30: return unsafeBitCast(gl_BindBufferARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 31: return unsafeBitCast(gl_BindBufferBase as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 32: return unsafeBitCast(gl_BindBufferBaseEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 33: return unsafeBitCast(gl_BindBufferOffsetEXT as @convention(c) (UInt32, UInt32, UInt32, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 34: return unsafeBitCast(gl_BindBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 35: return unsafeBitCast(gl_BindBufferRangeEXT as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 36: return unsafeBitCast(gl_BindBuffersBase as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 37: return unsafeBitCast(gl_BindBuffersRange as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 38: return unsafeBitCast(gl_BindFragDataLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 39: return unsafeBitCast(gl_BindFragDataLocationEXT as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 40: return unsafeBitCast(gl_BindFragDataLocationIndexed as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 41: return unsafeBitCast(gl_BindFragDataLocationIndexedEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 42: return unsafeBitCast(gl_BindFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 43: return unsafeBitCast(gl_BindFramebuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 44: return unsafeBitCast(gl_BindFramebufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 45: return unsafeBitCast(gl_BindFramebufferOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 46: return unsafeBitCast(gl_BindImageTexture as @convention(c) (UInt32, UInt32, Int32, UInt8, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 47: return unsafeBitCast(gl_BindImageTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 48: return unsafeBitCast(gl_BindProgramARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 49: return unsafeBitCast(gl_BindProgramPipeline as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 50: return unsafeBitCast(gl_BindRenderbuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 51: return unsafeBitCast(gl_BindRenderbufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 52: return unsafeBitCast(gl_BindRenderbufferOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 53: return unsafeBitCast(gl_BindSampler as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 54: return unsafeBitCast(gl_BindSamplers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 55: return unsafeBitCast(gl_BindTexture as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 56: return unsafeBitCast(gl_BindTextureEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 57: return unsafeBitCast(gl_BindTextureUnit as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 58: return unsafeBitCast(gl_BindTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 59: return unsafeBitCast(gl_BindTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 60: return unsafeBitCast(gl_BindVertexArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 61: return unsafeBitCast(gl_BindVertexArrayOES as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 62: return unsafeBitCast(gl_BindVertexBuffer as @convention(c) (UInt32, UInt32, Int, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 63: return unsafeBitCast(gl_BindVertexBuffers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 64: return unsafeBitCast(gl_Bitmap as @convention(c) (Int32, Int32, Float, Float, Float, Float, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 65: return unsafeBitCast(gl_BlendBarrier as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 66: return unsafeBitCast(gl_BlendBarrierKHR as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 67: return unsafeBitCast(gl_BlendColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 68: return unsafeBitCast(gl_BlendColorEXT as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 69: return unsafeBitCast(gl_BlendEquation as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 70: return unsafeBitCast(gl_BlendEquationEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 71: return unsafeBitCast(gl_BlendEquationIndexedAMD as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 72: return unsafeBitCast(gl_BlendEquationOES as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 73: return unsafeBitCast(gl_BlendEquationSeparate as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 74: return unsafeBitCast(gl_BlendEquationSeparateEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 75: return unsafeBitCast(gl_BlendEquationSeparateIndexedAMD as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 76: return unsafeBitCast(gl_BlendEquationSeparateOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 77: return unsafeBitCast(gl_BlendEquationSeparatei as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 78: return unsafeBitCast(gl_BlendEquationSeparateiARB as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 79: return unsafeBitCast(gl_BlendEquationSeparateiEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 80: return unsafeBitCast(gl_BlendEquationSeparateiOES as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 81: return unsafeBitCast(gl_BlendEquationi as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 82: return unsafeBitCast(gl_BlendEquationiARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 83: return unsafeBitCast(gl_BlendEquationiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 84: return unsafeBitCast(gl_BlendEquationiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 85: return unsafeBitCast(gl_BlendFunc as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 86: return unsafeBitCast(gl_BlendFuncIndexedAMD as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 87: return unsafeBitCast(gl_BlendFuncSeparate as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 88: return unsafeBitCast(gl_BlendFuncSeparateEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 89: return unsafeBitCast(gl_BlendFuncSeparateINGR as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 90: return unsafeBitCast(gl_BlendFuncSeparateIndexedAMD as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 91: return unsafeBitCast(gl_BlendFuncSeparateOES as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 92: return unsafeBitCast(gl_BlendFuncSeparatei as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 93: return unsafeBitCast(gl_BlendFuncSeparateiARB as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 94: return unsafeBitCast(gl_BlendFuncSeparateiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 95: return unsafeBitCast(gl_BlendFuncSeparateiOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 96: return unsafeBitCast(gl_BlendFunci as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 97: return unsafeBitCast(gl_BlendFunciARB as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 98: return unsafeBitCast(gl_BlendFunciEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 99: return unsafeBitCast(gl_BlendFunciOES as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 100: return unsafeBitCast(gl_BlitFramebuffer as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 101: return unsafeBitCast(gl_BlitFramebufferEXT as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 102: return unsafeBitCast(gl_BlitNamedFramebuffer as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 103: return unsafeBitCast(gl_BufferData as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 104: return unsafeBitCast(gl_BufferDataARB as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 105: return unsafeBitCast(gl_BufferStorage as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 106: return unsafeBitCast(gl_BufferStorageEXT as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 107: return unsafeBitCast(gl_BufferSubData as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 108: return unsafeBitCast(gl_BufferSubDataARB as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 109: return unsafeBitCast(gl_CallList as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 110: return unsafeBitCast(gl_CallLists as @convention(c) (Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 111: return unsafeBitCast(gl_CheckFramebufferStatus as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 112: return unsafeBitCast(gl_CheckFramebufferStatusEXT as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 113: return unsafeBitCast(gl_CheckFramebufferStatusOES as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 114: return unsafeBitCast(gl_CheckNamedFramebufferStatus as @convention(c) (UInt32, UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 115: return unsafeBitCast(gl_ClampColor as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 116: return unsafeBitCast(gl_ClampColorARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 117: return unsafeBitCast(gl_Clear as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 118: return unsafeBitCast(gl_ClearAccum as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 119: return unsafeBitCast(gl_ClearBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 120: return unsafeBitCast(gl_ClearBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 121: return unsafeBitCast(gl_ClearBufferfi as @convention(c) (UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 122: return unsafeBitCast(gl_ClearBufferfv as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 123: return unsafeBitCast(gl_ClearBufferiv as @convention(c) (UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 124: return unsafeBitCast(gl_ClearBufferuiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 125: return unsafeBitCast(gl_ClearColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 126: return unsafeBitCast(gl_ClearColorIiEXT as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 127: return unsafeBitCast(gl_ClearColorIuiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 128: return unsafeBitCast(gl_ClearColorx as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 129: return unsafeBitCast(gl_ClearColorxOES as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 130: return unsafeBitCast(gl_ClearDepth as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 131: return unsafeBitCast(gl_ClearDepthf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 132: return unsafeBitCast(gl_ClearDepthfOES as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 133: return unsafeBitCast(gl_ClearDepthx as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 134: return unsafeBitCast(gl_ClearDepthxOES as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 135: return unsafeBitCast(gl_ClearIndex as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 136: return unsafeBitCast(gl_ClearNamedBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 137: return unsafeBitCast(gl_ClearNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 138: return unsafeBitCast(gl_ClearNamedFramebufferfi as @convention(c) (UInt32, UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 139: return unsafeBitCast(gl_ClearNamedFramebufferfv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 140: return unsafeBitCast(gl_ClearNamedFramebufferiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 141: return unsafeBitCast(gl_ClearNamedFramebufferuiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 142: return unsafeBitCast(gl_ClearStencil as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 143: return unsafeBitCast(gl_ClearTexImage as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 144: return unsafeBitCast(gl_ClearTexImageEXT as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 145: return unsafeBitCast(gl_ClearTexSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 146: return unsafeBitCast(gl_ClearTexSubImageEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 147: return unsafeBitCast(gl_ClientActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 148: return unsafeBitCast(gl_ClientActiveTextureARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 149: return unsafeBitCast(gl_ClientWaitSync as @convention(c) (UnsafeMutableRawPointer?, UInt32, UInt64) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 150: return unsafeBitCast(gl_ClipControl as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 151: return unsafeBitCast(gl_ClipControlEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 152: return unsafeBitCast(gl_ClipPlane as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 153: return unsafeBitCast(gl_ClipPlanef as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 154: return unsafeBitCast(gl_ClipPlanefOES as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 155: return unsafeBitCast(gl_ClipPlanex as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 156: return unsafeBitCast(gl_ClipPlanexOES as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 157: return unsafeBitCast(gl_Color3b as @convention(c) (Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 158: return unsafeBitCast(gl_Color3bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 159: return unsafeBitCast(gl_Color3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 160: return unsafeBitCast(gl_Color3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 161: return unsafeBitCast(gl_Color3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 162: return unsafeBitCast(gl_Color3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 163: return unsafeBitCast(gl_Color3hNV as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 164: return unsafeBitCast(gl_Color3hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 165: return unsafeBitCast(gl_Color3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 166: return unsafeBitCast(gl_Color3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 167: return unsafeBitCast(gl_Color3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 168: return unsafeBitCast(gl_Color3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 169: return unsafeBitCast(gl_Color3ub as @convention(c) (UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 170: return unsafeBitCast(gl_Color3ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 171: return unsafeBitCast(gl_Color3ui as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 172: return unsafeBitCast(gl_Color3uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 173: return unsafeBitCast(gl_Color3us as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 174: return unsafeBitCast(gl_Color3usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 175: return unsafeBitCast(gl_Color4b as @convention(c) (Int8, Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 176: return unsafeBitCast(gl_Color4bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 177: return unsafeBitCast(gl_Color4d as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 178: return unsafeBitCast(gl_Color4dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 179: return unsafeBitCast(gl_Color4f as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 180: return unsafeBitCast(gl_Color4fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 181: return unsafeBitCast(gl_Color4hNV as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 182: return unsafeBitCast(gl_Color4hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 183: return unsafeBitCast(gl_Color4i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 184: return unsafeBitCast(gl_Color4iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 185: return unsafeBitCast(gl_Color4s as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 186: return unsafeBitCast(gl_Color4sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 187: return unsafeBitCast(gl_Color4ub as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 188: return unsafeBitCast(gl_Color4ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 189: return unsafeBitCast(gl_Color4ui as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 190: return unsafeBitCast(gl_Color4uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 191: return unsafeBitCast(gl_Color4us as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 192: return unsafeBitCast(gl_Color4usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 193: return unsafeBitCast(gl_Color4x as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 194: return unsafeBitCast(gl_Color4xOES as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 195: return unsafeBitCast(gl_ColorFragmentOp1ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 196: return unsafeBitCast(gl_ColorFragmentOp2ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 197: return unsafeBitCast(gl_ColorFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 198: return unsafeBitCast(gl_ColorMask as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 199: return unsafeBitCast(gl_ColorMaskIndexedEXT as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 200: return unsafeBitCast(gl_ColorMaski as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 201: return unsafeBitCast(gl_ColorMaskiEXT as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 202: return unsafeBitCast(gl_ColorMaskiOES as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 203: return unsafeBitCast(gl_ColorMaterial as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 204: return unsafeBitCast(gl_ColorP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 205: return unsafeBitCast(gl_ColorP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 206: return unsafeBitCast(gl_ColorP4ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 207: return unsafeBitCast(gl_ColorP4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 208: return unsafeBitCast(gl_ColorPointer as @convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 209: return unsafeBitCast(gl_ColorPointerEXT as @convention(c) (Int32, UInt32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 210: return unsafeBitCast(gl_CompileShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 211: return unsafeBitCast(gl_CompileShaderARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 212: return unsafeBitCast(gl_CompileShaderIncludeARB as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 213: return unsafeBitCast(gl_CompressedTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 214: return unsafeBitCast(gl_CompressedTexImage1DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 215: return unsafeBitCast(gl_CompressedTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 216: return unsafeBitCast(gl_CompressedTexImage2DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 217: return unsafeBitCast(gl_CompressedTexImage3D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 218: return unsafeBitCast(gl_CompressedTexImage3DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 219: return unsafeBitCast(gl_CompressedTexImage3DOES as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 220: return unsafeBitCast(gl_CompressedTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 221: return unsafeBitCast(gl_CompressedTexSubImage1DARB as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 222: return unsafeBitCast(gl_CompressedTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 223: return unsafeBitCast(gl_CompressedTexSubImage2DARB as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 224: return unsafeBitCast(gl_CompressedTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 225: return unsafeBitCast(gl_CompressedTexSubImage3DARB as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 226: return unsafeBitCast(gl_CompressedTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 227: return unsafeBitCast(gl_CompressedTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 228: return unsafeBitCast(gl_CompressedTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 229: return unsafeBitCast(gl_CompressedTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 230: return unsafeBitCast(gl_CopyBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 231: return unsafeBitCast(gl_CopyImageSubData as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 232: return unsafeBitCast(gl_CopyImageSubDataEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 233: return unsafeBitCast(gl_CopyImageSubDataNV as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 234: return unsafeBitCast(gl_CopyImageSubDataOES as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 235: return unsafeBitCast(gl_CopyNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 236: return unsafeBitCast(gl_CopyPixels as @convention(c) (Int32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 237: return unsafeBitCast(gl_CopyTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 238: return unsafeBitCast(gl_CopyTexImage1DEXT as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 239: return unsafeBitCast(gl_CopyTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 240: return unsafeBitCast(gl_CopyTexImage2DEXT as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 241: return unsafeBitCast(gl_CopyTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 242: return unsafeBitCast(gl_CopyTexSubImage1DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 243: return unsafeBitCast(gl_CopyTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 244: return unsafeBitCast(gl_CopyTexSubImage2DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 245: return unsafeBitCast(gl_CopyTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 246: return unsafeBitCast(gl_CopyTexSubImage3DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 247: return unsafeBitCast(gl_CopyTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 248: return unsafeBitCast(gl_CopyTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 249: return unsafeBitCast(gl_CopyTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 250: return unsafeBitCast(gl_CopyTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 251: return unsafeBitCast(gl_CreateBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 252: return unsafeBitCast(gl_CreateFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 253: return unsafeBitCast(gl_CreateProgram as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 254: return unsafeBitCast(gl_CreateProgramObjectARB as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 255: return unsafeBitCast(gl_CreateProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 256: return unsafeBitCast(gl_CreateQueries as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 257: return unsafeBitCast(gl_CreateRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 258: return unsafeBitCast(gl_CreateSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 259: return unsafeBitCast(gl_CreateShader as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 260: return unsafeBitCast(gl_CreateShaderObjectARB as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 261: return unsafeBitCast(gl_CreateShaderProgramv as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 262: return unsafeBitCast(gl_CreateTextures as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 263: return unsafeBitCast(gl_CreateTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 264: return unsafeBitCast(gl_CreateVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 265: return unsafeBitCast(gl_CullFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 266: return unsafeBitCast(gl_DebugMessageCallback as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 267: return unsafeBitCast(gl_DebugMessageCallbackARB as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 268: return unsafeBitCast(gl_DebugMessageCallbackKHR as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 269: return unsafeBitCast(gl_DebugMessageControl as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 270: return unsafeBitCast(gl_DebugMessageControlARB as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 271: return unsafeBitCast(gl_DebugMessageControlKHR as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 272: return unsafeBitCast(gl_DebugMessageInsert as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 273: return unsafeBitCast(gl_DebugMessageInsertARB as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 274: return unsafeBitCast(gl_DebugMessageInsertKHR as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 275: return unsafeBitCast(gl_DeleteBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 276: return unsafeBitCast(gl_DeleteBuffersARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 277: return unsafeBitCast(gl_DeleteFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 278: return unsafeBitCast(gl_DeleteFramebuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 279: return unsafeBitCast(gl_DeleteFramebuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 280: return unsafeBitCast(gl_DeleteFramebuffersOES as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 281: return unsafeBitCast(gl_DeleteLists as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 282: return unsafeBitCast(gl_DeleteNamedStringARB as @convention(c) (Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 283: return unsafeBitCast(gl_DeleteObjectARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 284: return unsafeBitCast(gl_DeleteProgram as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 285: return unsafeBitCast(gl_DeleteProgramPipelines as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 286: return unsafeBitCast(gl_DeleteProgramsARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 287: return unsafeBitCast(gl_DeleteQueries as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 288: return unsafeBitCast(gl_DeleteQueriesARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 289: return unsafeBitCast(gl_DeleteQueriesEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 290: return unsafeBitCast(gl_DeleteRenderbuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 291: return unsafeBitCast(gl_DeleteRenderbuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 292: return unsafeBitCast(gl_DeleteRenderbuffersOES as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 293: return unsafeBitCast(gl_DeleteSamplers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 294: return unsafeBitCast(gl_DeleteShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 295: return unsafeBitCast(gl_DeleteSync as @convention(c) (UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 296: return unsafeBitCast(gl_DeleteTextures as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 297: return unsafeBitCast(gl_DeleteTexturesEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 298: return unsafeBitCast(gl_DeleteTransformFeedbacks as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 299: return unsafeBitCast(gl_DeleteVertexArrays as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 300: return unsafeBitCast(gl_DeleteVertexArraysOES as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 301: return unsafeBitCast(gl_DepthFunc as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 302: return unsafeBitCast(gl_DepthMask as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 303: return unsafeBitCast(gl_DepthRange as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 304: return unsafeBitCast(gl_DepthRangeArraydvNV as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 305: return unsafeBitCast(gl_DepthRangeArrayfvOES as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 306: return unsafeBitCast(gl_DepthRangeArrayv as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 307: return unsafeBitCast(gl_DepthRangeIndexed as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 308: return unsafeBitCast(gl_DepthRangeIndexeddNV as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 309: return unsafeBitCast(gl_DepthRangeIndexedfOES as @convention(c) (UInt32, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 310: return unsafeBitCast(gl_DepthRangef as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 311: return unsafeBitCast(gl_DepthRangefOES as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 312: return unsafeBitCast(gl_DepthRangex as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 313: return unsafeBitCast(gl_DepthRangexOES as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 314: return unsafeBitCast(gl_DetachObjectARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 315: return unsafeBitCast(gl_DetachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 316: return unsafeBitCast(gl_Disable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 317: return unsafeBitCast(gl_DisableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 318: return unsafeBitCast(gl_DisableIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 319: return unsafeBitCast(gl_DisableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 320: return unsafeBitCast(gl_DisableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 321: return unsafeBitCast(gl_DisableVertexAttribArrayARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 322: return unsafeBitCast(gl_Disablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 323: return unsafeBitCast(gl_DisableiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 324: return unsafeBitCast(gl_DisableiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 325: return unsafeBitCast(gl_DiscardFramebufferEXT as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 326: return unsafeBitCast(gl_DispatchCompute as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 327: return unsafeBitCast(gl_DispatchComputeIndirect as @convention(c) (Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 328: return unsafeBitCast(gl_DrawArrays as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 329: return unsafeBitCast(gl_DrawArraysEXT as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 330: return unsafeBitCast(gl_DrawArraysIndirect as @convention(c) (UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 331: return unsafeBitCast(gl_DrawArraysInstanced as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 332: return unsafeBitCast(gl_DrawArraysInstancedARB as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 333: return unsafeBitCast(gl_DrawArraysInstancedBaseInstance as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 334: return unsafeBitCast(gl_DrawArraysInstancedBaseInstanceEXT as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 335: return unsafeBitCast(gl_DrawArraysInstancedEXT as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 336: return unsafeBitCast(gl_DrawBuffer as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 337: return unsafeBitCast(gl_DrawBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 338: return unsafeBitCast(gl_DrawBuffersARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 339: return unsafeBitCast(gl_DrawBuffersATI as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 340: return unsafeBitCast(gl_DrawBuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 341: return unsafeBitCast(gl_DrawBuffersNV as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 342: return unsafeBitCast(gl_DrawElements as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 343: return unsafeBitCast(gl_DrawElementsBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 344: return unsafeBitCast(gl_DrawElementsBaseVertexEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 345: return unsafeBitCast(gl_DrawElementsBaseVertexOES as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 346: return unsafeBitCast(gl_DrawElementsIndirect as @convention(c) (UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 347: return unsafeBitCast(gl_DrawElementsInstanced as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 348: return unsafeBitCast(gl_DrawElementsInstancedARB as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 349: return unsafeBitCast(gl_DrawElementsInstancedBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 350: return unsafeBitCast(gl_DrawElementsInstancedBaseInstanceEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 351: return unsafeBitCast(gl_DrawElementsInstancedBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 352: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 353: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexBaseInstanceEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 354: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 355: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexOES as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 356: return unsafeBitCast(gl_DrawElementsInstancedEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 357: return unsafeBitCast(gl_DrawPixels as @convention(c) (Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 358: return unsafeBitCast(gl_DrawRangeElements as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 359: return unsafeBitCast(gl_DrawRangeElementsBaseVertex as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 360: return unsafeBitCast(gl_DrawRangeElementsBaseVertexEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 361: return unsafeBitCast(gl_DrawRangeElementsBaseVertexOES as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 362: return unsafeBitCast(gl_DrawRangeElementsEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 363: return unsafeBitCast(gl_DrawTexfOES as @convention(c) (Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 364: return unsafeBitCast(gl_DrawTexfvOES as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 365: return unsafeBitCast(gl_DrawTexiOES as @convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 366: return unsafeBitCast(gl_DrawTexivOES as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 367: return unsafeBitCast(gl_DrawTexsOES as @convention(c) (Int16, Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 368: return unsafeBitCast(gl_DrawTexsvOES as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 369: return unsafeBitCast(gl_DrawTexxOES as @convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 370: return unsafeBitCast(gl_DrawTexxvOES as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 371: return unsafeBitCast(gl_DrawTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 372: return unsafeBitCast(gl_DrawTransformFeedbackInstanced as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 373: return unsafeBitCast(gl_DrawTransformFeedbackStream as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 374: return unsafeBitCast(gl_DrawTransformFeedbackStreamInstanced as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 375: return unsafeBitCast(gl_EdgeFlag as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 376: return unsafeBitCast(gl_EdgeFlagPointer as @convention(c) (Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 377: return unsafeBitCast(gl_EdgeFlagPointerEXT as @convention(c) (Int32, Int32, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 378: return unsafeBitCast(gl_EdgeFlagv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 379: return unsafeBitCast(gl_Enable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 380: return unsafeBitCast(gl_EnableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 381: return unsafeBitCast(gl_EnableIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 382: return unsafeBitCast(gl_EnableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 383: return unsafeBitCast(gl_EnableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 384: return unsafeBitCast(gl_EnableVertexAttribArrayARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 385: return unsafeBitCast(gl_Enablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 386: return unsafeBitCast(gl_EnableiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 387: return unsafeBitCast(gl_EnableiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 388: return unsafeBitCast(gl_End as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 389: return unsafeBitCast(gl_EndConditionalRender as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 390: return unsafeBitCast(gl_EndConditionalRenderNV as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 391: return unsafeBitCast(gl_EndFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 392: return unsafeBitCast(gl_EndList as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 393: return unsafeBitCast(gl_EndQuery as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 394: return unsafeBitCast(gl_EndQueryARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 395: return unsafeBitCast(gl_EndQueryEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 396: return unsafeBitCast(gl_EndQueryIndexed as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 397: return unsafeBitCast(gl_EndTransformFeedback as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 398: return unsafeBitCast(gl_EndTransformFeedbackEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 399: return unsafeBitCast(gl_EvalCoord1d as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 400: return unsafeBitCast(gl_EvalCoord1dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 401: return unsafeBitCast(gl_EvalCoord1f as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 402: return unsafeBitCast(gl_EvalCoord1fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 403: return unsafeBitCast(gl_EvalCoord2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 404: return unsafeBitCast(gl_EvalCoord2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 405: return unsafeBitCast(gl_EvalCoord2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 406: return unsafeBitCast(gl_EvalCoord2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 407: return unsafeBitCast(gl_EvalMesh1 as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 408: return unsafeBitCast(gl_EvalMesh2 as @convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 409: return unsafeBitCast(gl_EvalPoint1 as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 410: return unsafeBitCast(gl_EvalPoint2 as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 411: return unsafeBitCast(gl_FeedbackBuffer as @convention(c) (Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 412: return unsafeBitCast(gl_FenceSync as @convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?, to: UnsafeMutableRawPointer?.self)
+  case 413: return unsafeBitCast(gl_Finish as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 414: return unsafeBitCast(gl_Flush as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 415: return unsafeBitCast(gl_FlushMappedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 416: return unsafeBitCast(gl_FlushMappedBufferRangeEXT as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 417: return unsafeBitCast(gl_FlushMappedNamedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 418: return unsafeBitCast(gl_FogCoordPointer as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 419: return unsafeBitCast(gl_FogCoordPointerEXT as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 420: return unsafeBitCast(gl_FogCoordd as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 421: return unsafeBitCast(gl_FogCoorddEXT as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 422: return unsafeBitCast(gl_FogCoorddv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 423: return unsafeBitCast(gl_FogCoorddvEXT as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 424: return unsafeBitCast(gl_FogCoordf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 425: return unsafeBitCast(gl_FogCoordfEXT as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 426: return unsafeBitCast(gl_FogCoordfv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 427: return unsafeBitCast(gl_FogCoordfvEXT as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 428: return unsafeBitCast(gl_FogCoordhNV as @convention(c) (UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 429: return unsafeBitCast(gl_FogCoordhvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 430: return unsafeBitCast(gl_Fogf as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 431: return unsafeBitCast(gl_Fogfv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 432: return unsafeBitCast(gl_Fogi as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 433: return unsafeBitCast(gl_Fogiv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 434: return unsafeBitCast(gl_Fogx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 435: return unsafeBitCast(gl_FogxOES as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 436: return unsafeBitCast(gl_Fogxv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 437: return unsafeBitCast(gl_FogxvOES as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 438: return unsafeBitCast(gl_FramebufferFetchBarrierEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
+  case 439: return unsafeBitCast(gl_FramebufferParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 440: return unsafeBitCast(gl_FramebufferParameteriMESA as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 441: return unsafeBitCast(gl_FramebufferRenderbuffer as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 442: return unsafeBitCast(gl_FramebufferRenderbufferEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 443: return unsafeBitCast(gl_FramebufferRenderbufferOES as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 444: return unsafeBitCast(gl_FramebufferTexture as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 445: return unsafeBitCast(gl_FramebufferTexture1D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 446: return unsafeBitCast(gl_FramebufferTexture1DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 447: return unsafeBitCast(gl_FramebufferTexture2D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 448: return unsafeBitCast(gl_FramebufferTexture2DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 449: return unsafeBitCast(gl_FramebufferTexture2DOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 450: return unsafeBitCast(gl_FramebufferTexture3D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 451: return unsafeBitCast(gl_FramebufferTexture3DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 452: return unsafeBitCast(gl_FramebufferTexture3DOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 453: return unsafeBitCast(gl_FramebufferTextureEXT as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 454: return unsafeBitCast(gl_FramebufferTextureLayer as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 455: return unsafeBitCast(gl_FramebufferTextureLayerEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 456: return unsafeBitCast(gl_FramebufferTextureOES as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 457: return unsafeBitCast(gl_FrontFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 458: return unsafeBitCast(gl_Frustum as @convention(c) (Double, Double, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 459: return unsafeBitCast(gl_Frustumf as @convention(c) (Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 460: return unsafeBitCast(gl_FrustumfOES as @convention(c) (Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 461: return unsafeBitCast(gl_Frustumx as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 462: return unsafeBitCast(gl_FrustumxOES as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 463: return unsafeBitCast(gl_GenBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 464: return unsafeBitCast(gl_GenBuffersARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 465: return unsafeBitCast(gl_GenFragmentShadersATI as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 466: return unsafeBitCast(gl_GenFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 467: return unsafeBitCast(gl_GenFramebuffersEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 468: return unsafeBitCast(gl_GenFramebuffersOES as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 469: return unsafeBitCast(gl_GenLists as @convention(c) (Int32) -> UInt32, to: UnsafeMutableRawPointer?.self)
+  case 470: return unsafeBitCast(gl_GenProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 471: return unsafeBitCast(gl_GenProgramsARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 472: return unsafeBitCast(gl_GenQueries as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 473: return unsafeBitCast(gl_GenQueriesARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 474: return unsafeBitCast(gl_GenQueriesEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 475: return unsafeBitCast(gl_GenRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 476: return unsafeBitCast(gl_GenRenderbuffersEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 477: return unsafeBitCast(gl_GenRenderbuffersOES as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 478: return unsafeBitCast(gl_GenSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 479: return unsafeBitCast(gl_GenTextures as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 480: return unsafeBitCast(gl_GenTexturesEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 481: return unsafeBitCast(gl_GenTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 482: return unsafeBitCast(gl_GenVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 483: return unsafeBitCast(gl_GenVertexArraysOES as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 484: return unsafeBitCast(gl_GenerateMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 485: return unsafeBitCast(gl_GenerateMipmapEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 486: return unsafeBitCast(gl_GenerateMipmapOES as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 487: return unsafeBitCast(gl_GenerateTextureMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 488: return unsafeBitCast(gl_GetActiveAtomicCounterBufferiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 489: return unsafeBitCast(gl_GetActiveAttrib as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 490: return unsafeBitCast(gl_GetActiveAttribARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 491: return unsafeBitCast(gl_GetActiveSubroutineName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 492: return unsafeBitCast(gl_GetActiveSubroutineUniformName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 493: return unsafeBitCast(gl_GetActiveSubroutineUniformiv as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 494: return unsafeBitCast(gl_GetActiveUniform as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 495: return unsafeBitCast(gl_GetActiveUniformARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 496: return unsafeBitCast(gl_GetActiveUniformBlockName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 497: return unsafeBitCast(gl_GetActiveUniformBlockiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 498: return unsafeBitCast(gl_GetActiveUniformName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 499: return unsafeBitCast(gl_GetActiveUniformsiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
   default: return nil
   }
 }

@@ -111,6 +111,42 @@ func hook_glVertexAttribLPointer(
   encode_glVertexAttribLPointer(c, c.writer, index, size, type, stride, sent(c, pointer))
 }
 
+// GL_EXT_vertex_array: how many vertices there are needs nobody to know.
+
+func hook_glVertexPointerEXT(
+  _ c: Context, _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32,
+  _ pointer: UnsafeRawPointer?
+) {
+  gl_VertexPointer(size, type, stride, pointer)
+}
+func hook_glNormalPointerEXT(
+  _ c: Context, _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  gl_NormalPointer(type, stride, pointer)
+}
+func hook_glColorPointerEXT(
+  _ c: Context, _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32,
+  _ pointer: UnsafeRawPointer?
+) {
+  gl_ColorPointer(size, type, stride, pointer)
+}
+func hook_glIndexPointerEXT(
+  _ c: Context, _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  gl_IndexPointer(type, stride, pointer)
+}
+func hook_glTexCoordPointerEXT(
+  _ c: Context, _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32,
+  _ pointer: UnsafeRawPointer?
+) {
+  gl_TexCoordPointer(size, type, stride, pointer)
+}
+func hook_glEdgeFlagPointerEXT(
+  _ c: Context, _ stride: Int32, _ count: Int32, _ pointer: UnsafePointer<UInt8>?
+) {
+  gl_EdgeFlagPointer(stride, pointer)
+}
+
 // MARK: What is enabled
 
 private func slot(_ c: Context, _ array: UInt32) -> Int? {

@@ -127,19 +127,26 @@ public enum GL {
   @inlinable public static var BLEND_DST: UInt32 { 0xBE0 }
   @inlinable public static var BLEND_DST_ALPHA: UInt32 { 0x80CA }
   @inlinable public static var BLEND_DST_ALPHA_EXT: UInt32 { 0x80CA }
+  @inlinable public static var BLEND_DST_ALPHA_OES: UInt32 { 0x80CA }
   @inlinable public static var BLEND_DST_RGB: UInt32 { 0x80C8 }
   @inlinable public static var BLEND_DST_RGB_EXT: UInt32 { 0x80C8 }
+  @inlinable public static var BLEND_DST_RGB_OES: UInt32 { 0x80C8 }
   @inlinable public static var BLEND_EQUATION: UInt32 { 0x8009 }
   @inlinable public static var BLEND_EQUATION_ALPHA: UInt32 { 0x883D }
   @inlinable public static var BLEND_EQUATION_ALPHA_EXT: UInt32 { 0x883D }
+  @inlinable public static var BLEND_EQUATION_ALPHA_OES: UInt32 { 0x883D }
   @inlinable public static var BLEND_EQUATION_EXT: UInt32 { 0x8009 }
+  @inlinable public static var BLEND_EQUATION_OES: UInt32 { 0x8009 }
   @inlinable public static var BLEND_EQUATION_RGB: UInt32 { 0x8009 }
   @inlinable public static var BLEND_EQUATION_RGB_EXT: UInt32 { 0x8009 }
+  @inlinable public static var BLEND_EQUATION_RGB_OES: UInt32 { 0x8009 }
   @inlinable public static var BLEND_SRC: UInt32 { 0xBE1 }
   @inlinable public static var BLEND_SRC_ALPHA: UInt32 { 0x80CB }
   @inlinable public static var BLEND_SRC_ALPHA_EXT: UInt32 { 0x80CB }
+  @inlinable public static var BLEND_SRC_ALPHA_OES: UInt32 { 0x80CB }
   @inlinable public static var BLEND_SRC_RGB: UInt32 { 0x80C9 }
   @inlinable public static var BLEND_SRC_RGB_EXT: UInt32 { 0x80C9 }
+  @inlinable public static var BLEND_SRC_RGB_OES: UInt32 { 0x80C9 }
   @inlinable public static var BLOCK_INDEX: UInt32 { 0x92FD }
   @inlinable public static var BLUE: UInt32 { 0x1905 }
   @inlinable public static var BLUE_BIAS: UInt32 { 0xD1B }
@@ -245,13 +252,20 @@ public enum GL {
   @inlinable public static var COLOR_ARRAY: UInt32 { 0x8076 }
   @inlinable public static var COLOR_ARRAY_BUFFER_BINDING: UInt32 { 0x8898 }
   @inlinable public static var COLOR_ARRAY_BUFFER_BINDING_ARB: UInt32 { 0x8898 }
+  @inlinable public static var COLOR_ARRAY_COUNT_EXT: UInt32 { 0x8084 }
+  @inlinable public static var COLOR_ARRAY_EXT: UInt32 { 0x8076 }
   @inlinable public static var COLOR_ARRAY_POINTER: UInt32 { 0x8090 }
+  @inlinable public static var COLOR_ARRAY_POINTER_EXT: UInt32 { 0x8090 }
   @inlinable public static var COLOR_ARRAY_SIZE: UInt32 { 0x8081 }
+  @inlinable public static var COLOR_ARRAY_SIZE_EXT: UInt32 { 0x8081 }
   @inlinable public static var COLOR_ARRAY_STRIDE: UInt32 { 0x8083 }
+  @inlinable public static var COLOR_ARRAY_STRIDE_EXT: UInt32 { 0x8083 }
   @inlinable public static var COLOR_ARRAY_TYPE: UInt32 { 0x8082 }
+  @inlinable public static var COLOR_ARRAY_TYPE_EXT: UInt32 { 0x8082 }
   @inlinable public static var COLOR_ATTACHMENT0: UInt32 { 0x8CE0 }
   @inlinable public static var COLOR_ATTACHMENT0_EXT: UInt32 { 0x8CE0 }
   @inlinable public static var COLOR_ATTACHMENT0_NV: UInt32 { 0x8CE0 }
+  @inlinable public static var COLOR_ATTACHMENT0_OES: UInt32 { 0x8CE0 }
   @inlinable public static var COLOR_ATTACHMENT1: UInt32 { 0x8CE1 }
   @inlinable public static var COLOR_ATTACHMENT10: UInt32 { 0x8CEA }
   @inlinable public static var COLOR_ATTACHMENT10_EXT: UInt32 { 0x8CEA }
@@ -489,6 +503,10 @@ public enum GL {
   @inlinable public static var CURRENT_COLOR: UInt32 { 0xB00 }
   @inlinable public static var CURRENT_FOG_COORD: UInt32 { 0x8453 }
   @inlinable public static var CURRENT_FOG_COORDINATE: UInt32 { 0x8453 }
+}
+
+
+extension GL {
   @inlinable public static var CURRENT_FOG_COORDINATE_EXT: UInt32 { 0x8453 }
   @inlinable public static var CURRENT_INDEX: UInt32 { 0xB01 }
   @inlinable public static var CURRENT_MATRIX_ARB: UInt32 { 0x8641 }
@@ -503,10 +521,6 @@ public enum GL {
   @inlinable public static var CURRENT_RASTER_INDEX: UInt32 { 0xB05 }
   @inlinable public static var CURRENT_RASTER_POSITION: UInt32 { 0xB07 }
   @inlinable public static var CURRENT_RASTER_POSITION_VALID: UInt32 { 0xB08 }
-}
-
-
-extension GL {
   @inlinable public static var CURRENT_RASTER_SECONDARY_COLOR: UInt32 { 0x845F }
   @inlinable public static var CURRENT_RASTER_TEXTURE_COORDS: UInt32 { 0xB06 }
   @inlinable public static var CURRENT_SECONDARY_COLOR: UInt32 { 0x8459 }
@@ -598,6 +612,7 @@ extension GL {
   @inlinable public static var DEPTH32F_STENCIL8: UInt32 { 0x8CAD }
   @inlinable public static var DEPTH_ATTACHMENT: UInt32 { 0x8D00 }
   @inlinable public static var DEPTH_ATTACHMENT_EXT: UInt32 { 0x8D00 }
+  @inlinable public static var DEPTH_ATTACHMENT_OES: UInt32 { 0x8D00 }
   @inlinable public static var DEPTH_BIAS: UInt32 { 0xD1F }
   @inlinable public static var DEPTH_BITS: UInt32 { 0xD56 }
   @inlinable public static var DEPTH_BUFFER_BIT: UInt32 { 0x100 }
@@ -605,6 +620,7 @@ extension GL {
   @inlinable public static var DEPTH_CLEAR_VALUE: UInt32 { 0xB73 }
   @inlinable public static var DEPTH_COMPONENT: UInt32 { 0x1902 }
   @inlinable public static var DEPTH_COMPONENT16: UInt32 { 0x81A5 }
+  @inlinable public static var DEPTH_COMPONENT16_OES: UInt32 { 0x81A5 }
   @inlinable public static var DEPTH_COMPONENT24: UInt32 { 0x81A6 }
   @inlinable public static var DEPTH_COMPONENT32: UInt32 { 0x81A7 }
   @inlinable public static var DEPTH_COMPONENT32F: UInt32 { 0x8CAC }
@@ -763,8 +779,12 @@ extension GL {
   @inlinable public static var EDGE_FLAG_ARRAY: UInt32 { 0x8079 }
   @inlinable public static var EDGE_FLAG_ARRAY_BUFFER_BINDING: UInt32 { 0x889B }
   @inlinable public static var EDGE_FLAG_ARRAY_BUFFER_BINDING_ARB: UInt32 { 0x889B }
+  @inlinable public static var EDGE_FLAG_ARRAY_COUNT_EXT: UInt32 { 0x808D }
+  @inlinable public static var EDGE_FLAG_ARRAY_EXT: UInt32 { 0x8079 }
   @inlinable public static var EDGE_FLAG_ARRAY_POINTER: UInt32 { 0x8093 }
+  @inlinable public static var EDGE_FLAG_ARRAY_POINTER_EXT: UInt32 { 0x8093 }
   @inlinable public static var EDGE_FLAG_ARRAY_STRIDE: UInt32 { 0x808C }
+  @inlinable public static var EDGE_FLAG_ARRAY_STRIDE_EXT: UInt32 { 0x808C }
   @inlinable public static var EIGHTH_BIT_ATI: UInt32 { 0x20 }
   @inlinable public static var ELEMENT_ARRAY_BARRIER_BIT: UInt32 { 0x2 }
   @inlinable public static var ELEMENT_ARRAY_BUFFER: UInt32 { 0x8893 }
@@ -795,6 +815,7 @@ extension GL {
   @inlinable public static var FIRST_VERTEX_CONVENTION_EXT: UInt32 { 0x8E4D }
   @inlinable public static var FIRST_VERTEX_CONVENTION_OES: UInt32 { 0x8E4D }
   @inlinable public static var FIXED: UInt32 { 0x140C }
+  @inlinable public static var FIXED_OES: UInt32 { 0x140C }
   @inlinable public static var FIXED_ONLY: UInt32 { 0x891D }
   @inlinable public static var FIXED_ONLY_ARB: UInt32 { 0x891D }
   @inlinable public static var FLAT: UInt32 { 0x1D00 }
@@ -883,24 +904,30 @@ extension GL {
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_LAYERED_OES: UInt32 { 0x8DA7 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_OBJECT_NAME: UInt32 { 0x8CD1 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_OBJECT_NAME_EXT: UInt32 { 0x8CD1 }
+  @inlinable public static var FRAMEBUFFER_ATTACHMENT_OBJECT_NAME_OES: UInt32 { 0x8CD1 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE: UInt32 { 0x8CD0 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE_EXT: UInt32 { 0x8CD0 }
+  @inlinable public static var FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE_OES: UInt32 { 0x8CD0 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_RED_SIZE: UInt32 { 0x8212 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_STENCIL_SIZE: UInt32 { 0x8217 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_3D_ZOFFSET_EXT: UInt32 { 0x8CD4 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_3D_ZOFFSET_OES: UInt32 { 0x8CD4 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_CUBE_MAP_FACE: UInt32 { 0x8CD3 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_CUBE_MAP_FACE_EXT: UInt32 { 0x8CD3 }
+  @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_CUBE_MAP_FACE_OES: UInt32 { 0x8CD3 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_LAYER: UInt32 { 0x8CD4 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_LAYER_EXT: UInt32 { 0x8CD4 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_LEVEL: UInt32 { 0x8CD2 }
   @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_LEVEL_EXT: UInt32 { 0x8CD2 }
+  @inlinable public static var FRAMEBUFFER_ATTACHMENT_TEXTURE_LEVEL_OES: UInt32 { 0x8CD2 }
   @inlinable public static var FRAMEBUFFER_BARRIER_BIT: UInt32 { 0x400 }
   @inlinable public static var FRAMEBUFFER_BINDING: UInt32 { 0x8CA6 }
   @inlinable public static var FRAMEBUFFER_BINDING_EXT: UInt32 { 0x8CA6 }
+  @inlinable public static var FRAMEBUFFER_BINDING_OES: UInt32 { 0x8CA6 }
   @inlinable public static var FRAMEBUFFER_BLEND: UInt32 { 0x828B }
   @inlinable public static var FRAMEBUFFER_COMPLETE: UInt32 { 0x8CD5 }
   @inlinable public static var FRAMEBUFFER_COMPLETE_EXT: UInt32 { 0x8CD5 }
+  @inlinable public static var FRAMEBUFFER_COMPLETE_OES: UInt32 { 0x8CD5 }
   @inlinable public static var FRAMEBUFFER_DEFAULT: UInt32 { 0x8218 }
   @inlinable public static var FRAMEBUFFER_DEFAULT_FIXED_SAMPLE_LOCATIONS: UInt32 { 0x9314 }
   @inlinable public static var FRAMEBUFFER_DEFAULT_HEIGHT: UInt32 { 0x9311 }
@@ -913,26 +940,32 @@ extension GL {
   @inlinable public static var FRAMEBUFFER_FLIP_Y_MESA: UInt32 { 0x8BBB }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_ATTACHMENT: UInt32 { 0x8CD6 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_ATTACHMENT_EXT: UInt32 { 0x8CD6 }
+  @inlinable public static var FRAMEBUFFER_INCOMPLETE_ATTACHMENT_OES: UInt32 { 0x8CD6 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_DIMENSIONS: UInt32 { 0x8CD9 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_DIMENSIONS_EXT: UInt32 { 0x8CD9 }
+  @inlinable public static var FRAMEBUFFER_INCOMPLETE_DIMENSIONS_OES: UInt32 { 0x8CD9 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_DRAW_BUFFER: UInt32 { 0x8CDB }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_DRAW_BUFFER_EXT: UInt32 { 0x8CDB }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_FORMATS_EXT: UInt32 { 0x8CDA }
+  @inlinable public static var FRAMEBUFFER_INCOMPLETE_FORMATS_OES: UInt32 { 0x8CDA }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_LAYER_TARGETS: UInt32 { 0x8DA8 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_LAYER_TARGETS_EXT: UInt32 { 0x8DA8 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_LAYER_TARGETS_OES: UInt32 { 0x8DA8 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_MISSING_ATTACHMENT: UInt32 { 0x8CD7 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_MISSING_ATTACHMENT_EXT: UInt32 { 0x8CD7 }
+  @inlinable public static var FRAMEBUFFER_INCOMPLETE_MISSING_ATTACHMENT_OES: UInt32 { 0x8CD7 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_MULTISAMPLE: UInt32 { 0x8D56 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_MULTISAMPLE_EXT: UInt32 { 0x8D56 }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_READ_BUFFER: UInt32 { 0x8CDC }
   @inlinable public static var FRAMEBUFFER_INCOMPLETE_READ_BUFFER_EXT: UInt32 { 0x8CDC }
+  @inlinable public static var FRAMEBUFFER_OES: UInt32 { 0x8D40 }
   @inlinable public static var FRAMEBUFFER_RENDERABLE: UInt32 { 0x8289 }
   @inlinable public static var FRAMEBUFFER_RENDERABLE_LAYERED: UInt32 { 0x828A }
   @inlinable public static var FRAMEBUFFER_SRGB: UInt32 { 0x8DB9 }
   @inlinable public static var FRAMEBUFFER_UNDEFINED: UInt32 { 0x8219 }
   @inlinable public static var FRAMEBUFFER_UNSUPPORTED: UInt32 { 0x8CDD }
   @inlinable public static var FRAMEBUFFER_UNSUPPORTED_EXT: UInt32 { 0x8CDD }
+  @inlinable public static var FRAMEBUFFER_UNSUPPORTED_OES: UInt32 { 0x8CDD }
   @inlinable public static var FRONT: UInt32 { 0x404 }
   @inlinable public static var FRONT_AND_BACK: UInt32 { 0x408 }
   @inlinable public static var FRONT_FACE: UInt32 { 0xB46 }
@@ -941,8 +974,11 @@ extension GL {
   @inlinable public static var FULL_SUPPORT: UInt32 { 0x82B7 }
   @inlinable public static var FUNC_ADD: UInt32 { 0x8006 }
   @inlinable public static var FUNC_ADD_EXT: UInt32 { 0x8006 }
+  @inlinable public static var FUNC_ADD_OES: UInt32 { 0x8006 }
   @inlinable public static var FUNC_REVERSE_SUBTRACT: UInt32 { 0x800B }
+  @inlinable public static var FUNC_REVERSE_SUBTRACT_OES: UInt32 { 0x800B }
   @inlinable public static var FUNC_SUBTRACT: UInt32 { 0x800A }
+  @inlinable public static var FUNC_SUBTRACT_OES: UInt32 { 0x800A }
   @inlinable public static var GENERATE_MIPMAP: UInt32 { 0x8191 }
   @inlinable public static var GENERATE_MIPMAP_HINT: UInt32 { 0x8192 }
   @inlinable public static var GEOMETRY_INPUT_TYPE: UInt32 { 0x8917 }
@@ -971,6 +1007,10 @@ extension GL {
   @inlinable public static var GET_TEXTURE_IMAGE_FORMAT: UInt32 { 0x8291 }
   @inlinable public static var GET_TEXTURE_IMAGE_TYPE: UInt32 { 0x8292 }
   @inlinable public static var GPU_DISJOINT_EXT: UInt32 { 0x8FBB }
+}
+
+
+extension GL {
   @inlinable public static var GREATER: UInt32 { 0x204 }
   @inlinable public static var GREEN: UInt32 { 0x1904 }
   @inlinable public static var GREEN_BIAS: UInt32 { 0xD19 }
@@ -1007,10 +1047,6 @@ extension GL {
   @inlinable public static var IMAGE_2D_MULTISAMPLE: UInt32 { 0x9055 }
   @inlinable public static var IMAGE_2D_MULTISAMPLE_ARRAY: UInt32 { 0x9056 }
   @inlinable public static var IMAGE_2D_RECT: UInt32 { 0x904F }
-}
-
-
-extension GL {
   @inlinable public static var IMAGE_3D: UInt32 { 0x904E }
   @inlinable public static var IMAGE_BINDING_ACCESS: UInt32 { 0x8F3E }
   @inlinable public static var IMAGE_BINDING_FORMAT: UInt32 { 0x906E }
@@ -1049,9 +1085,14 @@ extension GL {
   @inlinable public static var INDEX_ARRAY: UInt32 { 0x8077 }
   @inlinable public static var INDEX_ARRAY_BUFFER_BINDING: UInt32 { 0x8899 }
   @inlinable public static var INDEX_ARRAY_BUFFER_BINDING_ARB: UInt32 { 0x8899 }
+  @inlinable public static var INDEX_ARRAY_COUNT_EXT: UInt32 { 0x8087 }
+  @inlinable public static var INDEX_ARRAY_EXT: UInt32 { 0x8077 }
   @inlinable public static var INDEX_ARRAY_POINTER: UInt32 { 0x8091 }
+  @inlinable public static var INDEX_ARRAY_POINTER_EXT: UInt32 { 0x8091 }
   @inlinable public static var INDEX_ARRAY_STRIDE: UInt32 { 0x8086 }
+  @inlinable public static var INDEX_ARRAY_STRIDE_EXT: UInt32 { 0x8086 }
   @inlinable public static var INDEX_ARRAY_TYPE: UInt32 { 0x8085 }
+  @inlinable public static var INDEX_ARRAY_TYPE_EXT: UInt32 { 0x8085 }
   @inlinable public static var INDEX_BITS: UInt32 { 0xD51 }
   @inlinable public static var INDEX_CLEAR_VALUE: UInt32 { 0xC20 }
   @inlinable public static var INDEX_LOGIC_OP: UInt32 { 0xBF1 }
@@ -1154,6 +1195,7 @@ extension GL {
   @inlinable public static var INVALID_ENUM: UInt32 { 0x500 }
   @inlinable public static var INVALID_FRAMEBUFFER_OPERATION: UInt32 { 0x506 }
   @inlinable public static var INVALID_FRAMEBUFFER_OPERATION_EXT: UInt32 { 0x506 }
+  @inlinable public static var INVALID_FRAMEBUFFER_OPERATION_OES: UInt32 { 0x506 }
   @inlinable public static var INVALID_INDEX: UInt32 { 0xFFFFFFFF }
   @inlinable public static var INVALID_OPERATION: UInt32 { 0x502 }
   @inlinable public static var INVALID_VALUE: UInt32 { 0x501 }
@@ -1390,6 +1432,7 @@ extension GL {
   @inlinable public static var MAX_COMPUTE_WORK_GROUP_INVOCATIONS: UInt32 { 0x90EB }
   @inlinable public static var MAX_COMPUTE_WORK_GROUP_SIZE: UInt32 { 0x91BF }
   @inlinable public static var MAX_CUBE_MAP_TEXTURE_SIZE: UInt32 { 0x851C }
+  @inlinable public static var MAX_CUBE_MAP_TEXTURE_SIZE_OES: UInt32 { 0x851C }
   @inlinable public static var MAX_CULL_DISTANCES: UInt32 { 0x82F9 }
   @inlinable public static var MAX_DEBUG_GROUP_STACK_DEPTH: UInt32 { 0x826C }
   @inlinable public static var MAX_DEBUG_GROUP_STACK_DEPTH_KHR: UInt32 { 0x826C }
@@ -1468,6 +1511,10 @@ extension GL {
   @inlinable public static var MAX_GEOMETRY_UNIFORM_COMPONENTS_OES: UInt32 { 0x8DDF }
   @inlinable public static var MAX_HEIGHT: UInt32 { 0x827F }
   @inlinable public static var MAX_IMAGE_SAMPLES: UInt32 { 0x906D }
+}
+
+
+extension GL {
   @inlinable public static var MAX_IMAGE_UNITS: UInt32 { 0x8F38 }
   @inlinable public static var MAX_INTEGER_SAMPLES: UInt32 { 0x9110 }
   @inlinable public static var MAX_LABEL_LENGTH: UInt32 { 0x82E8 }
@@ -1511,10 +1558,7 @@ extension GL {
   @inlinable public static var MAX_RECTANGLE_TEXTURE_SIZE: UInt32 { 0x84F8 }
   @inlinable public static var MAX_RENDERBUFFER_SIZE: UInt32 { 0x84E8 }
   @inlinable public static var MAX_RENDERBUFFER_SIZE_EXT: UInt32 { 0x84E8 }
-}
-
-
-extension GL {
+  @inlinable public static var MAX_RENDERBUFFER_SIZE_OES: UInt32 { 0x84E8 }
   @inlinable public static var MAX_SAMPLES: UInt32 { 0x8D57 }
   @inlinable public static var MAX_SAMPLES_EXT: UInt32 { 0x8D57 }
   @inlinable public static var MAX_SAMPLE_MASK_WORDS: UInt32 { 0x8E59 }
@@ -1686,16 +1730,23 @@ extension GL {
   @inlinable public static var NEVER: UInt32 { 0x200 }
   @inlinable public static var NICEST: UInt32 { 0x1102 }
   @inlinable public static var NONE: UInt32 { 0x0 }
+  @inlinable public static var NONE_OES: UInt32 { 0x0 }
   @inlinable public static var NOOP: UInt32 { 0x1505 }
   @inlinable public static var NOR: UInt32 { 0x1508 }
   @inlinable public static var NORMALIZE: UInt32 { 0xBA1 }
   @inlinable public static var NORMAL_ARRAY: UInt32 { 0x8075 }
   @inlinable public static var NORMAL_ARRAY_BUFFER_BINDING: UInt32 { 0x8897 }
   @inlinable public static var NORMAL_ARRAY_BUFFER_BINDING_ARB: UInt32 { 0x8897 }
+  @inlinable public static var NORMAL_ARRAY_COUNT_EXT: UInt32 { 0x8080 }
+  @inlinable public static var NORMAL_ARRAY_EXT: UInt32 { 0x8075 }
   @inlinable public static var NORMAL_ARRAY_POINTER: UInt32 { 0x808F }
+  @inlinable public static var NORMAL_ARRAY_POINTER_EXT: UInt32 { 0x808F }
   @inlinable public static var NORMAL_ARRAY_STRIDE: UInt32 { 0x807F }
+  @inlinable public static var NORMAL_ARRAY_STRIDE_EXT: UInt32 { 0x807F }
   @inlinable public static var NORMAL_ARRAY_TYPE: UInt32 { 0x807E }
+  @inlinable public static var NORMAL_ARRAY_TYPE_EXT: UInt32 { 0x807E }
   @inlinable public static var NORMAL_MAP: UInt32 { 0x8511 }
+  @inlinable public static var NORMAL_MAP_OES: UInt32 { 0x8511 }
   @inlinable public static var NOTEQUAL: UInt32 { 0x205 }
   @inlinable public static var NO_ERROR: UInt32 { 0x0 }
   @inlinable public static var NO_RESET_NOTIFICATION: UInt32 { 0x8261 }
@@ -1964,55 +2015,4 @@ extension GL {
   @inlinable public static var QUERY_RESULT: UInt32 { 0x8866 }
   @inlinable public static var QUERY_RESULT_ARB: UInt32 { 0x8866 }
   @inlinable public static var QUERY_RESULT_AVAILABLE: UInt32 { 0x8867 }
-  @inlinable public static var QUERY_RESULT_AVAILABLE_ARB: UInt32 { 0x8867 }
-  @inlinable public static var QUERY_RESULT_AVAILABLE_EXT: UInt32 { 0x8867 }
-  @inlinable public static var QUERY_RESULT_EXT: UInt32 { 0x8866 }
-  @inlinable public static var QUERY_RESULT_NO_WAIT: UInt32 { 0x9194 }
-  @inlinable public static var QUERY_TARGET: UInt32 { 0x82EA }
-  @inlinable public static var QUERY_WAIT: UInt32 { 0x8E13 }
-  @inlinable public static var QUERY_WAIT_INVERTED: UInt32 { 0x8E17 }
-  @inlinable public static var QUERY_WAIT_NV: UInt32 { 0x8E13 }
-  @inlinable public static var R: UInt32 { 0x2002 }
-  @inlinable public static var R11F_G11F_B10F: UInt32 { 0x8C3A }
-  @inlinable public static var R16: UInt32 { 0x822A }
-  @inlinable public static var R16F: UInt32 { 0x822D }
-  @inlinable public static var R16I: UInt32 { 0x8233 }
-  @inlinable public static var R16UI: UInt32 { 0x8234 }
-  @inlinable public static var R16_SNORM: UInt32 { 0x8F98 }
-  @inlinable public static var R32F: UInt32 { 0x822E }
-  @inlinable public static var R32I: UInt32 { 0x8235 }
-  @inlinable public static var R32UI: UInt32 { 0x8236 }
-  @inlinable public static var R3_G3_B2: UInt32 { 0x2A10 }
-  @inlinable public static var R8: UInt32 { 0x8229 }
-  @inlinable public static var R8I: UInt32 { 0x8231 }
-  @inlinable public static var R8UI: UInt32 { 0x8232 }
-  @inlinable public static var R8_SNORM: UInt32 { 0x8F94 }
-  @inlinable public static var RASTERIZER_DISCARD: UInt32 { 0x8C89 }
-  @inlinable public static var RASTERIZER_DISCARD_EXT: UInt32 { 0x8C89 }
-  @inlinable public static var READ_BUFFER: UInt32 { 0xC02 }
-  @inlinable public static var READ_BUFFER_NV: UInt32 { 0xC02 }
-  @inlinable public static var READ_FRAMEBUFFER: UInt32 { 0x8CA8 }
-  @inlinable public static var READ_FRAMEBUFFER_BINDING: UInt32 { 0x8CAA }
-  @inlinable public static var READ_FRAMEBUFFER_BINDING_EXT: UInt32 { 0x8CAA }
-  @inlinable public static var READ_FRAMEBUFFER_EXT: UInt32 { 0x8CA8 }
-  @inlinable public static var READ_ONLY: UInt32 { 0x88B8 }
-  @inlinable public static var READ_ONLY_ARB: UInt32 { 0x88B8 }
-  @inlinable public static var READ_PIXELS: UInt32 { 0x828C }
-  @inlinable public static var READ_PIXELS_FORMAT: UInt32 { 0x828D }
-  @inlinable public static var READ_PIXELS_TYPE: UInt32 { 0x828E }
-  @inlinable public static var READ_WRITE: UInt32 { 0x88BA }
-  @inlinable public static var READ_WRITE_ARB: UInt32 { 0x88BA }
-  @inlinable public static var RED: UInt32 { 0x1903 }
-  @inlinable public static var RED_BIAS: UInt32 { 0xD15 }
-  @inlinable public static var RED_BITS: UInt32 { 0xD52 }
-  @inlinable public static var RED_BIT_ATI: UInt32 { 0x1 }
-  @inlinable public static var RED_INTEGER: UInt32 { 0x8D94 }
-  @inlinable public static var RED_INTEGER_EXT: UInt32 { 0x8D94 }
-  @inlinable public static var RED_SCALE: UInt32 { 0xD14 }
-  @inlinable public static var REFERENCED_BY_COMPUTE_SHADER: UInt32 { 0x930B }
-  @inlinable public static var REFERENCED_BY_FRAGMENT_SHADER: UInt32 { 0x930A }
-  @inlinable public static var REFERENCED_BY_GEOMETRY_SHADER: UInt32 { 0x9309 }
-  @inlinable public static var REFERENCED_BY_GEOMETRY_SHADER_EXT: UInt32 { 0x9309 }
-  @inlinable public static var REFERENCED_BY_GEOMETRY_SHADER_OES: UInt32 { 0x9309 }
-  @inlinable public static var REFERENCED_BY_TESS_CONTROL_SHADER: UInt32 { 0x9307 }
 }

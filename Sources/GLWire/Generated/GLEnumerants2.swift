@@ -3,6 +3,57 @@
 
 
 extension GL {
+  @inlinable public static var QUERY_RESULT_AVAILABLE_ARB: UInt32 { 0x8867 }
+  @inlinable public static var QUERY_RESULT_AVAILABLE_EXT: UInt32 { 0x8867 }
+  @inlinable public static var QUERY_RESULT_EXT: UInt32 { 0x8866 }
+  @inlinable public static var QUERY_RESULT_NO_WAIT: UInt32 { 0x9194 }
+  @inlinable public static var QUERY_TARGET: UInt32 { 0x82EA }
+  @inlinable public static var QUERY_WAIT: UInt32 { 0x8E13 }
+  @inlinable public static var QUERY_WAIT_INVERTED: UInt32 { 0x8E17 }
+  @inlinable public static var QUERY_WAIT_NV: UInt32 { 0x8E13 }
+  @inlinable public static var R: UInt32 { 0x2002 }
+  @inlinable public static var R11F_G11F_B10F: UInt32 { 0x8C3A }
+  @inlinable public static var R16: UInt32 { 0x822A }
+  @inlinable public static var R16F: UInt32 { 0x822D }
+  @inlinable public static var R16I: UInt32 { 0x8233 }
+  @inlinable public static var R16UI: UInt32 { 0x8234 }
+  @inlinable public static var R16_SNORM: UInt32 { 0x8F98 }
+  @inlinable public static var R32F: UInt32 { 0x822E }
+  @inlinable public static var R32I: UInt32 { 0x8235 }
+  @inlinable public static var R32UI: UInt32 { 0x8236 }
+  @inlinable public static var R3_G3_B2: UInt32 { 0x2A10 }
+  @inlinable public static var R8: UInt32 { 0x8229 }
+  @inlinable public static var R8I: UInt32 { 0x8231 }
+  @inlinable public static var R8UI: UInt32 { 0x8232 }
+  @inlinable public static var R8_SNORM: UInt32 { 0x8F94 }
+  @inlinable public static var RASTERIZER_DISCARD: UInt32 { 0x8C89 }
+  @inlinable public static var RASTERIZER_DISCARD_EXT: UInt32 { 0x8C89 }
+  @inlinable public static var READ_BUFFER: UInt32 { 0xC02 }
+  @inlinable public static var READ_BUFFER_NV: UInt32 { 0xC02 }
+  @inlinable public static var READ_FRAMEBUFFER: UInt32 { 0x8CA8 }
+  @inlinable public static var READ_FRAMEBUFFER_BINDING: UInt32 { 0x8CAA }
+  @inlinable public static var READ_FRAMEBUFFER_BINDING_EXT: UInt32 { 0x8CAA }
+  @inlinable public static var READ_FRAMEBUFFER_EXT: UInt32 { 0x8CA8 }
+  @inlinable public static var READ_ONLY: UInt32 { 0x88B8 }
+  @inlinable public static var READ_ONLY_ARB: UInt32 { 0x88B8 }
+  @inlinable public static var READ_PIXELS: UInt32 { 0x828C }
+  @inlinable public static var READ_PIXELS_FORMAT: UInt32 { 0x828D }
+  @inlinable public static var READ_PIXELS_TYPE: UInt32 { 0x828E }
+  @inlinable public static var READ_WRITE: UInt32 { 0x88BA }
+  @inlinable public static var READ_WRITE_ARB: UInt32 { 0x88BA }
+  @inlinable public static var RED: UInt32 { 0x1903 }
+  @inlinable public static var RED_BIAS: UInt32 { 0xD15 }
+  @inlinable public static var RED_BITS: UInt32 { 0xD52 }
+  @inlinable public static var RED_BIT_ATI: UInt32 { 0x1 }
+  @inlinable public static var RED_INTEGER: UInt32 { 0x8D94 }
+  @inlinable public static var RED_INTEGER_EXT: UInt32 { 0x8D94 }
+  @inlinable public static var RED_SCALE: UInt32 { 0xD14 }
+  @inlinable public static var REFERENCED_BY_COMPUTE_SHADER: UInt32 { 0x930B }
+  @inlinable public static var REFERENCED_BY_FRAGMENT_SHADER: UInt32 { 0x930A }
+  @inlinable public static var REFERENCED_BY_GEOMETRY_SHADER: UInt32 { 0x9309 }
+  @inlinable public static var REFERENCED_BY_GEOMETRY_SHADER_EXT: UInt32 { 0x9309 }
+  @inlinable public static var REFERENCED_BY_GEOMETRY_SHADER_OES: UInt32 { 0x9309 }
+  @inlinable public static var REFERENCED_BY_TESS_CONTROL_SHADER: UInt32 { 0x9307 }
   @inlinable public static var REFERENCED_BY_TESS_CONTROL_SHADER_EXT: UInt32 { 0x9307 }
   @inlinable public static var REFERENCED_BY_TESS_CONTROL_SHADER_OES: UInt32 { 0x9307 }
   @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER: UInt32 { 0x9308 }
@@ -10,6 +61,7 @@ extension GL {
   @inlinable public static var REFERENCED_BY_TESS_EVALUATION_SHADER_OES: UInt32 { 0x9308 }
   @inlinable public static var REFERENCED_BY_VERTEX_SHADER: UInt32 { 0x9306 }
   @inlinable public static var REFLECTION_MAP: UInt32 { 0x8512 }
+  @inlinable public static var REFLECTION_MAP_OES: UInt32 { 0x8512 }
   @inlinable public static var REG_0_ATI: UInt32 { 0x8921 }
   @inlinable public static var REG_10_ATI: UInt32 { 0x892B }
   @inlinable public static var REG_11_ATI: UInt32 { 0x892C }
@@ -46,27 +98,38 @@ extension GL {
   @inlinable public static var RENDERBUFFER: UInt32 { 0x8D41 }
   @inlinable public static var RENDERBUFFER_ALPHA_SIZE: UInt32 { 0x8D53 }
   @inlinable public static var RENDERBUFFER_ALPHA_SIZE_EXT: UInt32 { 0x8D53 }
+  @inlinable public static var RENDERBUFFER_ALPHA_SIZE_OES: UInt32 { 0x8D53 }
   @inlinable public static var RENDERBUFFER_BINDING: UInt32 { 0x8CA7 }
   @inlinable public static var RENDERBUFFER_BINDING_EXT: UInt32 { 0x8CA7 }
+  @inlinable public static var RENDERBUFFER_BINDING_OES: UInt32 { 0x8CA7 }
   @inlinable public static var RENDERBUFFER_BLUE_SIZE: UInt32 { 0x8D52 }
   @inlinable public static var RENDERBUFFER_BLUE_SIZE_EXT: UInt32 { 0x8D52 }
+  @inlinable public static var RENDERBUFFER_BLUE_SIZE_OES: UInt32 { 0x8D52 }
   @inlinable public static var RENDERBUFFER_DEPTH_SIZE: UInt32 { 0x8D54 }
   @inlinable public static var RENDERBUFFER_DEPTH_SIZE_EXT: UInt32 { 0x8D54 }
+  @inlinable public static var RENDERBUFFER_DEPTH_SIZE_OES: UInt32 { 0x8D54 }
   @inlinable public static var RENDERBUFFER_EXT: UInt32 { 0x8D41 }
   @inlinable public static var RENDERBUFFER_GREEN_SIZE: UInt32 { 0x8D51 }
   @inlinable public static var RENDERBUFFER_GREEN_SIZE_EXT: UInt32 { 0x8D51 }
+  @inlinable public static var RENDERBUFFER_GREEN_SIZE_OES: UInt32 { 0x8D51 }
   @inlinable public static var RENDERBUFFER_HEIGHT: UInt32 { 0x8D43 }
   @inlinable public static var RENDERBUFFER_HEIGHT_EXT: UInt32 { 0x8D43 }
+  @inlinable public static var RENDERBUFFER_HEIGHT_OES: UInt32 { 0x8D43 }
   @inlinable public static var RENDERBUFFER_INTERNAL_FORMAT: UInt32 { 0x8D44 }
   @inlinable public static var RENDERBUFFER_INTERNAL_FORMAT_EXT: UInt32 { 0x8D44 }
+  @inlinable public static var RENDERBUFFER_INTERNAL_FORMAT_OES: UInt32 { 0x8D44 }
+  @inlinable public static var RENDERBUFFER_OES: UInt32 { 0x8D41 }
   @inlinable public static var RENDERBUFFER_RED_SIZE: UInt32 { 0x8D50 }
   @inlinable public static var RENDERBUFFER_RED_SIZE_EXT: UInt32 { 0x8D50 }
+  @inlinable public static var RENDERBUFFER_RED_SIZE_OES: UInt32 { 0x8D50 }
   @inlinable public static var RENDERBUFFER_SAMPLES: UInt32 { 0x8CAB }
   @inlinable public static var RENDERBUFFER_SAMPLES_EXT: UInt32 { 0x8CAB }
   @inlinable public static var RENDERBUFFER_STENCIL_SIZE: UInt32 { 0x8D55 }
   @inlinable public static var RENDERBUFFER_STENCIL_SIZE_EXT: UInt32 { 0x8D55 }
+  @inlinable public static var RENDERBUFFER_STENCIL_SIZE_OES: UInt32 { 0x8D55 }
   @inlinable public static var RENDERBUFFER_WIDTH: UInt32 { 0x8D42 }
   @inlinable public static var RENDERBUFFER_WIDTH_EXT: UInt32 { 0x8D42 }
+  @inlinable public static var RENDERBUFFER_WIDTH_OES: UInt32 { 0x8D42 }
   @inlinable public static var RENDERER: UInt32 { 0x1F01 }
   @inlinable public static var RENDER_MODE: UInt32 { 0xC40 }
   @inlinable public static var REPEAT: UInt32 { 0x2901 }
@@ -110,7 +173,9 @@ extension GL {
   @inlinable public static var RGB4: UInt32 { 0x804F }
   @inlinable public static var RGB5: UInt32 { 0x8050 }
   @inlinable public static var RGB565: UInt32 { 0x8D62 }
+  @inlinable public static var RGB565_OES: UInt32 { 0x8D62 }
   @inlinable public static var RGB5_A1: UInt32 { 0x8057 }
+  @inlinable public static var RGB5_A1_OES: UInt32 { 0x8057 }
   @inlinable public static var RGB8: UInt32 { 0x8051 }
   @inlinable public static var RGB8I: UInt32 { 0x8D8F }
   @inlinable public static var RGB8I_EXT: UInt32 { 0x8D8F }
@@ -134,6 +199,7 @@ extension GL {
   @inlinable public static var RGBA32UI: UInt32 { 0x8D70 }
   @inlinable public static var RGBA32UI_EXT: UInt32 { 0x8D70 }
   @inlinable public static var RGBA4: UInt32 { 0x8056 }
+  @inlinable public static var RGBA4_OES: UInt32 { 0x8056 }
   @inlinable public static var RGBA8: UInt32 { 0x8058 }
   @inlinable public static var RGBA8I: UInt32 { 0x8D8E }
   @inlinable public static var RGBA8I_EXT: UInt32 { 0x8D8E }
@@ -327,6 +393,7 @@ extension GL {
   @inlinable public static var STENCIL: UInt32 { 0x1802 }
   @inlinable public static var STENCIL_ATTACHMENT: UInt32 { 0x8D20 }
   @inlinable public static var STENCIL_ATTACHMENT_EXT: UInt32 { 0x8D20 }
+  @inlinable public static var STENCIL_ATTACHMENT_OES: UInt32 { 0x8D20 }
   @inlinable public static var STENCIL_BACK_FAIL: UInt32 { 0x8801 }
   @inlinable public static var STENCIL_BACK_FAIL_ATI: UInt32 { 0x8801 }
   @inlinable public static var STENCIL_BACK_FUNC: UInt32 { 0x8800 }
@@ -436,6 +503,10 @@ extension GL {
   @inlinable public static var TEXTURE11: UInt32 { 0x84CB }
   @inlinable public static var TEXTURE11_ARB: UInt32 { 0x84CB }
   @inlinable public static var TEXTURE12: UInt32 { 0x84CC }
+}
+
+
+extension GL {
   @inlinable public static var TEXTURE12_ARB: UInt32 { 0x84CC }
   @inlinable public static var TEXTURE13: UInt32 { 0x84CD }
   @inlinable public static var TEXTURE13_ARB: UInt32 { 0x84CD }
@@ -503,10 +574,6 @@ extension GL {
   @inlinable public static var TEXTURE_2D_MULTISAMPLE: UInt32 { 0x9100 }
   @inlinable public static var TEXTURE_2D_MULTISAMPLE_ARRAY: UInt32 { 0x9102 }
   @inlinable public static var TEXTURE_2D_MULTISAMPLE_ARRAY_OES: UInt32 { 0x9102 }
-}
-
-
-extension GL {
   @inlinable public static var TEXTURE_3D: UInt32 { 0x806F }
   @inlinable public static var TEXTURE_3D_BINDING_EXT: UInt32 { 0x806A }
   @inlinable public static var TEXTURE_3D_EXT: UInt32 { 0x806F }
@@ -531,6 +598,7 @@ extension GL {
   @inlinable public static var TEXTURE_BINDING_BUFFER_OES: UInt32 { 0x8C2C }
   @inlinable public static var TEXTURE_BINDING_CUBE_MAP: UInt32 { 0x8514 }
   @inlinable public static var TEXTURE_BINDING_CUBE_MAP_ARRAY: UInt32 { 0x900A }
+  @inlinable public static var TEXTURE_BINDING_CUBE_MAP_OES: UInt32 { 0x8514 }
   @inlinable public static var TEXTURE_BINDING_RECTANGLE: UInt32 { 0x84F6 }
   @inlinable public static var TEXTURE_BIT: UInt32 { 0x40000 }
   @inlinable public static var TEXTURE_BLUE_SIZE: UInt32 { 0x805E }
@@ -576,18 +644,32 @@ extension GL {
   @inlinable public static var TEXTURE_COORD_ARRAY: UInt32 { 0x8078 }
   @inlinable public static var TEXTURE_COORD_ARRAY_BUFFER_BINDING: UInt32 { 0x889A }
   @inlinable public static var TEXTURE_COORD_ARRAY_BUFFER_BINDING_ARB: UInt32 { 0x889A }
+  @inlinable public static var TEXTURE_COORD_ARRAY_COUNT_EXT: UInt32 { 0x808B }
+  @inlinable public static var TEXTURE_COORD_ARRAY_EXT: UInt32 { 0x8078 }
   @inlinable public static var TEXTURE_COORD_ARRAY_POINTER: UInt32 { 0x8092 }
+  @inlinable public static var TEXTURE_COORD_ARRAY_POINTER_EXT: UInt32 { 0x8092 }
   @inlinable public static var TEXTURE_COORD_ARRAY_SIZE: UInt32 { 0x8088 }
+  @inlinable public static var TEXTURE_COORD_ARRAY_SIZE_EXT: UInt32 { 0x8088 }
   @inlinable public static var TEXTURE_COORD_ARRAY_STRIDE: UInt32 { 0x808A }
+  @inlinable public static var TEXTURE_COORD_ARRAY_STRIDE_EXT: UInt32 { 0x808A }
   @inlinable public static var TEXTURE_COORD_ARRAY_TYPE: UInt32 { 0x8089 }
+  @inlinable public static var TEXTURE_COORD_ARRAY_TYPE_EXT: UInt32 { 0x8089 }
+  @inlinable public static var TEXTURE_CROP_RECT_OES: UInt32 { 0x8B9D }
   @inlinable public static var TEXTURE_CUBE_MAP: UInt32 { 0x8513 }
   @inlinable public static var TEXTURE_CUBE_MAP_ARRAY: UInt32 { 0x9009 }
   @inlinable public static var TEXTURE_CUBE_MAP_NEGATIVE_X: UInt32 { 0x8516 }
+  @inlinable public static var TEXTURE_CUBE_MAP_NEGATIVE_X_OES: UInt32 { 0x8516 }
   @inlinable public static var TEXTURE_CUBE_MAP_NEGATIVE_Y: UInt32 { 0x8518 }
+  @inlinable public static var TEXTURE_CUBE_MAP_NEGATIVE_Y_OES: UInt32 { 0x8518 }
   @inlinable public static var TEXTURE_CUBE_MAP_NEGATIVE_Z: UInt32 { 0x851A }
+  @inlinable public static var TEXTURE_CUBE_MAP_NEGATIVE_Z_OES: UInt32 { 0x851A }
+  @inlinable public static var TEXTURE_CUBE_MAP_OES: UInt32 { 0x8513 }
   @inlinable public static var TEXTURE_CUBE_MAP_POSITIVE_X: UInt32 { 0x8515 }
+  @inlinable public static var TEXTURE_CUBE_MAP_POSITIVE_X_OES: UInt32 { 0x8515 }
   @inlinable public static var TEXTURE_CUBE_MAP_POSITIVE_Y: UInt32 { 0x8517 }
+  @inlinable public static var TEXTURE_CUBE_MAP_POSITIVE_Y_OES: UInt32 { 0x8517 }
   @inlinable public static var TEXTURE_CUBE_MAP_POSITIVE_Z: UInt32 { 0x8519 }
+  @inlinable public static var TEXTURE_CUBE_MAP_POSITIVE_Z_OES: UInt32 { 0x8519 }
   @inlinable public static var TEXTURE_CUBE_MAP_SEAMLESS: UInt32 { 0x884F }
   @inlinable public static var TEXTURE_DEPTH: UInt32 { 0x8071 }
   @inlinable public static var TEXTURE_DEPTH_EXT: UInt32 { 0x8071 }
@@ -602,9 +684,11 @@ extension GL {
   @inlinable public static var TEXTURE_GATHER: UInt32 { 0x82A2 }
   @inlinable public static var TEXTURE_GATHER_SHADOW: UInt32 { 0x82A3 }
   @inlinable public static var TEXTURE_GEN_MODE: UInt32 { 0x2500 }
+  @inlinable public static var TEXTURE_GEN_MODE_OES: UInt32 { 0x2500 }
   @inlinable public static var TEXTURE_GEN_Q: UInt32 { 0xC63 }
   @inlinable public static var TEXTURE_GEN_R: UInt32 { 0xC62 }
   @inlinable public static var TEXTURE_GEN_S: UInt32 { 0xC60 }
+  @inlinable public static var TEXTURE_GEN_STR_OES: UInt32 { 0x8D60 }
   @inlinable public static var TEXTURE_GEN_T: UInt32 { 0xC61 }
   @inlinable public static var TEXTURE_GREEN_SIZE: UInt32 { 0x805D }
   @inlinable public static var TEXTURE_GREEN_TYPE: UInt32 { 0x8C11 }
@@ -861,11 +945,17 @@ extension GL {
   @inlinable public static var VERTEX_ARRAY_BINDING_OES: UInt32 { 0x85B5 }
   @inlinable public static var VERTEX_ARRAY_BUFFER_BINDING: UInt32 { 0x8896 }
   @inlinable public static var VERTEX_ARRAY_BUFFER_BINDING_ARB: UInt32 { 0x8896 }
+  @inlinable public static var VERTEX_ARRAY_COUNT_EXT: UInt32 { 0x807D }
+  @inlinable public static var VERTEX_ARRAY_EXT: UInt32 { 0x8074 }
   @inlinable public static var VERTEX_ARRAY_KHR: UInt32 { 0x8074 }
   @inlinable public static var VERTEX_ARRAY_POINTER: UInt32 { 0x808E }
+  @inlinable public static var VERTEX_ARRAY_POINTER_EXT: UInt32 { 0x808E }
   @inlinable public static var VERTEX_ARRAY_SIZE: UInt32 { 0x807A }
+  @inlinable public static var VERTEX_ARRAY_SIZE_EXT: UInt32 { 0x807A }
   @inlinable public static var VERTEX_ARRAY_STRIDE: UInt32 { 0x807C }
+  @inlinable public static var VERTEX_ARRAY_STRIDE_EXT: UInt32 { 0x807C }
   @inlinable public static var VERTEX_ARRAY_TYPE: UInt32 { 0x807B }
+  @inlinable public static var VERTEX_ARRAY_TYPE_EXT: UInt32 { 0x807B }
   @inlinable public static var VERTEX_ATTRIB_ARRAY_BARRIER_BIT: UInt32 { 0x1 }
   @inlinable public static var VERTEX_ATTRIB_ARRAY_BUFFER_BINDING: UInt32 { 0x889F }
   @inlinable public static var VERTEX_ATTRIB_ARRAY_BUFFER_BINDING_ARB: UInt32 { 0x889F }
@@ -916,6 +1006,10 @@ extension GL {
   @inlinable public static var VIEW_CLASS_128_BITS: UInt32 { 0x82C4 }
   @inlinable public static var VIEW_CLASS_16_BITS: UInt32 { 0x82CA }
   @inlinable public static var VIEW_CLASS_24_BITS: UInt32 { 0x82C9 }
+}
+
+
+extension GL {
   @inlinable public static var VIEW_CLASS_32_BITS: UInt32 { 0x82C8 }
   @inlinable public static var VIEW_CLASS_48_BITS: UInt32 { 0x82C7 }
   @inlinable public static var VIEW_CLASS_64_BITS: UInt32 { 0x82C6 }

@@ -4,7 +4,7 @@
 /// Opcodes of OpenGL's commands.
 public enum GLOpcode {
   @inlinable public static var first: UInt32 { 0x10000 }
-  @inlinable public static var last: UInt32 { 66827 }
+  @inlinable public static var last: UInt32 { 66844 }
   @inlinable public static var glAccum: UInt32 { 0x10000 }
   @inlinable public static var glActiveShaderProgram: UInt32 { 0x10001 }
   @inlinable public static var glActiveStencilFaceEXT: UInt32 { 0x10002 }
@@ -248,6 +248,14 @@ public enum GLOpcode {
   @inlinable public static var glDrawPixels: UInt32 { 0x100D3 }
   @inlinable public static var glDrawRangeElements: UInt32 { 0x100D4 }
   @inlinable public static var glDrawRangeElementsBaseVertex: UInt32 { 0x100D5 }
+  @inlinable public static var glDrawTexfOES: UInt32 { 0x1050C }
+  @inlinable public static var glDrawTexfvOES: UInt32 { 0x1050D }
+  @inlinable public static var glDrawTexiOES: UInt32 { 0x1050E }
+  @inlinable public static var glDrawTexivOES: UInt32 { 0x1050F }
+  @inlinable public static var glDrawTexsOES: UInt32 { 0x10510 }
+  @inlinable public static var glDrawTexsvOES: UInt32 { 0x10511 }
+  @inlinable public static var glDrawTexxOES: UInt32 { 0x10512 }
+  @inlinable public static var glDrawTexxvOES: UInt32 { 0x10513 }
   @inlinable public static var glDrawTransformFeedback: UInt32 { 0x100D6 }
   @inlinable public static var glDrawTransformFeedbackInstanced: UInt32 { 0x100D7 }
   @inlinable public static var glDrawTransformFeedbackStream: UInt32 { 0x100D8 }
@@ -441,7 +449,10 @@ public enum GLOpcode {
   @inlinable public static var glGetTexEnvxv: UInt32 { 0x10186 }
   @inlinable public static var glGetTexGendv: UInt32 { 0x10187 }
   @inlinable public static var glGetTexGenfv: UInt32 { 0x10188 }
+  @inlinable public static var glGetTexGenfvOES: UInt32 { 0x10514 }
   @inlinable public static var glGetTexGeniv: UInt32 { 0x10189 }
+  @inlinable public static var glGetTexGenivOES: UInt32 { 0x10515 }
+  @inlinable public static var glGetTexGenxvOES: UInt32 { 0x10516 }
   @inlinable public static var glGetTexImage: UInt32 { 0x1018A }
   @inlinable public static var glGetTexLevelParameterfv: UInt32 { 0x1018B }
   @inlinable public static var glGetTexLevelParameteriv: UInt32 { 0x1018C }
@@ -976,9 +987,15 @@ public enum GLOpcode {
   @inlinable public static var glTexGend: UInt32 { 0x10368 }
   @inlinable public static var glTexGendv: UInt32 { 0x10369 }
   @inlinable public static var glTexGenf: UInt32 { 0x1036A }
+  @inlinable public static var glTexGenfOES: UInt32 { 0x10517 }
   @inlinable public static var glTexGenfv: UInt32 { 0x1036B }
+  @inlinable public static var glTexGenfvOES: UInt32 { 0x10518 }
   @inlinable public static var glTexGeni: UInt32 { 0x1036C }
+  @inlinable public static var glTexGeniOES: UInt32 { 0x10519 }
   @inlinable public static var glTexGeniv: UInt32 { 0x1036D }
+  @inlinable public static var glTexGenivOES: UInt32 { 0x1051A }
+  @inlinable public static var glTexGenxOES: UInt32 { 0x1051B }
+  @inlinable public static var glTexGenxvOES: UInt32 { 0x1051C }
   @inlinable public static var glTexImage1D: UInt32 { 0x1036E }
   @inlinable public static var glTexImage2D: UInt32 { 0x1036F }
   @inlinable public static var glTexImage2DMultisample: UInt32 { 0x10370 }

@@ -20,6 +20,8 @@ struct GLGenerator {
   private mutating func select() throws {
     var wanted: Set<String> = []
     var values: Set<String> = []
+    /// What the registry does not call an alias.
+    var coreNames: [String: String] = [:]
     for version in registry.versions where version.apis.isDisjoint(with: ["glsc2"]) {
       wanted.formUnion(version.commands)
       values.formUnion(version.enumerants)
@@ -28,9 +30,14 @@ struct GLGenerator {
       guard let found = registry.extensions.first(where: { $0.name == name }) else {
         throw GenerationError("gl-extensions.txt: the registry has no \(name)")
       }
-      wanted.formUnion(found.commands)
       values.formUnion(found.enumerants)
+      if rules.core.contains(name) {
+        for command in found.commands { coreNames[command] = registry.coreName(of: command) }
+      } else {
+        wanted.formUnion(found.commands)
+      }
     }
+    wanted.formUnion(coreNames.keys)
     enumerants = values.sorted()
     for name in rules.commands.keys.sorted() where registry.commands[name] == nil {
       throw GenerationError("gl-commands.txt: the registry has no \(name)")
@@ -39,7 +46,9 @@ struct GLGenerator {
     for name in wanted.sorted() {
       guard let command = registry.commands[name] else { continue }
       // An alias means its command where that is there too, and stands for itself otherwise.
-      let behind = command.alias.flatMap { registry.commands[$0] == nil ? nil : $0 } ?? name
+      let behind =
+        (coreNames[name] ?? command.alias).flatMap { registry.commands[$0] == nil ? nil : $0 }
+        ?? name
       let target = rules.commands[name] != nil ? name : behind
       canonical.insert(target)
       names.append((name, target))

@@ -60,6 +60,18 @@ struct GLRegistry {
     return registry
   }
 
+  /// The command that another version of the API has for one of an extension, taking the same; nil for
+  /// none.
+  func coreName(of name: String) -> String? {
+    guard name.hasSuffix("OES"), let command = commands[name],
+      let core = commands[String(name.dropLast(3))]
+    else { return nil }
+    func shape(_ command: Command) -> [String] {
+      command.parameters.map { "\(GLType.all[$0.base]?.swift ?? "") \($0.pointers) \($0.isConst)" }
+    }
+    return shape(command) == shape(core) ? core.name : nil
+  }
+
   private mutating func read(enumerant e: XMLElement) {
     guard let name = e.value("name"), let text = e.value("value") else { return }
     // Some have another value in another API; the desktop's is the one that is meant.

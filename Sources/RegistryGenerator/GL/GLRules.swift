@@ -17,6 +17,8 @@ struct GLRules {
   var commands: [String: Command] = [:]
   /// Extensions whose commands are there.
   var extensions: [String] = []
+  /// Those of them whose commands are the core's by another name.
+  var core: Set<String> = []
   /// Extensions without commands, or with commands of others, that are not offered.
   var hidden: [String] = []
   /// Groups of state that the client remembers, in the order of their bits.
@@ -59,6 +61,7 @@ struct GLRules {
         hidden.append(words[0])
       } else {
         extensions.append(words[0])
+        if words.count > 1, words[1] == "core" { core.insert(words[0]) }
       }
     }
     for (words, _) in try Rules.lines(folder + "/gl-state.txt") {

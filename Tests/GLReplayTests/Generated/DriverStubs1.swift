@@ -129,12 +129,6 @@ func stub_glBeginQuery(_ target: UInt32, _ id: UInt32) {
   recorder.value(id)
 }
 
-func stub_glBeginQueryEXT(_ target: UInt32, _ id: UInt32) {
-  recorder.enter("glBeginQueryEXT")
-  recorder.value(target)
-  recorder.value(id)
-}
-
 func stub_glBeginQueryIndexed(_ target: UInt32, _ index: UInt32, _ id: UInt32) {
   recorder.enter("glBeginQueryIndexed")
   recorder.value(target)
@@ -1047,6 +1041,17 @@ func stub_glCompileShader(_ shader: UInt32) {
   recorder.value(shader)
 }
 
+func stub_glCompileShaderIncludeARB(
+  _ shader: UInt32, _ count: Int32, _ path: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ length: UnsafePointer<Int32>?
+) {
+  recorder.enter("glCompileShaderIncludeARB")
+  recorder.value(shader)
+  recorder.value(count)
+  recorder.strings(path, Int(count))
+  recorder.read(length, glProduct(Int(count), 4))
+}
+
 func stub_glCompressedTexImage1D(
   _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ border: Int32,
   _ imageSize: Int32, _ data: UnsafeRawPointer?
@@ -1539,6 +1544,12 @@ func stub_glDeleteLists(_ list: UInt32, _ range: Int32) {
   recorder.value(range)
 }
 
+func stub_glDeleteNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) {
+  recorder.enter("glDeleteNamedStringARB")
+  recorder.value(namelen)
+  recorder.text(name, namelen, isNullable: false)
+}
+
 func stub_glDeleteObjectARB(_ obj: UInt32) {
   recorder.enter("glDeleteObjectARB")
   recorder.value(obj)
@@ -1563,12 +1574,6 @@ func stub_glDeleteProgramsARB(_ n: Int32, _ programs: UnsafePointer<UInt32>?) {
 
 func stub_glDeleteQueries(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
   recorder.enter("glDeleteQueries")
-  recorder.value(n)
-  recorder.read(ids, glProduct(Int(n), 4))
-}
-
-func stub_glDeleteQueriesEXT(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
-  recorder.enter("glDeleteQueriesEXT")
   recorder.value(n)
   recorder.read(ids, glProduct(Int(n), 4))
 }
@@ -1746,6 +1751,62 @@ func stub_glDrawPixels(
   recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
 }
 
+func stub_glDrawTexfOES(_ x: Float, _ y: Float, _ z: Float, _ width: Float, _ height: Float) {
+  recorder.enter("glDrawTexfOES")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glDrawTexfvOES(_ coords: UnsafePointer<Float>?) {
+  recorder.enter("glDrawTexfvOES")
+  recorder.read(coords, glProduct(5, 4))
+}
+
+func stub_glDrawTexiOES(_ x: Int32, _ y: Int32, _ z: Int32, _ width: Int32, _ height: Int32) {
+  recorder.enter("glDrawTexiOES")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glDrawTexivOES(_ coords: UnsafePointer<Int32>?) {
+  recorder.enter("glDrawTexivOES")
+  recorder.read(coords, glProduct(5, 4))
+}
+
+func stub_glDrawTexsOES(_ x: Int16, _ y: Int16, _ z: Int16, _ width: Int16, _ height: Int16) {
+  recorder.enter("glDrawTexsOES")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glDrawTexsvOES(_ coords: UnsafePointer<Int16>?) {
+  recorder.enter("glDrawTexsvOES")
+  recorder.read(coords, glProduct(5, 2))
+}
+
+func stub_glDrawTexxOES(_ x: Int32, _ y: Int32, _ z: Int32, _ width: Int32, _ height: Int32) {
+  recorder.enter("glDrawTexxOES")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glDrawTexxvOES(_ coords: UnsafePointer<Int32>?) {
+  recorder.enter("glDrawTexxvOES")
+  recorder.read(coords, glProduct(5, 4))
+}
+
 func stub_glDrawTransformFeedback(_ mode: UInt32, _ id: UInt32) {
   recorder.enter("glDrawTransformFeedback")
   recorder.value(mode)
@@ -1802,11 +1863,6 @@ func stub_glEndFragmentShaderATI() {
 
 func stub_glEndQuery(_ target: UInt32) {
   recorder.enter("glEndQuery")
-  recorder.value(target)
-}
-
-func stub_glEndQueryEXT(_ target: UInt32) {
-  recorder.enter("glEndQueryEXT")
   recorder.value(target)
 }
 
@@ -2135,12 +2191,6 @@ func stub_glGenQueries(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
   recorder.makeNames(ids, n)
 }
 
-func stub_glGenQueriesEXT(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenQueriesEXT")
-  recorder.value(n)
-  recorder.writeNames(ids, .query, Int(n))
-}
-
 func stub_glGenRenderbuffers(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
   recorder.enter("glGenRenderbuffers")
   recorder.value(n)
@@ -2447,58 +2497,4 @@ func stub_glGetInfoLogARB(
   recorder.value(maxLength)
   recorder.write(length, glProduct(1, 4))
   recorder.writeString(infoLog, Int(maxLength))
-}
-
-func stub_glGetInteger64i_v(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int64>?
-) {
-  recorder.enter("glGetInteger64i_v")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.probe(data, 8)
-}
-
-func stub_glGetIntegeri_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int32>?) {
-  recorder.enter("glGetIntegeri_v")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.probe(data, 4)
-}
-
-func stub_glGetInternalformati64v(
-  _ target: UInt32, _ internalformat: UInt32, _ pname: UInt32, _ count: Int32,
-  _ params: UnsafeMutablePointer<Int64>?
-) {
-  recorder.enter("glGetInternalformati64v")
-  recorder.value(target)
-  recorder.value(internalformat)
-  recorder.value(pname)
-  recorder.value(count)
-  recorder.probe(params, 8)
-}
-
-func stub_glGetInternalformativ(
-  _ target: UInt32, _ internalformat: UInt32, _ pname: UInt32, _ count: Int32,
-  _ params: UnsafeMutablePointer<Int32>?
-) {
-  recorder.enter("glGetInternalformativ")
-  recorder.value(target)
-  recorder.value(internalformat)
-  recorder.value(pname)
-  recorder.value(count)
-  recorder.probe(params, 4)
-}
-
-func stub_glGetLightfv(_ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?) {
-  recorder.enter("glGetLightfv")
-  recorder.value(light)
-  recorder.value(pname)
-  recorder.probe(params, 4)
-}
-
-func stub_glGetLightiv(_ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
-  recorder.enter("glGetLightiv")
-  recorder.value(light)
-  recorder.value(pname)
-  recorder.probe(params, 4)
 }

@@ -4,6 +4,60 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glGetInteger64i_v(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int64>?
+) {
+  recorder.enter("glGetInteger64i_v")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.probe(data, 8)
+}
+
+func stub_glGetIntegeri_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int32>?) {
+  recorder.enter("glGetIntegeri_v")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.probe(data, 4)
+}
+
+func stub_glGetInternalformati64v(
+  _ target: UInt32, _ internalformat: UInt32, _ pname: UInt32, _ count: Int32,
+  _ params: UnsafeMutablePointer<Int64>?
+) {
+  recorder.enter("glGetInternalformati64v")
+  recorder.value(target)
+  recorder.value(internalformat)
+  recorder.value(pname)
+  recorder.value(count)
+  recorder.probe(params, 8)
+}
+
+func stub_glGetInternalformativ(
+  _ target: UInt32, _ internalformat: UInt32, _ pname: UInt32, _ count: Int32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetInternalformativ")
+  recorder.value(target)
+  recorder.value(internalformat)
+  recorder.value(pname)
+  recorder.value(count)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetLightfv(_ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?) {
+  recorder.enter("glGetLightfv")
+  recorder.value(light)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetLightiv(_ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
+  recorder.enter("glGetLightiv")
+  recorder.value(light)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
 func stub_glGetLightxv(_ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
   recorder.enter("glGetLightxv")
   recorder.value(light)
@@ -84,6 +138,29 @@ func stub_glGetNamedRenderbufferParameteriv(
 ) {
   recorder.enter("glGetNamedRenderbufferParameteriv")
   recorder.value(renderbuffer)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetNamedStringARB(
+  _ namelen: Int32, _ name: UnsafePointer<CChar>?, _ bufSize: Int32,
+  _ stringlen: UnsafeMutablePointer<Int32>?, _ string: UnsafeMutablePointer<CChar>?
+) {
+  recorder.enter("glGetNamedStringARB")
+  recorder.value(namelen)
+  recorder.text(name, namelen, isNullable: false)
+  recorder.value(bufSize)
+  recorder.write(stringlen, glProduct(1, 4))
+  recorder.writeString(string, Int(bufSize))
+}
+
+func stub_glGetNamedStringivARB(
+  _ namelen: Int32, _ name: UnsafePointer<CChar>?, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetNamedStringivARB")
+  recorder.value(namelen)
+  recorder.text(name, namelen, isNullable: false)
   recorder.value(pname)
   recorder.probe(params, 4)
 }
@@ -382,15 +459,6 @@ func stub_glGetQueryObjectuiv(
   recorder.probe(params, 4)
 }
 
-func stub_glGetQueryObjectuivEXT(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  recorder.enter("glGetQueryObjectuivEXT")
-  recorder.value(id)
-  recorder.value(pname)
-  recorder.probe(params, 4)
-}
-
 func stub_glGetQueryiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
   recorder.enter("glGetQueryiv")
   recorder.value(target)
@@ -552,8 +620,35 @@ func stub_glGetTexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutabl
   recorder.probe(params, 4)
 }
 
+func stub_glGetTexGenfvOES(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  recorder.enter("glGetTexGenfvOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
 func stub_glGetTexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
   recorder.enter("glGetTexGeniv")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetTexGenivOES(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetTexGenivOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetTexGenxvOES(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetTexGenxvOES")
   recorder.value(coord)
   recorder.value(pname)
   recorder.probe(params, 4)
@@ -1283,6 +1378,13 @@ func stub_glIsList(_ list: UInt32) -> UInt8 {
   return recorder.result()
 }
 
+func stub_glIsNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) -> UInt8 {
+  recorder.enter("glIsNamedStringARB")
+  recorder.value(namelen)
+  recorder.text(name, namelen, isNullable: false)
+  return recorder.result()
+}
+
 func stub_glIsProgramARB(_ program: UInt32) -> UInt8 {
   recorder.enter("glIsProgramARB")
   recorder.value(program)
@@ -1297,12 +1399,6 @@ func stub_glIsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
 
 func stub_glIsQuery(_ id: UInt32) -> UInt8 {
   recorder.enter("glIsQuery")
-  recorder.value(id)
-  return recorder.result()
-}
-
-func stub_glIsQueryEXT(_ id: UInt32) -> UInt8 {
-  recorder.enter("glIsQueryEXT")
   recorder.value(id)
   return recorder.result()
 }
@@ -2053,6 +2149,18 @@ func stub_glNamedRenderbufferStorageMultisample(
   recorder.value(height)
 }
 
+func stub_glNamedStringARB(
+  _ type: UInt32, _ namelen: Int32, _ name: UnsafePointer<CChar>?, _ stringlen: Int32,
+  _ string: UnsafePointer<CChar>?
+) {
+  recorder.enter("glNamedStringARB")
+  recorder.value(type)
+  recorder.value(namelen)
+  recorder.text(name, namelen, isNullable: false)
+  recorder.value(stringlen)
+  recorder.text(string, stringlen, isNullable: false)
+}
+
 func stub_glNormal3b(_ nx: Int8, _ ny: Int8, _ nz: Int8) {
   recorder.enter("glNormal3b")
   recorder.value(nx)
@@ -2390,108 +2498,4 @@ func stub_glPrioritizeTextures(
   recorder.value(n)
   recorder.read(textures, glProduct(Int(n), 4))
   recorder.read(priorities, glProduct(Int(n), 4))
-}
-
-func stub_glProgramBinary(
-  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
-) {
-  recorder.enter("glProgramBinary")
-  recorder.value(program)
-  recorder.value(binaryFormat)
-  recorder.read(binary, Int(length))
-  recorder.value(length)
-}
-
-func stub_glProgramEnvParameter4dARB(
-  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
-) {
-  recorder.enter("glProgramEnvParameter4dARB")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glProgramEnvParameter4dvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramEnvParameter4dvARB")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.read(params, glProduct(4, 8))
-}
-
-func stub_glProgramEnvParameter4fARB(
-  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
-) {
-  recorder.enter("glProgramEnvParameter4fARB")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glProgramEnvParameter4fvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramEnvParameter4fvARB")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.read(params, glProduct(4, 4))
-}
-
-func stub_glProgramEnvParameters4fvEXT(
-  _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramEnvParameters4fvEXT")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.value(count)
-  recorder.read(params, glProduct(glProduct(Int(count), 4), 4))
-}
-
-func stub_glProgramLocalParameter4dARB(
-  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
-) {
-  recorder.enter("glProgramLocalParameter4dARB")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glProgramLocalParameter4dvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramLocalParameter4dvARB")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.read(params, glProduct(4, 8))
-}
-
-func stub_glProgramLocalParameter4fARB(
-  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
-) {
-  recorder.enter("glProgramLocalParameter4fARB")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glProgramLocalParameter4fvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramLocalParameter4fvARB")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.read(params, glProduct(4, 4))
 }

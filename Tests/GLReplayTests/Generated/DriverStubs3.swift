@@ -4,6 +4,110 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glProgramBinary(
+  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
+) {
+  recorder.enter("glProgramBinary")
+  recorder.value(program)
+  recorder.value(binaryFormat)
+  recorder.read(binary, Int(length))
+  recorder.value(length)
+}
+
+func stub_glProgramEnvParameter4dARB(
+  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
+) {
+  recorder.enter("glProgramEnvParameter4dARB")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glProgramEnvParameter4dvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramEnvParameter4dvARB")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.read(params, glProduct(4, 8))
+}
+
+func stub_glProgramEnvParameter4fARB(
+  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
+) {
+  recorder.enter("glProgramEnvParameter4fARB")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glProgramEnvParameter4fvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramEnvParameter4fvARB")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.read(params, glProduct(4, 4))
+}
+
+func stub_glProgramEnvParameters4fvEXT(
+  _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramEnvParameters4fvEXT")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(count)
+  recorder.read(params, glProduct(glProduct(Int(count), 4), 4))
+}
+
+func stub_glProgramLocalParameter4dARB(
+  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
+) {
+  recorder.enter("glProgramLocalParameter4dARB")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glProgramLocalParameter4dvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramLocalParameter4dvARB")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.read(params, glProduct(4, 8))
+}
+
+func stub_glProgramLocalParameter4fARB(
+  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
+) {
+  recorder.enter("glProgramLocalParameter4fARB")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glProgramLocalParameter4fvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramLocalParameter4fvARB")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.read(params, glProduct(4, 4))
+}
+
 func stub_glProgramLocalParameters4fvEXT(
   _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
 ) {
@@ -1834,8 +1938,22 @@ func stub_glTexGenf(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
   recorder.value(param)
 }
 
+func stub_glTexGenfOES(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glTexGenfOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
 func stub_glTexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   recorder.enter("glTexGenfv")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexGenfvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  recorder.enter("glTexGenfvOES")
   recorder.value(coord)
   recorder.value(pname)
   recorder.read(params, glProduct(glValueCount(pname), 4))
@@ -1848,8 +1966,36 @@ func stub_glTexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
   recorder.value(param)
 }
 
+func stub_glTexGeniOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glTexGeniOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
 func stub_glTexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   recorder.enter("glTexGeniv")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexGenivOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glTexGenivOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexGenxOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glTexGenxOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexGenxvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glTexGenxvOES")
   recorder.value(coord)
   recorder.value(pname)
   recorder.read(params, glProduct(glValueCount(pname), 4))
@@ -2356,150 +2502,4 @@ func stub_glTransformFeedbackVaryings(
   recorder.value(count)
   recorder.strings(varyings, Int(count))
   recorder.value(bufferMode)
-}
-
-func stub_glTranslated(_ x: Double, _ y: Double, _ z: Double) {
-  recorder.enter("glTranslated")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glTranslatef(_ x: Float, _ y: Float, _ z: Float) {
-  recorder.enter("glTranslatef")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glTranslatex(_ x: Int32, _ y: Int32, _ z: Int32) {
-  recorder.enter("glTranslatex")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glUniform1d(_ location: Int32, _ x: Double) {
-  recorder.enter("glUniform1d")
-  recorder.value(location)
-  recorder.value(x)
-}
-
-func stub_glUniform1dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
-  recorder.enter("glUniform1dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(Int(count), 8))
-}
-
-func stub_glUniform1f(_ location: Int32, _ v0: Float) {
-  recorder.enter("glUniform1f")
-  recorder.value(location)
-  recorder.value(v0)
-}
-
-func stub_glUniform1fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  recorder.enter("glUniform1fv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(Int(count), 4))
-}
-
-func stub_glUniform1i(_ location: Int32, _ v0: Int32) {
-  recorder.enter("glUniform1i")
-  recorder.value(location)
-  recorder.value(v0)
-}
-
-func stub_glUniform1i64ARB(_ location: Int32, _ x: Int64) {
-  recorder.enter("glUniform1i64ARB")
-  recorder.value(location)
-  recorder.value(x)
-}
-
-func stub_glUniform1i64NV(_ location: Int32, _ x: Int64) {
-  recorder.enter("glUniform1i64NV")
-  recorder.value(location)
-  recorder.value(x)
-}
-
-func stub_glUniform1i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  recorder.enter("glUniform1i64vARB")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(Int(count), 8))
-}
-
-func stub_glUniform1i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  recorder.enter("glUniform1i64vNV")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(Int(count), 8))
-}
-
-func stub_glUniform1iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  recorder.enter("glUniform1iv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(Int(count), 4))
-}
-
-func stub_glUniform1ui(_ location: Int32, _ v0: UInt32) {
-  recorder.enter("glUniform1ui")
-  recorder.value(location)
-  recorder.value(v0)
-}
-
-func stub_glUniform1ui64ARB(_ location: Int32, _ x: UInt64) {
-  recorder.enter("glUniform1ui64ARB")
-  recorder.value(location)
-  recorder.value(x)
-}
-
-func stub_glUniform1ui64NV(_ location: Int32, _ x: UInt64) {
-  recorder.enter("glUniform1ui64NV")
-  recorder.value(location)
-  recorder.value(x)
-}
-
-func stub_glUniform1ui64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
-  recorder.enter("glUniform1ui64vARB")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(Int(count), 8))
-}
-
-func stub_glUniform1ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
-  recorder.enter("glUniform1ui64vNV")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(Int(count), 8))
-}
-
-func stub_glUniform1uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  recorder.enter("glUniform1uiv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(Int(count), 4))
-}
-
-func stub_glUniform2d(_ location: Int32, _ x: Double, _ y: Double) {
-  recorder.enter("glUniform2d")
-  recorder.value(location)
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glUniform2dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
-  recorder.enter("glUniform2dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(glProduct(Int(count), 2), 8))
-}
-
-func stub_glUniform2f(_ location: Int32, _ v0: Float, _ v1: Float) {
-  recorder.enter("glUniform2f")
-  recorder.value(location)
-  recorder.value(v0)
-  recorder.value(v1)
 }

@@ -67,13 +67,10 @@ let recordDescriptions0: String = """
   P id name query
   P mode value UInt32
   C glBeginFragmentShaderATI 10477 async - - - -
-  C glBeginQuery 1000A async - - - -
+  C glBeginQuery 1000A hook - - - -
   P target value UInt32
   P id name query
-  C glBeginQueryEXT 10478 async - - - -
-  P target value UInt32
-  P id name query
-  C glBeginQueryIndexed 1000B async - - - -
+  C glBeginQueryIndexed 1000B hook - - - -
   P target value UInt32
   P index value UInt32
   P id name query
@@ -610,6 +607,11 @@ let recordDescriptions0: String = """
   P pointer offset
   C glCompileShader 10083 async - - - -
   P shader name program
+  C glCompileShaderIncludeARB 10506 hook - - - -
+  P shader name program
+  P count value Int32
+  P path strings count
+  P length left
   C glCompressedTexImage1D 10084 async - - - -
   P target value UInt32
   P level value Int32
@@ -911,6 +913,9 @@ let recordDescriptions0: String = """
   C glDeleteLists 100AB async - - - -
   P list name list
   P range value Int32
+  C glDeleteNamedStringARB 10507 async - - - -
+  P namelen value Int32
+  P name text namelen
   C glDeleteObjectARB 10485 async - - - -
   P obj name program
   C glDeleteProgram 100AC async - - - -
@@ -922,9 +927,6 @@ let recordDescriptions0: String = """
   P n value Int32
   P programs names program n
   C glDeleteQueries 100AF delete query - - -
-  P n value Int32
-  P ids names query n
-  C glDeleteQueriesEXT 10486 async - - - -
   P n value Int32
   P ids names query n
   C glDeleteRenderbuffers 100B0 delete renderbuffer - - -
@@ -1001,7 +1003,7 @@ let recordDescriptions0: String = """
   C glDisablei 100C3 async - - - -
   P target value UInt32
   P index value UInt32
-  C glDiscardFramebufferEXT 1048C async - - - -
+  C glDiscardFramebufferEXT 1048C async - - doer -
   P target value UInt32
   P numAttachments value Int32
   P attachments array 4 numAttachments
@@ -1015,7 +1017,7 @@ let recordDescriptions0: String = """
   P mode value UInt32
   P first value Int32
   P count value Int32
-  C glDrawArraysIndirect 100C7 async - - doer -
+  C glDrawArraysIndirect 100C7 hook - - doer -
   P mode value UInt32
   P indirect offset
   C glDrawArraysInstanced 100C8 hook - - doer -
@@ -1048,7 +1050,7 @@ let recordDescriptions0: String = """
   P type value UInt32
   P indices offset
   P basevertex value Int32
-  C glDrawElementsIndirect 100CE async - - doer -
+  C glDrawElementsIndirect 100CE hook - - doer -
   P mode value UInt32
   P type value UInt32
   P indirect offset
@@ -1101,6 +1103,38 @@ let recordDescriptions0: String = """
   P type value UInt32
   P indices offset
   P basevertex value Int32
+  C glDrawTexfOES 1050C async - - - -
+  P x value Float
+  P y value Float
+  P z value Float
+  P width value Float
+  P height value Float
+  C glDrawTexfvOES 1050D async - - - -
+  P coords array 4 5
+  C glDrawTexiOES 1050E async - - - -
+  P x value Int32
+  P y value Int32
+  P z value Int32
+  P width value Int32
+  P height value Int32
+  C glDrawTexivOES 1050F async - - - -
+  P coords array 4 5
+  C glDrawTexsOES 10510 async - - - -
+  P x value Int16
+  P y value Int16
+  P z value Int16
+  P width value Int16
+  P height value Int16
+  C glDrawTexsvOES 10511 async - - - -
+  P coords array 2 5
+  C glDrawTexxOES 10512 async - - - -
+  P x value Int32
+  P y value Int32
+  P z value Int32
+  P width value Int32
+  P height value Int32
+  C glDrawTexxvOES 10513 async - - - -
+  P coords array 4 5
   C glDrawTransformFeedback 100D6 async - - doer -
   P mode value UInt32
   P id name transformFeedback
@@ -1140,11 +1174,9 @@ let recordDescriptions0: String = """
   C glEndConditionalRender 100E3 async - - - -
   C glEndFragmentShaderATI 1048E async - - - -
   C glEndList 100E4 async - - own -
-  C glEndQuery 100E5 async - - - -
+  C glEndQuery 100E5 hook - - - -
   P target value UInt32
-  C glEndQueryEXT 1048F async - - - -
-  P target value UInt32
-  C glEndQueryIndexed 100E6 async - - - -
+  C glEndQueryIndexed 100E6 hook - - - -
   P target value UInt32
   P index value UInt32
   C glEndTransformFeedback 100E7 async - - - -
@@ -1316,9 +1348,6 @@ let recordDescriptions0: String = """
   C glGenQueries 10114 gen query - - -
   P n value Int32
   P ids made
-  C glGenQueriesEXT 10494 sync - replies - -
-  P n value Int32
-  P ids outnames query n
   C glGenRenderbuffers 10115 gen renderbuffer - - -
   P n value Int32
   P renderbuffers made
@@ -1405,12 +1434,12 @@ let recordDescriptions0: String = """
   P uniformIndices array 4 uniformCount
   P pname value UInt32
   P params output 4 uniformCount
-  C glGetAttachedObjectsARB 10496 sync - replies - -
+  C glGetAttachedObjectsARB 10496 sync - replies doer -
   P containerObj name program
   P maxCount value Int32
   P count output 4 1
   P obj outnames program maxCount
-  C glGetAttachedShaders 10126 sync - replies - -
+  C glGetAttachedShaders 10126 sync - replies doer -
   P program name program
   P maxCount value Int32
   P count output 4 1
@@ -1473,33 +1502,4 @@ let recordDescriptions0: String = """
   P sources output 4 count
   P types output 4 count
   P ids output 4 count
-  P severities output 4 count
-  P lengths output 4 count
-  P messageLog output 1 bufSize
-  C glGetDoublei_v 10134 sync - replies - -
-  P target value UInt32
-  P index value UInt32
-  P data probe 8
-  C glGetDoublev 10135 hook - replies own -
-  P pname value UInt32
-  P data probe 8
-  C glGetFixedv 10136 hook - replies own -
-  P pname value UInt32
-  P params probe 4
-  C glGetFloati_v 10137 sync - replies - -
-  P target value UInt32
-  P index value UInt32
-  P data probe 4
-  C glGetFloatv 10138 hook - replies own -
-  P pname value UInt32
-  P data probe 4
-  C glGetFragDataIndex 10139 sync - replies - 4
-  P program name program
-  P name string
-  C glGetFragDataLocation 1013A sync - replies - 4
-  P program name program
-  P name string
-  C glGetFramebufferAttachmentParameteriv 1013B sync - replies doer -
-  P target value UInt32
-  P attachment value UInt32
   """

@@ -2,6 +2,35 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 let recordDescriptions1: String = """
+  P severities output 4 count
+  P lengths output 4 count
+  P messageLog output 1 bufSize
+  C glGetDoublei_v 10134 sync - replies - -
+  P target value UInt32
+  P index value UInt32
+  P data probe 8
+  C glGetDoublev 10135 hook - replies own -
+  P pname value UInt32
+  P data probe 8
+  C glGetFixedv 10136 hook - replies own -
+  P pname value UInt32
+  P params probe 4
+  C glGetFloati_v 10137 sync - replies - -
+  P target value UInt32
+  P index value UInt32
+  P data probe 4
+  C glGetFloatv 10138 hook - replies own -
+  P pname value UInt32
+  P data probe 4
+  C glGetFragDataIndex 10139 sync - replies - 4
+  P program name program
+  P name string
+  C glGetFragDataLocation 1013A sync - replies - 4
+  P program name program
+  P name string
+  C glGetFramebufferAttachmentParameteriv 1013B sync - replies doer -
+  P target value UInt32
+  P attachment value UInt32
   P pname value UInt32
   P params probe 4
   C glGetFramebufferParameteriv 1013C sync - replies - -
@@ -111,6 +140,17 @@ let recordDescriptions1: String = """
   P renderbuffer name renderbuffer
   P pname value UInt32
   P params probe 4
+  C glGetNamedStringARB 10508 sync - replies - -
+  P namelen value Int32
+  P name text namelen
+  P bufSize value Int32
+  P stringlen output 4 1
+  P string outstring bufSize
+  C glGetNamedStringivARB 10509 sync - replies - -
+  P namelen value Int32
+  P name text namelen
+  P pname value UInt32
+  P params probe 4
   C glGetObjectLabel 10155 sync - replies doer -
   P identifier value UInt32
   P name value UInt32
@@ -141,7 +181,7 @@ let recordDescriptions1: String = """
   P values probe 2
   C glGetPolygonStipple 1015A hook - replies doer -
   P mask left
-  C glGetProgramBinary 1015B sync - replies - -
+  C glGetProgramBinary 1015B sync - replies doer -
   P program name program
   P bufSize value Int32
   P length output 4 1
@@ -256,23 +296,19 @@ let recordDescriptions1: String = """
   P index value UInt32
   P pname value UInt32
   P params probe 4
-  C glGetQueryObjecti64v 10173 sync - replies - -
+  C glGetQueryObjecti64v 10173 hook - replies - -
   P id name query
   P pname value UInt32
   P params probe 8
-  C glGetQueryObjectiv 10174 sync - replies - -
+  C glGetQueryObjectiv 10174 hook - replies - -
   P id name query
   P pname value UInt32
   P params probe 4
-  C glGetQueryObjectui64v 10175 sync - replies - -
+  C glGetQueryObjectui64v 10175 hook - replies - -
   P id name query
   P pname value UInt32
   P params probe 8
-  C glGetQueryObjectuiv 10176 sync - replies - -
-  P id name query
-  P pname value UInt32
-  P params probe 4
-  C glGetQueryObjectuivEXT 1049C sync - replies - -
+  C glGetQueryObjectuiv 10176 hook - replies - -
   P id name query
   P pname value UInt32
   P params probe 4
@@ -357,7 +393,19 @@ let recordDescriptions1: String = """
   P coord value UInt32
   P pname value UInt32
   P params probe 4
+  C glGetTexGenfvOES 10514 sync - replies - -
+  P coord value UInt32
+  P pname value UInt32
+  P params probe 4
   C glGetTexGeniv 10189 sync - replies - -
+  P coord value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetTexGenivOES 10515 sync - replies - -
+  P coord value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetTexGenxvOES 10516 sync - replies - -
   P coord value UInt32
   P pname value UInt32
   P params probe 4
@@ -550,11 +598,6 @@ let recordDescriptions1: String = """
   P index value UInt32
   P pname value UInt32
   P params probe 4
-  C glGetnCompressedTexImage 101B1 hook - replies doer -
-  P target value UInt32
-  P lod value Int32
-  P bufSize value Int32
-  P pixels left
   C glGetnMapdv 101B2 sync - replies - -
   P target value UInt32
   P query value UInt32
@@ -609,13 +652,6 @@ let recordDescriptions1: String = """
   P map value UInt32
   P bufSize value Int32
   P values probe 2
-  C glGetnTexImage 101B9 hook - replies doer -
-  P target value UInt32
-  P level value Int32
-  P format value UInt32
-  P type value UInt32
-  P bufSize value Int32
-  P pixels left
   C glGetnUniformdv 101BA sync - replies - -
   P program name program
   P location value Int32
@@ -749,6 +785,9 @@ let recordDescriptions1: String = """
   P framebuffer name framebuffer
   C glIsList 101DA sync - replies - 4
   P list name list
+  C glIsNamedStringARB 1050A sync - replies - 4
+  P namelen value Int32
+  P name text namelen
   C glIsProgram 101DB sync - replies own 4
   P program name program
   C glIsProgramARB 101DC sync - replies - 4
@@ -756,8 +795,6 @@ let recordDescriptions1: String = """
   C glIsProgramPipeline 101DD sync - replies - 4
   P pipeline name programPipeline
   C glIsQuery 101DE sync - replies - 4
-  P id name query
-  C glIsQueryEXT 104AA sync - replies - 4
   P id name query
   C glIsRenderbuffer 101DF sync - replies - 4
   P renderbuffer name renderbuffer
@@ -951,7 +988,7 @@ let recordDescriptions1: String = """
   P first array 4 drawcount
   P count array 4 drawcount
   P drawcount value Int32
-  C glMultiDrawArraysIndirect 10217 async - - doer -
+  C glMultiDrawArraysIndirect 10217 hook - - doer -
   P mode value UInt32
   P indirect offset
   P drawcount value Int32
@@ -975,7 +1012,7 @@ let recordDescriptions1: String = """
   P indices left
   P drawcount value Int32
   P basevertex array 4 drawcount
-  C glMultiDrawElementsIndirect 1021B async - - doer -
+  C glMultiDrawElementsIndirect 1021B hook - - doer -
   P mode value UInt32
   P type value UInt32
   P indirect offset
@@ -1232,6 +1269,12 @@ let recordDescriptions1: String = """
   P internalformat value UInt32
   P width value Int32
   P height value Int32
+  C glNamedStringARB 1050B async - - - -
+  P type value UInt32
+  P namelen value Int32
+  P name text namelen
+  P stringlen value Int32
+  P string text stringlen
   C glNewList 10252 async - - own -
   P list name list
   P mode value UInt32
@@ -1459,47 +1502,4 @@ let recordDescriptions1: String = """
   P y value Float
   P z value Float
   P w value Float
-  C glProgramLocalParameter4fvARB 10290 async - - - -
-  P target value UInt32
-  P index value UInt32
-  P params array 4 4
-  C glProgramLocalParameters4fvEXT 10291 async - - - -
-  P target value UInt32
-  P index value UInt32
-  P count value Int32
-  P params array 4 count*4
-  C glProgramParameteri 10292 async - - - -
-  P program name program
-  P pname value UInt32
-  P value value Int32
-  C glProgramStringARB 10293 async - - - -
-  P target value UInt32
-  P format value UInt32
-  P len value Int32
-  P string array 1 len
-  C glProgramUniform1d 10294 async - - - -
-  P program name program
-  P location value Int32
-  P v0 value Double
-  C glProgramUniform1dv 10295 async - - - -
-  P program name program
-  P location value Int32
-  P count value Int32
-  P value array 8 count
-  C glProgramUniform1f 10296 async - - - -
-  P program name program
-  P location value Int32
-  P v0 value Float
-  C glProgramUniform1fv 10297 async - - - -
-  P program name program
-  P location value Int32
-  P count value Int32
-  P value array 4 count
-  C glProgramUniform1i 10298 async - - - -
-  P program name program
-  P location value Int32
-  P v0 value Int32
-  C glProgramUniform1i64ARB 10299 async - - - -
-  P program name program
-  P location value Int32
   """

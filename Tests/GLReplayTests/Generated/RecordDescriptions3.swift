@@ -2,6 +2,49 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 let recordDescriptions2: String = """
+  C glProgramLocalParameter4fvARB 10290 async - - - -
+  P target value UInt32
+  P index value UInt32
+  P params array 4 4
+  C glProgramLocalParameters4fvEXT 10291 async - - - -
+  P target value UInt32
+  P index value UInt32
+  P count value Int32
+  P params array 4 count*4
+  C glProgramParameteri 10292 async - - - -
+  P program name program
+  P pname value UInt32
+  P value value Int32
+  C glProgramStringARB 10293 async - - - -
+  P target value UInt32
+  P format value UInt32
+  P len value Int32
+  P string array 1 len
+  C glProgramUniform1d 10294 async - - - -
+  P program name program
+  P location value Int32
+  P v0 value Double
+  C glProgramUniform1dv 10295 async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P value array 8 count
+  C glProgramUniform1f 10296 async - - - -
+  P program name program
+  P location value Int32
+  P v0 value Float
+  C glProgramUniform1fv 10297 async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P value array 4 count
+  C glProgramUniform1i 10298 async - - - -
+  P program name program
+  P location value Int32
+  P v0 value Int32
+  C glProgramUniform1i64ARB 10299 async - - - -
+  P program name program
+  P location value Int32
   P x value Int64
   C glProgramUniform1i64NV 104B9 async - - - -
   P program name program
@@ -435,7 +478,7 @@ let recordDescriptions2: String = """
   C glPushMatrix 102DA async - - - -
   C glPushName 102DB async - - - -
   P name value UInt32
-  C glQueryCounter 102DC async - - - -
+  C glQueryCounter 102DC hook - - - -
   P id name query
   P target value UInt32
   C glRasterPos2d 102DD async - - - -
@@ -958,7 +1001,15 @@ let recordDescriptions2: String = """
   P coord value UInt32
   P pname value UInt32
   P param value Float
+  C glTexGenfOES 10517 async - - - -
+  P coord value UInt32
+  P pname value UInt32
+  P param value Float
   C glTexGenfv 1036B async - - - -
+  P coord value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glTexGenfvOES 10518 async - - - -
   P coord value UInt32
   P pname value UInt32
   P params array 4 pname(pname)
@@ -966,7 +1017,23 @@ let recordDescriptions2: String = """
   P coord value UInt32
   P pname value UInt32
   P param value Int32
+  C glTexGeniOES 10519 async - - - -
+  P coord value UInt32
+  P pname value UInt32
+  P param value Int32
   C glTexGeniv 1036D async - - - -
+  P coord value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glTexGenivOES 1051A async - - - -
+  P coord value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glTexGenxOES 1051B async - - - -
+  P coord value UInt32
+  P pname value UInt32
+  P param value Int32
+  C glTexGenxvOES 1051C async - - - -
   P coord value UInt32
   P pname value UInt32
   P params array 4 pname(pname)
@@ -1435,6 +1502,9 @@ let recordDescriptions2: String = """
   P value array 4 count*3
   C glUniform3ui 103BC async - - - -
   P location value Int32
+  """
+
+let recordDescriptions3: String = """
   P v0 value UInt32
   P v1 value UInt32
   P v2 value UInt32
@@ -1502,9 +1572,6 @@ let recordDescriptions2: String = """
   P location value Int32
   P count value Int32
   P value array 8 count*4
-  """
-
-let recordDescriptions3: String = """
   C glUniform4i64vNV 104E6 async - - - -
   P location value Int32
   P count value Int32
@@ -2191,7 +2258,7 @@ let recordDescriptions3: String = """
   C glViewportIndexedfv 1045F async - - - -
   P index value UInt32
   P v array 4 4
-  C glWaitSync 10460 async - - doer -
+  C glWaitSync 10460 hook - - doer -
   P sync sync
   P flags value UInt32
   P timeout value UInt64
