@@ -1097,6 +1097,16 @@ func stub_glShaderSource(
   guard let string, let length else { return recorder.failed("reads sources at NULL") }
   for i in 0..<Int(count) { recorder.text(string[i], length[i], isNullable: false) }
 }
+/// Without lengths every path ends with a NUL.
+func stub_glCompileShaderIncludeARB(
+  _ shader: UInt32, _ count: Int32, _ path: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ length: UnsafePointer<Int32>?
+) {
+  recorder.enter("glCompileShaderIncludeARB")
+  recorder.value(shader)
+  recorder.value(count)
+  recorder.strings(path, Int(count))
+}
 func stub_glSpecializeShader(
   _ shader: UInt32, _ entry: UnsafePointer<CChar>?, _ count: UInt32,
   _ index: UnsafePointer<UInt32>?, _ value: UnsafePointer<UInt32>?

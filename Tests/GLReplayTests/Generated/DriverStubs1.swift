@@ -1041,17 +1041,6 @@ func stub_glCompileShader(_ shader: UInt32) {
   recorder.value(shader)
 }
 
-func stub_glCompileShaderIncludeARB(
-  _ shader: UInt32, _ count: Int32, _ path: UnsafePointer<UnsafePointer<CChar>?>?,
-  _ length: UnsafePointer<Int32>?
-) {
-  recorder.enter("glCompileShaderIncludeARB")
-  recorder.value(shader)
-  recorder.value(count)
-  recorder.strings(path, Int(count))
-  recorder.read(length, glProduct(Int(count), 4))
-}
-
 func stub_glCompressedTexImage1D(
   _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ border: Int32,
   _ imageSize: Int32, _ data: UnsafeRawPointer?
@@ -2497,4 +2486,20 @@ func stub_glGetInfoLogARB(
   recorder.value(maxLength)
   recorder.write(length, glProduct(1, 4))
   recorder.writeString(infoLog, Int(maxLength))
+}
+
+func stub_glGetInteger64i_v(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int64>?
+) {
+  recorder.enter("glGetInteger64i_v")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.probe(data, 8)
+}
+
+func stub_glGetIntegeri_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int32>?) {
+  recorder.enter("glGetIntegeri_v")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.probe(data, 4)
 }

@@ -4,13 +4,6 @@
 @testable import GLReplay
 import GLWire
 
-func stub_glTranslated(_ x: Double, _ y: Double, _ z: Double) {
-  recorder.enter("glTranslated")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
 func stub_glTranslatef(_ x: Float, _ y: Float, _ z: Float) {
   recorder.enter("glTranslatef")
   recorder.value(x)

@@ -607,7 +607,7 @@ let recordDescriptions0: String = """
   P pointer offset
   C glCompileShader 10083 async - - - -
   P shader name program
-  C glCompileShaderIncludeARB 10506 hook - - - -
+  C glCompileShaderIncludeARB 10506 hook - - own -
   P shader name program
   P count value Int32
   P path strings count
