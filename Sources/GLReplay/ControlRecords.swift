@@ -42,6 +42,9 @@ func replayGLControl(
   case ControlOpcode.glReadHeld: c.pointee.readHeld(&fields)
   case ControlOpcode.glSignal: c.pointee.signal(&fields)
   case ControlOpcode.glPushQuery: c.pointee.pushQuery(&fields)
+  case ControlOpcode.glCreateImage: c.pointee.createImage(&fields)
+  case ControlOpcode.glDestroyImage: c.pointee.destroyImage(&fields)
+  case ControlOpcode.glBindDrawable: c.pointee.bindDrawable(&fields)
   default: fields.wrong = "opcode"
   }
   if let wrong = fields.wrong { c.pointee.malformed(opcode, wrong) }
@@ -178,6 +181,16 @@ extension GLReplayContext {
         finishing: functions.finish)
     else { return noMemory(width, height) }
     if surface.draw === drawable || surface.read === drawable { _ = refreshDefault() }
+  }
+
+  fileprivate mutating func bindDrawable(_ f: inout ControlFields) {
+    let id = f.id(8, GLID.drawable, "drawable")
+    let target = f.u32(16, "target")
+    let request = f.drawable(24, "request")
+    guard f.wrong == nil else { return }
+    guard id != 0, request.isPossible else { return f.fail("request") }
+    guard let found = drawable(id, request)?.drawable else { return }
+    bindDrawable(found, target)
   }
 
   fileprivate mutating func readDrawable(_ f: inout ControlFields) {

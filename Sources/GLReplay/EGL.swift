@@ -11,6 +11,7 @@ enum EGL {
   static var badContext: Int32 { 0x3006 }
   static var badMatch: Int32 { 0x3009 }
   static var none: Int32 { 0x3038 }
+  static var badParameter: Int32 { 0x300C }
   static var vendor: Int32 { 0x3053 }
   static var version: Int32 { 0x3054 }
   static var extensions: Int32 { 0x3055 }
@@ -62,7 +63,11 @@ struct EGLFunctions {
   let destroyContext: @convention(c) (Address?, Address?) -> UInt32
   let makeCurrent: @convention(c) (Address?, Address?, Address?, Address?) -> UInt32
   let releaseThread: @convention(c) () -> UInt32
+  /// Nil where there are no images.
+  let createImage: (@convention(c) (Address?, Address?, UInt32, Address?, Attributes?) -> Address?)?
+  let destroyImage: (@convention(c) (Address?, Address?) -> UInt32)?
 }
+
 
 extension EGLFunctions {
   init(library: Address) throws(GLUnavailable) {
@@ -84,6 +89,12 @@ extension EGLFunctions {
     destroyContext = try need("eglDestroyContext")
     makeCurrent = try need("eglMakeCurrent")
     releaseThread = try need("eglReleaseThread")
+    createImage = unsafeBitCast(
+      getProcAddress("eglCreateImageKHR"),
+      to: (@convention(c) (Address?, Address?, UInt32, Address?, Attributes?) -> Address?)?.self)
+    destroyImage = unsafeBitCast(
+      getProcAddress("eglDestroyImageKHR"),
+      to: (@convention(c) (Address?, Address?) -> UInt32)?.self)
   }
 }
 

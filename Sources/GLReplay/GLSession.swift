@@ -86,6 +86,7 @@ public final class GLSession: @unchecked Sendable {
   private var contexts: [UInt64: Context] = [:]
   private var drawables: [DrawableKey: Drawable] = [:]
   private var frames: [UInt64: Frames] = [:]
+  private var images: [UInt64: GLImage] = [:]
   private var shares: [ShareKey: DriverShare] = [:]
   private var groupCount: UInt32 = 0
   private let objects: UnsafeMutablePointer<UInt64>
@@ -235,6 +236,30 @@ public final class GLSession: @unchecked Sendable {
       return keys.compactMap { drawables.removeValue(forKey: $0) }
     }
     for _ in gone { uncountObject() }
+  }
+
+  // MARK: Images
+
+  /// By the number that stands for its address.
+  func image(_ address: UnsafeMutableRawPointer?) -> GLImage? {
+    lock.withLock { images[UInt64(UInt(bitPattern: address))] }
+  }
+
+  /// False when the number is in use.
+  func insertImage(_ id: UInt64, _ image: GLImage) -> Bool {
+    let isNew = lock.withLock { () -> Bool in
+      guard images[id] == nil else { return false }
+      images[id] = image
+      return true
+    }
+    if isNew { countObject() }
+    return isNew
+  }
+
+  func removeImage(_ id: UInt64) {
+    // It ends outside of the lock.
+    let gone = lock.withLock { images.removeValue(forKey: id) }
+    if gone != nil { uncountObject() }
   }
 
   // MARK: Frames

@@ -11,6 +11,7 @@ private let windowEntryNames: StaticString = """
   eglCopyBuffers\0\
   eglCreateContext\0\
   eglCreateImage\0\
+  eglCreateImageKHR\0\
   eglCreatePbufferFromClientBuffer\0\
   eglCreatePbufferSurface\0\
   eglCreatePixmapSurface\0\
@@ -23,6 +24,7 @@ private let windowEntryNames: StaticString = """
   eglCreateWindowSurface\0\
   eglDestroyContext\0\
   eglDestroyImage\0\
+  eglDestroyImageKHR\0\
   eglDestroySurface\0\
   eglDestroySync\0\
   eglDestroySyncKHR\0\
@@ -198,448 +200,456 @@ private func windowFunction(_ index: Int) -> UnsafeMutableRawPointer? {
         ) -> OpaquePointer?)
   case 8:
     return address(
+      eglCreateImageKHR
+        as @convention(c) (
+          OpaquePointer?, OpaquePointer?, UInt32, OpaquePointer?, UnsafePointer<Int32>?
+        ) -> OpaquePointer?)
+  case 9:
+    return address(
       eglCreatePbufferFromClientBuffer
         as @convention(c) (
           OpaquePointer?, UInt32, OpaquePointer?, OpaquePointer?, UnsafePointer<Int32>?
         ) -> OpaquePointer?)
-  case 9:
+  case 10:
     return address(
       eglCreatePbufferSurface
         as @convention(c) (OpaquePointer?, OpaquePointer?, UnsafePointer<Int32>?) -> OpaquePointer?)
-  case 10:
+  case 11:
     return address(
       eglCreatePixmapSurface
         as @convention(c) (OpaquePointer?, OpaquePointer?, UInt, UnsafePointer<Int32>?) ->
         OpaquePointer?)
-  case 11:
+  case 12:
     return address(
       eglCreatePlatformPixmapSurface
         as @convention(c) (
           OpaquePointer?, OpaquePointer?, UnsafeMutableRawPointer?, UnsafePointer<Int>?
         ) -> OpaquePointer?)
-  case 12:
+  case 13:
     return address(
       eglCreatePlatformPixmapSurfaceEXT
         as @convention(c) (
           OpaquePointer?, OpaquePointer?, UnsafeMutableRawPointer?, UnsafePointer<Int32>?
         ) -> OpaquePointer?)
-  case 13:
+  case 14:
     return address(
       eglCreatePlatformWindowSurface
         as @convention(c) (
           OpaquePointer?, OpaquePointer?, UnsafeMutableRawPointer?, UnsafePointer<Int>?
         ) -> OpaquePointer?)
-  case 14:
+  case 15:
     return address(
       eglCreatePlatformWindowSurfaceEXT
         as @convention(c) (
           OpaquePointer?, OpaquePointer?, UnsafeMutableRawPointer?, UnsafePointer<Int32>?
         ) -> OpaquePointer?)
-  case 15:
+  case 16:
     return address(
       eglCreateSync
         as @convention(c) (OpaquePointer?, UInt32, UnsafePointer<Int>?) -> OpaquePointer?)
-  case 16:
+  case 17:
     return address(
       eglCreateSyncKHR
         as @convention(c) (OpaquePointer?, UInt32, UnsafePointer<Int32>?) -> OpaquePointer?)
-  case 17:
+  case 18:
     return address(
       eglCreateWindowSurface
         as @convention(c) (OpaquePointer?, OpaquePointer?, UInt, UnsafePointer<Int32>?) ->
         OpaquePointer?)
-  case 18:
-    return address(eglDestroyContext as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
   case 19:
-    return address(eglDestroyImage as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
+    return address(eglDestroyContext as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
   case 20:
-    return address(eglDestroySurface as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
+    return address(eglDestroyImage as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
   case 21:
-    return address(eglDestroySync as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
+    return address(eglDestroyImageKHR as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
   case 22:
-    return address(eglDestroySyncKHR as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
+    return address(eglDestroySurface as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
   case 23:
+    return address(eglDestroySync as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
+  case 24:
+    return address(eglDestroySyncKHR as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
+  case 25:
     return address(
       eglGetConfigAttrib
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?) ->
         UInt32)
-  case 24:
+  case 26:
     return address(
       eglGetConfigs
         as @convention(c) (
           OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>?, Int32, UnsafeMutablePointer<Int32>?
         ) -> UInt32)
-  case 25: return address(eglGetCurrentContext as @convention(c) () -> OpaquePointer?)
-  case 26: return address(eglGetCurrentDisplay as @convention(c) () -> OpaquePointer?)
-  case 27: return address(eglGetCurrentSurface as @convention(c) (Int32) -> OpaquePointer?)
-  case 28: return address(eglGetDisplay as @convention(c) (OpaquePointer?) -> OpaquePointer?)
-  case 29:
+  case 27: return address(eglGetCurrentContext as @convention(c) () -> OpaquePointer?)
+  case 28: return address(eglGetCurrentDisplay as @convention(c) () -> OpaquePointer?)
+  case 29: return address(eglGetCurrentSurface as @convention(c) (Int32) -> OpaquePointer?)
+  case 30: return address(eglGetDisplay as @convention(c) (OpaquePointer?) -> OpaquePointer?)
+  case 31:
     return address(
       eglGetDisplayDriverConfig as @convention(c) (OpaquePointer?) -> UnsafeMutablePointer<CChar>?)
-  case 30:
+  case 32:
     return address(
       eglGetDisplayDriverName as @convention(c) (OpaquePointer?) -> UnsafePointer<CChar>?)
-  case 31: return address(eglGetError as @convention(c) () -> Int32)
-  case 32:
+  case 33: return address(eglGetError as @convention(c) () -> Int32)
+  case 34:
     return address(
       eglGetPlatformDisplay
         as @convention(c) (UInt32, OpaquePointer?, UnsafePointer<Int>?) -> OpaquePointer?)
-  case 33:
+  case 35:
     return address(
       eglGetPlatformDisplayEXT
         as @convention(c) (UInt32, OpaquePointer?, UnsafePointer<Int32>?) -> OpaquePointer?)
-  case 34:
+  case 36:
     return address(
       eglGetProcAddress as @convention(c) (UnsafePointer<CChar>?) -> UnsafeMutableRawPointer?)
-  case 35:
+  case 37:
     return address(
       eglGetSyncAttrib
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, UnsafeMutablePointer<Int>?) ->
         UInt32)
-  case 36:
+  case 38:
     return address(
       eglGetSyncAttribKHR
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?) ->
         UInt32)
-  case 37:
+  case 39:
     return address(
       eglInitialize
         as @convention(c) (
           OpaquePointer?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?
         ) -> UInt32)
-  case 38:
+  case 40:
     return address(
       eglMakeCurrent
         as @convention(c) (OpaquePointer?, OpaquePointer?, OpaquePointer?, OpaquePointer?) -> UInt32
     )
-  case 39:
+  case 41:
     return address(
       eglPostSubBufferNV
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, Int32, Int32, Int32) -> UInt32)
-  case 40: return address(eglQueryAPI as @convention(c) () -> UInt32)
-  case 41:
+  case 42: return address(eglQueryAPI as @convention(c) () -> UInt32)
+  case 43:
     return address(
       eglQueryContext
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?) ->
         UInt32)
-  case 42:
+  case 44:
     return address(
       eglQueryDeviceAttribEXT
         as @convention(c) (OpaquePointer?, Int32, UnsafeMutablePointer<Int>?) -> UInt32)
-  case 43:
+  case 45:
     return address(
       eglQueryDeviceStringEXT as @convention(c) (OpaquePointer?, Int32) -> UnsafePointer<CChar>?)
-  case 44:
+  case 46:
     return address(
       eglQueryDevicesEXT
         as @convention(c) (
           Int32, UnsafeMutablePointer<OpaquePointer?>?, UnsafeMutablePointer<Int32>?
         ) -> UInt32)
-  case 45:
+  case 47:
     return address(
       eglQueryDisplayAttribEXT
         as @convention(c) (OpaquePointer?, Int32, UnsafeMutablePointer<Int>?) -> UInt32)
-  case 46:
+  case 48:
     return address(
       eglQueryDisplayAttribKHR
         as @convention(c) (OpaquePointer?, Int32, UnsafeMutablePointer<Int>?) -> UInt32)
-  case 47:
+  case 49:
     return address(
       eglQueryString as @convention(c) (OpaquePointer?, Int32) -> UnsafePointer<CChar>?)
-  case 48:
+  case 50:
     return address(
       eglQuerySurface
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?) ->
         UInt32)
-  case 49:
-    return address(
-      eglReleaseTexImage as @convention(c) (OpaquePointer?, OpaquePointer?, Int32) -> UInt32)
-  case 50: return address(eglReleaseThread as @convention(c) () -> UInt32)
   case 51:
     return address(
+      eglReleaseTexImage as @convention(c) (OpaquePointer?, OpaquePointer?, Int32) -> UInt32)
+  case 52: return address(eglReleaseThread as @convention(c) () -> UInt32)
+  case 53:
+    return address(
       eglSignalSyncKHR as @convention(c) (OpaquePointer?, OpaquePointer?, UInt32) -> UInt32)
-  case 52:
+  case 54:
     return address(
       eglSurfaceAttrib as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, Int32) -> UInt32)
-  case 53:
+  case 55:
     return address(eglSwapBuffers as @convention(c) (OpaquePointer?, OpaquePointer?) -> UInt32)
-  case 54:
+  case 56:
     return address(
       eglSwapBuffersWithDamageEXT
         as @convention(c) (OpaquePointer?, OpaquePointer?, UnsafePointer<Int32>?, Int32) -> UInt32)
-  case 55:
+  case 57:
     return address(
       eglSwapBuffersWithDamageKHR
         as @convention(c) (OpaquePointer?, OpaquePointer?, UnsafePointer<Int32>?, Int32) -> UInt32)
-  case 56: return address(eglSwapInterval as @convention(c) (OpaquePointer?, Int32) -> UInt32)
-  case 57: return address(eglTerminate as @convention(c) (OpaquePointer?) -> UInt32)
-  case 58: return address(eglWaitClient as @convention(c) () -> UInt32)
-  case 59: return address(eglWaitGL as @convention(c) () -> UInt32)
-  case 60: return address(eglWaitNative as @convention(c) (Int32) -> UInt32)
-  case 61:
+  case 58: return address(eglSwapInterval as @convention(c) (OpaquePointer?, Int32) -> UInt32)
+  case 59: return address(eglTerminate as @convention(c) (OpaquePointer?) -> UInt32)
+  case 60: return address(eglWaitClient as @convention(c) () -> UInt32)
+  case 61: return address(eglWaitGL as @convention(c) () -> UInt32)
+  case 62: return address(eglWaitNative as @convention(c) (Int32) -> UInt32)
+  case 63:
     return address(eglWaitSync as @convention(c) (OpaquePointer?, OpaquePointer?, Int32) -> UInt32)
-  case 62:
+  case 64:
     return address(
       eglWaitSyncKHR as @convention(c) (OpaquePointer?, OpaquePointer?, Int32) -> Int32)
-  case 63:
+  case 65:
     return address(
       glXBindTexImageEXT
         as @convention(c) (OpaquePointer?, UInt, Int32, UnsafePointer<Int32>?) -> Void)
-  case 64:
+  case 66:
     return address(
       glXChooseFBConfig
         as @convention(c) (
           OpaquePointer?, Int32, UnsafePointer<Int32>?, UnsafeMutablePointer<Int32>?
         ) -> UnsafeMutablePointer<OpaquePointer?>?)
-  case 65:
+  case 67:
     return address(
       glXChooseFBConfigSGIX
         as @convention(c) (
           OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?
         ) -> UnsafeMutablePointer<OpaquePointer?>?)
-  case 66:
+  case 68:
     return address(
       glXChooseVisual
         as @convention(c) (OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?) ->
         UnsafeMutablePointer<XVisualInfo>?)
-  case 67:
+  case 69:
     return address(
       glXCopyContext
         as @convention(c) (OpaquePointer?, OpaquePointer?, OpaquePointer?, UInt) -> Void)
-  case 68:
+  case 70:
     return address(
       glXCopySubBufferMESA
         as @convention(c) (OpaquePointer?, UInt, Int32, Int32, Int32, Int32) -> Void)
-  case 69:
+  case 71:
     return address(
       glXCreateContext
         as @convention(c) (
           OpaquePointer?, UnsafeMutablePointer<XVisualInfo>?, OpaquePointer?, Int32
         ) -> OpaquePointer?)
-  case 70:
+  case 72:
     return address(
       glXCreateContextAttribsARB
         as @convention(c) (
           OpaquePointer?, OpaquePointer?, OpaquePointer?, Int32, UnsafePointer<Int32>?
         ) -> OpaquePointer?)
-  case 71:
+  case 73:
     return address(
       glXCreateContextWithConfigSGIX
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, OpaquePointer?, Int32) ->
         OpaquePointer?)
-  case 72:
+  case 74:
     return address(
       glXCreateGLXPbufferSGIX
         as @convention(c) (
           OpaquePointer?, OpaquePointer?, UInt32, UInt32, UnsafeMutablePointer<Int32>?
         ) -> UInt)
-  case 73:
+  case 75:
     return address(
       glXCreateGLXPixmap
         as @convention(c) (OpaquePointer?, UnsafeMutablePointer<XVisualInfo>?, UInt) -> UInt)
-  case 74:
+  case 76:
     return address(
       glXCreateGLXPixmapWithConfigSGIX
         as @convention(c) (OpaquePointer?, OpaquePointer?, UInt) -> UInt)
-  case 75:
+  case 77:
     return address(
       glXCreateNewContext
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, OpaquePointer?, Int32) ->
         OpaquePointer?)
-  case 76:
+  case 78:
     return address(
       glXCreatePbuffer
         as @convention(c) (OpaquePointer?, OpaquePointer?, UnsafePointer<Int32>?) -> UInt)
-  case 77:
+  case 79:
     return address(
       glXCreatePixmap
         as @convention(c) (OpaquePointer?, OpaquePointer?, UInt, UnsafePointer<Int32>?) -> UInt)
-  case 78:
+  case 80:
     return address(
       glXCreateWindow
         as @convention(c) (OpaquePointer?, OpaquePointer?, UInt, UnsafePointer<Int32>?) -> UInt)
-  case 79:
+  case 81:
     return address(glXDestroyContext as @convention(c) (OpaquePointer?, OpaquePointer?) -> Void)
-  case 80: return address(glXDestroyGLXPbufferSGIX as @convention(c) (OpaquePointer?, UInt) -> Void)
-  case 81: return address(glXDestroyGLXPixmap as @convention(c) (OpaquePointer?, UInt) -> Void)
-  case 82: return address(glXDestroyPbuffer as @convention(c) (OpaquePointer?, UInt) -> Void)
-  case 83: return address(glXDestroyPixmap as @convention(c) (OpaquePointer?, UInt) -> Void)
-  case 84: return address(glXDestroyWindow as @convention(c) (OpaquePointer?, UInt) -> Void)
-  case 85:
+  case 82: return address(glXDestroyGLXPbufferSGIX as @convention(c) (OpaquePointer?, UInt) -> Void)
+  case 83: return address(glXDestroyGLXPixmap as @convention(c) (OpaquePointer?, UInt) -> Void)
+  case 84: return address(glXDestroyPbuffer as @convention(c) (OpaquePointer?, UInt) -> Void)
+  case 85: return address(glXDestroyPixmap as @convention(c) (OpaquePointer?, UInt) -> Void)
+  case 86: return address(glXDestroyWindow as @convention(c) (OpaquePointer?, UInt) -> Void)
+  case 87:
     return address(glXFreeContextEXT as @convention(c) (OpaquePointer?, OpaquePointer?) -> Void)
-  case 86:
+  case 88:
     return address(
       glXGetClientString as @convention(c) (OpaquePointer?, Int32) -> UnsafePointer<CChar>?)
-  case 87:
+  case 89:
     return address(
       glXGetConfig
         as @convention(c) (
           OpaquePointer?, UnsafeMutablePointer<XVisualInfo>?, Int32, UnsafeMutablePointer<Int32>?
         ) -> Int32)
-  case 88: return address(glXGetContextIDEXT as @convention(c) (OpaquePointer?) -> UInt)
-  case 89: return address(glXGetCurrentContext as @convention(c) () -> OpaquePointer?)
-  case 90: return address(glXGetCurrentDisplay as @convention(c) () -> OpaquePointer?)
-  case 91: return address(glXGetCurrentDisplayEXT as @convention(c) () -> OpaquePointer?)
-  case 92: return address(glXGetCurrentDrawable as @convention(c) () -> UInt)
-  case 93: return address(glXGetCurrentReadDrawable as @convention(c) () -> UInt)
-  case 94: return address(glXGetCurrentReadDrawableSGI as @convention(c) () -> UInt)
-  case 95:
+  case 90: return address(glXGetContextIDEXT as @convention(c) (OpaquePointer?) -> UInt)
+  case 91: return address(glXGetCurrentContext as @convention(c) () -> OpaquePointer?)
+  case 92: return address(glXGetCurrentDisplay as @convention(c) () -> OpaquePointer?)
+  case 93: return address(glXGetCurrentDisplayEXT as @convention(c) () -> OpaquePointer?)
+  case 94: return address(glXGetCurrentDrawable as @convention(c) () -> UInt)
+  case 95: return address(glXGetCurrentReadDrawable as @convention(c) () -> UInt)
+  case 96: return address(glXGetCurrentReadDrawableSGI as @convention(c) () -> UInt)
+  case 97:
     return address(
       glXGetFBConfigAttrib
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?) ->
         Int32)
-  case 96:
+  case 98:
     return address(
       glXGetFBConfigAttribSGIX
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?) ->
         Int32)
-  case 97:
+  case 99:
     return address(
       glXGetFBConfigFromVisualSGIX
         as @convention(c) (OpaquePointer?, UnsafeMutablePointer<XVisualInfo>?) -> OpaquePointer?)
-  case 98:
+  case 100:
     return address(
       glXGetFBConfigs
         as @convention(c) (OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?) ->
         UnsafeMutablePointer<OpaquePointer?>?)
-  case 99:
+  case 101:
     return address(
       glXGetMscRateOML
         as @convention(c) (
           OpaquePointer?, UInt, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?
         ) -> Int32)
-  case 100:
-    return address(
-      glXGetProcAddress as @convention(c) (UnsafePointer<CChar>?) -> UnsafeMutableRawPointer?)
-  case 101:
-    return address(
-      glXGetProcAddressARB as @convention(c) (UnsafePointer<CChar>?) -> UnsafeMutableRawPointer?)
   case 102:
     return address(
-      glXGetScreenDriver as @convention(c) (OpaquePointer?, Int32) -> UnsafePointer<CChar>?)
+      glXGetProcAddress as @convention(c) (UnsafePointer<CChar>?) -> UnsafeMutableRawPointer?)
   case 103:
+    return address(
+      glXGetProcAddressARB as @convention(c) (UnsafePointer<CChar>?) -> UnsafeMutableRawPointer?)
+  case 104:
+    return address(
+      glXGetScreenDriver as @convention(c) (OpaquePointer?, Int32) -> UnsafePointer<CChar>?)
+  case 105:
     return address(
       glXGetSelectedEvent
         as @convention(c) (OpaquePointer?, UInt, UnsafeMutablePointer<UInt>?) -> Void)
-  case 104:
+  case 106:
     return address(
       glXGetSelectedEventSGIX
         as @convention(c) (OpaquePointer?, UInt, UnsafeMutablePointer<UInt>?) -> Void)
-  case 105: return address(glXGetSwapIntervalMESA as @convention(c) () -> Int32)
-  case 106:
+  case 107: return address(glXGetSwapIntervalMESA as @convention(c) () -> Int32)
+  case 108:
     return address(
       glXGetSyncValuesOML
         as @convention(c) (
           OpaquePointer?, UInt, UnsafeMutablePointer<Int64>?, UnsafeMutablePointer<Int64>?,
           UnsafeMutablePointer<Int64>?
         ) -> Int32)
-  case 107:
+  case 109:
     return address(glXGetVideoSyncSGI as @convention(c) (UnsafeMutablePointer<UInt32>?) -> Int32)
-  case 108:
+  case 110:
     return address(
       glXGetVisualFromFBConfig
         as @convention(c) (OpaquePointer?, OpaquePointer?) -> UnsafeMutablePointer<XVisualInfo>?)
-  case 109:
+  case 111:
     return address(
       glXGetVisualFromFBConfigSGIX
         as @convention(c) (OpaquePointer?, OpaquePointer?) -> UnsafeMutablePointer<XVisualInfo>?)
-  case 110:
-    return address(glXImportContextEXT as @convention(c) (OpaquePointer?, UInt) -> OpaquePointer?)
-  case 111: return address(glXIsDirect as @convention(c) (OpaquePointer?, OpaquePointer?) -> Int32)
   case 112:
-    return address(
-      glXMakeContextCurrent as @convention(c) (OpaquePointer?, UInt, UInt, OpaquePointer?) -> Int32)
-  case 113:
-    return address(glXMakeCurrent as @convention(c) (OpaquePointer?, UInt, OpaquePointer?) -> Int32)
+    return address(glXImportContextEXT as @convention(c) (OpaquePointer?, UInt) -> OpaquePointer?)
+  case 113: return address(glXIsDirect as @convention(c) (OpaquePointer?, OpaquePointer?) -> Int32)
   case 114:
     return address(
-      glXMakeCurrentReadSGI as @convention(c) (OpaquePointer?, UInt, UInt, OpaquePointer?) -> Int32)
+      glXMakeContextCurrent as @convention(c) (OpaquePointer?, UInt, UInt, OpaquePointer?) -> Int32)
   case 115:
+    return address(glXMakeCurrent as @convention(c) (OpaquePointer?, UInt, OpaquePointer?) -> Int32)
+  case 116:
+    return address(
+      glXMakeCurrentReadSGI as @convention(c) (OpaquePointer?, UInt, UInt, OpaquePointer?) -> Int32)
+  case 117:
     return address(
       glXQueryContext
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?) ->
         Int32)
-  case 116:
+  case 118:
     return address(
       glXQueryContextInfoEXT
         as @convention(c) (OpaquePointer?, OpaquePointer?, Int32, UnsafeMutablePointer<Int32>?) ->
         Int32)
-  case 117:
+  case 119:
     return address(
       glXQueryCurrentRendererIntegerMESA
         as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Int32)
-  case 118:
+  case 120:
     return address(
       glXQueryCurrentRendererStringMESA as @convention(c) (Int32) -> UnsafePointer<CChar>?)
-  case 119:
+  case 121:
     return address(
       glXQueryDrawable
         as @convention(c) (OpaquePointer?, UInt, Int32, UnsafeMutablePointer<UInt32>?) -> Void)
-  case 120:
+  case 122:
     return address(
       glXQueryExtension
         as @convention(c) (
           OpaquePointer?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?
         ) -> Int32)
-  case 121:
+  case 123:
     return address(
       glXQueryExtensionsString as @convention(c) (OpaquePointer?, Int32) -> UnsafePointer<CChar>?)
-  case 122:
+  case 124:
     return address(
       glXQueryGLXPbufferSGIX
         as @convention(c) (OpaquePointer?, UInt, Int32, UnsafeMutablePointer<UInt32>?) -> Void)
-  case 123:
+  case 125:
     return address(
       glXQueryRendererIntegerMESA
         as @convention(c) (OpaquePointer?, Int32, Int32, Int32, UnsafeMutablePointer<UInt32>?) ->
         Int32)
-  case 124:
+  case 126:
     return address(
       glXQueryRendererStringMESA
         as @convention(c) (OpaquePointer?, Int32, Int32, Int32) -> UnsafePointer<CChar>?)
-  case 125:
+  case 127:
     return address(
       glXQueryServerString as @convention(c) (OpaquePointer?, Int32, Int32) -> UnsafePointer<CChar>?
     )
-  case 126:
+  case 128:
     return address(
       glXQueryVersion
         as @convention(c) (
           OpaquePointer?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?
         ) -> Int32)
-  case 127:
-    return address(glXReleaseTexImageEXT as @convention(c) (OpaquePointer?, UInt, Int32) -> Void)
-  case 128: return address(glXSelectEvent as @convention(c) (OpaquePointer?, UInt, UInt) -> Void)
   case 129:
-    return address(glXSelectEventSGIX as @convention(c) (OpaquePointer?, UInt, UInt) -> Void)
-  case 130: return address(glXSwapBuffers as @convention(c) (OpaquePointer?, UInt) -> Void)
+    return address(glXReleaseTexImageEXT as @convention(c) (OpaquePointer?, UInt, Int32) -> Void)
+  case 130: return address(glXSelectEvent as @convention(c) (OpaquePointer?, UInt, UInt) -> Void)
   case 131:
+    return address(glXSelectEventSGIX as @convention(c) (OpaquePointer?, UInt, UInt) -> Void)
+  case 132: return address(glXSwapBuffers as @convention(c) (OpaquePointer?, UInt) -> Void)
+  case 133:
     return address(
       glXSwapBuffersMscOML as @convention(c) (OpaquePointer?, UInt, Int64, Int64, Int64) -> Int64)
-  case 132:
+  case 134:
     return address(glXSwapIntervalEXT as @convention(c) (OpaquePointer?, UInt, Int32) -> Void)
-  case 133: return address(glXSwapIntervalMESA as @convention(c) (UInt32) -> Int32)
-  case 134: return address(glXSwapIntervalSGI as @convention(c) (Int32) -> Int32)
-  case 135: return address(glXUseXFont as @convention(c) (UInt, Int32, Int32, Int32) -> Void)
-  case 136:
+  case 135: return address(glXSwapIntervalMESA as @convention(c) (UInt32) -> Int32)
+  case 136: return address(glXSwapIntervalSGI as @convention(c) (Int32) -> Int32)
+  case 137: return address(glXUseXFont as @convention(c) (UInt, Int32, Int32, Int32) -> Void)
+  case 138:
     return address(
       glXWaitForMscOML
         as @convention(c) (
           OpaquePointer?, UInt, Int64, Int64, Int64, UnsafeMutablePointer<Int64>?,
           UnsafeMutablePointer<Int64>?, UnsafeMutablePointer<Int64>?
         ) -> Int32)
-  case 137:
+  case 139:
     return address(
       glXWaitForSbcOML
         as @convention(c) (
           OpaquePointer?, UInt, Int64, UnsafeMutablePointer<Int64>?, UnsafeMutablePointer<Int64>?,
           UnsafeMutablePointer<Int64>?
         ) -> Int32)
-  case 138: return address(glXWaitGL as @convention(c) () -> Void)
-  case 139:
+  case 140: return address(glXWaitGL as @convention(c) () -> Void)
+  case 141:
     return address(
       glXWaitVideoSyncSGI as @convention(c) (Int32, Int32, UnsafeMutablePointer<UInt32>?) -> Int32)
-  case 140: return address(glXWaitX as @convention(c) () -> Void)
+  case 142: return address(glXWaitX as @convention(c) () -> Void)
   default: return nil
   }
 }

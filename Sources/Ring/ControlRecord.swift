@@ -103,6 +103,14 @@ public enum ControlOpcode {
   /// u32 ticket (8), u32 reserved, u64 offset (16), u32 byteCount (24), u32 reserved: replies with an
   /// array, a part of the image that was too large for the reply to the last read.
   @inlinable public static var glReadHeld: UInt32 { 0x164 }
+  /// u32 ticket (8), u32 reserved, u64 image (16), u32 target (24), u32 name (28), u32 level (32), u32
+  /// zoffset (36): an EGLImage of a texture or renderbuffer; replies with EGL's error.
+  @inlinable public static var glCreateImage: UInt32 { 0x165 }
+  /// u64 image (8).
+  @inlinable public static var glDestroyImage: UInt32 { 0x166 }
+  /// u64 drawable (8), u32 target (16), u32 reserved, `DrawableRequest` (24): the drawable's picture
+  /// becomes the texture's that is bound there.
+  @inlinable public static var glBindDrawable: UInt32 { 0x167 }
   /// u64 mark (8): a place that `glAfter` names. Marks of a channel only grow.
   @inlinable public static var glMark: UInt32 { 0x15B }
 
@@ -171,6 +179,9 @@ extension ControlOpcode {
     case glSignal: "glSignal"
     case glPushQuery: "glPushQuery"
     case glReadHeld: "glReadHeld"
+    case glCreateImage: "glCreateImage"
+    case glDestroyImage: "glDestroyImage"
+    case glBindDrawable: "glBindDrawable"
     default: nil
     }
   }

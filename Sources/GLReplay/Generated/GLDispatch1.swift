@@ -258,6 +258,8 @@ public struct GLDispatch {
   public var glDrawTransformFeedbackInstanced: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
   public var glDrawTransformFeedbackStream: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
   public var glDrawTransformFeedbackStreamInstanced: (@convention(c) (UInt32, UInt32, UInt32, Int32) -> Void)?
+  public var glEGLImageTargetRenderbufferStorageOES: (@convention(c) (UInt32, UnsafeMutableRawPointer?) -> Void)?
+  public var glEGLImageTargetTexture2DOES: (@convention(c) (UInt32, UnsafeMutableRawPointer?) -> Void)?
   public var glEdgeFlag: (@convention(c) (UInt8) -> Void)?
   public var glEdgeFlagPointer: (@convention(c) (Int32, UnsafeRawPointer?) -> Void)?
   public var glEdgeFlagv: (@convention(c) (UnsafePointer<UInt8>?) -> Void)?

@@ -266,6 +266,8 @@ extension GLDispatch {
     glDrawTransformFeedbackInstanced = find(get, "glDrawTransformFeedbackInstanced")
     glDrawTransformFeedbackStream = find(get, "glDrawTransformFeedbackStream")
     glDrawTransformFeedbackStreamInstanced = find(get, "glDrawTransformFeedbackStreamInstanced")
+    glEGLImageTargetRenderbufferStorageOES = find(get, "glEGLImageTargetRenderbufferStorageOES")
+    glEGLImageTargetTexture2DOES = find(get, "glEGLImageTargetTexture2DOES")
     glEdgeFlag = find(get, "glEdgeFlag")
     glEdgeFlagPointer = find(get, "glEdgeFlagPointer")
     glEdgeFlagv = find(get, "glEdgeFlagv")
@@ -409,11 +411,11 @@ extension GLDispatch {
     glGetObjectParameterivARB = find(get, "glGetObjectParameterivARB")
     glGetObjectPtrLabel = find(get, "glGetObjectPtrLabel", "glGetObjectPtrLabelKHR")
     glGetPixelMapfv = find(get, "glGetPixelMapfv")
-    glGetPixelMapuiv = find(get, "glGetPixelMapuiv")
-    glGetPixelMapusv = find(get, "glGetPixelMapusv")
   }
 
   private mutating func load1(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
+    glGetPixelMapuiv = find(get, "glGetPixelMapuiv")
+    glGetPixelMapusv = find(get, "glGetPixelMapusv")
     glGetPolygonStipple = find(get, "glGetPolygonStipple")
     glGetProgramBinary = find(get, "glGetProgramBinary", "glGetProgramBinaryOES")
     glGetProgramEnvParameterdvARB = find(get, "glGetProgramEnvParameterdvARB")
@@ -812,11 +814,11 @@ extension GLDispatch {
     glProgramUniform3ui64vNV = find(get, "glProgramUniform3ui64vNV")
     glProgramUniform3uiv = find(get, "glProgramUniform3uiv")
     glProgramUniform4d = find(get, "glProgramUniform4d")
-    glProgramUniform4dv = find(get, "glProgramUniform4dv")
-    glProgramUniform4f = find(get, "glProgramUniform4f")
   }
 
   private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
+    glProgramUniform4dv = find(get, "glProgramUniform4dv")
+    glProgramUniform4f = find(get, "glProgramUniform4f")
     glProgramUniform4fv = find(get, "glProgramUniform4fv")
     glProgramUniform4i = find(get, "glProgramUniform4i")
     glProgramUniform4i64ARB = find(get, "glProgramUniform4i64ARB")
@@ -1215,11 +1217,11 @@ extension GLDispatch {
     glVertexAttrib3d = find(get, "glVertexAttrib3d", "glVertexAttrib3dARB")
     glVertexAttrib3dv = find(get, "glVertexAttrib3dv", "glVertexAttrib3dvARB")
     glVertexAttrib3f = find(get, "glVertexAttrib3f", "glVertexAttrib3fARB")
-    glVertexAttrib3fv = find(get, "glVertexAttrib3fv", "glVertexAttrib3fvARB")
-    glVertexAttrib3hNV = find(get, "glVertexAttrib3hNV")
   }
 
   private mutating func load3(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
+    glVertexAttrib3fv = find(get, "glVertexAttrib3fv", "glVertexAttrib3fvARB")
+    glVertexAttrib3hNV = find(get, "glVertexAttrib3hNV")
     glVertexAttrib3hvNV = find(get, "glVertexAttrib3hvNV")
     glVertexAttrib3s = find(get, "glVertexAttrib3s", "glVertexAttrib3sARB")
     glVertexAttrib3sv = find(get, "glVertexAttrib3sv", "glVertexAttrib3svARB")

@@ -264,6 +264,8 @@ func replayGL(
   case 0x100D7: replay_glDrawTransformFeedbackInstanced(c, &r)
   case 0x100D8: replay_glDrawTransformFeedbackStream(c, &r)
   case 0x100D9: replay_glDrawTransformFeedbackStreamInstanced(c, &r)
+  case 0x1051D: replay_glEGLImageTargetRenderbufferStorageOES(c, &r)
+  case 0x1051E: replay_glEGLImageTargetTexture2DOES(c, &r)
   case 0x100DA: replay_glEdgeFlag(c, &r)
   case 0x100DB: replay_glEdgeFlagPointer(c, &r)
   case 0x100DC: replay_glEdgeFlagv(c, &r)

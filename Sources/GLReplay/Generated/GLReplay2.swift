@@ -1453,6 +1453,24 @@ func replay_glDrawTransformFeedbackStreamInstanced(
   doer_glDrawTransformFeedbackStreamInstanced(c, mode, id, stream, instancecount)
 }
 
+func replay_glEGLImageTargetRenderbufferStorageOES(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glEGLImageTargetRenderbufferStorageOES") else { return }
+  let target = r.take32()
+  let image = UnsafeMutableRawPointer(bitPattern: UInt(r.take64()))
+  doer_glEGLImageTargetRenderbufferStorageOES(c, target, image)
+}
+
+func replay_glEGLImageTargetTexture2DOES(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glEGLImageTargetTexture2DOES") else { return }
+  let target = r.take32()
+  let image = UnsafeMutableRawPointer(bitPattern: UInt(r.take64()))
+  doer_glEGLImageTargetTexture2DOES(c, target, image)
+}
+
 func replay_glEdgeFlag(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glEdgeFlag") else { return }
   let flag = UInt8(truncatingIfNeeded: r.take32())

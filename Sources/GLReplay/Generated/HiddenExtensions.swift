@@ -175,7 +175,6 @@ let hiddenExtensions: Set<String> = [
   "GL_NV_video_capture",
   "GL_NV_viewport_array",
   "GL_NV_viewport_swizzle",
-  "GL_OES_EGL_image",
   "GL_OES_byte_coordinates",
   "GL_OES_matrix_palette",
   "GL_OES_point_size_array",

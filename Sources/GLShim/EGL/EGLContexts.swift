@@ -92,7 +92,7 @@ private struct EGLContextWish {
 
 extension UnsafeMutablePointer<EGLDisplayRecord> {
   /// A context of this display; nil with EGL_BAD_CONTEXT.
-  fileprivate func context(_ address: OpaquePointer?) -> Context? {
+  func context(_ address: OpaquePointer?) -> Context? {
     guard let context = Context.find(.egl, address), context.pointee.binding.display == handle
     else { return eglNothing(EGL.badContext) }
     return context

@@ -327,6 +327,11 @@ private let displayExtensions: StaticString = """
   EGL_KHR_fence_sync \
   EGL_KHR_get_all_proc_addresses \
   EGL_KHR_gl_colorspace \
+  EGL_KHR_gl_renderbuffer_image \
+  EGL_KHR_gl_texture_2D_image \
+  EGL_KHR_gl_texture_3D_image \
+  EGL_KHR_gl_texture_cubemap_image \
+  EGL_KHR_image_base \
   EGL_KHR_no_config_context \
   EGL_KHR_reusable_sync \
   EGL_KHR_surfaceless_context \
@@ -348,6 +353,11 @@ private let windowExtensions: StaticString = """
   EGL_KHR_fence_sync \
   EGL_KHR_get_all_proc_addresses \
   EGL_KHR_gl_colorspace \
+  EGL_KHR_gl_renderbuffer_image \
+  EGL_KHR_gl_texture_2D_image \
+  EGL_KHR_gl_texture_3D_image \
+  EGL_KHR_gl_texture_cubemap_image \
+  EGL_KHR_image_base \
   EGL_KHR_no_config_context \
   EGL_KHR_reusable_sync \
   EGL_KHR_surfaceless_context \

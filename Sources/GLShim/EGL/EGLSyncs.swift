@@ -243,20 +243,3 @@ public func eglGetSyncAttribKHR(
   value?.pointee = Int32(truncatingIfNeeded: wide)
   return 1
 }
-
-// MARK: Images, of which there are none
-
-@c(eglCreateImage)
-public func eglCreateImage(
-  _ dpy: OpaquePointer?, _ ctx: OpaquePointer?, _ target: UInt32, _ buffer: OpaquePointer?,
-  _ attributes: UnsafePointer<Int>?
-) -> OpaquePointer? {
-  guard EGLRecord.ready(dpy) != nil else { return nil }
-  return eglNothing(EGL.badParameter)
-}
-
-@c(eglDestroyImage)
-public func eglDestroyImage(_ dpy: OpaquePointer?, _ image: OpaquePointer?) -> UInt32 {
-  guard EGLRecord.ready(dpy) != nil else { return 0 }
-  return eglFailure(EGL.badParameter)
-}

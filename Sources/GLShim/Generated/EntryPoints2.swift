@@ -347,15 +347,14 @@ public func gl_Disablei(_ target: UInt32, _ index: UInt32) {
 public func gl_DiscardFramebufferEXT(
   _ target: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
 ) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
+  guard let writer = contextWriter() else { return }
   guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1048C)
-  guard let p = c.writer.pointee.reserve(8) else { return }
+  writer.pointee.begin(0x1048C)
+  guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(UInt32(bitPattern: numAttachments), 4)
-  c.writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
-  c.writer.pointee.end()
+  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  writer.pointee.end()
 }
 
 @c(glDispatchCompute)
@@ -811,6 +810,40 @@ public func gl_DrawTransformFeedbackStreamInstanced(
   p.put32(id, 12)
   p.put32(stream, 16)
   p.put32(UInt32(bitPattern: instancecount), 20)
+}
+
+@c(glEGLImageTargetRenderbufferStorageOES)
+public func gl_EGLImageTargetRenderbufferStorageOES(
+  _ target: UInt32, _ image: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glEGLImageTargetRenderbufferStorageOES(c, target, image)
+}
+
+func encode_glEGLImageTargetRenderbufferStorageOES(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32,
+  _ image: UnsafeMutableRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x1051D, 24) else { return }
+  p.put32(target, 8)
+  p.put64(UInt64(UInt(bitPattern: image)), 12)
+  p.put32(0, 20)
+}
+
+@c(glEGLImageTargetTexture2DOES)
+public func gl_EGLImageTargetTexture2DOES(_ target: UInt32, _ image: UnsafeMutableRawPointer?) {
+  guard let c = currentContext() else { return }
+  hook_glEGLImageTargetTexture2DOES(c, target, image)
+}
+
+func encode_glEGLImageTargetTexture2DOES(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32,
+  _ image: UnsafeMutableRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x1051E, 24) else { return }
+  p.put32(target, 8)
+  p.put64(UInt64(UInt(bitPattern: image)), 12)
+  p.put32(0, 20)
 }
 
 @c(glEdgeFlag)
@@ -2468,35 +2501,5 @@ public func gl_GetMapfv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePoi
   p.put32(query, 20)
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(v, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetMapiv)
-public func gl_GetMapiv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePointer<Int32>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x1014A) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1014A, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(query, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(v, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetMaterialfv)
-public func gl_GetMaterialfv(
-  _ face: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1014B) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1014B, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(face, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
   c.finishCall(call)
 }

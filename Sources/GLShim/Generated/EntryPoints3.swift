@@ -6,6 +6,36 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetMapiv)
+public func gl_GetMapiv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePointer<Int32>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x1014A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1014A, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetMaterialfv)
+public func gl_GetMaterialfv(
+  _ face: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1014B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1014B, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(face, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetMaterialiv)
 public func gl_GetMaterialiv(
   _ face: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
@@ -2469,37 +2499,5 @@ public func gl_Indexfv(_ cValue: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101C6)
   writer.pointee.glArray(cValue, 4)
-  writer.pointee.end()
-}
-
-@c(glIndexi)
-public func gl_Indexi(_ cValue: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101C7, 16) else { return }
-  p.put32(UInt32(bitPattern: cValue), 8)
-  p.put32(0, 12)
-}
-
-@c(glIndexiv)
-public func gl_Indexiv(_ cValue: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101C8)
-  writer.pointee.glArray(cValue, 4)
-  writer.pointee.end()
-}
-
-@c(glIndexs)
-public func gl_Indexs(_ cValue: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101C9, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(cValue)), 8)
-  p.put32(0, 12)
-}
-
-@c(glIndexsv)
-public func gl_Indexsv(_ cValue: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101CA)
-  writer.pointee.glArray(cValue, 2)
   writer.pointee.end()
 }

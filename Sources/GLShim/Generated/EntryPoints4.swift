@@ -6,6 +6,38 @@ import Client
 import GLWire
 import Wire
 
+@c(glIndexi)
+public func gl_Indexi(_ cValue: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101C7, 16) else { return }
+  p.put32(UInt32(bitPattern: cValue), 8)
+  p.put32(0, 12)
+}
+
+@c(glIndexiv)
+public func gl_Indexiv(_ cValue: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101C8)
+  writer.pointee.glArray(cValue, 4)
+  writer.pointee.end()
+}
+
+@c(glIndexs)
+public func gl_Indexs(_ cValue: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101C9, 16) else { return }
+  p.put32(UInt32(bitPattern: Int32(cValue)), 8)
+  p.put32(0, 12)
+}
+
+@c(glIndexsv)
+public func gl_Indexsv(_ cValue: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101CA)
+  writer.pointee.glArray(cValue, 2)
+  writer.pointee.end()
+}
+
 @c(glIndexub)
 public func gl_Indexub(_ cValue: UInt8) {
   guard let writer = contextWriter() else { return }
@@ -2462,46 +2494,4 @@ public func gl_ProgramEnvParameter4fARB(
   p.put32(y.bitPattern, 20)
   p.put32(z.bitPattern, 24)
   p.put32(w.bitPattern, 28)
-}
-
-@c(glProgramEnvParameter4fvARB)
-public func gl_ProgramEnvParameter4fvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1028B)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  writer.pointee.glArray(params, 16)
-  writer.pointee.end()
-}
-
-@c(glProgramEnvParameters4fvEXT)
-public func gl_ProgramEnvParameters4fvEXT(
-  _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1028C)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramLocalParameter4dARB)
-public func gl_ProgramLocalParameter4dARB(
-  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1028D, 48) else { return }
-  p.put32(target, 8)
-  p.put32(index, 12)
-  p.put64(x.bitPattern, 16)
-  p.put64(y.bitPattern, 24)
-  p.put64(z.bitPattern, 32)
-  p.put64(w.bitPattern, 40)
 }

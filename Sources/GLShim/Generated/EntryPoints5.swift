@@ -6,6 +6,48 @@ import Client
 import GLWire
 import Wire
 
+@c(glProgramEnvParameter4fvARB)
+public func gl_ProgramEnvParameter4fvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1028B)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  writer.pointee.glArray(params, 16)
+  writer.pointee.end()
+}
+
+@c(glProgramEnvParameters4fvEXT)
+public func gl_ProgramEnvParameters4fvEXT(
+  _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1028C)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramLocalParameter4dARB)
+public func gl_ProgramLocalParameter4dARB(
+  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1028D, 48) else { return }
+  p.put32(target, 8)
+  p.put32(index, 12)
+  p.put64(x.bitPattern, 16)
+  p.put64(y.bitPattern, 24)
+  p.put64(z.bitPattern, 32)
+  p.put64(w.bitPattern, 40)
+}
+
 @c(glProgramLocalParameter4dvARB)
 public func gl_ProgramLocalParameter4dvARB(
   _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
@@ -2459,44 +2501,4 @@ public func gl_TexCoord2hNV(_ s: UInt16, _ t: UInt16) {
   guard let p = writer.pointee.fixedRecord(0x104D1, 16) else { return }
   p.put32(UInt32(s), 8)
   p.put32(UInt32(t), 12)
-}
-
-@c(glTexCoord2hvNV)
-public func gl_TexCoord2hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104D2)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoord2i)
-public func gl_TexCoord2i(_ s: Int32, _ t: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10345, 16) else { return }
-  p.put32(UInt32(bitPattern: s), 8)
-  p.put32(UInt32(bitPattern: t), 12)
-}
-
-@c(glTexCoord2iv)
-public func gl_TexCoord2iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10346)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glTexCoord2s)
-public func gl_TexCoord2s(_ s: Int16, _ t: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10347, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(s)), 8)
-  p.put32(UInt32(bitPattern: Int32(t)), 12)
-}
-
-@c(glTexCoord2sv)
-public func gl_TexCoord2sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10348)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
 }

@@ -6,6 +6,46 @@ import Client
 import GLWire
 import Wire
 
+@c(glTexCoord2hvNV)
+public func gl_TexCoord2hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D2)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glTexCoord2i)
+public func gl_TexCoord2i(_ s: Int32, _ t: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10345, 16) else { return }
+  p.put32(UInt32(bitPattern: s), 8)
+  p.put32(UInt32(bitPattern: t), 12)
+}
+
+@c(glTexCoord2iv)
+public func gl_TexCoord2iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10346)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glTexCoord2s)
+public func gl_TexCoord2s(_ s: Int16, _ t: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10347, 16) else { return }
+  p.put32(UInt32(bitPattern: Int32(s)), 8)
+  p.put32(UInt32(bitPattern: Int32(t)), 12)
+}
+
+@c(glTexCoord2sv)
+public func gl_TexCoord2sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10348)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
 @c(glTexCoord3d)
 public func gl_TexCoord3d(_ s: Double, _ t: Double, _ rValue: Double) {
   guard let writer = contextWriter() else { return }
@@ -2463,40 +2503,4 @@ public func gl_Vertex4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
   p.put32(y.bitPattern, 12)
   p.put32(z.bitPattern, 16)
   p.put32(w.bitPattern, 20)
-}
-
-@c(glVertex4fv)
-public func gl_Vertex4fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103F7)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertex4hNV)
-public func gl_Vertex4hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104EE, 24) else { return }
-  p.put32(UInt32(x), 8)
-  p.put32(UInt32(y), 12)
-  p.put32(UInt32(z), 16)
-  p.put32(UInt32(w), 20)
-}
-
-@c(glVertex4hvNV)
-public func gl_Vertex4hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104EF)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertex4i)
-public func gl_Vertex4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103F8, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(UInt32(bitPattern: w), 20)
 }

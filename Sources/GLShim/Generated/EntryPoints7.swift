@@ -6,6 +6,42 @@ import Client
 import GLWire
 import Wire
 
+@c(glVertex4fv)
+public func gl_Vertex4fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103F7)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glVertex4hNV)
+public func gl_Vertex4hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104EE, 24) else { return }
+  p.put32(UInt32(x), 8)
+  p.put32(UInt32(y), 12)
+  p.put32(UInt32(z), 16)
+  p.put32(UInt32(w), 20)
+}
+
+@c(glVertex4hvNV)
+public func gl_Vertex4hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104EF)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glVertex4i)
+public func gl_Vertex4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103F8, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(UInt32(bitPattern: w), 20)
+}
+
 @c(glVertex4iv)
 public func gl_Vertex4iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }

@@ -4,7 +4,7 @@
 /// Opcodes of OpenGL's commands.
 public enum GLOpcode {
   @inlinable public static var first: UInt32 { 0x10000 }
-  @inlinable public static var last: UInt32 { 66844 }
+  @inlinable public static var last: UInt32 { 66846 }
   @inlinable public static var glAccum: UInt32 { 0x10000 }
   @inlinable public static var glActiveShaderProgram: UInt32 { 0x10001 }
   @inlinable public static var glActiveStencilFaceEXT: UInt32 { 0x10002 }
@@ -260,6 +260,8 @@ public enum GLOpcode {
   @inlinable public static var glDrawTransformFeedbackInstanced: UInt32 { 0x100D7 }
   @inlinable public static var glDrawTransformFeedbackStream: UInt32 { 0x100D8 }
   @inlinable public static var glDrawTransformFeedbackStreamInstanced: UInt32 { 0x100D9 }
+  @inlinable public static var glEGLImageTargetRenderbufferStorageOES: UInt32 { 0x1051D }
+  @inlinable public static var glEGLImageTargetTexture2DOES: UInt32 { 0x1051E }
   @inlinable public static var glEdgeFlag: UInt32 { 0x100DA }
   @inlinable public static var glEdgeFlagPointer: UInt32 { 0x100DB }
   @inlinable public static var glEdgeFlagv: UInt32 { 0x100DC }

@@ -259,6 +259,8 @@ public func glCommandName(_ opcode: UInt32) -> StaticString? {
   case 0x100D7: return "glDrawTransformFeedbackInstanced"
   case 0x100D8: return "glDrawTransformFeedbackStream"
   case 0x100D9: return "glDrawTransformFeedbackStreamInstanced"
+  case 0x1051D: return "glEGLImageTargetRenderbufferStorageOES"
+  case 0x1051E: return "glEGLImageTargetTexture2DOES"
   case 0x100DA: return "glEdgeFlag"
   case 0x100DB: return "glEdgeFlagPointer"
   case 0x100DC: return "glEdgeFlagv"

@@ -1826,6 +1826,20 @@ func stub_glDrawTransformFeedbackStreamInstanced(
   recorder.value(instancecount)
 }
 
+func stub_glEGLImageTargetRenderbufferStorageOES(
+  _ target: UInt32, _ image: UnsafeMutableRawPointer?
+) {
+  recorder.enter("glEGLImageTargetRenderbufferStorageOES")
+  recorder.value(target)
+  recorder.pointer(image)
+}
+
+func stub_glEGLImageTargetTexture2DOES(_ target: UInt32, _ image: UnsafeMutableRawPointer?) {
+  recorder.enter("glEGLImageTargetTexture2DOES")
+  recorder.value(target)
+  recorder.pointer(image)
+}
+
 func stub_glEdgeFlag(_ flag: UInt8) {
   recorder.enter("glEdgeFlag")
   recorder.value(flag)
@@ -2486,20 +2500,4 @@ func stub_glGetInfoLogARB(
   recorder.value(maxLength)
   recorder.write(length, glProduct(1, 4))
   recorder.writeString(infoLog, Int(maxLength))
-}
-
-func stub_glGetInteger64i_v(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int64>?
-) {
-  recorder.enter("glGetInteger64i_v")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.probe(data, 8)
-}
-
-func stub_glGetIntegeri_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int32>?) {
-  recorder.enter("glGetIntegeri_v")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.probe(data, 4)
 }

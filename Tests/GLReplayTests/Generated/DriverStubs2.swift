@@ -4,6 +4,22 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glGetInteger64i_v(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int64>?
+) {
+  recorder.enter("glGetInteger64i_v")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.probe(data, 8)
+}
+
+func stub_glGetIntegeri_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int32>?) {
+  recorder.enter("glGetIntegeri_v")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.probe(data, 4)
+}
+
 func stub_glGetInternalformati64v(
   _ target: UInt32, _ internalformat: UInt32, _ pname: UInt32, _ count: Int32,
   _ params: UnsafeMutablePointer<Int64>?
@@ -2482,14 +2498,4 @@ func stub_glPrioritizeTextures(
   recorder.value(n)
   recorder.read(textures, glProduct(Int(n), 4))
   recorder.read(priorities, glProduct(Int(n), 4))
-}
-
-func stub_glProgramBinary(
-  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
-) {
-  recorder.enter("glProgramBinary")
-  recorder.value(program)
-  recorder.value(binaryFormat)
-  recorder.read(binary, Int(length))
-  recorder.value(length)
 }

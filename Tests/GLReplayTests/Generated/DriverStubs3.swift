@@ -4,6 +4,16 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glProgramBinary(
+  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
+) {
+  recorder.enter("glProgramBinary")
+  recorder.value(program)
+  recorder.value(binaryFormat)
+  recorder.read(binary, Int(length))
+  recorder.value(length)
+}
+
 func stub_glProgramEnvParameter4dARB(
   _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
 ) {
@@ -2492,11 +2502,4 @@ func stub_glTransformFeedbackVaryings(
   recorder.value(count)
   recorder.strings(varyings, Int(count))
   recorder.value(bufferMode)
-}
-
-func stub_glTranslated(_ x: Double, _ y: Double, _ z: Double) {
-  recorder.enter("glTranslated")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
 }

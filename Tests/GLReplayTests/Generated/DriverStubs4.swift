@@ -4,6 +4,13 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glTranslated(_ x: Double, _ y: Double, _ z: Double) {
+  recorder.enter("glTranslated")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
 func stub_glTranslatef(_ x: Float, _ y: Float, _ z: Float) {
   recorder.enter("glTranslatef")
   recorder.value(x)
@@ -2063,6 +2070,8 @@ func addStubs0(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glDrawTransformFeedbackInstanced"] = unsafeBitCast(stub_glDrawTransformFeedbackInstanced as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glDrawTransformFeedbackStream"] = unsafeBitCast(stub_glDrawTransformFeedbackStream as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glDrawTransformFeedbackStreamInstanced"] = unsafeBitCast(stub_glDrawTransformFeedbackStreamInstanced as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEGLImageTargetRenderbufferStorageOES"] = unsafeBitCast(stub_glEGLImageTargetRenderbufferStorageOES as @convention(c) (UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEGLImageTargetTexture2DOES"] = unsafeBitCast(stub_glEGLImageTargetTexture2DOES as @convention(c) (UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glEdgeFlag"] = unsafeBitCast(stub_glEdgeFlag as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer.self)
   table["glEdgeFlagPointer"] = unsafeBitCast(stub_glEdgeFlagPointer as @convention(c) (Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glEdgeFlagv"] = unsafeBitCast(stub_glEdgeFlagv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
@@ -2206,6 +2215,4 @@ func addStubs0(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glGetObjectParameterivARB"] = unsafeBitCast(stub_glGetObjectParameterivARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetObjectPtrLabel"] = unsafeBitCast(stub_glGetObjectPtrLabel as @convention(c) (UnsafeRawPointer?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetPixelMapfv"] = unsafeBitCast(stub_glGetPixelMapfv as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetPixelMapuiv"] = unsafeBitCast(stub_glGetPixelMapuiv as @convention(c) (UInt32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetPixelMapusv"] = unsafeBitCast(stub_glGetPixelMapusv as @convention(c) (UInt32, UnsafeMutablePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
 }

@@ -1151,6 +1151,12 @@ let recordDescriptions0: String = """
   P id name transformFeedback
   P stream value UInt32
   P instancecount value Int32
+  C glEGLImageTargetRenderbufferStorageOES 1051D hook - - doer -
+  P target value UInt32
+  P image offset
+  C glEGLImageTargetTexture2DOES 1051E hook - - doer -
+  P target value UInt32
+  P image offset
   C glEdgeFlag 100DA async - - - -
   P flag value UInt8
   C glEdgeFlagPointer 100DB hook - - doer -
@@ -1496,10 +1502,4 @@ let recordDescriptions0: String = """
   P depth value Int32
   P bufSize value Int32
   P pixels left
-  C glGetDebugMessageLog 10133 sync - replies - 4
-  P count value UInt32
-  P bufSize value Int32
-  P sources output 4 count
-  P types output 4 count
-  P ids output 4 count
   """

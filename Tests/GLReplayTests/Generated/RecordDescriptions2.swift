@@ -2,6 +2,12 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 let recordDescriptions1: String = """
+  C glGetDebugMessageLog 10133 sync - replies - 4
+  P count value UInt32
+  P bufSize value Int32
+  P sources output 4 count
+  P types output 4 count
+  P ids output 4 count
   P severities output 4 count
   P lengths output 4 count
   P messageLog output 1 bufSize
@@ -1496,10 +1502,4 @@ let recordDescriptions1: String = """
   P index value UInt32
   P params array 8 4
   C glProgramLocalParameter4fARB 1028F async - - - -
-  P target value UInt32
-  P index value UInt32
-  P x value Float
-  P y value Float
-  P z value Float
-  P w value Float
   """

@@ -2,6 +2,12 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 let recordDescriptions2: String = """
+  P target value UInt32
+  P index value UInt32
+  P x value Float
+  P y value Float
+  P z value Float
+  P w value Float
   C glProgramLocalParameter4fvARB 10290 async - - - -
   P target value UInt32
   P index value UInt32
@@ -1496,15 +1502,15 @@ let recordDescriptions2: String = """
   P location value Int32
   P count value Int32
   P value array 8 count*3
+  """
+
+let recordDescriptions3: String = """
   C glUniform3iv 103BB async - - - -
   P location value Int32
   P count value Int32
   P value array 4 count*3
   C glUniform3ui 103BC async - - - -
   P location value Int32
-  """
-
-let recordDescriptions3: String = """
   P v0 value UInt32
   P v1 value UInt32
   P v2 value UInt32
