@@ -217,7 +217,7 @@ extension UnsafeMutablePointer<ContextState> {
   }
 
   /// What is drawn from now on comes after what another context has drawn there.
-  private func comeAfter(_ drawable: Drawable?) {
+  func comeAfter(_ drawable: Drawable?) {
     guard let drawable, drawable.pointee.lastMark > 0,
       drawable.pointee.lastChannel != pointee.channel.index
     else { return }
@@ -235,7 +235,8 @@ extension UnsafeMutablePointer<ContextState> {
     drawable.pointee.lastChannel = pointee.channel.index
   }
 
-  private func put(_ drawable: Drawable?) {
+  /// What a drawable is to have.
+  func put(_ drawable: Drawable?) {
     guard let place = pointee.writer.reserve(DrawableRequest.byteCount) else { return }
     (drawable?.pointee.request ?? DrawableRequest()).store(place)
   }

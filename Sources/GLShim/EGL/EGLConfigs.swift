@@ -20,6 +20,9 @@ struct EGLConfigRecord {
   var samples: UInt8 = 0
   var surfaceTypes: Int32 = 0
 
+  /// Along each side of a pbuffer that EGL_LARGEST_PBUFFER bounds.
+  static var mostPbufferPixels: Int32 { 4096 }
+
   var bufferSize: Int32 { Int32(red) &+ Int32(green) &+ Int32(blue) &+ Int32(alpha) }
 
   /// A config's attribute (EGL 1.5, 3.4); nil for one that there is not.
@@ -35,10 +38,11 @@ struct EGLConfigRecord {
     case EGL.configCaveat, EGL.transparentType: EGL.none
     case EGL.configID: id
     case EGL.level, EGL.maxPbufferPixels, EGL.transparentBlue, EGL.transparentGreen,
-      EGL.transparentRed, EGL.luminanceSize, EGL.alphaMaskSize, EGL.bindToTextureRGB,
-      EGL.bindToTextureRGBA, EGL.minSwapInterval:
+      EGL.transparentRed, EGL.luminanceSize, EGL.alphaMaskSize, EGL.minSwapInterval:
       0
-    case EGL.maxPbufferWidth, EGL.maxPbufferHeight: 4096
+    case EGL.bindToTextureRGB: surfaceTypes & EGL.pbufferBit != 0 ? 1 : 0
+    case EGL.bindToTextureRGBA: surfaceTypes & EGL.pbufferBit != 0 && alpha > 0 ? 1 : 0
+    case EGL.maxPbufferWidth, EGL.maxPbufferHeight: EGLConfigRecord.mostPbufferPixels
     case EGL.nativeRenderable: 1
     case EGL.nativeVisualID: Int32(bitPattern: visual)
     case EGL.nativeVisualType: visual != 0 ? visualClass : EGL.none

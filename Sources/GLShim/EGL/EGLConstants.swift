@@ -96,6 +96,8 @@ enum EGL {
   static var bufferAge: Int32 { 0x313D }
   static var presentOpaque: Int32 { 0x31DF }
   static var noTexture: Int32 { 0x305C }
+  static var textureRGBA: Int32 { 0x305E }
+  static var texture2D: Int32 { 0x305F }
 
   // Contexts.
   static var majorVersion: Int32 { 0x3098 }

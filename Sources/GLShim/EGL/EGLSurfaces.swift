@@ -2,6 +2,7 @@ import CPlatform
 import Client
 import GLWire
 import Ring
+import Wire
 
 // EGL 1.5, 3.5 and 3.10: surfaces. An EGLSurface is the address of its drawable.
 
@@ -18,6 +19,8 @@ private struct EGLSurfaceWish {
   var width: Int32 = 0
   var height: Int32 = 0
   var isOpaque = false
+  var textureFormat = EGL.noTexture
+  var textureTarget = EGL.noTexture
 
   /// `attribute` gives the n-th pair. Nil with the error in `error`.
   init?(_ kind: DrawableKind, _ error: inout Int32, _ attribute: (Int) -> (Int, Int)?) {
@@ -27,7 +30,9 @@ private struct EGLSurfaceWish {
       guard error == EGL.success else { return nil }
       i &+= 1
     }
-    error = EGL.success
+    let isTexture = textureFormat != EGL.noTexture
+    error = isTexture == (textureTarget != EGL.noTexture) ? EGL.success : EGL.badMatch
+    guard error == EGL.success else { return nil }
   }
 
   private mutating func set(_ kind: DrawableKind, _ name: Int32, _ value: Int32) -> Int32 {
@@ -53,9 +58,12 @@ private struct EGLSurfaceWish {
       guard value >= 0 else { return EGL.badParameter }
       height = value
     case (EGL.largestPbuffer, .pbuffer): if value != 0 { flags |= EGLSurfaceFlag.largest }
-    case (EGL.textureFormat, .pbuffer), (EGL.textureTarget, .pbuffer):
-      // No config can be bound to a texture.
-      guard value == EGL.noTexture else { return EGL.badMatch }
+    case (EGL.textureFormat, .pbuffer):
+      guard value >= EGL.noTexture, value <= EGL.textureRGBA else { return EGL.badAttribute }
+      textureFormat = value
+    case (EGL.textureTarget, .pbuffer):
+      guard value == EGL.noTexture || value == EGL.texture2D else { return EGL.badAttribute }
+      textureTarget = value
     case (EGL.mipmapTexture, .pbuffer): break
     default: return EGL.badAttribute
     }
@@ -106,10 +114,11 @@ extension UnsafeMutablePointer<EGLDisplayRecord> {
     var wayland: UnsafeMutableRawPointer? = nil
     if kind == .pbuffer {
       var (width, height) = (wish.width, wish.height)
-      if width > 16384 || height > 16384 {
-        guard wish.flags & EGLSurfaceFlag.largest != 0 else { return eglNothing(EGL.badAlloc) }
-        (width, height) = (min(width, 16384), min(height, 16384))
+      if wish.flags & EGLSurfaceFlag.largest != 0 {
+        let most = EGLConfigRecord.mostPbufferPixels
+        (width, height) = (min(width, most), min(height, most))
       }
+      guard width <= 16384, height <= 16384 else { return eglNothing(EGL.badAlloc) }
       // A surface without a pixel is drawn to as if it had one.
       request.width = UInt32(max(width, 1))
       request.height = UInt32(max(height, 1))
@@ -143,6 +152,8 @@ extension UnsafeMutablePointer<EGLDisplayRecord> {
         isOpaque: config.pointee.alpha == 0 || wish.isOpaque, request: request)
     else { return eglNothing(EGL.badAlloc) }
     made.pointee.flags = wish.flags
+    made.pointee.textureFormat = wish.textureFormat
+    made.pointee.textureTarget = wish.textureTarget
     made.pointee.interval = GLXSwapControl.initialInterval()
     if let wayland {
       made.pointee.waylandWindow = wayland
@@ -298,7 +309,8 @@ public func eglQuerySurface(
     guard isPbuffer else { return eglSuccess() }
     switch attribute {
     case EGL.largestPbuffer: found = flags & EGLSurfaceFlag.largest != 0 ? 1 : 0
-    case EGL.textureFormat, EGL.textureTarget: found = EGL.noTexture
+    case EGL.textureFormat: found = drawable.pointee.textureFormat
+    case EGL.textureTarget: found = drawable.pointee.textureTarget
     default: found = 0
     }
   case EGL.renderBuffer: found = isDouble || isPbuffer ? EGL.backBuffer : EGL.singleBuffer
@@ -350,20 +362,41 @@ public func eglSurfaceAttrib(
   return eglSuccess()
 }
 
+extension UnsafeMutablePointer<EGLDisplayRecord> {
+  /// A pbuffer that a texture may have, by its surface; nil after an error.
+  fileprivate func texture(_ surface: OpaquePointer?, _ buffer: Int32) -> Drawable? {
+    guard let drawable = self.surface(surface) else { return nil }
+    guard buffer == EGL.backBuffer else { return eglNothing(EGL.badParameter) }
+    guard drawable.pointee.kind == .pbuffer else { return eglNothing(EGL.badSurface) }
+    guard drawable.pointee.textureFormat != EGL.noTexture else { return eglNothing(EGL.badMatch) }
+    return drawable
+  }
+}
+
 @c(eglBindTexImage)
 public func eglBindTexImage(
   _ dpy: OpaquePointer?, _ surface: OpaquePointer?, _ buffer: Int32
 ) -> UInt32 {
-  guard EGLRecord.ready(dpy)?.surface(surface) != nil else { return 0 }
-  guard buffer == EGL.backBuffer else { return eglFailure(EGL.badParameter) }
-  // No surface has a texture format.
-  return eglFailure(EGL.badMatch)
+  guard let drawable = EGLRecord.ready(dpy)?.texture(surface, buffer) else { return 0 }
+  // Without a context there is no texture.
+  guard let context = currentContext() else { return eglSuccess() }
+  context.comeAfter(drawable)
+  context.writer.pointee.begin(ControlOpcode.glBindDrawable)
+  context.writer.pointee.u64(drawable.pointee.id)
+  context.writer.pointee.u32(GL.TEXTURE_2D)
+  context.writer.pointee.u32(0)
+  context.put(drawable)
+  context.writer.pointee.end()
+  return eglSuccess()
 }
 
 @c(eglReleaseTexImage)
 public func eglReleaseTexImage(
   _ dpy: OpaquePointer?, _ surface: OpaquePointer?, _ buffer: Int32
-) -> UInt32 { eglBindTexImage(dpy, surface, buffer) }
+) -> UInt32 {
+  // What the texture has from now on is not said; the pixels stay.
+  EGLRecord.ready(dpy)?.texture(surface, buffer) == nil ? 0 : eglSuccess()
+}
 
 // MARK: Frames
 
