@@ -68,7 +68,6 @@ struct EGLFunctions {
   let destroyImage: (@convention(c) (Address?, Address?) -> UInt32)?
 }
 
-
 extension EGLFunctions {
   init(library: Address) throws(GLUnavailable) {
     func need<T>(_ name: StaticString) throws(GLUnavailable) -> T {

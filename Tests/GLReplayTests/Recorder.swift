@@ -433,6 +433,8 @@ extension EGLFunctions {
       createContext: { _, _, _, attributes in
         recorder.makeContext(attributes, isES: boundAPI == EGL.openGLESAPI)
       }, destroyContext: { recorder.destroyContext($1) ? 1 : 0 },
-      makeCurrent: { recorder.makeCurrent($3) ? 1 : 0 }, releaseThread: { 1 })
+      makeCurrent: { recorder.makeCurrent($3) ? 1 : 0 }, releaseThread: { 1 },
+      createImage: { _, _, _, _, _ in UnsafeMutableRawPointer(bitPattern: 128) },
+      destroyImage: { _, _ in 1 })
   }
 }

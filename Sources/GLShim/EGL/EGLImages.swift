@@ -36,7 +36,11 @@ private func takeOut(_ display: OpaquePointer, _ address: OpaquePointer?) -> EGL
     var known = images
     while let image = known {
       if OpaquePointer(image) == address, image.pointee.display == display {
-        if let before { before.pointee.next = image.pointee.next } else { images = image.pointee.next }
+        if let before {
+          before.pointee.next = image.pointee.next
+        } else {
+          images = image.pointee.next
+        }
         return image
       }
       before = image
