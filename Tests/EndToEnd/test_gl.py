@@ -338,6 +338,11 @@ def test_names():
 
 
 @deadline(60)
+def test_elements():
+    assert same_answers("elements") == 28
+
+
+@deadline(60)
 def test_versions():
     assert same_answers("versions") == 20
 

@@ -130,6 +130,13 @@ private func sendIndexed(
 func hook_glArrayElement(_ c: Context, _ i: Int32) {
   let shadow = c.pointee.shadow
   let isRestart = shadow.pointee.restart && UInt32(bitPattern: i) == shadow.pointee.restartIndex
+  if isRestart, shadow.pointee.clientArrays != 0 { return gl_PrimitiveRestartNV() }
+  // Where all that is enabled lies in client memory it is as if the values themselves were said.
+  if i >= 0, shadow.pointee.clientArrays != 0,
+    shadow.pointee.clientArrays == shadow.pointee.enabled, c.hasFixedFunction
+  {
+    return sayElement(c, Int(i))
+  }
   guard isRestart || sendArrays(c, first: Int(i), count: 1) else { return }
   encode_glArrayElement(c, c.writer, i)
 }

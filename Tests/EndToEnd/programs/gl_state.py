@@ -6,6 +6,7 @@
   gl_state.py maps SEED [COUNT]      buffers: written, copied, mapped, drawn from, written by the GPU
   gl_state.py queries SEED [COUNT]   queries of every kind, fences, buffers for results
   gl_state.py names                  many objects of every kind, and what is bound to them
+  gl_state.py elements               arrays in the program's memory, element by element
   gl_state.py versions               contexts of every interface, and what they say of themselves
   gl_state.py programs               shaders, programs, and what is asked of them
   gl_state.py arrays                 more vertex array objects than there is room for at first
@@ -338,6 +339,41 @@ def names() -> None:
             gl.glDeleteSync(C.c_void_p(fences[i]))
     say(*[gl.glIsSync(C.c_void_p(fence)) & 0xFF for fence in fences])
     say(*floats(gl, 0x0BA6), gl.glGetError())
+
+
+# --- Elements of arrays
+
+def elements() -> None:
+    gl = context()
+    gl.glOrtho(D(0), D(64), D(0), D(48), D(-1), D(1))
+    corners = {0x1402: C.c_short, 0x1404: C.c_int, 0x1406: F, 0x140A: D}
+    colors = {0x1400: (C.c_byte, 127), 0x1401: (C.c_ubyte, 255), 0x1402: (C.c_short, 32767),
+              0x1403: (C.c_ushort, 65535), 0x1404: (C.c_int, 2147483647), 0x1406: (F, 1),
+              0x140A: (D, 1)}
+    gl.glEnableClientState(0x8074)
+    gl.glEnableClientState(0x8076)
+    for vertexType, vertex in corners.items():
+        places = (vertex * 10)(0, 0, 64, 0, 64, 48, 0, 48, 10, 10)
+        for colorType, (number, most) in colors.items():
+            shades = [int(most * f) if most > 1 else f for f in (1, 0.25, 0.5, 0, 0.75, 1)]
+            color = (number * 15)(*[shades[(k * 5 + j) % 6] for k in range(5) for j in range(3)])
+            gl.glVertexPointer(2, vertexType, 0, places)
+            gl.glColorPointer(3, colorType, 0, color)
+            gl.glClear(0x4000)
+            gl.glBegin(7)
+            for i in range(4):
+                gl.glArrayElement(i)
+            gl.glEnd()
+            gl.glEnableClientState(0x8558)
+            gl.glPrimitiveRestartIndexNV(4)
+            gl.glBegin(5)
+            for i in (0, 1, 4, 1, 3, 2):
+                gl.glArrayElement(i)
+            gl.glEnd()
+            gl.glDisableClientState(0x8558)
+            pixels = (C.c_ubyte * (64 * 48 * 4))()
+            gl.glReadPixels(0, 0, 64, 48, 0x1908, 0x1401, pixels)
+            say(hex(vertexType), hex(colorType), digest(bytes(pixels)), gl.glGetError())
 
 
 # --- Buffers
