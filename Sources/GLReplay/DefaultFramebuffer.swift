@@ -396,6 +396,19 @@ extension GLReplayContext {
     attachments.allSatisfy { $0 == 0 || $0 >= GL.COLOR_ATTACHMENT0 }
   }
 
+  /// Which buffers of framebuffer 0 are read and drawn to.
+  var accumulationSides: AccumulationSides {
+    mutating get {
+      let second = GL.COLOR_ATTACHMENT0 + 1
+      let initial = initialBuffer(surface.draw)
+      let drawn = (surface.drawBuffers ?? [initial]).flatMap { buffers($0, of: surface.draw) }
+      let read = buffers(surface.readBuffer ?? initial, of: surface.read).first
+      return AccumulationSides(
+        readsFront: read == second, drawsFront: drawn.contains(second),
+        drawsBack: drawn.contains(GL.COLOR_ATTACHMENT0))
+    }
+  }
+
   /// What glGet says of the draw and the read buffer of framebuffer 0.
   var defaultDrawBuffer: UInt32 {
     mutating get { surface.drawBuffers?.first ?? initialBuffer(surface.draw) }

@@ -11,6 +11,8 @@ final class Drawable: @unchecked Sendable {
 
   private let lock = Lock()
   private var storage: DrawableStorage
+  /// Where there is one. The workbench's lock guards it.
+  var accumulation = AccumulationBuffer()
 
   /// Nil when the driver has no memory for it, or no such format.
   init?(
@@ -109,7 +111,7 @@ final class Drawable: @unchecked Sendable {
   }
 
   /// With the workbench current: the buffer whose picture `front` or back is.
-  fileprivate func resolve(front: Bool) -> PixelBuffer {
+  func resolve(front: Bool) -> PixelBuffer {
     var now = current
     let color = front && !now.front.isNone ? now.front : now.back
     guard now.samples > 0 else { return color }

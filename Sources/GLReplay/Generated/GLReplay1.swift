@@ -1317,8 +1317,7 @@ func replay_glAccum(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRec
   guard r.need(8, "glAccum") else { return }
   let op = r.take32()
   let value = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glAccum else { return c.pointee.missing(0x10000) }
-  call(op, value)
+  doer_glAccum(c, op, value)
 }
 
 func replay_glActiveShaderProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1993,8 +1992,7 @@ func replay_glClampColor(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
 func replay_glClear(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glClear") else { return }
   let mask = r.take32()
-  guard let call = c.pointee.gl.glClear else { return c.pointee.missing(0x1003C) }
-  call(mask)
+  doer_glClear(c, mask)
 }
 
 func replay_glClearAccum(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {

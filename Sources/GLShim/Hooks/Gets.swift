@@ -44,6 +44,11 @@ private func local(_ c: Context, _ pname: UInt32) -> Int64? {
     return shadow.pointee.matrices.depth(GL.PROJECTION).map { Int64($0) }
   case GL.DOUBLEBUFFER where shadow.pointee.drawFramebuffer == 0 && c.pointee.request.api == 0:
     return c.pointee.binding.draw.map { Int64($0.pointee.request.flags & 1) }
+  case GL.ACCUM_RED_BITS, GL.ACCUM_GREEN_BITS, GL.ACCUM_BLUE_BITS, GL.ACCUM_ALPHA_BITS:
+    guard shadow.pointee.drawFramebuffer == 0, c.pointee.request.api == 0, c.hasFixedFunction,
+      let draw = c.pointee.binding.draw
+    else { return nil }
+    return draw.pointee.request.flags & DrawableFlag.accumulation != 0 ? 16 : 0
   case GL.LIST_INDEX where c.pointee.request.api == 0 && c.hasFixedFunction:
     return Int64(shadow.pointee.listMode == 0 ? 0 : shadow.pointee.list)
   case GL.LIST_MODE where c.pointee.request.api == 0 && c.hasFixedFunction:

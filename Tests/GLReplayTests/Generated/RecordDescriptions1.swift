@@ -2,7 +2,7 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 let recordDescriptions0: String = """
-  C glAccum 10000 async - - - -
+  C glAccum 10000 async - - doer -
   P op value UInt32
   P value value Float
   C glActiveShaderProgram 10001 async - - - -
@@ -280,7 +280,7 @@ let recordDescriptions0: String = """
   C glClampColor 1003B async - - - -
   P target value UInt32
   P clamp value UInt32
-  C glClear 1003C async - - - -
+  C glClear 1003C async - - doer -
   P mask value UInt32
   C glClearAccum 1003D async - - - -
   P red value Float
