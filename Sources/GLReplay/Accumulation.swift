@@ -27,7 +27,8 @@ struct AccumulationBuffer {
         var place = (y * width + area.x) * 4
         for _ in 0..<area.width {
           for component in 0..<4 {
-            values[place + component] = body(component, values[place + component], other + component)
+            values[place + component] = body(
+              component, values[place + component], other + component)
           }
           place += 4
           other += 4

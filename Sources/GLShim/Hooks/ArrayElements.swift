@@ -56,7 +56,9 @@ func sayElement(_ c: Context, _ index: Int) {
     say(shadow.pointee.arrays[slot], slot, index)
   }
   if last & 1 != 0 { last = 1 }
-  if last != 0 { say(shadow.pointee.arrays[last.trailingZeroBitCount], last.trailingZeroBitCount, index) }
+  if last != 0 {
+    say(shadow.pointee.arrays[last.trailingZeroBitCount], last.trailingZeroBitCount, index)
+  }
 }
 
 private func say(_ array: ClientArray, _ slot: Int, _ index: Int) {
@@ -84,8 +86,9 @@ private func say(_ array: ClientArray, _ slot: Int, _ index: Int) {
   case ArraySlot.fogCoord: gl_FogCoordf(fx)
   case ArraySlot.index: gl_Indexf(fx)
   case ArraySlot.edgeFlag: gl_EdgeFlag(element.load(as: UInt8.self))
-  case ArraySlot.texCoord...: gl_MultiTexCoord4f(
-    GL.TEXTURE0 &+ UInt32(slot &- ArraySlot.texCoord), fx, fy, fz, fw)
+  case ArraySlot.texCoord...:
+    gl_MultiTexCoord4f(
+      GL.TEXTURE0 &+ UInt32(slot &- ArraySlot.texCoord), fx, fy, fz, fw)
   default:
     let attribute = UInt32(slot)
     if array.flags & ArrayFlag.integer != 0 {
