@@ -477,6 +477,12 @@ extension GLReplayContext {
     return true
   }
 
+  /// An error that the driver would have with a window of its own.
+  mutating func raise(_ error: UInt32) {
+    saveErrors()
+    if surface.savedErrors.isEmpty { surface.savedErrors.append(error) }
+  }
+
   /// glGetError.
   mutating func takeError() -> UInt32 {
     if !surface.savedErrors.isEmpty { return surface.savedErrors.removeFirst() }

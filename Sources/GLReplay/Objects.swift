@@ -332,7 +332,10 @@ func doer_glGetProgramStringARB(
 extension GLReplayContext {
   /// The driver's name of what glCopyImageSubData copies.
   fileprivate mutating func imageName(_ target: UInt32, _ client: UInt32) -> UInt32 {
-    name(target == GL.RENDERBUFFER ? .renderbuffer : .texture, client)
+    // A name that nobody has used is no image: it must not become one here.
+    let kind: NameKind = target == GL.RENDERBUFFER ? .renderbuffer : .texture
+    let known = knownName(kind, client)
+    return known != 0 || client == 0 ? known : GLReplayContext.neverGenerated
   }
 
   /// The driver's name of an object with a label (OpenGL 4.6, table 20.4); the client's own where

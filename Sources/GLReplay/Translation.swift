@@ -144,6 +144,16 @@ private func attachments(
   return (0..<Int(count)).map { c.pointee.part(list[$0]) }
 }
 
+/// The window's framebuffer has no parameters (OpenGL 4.6, 9.2.1); the object that stands for it has.
+func doer_glFramebufferParameteri(
+  _ c: GLContextPointer, _ target: UInt32, _ pname: UInt32, _ param: Int32
+) {
+  let isDefault =
+    target == GL.READ_FRAMEBUFFER ? c.pointee.readsDefault : c.pointee.drawsDefault
+  if isDefault { return c.pointee.raise(GL.INVALID_OPERATION) }
+  c.pointee.gl.glFramebufferParameteri?(target, pname, param)
+}
+
 func doer_glInvalidateFramebuffer(
   _ c: GLContextPointer, _ target: UInt32, _ count: Int32, _ list: UnsafePointer<UInt32>?
 ) {

@@ -326,7 +326,7 @@ extension GLReplayContext {
     // Where vertices have come nothing is asked.
     let asks = left & ~vertexArrays.fresh != 0
     if asks {
-      // A draw between glBegin and glEnd is an error, but for glArrayElement.
+      // A draw between glBegin and glEnd is an error, but for glArrayElement, whose arrays were looked at.
       guard isOutsideBegin() else { return false }
       saveErrors()
     }
@@ -753,6 +753,11 @@ func doer_glPopClientAttrib(_ c: GLContextPointer) {
 
 // MARK: Doers of draws
 
+/// What glArrayElement is going to read is looked at before: afterwards nothing can be asked.
+func doer_glBegin(_ c: GLContextPointer, _ mode: UInt32) {
+  guard c.pointee.mayDraw(.unknown) else { return }
+  c.pointee.gl.glBegin?(mode)
+}
 func doer_glArrayElement(_ c: GLContextPointer, _ i: Int32) {
   guard c.pointee.mayDraw(.range(first: Int(i), count: 1)) else { return }
   c.pointee.gl.glArrayElement?(i)
@@ -784,8 +789,19 @@ func doer_glMultiDrawArrays(
   _ c: GLContextPointer, _ mode: UInt32, _ first: UnsafePointer<Int32>?,
   _ count: UnsafePointer<Int32>?, _ drawcount: Int32
 ) {
-  // The client draws them one by one when their vertices are in its memory.
-  guard c.pointee.mayDraw(.unknown) else { return }
+  func vertices() -> Vertices {
+    var (low, high) = (Int.max, 0)
+    for i in 0..<Int(max(drawcount, 0)) {
+      guard let first, let count else { break }
+      // One that is wrong keeps all of them from being drawn.
+      guard first[i] >= 0, count[i] >= 0 else { return .range(first: 0, count: 0) }
+      guard count[i] > 0 else { continue }
+      low = min(low, Int(first[i]))
+      high = max(high, Int(first[i]) + Int(count[i]))
+    }
+    return .range(first: min(low, high), count: high - min(low, high))
+  }
+  guard c.pointee.mayDraw(vertices()) else { return }
   c.pointee.gl.glMultiDrawArrays?(mode, first, count, drawcount)
 }
 

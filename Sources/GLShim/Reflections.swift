@@ -213,6 +213,8 @@ extension UnsafeMutablePointer<ContextState> {
   /// it is not known yet. False when nobody knows, or the object is not of `kind`: then the node is to
   /// be asked the question itself.
   func withReflection(_ name: UInt32, _ kind: UInt32, _ body: (Reflection) -> Bool) -> Bool {
+    // Between Begin and End the driver has an error to raise.
+    guard !pointee.shadow.pointee.isInBegin else { return false }
     let share = pointee.share
     share.pointee.lock.lock()
     if let known = share.pointee.reflections.answer(name) {

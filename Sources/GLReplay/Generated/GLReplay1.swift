@@ -1462,8 +1462,7 @@ func replay_glAttachShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
 func replay_glBegin(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glBegin") else { return }
   let mode = r.take32()
-  guard let call = c.pointee.gl.glBegin else { return c.pointee.missing(0x10008) }
-  call(mode)
+  doer_glBegin(c, mode)
 }
 
 func replay_glBeginConditionalRender(
@@ -2496,4 +2495,11 @@ func replay_glColor4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLR
   let alpha = Float(bitPattern: r.take32())
   guard let call = c.pointee.gl.glColor4f else { return c.pointee.missing(0x1006E) }
   call(red, green, blue, alpha)
+}
+
+func replay_glColor4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glColor4fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4fv else { return c.pointee.missing(0x1006F) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
 }

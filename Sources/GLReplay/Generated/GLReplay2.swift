@@ -4,13 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glColor4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glColor4fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4fv else { return c.pointee.missing(0x1006F) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
 func replay_glColor4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glColor4hNV") else { return }
   let red = UInt16(truncatingIfNeeded: r.take32())
@@ -1802,8 +1795,7 @@ func replay_glFramebufferParameteri(
   let target = r.take32()
   let pname = r.take32()
   let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferParameteri else { return c.pointee.missing(0x10103) }
-  call(target, pname, param)
+  doer_glFramebufferParameteri(c, target, pname, param)
 }
 
 func replay_glFramebufferParameteriMESA(

@@ -187,8 +187,22 @@ func hook_glMultiDrawArrays(
     return encode_glMultiDrawArrays(c, c.writer, mode, first, count, drawcount)
   }
   guard areCounts(count, drawcount) else { return c.raise(GL.INVALID_VALUE) }
-  // One after the other: each has vertices of its own.
+  var (low, high, sum) = (Int.max, 0, 0)
   var i = 0
+  while i < Int(drawcount) {
+    if count[i] > 0 {
+      low = min(low, Int(first[i]))
+      high = max(high, Int(first[i]) &+ Int(count[i]))
+      sum &+= Int(count[i])
+    }
+    i &+= 1
+  }
+  // Draws of vertices that lie together are one; where they lie apart each has its own.
+  if sum == 0 || low >= 0 && high &- low <= 2 &* sum &+ 256 {
+    guard sum == 0 || sendArrays(c, first: low, count: high &- low) else { return }
+    return encode_glMultiDrawArrays(c, c.writer, mode, first, count, drawcount)
+  }
+  i = 0
   while i < Int(drawcount) {
     hook_glDrawArrays(c, mode, first[i], count[i])
     i &+= 1

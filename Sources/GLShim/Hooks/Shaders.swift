@@ -97,7 +97,12 @@ func hook_glCompileShaderIncludeARB(
   _ length: UnsafePointer<Int32>?
 ) {
   c.forgetReflection(shader)
-  guard count >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard count >= 0, count == 0 || path != nil else { return c.raise(GL.INVALID_VALUE) }
+  var i = 0
+  while i < Int(count), let path {
+    if path[i] == nil { return c.raise(GL.INVALID_VALUE) }
+    i &+= 1
+  }
   guard let length, let path, count > 0 else {
     return encode_glCompileShaderIncludeARB(c, c.writer, shader, count, path)
   }
@@ -106,7 +111,7 @@ func hook_glCompileShaderIncludeARB(
     return path[i].map { Int(platform_string_length($0)) } ?? 0
   }
   var total = 0
-  var i = 0
+  i = 0
   while i < Int(count) {
     total &+= size(i) &+ 1
     i &+= 1

@@ -61,7 +61,7 @@ let recordDescriptions0: String = """
   C glAttachShader 10007 async - - - -
   P program name program
   P shader name program
-  C glBegin 10008 async - - own -
+  C glBegin 10008 async - - doer -
   P mode value UInt32
   C glBeginConditionalRender 10009 async - - - -
   P id name query
@@ -1262,7 +1262,7 @@ let recordDescriptions0: String = """
   P pname value UInt32
   P param array 4 pname(pname)
   C glFramebufferFetchBarrierEXT 10102 async - - - -
-  C glFramebufferParameteri 10103 async - - - -
+  C glFramebufferParameteri 10103 async - - doer -
   P target value UInt32
   P pname value UInt32
   P param value Int32
