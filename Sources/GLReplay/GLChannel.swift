@@ -62,9 +62,9 @@ public final class GLChannel: @unchecked Sendable {
   public var isAttending: Bool { !context.pointee.signals.isEmpty }
 
   /// Tells the client what the GPU has done meanwhile; may wait for it, less than a millisecond. On
-  /// the thread that replays.
-  public func attend() {
-    context.pointee.sendSignals(patience: 200_000)
+  /// the thread that replays. True when it has waited, and there is more to wait for.
+  public func attend() -> Bool {
+    context.pointee.sendSignals(patience: 100_000)
   }
 
   /// Whether the GPU has nothing to do, as the client has just been told.

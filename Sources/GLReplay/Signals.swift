@@ -78,9 +78,13 @@ extension GLReplayContext {
   }
 
   /// Sends what has come. Waits at most `patience` nanoseconds for the first fence; when it is not 0,
-  /// sees to it that the GPU gets what it needs for it.
-  mutating func sendSignals(patience: UInt64) {
-    guard let functions else { return signals.removeAll() }
+  /// sees to it that the GPU gets what it needs for it. Whether it has waited in vain.
+  @discardableResult
+  mutating func sendSignals(patience: UInt64) -> Bool {
+    guard let functions else {
+      signals.removeAll()
+      return false
+    }
     // Where a buffer is bound for them, results would go there.
     var queryBuffer: UInt32?
     defer {
@@ -122,6 +126,7 @@ extension GLReplayContext {
     signals.removeLast(signals.count &- kept)
     // What results wait for has to be on its way; there is nothing to wait on.
     if patience > 0, needsFlush { functions.flush() }
+    return patience > 0 && isWaiting && !needsFlush
   }
 
   private mutating func isSignaled(

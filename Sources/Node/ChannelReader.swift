@@ -16,7 +16,8 @@ protocol RecordReplayer: AnyObject, Sendable {
   /// Whether `attend` is to be called again and again while no records come.
   var isAttending: Bool { get }
   /// Does what is to be done when no records come; less than a millisecond, on the channel's thread.
-  func attend()
+  /// True when it has slept meanwhile, and is to be called again at once.
+  func attend() -> Bool
   /// Whether the GPU has nothing to do, and the client knows: then more records are likely at once,
   /// and nobody else needs the processor.
   var isGPUIdle: Bool { get }
@@ -26,7 +27,7 @@ protocol RecordReplayer: AnyObject, Sendable {
 
 extension ReplayChannel: RecordReplayer {
   var isAttending: Bool { false }
-  func attend() {}
+  func attend() -> Bool { false }
   var isGPUIdle: Bool { false }
   func finish() {}
 }
@@ -191,7 +192,7 @@ final class ChannelReader: @unchecked Sendable {
       if ring.published != position { return }
       platform_pause()
     }
-    if channel.isAttending { channel.attend() }
+    if channel.isAttending, channel.attend() { return }
     if channel.isGPUIdle {
       let end = platform_now() &+ ChannelReader.eagerness
       while platform_now() < end {
@@ -210,8 +211,9 @@ final class ChannelReader: @unchecked Sendable {
     let decoder = StreamDecoder(keeper: keeper)
     while !session.isOver && !channel.isClosed {
       while channel.isAttending && !session.isOver && !stream.hasBlock {
-        channel.attend()
-        if channel.isAttending { stream.wait(nanoseconds: ChannelReader.attention) }
+        if !channel.attend(), channel.isAttending {
+          stream.wait(nanoseconds: ChannelReader.attention)
+        }
       }
       guard let block = stream.take(session) else { return }
       if block.isCoded {

@@ -30,12 +30,24 @@ func hook_glFinish(_ c: Context) {
   }
   if let target = c.signal() {
     guard c.flush() else { return }
-    _ = c.pointee.connection.wait(slot: target.slot, value: target.value, nanoseconds: .max)
+    waitEagerly(c, target)
   } else {
     _ = report(c)
   }
   c.pointee.binding.draw?.waitUntilShown()
   refreshMaps(c)
+}
+
+/// How long a thread that waits for the GPU stays awake, nanoseconds.
+private var eagerness: UInt64 { 500_000 }
+
+/// Waits for the GPU. To be woken takes longer than many a frame, so for a while the thread only lets others have
+/// the processor that want it: those that draw, if it is here that the node does.
+private func waitEagerly(_ c: Context, _ target: WaitTarget) {
+  let connection = c.pointee.connection
+  let end = platform_now() &+ eagerness
+  while !connection.isReached(target), platform_now() < end { platform_yield() }
+  _ = connection.wait(slot: target.slot, value: target.value, nanoseconds: .max)
 }
 
 /// glGetError's value on the node when everything so far has been replayed there.
