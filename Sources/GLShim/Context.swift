@@ -78,6 +78,7 @@ extension UnsafeMutablePointer<ContextState> {
   /// Publishes finished records after what other contexts of the share group have published.
   private func publish(_ records: UnsafeRawBufferPointer) -> Bool {
     pointee.published &+= 1
+    settleStorage()
     return pointee.share.pointee.publish(self, records)
   }
 

@@ -204,7 +204,7 @@ extension UnsafeMutablePointer<ContextState> {
     draw?.pointee.hasNewSize = false
     read?.pointee.hasNewSize = false
     // The default framebuffer and the first viewport are the drawable's.
-    pointee.touched = StateGroup.all
+    pointee.touched |= StateGroup.framebuffer | StateGroup.viewport
     comeAfter(draw)
     if read != draw { comeAfter(read) }
     pointee.writer.begin(ControlOpcode.glMakeCurrent)

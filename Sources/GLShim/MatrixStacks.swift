@@ -5,7 +5,7 @@ import GLWire
 // The arithmetic is the specification's, in single precision, in the order in which a column-major
 // product is written down.
 
-/// What a display list does to matrices, one word each and its operands as bits.
+/// What a display list does to what is kept here, one word each and its operands as bits.
 enum MatrixOp {
   static var mode: UInt32 { 0 }
   static var identity: UInt32 { 1 }
@@ -30,14 +30,25 @@ enum MatrixOp {
   /// What is between Begin and End.
   static var begin: UInt32 { 18 }
   static var end: UInt32 { 19 }
+  /// glBindTexture.
+  static var bindTexture: UInt32 { 20 }
+  /// `StateGroup`s that may have changed.
+  static var forget: UInt32 { 21 }
+  /// glEnable or glDisable: the capability and whether it is on.
+  static var capability: UInt32 { 22 }
+  /// A value of glGet* and one number of it, or four.
+  static var state: UInt32 { 23 }
+  static var state4: UInt32 { 24 }
 
   static func operandCount(_ op: UInt32) -> Int {
     switch op {
     case load, multiply: 16
     case translate, scale: 3
     case rotate: 4
+    case bindTexture, capability, state: 2
+    case state4: 5
     case ortho, frustum: 6
-    case mode, activeTexture, call, callFromBase, pushAttributes, listBase: 1
+    case mode, activeTexture, call, callFromBase, pushAttributes, listBase, forget: 1
     default: 0
     }
   }
@@ -422,15 +433,13 @@ struct Matrices {
 
 // MARK: Lists
 
-/// What a display list does to the state that the client keeps.
+/// What a display list does to the state that the client keeps, in its order.
 struct ListEffect {
-  /// `StateGroup`s that its commands may change.
-  var touched: UInt32 = 0
-  /// What it does to matrices.
+  /// `MatrixOp`s.
   var ops: UnsafeMutablePointer<UInt32>?
   var count = 0
   fileprivate var capacity = 0
-  /// It does more to them than is kept.
+  /// It does more than is kept.
   var isTooLong = false
 
   private static var most: Int { 64 << 10 }
@@ -446,6 +455,23 @@ struct ListEffect {
     }
     var nothing: Float = 0
     add(op, &nothing)
+  }
+
+  /// Groups that commands without an operation of their own may have changed.
+  mutating func addForget(_ groups: UInt32) {
+    if last >= 0, let ops, ops[last] == MatrixOp.forget {
+      ops[last &+ 1] |= groups
+      return
+    }
+    add(MatrixOp.forget, of: groups)
+  }
+
+  /// The same with operands that are words, one after the other.
+  mutating func add<Operands>(_ op: UInt32, of operands: Operands) {
+    withUnsafeBytes(of: operands) {
+      guard let start = $0.baseAddress else { return }
+      add(op, start.assumingMemoryBound(to: Float.self))
+    }
   }
 
   mutating func add(_ op: UInt32, _ operands: UnsafePointer<Float>) {

@@ -93,8 +93,10 @@ struct Shadow {
   var stack: UnsafeMutablePointer<ClientAttributes>
   var stackDepth = 0
 
-  /// The draw framebuffer; 0 is the drawable's.
+  /// The draw and the read framebuffer; 0 is the drawable's.
   var drawFramebuffer: UInt32 = 0
+  var readFramebuffer: UInt32 = 0
+  var answers = ObjectAnswers()
 
   var restart = false
   var restartFixed = false
@@ -113,6 +115,7 @@ struct Shadow {
 
   var matrices: Matrices
   var state: StateCache
+  let units: TextureUnits
   var queries: Queries
   var fences = FenceSlot()
 
@@ -139,12 +142,14 @@ struct Shadow {
   init?() {
     guard let arrays = platform_calloc(ArraySlot.count, MemoryLayout<ClientArray>.stride),
       let stack = platform_calloc(Shadow.deepest, MemoryLayout<ClientAttributes>.stride),
-      let matrices = Matrices(), let state = StateCache(), let queries = Queries()
+      let matrices = Matrices(), let state = StateCache(), let units = TextureUnits(),
+      let queries = Queries()
     else { return nil }
     self.arrays = arrays.bindMemory(to: ClientArray.self, capacity: ArraySlot.count)
     self.stack = stack.bindMemory(to: ClientAttributes.self, capacity: Shadow.deepest)
     self.matrices = matrices
     self.state = state
+    self.units = units
     self.queries = queries
     self.arrays.initialize(repeating: ClientArray(), count: ArraySlot.count)
   }
@@ -159,6 +164,8 @@ struct Shadow {
     }
     matrices.free()
     state.free()
+    units.free()
+    answers.free()
     platform_free(listEffect.ops)
     platform_free(elements)
     platform_free(arrays)

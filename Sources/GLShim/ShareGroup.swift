@@ -24,9 +24,18 @@ struct ShareGroup {
   var lists = ListEffects()
   /// Guarded by `lock`.
   var syncs = SyncTable()
+  /// What textures were first bound to (`TexturePlace`, counted from 1), and renderbuffers: 1.
+  let textures: BoundNames
+  let renderbuffers: BoundNames
+  /// How often images of textures and renderbuffers were made anew, at the least.
+  private var storageAge: UInt64 = 0
 
   init?(_ tracker: PageTracker) {
-    guard let lock = Lock(), let names = NameTables() else { return nil }
+    guard let lock = Lock(), let names = NameTables(), let textures = BoundNames(),
+      let renderbuffers = BoundNames()
+    else { return nil }
+    self.textures = textures
+    self.renderbuffers = renderbuffers
     self.lock = lock
     self.names = names
     self.tracker = tracker
@@ -54,6 +63,12 @@ struct ShareGroup {
     }
     return channel.publish(records) && (endsInside || publishMark(channel))
   }
+
+  /// Images of textures or renderbuffers may have changed. On any thread.
+  mutating func noteStorage() { _ = platform_add64(&storageAge, 1) }
+
+  /// A number that grows when images change. On any thread.
+  mutating func imageAge() -> UInt64 { platform_load64(&storageAge) }
 
   /// Publishes a mark behind everything that a context has published, for contexts of other groups that
   /// are to come after it; 0 when the connection is lost.
@@ -95,6 +110,8 @@ struct ShareGroup {
     reflections.free()
     lists.free()
     syncs.free()
+    textures.free()
+    renderbuffers.free()
     lock.free()
     platform_free(place)
   }

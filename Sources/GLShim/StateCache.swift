@@ -19,6 +19,14 @@ enum StateGroup {
   static var framebuffer: UInt32 { 1 << 6 }
   static var program: UInt32 { 1 << 7 }
   static var vertex: UInt32 { 1 << 8 }
+  /// Which texture unit is meant, and what of it is not below.
+  static var unit: UInt32 { 1 << 9 }
+  /// Texture environments.
+  static var environment: UInt32 { 1 << 10 }
+  /// Sizes and formats of the images that textures and renderbuffers have, for all of the share group.
+  static var storage: UInt32 { 1 << 11 }
+  /// What framebuffer objects have attached.
+  static var attachments: UInt32 { 1 << 12 }
   static var all: UInt32 { 0xFFFF_FFFF }
 
   /// The group of a value that may be remembered; 0 for all others.
@@ -37,7 +45,7 @@ enum StateGroup {
     // Of one texture unit.
     case GL.TEXTURE_1D, GL.TEXTURE_2D, GL.TEXTURE_3D, GL.TEXTURE_CUBE_MAP, GL.TEXTURE_RECTANGLE,
       GL.TEXTURE_GEN_S, GL.TEXTURE_GEN_T, GL.TEXTURE_GEN_R, GL.TEXTURE_GEN_Q:
-      enable | texture
+      enable | unit
     case GL.VIEWPORT, GL.SCISSOR_BOX, GL.DEPTH_RANGE: viewport
     case GL.BLEND_SRC, GL.BLEND_DST, GL.BLEND_SRC_RGB, GL.BLEND_DST_RGB, GL.BLEND_SRC_ALPHA,
       GL.BLEND_DST_ALPHA, GL.BLEND_EQUATION_RGB, GL.BLEND_EQUATION_ALPHA, GL.BLEND_COLOR,
@@ -54,11 +62,7 @@ enum StateGroup {
     case GL.POLYGON_MODE, GL.CULL_FACE_MODE, GL.FRONT_FACE, GL.SHADE_MODEL, GL.LINE_WIDTH,
       GL.POINT_SIZE, GL.POLYGON_OFFSET_FACTOR, GL.POLYGON_OFFSET_UNITS:
       polygon
-    case GL.TEXTURE_BINDING_1D, GL.TEXTURE_BINDING_2D, GL.TEXTURE_BINDING_3D,
-      GL.TEXTURE_BINDING_CUBE_MAP, GL.TEXTURE_BINDING_RECTANGLE, GL.TEXTURE_BINDING_2D_ARRAY,
-      GL.TEXTURE_BINDING_1D_ARRAY, GL.TEXTURE_BINDING_2D_MULTISAMPLE, GL.TEXTURE_BINDING_BUFFER,
-      GL.TEXTURE_BINDING_CUBE_MAP_ARRAY, GL.SAMPLER_BINDING:
-      texture
+    case GL.SAMPLER_BINDING: unit
     case GL.DRAW_FRAMEBUFFER_BINDING, GL.READ_FRAMEBUFFER_BINDING, GL.RENDERBUFFER_BINDING,
       GL.DRAW_BUFFER, GL.READ_BUFFER:
       framebuffer
@@ -85,7 +89,7 @@ extension StateGroup {
     if mask & (GL.POLYGON_BIT | GL.LINE_BIT | GL.POINT_BIT | GL.LIGHTING_BIT) != 0 {
       groups |= polygon | enable
     }
-    if mask & GL.TEXTURE_BIT != 0 { groups |= texture | enable }
+    if mask & GL.TEXTURE_BIT != 0 { groups |= texture | unit | environment | enable }
     if mask & (GL.TRANSFORM_BIT | GL.FOG_BIT | GL.EVAL_BIT | GL.MULTISAMPLE_BIT) != 0 {
       groups |= enable
     }
@@ -145,7 +149,7 @@ struct StateCache {
   var isAsked = false
 
   private static var size: Int { 128 }
-  private static var groups: Int { 9 }
+  private static var groups: Int { 13 }
 
   init?() {
     guard let entries = platform_calloc(StateCache.size, MemoryLayout<StateEntry>.stride),
@@ -286,29 +290,67 @@ extension UnsafeMutablePointer<ContextState> {
     pointee.touched = 0
     let shadow = pointee.shadow
     // Some commands are carried out although a list is being compiled.
-    if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.touched |= touched }
-    shadow.pointee.state.forget(touched)
+    if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.addForget(touched) }
+    forget(touched)
   }
 
-  /// Whether what a command sets is to be remembered: it is carried out, and somebody asks.
-  private var remembers: Bool {
-    pointee.shadow.pointee.state.isAsked && pointee.shadow.pointee.listMode != GL.COMPILE
-      && !pointee.shadow.pointee.isInBegin
+  /// Forgets what belongs to any of `groups`.
+  func forget(_ groups: UInt32) {
+    let shadow = pointee.shadow
+    shadow.pointee.state.forget(groups)
+    if groups & StateGroup.texture != 0 { shadow.pointee.units.forgetBindings() }
+    if groups & StateGroup.environment != 0 {
+      shadow.pointee.units.forget(nil, TexturePlace.environment)
+    }
+    if groups & StateGroup.attachments != 0 { shadow.pointee.answers.forgetFramebuffers() }
+    if groups & StateGroup.storage != 0 { pointee.share.pointee.noteStorage() }
   }
 
-  /// Remembers what a command has set.
+  /// Says to the other contexts of the share group that images may have changed; with what is published.
+  func settleStorage() {
+    guard pointee.touched & StateGroup.storage != 0 else { return }
+    pointee.touched &= ~StateGroup.storage
+    let shadow = pointee.shadow
+    if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.addForget(StateGroup.storage) }
+    pointee.share.pointee.noteStorage()
+  }
+
+  /// Remembers what a command has set, now or when the list that is being compiled is called.
   func remember(_ pname: UInt32, _ a: Int32) {
-    guard remembers else { return }
-    settle()
-    var value = a
-    pointee.shadow.pointee.state.keep(pname, .integer, &value, 1, isWhole: true)
+    let shadow = pointee.shadow
+    guard !shadow.pointee.isInBegin else { return }
+    if shadow.pointee.listMode != 0 {
+      settle()
+      shadow.pointee.listEffect.add(MatrixOp.state, of: (pname, a))
+    }
+    if shadow.pointee.listMode != GL.COMPILE { keep(pname, a) }
   }
 
   func remember(_ pname: UInt32, _ a: Int32, _ b: Int32, _ c: Int32, _ d: Int32) {
-    guard remembers else { return }
+    let shadow = pointee.shadow
+    guard !shadow.pointee.isInBegin else { return }
+    if shadow.pointee.listMode != 0 {
+      settle()
+      shadow.pointee.listEffect.add(MatrixOp.state4, of: (pname, a, b, c, d))
+    }
+    if shadow.pointee.listMode != GL.COMPILE { keep(pname, a, b, c, d) }
+  }
+
+  /// Remembers what a command has set that was carried out, if somebody asks.
+  func keep(_ pname: UInt32, _ a: Int32) {
+    let shadow = pointee.shadow
+    guard shadow.pointee.state.isAsked else { return }
+    settle()
+    var value = a
+    shadow.pointee.state.keep(pname, .integer, &value, 1, isWhole: true)
+  }
+
+  func keep(_ pname: UInt32, _ a: Int32, _ b: Int32, _ c: Int32, _ d: Int32) {
+    let shadow = pointee.shadow
+    guard shadow.pointee.state.isAsked else { return }
     settle()
     var values = (a, b, c, d)
-    pointee.shadow.pointee.state.keep(pname, .integer, &values, 4, isWhole: true)
+    shadow.pointee.state.keep(pname, .integer, &values, 4, isWhole: true)
   }
 
   /// Whether the context has fixed function (OpenGL's compatibility profile, OpenGL ES 1).

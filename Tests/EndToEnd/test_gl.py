@@ -320,6 +320,12 @@ def test_lists():
 
 
 @deadline(180)
+def test_objects():
+    for seed in (1, 2, 3, 4):
+        assert same_answers("objects", seed, 1500) > 2000
+
+
+@deadline(180)
 def test_buffers():
     """Maps of every kind, while the GPU writes too: by transform feedback, compute, copies, clears."""
     for seed in (1, 2):

@@ -1817,8 +1817,7 @@ func replay_glFramebufferRenderbuffer(
   let attachment = r.take32()
   let renderbuffertarget = r.take32()
   let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
-  guard let call = c.pointee.gl.glFramebufferRenderbuffer else { return c.pointee.missing(0x10105) }
-  call(target, attachment, renderbuffertarget, renderbuffer)
+  doer_glFramebufferRenderbuffer(c, target, attachment, renderbuffertarget, renderbuffer)
 }
 
 func replay_glFramebufferTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1827,8 +1826,7 @@ func replay_glFramebufferTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   let attachment = r.take32()
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTexture else { return c.pointee.missing(0x10106) }
-  call(target, attachment, texture, level)
+  doer_glFramebufferTexture(c, target, attachment, texture, level)
 }
 
 func replay_glFramebufferTexture1D(
@@ -1840,8 +1838,7 @@ func replay_glFramebufferTexture1D(
   let textarget = r.take32()
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTexture1D else { return c.pointee.missing(0x10107) }
-  call(target, attachment, textarget, texture, level)
+  doer_glFramebufferTexture1D(c, target, attachment, textarget, texture, level)
 }
 
 func replay_glFramebufferTexture2D(
@@ -1853,8 +1850,7 @@ func replay_glFramebufferTexture2D(
   let textarget = r.take32()
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTexture2D else { return c.pointee.missing(0x10108) }
-  call(target, attachment, textarget, texture, level)
+  doer_glFramebufferTexture2D(c, target, attachment, textarget, texture, level)
 }
 
 func replay_glFramebufferTexture3D(
@@ -1867,8 +1863,7 @@ func replay_glFramebufferTexture3D(
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
   let zoffset = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTexture3D else { return c.pointee.missing(0x10109) }
-  call(target, attachment, textarget, texture, level, zoffset)
+  doer_glFramebufferTexture3D(c, target, attachment, textarget, texture, level, zoffset)
 }
 
 func replay_glFramebufferTexture3DOES(
@@ -1881,8 +1876,7 @@ func replay_glFramebufferTexture3DOES(
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
   let zoffset = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTexture3DOES else { return c.pointee.missing(0x10492) }
-  call(target, attachment, textarget, texture, level, zoffset)
+  doer_glFramebufferTexture3DOES(c, target, attachment, textarget, texture, level, zoffset)
 }
 
 func replay_glFramebufferTextureLayer(
@@ -1894,8 +1888,7 @@ func replay_glFramebufferTextureLayer(
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
   let layer = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTextureLayer else { return c.pointee.missing(0x1010A) }
-  call(target, attachment, texture, level, layer)
+  doer_glFramebufferTextureLayer(c, target, attachment, texture, level, layer)
 }
 
 func replay_glFrontFace(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {

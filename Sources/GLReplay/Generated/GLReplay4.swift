@@ -1282,8 +1282,7 @@ func replay_glNamedFramebufferParameteri(
   let framebuffer = c.pointee.name(.framebuffer, r.take32())
   let pname = r.take32()
   let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNamedFramebufferParameteri else { return c.pointee.missing(0x1024B) }
-  call(framebuffer, pname, param)
+  doer_glNamedFramebufferParameteri(c, framebuffer, pname, param)
 }
 
 func replay_glNamedFramebufferReadBuffer(
@@ -1303,8 +1302,7 @@ func replay_glNamedFramebufferRenderbuffer(
   let attachment = r.take32()
   let renderbuffertarget = r.take32()
   let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
-  guard let call = c.pointee.gl.glNamedFramebufferRenderbuffer else { return c.pointee.missing(0x1024D) }
-  call(framebuffer, attachment, renderbuffertarget, renderbuffer)
+  doer_glNamedFramebufferRenderbuffer(c, framebuffer, attachment, renderbuffertarget, renderbuffer)
 }
 
 func replay_glNamedFramebufferTexture(
@@ -1315,8 +1313,7 @@ func replay_glNamedFramebufferTexture(
   let attachment = r.take32()
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNamedFramebufferTexture else { return c.pointee.missing(0x1024E) }
-  call(framebuffer, attachment, texture, level)
+  doer_glNamedFramebufferTexture(c, framebuffer, attachment, texture, level)
 }
 
 func replay_glNamedFramebufferTextureLayer(
@@ -1328,8 +1325,7 @@ func replay_glNamedFramebufferTextureLayer(
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
   let layer = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNamedFramebufferTextureLayer else { return c.pointee.missing(0x1024F) }
-  call(framebuffer, attachment, texture, level, layer)
+  doer_glNamedFramebufferTextureLayer(c, framebuffer, attachment, texture, level, layer)
 }
 
 func replay_glNamedRenderbufferStorage(

@@ -380,6 +380,7 @@ public func eglBindTexImage(
   guard let drawable = EGLRecord.ready(dpy)?.texture(surface, buffer) else { return 0 }
   // Without a context there is no texture.
   guard let context = currentContext() else { return eglSuccess() }
+  context.pointee.touched |= StateGroup.storage
   context.comeAfter(drawable)
   context.writer.pointee.begin(ControlOpcode.glBindDrawable)
   context.writer.pointee.u64(drawable.pointee.id)

@@ -57,6 +57,7 @@ public func glXBindTexImageEXT(
     case .bgra10: (GL.BGRA, GL.UNSIGNED_INT_2_10_10_10_REV)
     default: (GL.BGRA, GL.UNSIGNED_BYTE)
     }
+  context.pointee.touched |= StateGroup.storage
   context.withPlainPixels {
     // Rows of 16 bits are padded to 32.
     if pixmap.pointee.layout == .bgr565 { context.pointee.shadow.pointee.unpack.alignment = 4 }

@@ -35,7 +35,7 @@ public func gl_ActiveStencilFaceEXT(_ face: UInt32) {
 @c(glActiveTexture)
 public func gl_ActiveTexture(_ texture: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x10003, 16) else { return }
   p.put32(texture, 8)
   p.put32(0, 12)
@@ -413,7 +413,7 @@ public func gl_BindImageTexture(
   _ access: UInt32, _ format: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x10018, 40) else { return }
   p.put32(unit, 8)
   p.put32(texture, 12)
@@ -431,7 +431,7 @@ public func gl_BindImageTextures(
   _ first: UInt32, _ count: Int32, _ textures: UnsafePointer<UInt32>?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x200
   c.writer.pointee.begin(0x10019)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -466,6 +466,7 @@ public func gl_BindRenderbuffer(_ target: UInt32, _ renderbuffer: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1001C, 16) else { return }
   p.put32(target, 8)
   p.put32(renderbuffer, 12)
+  note_glBindRenderbuffer(c, target, renderbuffer)
 }
 
 @c(glBindRenderbufferEXT)
@@ -480,7 +481,7 @@ public func gl_BindRenderbufferEXT(_ target: UInt32, _ renderbuffer: UInt32) {
 @c(glBindSampler)
 public func gl_BindSampler(_ unit: UInt32, _ sampler: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x1001E, 16) else { return }
   p.put32(unit, 8)
   p.put32(sampler, 12)
@@ -489,7 +490,7 @@ public func gl_BindSampler(_ unit: UInt32, _ sampler: UInt32) {
 @c(glBindSamplers)
 public func gl_BindSamplers(_ first: UInt32, _ count: Int32, _ samplers: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x200
   c.writer.pointee.begin(0x1001F)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
@@ -501,7 +502,6 @@ public func gl_BindSamplers(_ first: UInt32, _ count: Int32, _ samplers: UnsafeP
 @c(glBindTexture)
 public func gl_BindTexture(_ target: UInt32, _ texture: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
   guard let p = c.writer.pointee.fixedRecord(0x10020, 16) else { return }
   p.put32(target, 8)
   p.put32(texture, 12)
@@ -818,17 +818,17 @@ public func gl_CallLists(_ n: Int32, _ type: UInt32, _ lists: UnsafeRawPointer?)
 
 @c(glCheckFramebufferStatus)
 public func gl_CheckFramebufferStatus(_ target: UInt32) -> UInt32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10039) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10039, 24) else { return 0 }
+  guard let c = currentContext() else { return 0 }
+  return hook_glCheckFramebufferStatus(c, target)
+}
+
+func encode_glCheckFramebufferStatus(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10039, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(target, 16)
   p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = reply.u32("result")
-  c.finishCall(call)
-  return result
 }
 
 @c(glCheckNamedFramebufferStatus)
@@ -1193,7 +1193,7 @@ public func gl_ClearTexSubImage(
 @c(glClientActiveTexture)
 public func gl_ClientActiveTexture(_ texture: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x200
   guard let p = c.writer.pointee.fixedRecord(0x10055, 16) else { return }
   p.put32(texture, 8)
   p.put32(0, 12)
@@ -1790,6 +1790,7 @@ public func gl_CompressedTexImage1D(
   _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   c.writer.pointee.begin(0x10084)
   guard let p = c.writer.pointee.reserve(24) else { return }
   p.put32(target, 0)
@@ -1808,6 +1809,7 @@ public func gl_CompressedTexImage2D(
   _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   c.writer.pointee.begin(0x10085)
   guard let p = c.writer.pointee.reserve(28) else { return }
   p.put32(target, 0)
@@ -1827,6 +1829,7 @@ public func gl_CompressedTexImage3D(
   _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   c.writer.pointee.begin(0x10086)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(target, 0)
@@ -1846,10 +1849,11 @@ public func gl_CompressedTexImage3DOES(
   _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
   _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard data == nil || max(Int(imageSize), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10481)
-  guard let p = writer.pointee.reserve(32) else { return }
+  c.writer.pointee.begin(0x10481)
+  guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(target, 0)
   p.put32(UInt32(bitPattern: level), 4)
   p.put32(internalformat, 8)
@@ -1858,8 +1862,8 @@ public func gl_CompressedTexImage3DOES(
   p.put32(UInt32(bitPattern: depth), 20)
   p.put32(UInt32(bitPattern: border), 24)
   p.put32(UInt32(bitPattern: imageSize), 28)
-  writer.pointee.glArray(data, max(Int(imageSize), 0))
-  writer.pointee.end()
+  c.writer.pointee.glArray(data, max(Int(imageSize), 0))
+  c.writer.pointee.end()
 }
 
 @c(glCompressedTexSubImage1D)
@@ -2105,8 +2109,9 @@ public func gl_CopyTexImage1D(
   _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
   _ width: Int32, _ border: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10092, 40) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10092, 40) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: level), 12)
   p.put32(internalformat, 16)
@@ -2122,8 +2127,9 @@ public func gl_CopyTexImage2D(
   _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
   _ width: Int32, _ height: Int32, _ border: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10093, 40) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10093, 40) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: level), 12)
   p.put32(internalformat, 16)
@@ -2374,6 +2380,7 @@ public func gl_CreateTextures(
   writer.pointee.u32(UInt32(bitPattern: n))
   writer.pointee.glArray(textures, glProduct(Int(n), 4))
   writer.pointee.end()
+  note_glCreateTextures(c, target, n, textures)
 }
 
 @c(glCreateTransformFeedbacks)
@@ -2483,6 +2490,7 @@ public func gl_DeleteFramebuffers(_ n: Int32, _ framebuffers: UnsafePointer<UInt
   writer.pointee.end()
   c.releaseNames(.framebuffer, n, framebuffers)
   c.pointee.touched |= 0x40
+  note_glDeleteFramebuffers(c, n, framebuffers)
 }
 
 @c(glDeleteLists)
@@ -2492,15 +2500,4 @@ public func gl_DeleteLists(_ list: UInt32, _ range: Int32) {
   p.put32(list, 8)
   p.put32(UInt32(bitPattern: range), 12)
   note_glDeleteLists(c, list, range)
-}
-
-@c(glDeleteNamedStringARB)
-public func gl_DeleteNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  c.writer.pointee.begin(0x10507)
-  guard let p = c.writer.pointee.reserve(4) else { return }
-  p.put32(UInt32(bitPattern: namelen), 0)
-  c.writer.pointee.glArray(name, glTextLength(name, namelen))
-  c.writer.pointee.end()
 }

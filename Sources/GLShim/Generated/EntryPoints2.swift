@@ -6,6 +6,17 @@ import Client
 import GLWire
 import Wire
 
+@c(glDeleteNamedStringARB)
+public func gl_DeleteNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x10507)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(UInt32(bitPattern: namelen), 0)
+  c.writer.pointee.glArray(name, glTextLength(name, namelen))
+  c.writer.pointee.end()
+}
+
 @c(glDeleteObjectARB)
 public func gl_DeleteObjectARB(_ obj: UInt32) {
   guard let c = currentContext() else { return }
@@ -81,7 +92,8 @@ public func gl_DeleteRenderbuffers(_ n: Int32, _ renderbuffers: UnsafePointer<UI
   writer.pointee.glArray(renderbuffers, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.renderbuffer, n, renderbuffers)
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x840
+  note_glDeleteRenderbuffers(c, n, renderbuffers)
 }
 
 @c(glDeleteSamplers)
@@ -94,6 +106,7 @@ public func gl_DeleteSamplers(_ count: Int32, _ samplers: UnsafePointer<UInt32>?
   writer.pointee.glArray(samplers, glProduct(Int(count), 4))
   writer.pointee.end()
   c.releaseNames(.sampler, count, samplers)
+  c.pointee.touched |= 0x200
 }
 
 @c(glDeleteShader)
@@ -128,7 +141,8 @@ public func gl_DeleteTextures(_ n: Int32, _ textures: UnsafePointer<UInt32>?) {
   writer.pointee.glArray(textures, glProduct(Int(n), 4))
   writer.pointee.end()
   c.releaseNames(.texture, n, textures)
-  c.pointee.touched |= 0x20
+  c.pointee.touched |= 0x800
+  note_glDeleteTextures(c, n, textures)
 }
 
 @c(glDeleteTexturesEXT)
@@ -469,6 +483,7 @@ public func gl_DrawBuffers(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
   p.put32(UInt32(bitPattern: n), 0)
   c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
   c.writer.pointee.end()
+  note_glDrawBuffers(c, n, bufs)
 }
 
 @c(glDrawBuffersNV)
@@ -817,6 +832,7 @@ public func gl_EGLImageTargetRenderbufferStorageOES(
   _ target: UInt32, _ image: UnsafeMutableRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   hook_glEGLImageTargetRenderbufferStorageOES(c, target, image)
 }
 
@@ -833,6 +849,7 @@ func encode_glEGLImageTargetRenderbufferStorageOES(
 @c(glEGLImageTargetTexture2DOES)
 public func gl_EGLImageTargetTexture2DOES(_ target: UInt32, _ image: UnsafeMutableRawPointer?) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   hook_glEGLImageTargetTexture2DOES(c, target, image)
 }
 
@@ -1288,8 +1305,9 @@ public func gl_FramebufferFetchBarrierEXT() {
 
 @c(glFramebufferParameteri)
 public func gl_FramebufferParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10103, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10103, 24) else { return }
   p.put32(target, 8)
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
@@ -1298,8 +1316,9 @@ public func gl_FramebufferParameteri(_ target: UInt32, _ pname: UInt32, _ param:
 
 @c(glFramebufferParameteriMESA)
 public func gl_FramebufferParameteriMESA(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10104, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10104, 24) else { return }
   p.put32(target, 8)
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
@@ -1310,20 +1329,22 @@ public func gl_FramebufferParameteriMESA(_ target: UInt32, _ pname: UInt32, _ pa
 public func gl_FramebufferRenderbuffer(
   _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10105, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10105, 24) else { return }
   p.put32(target, 8)
   p.put32(attachment, 12)
   p.put32(renderbuffertarget, 16)
   p.put32(renderbuffer, 20)
+  note_glFramebufferRenderbuffer(c, target, attachment, renderbuffertarget, renderbuffer)
 }
 
 @c(glFramebufferTexture)
 public func gl_FramebufferTexture(
   _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10106, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10106, 24) else { return }
   p.put32(target, 8)
   p.put32(attachment, 12)
   p.put32(texture, 16)
@@ -1334,8 +1355,9 @@ public func gl_FramebufferTexture(
 public func gl_FramebufferTexture1D(
   _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10107, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10107, 32) else { return }
   p.put32(target, 8)
   p.put32(attachment, 12)
   p.put32(textarget, 16)
@@ -1348,14 +1370,15 @@ public func gl_FramebufferTexture1D(
 public func gl_FramebufferTexture2D(
   _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10108, 32) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10108, 32) else { return }
   p.put32(target, 8)
   p.put32(attachment, 12)
   p.put32(textarget, 16)
   p.put32(texture, 20)
   p.put32(UInt32(bitPattern: level), 24)
   p.put32(0, 28)
+  note_glFramebufferTexture2D(c, target, attachment, textarget, texture, level)
 }
 
 @c(glFramebufferTexture3D)
@@ -1363,8 +1386,9 @@ public func gl_FramebufferTexture3D(
   _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
   _ zoffset: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10109, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10109, 32) else { return }
   p.put32(target, 8)
   p.put32(attachment, 12)
   p.put32(textarget, 16)
@@ -1378,8 +1402,9 @@ public func gl_FramebufferTexture3DOES(
   _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
   _ zoffset: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10492, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10492, 32) else { return }
   p.put32(target, 8)
   p.put32(attachment, 12)
   p.put32(textarget, 16)
@@ -1392,8 +1417,9 @@ public func gl_FramebufferTexture3DOES(
 public func gl_FramebufferTextureLayer(
   _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1010A, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1010A, 32) else { return }
   p.put32(target, 8)
   p.put32(attachment, 12)
   p.put32(texture, 16)
@@ -1616,16 +1642,18 @@ public func gl_GenVertexArrays(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32
 
 @c(glGenerateMipmap)
 public func gl_GenerateMipmap(_ target: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1011A, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1011A, 16) else { return }
   p.put32(target, 8)
   p.put32(0, 12)
 }
 
 @c(glGenerateTextureMipmap)
 public func gl_GenerateTextureMipmap(_ texture: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1011B, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1011B, 16) else { return }
   p.put32(texture, 8)
   p.put32(0, 12)
 }
@@ -2232,18 +2260,20 @@ public func gl_GetFragDataLocation(_ program: UInt32, _ name: UnsafePointer<CCha
 public func gl_GetFramebufferAttachmentParameteriv(
   _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x1013B) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetFramebufferAttachmentParameteriv(c, target, attachment, pname, params)
+}
+
+func encode_glGetFramebufferAttachmentParameteriv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
+  _ attachment: UInt32, _ pname: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x1013B, 32) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(target, 16)
   p.put32(attachment, 20)
   p.put32(pname, 24)
   p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
 }
 
 @c(glGetFramebufferParameteriv)
@@ -2473,33 +2503,5 @@ public func gl_GetLightxv(
   p.put32(pname, 20)
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetMapdv)
-public func gl_GetMapdv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePointer<Double>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x10148) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10148, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(query, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(v, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetMapfv)
-public func gl_GetMapfv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePointer<Float>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x10149) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10149, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(query, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(v, Int.max)
   c.finishCall(call)
 }

@@ -6,6 +6,34 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetMapdv)
+public func gl_GetMapdv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePointer<Double>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x10148) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10148, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetMapfv)
+public func gl_GetMapfv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePointer<Float>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x10149) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10149, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetMapiv)
 public func gl_GetMapiv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePointer<Int32>?) {
   guard let c = currentContext(), let call = c.beginCall(0x1014A) else { return }
@@ -1149,16 +1177,18 @@ public func gl_GetTexEnvfv(
 public func gl_GetTexEnviv(
   _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x10185) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetTexEnviv(c, target, pname, params)
+}
+
+func encode_glGetTexEnviv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
+  _ pname: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x10185, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(target, 16)
   p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
 }
 
 @c(glGetTexEnvxv)
@@ -2469,35 +2499,4 @@ public func gl_IndexPointerEXT(
 ) {
   guard let c = currentContext() else { return }
   hook_glIndexPointerEXT(c, type, stride, count, pointer)
-}
-
-@c(glIndexd)
-public func gl_Indexd(_ cValue: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101C3, 16) else { return }
-  p.put64(cValue.bitPattern, 8)
-}
-
-@c(glIndexdv)
-public func gl_Indexdv(_ cValue: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101C4)
-  writer.pointee.glArray(cValue, 8)
-  writer.pointee.end()
-}
-
-@c(glIndexf)
-public func gl_Indexf(_ cValue: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101C5, 16) else { return }
-  p.put32(cValue.bitPattern, 8)
-  p.put32(0, 12)
-}
-
-@c(glIndexfv)
-public func gl_Indexfv(_ cValue: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x101C6)
-  writer.pointee.glArray(cValue, 4)
-  writer.pointee.end()
 }

@@ -6,6 +6,37 @@ import Client
 import GLWire
 import Wire
 
+@c(glIndexd)
+public func gl_Indexd(_ cValue: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101C3, 16) else { return }
+  p.put64(cValue.bitPattern, 8)
+}
+
+@c(glIndexdv)
+public func gl_Indexdv(_ cValue: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101C4)
+  writer.pointee.glArray(cValue, 8)
+  writer.pointee.end()
+}
+
+@c(glIndexf)
+public func gl_Indexf(_ cValue: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101C5, 16) else { return }
+  p.put32(cValue.bitPattern, 8)
+  p.put32(0, 12)
+}
+
+@c(glIndexfv)
+public func gl_Indexfv(_ cValue: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x101C6)
+  writer.pointee.glArray(cValue, 4)
+  writer.pointee.end()
+}
+
 @c(glIndexi)
 public func gl_Indexi(_ cValue: Int32) {
   guard let writer = contextWriter() else { return }
@@ -1746,7 +1777,7 @@ public func gl_NamedBufferSubData(
 @c(glNamedFramebufferDrawBuffer)
 public func gl_NamedFramebufferDrawBuffer(_ framebuffer: UInt32, _ buf: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x1040
   guard let p = c.writer.pointee.fixedRecord(0x10249, 16) else { return }
   p.put32(framebuffer, 8)
   p.put32(buf, 12)
@@ -1757,7 +1788,7 @@ public func gl_NamedFramebufferDrawBuffers(
   _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x1040
   guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1024A)
   guard let p = c.writer.pointee.reserve(8) else { return }
@@ -1770,7 +1801,7 @@ public func gl_NamedFramebufferDrawBuffers(
 @c(glNamedFramebufferParameteri)
 public func gl_NamedFramebufferParameteri(_ framebuffer: UInt32, _ pname: UInt32, _ param: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
+  c.pointee.touched |= 0x1000
   guard let p = c.writer.pointee.fixedRecord(0x1024B, 24) else { return }
   p.put32(framebuffer, 8)
   p.put32(pname, 12)
@@ -1781,7 +1812,7 @@ public func gl_NamedFramebufferParameteri(_ framebuffer: UInt32, _ pname: UInt32
 @c(glNamedFramebufferReadBuffer)
 public func gl_NamedFramebufferReadBuffer(_ framebuffer: UInt32, _ src: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x1040
   guard let p = c.writer.pointee.fixedRecord(0x1024C, 16) else { return }
   p.put32(framebuffer, 8)
   p.put32(src, 12)
@@ -1791,8 +1822,9 @@ public func gl_NamedFramebufferReadBuffer(_ framebuffer: UInt32, _ src: UInt32) 
 public func gl_NamedFramebufferRenderbuffer(
   _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1024D, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1024D, 24) else { return }
   p.put32(framebuffer, 8)
   p.put32(attachment, 12)
   p.put32(renderbuffertarget, 16)
@@ -1803,8 +1835,9 @@ public func gl_NamedFramebufferRenderbuffer(
 public func gl_NamedFramebufferTexture(
   _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1024E, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1024E, 24) else { return }
   p.put32(framebuffer, 8)
   p.put32(attachment, 12)
   p.put32(texture, 16)
@@ -1815,8 +1848,9 @@ public func gl_NamedFramebufferTexture(
 public func gl_NamedFramebufferTextureLayer(
   _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1024F, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1024F, 32) else { return }
   p.put32(framebuffer, 8)
   p.put32(attachment, 12)
   p.put32(texture, 16)
@@ -1829,8 +1863,9 @@ public func gl_NamedFramebufferTextureLayer(
 public func gl_NamedRenderbufferStorage(
   _ renderbuffer: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10250, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10250, 24) else { return }
   p.put32(renderbuffer, 8)
   p.put32(internalformat, 12)
   p.put32(UInt32(bitPattern: width), 16)
@@ -1842,8 +1877,9 @@ public func gl_NamedRenderbufferStorageMultisample(
   _ renderbuffer: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
   _ height: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10251, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10251, 32) else { return }
   p.put32(renderbuffer, 8)
   p.put32(UInt32(bitPattern: samples), 12)
   p.put32(internalformat, 16)
@@ -2467,31 +2503,4 @@ public func gl_ProgramEnvParameter4dARB(
   p.put64(y.bitPattern, 24)
   p.put64(z.bitPattern, 32)
   p.put64(w.bitPattern, 40)
-}
-
-@c(glProgramEnvParameter4dvARB)
-public func gl_ProgramEnvParameter4dvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10289)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  writer.pointee.glArray(params, 32)
-  writer.pointee.end()
-}
-
-@c(glProgramEnvParameter4fARB)
-public func gl_ProgramEnvParameter4fARB(
-  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1028A, 32) else { return }
-  p.put32(target, 8)
-  p.put32(index, 12)
-  p.put32(x.bitPattern, 16)
-  p.put32(y.bitPattern, 20)
-  p.put32(z.bitPattern, 24)
-  p.put32(w.bitPattern, 28)
 }

@@ -6,6 +6,33 @@ import Client
 import GLWire
 import Wire
 
+@c(glProgramEnvParameter4dvARB)
+public func gl_ProgramEnvParameter4dvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10289)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  writer.pointee.glArray(params, 32)
+  writer.pointee.end()
+}
+
+@c(glProgramEnvParameter4fARB)
+public func gl_ProgramEnvParameter4fARB(
+  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1028A, 32) else { return }
+  p.put32(target, 8)
+  p.put32(index, 12)
+  p.put32(x.bitPattern, 16)
+  p.put32(y.bitPattern, 20)
+  p.put32(z.bitPattern, 24)
+  p.put32(w.bitPattern, 28)
+}
+
 @c(glProgramEnvParameter4fvARB)
 public func gl_ProgramEnvParameter4fvARB(
   _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
@@ -1577,7 +1604,7 @@ public func gl_RasterPos4sv(_ v: UnsafePointer<Int16>?) {
 @c(glReadBuffer)
 public func gl_ReadBuffer(_ src: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x1040
   guard let p = c.writer.pointee.fixedRecord(0x102F5, 16) else { return }
   p.put32(src, 8)
   p.put32(0, 12)
@@ -1725,8 +1752,9 @@ func encode_glRenderMode(
 public func gl_RenderbufferStorage(
   _ target: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10302, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10302, 24) else { return }
   p.put32(target, 8)
   p.put32(internalformat, 12)
   p.put32(UInt32(bitPattern: width), 16)
@@ -1737,8 +1765,9 @@ public func gl_RenderbufferStorage(
 public func gl_RenderbufferStorageMultisample(
   _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10303, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10303, 32) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: samples), 12)
   p.put32(internalformat, 16)
@@ -2361,6 +2390,7 @@ public func gl_StencilOpSeparate(
 @c(glTexBuffer)
 public func gl_TexBuffer(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard let p = c.writer.pointee.fixedRecord(0x10337, 24) else { return }
   p.put32(target, 8)
   p.put32(internalformat, 12)
@@ -2374,6 +2404,7 @@ public func gl_TexBufferRange(
   _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard let p = c.writer.pointee.fixedRecord(0x10338, 40) else { return }
   p.put32(target, 8)
   p.put32(internalformat, 12)
@@ -2469,36 +2500,4 @@ public func gl_TexCoord2d(_ s: Double, _ t: Double) {
   guard let p = writer.pointee.fixedRecord(0x10341, 24) else { return }
   p.put64(s.bitPattern, 8)
   p.put64(t.bitPattern, 16)
-}
-
-@c(glTexCoord2dv)
-public func gl_TexCoord2dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10342)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glTexCoord2f)
-public func gl_TexCoord2f(_ s: Float, _ t: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10343, 16) else { return }
-  p.put32(s.bitPattern, 8)
-  p.put32(t.bitPattern, 12)
-}
-
-@c(glTexCoord2fv)
-public func gl_TexCoord2fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10344)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glTexCoord2hNV)
-public func gl_TexCoord2hNV(_ s: UInt16, _ t: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104D1, 16) else { return }
-  p.put32(UInt32(s), 8)
-  p.put32(UInt32(t), 12)
 }

@@ -6,6 +6,38 @@ import Client
 import GLWire
 import Wire
 
+@c(glTexCoord2dv)
+public func gl_TexCoord2dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10342)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+}
+
+@c(glTexCoord2f)
+public func gl_TexCoord2f(_ s: Float, _ t: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10343, 16) else { return }
+  p.put32(s.bitPattern, 8)
+  p.put32(t.bitPattern, 12)
+}
+
+@c(glTexCoord2fv)
+public func gl_TexCoord2fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10344)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glTexCoord2hNV)
+public func gl_TexCoord2hNV(_ s: UInt16, _ t: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D1, 16) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(UInt32(t), 12)
+}
+
 @c(glTexCoord2hvNV)
 public func gl_TexCoord2hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
@@ -328,52 +360,57 @@ public func gl_TexCoordPointerEXT(
 
 @c(glTexEnvf)
 public func gl_TexEnvf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10362, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10362, 24) else { return }
   p.put32(target, 8)
   p.put32(pname, 12)
   p.put32(param.bitPattern, 16)
   p.put32(0, 20)
+  note_glTexEnvf(c, target, pname, param)
 }
 
 @c(glTexEnvfv)
 public func gl_TexEnvfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10363)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x10363)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTexEnvi)
 public func gl_TexEnvi(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10364, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10364, 24) else { return }
   p.put32(target, 8)
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
   p.put32(0, 20)
+  note_glTexEnvi(c, target, pname, param)
 }
 
 @c(glTexEnviv)
 public func gl_TexEnviv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10365)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x10365)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTexEnvx)
 public func gl_TexEnvx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10366, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
+  guard let p = c.writer.pointee.fixedRecord(0x10366, 24) else { return }
   p.put32(target, 8)
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
@@ -382,14 +419,15 @@ public func gl_TexEnvx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
 
 @c(glTexEnvxv)
 public func gl_TexEnvxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10367)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x10367)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTexGend)
@@ -529,6 +567,7 @@ public func gl_TexImage1D(
   _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   c.writer.pointee.begin(0x1036E)
   guard let p = c.writer.pointee.reserve(28) else { return }
   p.put32(target, 0)
@@ -549,6 +588,7 @@ public func gl_TexImage2D(
   _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   c.writer.pointee.begin(0x1036F)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(target, 0)
@@ -569,8 +609,9 @@ public func gl_TexImage2DMultisample(
   _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
   _ fixedsamplelocations: UInt8
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10370, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10370, 32) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: samples), 12)
   p.put32(internalformat, 16)
@@ -585,6 +626,7 @@ public func gl_TexImage3D(
   _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   c.writer.pointee.begin(0x10371)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(target, 0)
@@ -605,8 +647,9 @@ public func gl_TexImage3DMultisample(
   _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
   _ depth: Int32, _ fixedsamplelocations: UInt8
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10372, 40) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10372, 40) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: samples), 12)
   p.put32(internalformat, 16)
@@ -623,6 +666,7 @@ public func gl_TexImage3DOES(
   _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   c.writer.pointee.begin(0x104D7)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(target, 0)
@@ -640,78 +684,85 @@ public func gl_TexImage3DOES(
 
 @c(glTexParameterIiv)
 public func gl_TexParameterIiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10373)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x10373)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTexParameterIuiv)
 public func gl_TexParameterIuiv(
   _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
 ) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10374)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x10374)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTexParameterf)
 public func gl_TexParameterf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10375, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10375, 24) else { return }
   p.put32(target, 8)
   p.put32(pname, 12)
   p.put32(param.bitPattern, 16)
   p.put32(0, 20)
+  note_glTexParameterf(c, target, pname, param)
 }
 
 @c(glTexParameterfv)
 public func gl_TexParameterfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10376)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x10376)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTexParameteri)
 public func gl_TexParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10377, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10377, 24) else { return }
   p.put32(target, 8)
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
   p.put32(0, 20)
+  note_glTexParameteri(c, target, pname, param)
 }
 
 @c(glTexParameteriv)
 public func gl_TexParameteriv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10378)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x10378)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTexParameterx)
 public func gl_TexParameterx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10379, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10379, 24) else { return }
   p.put32(target, 8)
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
@@ -720,22 +771,24 @@ public func gl_TexParameterx(_ target: UInt32, _ pname: UInt32, _ param: Int32) 
 
 @c(glTexParameterxv)
 public func gl_TexParameterxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1037A)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x1037A)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTexStorage1D)
 public func gl_TexStorage1D(
   _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1037B, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037B, 24) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: levels), 12)
   p.put32(internalformat, 16)
@@ -746,8 +799,9 @@ public func gl_TexStorage1D(
 public func gl_TexStorage2D(
   _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1037C, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037C, 32) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: levels), 12)
   p.put32(internalformat, 16)
@@ -761,8 +815,9 @@ public func gl_TexStorage2DMultisample(
   _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
   _ fixedsamplelocations: UInt8
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1037D, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037D, 32) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: samples), 12)
   p.put32(internalformat, 16)
@@ -776,8 +831,9 @@ public func gl_TexStorage3D(
   _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
   _ depth: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1037E, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037E, 32) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: levels), 12)
   p.put32(internalformat, 16)
@@ -791,8 +847,9 @@ public func gl_TexStorage3DMultisample(
   _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
   _ depth: Int32, _ fixedsamplelocations: UInt8
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1037F, 40) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037F, 40) else { return }
   p.put32(target, 8)
   p.put32(UInt32(bitPattern: samples), 12)
   p.put32(internalformat, 16)
@@ -902,6 +959,7 @@ public func gl_TextureBarrierNV() {
 @c(glTextureBuffer)
 public func gl_TextureBuffer(_ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard let p = c.writer.pointee.fixedRecord(0x10385, 24) else { return }
   p.put32(texture, 8)
   p.put32(internalformat, 12)
@@ -915,6 +973,7 @@ public func gl_TextureBufferRange(
   _ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
 ) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard let p = c.writer.pointee.fixedRecord(0x10386, 40) else { return }
   p.put32(texture, 8)
   p.put32(internalformat, 12)
@@ -929,34 +988,37 @@ public func gl_TextureBufferRange(
 public func gl_TextureParameterIiv(
   _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
 ) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10387)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x10387)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTextureParameterIuiv)
 public func gl_TextureParameterIuiv(
   _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
 ) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10388)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x10388)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTextureParameterf)
 public func gl_TextureParameterf(_ texture: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10389, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10389, 24) else { return }
   p.put32(texture, 8)
   p.put32(pname, 12)
   p.put32(param.bitPattern, 16)
@@ -967,20 +1029,22 @@ public func gl_TextureParameterf(_ texture: UInt32, _ pname: UInt32, _ param: Fl
 public func gl_TextureParameterfv(
   _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?
 ) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1038A)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x1038A)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTextureParameteri)
 public func gl_TextureParameteri(_ texture: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1038B, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1038B, 24) else { return }
   p.put32(texture, 8)
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
@@ -991,22 +1055,24 @@ public func gl_TextureParameteri(_ texture: UInt32, _ pname: UInt32, _ param: In
 public func gl_TextureParameteriv(
   _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
 ) {
-  guard let writer = contextWriter() else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
   guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1038C)
-  guard let p = writer.pointee.reserve(8) else { return }
+  c.writer.pointee.begin(0x1038C)
+  guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
+  c.writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
 }
 
 @c(glTextureStorage1D)
 public func gl_TextureStorage1D(
   _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1038D, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1038D, 24) else { return }
   p.put32(texture, 8)
   p.put32(UInt32(bitPattern: levels), 12)
   p.put32(internalformat, 16)
@@ -1017,8 +1083,9 @@ public func gl_TextureStorage1D(
 public func gl_TextureStorage2D(
   _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1038E, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1038E, 32) else { return }
   p.put32(texture, 8)
   p.put32(UInt32(bitPattern: levels), 12)
   p.put32(internalformat, 16)
@@ -1032,8 +1099,9 @@ public func gl_TextureStorage2DMultisample(
   _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
   _ fixedsamplelocations: UInt8
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1038F, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1038F, 32) else { return }
   p.put32(texture, 8)
   p.put32(UInt32(bitPattern: samples), 12)
   p.put32(internalformat, 16)
@@ -1047,8 +1115,9 @@ public func gl_TextureStorage3D(
   _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
   _ depth: Int32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10390, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10390, 32) else { return }
   p.put32(texture, 8)
   p.put32(UInt32(bitPattern: levels), 12)
   p.put32(internalformat, 16)
@@ -1062,8 +1131,9 @@ public func gl_TextureStorage3DMultisample(
   _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
   _ depth: Int32, _ fixedsamplelocations: UInt8
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10391, 40) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10391, 40) else { return }
   p.put32(texture, 8)
   p.put32(UInt32(bitPattern: samples), 12)
   p.put32(internalformat, 16)
@@ -1140,8 +1210,9 @@ public func gl_TextureView(
   _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
   _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
 ) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10395, 40) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10395, 40) else { return }
   p.put32(texture, 8)
   p.put32(target, 12)
   p.put32(origtexture, 16)
@@ -1150,6 +1221,7 @@ public func gl_TextureView(
   p.put32(numlevels, 28)
   p.put32(minlayer, 32)
   p.put32(numlayers, 36)
+  note_glTextureView(c, texture, target, origtexture, internalformat, minlevel, numlevels, minlayer, numlayers)
 }
 
 @c(glTransformFeedbackBufferBase)
@@ -2431,76 +2503,4 @@ public func gl_Vertex3hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16) {
   p.put32(UInt32(y), 12)
   p.put32(UInt32(z), 16)
   p.put32(0, 20)
-}
-
-@c(glVertex3hvNV)
-public func gl_Vertex3hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104ED)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glVertex3i)
-public func gl_Vertex3i(_ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103F0, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(0, 20)
-}
-
-@c(glVertex3iv)
-public func gl_Vertex3iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103F1)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glVertex3s)
-public func gl_Vertex3s(_ x: Int16, _ y: Int16, _ z: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103F2, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-  p.put32(UInt32(bitPattern: Int32(z)), 16)
-  p.put32(0, 20)
-}
-
-@c(glVertex3sv)
-public func gl_Vertex3sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103F3)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glVertex4d)
-public func gl_Vertex4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103F4, 40) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-  p.put64(w.bitPattern, 32)
-}
-
-@c(glVertex4dv)
-public func gl_Vertex4dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103F5)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
-}
-
-@c(glVertex4f)
-public func gl_Vertex4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103F6, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(w.bitPattern, 20)
 }

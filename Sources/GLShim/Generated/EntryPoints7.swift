@@ -6,6 +6,78 @@ import Client
 import GLWire
 import Wire
 
+@c(glVertex3hvNV)
+public func gl_Vertex3hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104ED)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+}
+
+@c(glVertex3i)
+public func gl_Vertex3i(_ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103F0, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(0, 20)
+}
+
+@c(glVertex3iv)
+public func gl_Vertex3iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103F1)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+}
+
+@c(glVertex3s)
+public func gl_Vertex3s(_ x: Int16, _ y: Int16, _ z: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103F2, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  p.put32(UInt32(bitPattern: Int32(z)), 16)
+  p.put32(0, 20)
+}
+
+@c(glVertex3sv)
+public func gl_Vertex3sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103F3)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+}
+
+@c(glVertex4d)
+public func gl_Vertex4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103F4, 40) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  p.put64(z.bitPattern, 24)
+  p.put64(w.bitPattern, 32)
+}
+
+@c(glVertex4dv)
+public func gl_Vertex4dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103F5)
+  writer.pointee.glArray(v, 32)
+  writer.pointee.end()
+}
+
+@c(glVertex4f)
+public func gl_Vertex4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103F6, 24) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(w.bitPattern, 20)
+}
+
 @c(glVertex4fv)
 public func gl_Vertex4fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }

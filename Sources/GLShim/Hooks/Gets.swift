@@ -56,8 +56,16 @@ private func local(_ c: Context, _ pname: UInt32) -> Int64? {
   case GL.NUM_EXTENSIONS: return Int64(c.pointee.binding.facts?.pointee.extensionCount ?? 0)
   case GL.FEEDBACK_BUFFER_SIZE: return Int64(shadow.pointee.feedbackSize)
   case GL.SELECTION_BUFFER_SIZE: return Int64(shadow.pointee.selectionSize)
-  default: return nil
+  default:
+    return TexturePlace.of(binding: pname).flatMap { texture(c, $0) }.map { Int64($0) }
   }
+}
+
+/// A binding of the active texture unit.
+private func texture(_ c: Context, _ place: Int) -> UInt32? {
+  c.settle()
+  guard let unit = c.pointee.shadow.pointee.matrices.knownUnit else { return nil }
+  return c.pointee.shadow.pointee.units.value(unit, place)
 }
 
 /// An implementation constant, which the node told when the context was made.
@@ -152,6 +160,11 @@ private func get<Number>(
   if let bytes, size > 0 {
     platform_copy(data, bytes, size)
     if isKept { shadow.pointee.state.keep(pname, type, bytes, size / type.size, isWhole: false) }
+    if type == .integer, size == 4, let place = TexturePlace.of(binding: pname),
+      let unit = shadow.pointee.matrices.knownUnit
+    {
+      shadow.pointee.units.set(unit, place, bytes.loadUnaligned(as: UInt32.self))
+    }
   }
   c.finishCall(call)
 }
@@ -241,20 +254,35 @@ func hook_glIsEnabled(_ c: Context, _ cap: UInt32) -> UInt8 {
   }
   guard let asked else { return 0 }
   let result = UInt8(truncatingIfNeeded: asked)
-  if isKept { c.remember(cap, Int32(result)) }
+  if isKept { c.keep(cap, Int32(result)) }
   return result
 }
 
 /// A capability that a command has set; the others are as they were.
 func noteCapability(_ c: Context, _ cap: UInt32, _ isOn: Bool) {
   let shadow = c.pointee.shadow
-  guard shadow.pointee.state.isAsked, shadow.pointee.listMode == 0, has(c, cap) else {
+  guard !shadow.pointee.isInBegin else { return }
+  guard has(c, cap) else {
+    c.pointee.touched |= StateGroup.enable
+    return
+  }
+  if shadow.pointee.listMode != 0 {
+    c.settle()
+    shadow.pointee.listEffect.add(MatrixOp.capability, of: (cap, isOn ? UInt32(1) : 0))
+  }
+  if shadow.pointee.listMode != GL.COMPILE { setCapability(c, cap, isOn) }
+}
+
+/// The same where it is carried out.
+func setCapability(_ c: Context, _ cap: UInt32, _ isOn: Bool) {
+  let shadow = c.pointee.shadow
+  guard shadow.pointee.state.isAsked else {
     c.pointee.touched |= StateGroup.enable
     return
   }
   c.settle()
   shadow.pointee.state.drop(cap)
-  c.remember(cap, isOn ? 1 : 0)
+  c.keep(cap, isOn ? 1 : 0)
 }
 
 // MARK: Strings

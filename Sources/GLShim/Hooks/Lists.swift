@@ -56,8 +56,10 @@ private func apply(_ c: Context, _ list: UInt32, depth: Int) {
     return
   }
   let effect = c.pointee.share.pointee.lists.effect(list)
-  c.pointee.touched |= effect.touched
-  if effect.isTooLong { return shadow.pointee.matrices.forget() }
+  if effect.isTooLong {
+    c.pointee.touched = StateGroup.all
+    return shadow.pointee.matrices.forget()
+  }
   guard let ops = effect.ops, effect.count > 0 else { return }
   var base: UInt32 = 0
   var i = 0
@@ -68,6 +70,18 @@ private func apply(_ c: Context, _ list: UInt32, depth: Int) {
       if depth < 64 { apply(c, list, depth: depth &+ 1) }
     } else if op == MatrixOp.takeBase {
       base = shadow.pointee.matrices.listBase
+    } else if op == MatrixOp.bindTexture {
+      bindTexture(c, target: ops[i &+ 1], ops[i &+ 2])
+    } else if op == MatrixOp.forget {
+      c.pointee.touched |= ops[i &+ 1]
+    } else if op == MatrixOp.capability {
+      setCapability(c, ops[i &+ 1], ops[i &+ 2] != 0)
+    } else if op == MatrixOp.state {
+      c.keep(ops[i &+ 1], Int32(bitPattern: ops[i &+ 2]))
+    } else if op == MatrixOp.state4 {
+      UnsafeRawPointer(ops + i + 2).withMemoryRebound(to: Int32.self, capacity: 4) {
+        c.keep(ops[i &+ 1], $0[0], $0[1], $0[2], $0[3])
+      }
     } else if op == MatrixOp.begin || op == MatrixOp.end {
       shadow.pointee.isInBegin = op == MatrixOp.begin
     } else {

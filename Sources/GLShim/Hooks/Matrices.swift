@@ -84,15 +84,15 @@ func note_glPushAttrib(_ c: Context, _ mask: UInt32) {
 }
 func note_glPopAttrib(_ c: Context) {
   let shadow = c.pointee.shadow
-  if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.touched = StateGroup.all }
+  if shadow.pointee.listMode != 0 { shadow.pointee.listEffect.addForget(StateGroup.all) }
   guard shadow.pointee.listMode != GL.COMPILE, !shadow.pointee.isInBegin else {
     return c.matrix(MatrixOp.popAttributes, of: UInt32(0))
   }
   c.settle()
   let pop = shadow.pointee.matrices.nextPop
   c.matrix(MatrixOp.popAttributes, of: UInt32(0))
-  guard let pop else { return shadow.pointee.state.forget(StateGroup.all) }
-  shadow.pointee.state.forget(StateGroup.popped(pop.mask))
+  guard let pop else { return c.forget(StateGroup.all & ~StateGroup.storage) }
+  c.forget(StateGroup.popped(pop.mask))
   if let copy = pop.copy { shadow.pointee.state.restore(copy, StateGroup.poppedWhole(pop.mask)) }
 }
 
@@ -255,7 +255,10 @@ func note_glBlendFuncSeparate(
 
 /// A program that can be used: one that is known to be linked, or none.
 func note_glUseProgram(_ c: Context, _ program: UInt32) {
-  guard c.pointee.shadow.pointee.state.isAsked else { return }
+  // What it will be when a list is called is not known.
+  guard c.pointee.shadow.pointee.state.isAsked, c.pointee.shadow.pointee.listMode == 0 else {
+    return
+  }
   guard program != 0 else { return c.remember(GL.CURRENT_PROGRAM, 0) }
   let share = c.pointee.share
   share.pointee.lock.lock()
@@ -264,15 +267,4 @@ func note_glUseProgram(_ c: Context, _ program: UInt32) {
     known.map { $0.kind == ReflectedKind.program && $0.value(GL.LINK_STATUS) == 1 } ?? false
   share.pointee.lock.unlock()
   if isLinked { c.remember(GL.CURRENT_PROGRAM, Int32(bitPattern: program)) }
-}
-
-/// Textures that are given out are bound to where they were bound first, or the driver refuses: which
-/// that is is not known here, so that only what was bound there before is sure.
-func note_glBindTexture(_ c: Context, _ target: UInt32, _ texture: UInt32) {
-  guard texture == 0 else { return }
-  switch target {
-  case GL.TEXTURE_2D: c.remember(GL.TEXTURE_BINDING_2D, 0)
-  case GL.TEXTURE_CUBE_MAP: c.remember(GL.TEXTURE_BINDING_CUBE_MAP, 0)
-  default: break
-  }
 }

@@ -3,6 +3,7 @@
   gl_state.py state SEED [COUNT]     state, matrices, attribute stacks
   gl_state.py lists SEED [COUNT]     the same in display lists, without attribute stacks and texture units:
                                      what Mesa makes of those in lists is its own
+  gl_state.py objects SEED [COUNT]   textures, renderbuffers, framebuffers, and what is asked of them
   gl_state.py maps SEED [COUNT]      buffers: written, copied, mapped, drawn from, written by the GPU
   gl_state.py queries SEED [COUNT]   queries of every kind, fences, buffers for results
   gl_state.py names                  many objects of every kind, and what is bound to them
@@ -45,6 +46,7 @@ def context(major: int = 0, minor: int = 0):
         getattr(gl, name).restype = C.c_void_p
     gl.glGetString.restype = C.c_char_p
     gl.shared = lambda: egl.eglCreateContext(display, config, made, None)
+    gl.use = lambda one: egl.eglMakeCurrent(display, surface, surface, C.c_void_p(one or made.value))
     return gl
 
 
@@ -213,6 +215,118 @@ def state() -> None:
 
 
 lists = state
+
+
+# --- Textures and framebuffers
+
+TARGETS = {0xDE1: 0x8069, 0xDE0: 0x8068, 0x806F: 0x806A, 0x8513: 0x8514, 0x84F5: 0x84F6, 0x8C1A: 0x8C1D}
+
+
+def objects() -> None:
+    """What is bound, attached and stored, by two contexts that share it."""
+    r = random.Random(int(sys.argv[2]))
+    gl = context()
+    # Names that nobody has given out: which those are is each driver's own.
+    textures, renderbuffers = list(range(100, 105)), list(range(200, 202))
+    # Those that are deleted: never attached, over which Mesa 22.3 crashes, and of one context, as a name
+    # that is deleted stays bound in others.
+    mortal = [[110, 210], [120, 220]]
+    contexts, framebuffers = [0, gl.shared()], [range(300, 303), range(310, 313)]
+    now = 0
+    fresh = iter(range(1000, 100000))
+    known: list[int] = []
+    value = C.c_int()
+    faces = [0x8515, 0x8518]
+    points = [0x8CE0, 0x8CE0, 0x8CE1, 0x8D00, 0x8D20, 0x821A]
+
+    def change(kinds: int = 16) -> None:
+        kind = r.randrange(kinds)
+        # Not what is deleted in lists: they bring it back to life, under a name of the driver's.
+        texture = r.choice([0, *textures, *mortal[now][:kinds >= 16]])
+        if kind < 3:
+            # Most names have a target that suits them.
+            place = textures.index(texture) if texture in textures else r.choice([5, 1])
+            suited = [0xDE1, 0xDE1, 0xDE1, 0x84F5, 0x8513, 0x806F][place]
+            gl.glBindTexture(r.choice([suited] * 4 + [*TARGETS, 77]), texture)
+        elif kind == 3:
+            gl.glActiveTexture(0x84C0 + r.choice([0, 0, 1, 2, 400]))
+        elif kind == 4:
+            gl.glTexEnvi(0x2300, 0x2200, r.choice([0x2100, 0x2101, 0xBE2, 0x1E01, 0x104, 9]))
+        elif kind in (5, 7):
+            side = r.choice([16, 16, 32, 0])
+            target = r.choice([0xDE1, 0xDE1, 0x84F5, *faces])
+            gl.glTexImage2D(target, r.choice([0, 0, 0, 1]), r.choice([0x8058, 0x8058, 0x81A5, 0x8229]),
+                            side, side, 0, 0x1902 if r.random() < 0.1 else 0x1908, 0x1401, None)
+        elif kind == 6:
+            # Mesa 22.3 looks for an image of every base level, however high.
+            pname = r.choice([0x813C, 0x813D, 0x2801])
+            gl.glTexParameteri(0xDE1, pname, r.choice([0, 0, 1, -1] if pname != 0x2801 else [0x2600, 0x1]))
+        elif kind == 8:
+            gl.glBindRenderbuffer(0x8D41, r.choice([0, *renderbuffers, mortal[now][1]]))
+        elif kind == 9:
+            gl.glRenderbufferStorage(0x8D41, r.choice([0x8058, 0x81A5, 0x88F0]), r.choice([16, 32]), 16)
+        elif kind == 10:
+            gl.glBindFramebuffer(r.choice([0x8D40, 0x8D40, 0x8CA8, 0x8CA9, 5]), r.choice([0, *framebuffers[now]]))
+        elif kind in (11, 12):
+            gl.glFramebufferTexture2D(0x8D40, r.choice(points), r.choice([0xDE1, 0xDE1, 0xDE1, 0x84F5, *faces]),
+                                      r.choice([0, *textures]), r.choice([0, 0, 0, 0, 1, -1]))
+        elif kind == 13:
+            gl.glFramebufferRenderbuffer(0x8D40, r.choice(points), 0x8D41, r.choice([0, *renderbuffers]))
+        elif kind == 14:
+            gl.glDrawBuffers(2, (C.c_uint * 2)(r.choice([0x8CE0, 0]), r.choice([0x8CE1, 0x8CE1, 0, 0x8CE0])))
+        elif known and r.random() < 0.7:
+            gl.glCallList(r.choice(known))
+
+    def ask() -> None:
+        kind = r.randrange(7)
+        if kind == 0:
+            say("binding", *integers(gl, r.choice(list(TARGETS.values()))), *integers(gl, 0x84E0))
+        elif kind in (1, 2):
+            say("status", hex(gl.glCheckFramebufferStatus(r.choice([0x8D40, 0x8D40, 0x8CA8, 3]))))
+        elif kind == 3:
+            value.value = -7
+            what = r.choice([0x8CD0, 0x8CD1, 0x8CD2, 0x8CD3, 0x8212])
+            gl.glGetFramebufferAttachmentParameteriv(
+                r.choice([0x8D40, 0x8CA8]), r.choice([*points, 3]), what, C.byref(value))
+            say("attachment", value.value)
+        elif kind == 4:
+            value.value = -7
+            gl.glGetTexEnviv(0x2300, 0x2200, C.byref(value))
+            say("environment", value.value)
+        elif kind == 5:
+            value.value = -7
+            gl.glGetTexLevelParameteriv(r.choice([0xDE1, 0xDE1, 0x84F5, faces[0]]), r.choice([0, 0, 1]),
+                                        r.choice([0x1000, 0x1001, 0x1003]), C.byref(value))
+            say("level", value.value)
+        else:
+            say("bound", *integers(gl, 0x8CA6), *integers(gl, 0x8CAA))
+        say("error", gl.glGetError() != 0)
+
+    for _ in range(int(sys.argv[3]) if len(sys.argv) > 3 else 2000):
+        luck = r.random()
+        if luck > 0.97:
+            now = 1 - now
+            gl.use(contexts[now])
+        elif luck < 0.03:
+            what = r.randrange(2)
+            name = C.c_uint(mortal[now][what])
+            [gl.glDeleteTextures, gl.glDeleteRenderbuffers][what](1, C.byref(name))
+            if r.random() < 0.5:
+                mortal[now][what] = next(fresh)
+        elif luck < 0.07:
+            place = r.randrange(3)
+            gl.glDeleteFramebuffers(1, C.byref(C.c_uint(framebuffers[now][place])))
+        elif luck < 0.09:
+            name = gl.glGenLists(1) if len(known) < 4 else r.choice(known)
+            gl.glNewList(name, r.choice([0x1300, 0x1301]))
+            for _ in range(r.randrange(6)):
+                # A list that calls itself has no end, and what is not for lists is carried out at once.
+                change(5)
+            gl.glEndList()
+            known = sorted({*known, name})
+        change()
+        for _ in range(r.choice([0, 1, 1, 2])):
+            ask()
 
 
 # --- Queries and fences

@@ -272,7 +272,7 @@ let recordDescriptions0: String = """
   P n value Int32
   P type value UInt32
   P lists array 1 n*type(type)
-  C glCheckFramebufferStatus 10039 sync - replies own 4
+  C glCheckFramebufferStatus 10039 hook - replies own 4
   P target value UInt32
   C glCheckNamedFramebufferStatus 1003A sync - replies - 4
   P framebuffer name framebuffer
@@ -1270,43 +1270,43 @@ let recordDescriptions0: String = """
   P target value UInt32
   P pname value UInt32
   P param value Int32
-  C glFramebufferRenderbuffer 10105 async - - - -
+  C glFramebufferRenderbuffer 10105 async - - doer -
   P target value UInt32
   P attachment value UInt32
   P renderbuffertarget value UInt32
   P renderbuffer name renderbuffer
-  C glFramebufferTexture 10106 async - - - -
+  C glFramebufferTexture 10106 async - - doer -
   P target value UInt32
   P attachment value UInt32
   P texture name texture
   P level value Int32
-  C glFramebufferTexture1D 10107 async - - - -
-  P target value UInt32
-  P attachment value UInt32
-  P textarget value UInt32
-  P texture name texture
-  P level value Int32
-  C glFramebufferTexture2D 10108 async - - - -
+  C glFramebufferTexture1D 10107 async - - doer -
   P target value UInt32
   P attachment value UInt32
   P textarget value UInt32
   P texture name texture
   P level value Int32
-  C glFramebufferTexture3D 10109 async - - - -
+  C glFramebufferTexture2D 10108 async - - doer -
   P target value UInt32
   P attachment value UInt32
   P textarget value UInt32
   P texture name texture
   P level value Int32
-  P zoffset value Int32
-  C glFramebufferTexture3DOES 10492 async - - - -
+  C glFramebufferTexture3D 10109 async - - doer -
   P target value UInt32
   P attachment value UInt32
   P textarget value UInt32
   P texture name texture
   P level value Int32
   P zoffset value Int32
-  C glFramebufferTextureLayer 1010A async - - - -
+  C glFramebufferTexture3DOES 10492 async - - doer -
+  P target value UInt32
+  P attachment value UInt32
+  P textarget value UInt32
+  P texture name texture
+  P level value Int32
+  P zoffset value Int32
+  C glFramebufferTextureLayer 1010A async - - doer -
   P target value UInt32
   P attachment value UInt32
   P texture name texture

@@ -34,7 +34,7 @@ let recordDescriptions1: String = """
   C glGetFragDataLocation 1013A sync - replies - 4
   P program name program
   P name string
-  C glGetFramebufferAttachmentParameteriv 1013B sync - replies doer -
+  C glGetFramebufferAttachmentParameteriv 1013B hook - replies doer -
   P target value UInt32
   P attachment value UInt32
   P pname value UInt32
@@ -383,7 +383,7 @@ let recordDescriptions1: String = """
   P target value UInt32
   P pname value UInt32
   P params probe 4
-  C glGetTexEnviv 10185 sync - replies - -
+  C glGetTexEnviv 10185 hook - replies - -
   P target value UInt32
   P pname value UInt32
   P params probe 4
@@ -1241,24 +1241,24 @@ let recordDescriptions1: String = """
   P framebuffer name framebuffer
   P n value Int32
   P bufs array 4 n
-  C glNamedFramebufferParameteri 1024B async - - - -
+  C glNamedFramebufferParameteri 1024B async - - doer -
   P framebuffer name framebuffer
   P pname value UInt32
   P param value Int32
   C glNamedFramebufferReadBuffer 1024C async - - doer -
   P framebuffer name framebuffer
   P src value UInt32
-  C glNamedFramebufferRenderbuffer 1024D async - - - -
+  C glNamedFramebufferRenderbuffer 1024D async - - doer -
   P framebuffer name framebuffer
   P attachment value UInt32
   P renderbuffertarget value UInt32
   P renderbuffer name renderbuffer
-  C glNamedFramebufferTexture 1024E async - - - -
+  C glNamedFramebufferTexture 1024E async - - doer -
   P framebuffer name framebuffer
   P attachment value UInt32
   P texture name texture
   P level value Int32
-  C glNamedFramebufferTextureLayer 1024F async - - - -
+  C glNamedFramebufferTextureLayer 1024F async - - doer -
   P framebuffer name framebuffer
   P attachment value UInt32
   P texture name texture
