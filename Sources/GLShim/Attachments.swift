@@ -61,7 +61,9 @@ struct ObjectAnswers {
     return lastUnknown | 1 &<< 63
   }
 
-  private func place(_ model: UnsafeMutablePointer<FramebufferModel>) -> UnsafeMutablePointer<UInt64> {
+  private func place(_ model: UnsafeMutablePointer<FramebufferModel>) -> UnsafeMutablePointer<
+    UInt64
+  > {
     UnsafeMutableRawPointer(model).advanced(by: 8).assumingMemoryBound(to: UInt64.self)
   }
 
@@ -124,15 +126,20 @@ struct ObjectAnswers {
 
   // MARK: Answers
 
-  private static func place(_ kind: UInt32, _ name: UInt32, _ what: UInt32, _ detail: UInt32, _ state: UInt64)
+  private static func place(
+    _ kind: UInt32, _ name: UInt32, _ what: UInt32, _ detail: UInt32, _ state: UInt64
+  )
     -> Int
   {
-    let key = mix(mix(UInt64(kind) &<< 32 | UInt64(name), UInt64(what) &<< 32 | UInt64(detail)), state)
+    let key = mix(
+      mix(UInt64(kind) &<< 32 | UInt64(name), UInt64(what) &<< 32 | UInt64(detail)), state)
     return Int(truncatingIfNeeded: key) & (answerCount &- 1)
   }
 
   /// What was answered when everything was as it is now; nil when it was not asked for.
-  func answer(_ kind: UInt32, _ name: UInt32, _ what: UInt32, _ detail: UInt32, state: UInt64) -> Int32? {
+  func answer(_ kind: UInt32, _ name: UInt32, _ what: UInt32, _ detail: UInt32, state: UInt64)
+    -> Int32?
+  {
     guard let answers else { return nil }
     let known = answers[ObjectAnswers.place(kind, name, what, detail, state)]
     guard known.kind == kind, known.name == name, known.what == what, known.detail == detail,

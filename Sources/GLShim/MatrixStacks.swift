@@ -39,13 +39,17 @@ enum MatrixOp {
   /// A value of glGet* and one number of it, or four.
   static var state: UInt32 { 23 }
   static var state4: UInt32 { 24 }
+  /// The current color.
+  static var color: UInt32 { 25 }
+  /// glPolygonMode.
+  static var polygonMode: UInt32 { 26 }
 
   static func operandCount(_ op: UInt32) -> Int {
     switch op {
     case load, multiply: 16
     case translate, scale: 3
-    case rotate: 4
-    case bindTexture, capability, state: 2
+    case rotate, color: 4
+    case bindTexture, capability, state, polygonMode: 2
     case state4: 5
     case ortho, frustum: 6
     case mode, activeTexture, call, callFromBase, pushAttributes, listBase, forget: 1
@@ -433,6 +437,9 @@ struct Matrices {
 
 // MARK: Lists
 
+/// Red, green, blue and alpha.
+typealias CurrentColor = (Float, Float, Float, Float)
+
 /// What a display list does to the state that the client keeps, in its order.
 struct ListEffect {
   /// `MatrixOp`s.
@@ -446,6 +453,8 @@ struct ListEffect {
 
   /// The place of the last operation; -1 for none.
   private var last = -1
+  /// The color that is current at the end, unless what comes first was said already: colors are many.
+  var color: CurrentColor?
 
   /// Begin or End: pairs of them are one end, however many there are.
   mutating func addBeginOrEnd(_ op: UInt32) {
@@ -459,6 +468,7 @@ struct ListEffect {
 
   /// Groups that commands without an operation of their own may have changed.
   mutating func addForget(_ groups: UInt32) {
+    if groups & StateGroup.color != 0 { color = nil }
     if last >= 0, let ops, ops[last] == MatrixOp.forget {
       ops[last &+ 1] |= groups
       return
@@ -474,7 +484,19 @@ struct ListEffect {
     }
   }
 
+  /// The color that is kept back becomes an operation.
+  mutating func addColor() {
+    guard let color else { return }
+    self.color = nil
+    add(MatrixOp.color, of: color)
+  }
+
   mutating func add(_ op: UInt32, _ operands: UnsafePointer<Float>) {
+    switch op {
+    case MatrixOp.call, MatrixOp.callFromBase, MatrixOp.pushAttributes, MatrixOp.popAttributes:
+      addColor()
+    default: break
+    }
     let wanted = count &+ 1 &+ MatrixOp.operandCount(op)
     if wanted > capacity {
       guard wanted <= ListEffect.most, !isTooLong else {

@@ -116,6 +116,8 @@ struct Shadow {
   var matrices: Matrices
   var state: StateCache
   let units: TextureUnits
+  /// The current color, as long as it is known (OpenGL 4.6 compatibility, 10.2.1): white at first.
+  var color: CurrentColor? = (1, 1, 1, 1)
   var queries: Queries
   var fences = FenceSlot()
 

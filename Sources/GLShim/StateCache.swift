@@ -27,6 +27,10 @@ enum StateGroup {
   static var storage: UInt32 { 1 << 11 }
   /// What framebuffer objects have attached.
   static var attachments: UInt32 { 1 << 12 }
+  /// The current color.
+  static var color: UInt32 { 1 << 13 }
+  /// How the faces of polygons are drawn, and which are not.
+  static var face: UInt32 { 1 << 14 }
   static var all: UInt32 { 0xFFFF_FFFF }
 
   /// The group of a value that may be remembered; 0 for all others.
@@ -59,8 +63,9 @@ enum StateGroup {
       GL.STENCIL_BACK_FAIL, GL.STENCIL_BACK_PASS_DEPTH_FAIL, GL.STENCIL_BACK_PASS_DEPTH_PASS,
       GL.STENCIL_CLEAR_VALUE:
       depth
-    case GL.POLYGON_MODE, GL.CULL_FACE_MODE, GL.FRONT_FACE, GL.SHADE_MODEL, GL.LINE_WIDTH,
-      GL.POINT_SIZE, GL.POLYGON_OFFSET_FACTOR, GL.POLYGON_OFFSET_UNITS:
+    case GL.POLYGON_MODE, GL.CULL_FACE_MODE, GL.FRONT_FACE: face
+    case GL.SHADE_MODEL, GL.LINE_WIDTH, GL.POINT_SIZE, GL.POLYGON_OFFSET_FACTOR,
+      GL.POLYGON_OFFSET_UNITS:
       polygon
     case GL.SAMPLER_BINDING: unit
     case GL.DRAW_FRAMEBUFFER_BINDING, GL.READ_FRAMEBUFFER_BINDING, GL.RENDERBUFFER_BINDING,
@@ -89,6 +94,9 @@ extension StateGroup {
     if mask & (GL.POLYGON_BIT | GL.LINE_BIT | GL.POINT_BIT | GL.LIGHTING_BIT) != 0 {
       groups |= polygon | enable
     }
+    if mask & GL.POLYGON_BIT != 0 { groups |= face }
+    // Mesa 22.3 does not always take back the current color: it is asked for.
+    if mask & GL.CURRENT_BIT != 0 { groups |= color }
     if mask & GL.TEXTURE_BIT != 0 { groups |= texture | unit | environment | enable }
     if mask & (GL.TRANSFORM_BIT | GL.FOG_BIT | GL.EVAL_BIT | GL.MULTISAMPLE_BIT) != 0 {
       groups |= enable
@@ -105,6 +113,7 @@ extension StateGroup {
     if has(GL.VIEWPORT_BIT | GL.SCISSOR_BIT) { groups |= viewport }
     if has(GL.COLOR_BUFFER_BIT) { groups |= blend }
     if has(GL.DEPTH_BUFFER_BIT | GL.STENCIL_BUFFER_BIT) { groups |= depth }
+    if has(GL.POLYGON_BIT) { groups |= face }
     if has(GL.POLYGON_BIT | GL.LINE_BIT | GL.POINT_BIT | GL.LIGHTING_BIT) { groups |= polygon }
     return groups
   }
@@ -140,16 +149,17 @@ private struct StateEntry {
   static var most: Int { 4 }
 }
 
-/// What is remembered, in as many places as there are; a newer value takes an older one's.
+/// What is remembered, in as many places as there are: a few for all values of which names say the same set.
 struct StateCache {
   private let entries: UnsafeMutablePointer<StateEntry>
   /// How often each group was forgotten.
   private let ages: UnsafeMutablePointer<UInt64>
   /// Nothing is remembered for programs that never ask.
   var isAsked = false
-
-  private static var size: Int { 128 }
-  private static var groups: Int { 13 }
+  private static var size: Int { 256 }
+  /// Places of a set.
+  private static var ways: Int { 4 }
+  private static var groups: Int { 15 }
 
   init?() {
     guard let entries = platform_calloc(StateCache.size, MemoryLayout<StateEntry>.stride),
@@ -164,8 +174,33 @@ struct StateCache {
     platform_free(ages)
   }
 
-  private func place(_ pname: UInt32, _ type: StateType) -> UnsafeMutablePointer<StateEntry> {
-    entries + Int(((pname &* 8 &+ type.rawValue) &* 0x9E37_79B1) >> 25)
+  /// The set of a value, of whichever type.
+  private func set(_ pname: UInt32) -> UnsafeMutablePointer<StateEntry> {
+    entries + Int((pname &* 0x9E37_79B1) >> 26) &* StateCache.ways
+  }
+
+  /// The place for a new value: its own, one that is free, or the one that came first.
+  private func place(_ pname: UInt32, _ type: UInt32) -> UnsafeMutablePointer<StateEntry> {
+    let set = set(pname)
+    var free: Int?
+    var i = 0
+    while i < StateCache.ways {
+      let entry = set + i
+      if entry.pointee.pname == pname, entry.pointee.type == type { return entry }
+      if free == nil,
+        entry.pointee.count == 0 || entry.pointee.age != age(entry.pointee.group)
+      {
+        free = i
+      }
+      i &+= 1
+    }
+    if let free { return set + free }
+    i = StateCache.ways &- 1
+    while i > 0 {
+      set[i] = set[i &- 1]
+      i &-= 1
+    }
+    return set
   }
 
   private func age(_ groups: UInt32) -> UInt64 {
@@ -188,11 +223,15 @@ struct StateCache {
   }
 
   private func find(_ pname: UInt32, _ type: StateType) -> UnsafeMutablePointer<StateEntry>? {
-    let known = place(pname, type)
-    guard known.pointee.count > 0, known.pointee.pname == pname,
-      known.pointee.type == type.rawValue, known.pointee.age == age(known.pointee.group)
-    else { return nil }
-    return known
+    let set = set(pname)
+    var i = 0
+    while i < StateCache.ways {
+      let known = set + i
+      i &+= 1
+      guard known.pointee.pname == pname, known.pointee.type == type.rawValue else { continue }
+      return known.pointee.count > 0 && known.pointee.age == age(known.pointee.group) ? known : nil
+    }
+    return nil
   }
 
   /// Gives a value's numbers as the application wants them; false when they are not known.
@@ -225,20 +264,22 @@ struct StateCache {
 
   /// Forgets one value.
   func drop(_ pname: UInt32) {
-    var type = StateType.boolean.rawValue
-    while let known = StateType(rawValue: type) {
-      let place = place(pname, known)
-      if place.pointee.pname == pname { place.pointee.count = 0 }
-      type &+= 1
+    let set = set(pname)
+    var i = 0
+    while i < StateCache.ways {
+      if set[i].pname == pname { set[i].count = 0 }
+      i &+= 1
     }
   }
 
+  /// Remembers a value as it was asked for, or, whole, as it is now.
   func keep(
     _ pname: UInt32, _ type: StateType, _ numbers: UnsafeRawPointer, _ count: Int, isWhole: Bool
   ) {
     let group = StateGroup.of(pname)
     guard group != 0, count > 0, count <= StateEntry.most else { return }
-    let known = place(pname, type)
+    if isWhole { drop(pname) }
+    let known = place(pname, type.rawValue)
     known.pointee.pname = pname
     known.pointee.type = type.rawValue
     known.pointee.count = UInt32(count)
@@ -275,8 +316,9 @@ extension StateCache {
         left &= left &- 1
       }
       guard age == entry.age else { continue }
-      entries[i &- 1] = entry
-      entries[i &- 1].age = self.age(entry.group)
+      let place = place(entry.pname, entry.type)
+      place.pointee = entry
+      place.pointee.age = self.age(entry.group)
     }
   }
 }
@@ -304,6 +346,7 @@ extension UnsafeMutablePointer<ContextState> {
     }
     if groups & StateGroup.attachments != 0 { shadow.pointee.answers.forgetFramebuffers() }
     if groups & StateGroup.storage != 0 { pointee.share.pointee.noteStorage() }
+    if groups & StateGroup.color != 0 { shadow.pointee.color = nil }
   }
 
   /// Says to the other contexts of the share group that images may have changed; with what is published.

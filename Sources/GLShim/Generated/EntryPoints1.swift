@@ -162,6 +162,7 @@ public func gl_AreTexturesResidentEXT(
 @c(glArrayElement)
 public func gl_ArrayElement(_ i: Int32) {
   guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
   hook_glArrayElement(c, i)
 }
 
@@ -541,7 +542,7 @@ public func gl_BindTransformFeedback(_ target: UInt32, _ id: UInt32) {
 @c(glBindVertexArray)
 public func gl_BindVertexArray(_ array: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x2100
   guard let p = c.writer.pointee.fixedRecord(0x10024, 16) else { return }
   p.put32(array, 8)
   p.put32(0, 12)
@@ -1261,8 +1262,9 @@ public func gl_ClipPlanex(_ plane: UInt32, _ equation: UnsafePointer<Int32>?) {
 
 @c(glColor3b)
 public func gl_Color3b(_ red: Int8, _ green: Int8, _ blue: Int8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1005A, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x1005A, 24) else { return }
   p.put32(UInt32(bitPattern: Int32(red)), 8)
   p.put32(UInt32(bitPattern: Int32(green)), 12)
   p.put32(UInt32(bitPattern: Int32(blue)), 16)
@@ -1271,51 +1273,57 @@ public func gl_Color3b(_ red: Int8, _ green: Int8, _ blue: Int8) {
 
 @c(glColor3bv)
 public func gl_Color3bv(_ v: UnsafePointer<Int8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1005B)
-  writer.pointee.glArray(v, 3)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x1005B)
+  c.writer.pointee.glArray(v, 3)
+  c.writer.pointee.end()
 }
 
 @c(glColor3d)
 public func gl_Color3d(_ red: Double, _ green: Double, _ blue: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1005C, 32) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1005C, 32) else { return }
   p.put64(red.bitPattern, 8)
   p.put64(green.bitPattern, 16)
   p.put64(blue.bitPattern, 24)
+  note_glColor3d(c, red, green, blue)
 }
 
 @c(glColor3dv)
 public func gl_Color3dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1005D)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1005D)
+  c.writer.pointee.glArray(v, 24)
+  c.writer.pointee.end()
+  note_glColor3dv(c, v)
 }
 
 @c(glColor3f)
 public func gl_Color3f(_ red: Float, _ green: Float, _ blue: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1005E, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1005E, 24) else { return }
   p.put32(red.bitPattern, 8)
   p.put32(green.bitPattern, 12)
   p.put32(blue.bitPattern, 16)
   p.put32(0, 20)
+  note_glColor3f(c, red, green, blue)
 }
 
 @c(glColor3fv)
 public func gl_Color3fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1005F)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1005F)
+  c.writer.pointee.glArray(v, 12)
+  c.writer.pointee.end()
+  note_glColor3fv(c, v)
 }
 
 @c(glColor3hNV)
 public func gl_Color3hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1047A, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1047A, 24) else { return }
   p.put32(UInt32(red), 8)
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
@@ -1324,16 +1332,18 @@ public func gl_Color3hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
 
 @c(glColor3hvNV)
 public func gl_Color3hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1047B)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x1047B)
+  c.writer.pointee.glArray(v, 6)
+  c.writer.pointee.end()
 }
 
 @c(glColor3i)
 public func gl_Color3i(_ red: Int32, _ green: Int32, _ blue: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10060, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x10060, 24) else { return }
   p.put32(UInt32(bitPattern: red), 8)
   p.put32(UInt32(bitPattern: green), 12)
   p.put32(UInt32(bitPattern: blue), 16)
@@ -1342,16 +1352,18 @@ public func gl_Color3i(_ red: Int32, _ green: Int32, _ blue: Int32) {
 
 @c(glColor3iv)
 public func gl_Color3iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10061)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x10061)
+  c.writer.pointee.glArray(v, 12)
+  c.writer.pointee.end()
 }
 
 @c(glColor3s)
 public func gl_Color3s(_ red: Int16, _ green: Int16, _ blue: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10062, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x10062, 24) else { return }
   p.put32(UInt32(bitPattern: Int32(red)), 8)
   p.put32(UInt32(bitPattern: Int32(green)), 12)
   p.put32(UInt32(bitPattern: Int32(blue)), 16)
@@ -1360,34 +1372,38 @@ public func gl_Color3s(_ red: Int16, _ green: Int16, _ blue: Int16) {
 
 @c(glColor3sv)
 public func gl_Color3sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10063)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x10063)
+  c.writer.pointee.glArray(v, 6)
+  c.writer.pointee.end()
 }
 
 @c(glColor3ub)
 public func gl_Color3ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10064, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10064, 24) else { return }
   p.put32(UInt32(red), 8)
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
   p.put32(0, 20)
+  note_glColor3ub(c, red, green, blue)
 }
 
 @c(glColor3ubv)
 public func gl_Color3ubv(_ v: UnsafePointer<UInt8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10065)
-  writer.pointee.glArray(v, 3)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10065)
+  c.writer.pointee.glArray(v, 3)
+  c.writer.pointee.end()
+  note_glColor3ubv(c, v)
 }
 
 @c(glColor3ui)
 public func gl_Color3ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10066, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x10066, 24) else { return }
   p.put32(red, 8)
   p.put32(green, 12)
   p.put32(blue, 16)
@@ -1396,16 +1412,18 @@ public func gl_Color3ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32) {
 
 @c(glColor3uiv)
 public func gl_Color3uiv(_ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10067)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x10067)
+  c.writer.pointee.glArray(v, 12)
+  c.writer.pointee.end()
 }
 
 @c(glColor3us)
 public func gl_Color3us(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10068, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x10068, 24) else { return }
   p.put32(UInt32(red), 8)
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
@@ -1414,16 +1432,18 @@ public func gl_Color3us(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
 
 @c(glColor3usv)
 public func gl_Color3usv(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10069)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x10069)
+  c.writer.pointee.glArray(v, 6)
+  c.writer.pointee.end()
 }
 
 @c(glColor4b)
 public func gl_Color4b(_ red: Int8, _ green: Int8, _ blue: Int8, _ alpha: Int8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1006A, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x1006A, 24) else { return }
   p.put32(UInt32(bitPattern: Int32(red)), 8)
   p.put32(UInt32(bitPattern: Int32(green)), 12)
   p.put32(UInt32(bitPattern: Int32(blue)), 16)
@@ -1432,52 +1452,58 @@ public func gl_Color4b(_ red: Int8, _ green: Int8, _ blue: Int8, _ alpha: Int8) 
 
 @c(glColor4bv)
 public func gl_Color4bv(_ v: UnsafePointer<Int8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1006B)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x1006B)
+  c.writer.pointee.glArray(v, 4)
+  c.writer.pointee.end()
 }
 
 @c(glColor4d)
 public func gl_Color4d(_ red: Double, _ green: Double, _ blue: Double, _ alpha: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1006C, 40) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1006C, 40) else { return }
   p.put64(red.bitPattern, 8)
   p.put64(green.bitPattern, 16)
   p.put64(blue.bitPattern, 24)
   p.put64(alpha.bitPattern, 32)
+  note_glColor4d(c, red, green, blue, alpha)
 }
 
 @c(glColor4dv)
 public func gl_Color4dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1006D)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1006D)
+  c.writer.pointee.glArray(v, 32)
+  c.writer.pointee.end()
+  note_glColor4dv(c, v)
 }
 
 @c(glColor4f)
 public func gl_Color4f(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1006E, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1006E, 24) else { return }
   p.put32(red.bitPattern, 8)
   p.put32(green.bitPattern, 12)
   p.put32(blue.bitPattern, 16)
   p.put32(alpha.bitPattern, 20)
+  note_glColor4f(c, red, green, blue, alpha)
 }
 
 @c(glColor4fv)
 public func gl_Color4fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1006F)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1006F)
+  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.end()
+  note_glColor4fv(c, v)
 }
 
 @c(glColor4hNV)
 public func gl_Color4hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16, _ alpha: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1047C, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1047C, 24) else { return }
   p.put32(UInt32(red), 8)
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
@@ -1486,16 +1512,18 @@ public func gl_Color4hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16, _ alpha
 
 @c(glColor4hvNV)
 public func gl_Color4hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1047D)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x1047D)
+  c.writer.pointee.glArray(v, 8)
+  c.writer.pointee.end()
 }
 
 @c(glColor4i)
 public func gl_Color4i(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10070, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x10070, 24) else { return }
   p.put32(UInt32(bitPattern: red), 8)
   p.put32(UInt32(bitPattern: green), 12)
   p.put32(UInt32(bitPattern: blue), 16)
@@ -1504,16 +1532,18 @@ public func gl_Color4i(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int
 
 @c(glColor4iv)
 public func gl_Color4iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10071)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x10071)
+  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.end()
 }
 
 @c(glColor4s)
 public func gl_Color4s(_ red: Int16, _ green: Int16, _ blue: Int16, _ alpha: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10072, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x10072, 24) else { return }
   p.put32(UInt32(bitPattern: Int32(red)), 8)
   p.put32(UInt32(bitPattern: Int32(green)), 12)
   p.put32(UInt32(bitPattern: Int32(blue)), 16)
@@ -1522,34 +1552,38 @@ public func gl_Color4s(_ red: Int16, _ green: Int16, _ blue: Int16, _ alpha: Int
 
 @c(glColor4sv)
 public func gl_Color4sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10073)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x10073)
+  c.writer.pointee.glArray(v, 8)
+  c.writer.pointee.end()
 }
 
 @c(glColor4ub)
 public func gl_Color4ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8, _ alpha: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10074, 24) else { return }
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10074, 24) else { return }
   p.put32(UInt32(red), 8)
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
   p.put32(UInt32(alpha), 20)
+  note_glColor4ub(c, red, green, blue, alpha)
 }
 
 @c(glColor4ubv)
 public func gl_Color4ubv(_ v: UnsafePointer<UInt8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10075)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10075)
+  c.writer.pointee.glArray(v, 4)
+  c.writer.pointee.end()
+  note_glColor4ubv(c, v)
 }
 
 @c(glColor4ui)
 public func gl_Color4ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32, _ alpha: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10076, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x10076, 24) else { return }
   p.put32(red, 8)
   p.put32(green, 12)
   p.put32(blue, 16)
@@ -1558,16 +1592,18 @@ public func gl_Color4ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32, _ alpha:
 
 @c(glColor4uiv)
 public func gl_Color4uiv(_ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10077)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x10077)
+  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.end()
 }
 
 @c(glColor4us)
 public func gl_Color4us(_ red: UInt16, _ green: UInt16, _ blue: UInt16, _ alpha: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10078, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x10078, 24) else { return }
   p.put32(UInt32(red), 8)
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
@@ -1576,16 +1612,18 @@ public func gl_Color4us(_ red: UInt16, _ green: UInt16, _ blue: UInt16, _ alpha:
 
 @c(glColor4usv)
 public func gl_Color4usv(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10079)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x10079)
+  c.writer.pointee.glArray(v, 8)
+  c.writer.pointee.end()
 }
 
 @c(glColor4x)
 public func gl_Color4x(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1007A, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x1007A, 24) else { return }
   p.put32(UInt32(bitPattern: red), 8)
   p.put32(UInt32(bitPattern: green), 12)
   p.put32(UInt32(bitPattern: blue), 16)
@@ -1690,38 +1728,42 @@ public func gl_ColorMaterial(_ face: UInt32, _ mode: UInt32) {
 
 @c(glColorP3ui)
 public func gl_ColorP3ui(_ type: UInt32, _ color: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1007E, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x1007E, 16) else { return }
   p.put32(type, 8)
   p.put32(color, 12)
 }
 
 @c(glColorP3uiv)
 public func gl_ColorP3uiv(_ type: UInt32, _ color: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1007F)
-  guard let p = writer.pointee.reserve(4) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x1007F)
+  guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(color, 4)
-  writer.pointee.end()
+  c.writer.pointee.glArray(color, 4)
+  c.writer.pointee.end()
 }
 
 @c(glColorP4ui)
 public func gl_ColorP4ui(_ type: UInt32, _ color: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10080, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x10080, 16) else { return }
   p.put32(type, 8)
   p.put32(color, 12)
 }
 
 @c(glColorP4uiv)
 public func gl_ColorP4uiv(_ type: UInt32, _ color: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10081)
-  guard let p = writer.pointee.reserve(4) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x10081)
+  guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(color, 4)
-  writer.pointee.end()
+  c.writer.pointee.glArray(color, 4)
+  c.writer.pointee.end()
 }
 
 @c(glColorPointer)
@@ -1729,7 +1771,7 @@ public func gl_ColorPointer(
   _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x2100
   hook_glColorPointer(c, size, type, stride, pointer)
 }
 
@@ -2408,7 +2450,6 @@ public func gl_CreateVertexArrays(_ n: Int32, _ arrays: UnsafeMutablePointer<UIn
 @c(glCullFace)
 public func gl_CullFace(_ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x100A6, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
@@ -2454,50 +2495,4 @@ public func gl_DebugMessageInsert(
   p.put32(UInt32(bitPattern: length), 16)
   writer.pointee.glArray(buf, glTextLength(buf, length))
   writer.pointee.end()
-}
-
-@c(glDeleteBuffers)
-public func gl_DeleteBuffers(_ n: Int32, _ buffers: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
-  let writer = c.writer
-  writer.pointee.begin(0x100A9)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(buffers, glProduct(Int(n), 4))
-  writer.pointee.end()
-  c.releaseNames(.buffer, n, buffers)
-  c.pointee.touched |= 0x100
-  note_glDeleteBuffers(c, n, buffers)
-}
-
-@c(glDeleteFragmentShaderATI)
-public func gl_DeleteFragmentShaderATI(_ id: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x10484, 16) else { return }
-  p.put32(id, 8)
-  p.put32(0, 12)
-}
-
-@c(glDeleteFramebuffers)
-public func gl_DeleteFramebuffers(_ n: Int32, _ framebuffers: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
-  let writer = c.writer
-  writer.pointee.begin(0x100AA)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(framebuffers, glProduct(Int(n), 4))
-  writer.pointee.end()
-  c.releaseNames(.framebuffer, n, framebuffers)
-  c.pointee.touched |= 0x40
-  note_glDeleteFramebuffers(c, n, framebuffers)
-}
-
-@c(glDeleteLists)
-public func gl_DeleteLists(_ list: UInt32, _ range: Int32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x100AB, 16) else { return }
-  p.put32(list, 8)
-  p.put32(UInt32(bitPattern: range), 12)
-  note_glDeleteLists(c, list, range)
 }

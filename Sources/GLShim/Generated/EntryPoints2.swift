@@ -6,6 +6,52 @@ import Client
 import GLWire
 import Wire
 
+@c(glDeleteBuffers)
+public func gl_DeleteBuffers(_ n: Int32, _ buffers: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  let writer = c.writer
+  writer.pointee.begin(0x100A9)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(buffers, glProduct(Int(n), 4))
+  writer.pointee.end()
+  c.releaseNames(.buffer, n, buffers)
+  c.pointee.touched |= 0x100
+  note_glDeleteBuffers(c, n, buffers)
+}
+
+@c(glDeleteFragmentShaderATI)
+public func gl_DeleteFragmentShaderATI(_ id: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10484, 16) else { return }
+  p.put32(id, 8)
+  p.put32(0, 12)
+}
+
+@c(glDeleteFramebuffers)
+public func gl_DeleteFramebuffers(_ n: Int32, _ framebuffers: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  let writer = c.writer
+  writer.pointee.begin(0x100AA)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(framebuffers, glProduct(Int(n), 4))
+  writer.pointee.end()
+  c.releaseNames(.framebuffer, n, framebuffers)
+  c.pointee.touched |= 0x40
+  note_glDeleteFramebuffers(c, n, framebuffers)
+}
+
+@c(glDeleteLists)
+public func gl_DeleteLists(_ list: UInt32, _ range: Int32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x100AB, 16) else { return }
+  p.put32(list, 8)
+  p.put32(UInt32(bitPattern: range), 12)
+  note_glDeleteLists(c, list, range)
+}
+
 @c(glDeleteNamedStringARB)
 public func gl_DeleteNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) {
   guard let c = currentContext() else { return }
@@ -322,7 +368,7 @@ public func gl_Disable(_ cap: UInt32) {
 @c(glDisableClientState)
 public func gl_DisableClientState(_ array: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x2100
   guard let p = c.writer.pointee.fixedRecord(0x100C0, 16) else { return }
   p.put32(array, 8)
   p.put32(0, 12)
@@ -916,7 +962,7 @@ public func gl_Enable(_ cap: UInt32) {
 @c(glEnableClientState)
 public func gl_EnableClientState(_ array: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x2100
   guard let p = c.writer.pointee.fixedRecord(0x100DE, 16) else { return }
   p.put32(array, 8)
   p.put32(0, 12)
@@ -1018,71 +1064,80 @@ public func gl_EndTransformFeedback() {
 
 @c(glEvalCoord1d)
 public func gl_EvalCoord1d(_ u: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100E8, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x100E8, 16) else { return }
   p.put64(u.bitPattern, 8)
 }
 
 @c(glEvalCoord1dv)
 public func gl_EvalCoord1dv(_ u: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x100E9)
-  writer.pointee.glArray(u, 8)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x100E9)
+  c.writer.pointee.glArray(u, 8)
+  c.writer.pointee.end()
 }
 
 @c(glEvalCoord1f)
 public func gl_EvalCoord1f(_ u: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100EA, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x100EA, 16) else { return }
   p.put32(u.bitPattern, 8)
   p.put32(0, 12)
 }
 
 @c(glEvalCoord1fv)
 public func gl_EvalCoord1fv(_ u: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x100EB)
-  writer.pointee.glArray(u, 4)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x100EB)
+  c.writer.pointee.glArray(u, 4)
+  c.writer.pointee.end()
 }
 
 @c(glEvalCoord2d)
 public func gl_EvalCoord2d(_ u: Double, _ v: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100EC, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x100EC, 24) else { return }
   p.put64(u.bitPattern, 8)
   p.put64(v.bitPattern, 16)
 }
 
 @c(glEvalCoord2dv)
 public func gl_EvalCoord2dv(_ u: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x100ED)
-  writer.pointee.glArray(u, 16)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x100ED)
+  c.writer.pointee.glArray(u, 16)
+  c.writer.pointee.end()
 }
 
 @c(glEvalCoord2f)
 public func gl_EvalCoord2f(_ u: Float, _ v: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100EE, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x100EE, 16) else { return }
   p.put32(u.bitPattern, 8)
   p.put32(v.bitPattern, 12)
 }
 
 @c(glEvalCoord2fv)
 public func gl_EvalCoord2fv(_ u: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x100EF)
-  writer.pointee.glArray(u, 8)
-  writer.pointee.end()
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  c.writer.pointee.begin(0x100EF)
+  c.writer.pointee.glArray(u, 8)
+  c.writer.pointee.end()
 }
 
 @c(glEvalMesh1)
 public func gl_EvalMesh1(_ mode: UInt32, _ i1: Int32, _ i2: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100F0, 24) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x100F0, 24) else { return }
   p.put32(mode, 8)
   p.put32(UInt32(bitPattern: i1), 12)
   p.put32(UInt32(bitPattern: i2), 16)
@@ -1091,8 +1146,9 @@ public func gl_EvalMesh1(_ mode: UInt32, _ i1: Int32, _ i2: Int32) {
 
 @c(glEvalMesh2)
 public func gl_EvalMesh2(_ mode: UInt32, _ i1: Int32, _ i2: Int32, _ j1: Int32, _ j2: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100F1, 32) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x100F1, 32) else { return }
   p.put32(mode, 8)
   p.put32(UInt32(bitPattern: i1), 12)
   p.put32(UInt32(bitPattern: i2), 16)
@@ -1103,16 +1159,18 @@ public func gl_EvalMesh2(_ mode: UInt32, _ i1: Int32, _ i2: Int32, _ j1: Int32, 
 
 @c(glEvalPoint1)
 public func gl_EvalPoint1(_ i: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100F2, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x100F2, 16) else { return }
   p.put32(UInt32(bitPattern: i), 8)
   p.put32(0, 12)
 }
 
 @c(glEvalPoint2)
 public func gl_EvalPoint2(_ i: Int32, _ j: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x100F3, 16) else { return }
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2000
+  guard let p = c.writer.pointee.fixedRecord(0x100F3, 16) else { return }
   p.put32(UInt32(bitPattern: i), 8)
   p.put32(UInt32(bitPattern: j), 12)
 }
@@ -1431,7 +1489,6 @@ public func gl_FramebufferTextureLayer(
 @c(glFrontFace)
 public func gl_FrontFace(_ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x1010B, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
@@ -2434,73 +2491,6 @@ public func gl_GetInternalformati64v(
   p.put32(internalformat, 20)
   p.put32(pname, 24)
   p.put32(UInt32(bitPattern: count), 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetInternalformativ)
-public func gl_GetInternalformativ(
-  _ target: UInt32, _ internalformat: UInt32, _ pname: UInt32, _ count: Int32,
-  _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10144) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10144, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(internalformat, 20)
-  p.put32(pname, 24)
-  p.put32(UInt32(bitPattern: count), 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetLightfv)
-public func gl_GetLightfv(
-  _ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10145) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10145, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(light, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetLightiv)
-public func gl_GetLightiv(
-  _ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10146) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10146, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(light, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetLightxv)
-public func gl_GetLightxv(
-  _ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10147) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10147, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(light, 16)
-  p.put32(pname, 20)
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)

@@ -6,6 +6,73 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetInternalformativ)
+public func gl_GetInternalformativ(
+  _ target: UInt32, _ internalformat: UInt32, _ pname: UInt32, _ count: Int32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10144) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10144, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(internalformat, 20)
+  p.put32(pname, 24)
+  p.put32(UInt32(bitPattern: count), 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetLightfv)
+public func gl_GetLightfv(
+  _ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10145) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10145, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(light, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetLightiv)
+public func gl_GetLightiv(
+  _ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10146) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10146, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(light, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetLightxv)
+public func gl_GetLightxv(
+  _ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10147) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10147, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(light, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
 @c(glGetMapdv)
 public func gl_GetMapdv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePointer<Double>?) {
   guard let c = currentContext(), let call = c.beginCall(0x10148) else { return }
@@ -2421,82 +2488,4 @@ public func gl_GetnUniformui64vARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
-}
-
-@c(glGetnUniformuiv)
-public func gl_GetnUniformuiv(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101BF) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101BF, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnUniformuivARB)
-public func gl_GetnUniformuivARB(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A9) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A9, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glHint)
-public func gl_Hint(_ target: UInt32, _ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101C0, 16) else { return }
-  p.put32(target, 8)
-  p.put32(mode, 12)
-}
-
-@c(glIndexMask)
-public func gl_IndexMask(_ mask: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
-  guard let p = c.writer.pointee.fixedRecord(0x101C1, 16) else { return }
-  p.put32(mask, 8)
-  p.put32(0, 12)
-}
-
-@c(glIndexPointer)
-public func gl_IndexPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  hook_glIndexPointer(c, type, stride, pointer)
-}
-
-func encode_glIndexPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ type: UInt32, _ stride: Int32,
-  _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x101C2, 24) else { return }
-  p.put32(type, 8)
-  p.put32(UInt32(bitPattern: stride), 12)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 16)
-}
-
-@c(glIndexPointerEXT)
-public func gl_IndexPointerEXT(
-  _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glIndexPointerEXT(c, type, stride, count, pointer)
 }

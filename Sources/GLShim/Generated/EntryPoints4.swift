@@ -6,6 +6,84 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetnUniformuiv)
+public func gl_GetnUniformuiv(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101BF) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101BF, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glGetnUniformuivARB)
+public func gl_GetnUniformuivARB(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A9) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A9, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+}
+
+@c(glHint)
+public func gl_Hint(_ target: UInt32, _ mode: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101C0, 16) else { return }
+  p.put32(target, 8)
+  p.put32(mode, 12)
+}
+
+@c(glIndexMask)
+public func gl_IndexMask(_ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x101C1, 16) else { return }
+  p.put32(mask, 8)
+  p.put32(0, 12)
+}
+
+@c(glIndexPointer)
+public func gl_IndexPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  hook_glIndexPointer(c, type, stride, pointer)
+}
+
+func encode_glIndexPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ type: UInt32, _ stride: Int32,
+  _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x101C2, 24) else { return }
+  p.put32(type, 8)
+  p.put32(UInt32(bitPattern: stride), 12)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 16)
+}
+
+@c(glIndexPointerEXT)
+public func gl_IndexPointerEXT(
+  _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glIndexPointerEXT(c, type, stride, count, pointer)
+}
+
 @c(glIndexd)
 public func gl_Indexd(_ cValue: Double) {
   guard let writer = contextWriter() else { return }
@@ -2339,10 +2417,10 @@ public func gl_PointSizex(_ size: Int32) {
 @c(glPolygonMode)
 public func gl_PolygonMode(_ face: UInt32, _ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
   guard let p = c.writer.pointee.fixedRecord(0x10278, 16) else { return }
   p.put32(face, 8)
   p.put32(mode, 12)
+  note_glPolygonMode(c, face, mode)
 }
 
 @c(glPolygonOffset)
@@ -2392,7 +2470,7 @@ public func gl_PopAttrib() {
 @c(glPopClientAttrib)
 public func gl_PopClientAttrib() {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
+  c.pointee.touched |= 0x2100
   hook_glPopClientAttrib(c)
 }
 
@@ -2417,90 +2495,4 @@ public func gl_PopMatrix() {
 public func gl_PopName() {
   guard let writer = contextWriter() else { return }
   guard let _ = writer.pointee.fixedRecord(0x10281, 8) else { return }
-}
-
-@c(glPrimitiveBoundingBox)
-public func gl_PrimitiveBoundingBox(
-  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
-  _ maxZ: Float, _ maxW: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10282, 40) else { return }
-  p.put32(minX.bitPattern, 8)
-  p.put32(minY.bitPattern, 12)
-  p.put32(minZ.bitPattern, 16)
-  p.put32(minW.bitPattern, 20)
-  p.put32(maxX.bitPattern, 24)
-  p.put32(maxY.bitPattern, 28)
-  p.put32(maxZ.bitPattern, 32)
-  p.put32(maxW.bitPattern, 36)
-}
-
-@c(glPrimitiveRestartIndex)
-public func gl_PrimitiveRestartIndex(_ index: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10283, 16) else { return }
-  p.put32(index, 8)
-  p.put32(0, 12)
-  note_glPrimitiveRestartIndex(c, index)
-}
-
-@c(glPrimitiveRestartIndexNV)
-public func gl_PrimitiveRestartIndexNV(_ index: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10284, 16) else { return }
-  p.put32(index, 8)
-  p.put32(0, 12)
-  note_glPrimitiveRestartIndexNV(c, index)
-}
-
-@c(glPrimitiveRestartNV)
-public func gl_PrimitiveRestartNV() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10285, 8) else { return }
-}
-
-@c(glPrioritizeTextures)
-public func gl_PrioritizeTextures(
-  _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard priorities == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10286)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(UInt32(bitPattern: n), 0)
-  writer.pointee.glArray(textures, glProduct(Int(n), 4))
-  writer.pointee.glArray(priorities, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramBinary)
-public func gl_ProgramBinary(
-  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
-  guard binary == nil || max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10287)
-  guard let p = c.writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(binaryFormat, 4)
-  p.put32(UInt32(bitPattern: length), 8)
-  c.writer.pointee.glArray(binary, max(Int(length), 0))
-  c.writer.pointee.end()
-  note_glProgramBinary(c, program, binaryFormat, binary, length)
-}
-
-@c(glProgramEnvParameter4dARB)
-public func gl_ProgramEnvParameter4dARB(
-  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10288, 48) else { return }
-  p.put32(target, 8)
-  p.put32(index, 12)
-  p.put64(x.bitPattern, 16)
-  p.put64(y.bitPattern, 24)
-  p.put64(z.bitPattern, 32)
-  p.put64(w.bitPattern, 40)
 }

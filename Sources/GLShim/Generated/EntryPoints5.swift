@@ -6,6 +6,92 @@ import Client
 import GLWire
 import Wire
 
+@c(glPrimitiveBoundingBox)
+public func gl_PrimitiveBoundingBox(
+  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
+  _ maxZ: Float, _ maxW: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10282, 40) else { return }
+  p.put32(minX.bitPattern, 8)
+  p.put32(minY.bitPattern, 12)
+  p.put32(minZ.bitPattern, 16)
+  p.put32(minW.bitPattern, 20)
+  p.put32(maxX.bitPattern, 24)
+  p.put32(maxY.bitPattern, 28)
+  p.put32(maxZ.bitPattern, 32)
+  p.put32(maxW.bitPattern, 36)
+}
+
+@c(glPrimitiveRestartIndex)
+public func gl_PrimitiveRestartIndex(_ index: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10283, 16) else { return }
+  p.put32(index, 8)
+  p.put32(0, 12)
+  note_glPrimitiveRestartIndex(c, index)
+}
+
+@c(glPrimitiveRestartIndexNV)
+public func gl_PrimitiveRestartIndexNV(_ index: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10284, 16) else { return }
+  p.put32(index, 8)
+  p.put32(0, 12)
+  note_glPrimitiveRestartIndexNV(c, index)
+}
+
+@c(glPrimitiveRestartNV)
+public func gl_PrimitiveRestartNV() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10285, 8) else { return }
+}
+
+@c(glPrioritizeTextures)
+public func gl_PrioritizeTextures(
+  _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard priorities == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10286)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(UInt32(bitPattern: n), 0)
+  writer.pointee.glArray(textures, glProduct(Int(n), 4))
+  writer.pointee.glArray(priorities, glProduct(Int(n), 4))
+  writer.pointee.end()
+}
+
+@c(glProgramBinary)
+public func gl_ProgramBinary(
+  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard binary == nil || max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10287)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(binaryFormat, 4)
+  p.put32(UInt32(bitPattern: length), 8)
+  c.writer.pointee.glArray(binary, max(Int(length), 0))
+  c.writer.pointee.end()
+  note_glProgramBinary(c, program, binaryFormat, binary, length)
+}
+
+@c(glProgramEnvParameter4dARB)
+public func gl_ProgramEnvParameter4dARB(
+  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10288, 48) else { return }
+  p.put32(target, 8)
+  p.put32(index, 12)
+  p.put64(x.bitPattern, 16)
+  p.put64(y.bitPattern, 24)
+  p.put64(z.bitPattern, 32)
+  p.put64(w.bitPattern, 40)
+}
+
 @c(glProgramEnvParameter4dvARB)
 public func gl_ProgramEnvParameter4dvARB(
   _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
@@ -2413,91 +2499,4 @@ public func gl_TexBufferRange(
   p.put64(UInt64(bitPattern: Int64(size)), 28)
   p.put32(0, 36)
   note_glTexBufferRange(c, target, internalformat, buffer, offset, size)
-}
-
-@c(glTexCoord1d)
-public func gl_TexCoord1d(_ s: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10339, 16) else { return }
-  p.put64(s.bitPattern, 8)
-}
-
-@c(glTexCoord1dv)
-public func gl_TexCoord1dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1033A)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glTexCoord1f)
-public func gl_TexCoord1f(_ s: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1033B, 16) else { return }
-  p.put32(s.bitPattern, 8)
-  p.put32(0, 12)
-}
-
-@c(glTexCoord1fv)
-public func gl_TexCoord1fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1033C)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoord1hNV)
-public func gl_TexCoord1hNV(_ s: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104CF, 16) else { return }
-  p.put32(UInt32(s), 8)
-  p.put32(0, 12)
-}
-
-@c(glTexCoord1hvNV)
-public func gl_TexCoord1hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104D0)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glTexCoord1i)
-public func gl_TexCoord1i(_ s: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1033D, 16) else { return }
-  p.put32(UInt32(bitPattern: s), 8)
-  p.put32(0, 12)
-}
-
-@c(glTexCoord1iv)
-public func gl_TexCoord1iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1033E)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoord1s)
-public func gl_TexCoord1s(_ s: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1033F, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(s)), 8)
-  p.put32(0, 12)
-}
-
-@c(glTexCoord1sv)
-public func gl_TexCoord1sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10340)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glTexCoord2d)
-public func gl_TexCoord2d(_ s: Double, _ t: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10341, 24) else { return }
-  p.put64(s.bitPattern, 8)
-  p.put64(t.bitPattern, 16)
 }

@@ -6,6 +6,93 @@ import Client
 import GLWire
 import Wire
 
+@c(glTexCoord1d)
+public func gl_TexCoord1d(_ s: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10339, 16) else { return }
+  p.put64(s.bitPattern, 8)
+}
+
+@c(glTexCoord1dv)
+public func gl_TexCoord1dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1033A)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+}
+
+@c(glTexCoord1f)
+public func gl_TexCoord1f(_ s: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1033B, 16) else { return }
+  p.put32(s.bitPattern, 8)
+  p.put32(0, 12)
+}
+
+@c(glTexCoord1fv)
+public func gl_TexCoord1fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1033C)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glTexCoord1hNV)
+public func gl_TexCoord1hNV(_ s: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104CF, 16) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(0, 12)
+}
+
+@c(glTexCoord1hvNV)
+public func gl_TexCoord1hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D0)
+  writer.pointee.glArray(v, 2)
+  writer.pointee.end()
+}
+
+@c(glTexCoord1i)
+public func gl_TexCoord1i(_ s: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1033D, 16) else { return }
+  p.put32(UInt32(bitPattern: s), 8)
+  p.put32(0, 12)
+}
+
+@c(glTexCoord1iv)
+public func gl_TexCoord1iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1033E)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+}
+
+@c(glTexCoord1s)
+public func gl_TexCoord1s(_ s: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1033F, 16) else { return }
+  p.put32(UInt32(bitPattern: Int32(s)), 8)
+  p.put32(0, 12)
+}
+
+@c(glTexCoord1sv)
+public func gl_TexCoord1sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10340)
+  writer.pointee.glArray(v, 2)
+  writer.pointee.end()
+}
+
+@c(glTexCoord2d)
+public func gl_TexCoord2d(_ s: Double, _ t: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10341, 24) else { return }
+  p.put64(s.bitPattern, 8)
+  p.put64(t.bitPattern, 16)
+}
+
 @c(glTexCoord2dv)
 public func gl_TexCoord2dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
@@ -2410,97 +2497,4 @@ public func gl_Vertex2fv(_ v: UnsafePointer<Float>?) {
   writer.pointee.begin(0x103E7)
   writer.pointee.glArray(v, 8)
   writer.pointee.end()
-}
-
-@c(glVertex2hNV)
-public func gl_Vertex2hNV(_ x: UInt16, _ y: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104EA, 16) else { return }
-  p.put32(UInt32(x), 8)
-  p.put32(UInt32(y), 12)
-}
-
-@c(glVertex2hvNV)
-public func gl_Vertex2hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104EB)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertex2i)
-public func gl_Vertex2i(_ x: Int32, _ y: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E8, 16) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-}
-
-@c(glVertex2iv)
-public func gl_Vertex2iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103E9)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertex2s)
-public func gl_Vertex2s(_ x: Int16, _ y: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103EA, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-}
-
-@c(glVertex2sv)
-public func gl_Vertex2sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103EB)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertex3d)
-public func gl_Vertex3d(_ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103EC, 32) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-}
-
-@c(glVertex3dv)
-public func gl_Vertex3dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103ED)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glVertex3f)
-public func gl_Vertex3f(_ x: Float, _ y: Float, _ z: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103EE, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glVertex3fv)
-public func gl_Vertex3fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103EF)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glVertex3hNV)
-public func gl_Vertex3hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104EC, 24) else { return }
-  p.put32(UInt32(x), 8)
-  p.put32(UInt32(y), 12)
-  p.put32(UInt32(z), 16)
-  p.put32(0, 20)
 }

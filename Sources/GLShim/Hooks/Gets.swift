@@ -79,9 +79,14 @@ private func rounded(_ value: Double) -> Int64 {
   return Int64(value < 0 ? value - 0.5 : value + 0.5)
 }
 
-/// A matrix, or what belongs to the stacks, in single precision; 0 numbers when the node is to be asked.
-private func matrix(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Float>) -> Int {
+/// A matrix or the current color, in single precision; 0 numbers when the node is to be asked.
+private func floats(_ c: Context, _ pname: UInt32, _ data: UnsafeMutablePointer<Float>) -> Int {
   guard c.hasFixedFunction else { return 0 }
+  if pname == GL.CURRENT_COLOR {
+    guard let color = currentColor(c) else { return 0 }
+    (data[0], data[1], data[2], data[3]) = color
+    return 4
+  }
   let matrices = c.pointee.shadow.pointee.matrices
   let (mode, isTransposed): (UInt32, Bool)
   switch pname {
@@ -124,9 +129,9 @@ private func get<Number>(
       return
     }
     if type == .float || type == .double {
-      let isMatrix = withUnsafeTemporaryAllocation(of: Float.self, capacity: 16) { numbers in
+      let isKnown = withUnsafeTemporaryAllocation(of: Float.self, capacity: 16) { numbers in
         guard let start = numbers.baseAddress else { return false }
-        let count = matrix(c, pname, start)
+        let count = floats(c, pname, start)
         var i = 0
         while i < count {
           data[i] = constant(Double(start[i]))
@@ -134,7 +139,7 @@ private func get<Number>(
         }
         return count > 0
       }
-      if isMatrix { return }
+      if isKnown { return }
     }
   }
   if type != .integer,
@@ -280,8 +285,6 @@ func setCapability(_ c: Context, _ cap: UInt32, _ isOn: Bool) {
     c.pointee.touched |= StateGroup.enable
     return
   }
-  c.settle()
-  shadow.pointee.state.drop(cap)
   c.keep(cap, isOn ? 1 : 0)
 }
 

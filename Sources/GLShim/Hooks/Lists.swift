@@ -38,6 +38,7 @@ func note_glEndList(_ c: Context) {
   let shadow = c.pointee.shadow
   guard shadow.pointee.listMode != 0, !shadow.pointee.isInBegin else { return }
   c.settle()
+  shadow.pointee.listEffect.addColor()
   shadow.pointee.listMode = 0
   let share = c.pointee.share
   share.pointee.lock.lock()
@@ -78,6 +79,13 @@ private func apply(_ c: Context, _ list: UInt32, depth: Int) {
       setCapability(c, ops[i &+ 1], ops[i &+ 2] != 0)
     } else if op == MatrixOp.state {
       c.keep(ops[i &+ 1], Int32(bitPattern: ops[i &+ 2]))
+    } else if op == MatrixOp.color {
+      UnsafeRawPointer(ops + i + 1).withMemoryRebound(to: Float.self, capacity: 4) {
+        c.pointee.shadow.pointee.color = ($0[0], $0[1], $0[2], $0[3])
+      }
+      c.pointee.touched &= ~StateGroup.color
+    } else if op == MatrixOp.polygonMode {
+      setPolygonMode(c, ops[i &+ 1], ops[i &+ 2])
     } else if op == MatrixOp.state4 {
       UnsafeRawPointer(ops + i + 2).withMemoryRebound(to: Int32.self, capacity: 4) {
         c.keep(ops[i &+ 1], $0[0], $0[1], $0[2], $0[3])

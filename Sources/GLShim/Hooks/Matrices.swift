@@ -202,6 +202,36 @@ func note_glScissor(_ c: Context, _ x: Int32, _ y: Int32, _ width: Int32, _ heig
   if width >= 0, height >= 0 { c.remember(GL.SCISSOR_BOX, x, y, width, height) }
 }
 
+/// OpenGL 4.6 (compatibility), 14.6.4.
+func note_glPolygonMode(_ c: Context, _ face: UInt32, _ mode: UInt32) {
+  let shadow = c.pointee.shadow
+  guard !shadow.pointee.isInBegin else { return }
+  if shadow.pointee.listMode != 0 {
+    c.settle()
+    shadow.pointee.listEffect.add(MatrixOp.polygonMode, of: (face, mode))
+  }
+  if shadow.pointee.listMode != GL.COMPILE { setPolygonMode(c, face, mode) }
+}
+
+/// The same where it is carried out.
+func setPolygonMode(_ c: Context, _ face: UInt32, _ mode: UInt32) {
+  let shadow = c.pointee.shadow
+  guard shadow.pointee.state.isAsked else { return }
+  c.settle()
+  var modes = (Int32(0), Int32(0))
+  let isKnown = shadow.pointee.state.copy(GL.POLYGON_MODE, .integer, &modes)
+  let isPlain = mode == GL.POINT || mode == GL.LINE || mode == GL.FILL
+  let value = Int32(bitPattern: mode)
+  switch face {
+  case GL.FRONT_AND_BACK where isPlain: modes = (value, value)
+  // No error with fixed function alone.
+  case GL.FRONT where isPlain && isKnown && c.hasFixedFunction: modes.0 = value
+  case GL.BACK where isPlain && isKnown && c.hasFixedFunction: modes.1 = value
+  default: return shadow.pointee.state.drop(GL.POLYGON_MODE)
+  }
+  shadow.pointee.state.keep(GL.POLYGON_MODE, .integer, &modes, 2, isWhole: true)
+}
+
 func note_glDepthFunc(_ c: Context, _ f: UInt32) {
   if f >= GL.NEVER, f <= GL.ALWAYS { c.remember(GL.DEPTH_FUNC, Int32(f)) }
 }

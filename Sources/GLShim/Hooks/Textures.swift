@@ -84,7 +84,8 @@ func hook_glGetTexLevelParameteriv(
     return askValues(c, GLOpcode.glGetTexLevelParameteriv, params, encode)
   }
   let state = ObjectAnswers.combine(
-    UInt64(target) &<< 32 | UInt64(UInt32(bitPattern: level)), age: c.pointee.share.pointee.imageAge())
+    UInt64(target) &<< 32 | UInt64(UInt32(bitPattern: level)),
+    age: c.pointee.share.pointee.imageAge())
   c.answer(
     ObjectAnswers.texture, texture, pname, 0, state: state, params,
     GLOpcode.glGetTexLevelParameteriv, encode)

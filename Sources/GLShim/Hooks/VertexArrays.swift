@@ -182,6 +182,7 @@ func note_glDisableClientState(_ c: Context, _ array: UInt32) {
 /// Drivers of old enable arrays by glEnable too (GL_EXT_vertex_array).
 func noteArrayCapability(_ c: Context, _ cap: UInt32, _ isEnabled: Bool) {
   guard cap >= GL.VERTEX_ARRAY, c.pointee.request.api == 0, c.hasFixedFunction else { return }
+  c.pointee.touched |= StateGroup.color
   enable(c, slot(c, cap), isEnabled)
 }
 func note_glEnableVertexAttribArray(_ c: Context, _ index: UInt32) {

@@ -24,7 +24,7 @@ struct GLRules {
   /// Groups of state that the client remembers, in the order of their bits.
   static let stateGroups = [
     "enable", "viewport", "blend", "depth", "polygon", "texture", "framebuffer", "program",
-    "vertex", "unit", "environment", "storage", "attachments",
+    "vertex", "unit", "environment", "storage", "attachments", "color", "face",
   ]
   /// Which group commands of a name may change; nil: none that is remembered.
   private var states: [(group: String?, pattern: Substring, isPrefix: Bool)] = []

@@ -59,14 +59,14 @@ def integers(gl, pname: int, count: int = 16) -> list[int]:
 def floats(gl, pname: int) -> list[str]:
     values = (F * 16)(*[-77] * 16)
     gl.glGetFloatv(pname, values)
-    # Zero has a sign that nobody sees.
-    return [(v + 0.0).hex() for v in values if v != -77]
+    # Zero has a sign that nobody sees, and Mesa 22.3 sometimes an older alpha after glColor3.
+    return [(v + 0.0).hex() for v in values if v != -77][:3 if pname == 0xB00 else 16]
 
 
 def doubles(gl, pname: int) -> list[str]:
     values = (D * 16)(*[-77] * 16)
     gl.glGetDoublev(pname, values)
-    return [(v + 0.0).hex() for v in values if v != -77]
+    return [(v + 0.0).hex() for v in values if v != -77][:3 if pname == 0xB00 else 16]
 
 
 INTEGERS = [
@@ -75,7 +75,8 @@ INTEGERS = [
     0x0B94, 0x0B97, 0x0B98, 0x0BD1, 0x0B40, 0x0B21, 0x0B35, 0x0BB0, 0x0BB1, 0x0B30, 0x0B33,
     0x0BE0, 0x0BE1,
 ]
-MATRICES = [0x0BA6, 0x0BA7, 0x0BA8, 0x84E3, 0x84E4]
+# And the current color.
+MATRICES = [0x0BA6, 0x0BA7, 0x0BA8, 0x84E3, 0x84E4, 0x0B00, 0x0B00]
 CAPS = [
     0x0BE2, 0x0B71, 0x0B44, 0x0C11, 0x0B90, 0x0BD0, 0x8037, 0x0BC0, 0x0B50, 0x0B60, 0x0BA1, 0x0DE1,
     0x4000, 0x4003, 0x0B57, 0x0B20, 0x0BF2, 0x0C60, 0x3000, 0x86AB,
@@ -83,8 +84,8 @@ CAPS = [
 
 
 KINDS = {
-    "state": [k for k in range(27) if k not in (23, 24)],
-    "lists": [k for k in range(27) if k not in (11, 12, 13)],
+    "state": [k for k in range(28) if k not in (23, 24)],
+    "lists": [k for k in range(28) if k not in (11, 12, 13)],
 }
 
 
@@ -127,7 +128,7 @@ def change(gl, r: random.Random, lists: list[int], textures, framebuffers) -> No
     elif kind == 12:
         # Not GL_TEXTURE_BIT nor GL_COLOR_BUFFER_BIT: while other objects are bound, what Mesa 22.3 takes
         # back of the matrix mode is not what the specification says.
-        gl.glPushAttrib(r.choice([0x1000, 0x2000, 0x20000, 0x900]))
+        gl.glPushAttrib(r.choice([0x1000, 0x2000, 0x20000, 0x900, 1, 8]))
     elif kind == 13:
         gl.glPopAttrib()
     elif kind in (14, 15):
@@ -160,10 +161,32 @@ def change(gl, r: random.Random, lists: list[int], textures, framebuffers) -> No
     elif kind == 25:
         gl.glStencilFunc(r.choice([0x200, 0x207, 9]), r.randrange(4), 0xFF)
         gl.glColorMask(r.randrange(2), 1, 1, r.randrange(2))
+    elif kind == 26:
+        color = [r.choice([0, 1, 0.25, r.uniform(-1, 2)]) for _ in range(4)]
+        whole = [r.randrange(256) for _ in range(4)]
+        # What is current after the vertices of a list is each driver's own.
+        which = r.randrange(7 if sys.argv[1] == "state" else 6)
+        if which == 0:
+            gl.glColor3f(*map(F, color[:3]))
+        elif which == 1:
+            gl.glColor4fv((F * 4)(*color))
+        elif which == 2:
+            gl.glColor4d(*map(D, color))
+        elif which == 3:
+            gl.glColor4ub(*map(C.c_ubyte, whole))
+        elif which == 4:
+            gl.glColor3ubv((C.c_ubyte * 3)(*whole[:3]))
+        elif which == 5:
+            gl.glColor3i(*(w << 22 for w in whole[:3]))
+        else:
+            gl.glBegin(7)
+            gl.glColor3fv((F * 3)(*color[:3]))
+            gl.glVertex2f(F(0), F(0))
+            gl.glEnd()
     else:
         gl.glBlendEquation(r.choice([0x8006, 0x800A, 0x8007, 9]))
         gl.glShadeModel(r.choice([0x1D00, 0x1D01, 9]))
-        gl.glPolygonMode(0x408, r.choice([0x1B01, 0x1B02, 9]))
+        gl.glPolygonMode(r.choice([0x408, 0x404, 0x405, 3]), r.choice([0x1B01, 0x1B02, 9]))
 
 
 def ask(gl, r: random.Random) -> None:
