@@ -84,14 +84,26 @@ public struct Presenter: @unchecked Sendable {
     let free: UnsafeMutablePointer<UInt32>
     var freeHead = 0
     var freeCount = 0
-    /// Frames that were shown and that the compositor may still read. Presenter thread.
-    var held: UInt64 = 0
+    /// When the last frame was shown. Presenter thread.
+    var lastShown: UInt64 = 0
     /// The presenter thread sleeps on `wake`.
     var sleeps: UInt32 = 0
+    /// Readable: something has changed for the thread that listens.
+    let progress: Int32
+    /// 1: a thread of the application waits, and listens to the compositor meanwhile.
+    var listens: UInt32 = 0
+    /// Presents that were neither shown nor dropped yet.
+    var unshown: UInt32 = 0
+    /// Threads that wait until nothing is: frames are shown at once.
+    var settling: UInt32 = 0
     /// `PresentStatus`; never becomes better.
     var status: UInt32 = 0
     /// 1: replaced; frames are shown at once.
     var isRetired: UInt32 = 0
+    /// `Present.number` of the newest frame. Guarded by `lock`.
+    var newest: UInt64 = 0
+    /// Frames up to this number are not shown any more.
+    var outgrown: UInt64 = 0
     /// `stopping`: the thread shall end after what is queued; `stopped`: it has.
     var stop: UInt32 = 0
   }
@@ -119,7 +131,8 @@ public struct Presenter: @unchecked Sendable {
     }
     guard let lock = Lock(), let raw = platform_malloc(MemoryLayout<State>.stride),
       let queue = platform_malloc(count &* MemoryLayout<Present>.stride),
-      let free = platform_malloc(count &* 4), case let wake = platform_event(), wake >= 0
+      let free = platform_malloc(count &* 4), case let wake = platform_event(), wake >= 0,
+      case let progress = platform_event(), progress >= 0
     else {
       finish(backend)
       frames.free()
@@ -132,7 +145,7 @@ public struct Presenter: @unchecked Sendable {
         pacing: Pacing(mode: mode, period: window.refreshPeriod()), lock: lock, wake: wake,
         mode: mode,
         queue: queue.bindMemory(to: Present.self, capacity: count),
-        free: free.bindMemory(to: UInt32.self, capacity: count)))
+        free: free.bindMemory(to: UInt32.self, capacity: count), progress: progress))
     let presenter = Presenter(state: state)
     var image = 0
     while image < count {
@@ -161,11 +174,14 @@ public struct Presenter: @unchecked Sendable {
   // MARK: The application's side
 
   /// Takes the image that has been free longest; waits for one at most `nanoseconds` (0: one look,
-  /// UInt64.max: no limit). Only completions that were pushed, and our own thread, are waited for.
+  /// UInt64.max: no limit). What is waited for: completions that were pushed, our own thread, and a
+  /// compositor's word, which the calling thread reads.
   public func acquire(nanoseconds: UInt64) -> AcquireResult {
     let now = platform_now()
     let deadline = nanoseconds > UInt64.max &- now ? UInt64.max : now &+ nanoseconds
     let segment = state.pointee.connection.segment
+    var hasListened = false
+    takeEvents()
     while true {
       guard segment.lost == 0 else { return .lost }
       switch status {
@@ -175,9 +191,10 @@ public struct Presenter: @unchecked Sendable {
       }
       if let image = takeFree() { return .image(image) }
       let time = platform_now()
-      guard time < deadline else { return .timeout }
-      let step = min(Connection.heartbeat, deadline &- time)
-      let ended = segment.waitStep(nanoseconds: step) {
+      guard time < deadline || !hasListened else { return .timeout }
+      hasListened = true
+      let step = time < deadline ? min(Connection.heartbeat, deadline &- time) : 0
+      let ended = waitStep(nanoseconds: step) {
         state.pointee.freeCount > 0 || status.rawValue >= PresentStatus.outOfDate.rawValue
       }
       guard ended || step < Connection.heartbeat || state.pointee.connection.isAlive() else {
@@ -224,15 +241,23 @@ public struct Presenter: @unchecked Sendable {
       state.pointee.freeCount &+= 1
     }
     state.pointee.lock.unlock()
-    state.pointee.connection.segment.ring(always: false)
+    wakeWaiters()
   }
 
   /// Queues an acquired image to be shown once `slot` has reached `value`; as `mode` says, from now
   /// on, when there is one. Never waits. The status says how the swapchain is.
+  ///
+  /// Where the compositor owes an answer to the last frame, it is read before the new frame is
+  /// queued, as drivers do that wait for it here: there are programs that never read themselves. Not
+  /// after: what comes of the new frame is the program's to be woken by.
   public func present(
     image: UInt32, slot: UInt32, value: UInt64, mode: PresentMode? = nil, id: UInt64 = 0
   ) -> PresentStatus {
     let segment = state.pointee.connection.segment
+    takeEvents()
+    if case .wayland(let wayland) = state.pointee.backend, wayland.frameIsPending {
+      _ = waitStep(nanoseconds: 0) { false }
+    }
     let now = platform_now()
     segment.count(Counter.framesPresented, 1)
     if platform_load64_relaxed(segment.counter(Counter.firstPresentTime)) == 0 {
@@ -246,10 +271,12 @@ public struct Presenter: @unchecked Sendable {
     let present = Present(
       image: image, slot: slot, value: value, number: number, time: now, mode: state.pointee.mode,
       id: id)
+    state.pointee.newest = number
     if endAcquisition(image), state.pointee.queueCount < frames.imageCount {
       let place = (state.pointee.queueHead &+ state.pointee.queueCount) % frames.imageCount
       state.pointee.queue[place] = present
       state.pointee.queueCount &+= 1
+      _ = platform_add32(&state.pointee.unshown, 1)
     }
     state.pointee.lock.unlock()
     wakeThread()
@@ -259,7 +286,69 @@ public struct Presenter: @unchecked Sendable {
   private func wakeThread() {
     platform_fence()
     if platform_load32_seq(&state.pointee.sleeps) != 0 { platform_event_set(state.pointee.wake) }
+    wakeWaiters()
+  }
+
+  /// Wakes the application's threads that wait for this presenter.
+  func wakeWaiters() {
+    // A fence is in it.
     state.pointee.connection.segment.ring(always: false)
+    if platform_load32_seq(&state.pointee.listens) != 0 {
+      platform_event_set(state.pointee.progress)
+    }
+  }
+
+  /// One step of a wait of the application's, like `Segment.waitStep`. Where there is a compositor,
+  /// one thread at a time listens to it instead of sleeping: what is waited for may be its word.
+  private func waitStep(nanoseconds: UInt64, _ isDone: () -> Bool) -> Bool {
+    let segment = state.pointee.connection.segment
+    guard case .wayland(let wayland) = state.pointee.backend, status != .surfaceLost,
+      platform_compare_exchange32(&state.pointee.listens, 0, 1)
+    else { return segment.waitStep(nanoseconds: nanoseconds, isDone) }
+    platform_fence()
+    let isAwake = isDone() || wayland.listen(wake: state.pointee.progress, nanoseconds: nanoseconds)
+    if !isAwake { worsen(.surfaceLost) }
+    platform_event_clear(state.pointee.progress)
+    takeEvents()
+    platform_store32_seq(&state.pointee.listens, 0)
+    // Another one may listen now.
+    segment.ring(always: false)
+    return isDone()
+  }
+
+  /// Takes in what a compositor has said and somebody has read: frees the images that it has let go
+  /// of, and wakes our thread when it asks for a frame. Any thread.
+  func takeEvents() {
+    guard case .wayland(let wayland) = state.pointee.backend else { return }
+    guard let news = wayland.takeEvents() else {
+      worsen(.surfaceLost)
+      wakeThread()
+      return
+    }
+    var released = news.released
+    while released != 0 {
+      release(UInt32(truncatingIfNeeded: released.trailingZeroBitCount))
+      released &= released &- 1
+    }
+    if news.wantsFrame { wakeThread() }
+  }
+
+  /// Waits until everything that was presented is with the window system, or will never be, and has
+  /// it go there without waiting for refreshes; at most `nanoseconds`. Reads nothing.
+  public func settle(nanoseconds: UInt64) {
+    _ = platform_add32(&state.pointee.settling, 1)
+    wakeThread()
+    let segment = state.pointee.connection.segment
+    let deadline = platform_now() &+ nanoseconds
+    while platform_load32_seq(&state.pointee.unshown) != 0, segment.lost == 0,
+      case let now = platform_now(), now < deadline
+    {
+      let step = min(Connection.heartbeat, deadline &- now)
+      _ = segment.waitStep(nanoseconds: step) {
+        platform_load32_seq(&state.pointee.unshown) == 0
+      }
+    }
+    _ = platform_add32(&state.pointee.settling, UInt32.max)
   }
 
   /// Waits until a frame with this id, or a greater one, was shown; at most `nanoseconds` (0: one
@@ -268,17 +357,18 @@ public struct Presenter: @unchecked Sendable {
     let now = platform_now()
     let deadline = nanoseconds > UInt64.max &- now ? UInt64.max : now &+ nanoseconds
     let segment = state.pointee.connection.segment
+    takeEvents()
     while true {
       if isShown(id) { return .shown }
       guard segment.lost == 0 else { return .lost }
       guard status != .surfaceLost else { return .surfaceLost }
       // What a replaced swapchain has queued it still shows.
-      guard !isUnpaced || isPresented(id) else { return .outOfDate }
+      guard !isRetired || isPresented(id) else { return .outOfDate }
       let time = platform_now()
       guard time < deadline else { return .timeout }
       let step = min(Connection.heartbeat, deadline &- time)
-      let ended = segment.waitStep(nanoseconds: step) {
-        isShown(id) || status == .surfaceLost || (isUnpaced && !isPresented(id))
+      let ended = waitStep(nanoseconds: step) {
+        isShown(id) || status == .surfaceLost || (isRetired && !isPresented(id))
       }
       guard ended || step < Connection.heartbeat || state.pointee.connection.isAlive() else {
         return isShown(id) ? .shown : .lost
@@ -296,7 +386,18 @@ public struct Presenter: @unchecked Sendable {
 
   /// The swapchain was replaced by another one: nothing can be acquired any more, what is queued is
   /// shown without waiting for refreshes.
-  public func retire() {
+  ///
+  /// Not so on Wayland when the `successor` has another size: by then the application has agreed to
+  /// that size with the compositor, which may end it for a frame of the old one (xdg_surface's
+  /// ack_configure). Such frames have taken their turn, and are not shown.
+  public func retire(successor: (width: Int, height: Int)? = nil) {
+    if case .wayland = state.pointee.backend, let successor,
+      successor.width != frames.width || successor.height != frames.height
+    {
+      state.pointee.lock.lock()
+      _ = platform_max64(&state.pointee.outgrown, state.pointee.newest)
+      state.pointee.lock.unlock()
+    }
     platform_store32_seq(&state.pointee.isRetired, 1)
     worsen(.outOfDate)
     wakeThread()
@@ -329,6 +430,7 @@ public struct Presenter: @unchecked Sendable {
     Presenter.finish(state.pointee.backend)
     state.pointee.frames.free()
     _ = platform_close(state.pointee.wake)
+    _ = platform_close(state.pointee.progress)
     state.pointee.lock.free()
     platform_free(state.pointee.queue)
     platform_free(state.pointee.free)

@@ -5,6 +5,7 @@ import Ring
 extension Presenter {
   func run() {
     while let present = next() {
+      defer { noteShown() }
       guard arrived(present) else {
         // The connection is lost, or the node never finishes: nothing can be shown any more.
         release(present.image)
@@ -12,7 +13,7 @@ extension Presenter {
       }
       FrameDump.write(frames, image: Int(present.image), number: present.number)
       state.pointee.pacing.mode = present.mode
-      if isUnpaced || waitForTurn(present) {
+      if (isUnpaced || waitForTurn(present)) && !isOutgrown(present) {
         show(present)
       } else {
         state.pointee.connection.segment.count(Counter.framesDropped, 1)
@@ -27,8 +28,22 @@ extension Presenter {
     }
   }
 
-  /// Frames are shown without waiting for refreshes: the swapchain was replaced.
-  var isUnpaced: Bool { platform_load32(&state.pointee.isRetired) != 0 }
+  /// Frames are shown without waiting for refreshes: the swapchain was replaced, or somebody waits
+  /// for all of them.
+  private var isUnpaced: Bool { isRetired || platform_load32_seq(&state.pointee.settling) != 0 }
+
+  /// A frame of another size than the window has by now.
+  private func isOutgrown(_ present: Present) -> Bool {
+    platform_load64(&state.pointee.outgrown) >= present.number
+  }
+
+  /// The swapchain was replaced.
+  var isRetired: Bool { platform_load32(&state.pointee.isRetired) != 0 }
+
+  /// One present less to be shown.
+  private func noteShown() {
+    if platform_add32(&state.pointee.unshown, UInt32.max) == 1 { wakeWaiters() }
+  }
 
   /// The oldest queued present, taken out; waits for one. Nil when the thread shall end and the
   /// queue is empty.
@@ -39,7 +54,7 @@ extension Presenter {
       platform_store32_seq(&state.pointee.sleeps, 1)
       platform_fence()
       if state.pointee.queueCount == 0 && platform_load32_seq(&state.pointee.stop) == 0 {
-        sleep(nanoseconds: UInt64.max)
+        _ = platform_poll_either(state.pointee.wake, -1, UInt64.max)
       }
       platform_store32_seq(&state.pointee.sleeps, 0)
       platform_event_clear(state.pointee.wake)
@@ -56,40 +71,19 @@ extension Presenter {
     return present
   }
 
-  /// Sleeps until `wake` is set, or the window system says something.
-  private func sleep(nanoseconds: UInt64) {
-    switch state.pointee.backend {
-    case .wayland(let wayland) where status != .surfaceLost:
-      if !wayland.dispatch(wake: state.pointee.wake, nanoseconds: nanoseconds) {
-        worsen(.surfaceLost)
-      }
-      releaseUnheld(wayland.held)
-    default:
-      _ = platform_poll_either(state.pointee.wake, -1, nanoseconds)
-    }
-  }
-
-  /// Waits until the frame lies in its buffer; false when it never will. A compositor that holds
-  /// frames is listened to meanwhile: the application may be waiting for one of them.
+  /// Waits until the frame lies in its buffer; false when it never will.
   private func arrived(_ present: Present) -> Bool {
     let target = WaitTarget(slot: present.slot, value: present.value)
     let connection = state.pointee.connection
-    var waited: UInt64 = 0
     while true {
       if connection.isReached(target) { return true }
       guard connection.segment.lost == 0 else { return false }
-      let step = state.pointee.held == 0 ? Connection.heartbeat : 2_000_000
       if connection.segment.waitStep(
-        nanoseconds: step, { connection.isReached(target) })
+        nanoseconds: Connection.heartbeat, { connection.isReached(target) })
       {
         return true
       }
-      if state.pointee.held != 0 { sleep(nanoseconds: 0) }
-      waited &+= step
-      if waited >= Connection.heartbeat {
-        waited = 0
-        guard connection.isAlive() else { return connection.isReached(target) }
-      }
+      guard connection.isAlive() else { return connection.isReached(target) }
     }
   }
 
@@ -131,18 +125,26 @@ extension Presenter {
     return state.pointee.connection.isReached(WaitTarget(slot: next.slot, value: next.value))
   }
 
-  /// Frames go out when the compositor asks for them. One that is hidden never asks; then one frame
-  /// a tenth of a second keeps the application alive.
+  /// Frames go out when the compositor asks for them. One that is hidden never asks, and a program
+  /// may never read what it says; then one frame a tenth of a second keeps the application alive.
+  ///
+  /// Mostly the application's thread has heard it by the time that a frame has arrived. Where the
+  /// program reads by itself nobody tells us, and so we look now and then.
   private func waitForCompositor(_ wayland: WaylandPresenter) -> Bool {
-    let deadline = platform_now() &+ Connection.heartbeat
+    let deadline = state.pointee.lastShown &+ Connection.heartbeat
     while wayland.frameIsPending && !isUnpaced && status != .surfaceLost {
+      takeEvents()
+      guard wayland.frameIsPending else { break }
       if state.pointee.pacing.mode == .mailbox && newerHasArrived { return false }
-      let now = platform_now()
-      guard now < deadline else { break }
       platform_store32_seq(&state.pointee.sleeps, 1)
-      sleep(nanoseconds: min(deadline &- now, 2_000_000))
+      platform_fence()
+      let now = platform_now()
+      if now < deadline && wayland.frameIsPending && !isUnpaced {
+        _ = platform_poll_either(state.pointee.wake, -1, min(deadline &- now, 2_000_000))
+      }
       platform_store32_seq(&state.pointee.sleeps, 0)
       platform_event_clear(state.pointee.wake)
+      guard now < deadline else { break }
     }
     return true
   }
@@ -157,10 +159,7 @@ extension Presenter {
     case .x11(let x11): result = x11.show(image)
     case .wayland(let wayland):
       result = wayland.show(image, paced: state.pointee.pacing.mode != .immediate)
-      if result != .surfaceLost {
-        state.pointee.held |= 1 &<< UInt64(image)
-        sleep(nanoseconds: 0)
-      }
+      state.pointee.lastShown = platform_now()
     }
     worsen(result)
     if result == .surfaceLost {
@@ -177,17 +176,7 @@ extension Presenter {
   private func announceShown(_ present: Present) {
     guard present.id != 0 else { return }
     _ = platform_max64(&state.pointee.shownID, present.id)
-    state.pointee.connection.segment.ring(always: false)
-  }
-
-  /// Frees the images that the compositor has let go of.
-  private func releaseUnheld(_ held: UInt64) {
-    var released = state.pointee.held & ~held
-    state.pointee.held &= held
-    while released != 0 {
-      release(UInt32(truncatingIfNeeded: released.trailingZeroBitCount))
-      released &= released &- 1
-    }
+    wakeWaiters()
   }
 }
 

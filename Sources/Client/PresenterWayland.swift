@@ -3,11 +3,15 @@ import CWayland
 
 /// What a surface asks about a Wayland display.
 enum WaylandWindow {
-  /// Nil when the display is broken or cannot show frames from memory.
-  static func facts(_ display: OpaquePointer) -> WindowFacts? {
+  /// Nil when the display is broken or cannot show frames from memory. Without `pixels` the
+  /// compositor is not asked, and which layouts it takes is left open.
+  static func facts(_ display: OpaquePointer, pixels: Bool) -> WindowFacts? {
+    var facts = WindowFacts(width: WindowFacts.undefined, height: WindowFacts.undefined)
+    guard pixels else {
+      return WaylandLibrary.open()?.pointee.error(display) == 0 ? facts : nil
+    }
     guard let corner = WaylandCorner(display) else { return nil }
     defer { corner.finish() }
-    var facts = WindowFacts(width: WindowFacts.undefined, height: WindowFacts.undefined)
     var number: UInt8 = 0
     while let layout = PixelLayout(rawValue: number) {
       if corner.layouts & (1 &<< UInt32(number)) != 0 { facts.add(layout) }
@@ -17,14 +21,22 @@ enum WaylandWindow {
   }
 }
 
-/// Attaches frames to a wl_surface. All proxies live on an event queue of ours; only the presenter
-/// thread dispatches it. The frame buffers are one wl_shm_pool, and stay with the compositor until
-/// it releases them.
+/// Attaches frames to a wl_surface. All proxies live on an event queue of ours. The frame buffers are
+/// one wl_shm_pool, and stay with the compositor until it releases them.
+///
+/// A program may poll the display's socket with nothing but poll, and be told of what comes by nobody
+/// else: a second thread that reads would leave it asleep for ever. So the presenter's thread sends,
+/// and never reads; it dispatches what others have read (`takeEvents`). Threads of the application
+/// read (`listen`), and only while they have to wait in a call of ours, as with any other driver.
 struct WaylandPresenter {
   /// What event handlers write; it stays where it is as long as there are proxies.
   struct Shared {
+    /// Guards what follows. Held while events are dispatched, so that one thread at a time does.
+    let lock: Lock
     /// Bit i: the compositor holds frame buffer i.
     var held: UInt64 = 0
+    /// Bit i: it has let go of frame buffer i, and nobody was told yet.
+    var released: UInt64 = 0
     /// What the compositor answers when it wants the next frame; nil once it has.
     var callback: OpaquePointer? = nil
     var library: UnsafePointer<WaylandLibrary>
@@ -43,7 +55,7 @@ struct WaylandPresenter {
       frames.byteCount <= Int(Int32.max), let corner = WaylandCorner(display)
     else { return nil }
     let library = corner.library
-    guard let surface = library.pointee.createWrapper(target),
+    guard let surface = library.pointee.createWrapper(target), let lock = Lock(),
       let raw = platform_malloc(MemoryLayout<Shared>.stride),
       let list = platform_calloc(frames.imageCount, 8),
       let pool = library.pointee.send(
@@ -58,7 +70,7 @@ struct WaylandPresenter {
     let shared = raw.bindMemory(to: Shared.self, capacity: 1)
     shared.initialize(
       to: Shared(
-        library: library, buffers: buffers, count: frames.imageCount))
+        lock: lock, library: library, buffers: buffers, count: frames.imageCount))
     var i = 0
     while i < frames.imageCount {
       buffers[i] = library.pointee.send(
@@ -75,14 +87,12 @@ struct WaylandPresenter {
     self.shared = shared
   }
 
-  /// Becomes readable when the compositor has something to say.
-  var fileDescriptor: Int32 { corner.library.pointee.fileDescriptor(corner.display) }
-
-  /// Bit i: the compositor still reads frame buffer i.
-  var held: UInt64 { shared.pointee.held }
-
-  /// Whether the compositor has not asked for another frame yet.
-  var frameIsPending: Bool { shared.pointee.callback != nil }
+  /// Whether the compositor has not asked for another frame yet, as far as is known.
+  var frameIsPending: Bool {
+    shared.pointee.lock.lock()
+    defer { shared.pointee.lock.unlock() }
+    return shared.pointee.callback != nil
+  }
 
   /// Commits one frame; with `paced` the compositor is asked to say when it wants the next.
   func show(_ image: Int, paced: Bool) -> PresentStatus {
@@ -91,6 +101,7 @@ struct WaylandPresenter {
       return .surfaceLost
     }
     let everything = wl_argument.int(Int(Int32.max))
+    shared.pointee.lock.lock()
     _ = library.pointee.send(
       surface, WL_SURFACE_ATTACH, .object(shared.pointee.buffers[image]), .int(0), .int(0))
     _ = library.pointee.send(
@@ -107,27 +118,45 @@ struct WaylandPresenter {
     }
     shared.pointee.held |= 1 &<< UInt64(image)
     _ = library.pointee.send(surface, WL_SURFACE_COMMIT)
+    shared.pointee.lock.unlock()
     _ = library.pointee.flush(corner.display)
     return .optimal
   }
 
-  /// Takes in events, waiting for them (or for `wake` to become readable) at most `nanoseconds`.
-  /// False when the display is broken.
-  func dispatch(wake: Int32, nanoseconds: UInt64) -> Bool {
+  /// What the compositor has said.
+  struct News {
+    /// Bit i: frame buffer i may be written again.
+    var released: UInt64
+    /// It has asked for the next frame.
+    var wantsFrame: Bool
+  }
+
+  /// Takes in the events that somebody has read, and tells what is new; nil when the display is
+  /// broken. Never reads, never waits. Any thread.
+  func takeEvents() -> News? {
     let library = corner.library
-    while library.pointee.prepareRead(corner.display, corner.queue) != 0 {
-      guard library.pointee.dispatchPending(corner.display, corner.queue) >= 0 else { return false }
-      // Something was dispatched: the caller looks before anybody sleeps.
-      if nanoseconds > 0 { return true }
-    }
+    shared.pointee.lock.lock()
+    defer { shared.pointee.lock.unlock() }
+    let wasPending = shared.pointee.callback != nil
+    guard library.pointee.dispatchPending(corner.display, corner.queue) >= 0 else { return nil }
+    let released = shared.pointee.released
+    shared.pointee.released = 0
+    return News(released: released, wantsFrame: wasPending && shared.pointee.callback == nil)
+  }
+
+  /// Reads the display's socket once it, or `wake`, is readable; waits at most `nanoseconds` for
+  /// that. Returns at once when there are events to take in already. For threads of the application:
+  /// whoever else reads cannot go on before this does. False when the display is broken.
+  func listen(wake: Int32, nanoseconds: UInt64) -> Bool {
+    let library = corner.library
+    guard library.pointee.prepareRead(corner.display, corner.queue) == 0 else { return true }
     _ = library.pointee.flush(corner.display)
-    let ready = platform_poll_either(fileDescriptor, wake, nanoseconds)
-    if ready & 1 != 0 {
-      guard library.pointee.readEvents(corner.display) == 0 else { return false }
-    } else {
+    let descriptor = library.pointee.fileDescriptor(corner.display)
+    guard platform_poll_either(descriptor, wake, nanoseconds) & 1 != 0 else {
       library.pointee.cancelRead(corner.display)
+      return true
     }
-    return library.pointee.dispatchPending(corner.display, corner.queue) >= 0
+    return library.pointee.readEvents(corner.display) == 0
   }
 
   func finish() {
@@ -144,6 +173,7 @@ struct WaylandPresenter {
     library.pointee.destroyWrapper(surface)
     _ = library.pointee.flush(corner.display)
     corner.finish()
+    shared.pointee.lock.free()
     platform_free(shared.pointee.buffers)
     platform_free(shared)
   }

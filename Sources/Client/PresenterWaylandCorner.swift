@@ -109,7 +109,11 @@ struct WaylandListeners {
     guard let shared = data?.assumingMemoryBound(to: WaylandPresenter.Shared.self) else { return }
     var i = 0
     while i < shared.pointee.count {
-      if shared.pointee.buffers[i] == buffer { shared.pointee.held &= ~(1 &<< UInt64(i)) }
+      let bit: UInt64 = 1 &<< UInt64(i)
+      if shared.pointee.buffers[i] == buffer, shared.pointee.held & bit != 0 {
+        shared.pointee.held &= ~bit
+        shared.pointee.released |= bit
+      }
       i &+= 1
     }
   }

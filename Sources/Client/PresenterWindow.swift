@@ -35,11 +35,12 @@ public struct TargetWindow: @unchecked Sendable {
     TargetWindow(system: .headless, connection: nil, drawable: 0, surface: nil)
   }
 
-  /// Asks the window system; nil when the window is gone. A round trip to the display server.
-  public func facts() -> WindowFacts? {
+  /// Asks the window system; nil when the window is gone. A round trip to the display server; on
+  /// Wayland only when it shall also be told which `pixels` it takes.
+  public func facts(pixels: Bool = true) -> WindowFacts? {
     switch system {
     case .x11: connection.flatMap { X11Window.facts($0, drawable) }
-    case .wayland: connection.flatMap { WaylandWindow.facts($0) }
+    case .wayland: connection.flatMap { WaylandWindow.facts($0, pixels: pixels) }
     case .headless: .headless
     }
   }

@@ -154,6 +154,8 @@ extension UnsafeMutablePointer<DrawableState> {
 
   /// The application has no use for it any more: it goes when it is current nowhere.
   func destroy() {
+    WaylandEGLWindow(pointee.waylandWindow)?.letGo()
+    pointee.waylandWindow = nil
     let isLast = WindowLock.locked { () -> Bool in
       pointee.isDestroyed = true
       return pointee.uses == 0

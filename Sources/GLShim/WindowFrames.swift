@@ -25,6 +25,8 @@ struct WindowFrames {
   )
   /// Number of the last present, for those who wait until it was shown.
   var presented: UInt64 = 0
+  /// Threads other than the drawable's that wait for its presenter. Guarded by `WindowLock`.
+  var settlers = 0
 }
 
 nonisolated(unsafe) private var framesCount: UInt32 = 0
@@ -84,7 +86,7 @@ extension UnsafeMutablePointer<DrawableState> {
         id: GLID.make(GLID.frames, number), connection: connection, presenter: presenter,
         width: pointee.request.width, height: pointee.request.height,
         images: list.bindMemory(to: WaitTarget.self, capacity: WindowFrames.imageCount)))
-    pointee.frames = frames
+    WindowLock.locked { pointee.frames = frames }
     var complete = true
     var image = 0
     while image < WindowFrames.imageCount {
@@ -119,8 +121,15 @@ extension UnsafeMutablePointer<DrawableState> {
 
   /// Shows what is queued, and gives the frame buffers back.
   func dropFrames() {
-    guard let frames = pointee.frames else { return }
-    pointee.frames = nil
+    let last = WindowLock.locked { () -> UnsafeMutablePointer<WindowFrames>? in
+      let frames = pointee.frames
+      pointee.frames = nil
+      return frames
+    }
+    guard let frames = last else { return }
+    // They wait for no more than what `stop` shows first.
+    frames.pointee.presenter.retire()
+    while WindowLock.locked({ frames.pointee.settlers > 0 }) { platform_sleep(200_000) }
     frames.pointee.presenter.stop()
     if let context = currentContext() {
       context.pointee.writer.begin(ControlOpcode.glForgetFrames)
@@ -256,6 +265,19 @@ extension UnsafeMutablePointer<DrawableState> {
     let isDouble = other.pointee.request.flags & DrawableFlag.doubleBuffered != 0
     present(context, front: !isDouble, .immediate, of: other.pointee.id)
     waitUntilShown()
+  }
+
+  /// Waits until the window system has everything that was swapped, as it would be with a driver
+  /// that draws here. Any thread, also one that another thread draws beside.
+  func settle() {
+    let current = WindowLock.locked { () -> UnsafeMutablePointer<WindowFrames>? in
+      guard let frames = pointee.frames else { return nil }
+      frames.pointee.settlers &+= 1
+      return frames
+    }
+    guard let frames = current else { return }
+    frames.pointee.presenter.settle(nanoseconds: 5_000_000_000)
+    WindowLock.locked { frames.pointee.settlers &-= 1 }
   }
 
   /// Waits until what was presented last is on the screen, or never will be.

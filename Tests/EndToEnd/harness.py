@@ -335,6 +335,26 @@ def read_bmp(path: pathlib.Path) -> tuple[int, int, bytes]:
     return width, abs(height), b"".join(rows)
 
 
+def frames_of(words: list[object], environment: dict[str, str], count: int) -> list[tuple]:
+    """The first frames of a program that draws for ever, without the very first."""
+    shown = folder() / f"frames-of-{'-'.join(str(word) for word in words)}"
+    process = start([OMEGA, "run", "--dump-frames", shown, "--", *words], environment)
+    try:
+        wait_until(
+            lambda: process.poll() is not None or len(list(shown.glob("*.ppm"))) > count + 1, 60,
+            f"{count} frames of {words}",
+        )
+        assert process.poll() is None, f"{words} ended\n{process.errors()}"
+    finally:
+        stop(process)
+    return [read_ppm(path) for path in sorted(shown.glob("*.ppm"))[1 : count + 1]]
+
+
+def verdicts(output: str) -> list[str]:
+    """What glmark2 --validate thinks of its scenes."""
+    return [line.strip() for line in output.splitlines() if "Validation:" in line]
+
+
 def window(display_name: str) -> int:
     """The id of the only window of a display."""
     tree = run(["xwininfo", "-root", "-tree"], plain_environment(DISPLAY=display_name)).stdout

@@ -11,8 +11,8 @@ import re
 import subprocess
 
 from harness import (
-    BUILD, HERE, OMEGA, Skip, deadline, display, folder, need, omega, plain_environment, read_ppm,
-    run, screenshot, start, stop, wait_until,
+    BUILD, HERE, OMEGA, Skip, deadline, display, folder, frames_of, need, omega, plain_environment,
+    read_ppm, run, screenshot, start, stop, verdicts, wait_until,
 )
 
 GUEST = HERE / "programs" / "gl_guest.py"
@@ -427,21 +427,10 @@ def expect_frames(program: str, width: int, height: int) -> None:
     """Frames of a program that draws for ever: of its window's size, and each another picture."""
     need(program)
     with display() as screen:
-        environment = plain_environment(DISPLAY=screen)
-        frames = folder() / "frames"
-        process = start([OMEGA, "run", "--dump-frames", frames, "--", program], environment)
-        try:
-            wait_until(lambda: len(list(frames.glob("*.ppm"))) > 30, 60, "thirty frames")
-        finally:
-            stop(process)
-    pictures = [read_ppm(path) for path in sorted(frames.glob("*.ppm"))[1:25]]
+        pictures = frames_of([program], plain_environment(DISPLAY=screen), 30)
     assert all(picture[:2] == (width, height) for picture in pictures), pictures[0][:2]
     assert len({picture[2] for picture in pictures}) > 10, "the gears do not turn"
     assert all(len(set(picture[2])) > 20 for picture in pictures), "a frame is empty"
-
-
-def verdicts(output: str) -> list[str]:
-    return [line.strip() for line in output.splitlines() if "Validation:" in line]
 
 
 @deadline(300)

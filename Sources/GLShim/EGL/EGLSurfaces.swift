@@ -157,13 +157,28 @@ extension UnsafeMutablePointer<EGLDisplayRecord> {
     made.pointee.interval = GLXSwapControl.initialInterval()
     if let wayland {
       made.pointee.waylandWindow = wayland
-      WaylandEGLWindow(wayland)?.take(made) { owner in
-        guard let owner else { return }
-        // The application destroys its window before the surface.
-        let drawable = Drawable(OpaquePointer(owner))
-        drawable.pointee.waylandWindow = nil
-        drawable.pointee.isGone = true
-      }
+      // What was swapped is committed when it has arrived, and what the application does to its window
+      // next must not come before that: it acknowledges another size, or destroys the wl_surface.
+      WaylandEGLWindow(wayland)?.take(
+        made,
+        resized: { _, owner in
+          guard let owner else { return }
+          let drawable = Drawable(OpaquePointer(owner))
+          drawable.settle()
+          // A frame that was begun keeps its size.
+          if let context = currentContext(), context.pointee.binding.draw == drawable,
+            !context.hasRecordsSinceSwap
+          {
+            drawable.tellSize(context)
+          }
+        },
+        destroyed: { owner in
+          guard let owner else { return }
+          let drawable = Drawable(OpaquePointer(owner))
+          drawable.settle()
+          drawable.pointee.waylandWindow = nil
+          drawable.pointee.isGone = true
+        })
     }
     EGLThread.note(EGL.success)
     return OpaquePointer(made)
@@ -270,7 +285,6 @@ extension UnsafeMutablePointer<EGLDisplayRecord> {
 @c(eglDestroySurface)
 public func eglDestroySurface(_ dpy: OpaquePointer?, _ surface: OpaquePointer?) -> UInt32 {
   guard let drawable = EGLRecord.ready(dpy)?.surface(surface) else { return 0 }
-  WaylandEGLWindow(drawable.pointee.waylandWindow)?.letGo()
   drawable.destroy()
   return eglSuccess()
 }

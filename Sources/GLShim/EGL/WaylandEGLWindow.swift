@@ -41,24 +41,28 @@ struct WaylandEGLWindow {
     isVersioned && memory.load(fromByteOffset: 32, as: UnsafeMutableRawPointer?.self) != nil
   }
 
-  /// Notes whose it is, and has `destroyed` called when the application destroys it.
+  typealias Resized =
+    @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
+  typealias Destroyed = @convention(c) (UnsafeMutableRawPointer?) -> Void
+
+  /// Notes whose it is, and has it told when the application resizes the window (the window, the
+  /// owner) and when it destroys it (the owner): in the application's call, on its thread.
   func take(
-    _ owner: UnsafeMutableRawPointer,
-    destroyed: @escaping @convention(c) (UnsafeMutableRawPointer?) -> Void
+    _ owner: UnsafeMutableRawPointer, resized: @escaping Resized, destroyed: @escaping Destroyed
   ) {
-    guard isVersioned else { return }
-    memory.storeBytes(of: owner, toByteOffset: 32, as: UnsafeMutableRawPointer?.self)
-    memory.storeBytes(
-      of: destroyed, toByteOffset: 48,
-      as: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?.self)
+    setOwner(owner, resized, destroyed)
   }
 
   /// Its owner is gone.
-  func letGo() {
+  func letGo() { setOwner(nil, nil, nil) }
+
+  private func setOwner(
+    _ owner: UnsafeMutableRawPointer?, _ resized: Resized?, _ destroyed: Destroyed?
+  ) {
     guard isVersioned else { return }
-    memory.storeBytes(of: nil, toByteOffset: 32, as: UnsafeMutableRawPointer?.self)
-    memory.storeBytes(
-      of: nil, toByteOffset: 48, as: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?.self)
+    memory.storeBytes(of: owner, toByteOffset: 32, as: UnsafeMutableRawPointer?.self)
+    memory.storeBytes(of: resized, toByteOffset: 40, as: Resized?.self)
+    memory.storeBytes(of: destroyed, toByteOffset: 48, as: Destroyed?.self)
   }
 
   /// What is attached now: wl_egl_window_get_attached_size.

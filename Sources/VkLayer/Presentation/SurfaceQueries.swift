@@ -138,7 +138,7 @@ func hook_vkGetPhysicalDeviceSurfaceCapabilitiesKHR(
   _ physicalDevice: VkPhysicalDevice?, _ surface: VkSurfaceKHR?,
   _ pSurfaceCapabilities: UnsafeMutablePointer<VkSurfaceCapabilitiesKHR>?
 ) -> VkResult {
-  guard let window = SurfaceTable.window(of: surface), let facts = window.facts(),
+  guard let window = SurfaceTable.window(of: surface), let facts = window.facts(pixels: false),
     let pSurfaceCapabilities
   else { return VK_ERROR_SURFACE_LOST_KHR }
   var capabilities = VkSurfaceCapabilitiesKHR()
@@ -329,7 +329,7 @@ func hook_vkGetPhysicalDevicePresentRectanglesKHR(
   _ physicalDevice: VkPhysicalDevice?, _ surface: VkSurfaceKHR?,
   _ pRectCount: UnsafeMutablePointer<UInt32>?, _ pRects: UnsafeMutablePointer<VkRect2D>?
 ) -> VkResult {
-  guard let facts = SurfaceTable.window(of: surface)?.facts() else {
+  guard let facts = SurfaceTable.window(of: surface)?.facts(pixels: false) else {
     return VK_ERROR_SURFACE_LOST_KHR
   }
   return enumerate(pRectCount, pRects) { index, place in

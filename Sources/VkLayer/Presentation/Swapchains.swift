@@ -91,7 +91,8 @@ func hook_vkCreateSwapchainKHR(
   }
   guard state.pointee.connection.segment.lost == 0 else { return VK_ERROR_DEVICE_LOST }
   // The old one is retired whether or not there will be a new one.
-  swapchainState(info.pointee.oldSwapchain)?.pointee.presenter.retire()
+  swapchainState(info.pointee.oldSwapchain)?.pointee.presenter.retire(
+    successor: (Int(info.pointee.imageExtent.width), Int(info.pointee.imageExtent.height)))
   guard let layout = pixelLayout(info.pointee.imageFormat),
     let mode = PresentMode(rawValue: UInt32(info.pointee.presentMode.rawValue))
   else {
