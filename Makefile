@@ -134,6 +134,7 @@ sanitize: ## the unit tests of what runs in threads, under ThreadSanitizer and A
 fuzz: deps ## everything that reads foreign bytes, under AddressSanitizer (FUZZ_SECONDS=600)
 	@Fuzz/run $${FUZZ_SECONDS:-600}
 	Fuzz/run $${FUZZ_SECONDS:-600} gl
+	Fuzz/run $${FUZZ_SECONDS:-600} frames
 	# What the test library itself leaves behind is no finding.
 	ASAN_OPTIONS=detect_leaks=0 OMEGA_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(SWIFT) test --sanitize address \
 	  --scratch-path $(SCRATCH)/sanitized \

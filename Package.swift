@@ -14,6 +14,7 @@
 //            FrameStream       frames in bands, coded: tiles, colours, video, and their decoders
 //   floor 4  VkLayer, GLShim   the injected libraries
 //            VulkanReplay, GLReplay  the node's driver side
+//            FrameServer       damage, encoders, bands in parallel
 //   floor 5  Agent, Node       the hand, and the daemon
 //   floor 6  omega             the command
 //   beside   RegistryGenerator build-time only: vk.xml in, Generated/ folders out
@@ -145,6 +146,9 @@ let package = Package(
     .target(
       name: "GLReplay", dependencies: ["CPlatform", "Wire", "Ring", "GLWire"],
       swiftSettings: house + gnu),
+    .target(
+      name: "FrameServer", dependencies: ["CPlatform", "CLibAV", "FrameStream"],
+      swiftSettings: house + gnu),
     // Floor 5
     .target(
       name: "Agent",
@@ -189,6 +193,10 @@ let package = Package(
       swiftSettings: house + gnu),
     .testTarget(
       name: "FrameStreamTests", dependencies: ["FrameStream", "FrameSamples", "CPlatform"],
+      swiftSettings: gnu),
+    .testTarget(
+      name: "FrameServerTests",
+      dependencies: ["FrameServer", "FrameStream", "FrameSamples", "CPlatform"],
       swiftSettings: gnu),
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),

@@ -31,9 +31,8 @@ public enum BandCoding: UInt8, Sendable, CaseIterable {
 ///  4   u8 band    u8 coding   u8 flags   u8 reserved
 ///  8   u16 frameWidth         u16 frameHeight
 /// 12   u16 top                u16 rows          of the band within the frame
-/// 16   u32 bands                      the bands that this frame has units of
-/// 20   u32 byteCount                  of what follows the mask
-/// 24   mask: one bit for each tile of the band, to a multiple of 4 bytes
+/// 16   u32 byteCount                  of what follows the mask
+/// 20   mask: one bit for each tile of the band, to a multiple of 4 bytes
 ///      byteCount bytes of the coded picture
 /// ```
 ///
@@ -41,7 +40,7 @@ public enum BandCoding: UInt8, Sendable, CaseIterable {
 /// these tiles alone; a video picture is of the whole band, of which the client shows these tiles, so
 /// that others keep what it has of them, which may be better.
 public struct BandHeader: Equatable, Sendable {
-  public static let fixedByteCount = 24
+  public static let fixedByteCount = 20
 
   public struct Flags: OptionSet, Equatable, Sendable {
     public let rawValue: UInt8
@@ -64,12 +63,11 @@ public struct BandHeader: Equatable, Sendable {
   public var frameHeight: Int
   public var top: Int
   public var rows: Int
-  public var bands: UInt32
   public var mask: TileMask
 
   public init(
     frame: UInt32, band: Int, coding: BandCoding, flags: Flags, frameWidth: Int, frameHeight: Int,
-    top: Int, rows: Int, bands: UInt32, mask: TileMask
+    top: Int, rows: Int, mask: TileMask
   ) {
     self.frame = frame
     self.band = band
@@ -79,7 +77,6 @@ public struct BandHeader: Equatable, Sendable {
     self.frameHeight = frameHeight
     self.top = top
     self.rows = rows
-    self.bands = bands
     self.mask = mask
   }
 
@@ -94,8 +91,7 @@ public struct BandHeader: Equatable, Sendable {
     p.put32(UInt32(band & 255) | UInt32(coding.rawValue) << 8 | UInt32(flags.rawValue) << 16, 4)
     p.put32(UInt32(frameWidth & 0xFFFF) | UInt32(frameHeight & 0xFFFF) << 16, 8)
     p.put32(UInt32(top & 0xFFFF) | UInt32(rows & 0xFFFF) << 16, 12)
-    p.put32(bands, 16)
-    p.put32(UInt32(truncatingIfNeeded: pictureBytes), 20)
+    p.put32(UInt32(truncatingIfNeeded: pictureBytes), 16)
     mask.write(to: p + BandHeader.fixedByteCount)
   }
 }
@@ -113,7 +109,7 @@ public struct BandUnit {
   public let picture: UnsafeRawBufferPointer
 
   /// Reads a unit that a peer has sent. The fields are consistent afterwards: the band lies within a
-  /// frame of allowed size and is one of the frame's bands, the mask has the band's tiles and at least
+  /// frame of allowed size, the mask has the band's tiles and at least
   /// one, and the picture has as many bytes as it says.
   public init(_ bytes: UnsafeRawBufferPointer) throws(BandError) {
     guard bytes.count >= BandHeader.fixedByteCount else {
@@ -126,7 +122,6 @@ public struct BandUnit {
     let size = word(8)
     let place = word(12)
     let band = Int(kind & 255)
-    let bands = word(16)
     let (width, height) = (Int(size & 0xFFFF), Int(size >> 16))
     let (top, rows) = (Int(place & 0xFFFF), Int(place >> 16))
     guard let coding = BandCoding(rawValue: UInt8(kind >> 8 & 255)) else {
@@ -139,12 +134,12 @@ public struct BandUnit {
     guard rows > 0, top + rows <= height else {
       throw BandError("band unit: rows \(top) to \(top + rows) leave the frame (\(height))")
     }
-    guard band < BandLayout.mostBands, bands >> UInt32(band) & 1 == 1 else {
-      throw BandError("band unit: band (\(band)) is none of the frame's")
+    guard band < BandLayout.mostBands else {
+      throw BandError("band unit: band (\(band)) is not below \(BandLayout.mostBands)")
     }
     let tileCount = TileGrid(width: width, height: rows).count
     let maskBytes = TileMask.byteCount(tileCount)
-    let pictureBytes = Int(word(20))
+    let pictureBytes = Int(word(16))
     guard maskBytes + pictureBytes == bytes.count - BandHeader.fixedByteCount,
       let mask = TileMask(
         tileCount: tileCount,
@@ -158,7 +153,7 @@ public struct BandUnit {
     header = BandHeader(
       frame: word(0), band: band, coding: coding,
       flags: BandHeader.Flags(rawValue: UInt8(kind >> 16 & 255)), frameWidth: width,
-      frameHeight: height, top: top, rows: rows, bands: bands, mask: mask)
+      frameHeight: height, top: top, rows: rows, mask: mask)
     picture = UnsafeRawBufferPointer(
       rebasing: bytes[(BandHeader.fixedByteCount + maskBytes)...])
   }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// A drive over textured ground under a sky, past boxes, with a head-up display: every pixel moves but
 /// those of the display.
@@ -16,7 +17,7 @@ public final class FlyThrough {
     self.height = height
     self.speed = speed
     ground = Texture.pyramid(seed: seed, tint: (96, 120, 64), contrast: 1)
-    sky = Texture.pyramid(seed: seed + 1, tint: (216, 170, 120), contrast: 0.35)
+    sky = Texture.pyramid(seed: ~seed, tint: (216, 170, 120), contrast: 0.35)
     var numbers = Numbers(seed + 2)
     boxes = (0..<40).map { _ in
       (
@@ -94,8 +95,22 @@ private struct Texture {
   let shift: Int
   let texels: [UInt32]
 
+  /// What `pyramid` has made, which takes a while.
+  private static let made = Mutex([UInt64: [Texture]]())
+
   /// The noise at 512, 256, … 16 texels a side.
   static func pyramid(
+    seed: UInt64, tint: (Int, Int, Int), contrast: Double
+  ) -> [Texture] {
+    made.withLock { made in
+      if let known = made[seed] { return known }
+      let new = make(seed: seed, tint: tint, contrast: contrast)
+      made[seed] = new
+      return new
+    }
+  }
+
+  private static func make(
     seed: UInt64, tint: (Int, Int, Int), contrast: Double
   ) -> [Texture] {
     var numbers = Numbers(seed)
