@@ -34,7 +34,7 @@ MANIFESTS := icd.d/omega_icd.json implicit_layer.d/VkLayer_omega_implicit.json \
 # What the build needs, and what the tests, the demonstration and the benchmarks run.
 BUILD_PACKAGES := build-essential pkg-config git python3 libvulkan-dev khronos-api libxcb1-dev \
   libxcb-shm0-dev libxcb-randr0-dev libx11-dev libx11-xcb-dev libwayland-dev \
-  liblz4-dev libzstd-dev spirv-tools
+  liblz4-dev libzstd-dev libavcodec-dev libavutil-dev spirv-tools
 CHECK_PACKAGES := mesa-vulkan-drivers vulkan-tools vulkan-validationlayers gfxreconstruct \
   vkd3d-demos glslang-tools xvfb xauth x11-utils x11-apps weston imagemagick ffmpeg \
   iproute2 python3-venv zstd procps mesa-utils mesa-utils-bin glmark2-x11 glmark2-es2-x11 \
@@ -134,6 +134,7 @@ sanitize: ## the unit tests of what runs in threads, under ThreadSanitizer and A
 fuzz: deps ## everything that reads foreign bytes, under AddressSanitizer (FUZZ_SECONDS=600)
 	@Fuzz/run $${FUZZ_SECONDS:-600}
 	Fuzz/run $${FUZZ_SECONDS:-600} gl
+	Fuzz/run $${FUZZ_SECONDS:-600} frames
 	# What the test library itself leaves behind is no finding.
 	ASAN_OPTIONS=detect_leaks=0 OMEGA_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(SWIFT) test --sanitize address \
 	  --scratch-path $(SCRATCH)/sanitized \

@@ -11,8 +11,10 @@
 //   floor 3  Client            the injected side of the link;  Transport: the sealed links
 //            CommandStream     what travels, coded: blobs, differences, compression
 //            Recording         the file format
+//            FrameStream       frames in bands, coded: tiles, colours, video, and their decoders
 //   floor 4  VkLayer, GLShim   the injected libraries
 //            VulkanReplay, GLReplay  the node's driver side
+//            FrameServer       damage, encoders, bands in parallel
 //   floor 5  Agent, Node       the hand, and the daemon
 //   floor 6  omega             the command
 //   beside   RegistryGenerator build-time only: vk.xml in, Generated/ folders out
@@ -62,6 +64,7 @@ let package = Package(
     .systemLibrary(name: "CLZ4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CSPIRV", providers: [.apt(["spirv-tools"])]),
+    .systemLibrary(name: "CLibAV", providers: [.apt(["libavcodec-dev", "libavutil-dev"])]),
     // Floor 1
     .target(name: "Wire", dependencies: ["CPlatform"], swiftSettings: injected),
     .target(name: "Ring", dependencies: ["CPlatform"], swiftSettings: injected),
@@ -92,6 +95,9 @@ let package = Package(
       swiftSettings: house + gnu),
     .target(
       name: "Recording", dependencies: ["CPlatform", "CZstd", "Wire"],
+      swiftSettings: house + gnu),
+    .target(
+      name: "FrameStream", dependencies: ["CPlatform", "CLibAV", "CZstd", "Wire"],
       swiftSettings: house + gnu),
     // Floor 4
     .target(
@@ -140,6 +146,9 @@ let package = Package(
     .target(
       name: "GLReplay", dependencies: ["CPlatform", "Wire", "Ring", "GLWire"],
       swiftSettings: house + gnu),
+    .target(
+      name: "FrameServer", dependencies: ["CPlatform", "CLibAV", "FrameStream"],
+      swiftSettings: house + gnu),
     // Floor 5
     .target(
       name: "Agent",
@@ -179,6 +188,16 @@ let package = Package(
       dependencies: ["CommandStream", "VulkanWire", "Wire", "Ring", "CVulkan", "CPlatform"]),
     .testTarget(
       name: "RecordingTests", dependencies: ["Recording", "CPlatform"], swiftSettings: gnu),
+    .target(
+      name: "FrameSamples", dependencies: ["FrameStream"], path: "Tests/FrameSamples",
+      swiftSettings: house + gnu),
+    .testTarget(
+      name: "FrameStreamTests", dependencies: ["FrameStream", "FrameSamples", "CPlatform"],
+      swiftSettings: gnu),
+    .testTarget(
+      name: "FrameServerTests",
+      dependencies: ["FrameServer", "FrameStream", "FrameSamples", "CPlatform"],
+      swiftSettings: gnu),
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),
     .testTarget(
