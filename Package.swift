@@ -10,7 +10,7 @@
 //            MemoryFabric      who has which page of shared memory, and what goes to whom
 //   floor 3  Client            the injected side of the link;  Transport: the sealed links
 //            CommandStream     what travels, coded: blobs, differences, compression
-//            Recording         the file format
+//            Recording         the file format;  Interim: frames that nobody rendered
 //   floor 4  VkLayer, GLShim   the injected libraries
 //            VulkanReplay, GLReplay  the node's driver side
 //   floor 5  Agent, Node       the hand, and the daemon
@@ -93,6 +93,7 @@ let package = Package(
     .target(
       name: "Recording", dependencies: ["CPlatform", "CZstd", "Wire"],
       swiftSettings: house + gnu),
+    .target(name: "Interim", swiftSettings: house),
     // Floor 4
     .target(
       name: "VkLayer",
@@ -179,6 +180,7 @@ let package = Package(
       dependencies: ["CommandStream", "VulkanWire", "Wire", "Ring", "CVulkan", "CPlatform"]),
     .testTarget(
       name: "RecordingTests", dependencies: ["Recording", "CPlatform"], swiftSettings: gnu),
+    .testTarget(name: "InterimTests", dependencies: ["Interim"]),
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),
     .testTarget(
