@@ -10,7 +10,7 @@
 //            MemoryFabric      who has which page of shared memory, and what goes to whom
 //   floor 3  Client            the injected side of the link;  Transport: the sealed links
 //            CommandStream     what travels, coded: blobs, differences, compression
-//            Recording         the file format
+//            Recording         the file format;  Interim: frames that nobody rendered
 //            FrameStream       frames in bands, coded: tiles, colours, video, and their decoders
 //   floor 4  VkLayer, GLShim   the injected libraries
 //            VulkanReplay, GLReplay  the node's driver side
@@ -99,6 +99,7 @@ let package = Package(
     .target(
       name: "FrameStream", dependencies: ["CPlatform", "CLibAV", "CZstd", "Wire"],
       swiftSettings: house + gnu),
+    .target(name: "Interim", swiftSettings: house),
     // Floor 4
     .target(
       name: "VkLayer",
@@ -198,6 +199,7 @@ let package = Package(
       name: "FrameServerTests",
       dependencies: ["FrameServer", "FrameStream", "FrameSamples", "CPlatform"],
       swiftSettings: gnu),
+    .testTarget(name: "InterimTests", dependencies: ["Interim"]),
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),
     .testTarget(
