@@ -68,7 +68,8 @@ func note_glColor4ubv(_ c: Context, _ v: UnsafePointer<UInt8>?) {
 /// The current color, when it is known: drivers leave in it what they drew last of an array of colors.
 func currentColor(_ c: Context) -> CurrentColor? {
   let shadow = c.pointee.shadow
-  guard shadow.pointee.vertexArray == 0, shadow.pointee.enabled & (1 &<< UInt64(ArraySlot.color)) == 0
+  guard shadow.pointee.vertexArray == 0,
+    shadow.pointee.enabled & (1 &<< UInt64(ArraySlot.color)) == 0
   else { return nil }
   c.settle()
   return shadow.pointee.color
