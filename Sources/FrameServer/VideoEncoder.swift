@@ -31,8 +31,7 @@ public enum VideoEngine: CaseIterable, Equatable, Sendable {
 
 /// One band's video through libavcodec.
 ///
-/// Settings are those that give a picture out for each picture in, which is asserted each time; why,
-/// and what does not work, is in `docs/frames.md`.
+/// Settings are those that give a picture out for each picture in, which is asserted each time.
 ///
 /// One thread at a time.
 public final class VideoEncoder: BandEncoder {
