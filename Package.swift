@@ -148,7 +148,7 @@ let package = Package(
       name: "GLReplay", dependencies: ["CPlatform", "Wire", "Ring", "GLWire"],
       swiftSettings: house + gnu),
     .target(
-      name: "FrameServer", dependencies: ["CPlatform", "CLibAV", "FrameStream"],
+      name: "FrameServer", dependencies: ["CPlatform", "CLibAV", "FrameStream", "Wire"],
       swiftSettings: house + gnu),
     // Floor 5
     .target(
@@ -193,7 +193,8 @@ let package = Package(
       name: "FrameSamples", dependencies: ["FrameStream"], path: "Tests/FrameSamples",
       swiftSettings: house + gnu),
     .testTarget(
-      name: "FrameStreamTests", dependencies: ["FrameStream", "FrameSamples", "CPlatform"],
+      name: "FrameStreamTests",
+      dependencies: ["FrameStream", "FrameSamples", "CPlatform", "Wire"],
       swiftSettings: gnu),
     .testTarget(
       name: "FrameServerTests",

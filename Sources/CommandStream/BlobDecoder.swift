@@ -57,7 +57,7 @@ struct BlobDecoder: ~Copyable {
       base = store[p.get32(BlobRecord.base)]
       guard base != nil else { return "blob: its base is not held" }
     }
-    contents.reset()
+    contents.reset(keeping: Bytes.kept)
     guard let target = contents.add(size) else { return "blob: no memory" }
     let coded = UnsafeRawBufferPointer(start: p + BlobRecord.defineSize, count: codedContents)
     if coded.count == size, let from = coded.baseAddress {
@@ -100,7 +100,7 @@ struct BlobDecoder: ~Copyable {
     let coded = Int(p.get32(BlobRecord.useIDs))
     guard coded <= record.count - BlobRecord.useSize else { return "blob: it is truncated" }
     if coded == 0 {
-      ids.reset()
+      ids.reset(keeping: Bytes.kept)
       ids.append(blob.idBytes)
       if ids.hasFailed { return "blob: no memory" }
     } else if let wrong = decodeIDs(
@@ -117,7 +117,7 @@ struct BlobDecoder: ~Copyable {
   private mutating func decodeIDs(
     _ coded: UnsafeRawBufferPointer, _ count: Int, base: UnsafeRawBufferPointer
   ) -> StaticString? {
-    ids.reset()
+    ids.reset(keeping: Bytes.kept)
     guard let target = ids.add(count * 8) ?? contents.start else { return "blob: no memory" }
     if coded.count == count * 8 {
       if let from = coded.baseAddress, count > 0 { platform_copy(target, from, count * 8) }

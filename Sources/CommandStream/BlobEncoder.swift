@@ -79,9 +79,9 @@ struct BlobEncoder: ~Copyable {
 
   /// Puts the commands into `contents` and their ids into `ids`.
   private mutating func split(_ commands: UnsafeRawBufferPointer) -> IDScanner.Findings? {
-    gaps.reset()
-    contents.reset()
-    ids.reset()
+    gaps.reset(keeping: Bytes.kept)
+    contents.reset(keeping: Bytes.kept)
+    ids.reset(keeping: Bytes.kept)
     guard let found = scanner.scan(commands, &gaps) else { return nil }
     contents.append(commands)
     guard let body = contents.start, let table = ids.add(found.idCount * 8),

@@ -1,66 +1,12 @@
 internal import CPlatform
 internal import Wire
 
-/// Memory that grows at its end and is kept when emptied. Its owner calls `free`.
-///
-/// Running out of memory is sticky: nothing is added from then on, and `hasFailed` says so, so that
-/// a coder asks once, at its end.
-struct Bytes {
-  private(set) var start: UnsafeMutableRawPointer?
-  private(set) var count = 0
-  private var capacity = 0
-  private(set) var hasFailed = false
+/// What a coder writes to.
+typealias Bytes = ByteBuffer
 
-  /// Bytes that one buffer never exceeds: no record or message is larger.
-  private static let limit = 1 << 30
-
-  var contents: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
-
-  /// Memory that an empty buffer holds on to; one that was larger for once gives it back.
-  private static let kept = 32 << 20
-
-  mutating func reset() {
-    if capacity > Bytes.kept {
-      platform_free(start)
-      start = nil
-      capacity = 0
-    }
-    count = 0
-    hasFailed = false
-  }
-
-  /// Makes the failure known of whoever adds to the buffer and cannot.
-  mutating func fail() { hasFailed = true }
-
-  /// Cuts what was added behind the first `length` bytes.
-  mutating func truncate(_ length: Int) { count = min(count, max(length, 0)) }
-
-  /// Room for `more` bytes at the end, which are part of the contents from now on; nil without
-  /// memory. Valid until the next addition.
-  mutating func add(_ more: Int) -> UnsafeMutableRawPointer? {
-    guard !hasFailed, more >= 0, more <= Bytes.limit - count else {
-      hasFailed = true
-      return nil
-    }
-    if count + more > capacity {
-      let wanted = max(capacity * 2, count + more, 4096)
-      guard let larger = platform_realloc(start, wanted) else {
-        hasFailed = true
-        return nil
-      }
-      start = larger
-      capacity = wanted
-    }
-    defer { count += more }
-    return start.map { $0 + count }
-  }
-
-  mutating func append(_ source: UnsafeRawBufferPointer) {
-    guard source.count > 0, let from = source.baseAddress, let to = add(source.count) else {
-      return
-    }
-    platform_copy(to, from, source.count)
-  }
+extension ByteBuffer {
+  /// Memory that an empty buffer of a coder holds on to; one that was larger for once gives it back.
+  static let kept = 32 << 20
 
   mutating func append32(_ value: UInt32) { add(4)?.put32(value, 0) }
 
@@ -76,7 +22,7 @@ struct Bytes {
       used += 1
     }
     room.storeBytes(of: UInt8(rest), toByteOffset: used, as: UInt8.self)
-    count -= 9 - used
+    truncate(count - (9 - used))
   }
 
   /// Zeros up to a multiple of `alignment`, a power of two.
@@ -95,9 +41,6 @@ struct Bytes {
     platform_copy(memory, from, source.count)
     return memory
   }
-
-  /// Gives the memory back. The buffer must not be used again.
-  func free() { platform_free(start) }
 }
 
 /// Reads the front of bytes that somebody else has written: checked, and never beyond their end.

@@ -59,7 +59,7 @@ struct Compressor: ~Copyable {
       waiting = patience
     }
     let began = platform_now()
-    out.reset()
+    out.reset(keeping: Bytes.kept)
     guard let room = out.add(ZSTD_compressBound(message.count) + 64) else { return nil }
     var input = ZSTD_inBuffer(src: message.baseAddress, size: message.count, pos: 0)
     var output = ZSTD_outBuffer(dst: room, size: out.count, pos: 0)

@@ -55,7 +55,7 @@ public final class StreamDecoder {
     else { return "codedRecords: the form or the size makes no sense" }
     if form & StreamForm.compressed != 0 {
       guard decompressor.decompress(bytes, count, &gathered) else {
-        gathered.reset()
+        gathered.reset(keeping: Bytes.kept)
         return "codedRecords: it cannot be decompressed"
       }
     } else {
@@ -64,7 +64,7 @@ public final class StreamDecoder {
     }
     guard !gathered.hasFailed else { return "codedRecords: no memory" }
     guard form & StreamForm.more == 0 else { return nil }
-    defer { gathered.reset() }
+    defer { gathered.reset(keeping: Bytes.kept) }
     return records(gathered.contents, replay)
   }
 
@@ -72,7 +72,7 @@ public final class StreamDecoder {
     _ records: UnsafeRawBufferPointer, _ replay: (UnsafeRawBufferPointer) -> Bool
   ) -> StaticString? {
     guard let start = records.baseAddress else { return nil }
-    out.reset()
+    out.reset(keeping: Bytes.kept)
     var at = 0
     var kept = 0
     while at < records.count {
@@ -113,7 +113,7 @@ public final class StreamDecoder {
 
   private func flush(_ replay: (UnsafeRawBufferPointer) -> Bool) -> Bool {
     guard out.count > 0 else { return true }
-    defer { out.reset() }
+    defer { out.reset(keeping: Bytes.kept) }
     return replay(out.contents)
   }
 }

@@ -125,7 +125,7 @@ public final class StreamEncoder {
   /// Takes whole records. `nextMessage` then gives what to send. False without memory: the encoder
   /// is of no more use.
   public func encode(_ records: UnsafeRawBufferPointer) -> Bool {
-    coded.reset()
+    coded.reset(keeping: Bytes.kept)
     position = 0
     guard let start = records.baseAddress else { return true }
     var at = 0

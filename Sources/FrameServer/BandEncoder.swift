@@ -1,4 +1,5 @@
 public import FrameStream
+internal import Wire
 
 /// What is asked of the coding of frames.
 public struct EncoderSettings: Equatable, Sendable {

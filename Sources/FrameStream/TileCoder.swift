@@ -1,6 +1,6 @@
 internal import CPlatform
 internal import CZstd
-internal import Wire
+public import Wire
 
 /// How one tile is coded within a lossless band.
 enum TileMode: UInt8 {
@@ -226,55 +226,6 @@ struct TileFacts {
   }
 }
 
-/// Memory that grows at its end and is kept when emptied. Its owner calls `free`. Running out of memory
-/// is sticky until `reset`.
-public struct ByteBuffer {
-  public private(set) var start: UnsafeMutableRawPointer?
-  public private(set) var count = 0
-  private var capacity = 0
-  public private(set) var hasFailed = false
-
-  public init() {}
-
-  public var contents: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
-
-  public mutating func reset() {
-    count = 0
-    hasFailed = false
-  }
-
-  /// Cuts what was added behind the first `length` bytes.
-  public mutating func truncate(_ length: Int) { count = min(count, max(length, 0)) }
-
-  /// Room for `more` bytes at the end, which are part of the contents from now on; nil without memory.
-  /// Valid until the next addition.
-  public mutating func add(_ more: Int) -> UnsafeMutableRawPointer? {
-    guard !hasFailed, more >= 0, more <= 1 << 30 else {
-      hasFailed = true
-      return nil
-    }
-    if count + more > capacity {
-      let wanted = max(capacity * 2, count + more, 4096)
-      guard let larger = platform_realloc(start, wanted) else {
-        hasFailed = true
-        return nil
-      }
-      start = larger
-      capacity = wanted
-    }
-    defer { count += more }
-    return start.map { $0 + count }
-  }
-
-  public mutating func append(_ source: UnsafeRawBufferPointer) {
-    guard source.count > 0, let from = source.baseAddress, let to = add(source.count) else {
-      return
-    }
-    platform_copy(to, from, source.count)
-  }
-
+extension ByteBuffer {
   mutating func append8(_ value: UInt8) { add(1)?.storeBytes(of: value, as: UInt8.self) }
-
-  /// Gives the memory back. The buffer must not be used again.
-  public func free() { platform_free(start) }
 }

@@ -1,5 +1,6 @@
 public import CLibAV
 internal import CPlatform
+internal import Wire
 
 /// Decodes one band's video, a picture a unit, with no frame of delay.
 ///

@@ -1,5 +1,6 @@
 import FrameSamples
 import Testing
+import Wire
 
 @testable import FrameStream
 
