@@ -144,108 +144,19 @@ private func attachments(
   return (0..<Int(count)).map { c.pointee.part(list[$0]) }
 }
 
-// The window's framebuffer has neither parameters nor attachments that could be set (OpenGL 4.6, 9.2.1 and
-// 9.2.2); the object that stands for it has.
+extension GLReplayContext {
+  /// The window's framebuffer has neither parameters nor attachments that could be set (OpenGL 4.6, 9.2.1 and
+  /// 9.2.2); the object that stands for it has. False, with the error, where `target` means the former.
+  mutating func mayAttach(to target: UInt32) -> Bool {
+    let isDefault = target == GL.READ_FRAMEBUFFER ? readsDefault : drawsDefault
+    if isDefault { raise(GL.INVALID_OPERATION) }
+    return !isDefault
+  }
 
-/// Runs `command`, unless the default framebuffer is bound to `target`, which is an error.
-private func unlessDefault(_ c: GLContextPointer, _ target: UInt32, _ command: () -> Void) {
-  let isDefault =
-    target == GL.READ_FRAMEBUFFER ? c.pointee.readsDefault : c.pointee.drawsDefault
-  if isDefault { c.pointee.raise(GL.INVALID_OPERATION) } else { command() }
-}
-/// The same of a command whose record begins with a framebuffer's name.
-private func unlessNameless(_ c: GLContextPointer, _ command: () -> Void) {
-  if c.pointee.recordWord(8) == 0 { c.pointee.raise(GL.INVALID_OPERATION) } else { command() }
-}
-
-func doer_glFramebufferParameteri(
-  _ c: GLContextPointer, _ target: UInt32, _ pname: UInt32, _ param: Int32
-) {
-  unlessDefault(c, target) { c.pointee.gl.glFramebufferParameteri?(target, pname, param) }
-}
-func doer_glFramebufferTexture(
-  _ c: GLContextPointer, _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  unlessDefault(c, target) {
-    c.pointee.gl.glFramebufferTexture?(target, attachment, texture, level)
-  }
-}
-func doer_glFramebufferTexture1D(
-  _ c: GLContextPointer, _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32,
-  _ texture: UInt32, _ level: Int32
-) {
-  unlessDefault(c, target) {
-    c.pointee.gl.glFramebufferTexture1D?(target, attachment, textarget, texture, level)
-  }
-}
-func doer_glFramebufferTexture2D(
-  _ c: GLContextPointer, _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32,
-  _ texture: UInt32, _ level: Int32
-) {
-  unlessDefault(c, target) {
-    c.pointee.gl.glFramebufferTexture2D?(target, attachment, textarget, texture, level)
-  }
-}
-func doer_glFramebufferTexture3D(
-  _ c: GLContextPointer, _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32,
-  _ texture: UInt32, _ level: Int32, _ zoffset: Int32
-) {
-  unlessDefault(c, target) {
-    c.pointee.gl.glFramebufferTexture3D?(target, attachment, textarget, texture, level, zoffset)
-  }
-}
-func doer_glFramebufferTexture3DOES(
-  _ c: GLContextPointer, _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32,
-  _ texture: UInt32, _ level: Int32, _ zoffset: Int32
-) {
-  unlessDefault(c, target) {
-    c.pointee.gl.glFramebufferTexture3DOES?(target, attachment, textarget, texture, level, zoffset)
-  }
-}
-func doer_glFramebufferTextureLayer(
-  _ c: GLContextPointer, _ target: UInt32, _ attachment: UInt32, _ texture: UInt32,
-  _ level: Int32, _ layer: Int32
-) {
-  unlessDefault(c, target) {
-    c.pointee.gl.glFramebufferTextureLayer?(target, attachment, texture, level, layer)
-  }
-}
-func doer_glFramebufferRenderbuffer(
-  _ c: GLContextPointer, _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32,
-  _ renderbuffer: UInt32
-) {
-  unlessDefault(c, target) {
-    c.pointee.gl.glFramebufferRenderbuffer?(target, attachment, renderbuffertarget, renderbuffer)
-  }
-}
-func doer_glNamedFramebufferParameteri(
-  _ c: GLContextPointer, _ framebuffer: UInt32, _ pname: UInt32, _ param: Int32
-) {
-  unlessNameless(c) { c.pointee.gl.glNamedFramebufferParameteri?(framebuffer, pname, param) }
-}
-func doer_glNamedFramebufferTexture(
-  _ c: GLContextPointer, _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32,
-  _ level: Int32
-) {
-  unlessNameless(c) {
-    c.pointee.gl.glNamedFramebufferTexture?(framebuffer, attachment, texture, level)
-  }
-}
-func doer_glNamedFramebufferTextureLayer(
-  _ c: GLContextPointer, _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32,
-  _ level: Int32, _ layer: Int32
-) {
-  unlessNameless(c) {
-    c.pointee.gl.glNamedFramebufferTextureLayer?(framebuffer, attachment, texture, level, layer)
-  }
-}
-func doer_glNamedFramebufferRenderbuffer(
-  _ c: GLContextPointer, _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32,
-  _ renderbuffer: UInt32
-) {
-  unlessNameless(c) {
-    c.pointee.gl.glNamedFramebufferRenderbuffer?(
-      framebuffer, attachment, renderbuffertarget, renderbuffer)
+  /// The same of the client's name of a framebuffer.
+  mutating func mayAttach(toNamed framebuffer: UInt32) -> Bool {
+    if framebuffer == 0 { raise(GL.INVALID_OPERATION) }
+    return framebuffer != 0
   }
 }
 

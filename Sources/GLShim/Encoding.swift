@@ -198,10 +198,12 @@ extension UnsafeMutablePointer<ContextState> {
 
 extension GLRecord {
   /// Copies the next array to the application's memory, at most `most` bytes of it.
-  mutating func copyOut(_ place: UnsafeMutableRawPointer?, _ most: Int) {
+  @discardableResult
+  mutating func copyOut(_ place: UnsafeMutableRawPointer?, _ most: Int) -> Int {
     let (pointer, count) = array(minimumBytes: 0, field: "reply")
-    guard let pointer, let place, count > 0, most > 0 else { return }
+    guard let pointer, let place, count > 0, most > 0 else { return 0 }
     platform_copy(place, pointer, min(count, most))
+    return min(count, most)
   }
 }
 

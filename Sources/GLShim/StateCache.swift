@@ -358,25 +358,24 @@ extension UnsafeMutablePointer<ContextState> {
     pointee.share.pointee.noteStorage()
   }
 
+  /// Puts a command that is not refused into the list that is being compiled. Whether it is carried out
+  /// now, too.
+  func records<Operands>(_ op: UInt32, of operands: Operands) -> Bool {
+    let shadow = pointee.shadow
+    guard !shadow.pointee.isInBegin else { return false }
+    guard shadow.pointee.listMode != 0 else { return true }
+    settle()
+    shadow.pointee.listEffect.add(op, of: operands)
+    return shadow.pointee.listMode != GL.COMPILE
+  }
+
   /// Remembers what a command has set, now or when the list that is being compiled is called.
   func remember(_ pname: UInt32, _ a: Int32) {
-    let shadow = pointee.shadow
-    guard !shadow.pointee.isInBegin else { return }
-    if shadow.pointee.listMode != 0 {
-      settle()
-      shadow.pointee.listEffect.add(MatrixOp.state, of: (pname, a))
-    }
-    if shadow.pointee.listMode != GL.COMPILE { keep(pname, a) }
+    if records(MatrixOp.state, of: (pname, a)) { keep(pname, a) }
   }
 
   func remember(_ pname: UInt32, _ a: Int32, _ b: Int32, _ c: Int32, _ d: Int32) {
-    let shadow = pointee.shadow
-    guard !shadow.pointee.isInBegin else { return }
-    if shadow.pointee.listMode != 0 {
-      settle()
-      shadow.pointee.listEffect.add(MatrixOp.state4, of: (pname, a, b, c, d))
-    }
-    if shadow.pointee.listMode != GL.COMPILE { keep(pname, a, b, c, d) }
+    if records(MatrixOp.state4, of: (pname, a, b, c, d)) { keep(pname, a, b, c, d) }
   }
 
   /// Remembers what a command has set that was carried out, if somebody asks.
@@ -394,6 +393,11 @@ extension UnsafeMutablePointer<ContextState> {
     settle()
     var values = (a, b, c, d)
     shadow.pointee.state.keep(pname, .integer, &values, 4, isWhole: true)
+  }
+
+  /// The first number of an implementation constant; nil when the context has none of that name.
+  func limit(_ pname: UInt32) -> Double? {
+    pointee.binding.facts?.pointee.numbers(of: pname)?.first
   }
 
   /// Whether the context has fixed function (OpenGL's compatibility profile, OpenGL ES 1).

@@ -1795,7 +1795,9 @@ func replay_glFramebufferParameteri(
   let target = r.take32()
   let pname = r.take32()
   let param = Int32(bitPattern: r.take32())
-  doer_glFramebufferParameteri(c, target, pname, param)
+  guard let call = c.pointee.gl.glFramebufferParameteri else { return c.pointee.missing(0x10103) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, pname, param)
 }
 
 func replay_glFramebufferParameteriMESA(
@@ -1817,7 +1819,9 @@ func replay_glFramebufferRenderbuffer(
   let attachment = r.take32()
   let renderbuffertarget = r.take32()
   let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
-  doer_glFramebufferRenderbuffer(c, target, attachment, renderbuffertarget, renderbuffer)
+  guard let call = c.pointee.gl.glFramebufferRenderbuffer else { return c.pointee.missing(0x10105) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, renderbuffertarget, renderbuffer)
 }
 
 func replay_glFramebufferTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1826,7 +1830,9 @@ func replay_glFramebufferTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   let attachment = r.take32()
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
-  doer_glFramebufferTexture(c, target, attachment, texture, level)
+  guard let call = c.pointee.gl.glFramebufferTexture else { return c.pointee.missing(0x10106) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, texture, level)
 }
 
 func replay_glFramebufferTexture1D(
@@ -1838,7 +1844,9 @@ func replay_glFramebufferTexture1D(
   let textarget = r.take32()
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
-  doer_glFramebufferTexture1D(c, target, attachment, textarget, texture, level)
+  guard let call = c.pointee.gl.glFramebufferTexture1D else { return c.pointee.missing(0x10107) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, textarget, texture, level)
 }
 
 func replay_glFramebufferTexture2D(
@@ -1850,7 +1858,9 @@ func replay_glFramebufferTexture2D(
   let textarget = r.take32()
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
-  doer_glFramebufferTexture2D(c, target, attachment, textarget, texture, level)
+  guard let call = c.pointee.gl.glFramebufferTexture2D else { return c.pointee.missing(0x10108) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, textarget, texture, level)
 }
 
 func replay_glFramebufferTexture3D(
@@ -1863,7 +1873,9 @@ func replay_glFramebufferTexture3D(
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
   let zoffset = Int32(bitPattern: r.take32())
-  doer_glFramebufferTexture3D(c, target, attachment, textarget, texture, level, zoffset)
+  guard let call = c.pointee.gl.glFramebufferTexture3D else { return c.pointee.missing(0x10109) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, textarget, texture, level, zoffset)
 }
 
 func replay_glFramebufferTexture3DOES(
@@ -1876,7 +1888,9 @@ func replay_glFramebufferTexture3DOES(
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
   let zoffset = Int32(bitPattern: r.take32())
-  doer_glFramebufferTexture3DOES(c, target, attachment, textarget, texture, level, zoffset)
+  guard let call = c.pointee.gl.glFramebufferTexture3DOES else { return c.pointee.missing(0x10492) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, textarget, texture, level, zoffset)
 }
 
 func replay_glFramebufferTextureLayer(
@@ -1888,7 +1902,9 @@ func replay_glFramebufferTextureLayer(
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
   let layer = Int32(bitPattern: r.take32())
-  doer_glFramebufferTextureLayer(c, target, attachment, texture, level, layer)
+  guard let call = c.pointee.gl.glFramebufferTextureLayer else { return c.pointee.missing(0x1010A) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, texture, level, layer)
 }
 
 func replay_glFrontFace(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {

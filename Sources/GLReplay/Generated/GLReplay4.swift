@@ -1282,7 +1282,9 @@ func replay_glNamedFramebufferParameteri(
   let framebuffer = c.pointee.name(.framebuffer, r.take32())
   let pname = r.take32()
   let param = Int32(bitPattern: r.take32())
-  doer_glNamedFramebufferParameteri(c, framebuffer, pname, param)
+  guard let call = c.pointee.gl.glNamedFramebufferParameteri else { return c.pointee.missing(0x1024B) }
+  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
+  call(framebuffer, pname, param)
 }
 
 func replay_glNamedFramebufferReadBuffer(
@@ -1302,7 +1304,9 @@ func replay_glNamedFramebufferRenderbuffer(
   let attachment = r.take32()
   let renderbuffertarget = r.take32()
   let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
-  doer_glNamedFramebufferRenderbuffer(c, framebuffer, attachment, renderbuffertarget, renderbuffer)
+  guard let call = c.pointee.gl.glNamedFramebufferRenderbuffer else { return c.pointee.missing(0x1024D) }
+  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
+  call(framebuffer, attachment, renderbuffertarget, renderbuffer)
 }
 
 func replay_glNamedFramebufferTexture(
@@ -1313,7 +1317,9 @@ func replay_glNamedFramebufferTexture(
   let attachment = r.take32()
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
-  doer_glNamedFramebufferTexture(c, framebuffer, attachment, texture, level)
+  guard let call = c.pointee.gl.glNamedFramebufferTexture else { return c.pointee.missing(0x1024E) }
+  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
+  call(framebuffer, attachment, texture, level)
 }
 
 func replay_glNamedFramebufferTextureLayer(
@@ -1325,7 +1331,9 @@ func replay_glNamedFramebufferTextureLayer(
   let texture = c.pointee.name(.texture, r.take32())
   let level = Int32(bitPattern: r.take32())
   let layer = Int32(bitPattern: r.take32())
-  doer_glNamedFramebufferTextureLayer(c, framebuffer, attachment, texture, level, layer)
+  guard let call = c.pointee.gl.glNamedFramebufferTextureLayer else { return c.pointee.missing(0x1024F) }
+  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
+  call(framebuffer, attachment, texture, level, layer)
 }
 
 func replay_glNamedRenderbufferStorage(

@@ -78,7 +78,6 @@ extension UnsafeMutablePointer<ContextState> {
     guard let framebuffer = framebuffer(boundTo: target), framebuffer != 0 else { return }
     settle()
     let shadow = pointee.shadow
-    let colors = pointee.binding.facts?.pointee.numbers(of: GL.MAX_COLOR_ATTACHMENTS)?.first ?? 1
     switch attachment {
     case GL.DEPTH_ATTACHMENT: shadow.pointee.answers.attach(framebuffer, 8, what)
     case GL.STENCIL_ATTACHMENT: shadow.pointee.answers.attach(framebuffer, 9, what)
@@ -87,7 +86,7 @@ extension UnsafeMutablePointer<ContextState> {
       shadow.pointee.answers.attach(framebuffer, 9, what)
     case GL.COLOR_ATTACHMENT0..<(GL.COLOR_ATTACHMENT0 + 8):
       let color = attachment &- GL.COLOR_ATTACHMENT0
-      if Double(color) < colors {
+      if Double(color) < limit(GL.MAX_COLOR_ATTACHMENTS) ?? 1 {
         shadow.pointee.answers.attach(framebuffer, Int(color), what)
       } else {
         shadow.pointee.answers.forget(framebuffer: framebuffer)
@@ -115,17 +114,10 @@ extension UnsafeMutablePointer<ContextState> {
       value.pointee = known
       return
     }
-    guard let call = beginCall(opcode) else { return }
-    encode(call)
-    guard var reply = endCall(call) else { return }
-    let (bytes, size) = reply.array(minimumBytes: 0, field: "params")
-    if let bytes, let value, size > 0 {
-      platform_copy(value, bytes, size)
-      if size == 4 {
-        shadow.pointee.answers.keep(kind, name, what, detail, state: state, value.pointee)
-      }
+    let size = askValues(self, opcode, value, encode)
+    if size == 4, let value {
+      shadow.pointee.answers.keep(kind, name, what, detail, state: state, value.pointee)
     }
-    finishCall(call)
   }
 
   /// What the framebuffer bound to a target is, and a number for all that answers about it depend on; nil when
@@ -249,7 +241,8 @@ func hook_glGetFramebufferAttachmentParameteriv(
       c, call.writer, call.ticket, target, attachment, pname)
   }
   guard let (kind, name, state) = c.dependencies(of: target) else {
-    return askValues(c, GLOpcode.glGetFramebufferAttachmentParameteriv, params, encode)
+    askValues(c, GLOpcode.glGetFramebufferAttachmentParameteriv, params, encode)
+    return
   }
   c.answer(
     kind, name, attachment, pname, state: state, params,

@@ -57,15 +57,8 @@ private func local(_ c: Context, _ pname: UInt32) -> Int64? {
   case GL.FEEDBACK_BUFFER_SIZE: return Int64(shadow.pointee.feedbackSize)
   case GL.SELECTION_BUFFER_SIZE: return Int64(shadow.pointee.selectionSize)
   default:
-    return TexturePlace.of(binding: pname).flatMap { texture(c, $0) }.map { Int64($0) }
+    return TexturePlace.of(binding: pname).flatMap { c.unitValue($0) }.map { Int64($0) }
   }
-}
-
-/// A binding of the active texture unit.
-private func texture(_ c: Context, _ place: Int) -> UInt32? {
-  c.settle()
-  guard let unit = c.pointee.shadow.pointee.matrices.knownUnit else { return nil }
-  return c.pointee.shadow.pointee.units.value(unit, place)
 }
 
 /// An implementation constant, which the node told when the context was made.
@@ -265,17 +258,12 @@ func hook_glIsEnabled(_ c: Context, _ cap: UInt32) -> UInt8 {
 
 /// A capability that a command has set; the others are as they were.
 func noteCapability(_ c: Context, _ cap: UInt32, _ isOn: Bool) {
-  let shadow = c.pointee.shadow
-  guard !shadow.pointee.isInBegin else { return }
+  guard !c.pointee.shadow.pointee.isInBegin else { return }
   guard has(c, cap) else {
     c.pointee.touched |= StateGroup.enable
     return
   }
-  if shadow.pointee.listMode != 0 {
-    c.settle()
-    shadow.pointee.listEffect.add(MatrixOp.capability, of: (cap, isOn ? UInt32(1) : 0))
-  }
-  if shadow.pointee.listMode != GL.COMPILE { setCapability(c, cap, isOn) }
+  if c.records(MatrixOp.capability, of: (cap, isOn ? UInt32(1) : 0)) { setCapability(c, cap, isOn) }
 }
 
 /// The same where it is carried out.

@@ -10,13 +10,11 @@ import Wire
 extension UnsafeMutablePointer<ContextState> {
   /// Says how many matrices the driver's stacks hold.
   func setMatrixLimits() {
-    func limit(_ pname: UInt32, _ least: Double) -> Int {
-      Int(min(pointee.binding.facts?.pointee.numbers(of: pname)?.first ?? least, 64))
-    }
+    func depth(_ pname: UInt32, _ least: Double) -> Int { Int(min(limit(pname) ?? least, 64)) }
     let shadow = pointee.shadow
-    shadow.pointee.matrices.setLimit(GL.MODELVIEW, limit(GL.MAX_MODELVIEW_STACK_DEPTH, 32))
-    shadow.pointee.matrices.setLimit(GL.PROJECTION, limit(GL.MAX_PROJECTION_STACK_DEPTH, 2))
-    shadow.pointee.matrices.setLimit(GL.TEXTURE, limit(GL.MAX_TEXTURE_STACK_DEPTH, 2))
+    shadow.pointee.matrices.setLimit(GL.MODELVIEW, depth(GL.MAX_MODELVIEW_STACK_DEPTH, 32))
+    shadow.pointee.matrices.setLimit(GL.PROJECTION, depth(GL.MAX_PROJECTION_STACK_DEPTH, 2))
+    shadow.pointee.matrices.setLimit(GL.TEXTURE, depth(GL.MAX_TEXTURE_STACK_DEPTH, 2))
   }
 
   /// Does what a command does, now or when the list that is being compiled is called.
@@ -204,13 +202,7 @@ func note_glScissor(_ c: Context, _ x: Int32, _ y: Int32, _ width: Int32, _ heig
 
 /// OpenGL 4.6 (compatibility), 14.6.4.
 func note_glPolygonMode(_ c: Context, _ face: UInt32, _ mode: UInt32) {
-  let shadow = c.pointee.shadow
-  guard !shadow.pointee.isInBegin else { return }
-  if shadow.pointee.listMode != 0 {
-    c.settle()
-    shadow.pointee.listEffect.add(MatrixOp.polygonMode, of: (face, mode))
-  }
-  if shadow.pointee.listMode != GL.COMPILE { setPolygonMode(c, face, mode) }
+  if c.records(MatrixOp.polygonMode, of: (face, mode)) { setPolygonMode(c, face, mode) }
 }
 
 /// The same where it is carried out.

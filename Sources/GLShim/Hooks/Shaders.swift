@@ -193,16 +193,18 @@ func askNumber(_ c: Context, _ opcode: UInt32, _ encode: (Call) -> Void) -> UInt
   return reply.u32("result")
 }
 
-/// Asks the node for values, as many as its driver gives.
+/// Asks the node for values, as many as its driver gives. How many bytes those are.
+@discardableResult
 func askValues(
   _ c: Context, _ opcode: UInt32, _ params: UnsafeMutablePointer<Int32>?,
   _ encode: (Call) -> Void
-) {
-  guard let call = c.beginCall(opcode) else { return }
+) -> Int {
+  guard let call = c.beginCall(opcode) else { return 0 }
   encode(call)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
+  guard var reply = c.endCall(call) else { return 0 }
+  let size = reply.copyOut(params, Int.max)
   c.finishCall(call)
+  return size
 }
 
 /// Asks the node for a log.

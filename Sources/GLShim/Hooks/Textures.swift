@@ -36,7 +36,7 @@ private func noteImage(
   let shadow = c.pointee.shadow
   guard target == GL.PROXY_TEXTURE_1D || target == GL.PROXY_TEXTURE_2D else { return }
   shadow.pointee.proxy.target = 0
-  guard let most = c.pointee.binding.facts?.pointee.numbers(of: GL.MAX_TEXTURE_SIZE)?.first,
+  guard let most = c.limit(GL.MAX_TEXTURE_SIZE),
     c.hasFixedFunction, border == 0, level >= 0, level < 12, width > 0, height > 0,
     Double(max(width, height)) <= most / Double(1 &<< level),
     Int(width) &* Int(height) <= 16 << 20, isPlain(internalformat, format, type)
@@ -79,9 +79,9 @@ func hook_glGetTexLevelParameteriv(
   func encode(_ call: Call) {
     encode_glGetTexLevelParameteriv(c, call.writer, call.ticket, target, level, pname)
   }
-  c.settle()
   guard let texture = c.texture(boundTo: target), texture != 0 else {
-    return askValues(c, GLOpcode.glGetTexLevelParameteriv, params, encode)
+    askValues(c, GLOpcode.glGetTexLevelParameteriv, params, encode)
+    return
   }
   let state = ObjectAnswers.combine(
     UInt64(target) &<< 32 | UInt64(UInt32(bitPattern: level)),
@@ -94,33 +94,37 @@ func hook_glGetTexLevelParameteriv(
 // MARK: Texture units
 
 extension UnsafeMutablePointer<ContextState> {
+  /// What the active texture unit has in a `TexturePlace`; nil when it is not known.
+  func unitValue(_ place: Int) -> UInt32? {
+    settle()
+    guard let unit = pointee.shadow.pointee.matrices.knownUnit else { return nil }
+    return pointee.shadow.pointee.units.value(unit, place)
+  }
+
   /// What is bound to a target of the active texture unit, or to one that has it as a face; nil when it is not
   /// known. Buffers' data are changed by other commands than textures': they are not looked at.
   fileprivate func texture(boundTo target: UInt32) -> UInt32? {
     let isFace =
       target >= GL.TEXTURE_CUBE_MAP_POSITIVE_X && target <= GL.TEXTURE_CUBE_MAP_NEGATIVE_Z
     guard target != GL.TEXTURE_BUFFER, !pointee.shadow.pointee.isInBegin,
-      let unit = pointee.shadow.pointee.matrices.knownUnit,
       let place = TexturePlace.of(target: isFace ? GL.TEXTURE_CUBE_MAP : target)
     else { return nil }
-    return pointee.shadow.pointee.units.value(unit, place)
+    return unitValue(place)
   }
 
   /// Whether every context like this one has a target.
   private func has(target: UInt32) -> Bool {
-    func limit(_ pname: UInt32) -> Bool {
-      (pointee.binding.facts?.pointee.numbers(of: pname)?.first ?? 0) > 0
-    }
+    func has(_ pname: UInt32) -> Bool { (limit(pname) ?? 0) > 0 }
     let request = pointee.request
     switch target {
     case GL.TEXTURE_2D: return true
     case GL.TEXTURE_CUBE_MAP: return request.api == 0 || request.major > 1
     case GL.TEXTURE_3D: return request.api == 0 || request.major > 2
     case GL.TEXTURE_2D_ARRAY:
-      return request.api == 0 ? limit(GL.MAX_ARRAY_TEXTURE_LAYERS) : request.major > 2
+      return request.api == 0 ? has(GL.MAX_ARRAY_TEXTURE_LAYERS) : request.major > 2
     case GL.TEXTURE_1D: return request.api == 0
-    case GL.TEXTURE_1D_ARRAY: return request.api == 0 && limit(GL.MAX_ARRAY_TEXTURE_LAYERS)
-    case GL.TEXTURE_RECTANGLE: return request.api == 0 && limit(GL.MAX_RECTANGLE_TEXTURE_SIZE)
+    case GL.TEXTURE_1D_ARRAY: return request.api == 0 && has(GL.MAX_ARRAY_TEXTURE_LAYERS)
+    case GL.TEXTURE_RECTANGLE: return request.api == 0 && has(GL.MAX_RECTANGLE_TEXTURE_SIZE)
     default: return false
     }
   }
@@ -174,13 +178,9 @@ extension UnsafeMutablePointer<ContextState> {
 }
 
 func note_glBindTexture(_ c: Context, _ target: UInt32, _ texture: UInt32) {
-  let shadow = c.pointee.shadow
-  guard !shadow.pointee.isInBegin else { return }
-  if shadow.pointee.listMode != 0 {
-    c.settle()
-    shadow.pointee.listEffect.add(MatrixOp.bindTexture, of: (target, texture))
+  if c.records(MatrixOp.bindTexture, of: (target, texture)) {
+    c.bind(target, texture, isLocked: false)
   }
-  if shadow.pointee.listMode != GL.COMPILE { c.bind(target, texture, isLocked: false) }
 }
 
 /// What glBindTexture does in a list that is called; with the group's lock held.
@@ -254,7 +254,7 @@ private func noteEnvironment(_ c: Context, _ target: UInt32, _ pname: UInt32, _ 
   }
   c.settle()
   let unit = shadow.pointee.matrices.knownUnit
-  let units = c.pointee.binding.facts?.pointee.numbers(of: GL.MAX_TEXTURE_UNITS)?.first ?? 1
+  let units = c.limit(GL.MAX_TEXTURE_UNITS) ?? 1
   switch param {
   case GL.MODULATE, GL.DECAL, GL.BLEND, GL.REPLACE, GL.ADD, GL.COMBINE:
     guard let unit, c.hasFixedFunction, Double(unit) < units else { fallthrough }
@@ -272,13 +272,9 @@ func note_glTexEnvf(_ c: Context, _ target: UInt32, _ pname: UInt32, _ param: Fl
 func hook_glGetTexEnviv(
   _ c: Context, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
-  let shadow = c.pointee.shadow
-  c.settle()
   let isMode =
-    target == GL.TEXTURE_ENV && pname == GL.TEXTURE_ENV_MODE && !shadow.pointee.isInBegin
-  if isMode, let params, let unit = shadow.pointee.matrices.knownUnit,
-    let mode = shadow.pointee.units.value(unit, TexturePlace.environment)
-  {
+    target == GL.TEXTURE_ENV && pname == GL.TEXTURE_ENV_MODE && !c.pointee.shadow.pointee.isInBegin
+  if isMode, let params, let mode = c.unitValue(TexturePlace.environment) {
     params.pointee = Int32(bitPattern: mode)
     return
   }

@@ -144,6 +144,8 @@ struct GLModel {
     }
   }
   var hasDoer: Bool { words.contains("doer") }
+  /// Whether it changes a framebuffer, which must not be the window's.
+  var attaches: Bool { words.contains("attach") }
 
   init(_ command: GLRegistry.Command, rules: GLRules) throws {
     name = command.name

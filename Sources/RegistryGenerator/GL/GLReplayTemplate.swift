@@ -164,6 +164,14 @@ extension GLGenerator {
       model.replies
       ? "c.pointee.missing(\(opcode(model)), ticket)" : "c.pointee.missing(\(opcode(model)))"
     out.line("guard let call = c.pointee.gl.\(model.name) else { return \(missing) }")
+    if model.attaches, let first = model.parameters.first {
+      // The record has the client's name, the handler the driver's.
+      let framebuffer =
+        if case .name = first.role { "toNamed: c.pointee.recordWord(8)" } else {
+          "to: \(first.name)"
+        }
+      out.line("guard c.pointee.mayAttach(\(framebuffer)) else { return }")
+    }
     guard model.replies else {
       let reads = model.words.contains("reads")
       if reads { out.line("c.pointee.beginRead(depth: true)") }

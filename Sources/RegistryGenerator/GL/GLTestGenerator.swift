@@ -172,7 +172,9 @@ extension GLGenerator {
     let commands = models.filter(\.hasRecord)
     let lines = commands.flatMap { model -> [String] in
       let replies = model.replies ? "replies" : "-"
-      let doer = model.hasDoer ? "doer" : Self.handwritten.contains(model.name) ? "own" : "-"
+      let doer =
+        model.hasDoer || model.attaches
+        ? "doer" : Self.handwritten.contains(model.name) ? "own" : "-"
       let object = model.object.map {
         GLModel.nameKind($0.replacingOccurrences(of: "_", with: " "))
       }
