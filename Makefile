@@ -26,10 +26,14 @@ FORMATTED = git ls-files '*.swift' ':!:*/Generated/*'
 # libGLShim_omega.so beside it. The links are for programs that open them by the names of developers.
 GL_NAMES := libGL.so.1 libGLX.so.0 libOpenGL.so.0 libEGL.so.1 libGLESv1_CM.so.1 libGLESv2.so.2
 GL_LINKS := libGL.so libGLX.so libOpenGL.so libEGL.so libGLESv1_CM.so libGLESv2.so
+# Likewise the names by which libglvnd looks for a vendor's libraries, where programs find them that have
+# libglvnd's own libGL.so.1.
+GL_VENDOR := libGLX_omega.so.0 libEGL_omega.so.0
 TREE     := bin/omega lib/omega/libVkLayer_omega.so \
-  $(addprefix lib/omega/gl/,libGLShim_omega.so $(GL_NAMES))
-MANIFESTS := icd.d/omega_icd.json implicit_layer.d/VkLayer_omega_implicit.json \
-  explicit_layer.d/VkLayer_omega_explicit.json
+  $(addprefix lib/omega/gl/,libGLShim_omega.so $(GL_NAMES)) $(addprefix lib/,$(GL_VENDOR))
+MANIFESTS := $(addprefix share/,vulkan/icd.d/omega_icd.json \
+  vulkan/implicit_layer.d/VkLayer_omega_implicit.json \
+  vulkan/explicit_layer.d/VkLayer_omega_explicit.json glvnd/egl_vendor.d/05_omega.json)
 
 # What the build needs, and what the tests, the demonstration and the benchmarks run.
 BUILD_PACKAGES := build-essential pkg-config git python3 libvulkan-dev khronos-api libxcb1-dev \
@@ -83,15 +87,21 @@ build: ## release build; leaves a runnable tree in build/
 	  build/lib/omega/gl/libGLShim_omega.so
 	$(MAKE) --no-print-directory gl-names
 	for manifest in $(MANIFESTS); do
-	  install -D -m 644 "Manifests/$${manifest#*/}" "build/share/vulkan/$$manifest"
+	  install -D -m 644 "Manifests/$${manifest##*/}" "build/$$manifest"
 	done
+
+# Makes a library that depends on one that it is given, and has nothing of its own.
+GL_LEAD := $(LD) -shared --no-as-needed --enable-new-dtags --hash-style=gnu -z relro -z now \
+  -z noexecstack
 
 .PHONY: gl-names
 gl-names: # the libraries that lead to libGLShim_omega.so
 	@cd build/lib/omega/gl
 	for name in $(GL_NAMES); do
-	  $(LD) -shared -soname "$$name" -o "$$name" --no-as-needed -rpath '$$ORIGIN' \
-	    --enable-new-dtags --hash-style=gnu -z relro -z now -z noexecstack libGLShim_omega.so
+	  $(GL_LEAD) -soname "$$name" -o "$$name" -rpath '$$ORIGIN' libGLShim_omega.so
+	done
+	for name in $(GL_VENDOR); do
+	  $(GL_LEAD) -soname "$$name" -o "../../$$name" -rpath '$$ORIGIN/omega/gl' libGLShim_omega.so
 	done
 	for link in $(GL_LINKS); do
 	  target=$$(ls "$$link".? 2>/dev/null)
@@ -148,7 +158,7 @@ conformance: deps build ## CTS and piglit, where they are there
 
 install: ## into PREFIX (/usr/local), honouring DESTDIR
 	@test -x build/bin/omega || { echo "install: nothing in build/; run 'make build'" >&2; exit 1; }
-	for file in $(TREE) $(addprefix share/vulkan/,$(MANIFESTS)); do
+	for file in $(TREE) $(MANIFESTS); do
 	  mode=644; [[ $$file == bin/* ]] && mode=755
 	  install -D -m $$mode "build/$$file" "$(DESTDIR)$(PREFIX)/$$file"
 	done
@@ -158,7 +168,7 @@ install: ## into PREFIX (/usr/local), honouring DESTDIR
 	echo "install: into $(DESTDIR)$(PREFIX)"
 
 uninstall: ## removes what install put there
-	@for file in $(TREE) $(addprefix share/vulkan/,$(MANIFESTS)); do
+	@for file in $(TREE) $(MANIFESTS); do
 	  rm -f "$(DESTDIR)$(PREFIX)/$$file"
 	done
 	for link in $(GL_LINKS); do rm -f "$(DESTDIR)$(PREFIX)/lib/omega/gl/$$link"; done

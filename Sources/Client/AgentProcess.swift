@@ -81,7 +81,8 @@ enum AgentProcess {
     return nil
   }
 
-  /// Starts `omega agent`, which lies at ../../bin/omega from this library, or beside it.
+  /// Starts `omega agent`, which lies at ../../bin/omega or ../../../bin/omega from this library (that
+  /// of OpenGL has a folder of its own), or beside it.
   private static func start() -> Bool {
     guard let directory = PathBuffer() else { return false }
     defer { directory.free() }
@@ -92,6 +93,10 @@ enum AgentProcess {
     directory.removeLastComponent()
     let end = directory.count
     directory.append("/../../bin/omega")
+    if !platform_is_executable(directory.text) {
+      directory.cut(end)
+      directory.append("/../../../bin/omega")
+    }
     if !platform_is_executable(directory.text) {
       directory.cut(end)
       directory.append("/omega")

@@ -150,17 +150,23 @@ private let windowEntryNames: StaticString = """
 
 /// A window system's entry point by its name; nil for a name that is none.
 func windowEntryPoint(named name: UnsafePointer<CChar>) -> UnsafeMutableRawPointer? {
-  var place = UnsafeRawPointer(windowEntryNames.utf8Start).assumingMemoryBound(to: CChar.self)
+  position(of: name, in: windowEntryNames).flatMap { windowFunction($0) }
+}
+
+/// Which of the names of a list, each ended by NUL, a name is; nil when it is none.
+func position(of name: UnsafePointer<CChar>, in names: StaticString) -> Int? {
+  var place = staticText(names)
   var index = 0
   while place[0] != 0 {
-    if platform_string_compare(place, name) == 0 { return windowFunction(index) }
+    if platform_string_compare(place, name) == 0 { return index }
     place += platform_string_length(place) &+ 1
     index &+= 1
   }
   return nil
 }
 
-private func address<Function>(_ function: Function) -> UnsafeMutableRawPointer? {
+/// The address of a C function.
+func address<Function>(_ function: Function) -> UnsafeMutableRawPointer? {
   unsafeBitCast(function, to: UnsafeMutableRawPointer?.self)
 }
 

@@ -41,7 +41,7 @@ public final class Driver: @unchecked Sendable {
     "VK_KHR_external_fence_capabilities", "VK_KHR_device_group_creation", "VK_EXT_debug_utils",
   ]
 
-  /// Makes the process's environment one in which the loader gives real drivers only: without
+  /// Makes the process's environment one in which loaders give real drivers only: without
   /// Omega itself, and without layers that were meant for the application. Before any thread is
   /// started, as setenv(3) asks.
   public static func prepareEnvironment(_ configuration: DriverConfiguration) {
@@ -61,6 +61,7 @@ public final class Driver: @unchecked Sendable {
         removeOwnManifests(name)
       }
     }
+    removeOwnManifests("__EGL_VENDOR_LIBRARY_FILENAMES")
   }
 
   /// Takes Omega's own manifests out of a list of paths in the environment.
@@ -69,7 +70,7 @@ public final class Driver: @unchecked Sendable {
     let all = String(cString: value).split(separator: ":")
     let rest = all.filter { path in
       let name = path.split(separator: "/").last ?? path
-      return !name.hasPrefix("omega_icd")
+      return !name.hasPrefix("omega_icd") && !name.hasSuffix("_omega.json")
     }
     guard rest.count < all.count else { return }
     if rest.isEmpty {

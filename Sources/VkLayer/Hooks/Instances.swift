@@ -80,33 +80,18 @@ private func travels(_ name: UnsafePointer<CChar>) -> Bool {
     || equal(name, "VK_KHR_external_semaphore_capabilities")
 }
 
-/// Whether this process is a node, whose own driver this library must not be.
-private func isNodeProcess() -> Bool {
-  guard let value = platform_getenv("OMEGA_NODE_PROCESS") else { return false }
-  return value[0] != 0 && !equal(value, "0")
-}
-
 /// Whether somebody asked for this driver: the launcher, a user who names its manifest, or one who
 /// names nodes. A driver that is merely installed offers no device, so that a program that did not
 /// ask sees the devices it always saw, and starts no agent.
 private func isAskedFor() -> Bool {
-  if let value = environment("OMEGA_AGENT"), value[0] != 0 { return true }
-  if let value = environment("OMEGA_NODES"), value[0] != 0 { return true }
-  if let value = environment("OMEGA_ENABLE"), equal(value, "1") {
-    guard let disabled = environment("OMEGA_DISABLE") else { return true }
-    return disabled[0] == 0
-  }
+  if Invitation.isThere { return true }
   let lists: [4 of StaticString] = [
     "VK_DRIVER_FILES", "VK_ADD_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_LOADER_DRIVERS_SELECT",
   ]
   for i in lists.indices {
-    if let value = environment(lists[i]), platform_contains(value, "omega") { return true }
+    if Invitation.isIn(lists[i]) { return true }
   }
   return false
-}
-
-private func environment(_ name: StaticString) -> UnsafePointer<CChar>? {
-  platform_getenv(UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
 }
 
 /// How many instances this driver has made: a layer in the same process sees by it that the driver
@@ -134,7 +119,7 @@ func makeInstance(_ pCreateInfo: UnsafePointer<VkInstanceCreateInfo>, _ wantsDev
   -> UnsafeMutablePointer<InstanceObject>?
 {
   guard let lock = Lock() else { return nil }
-  var connection = isNodeProcess() || !wantsDevices ? nil : Connection.open()
+  var connection = Invitation.isNodeProcess || !wantsDevices ? nil : Connection.open()
   let id = connection == nil ? 0 : ObjectTable.makeID(.instance, channel: 0)
   if let open = connection, !createOnNode(open, id, pCreateInfo.pointee) { connection = nil }
   let info = pCreateInfo.pointee

@@ -56,6 +56,7 @@ X11.XRootWindow.restype = C.c_ulong
 X11.XCreateColormap.restype = C.c_ulong
 X11.XCreateWindow.restype = C.c_ulong
 X11.XCreatePixmap.restype = C.c_ulong
+X11.XCreateSimpleWindow.restype = C.c_ulong
 
 
 def glx() -> C.CDLL:
@@ -479,6 +480,165 @@ def egl_errors() -> None:
     say("platform", es.eglGetPlatformDisplay(0x9999, None, None))
     say("version", es.eglCreateContext(display, config, None, integers(0x3098, 9, 0x3038)))
     say("released", es.eglReleaseThread())
+
+
+def glx_extensions() -> None:
+    """Calls what GLX's extensions have, by the addresses of glXGetProcAddress."""
+    gl, display = glx(), open_display()
+
+    def function(name: str, result, *arguments):
+        address = gl.glXGetProcAddress(name.encode())
+        assert address, name
+        return C.CFUNCTYPE(result, *arguments)(address)
+
+    pointer, integer, name, place = C.c_void_p, C.c_int, C.c_ulong, C.c_void_p
+    config = choose(gl, display, 0x8010, 5, 8, 8, 11, 8, 5, 1)
+    info = gl.glXGetVisualFromFBConfig(display, config).contents
+    count, value, long = C.c_int(), C.c_int(), C.c_longlong()
+    longs = (C.c_longlong * 3)()
+    found = function("glXChooseFBConfigSGIX", C.POINTER(pointer), pointer, integer, place, place)(
+        display, 0, integers(0x8010, 4, 0), C.byref(count))
+    attribute = function("glXGetFBConfigAttribSGIX", integer, pointer, pointer, integer, place)
+    print("configs", count.value, attribute(display, found[0], 12, C.byref(value)), value.value)
+    print("visual", function("glXGetVisualFromFBConfigSGIX", C.POINTER(XVisualInfo), pointer, pointer)(
+        display, config).contents.depth)
+    same = function("glXGetFBConfigFromVisualSGIX", pointer, pointer, place)(display, C.byref(info))
+    print("config of it", attribute(display, same, 5, C.byref(value)), value.value)
+    make = function(
+        "glXCreateContextWithConfigSGIX", pointer, pointer, pointer, integer, pointer, integer)
+    context = make(display, config, 0x8014, None, 1)
+    print("context", bool(context), function("glXGetContextIDEXT", name, pointer)(context) != 0)
+    print("asked", function("glXQueryContextInfoEXT", integer, pointer, pointer, integer, place)(
+        display, context, 0x800C, C.byref(value)), value.value)
+    pbuffer = function(
+        "glXCreateGLXPbufferSGIX", name, pointer, pointer, C.c_uint, C.c_uint, place)(
+        display, found[0], 16, 8, None)
+    function("glXQueryGLXPbufferSGIX", None, pointer, name, integer, place)(
+        display, pbuffer, 0x801D, C.byref(value))
+    print("pbuffer", value.value)
+    select = function("glXSelectEventSGIX", None, pointer, name, name)
+    select(display, pbuffer, 1 << 27)
+    mask = C.c_ulong()
+    function("glXGetSelectedEventSGIX", None, pointer, name, place)(
+        display, pbuffer, C.byref(mask))
+    print("events", hex(mask.value))
+    window = make_window(display, info, 40, 30)
+    current = function("glXMakeCurrentReadSGI", integer, pointer, name, name, pointer)
+    print("current", current(display, window, window, context), gl.glXGetCurrentContext() == context)
+    print("display", function("glXGetCurrentDisplayEXT", pointer)() == display.value)
+    print("read", function("glXGetCurrentReadDrawableSGI", name)() == window.value)
+    draw_triangle(gl, 40, 30)
+    function("glXCopySubBufferMESA", None, pointer, name, *[integer] * 4)(
+        display, window, 0, 0, 40, 30)
+    function("glXSwapIntervalEXT", None, pointer, name, integer)(display, window, 2)
+    print("interval", function("glXGetSwapIntervalMESA", integer)())
+    print(function("glXSwapIntervalMESA", integer, C.c_uint)(0), end=" ")
+    print(function("glXSwapIntervalSGI", integer, integer)(1))
+    counter = C.c_uint()
+    print("refreshes", function("glXGetVideoSyncSGI", integer, place)(C.byref(counter)), end=" ")
+    print(function("glXWaitVideoSyncSGI", integer, integer, integer, place)(
+        1, 0, C.byref(counter)))
+    print("rate", function("glXGetMscRateOML", integer, pointer, name, place, place)(
+        display, window, C.byref(count), C.byref(value)))
+    swap = function("glXSwapBuffersMscOML", C.c_longlong, pointer, name, *[C.c_longlong] * 3)
+    number = swap(display, window, 0, 0, 0)
+    print("swap", number, function(
+        "glXWaitForSbcOML", integer, pointer, name, C.c_longlong, place, place, place)(
+        display, window, number, *[C.byref(longs, 8 * i) for i in range(3)]), longs[2])
+    print("sync", function("glXGetSyncValuesOML", integer, pointer, name, place, place, place)(
+        display, window, *[C.byref(longs, 8 * i) for i in range(3)]), longs[2])
+    print("wait", function(
+        "glXWaitForMscOML", integer, pointer, name, *[C.c_longlong] * 3, place, place, place)(
+        display, window, 0, 0, 0, *[C.byref(longs, 8 * i) for i in range(3)]))
+    for word, arguments in (("", (display, 0, 0)), ("Current", ())):
+        kinds = [pointer, integer, integer][: len(arguments)]
+        print(function(f"glXQuery{word}RendererStringMESA", C.c_char_p, *kinds, integer)(
+            *arguments, 0x8183))
+        ask = function(f"glXQuery{word}RendererIntegerMESA", integer, *kinds, integer, place)
+        print(ask(*arguments, 0x8187, C.byref(counter)), counter.value)
+    print("driver", function("glXGetScreenDriver", C.c_char_p, pointer, integer)(display, 0))
+    bindable = choose(gl, display, 0x8010, 3, 0x20D0, 1)
+    pixmaps = [X11.XCreatePixmap(display, window, 20, 10, info.depth) for _ in range(2)]
+    drawn = gl.glXCreatePixmap(
+        display, bindable, C.c_ulong(pixmaps[0]), integers(0x20D5, 0x20D9, 0x20D6, 0x20DC, 0))
+    other = function("glXCreateGLXPixmapWithConfigSGIX", name, pointer, pointer, name)(
+        display, bindable, pixmaps[1])
+    function("glXBindTexImageEXT", None, pointer, name, integer, place)(display, drawn, 0x20DE, None)
+    function("glXReleaseTexImageEXT", None, pointer, name, integer)(display, drawn, 0x20DE)
+    print("texture", hex(gl.glGetError()))
+    print("none", current(display, 0, 0, None), function("glXGetSwapIntervalMESA", integer)())
+    gl.glXDestroyPixmap(display, C.c_ulong(drawn))
+    gl.glXDestroyGLXPixmap(display, C.c_ulong(other))
+    function("glXDestroyGLXPbufferSGIX", None, pointer, name)(display, pbuffer)
+    gl.glXDestroyContext(display, C.c_void_p(context))
+    X11.XSync(display, 0)
+
+
+def egl_extensions() -> None:
+    """Calls what EGL's extensions have, by the addresses of eglGetProcAddress."""
+    es, native = egl(), open_display()
+    gl = C.CDLL("libGLESv2.so.2")
+
+    def function(name: str, result, *arguments):
+        address = es.eglGetProcAddress(name.encode())
+        assert address, name
+        return C.CFUNCTYPE(result, *arguments)(address)
+
+    pointer, integer, number, place = C.c_void_p, C.c_int, C.c_uint, C.c_void_p
+    display = C.c_void_p(es.eglGetPlatformDisplay(0x31D5, native, None))
+    assert es.eglInitialize(display, None, None)
+    config, count, value = C.c_void_p(), C.c_int(), C.c_int()
+    wish = integers(0x3033, 4, 0x3040, 4, 0x3024, 8, 0x3038)
+    assert es.eglChooseConfig(display, wish, C.byref(config), 1, C.byref(count))
+    context = C.c_void_p(es.eglCreateContext(display, config, None, integers(0x3098, 2, 0x3038)))
+    window = C.c_ulong(X11.XCreateSimpleWindow(
+        native, C.c_ulong(X11.XRootWindow(native, 0)), 0, 0, 40, 30, 0, 0, 0))
+    X11.XMapWindow(native, window)
+    surface = C.c_void_p(es.eglCreateWindowSurface(display, config, window, None))
+    assert es.eglMakeCurrent(display, surface, surface, context)
+    swap = [number, pointer, pointer, place, integer]
+    print(function("eglSwapBuffersWithDamageKHR", *swap)(display, surface, None, 0), end=" ")
+    print(function("eglSwapBuffersWithDamageEXT", *swap)(display, surface, None, 0), end=" ")
+    print(function("eglPostSubBufferNV", number, pointer, pointer, *[integer] * 4)(
+        display, surface, 0, 0, 40, 30))
+    make = function("eglCreateSyncKHR", pointer, pointer, number, place)
+    destroy = function("eglDestroySyncKHR", number, pointer, pointer)
+    wait = function("eglClientWaitSyncKHR", integer, pointer, pointer, integer, C.c_ulonglong)
+    fence, reusable = make(display, 0x30F9, None), make(display, 0x30FA, None)
+    print("fence", wait(display, fence, 1, 10**9), end=" ")
+    print(function("eglWaitSyncKHR", integer, pointer, pointer, integer)(display, fence, 0), end=" ")
+    print(function("eglGetSyncAttribKHR", number, pointer, pointer, integer, place)(
+        display, fence, 0x30F1, C.byref(value)), hex(value.value))
+    print("signal", wait(display, reusable, 0, 0), end=" ")
+    print(function("eglSignalSyncKHR", number, pointer, pointer, number)(
+        display, reusable, 0x30F2), wait(display, reusable, 0, 0))
+    print("ends", destroy(display, fence), destroy(display, reusable), end=" ")
+    print(destroy(display, fence), hex(es.eglGetError()))
+    texture = C.c_uint()
+    gl.glGenTextures(1, C.byref(texture))
+    gl.glBindTexture(0x0DE1, texture)
+    gl.glTexImage2D(0x0DE1, 0, 0x1908, 4, 4, 0, 0x1908, 0x1401, None)
+    gl.glTexParameteri(0x0DE1, 0x2801, 0x2600)
+    image = function("eglCreateImageKHR", pointer, pointer, pointer, number, pointer, place)(
+        display, context, 0x30B1, texture.value, None)
+    print("image", bool(image), function("eglDestroyImageKHR", number, pointer, pointer)(
+        display, image))
+    print("driver", function("eglGetDisplayDriverName", C.c_char_p, pointer)(display), end=" ")
+    print(bool(function("eglGetDisplayDriverConfig", pointer, pointer)(display)))
+    devices = (C.c_void_p * 8)()
+    function("eglQueryDevicesEXT", number, integer, place, place)(8, devices, C.byref(count))
+    print("devices", count.value, function(
+        "eglQueryDeviceStringEXT", C.c_char_p, pointer, integer)(devices[0], 0x3055))
+    device = C.c_void_p()
+    print(function("eglQueryDisplayAttribEXT", number, pointer, integer, place)(
+        display, 0x322C, C.byref(device)), device.value == devices[0])
+    print(function("eglQueryDeviceAttribEXT", number, pointer, integer, place)(
+        devices[0], 0x1234, C.byref(device)), hex(es.eglGetError()))
+    print(function("eglQueryDeviceStringEXT", C.c_char_p, pointer, integer)(None, 0x3055),
+          hex(es.eglGetError()))
+    print(make(None, 0x30F9, None), hex(es.eglGetError()))
+    assert es.eglMakeCurrent(display, None, None, None)
+    assert es.eglTerminate(display)
 
 
 if __name__ == "__main__":
