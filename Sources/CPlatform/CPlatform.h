@@ -312,6 +312,12 @@ static inline uint64_t platform_now(void) {
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
+/// CPU time of this thread in nanoseconds.
+static inline uint64_t platform_thread_time(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
 /// CPU time of this process in nanoseconds, all threads.
 static inline uint64_t platform_cpu_time(void) {
   struct timespec t;

@@ -10,9 +10,12 @@ internal import Wire
 /// counts and not its speed, and measuring would cost more than it tells.
 struct Compressor: ~Copyable {
   /// Window of the stream, as a power of two: what the other end must keep. It has room for several
-  /// frames of a program that sends its vertices anew each time, and what lies that far back is found
-  /// by long distance matching.
+  /// frames of a program that sends its vertices anew each time.
   static let windowLog: Int32 = 23
+  /// Places that are remembered in the window, as a power of two: four times what the level would
+  /// have, so that what lies some frames back is found, and still in a second level cache. Long
+  /// distance matching finds little more, and takes a quarter of the time again.
+  private static let hashLog: Int32 = 16
   /// The window of nodes that do not say `NodeAbility.largeWindow`.
   static let smallWindowLog: Int32 = 20
   /// Larger messages are compressed when it pays.
@@ -21,7 +24,7 @@ struct Compressor: ~Copyable {
   /// Nil without memory, and after a failure: the stream is broken off then, for good.
   private var context: OpaquePointer?
   private var out = Bytes()
-  /// Smoothed nanoseconds that a byte takes: to compress, and on the link.
+  /// Smoothed nanoseconds that a byte takes: of a processor to compress, and on the link.
   private var compressionCost = 0.0
   private var linkCost = 0.0
   /// Smoothed part of a large message that is saved.
@@ -36,8 +39,7 @@ struct Compressor: ~Copyable {
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1)
     _ = ZSTD_CCtx_setParameter(
       context, ZSTD_c_windowLog, hasLargeWindow ? Compressor.windowLog : Compressor.smallWindowLog)
-    _ = ZSTD_CCtx_setParameter(
-      context, ZSTD_c_enableLongDistanceMatching, hasLargeWindow ? 1 : 0)
+    _ = ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, Compressor.hashLog)
     _ = ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 0)
   }
 
@@ -58,7 +60,7 @@ struct Compressor: ~Copyable {
       patience = min(patience * 2, 64)
       waiting = patience
     }
-    let began = platform_now()
+    let began = isLarge ? platform_thread_time() : 0
     out.reset(keeping: Bytes.kept)
     guard let room = out.add(ZSTD_compressBound(message.count) + 64) else { return nil }
     var input = ZSTD_inBuffer(src: message.baseAddress, size: message.count, pos: 0)
@@ -71,7 +73,7 @@ struct Compressor: ~Copyable {
       return nil
     }
     out.truncate(output.pos)
-    if isLarge { learn(message.count, output.pos, platform_now() &- began) }
+    if isLarge { learn(message.count, output.pos, platform_thread_time() &- began) }
     // Once in the stream it must be sent, even when nothing was saved.
     return out.contents
   }
@@ -83,9 +85,10 @@ struct Compressor: ~Copyable {
     linkCost = Compressor.smooth(linkCost, Double(nanoseconds) / Double(count))
   }
 
-  /// Nanoseconds that a byte takes on any link: sealing, copying, taking and opening it are work for
-  /// both ends' processors, however fast the link is.
-  private static let leastLinkCost = 2.0
+  /// Nanoseconds that a byte is taken to need on any link: a gigabit a second. Messages of a frame fit
+  /// into a socket's buffers, so that sending them measures the link only when it is too slow already;
+  /// and what is saved is there for others, and for the frames that come back.
+  private static let leastLinkCost = 8.0
 
   private func pays() -> Bool {
     // Nothing is known yet.
