@@ -150,10 +150,11 @@ fuzz: deps ## everything that reads foreign bytes, under AddressSanitizer (FUZZ_
 	  --scratch-path $(SCRATCH)/sanitized \
 	  --filter 'FuzzTests|RecordingTests|damagedReplies|controlRecords|hostileBytes'
 
-conformance: deps build ## CTS and piglit, where they are there
+conformance: deps build ## CTS, piglit and programs that draw with OpenGL, where they are there
 	@failed=0
 	Scripts/conformance || failed=$$?
 	xvfb-run -a -s '-screen 0 1280x1024x24 -noreset' Scripts/piglit --count 0 || failed=$$?
+	Scripts/gl-programs || failed=$$?
 	exit $$failed
 
 install: ## into PREFIX (/usr/local), honouring DESTDIR
