@@ -281,8 +281,9 @@ extension GLReplayContext {
     case GL.DEPTH: return [GL.DEPTH_ATTACHMENT]
     case GL.STENCIL: return [GL.STENCIL_ATTACHMENT]
     case GL.BACK, GL.BACK_LEFT:
-      // Only OpenGL ES calls a single buffer so.
-      return drawable.isDoubleBuffered || properties.isES ? [first] : [GL.BACK]
+      // A single buffer goes by this name too: in OpenGL ES by its specification, in OpenGL by what
+      // Mesa does, and programs that ask a pbuffer for what they ask a window for rely on.
+      return [first]
     case GL.FRONT, GL.FRONT_LEFT:
       return drawable.isDoubleBuffered ? [frontAttachment(drawable)] : [first]
     case GL.LEFT, GL.FRONT_AND_BACK:

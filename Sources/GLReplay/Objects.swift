@@ -135,6 +135,22 @@ struct ModeBuffers {
   /// Values that one buffer has at most.
   static var most: Int32 { 4 << 20 }
 
+  /// How many words of the selection buffer so many hit records are, negative: all, for it has
+  /// overflowed. Programs are known to say that their buffers have more words than there are: what
+  /// the driver has not written must not be written there either.
+  fileprivate func selectedWords(_ hits: Int32) -> Int {
+    guard hits >= 0, let selection else { return selectionSize }
+    var end = 0
+    for _ in 0..<hits {
+      // The number of names, two depths, the names.
+      guard end < selectionSize else { return selectionSize }
+      let names = Int(selection[end])
+      guard names <= selectionSize else { return selectionSize }
+      end += 3 + names
+    }
+    return min(end, selectionSize)
+  }
+
   mutating func free() {
     feedback?.deallocate()
     selection?.deallocate()
@@ -192,7 +208,7 @@ func doer_glRenderMode(_ c: GLContextPointer, _ ticket: UInt32, _ mode: UInt32) 
   case GL.FEEDBACK:
     let count = result < 0 ? modes.feedbackSize : min(Int(result), modes.feedbackSize)
     c.pointee.put(modes.feedback, count * 4)
-  case GL.SELECT: c.pointee.put(modes.selection, modes.selectionSize * 4)
+  case GL.SELECT: c.pointee.put(modes.selection, modes.selectedWords(result) * 4)
   default: c.pointee.put(nil, 0)
   }
   c.pointee.endReply(ticket)

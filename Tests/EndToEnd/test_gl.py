@@ -287,6 +287,24 @@ def test_egl_without_windows():
     assert lines[0].startswith("OpenGL ES {(255, 1") and lines[1] == "0x30f6", lines
 
 
+def same_guest(command: str, lines: int) -> None:
+    """A program without a display says so many lines, natively and through Omega the same."""
+    wanted = run(guest(command), plain_environment(LIBGL_ALWAYS_SOFTWARE=1)).stdout
+    found = omega(
+        "run", "-q", "--", *guest(command), environment=plain_environment(OMEGA_GL_ERRORS="strict")
+    ).stdout
+    assert len(wanted.splitlines()) == lines and found == wanted, f"{wanted}\n{found}"
+
+
+def test_single_pbuffer():
+    same_guest("single_pbuffer", 24)
+
+
+def test_picking():
+    """Also what a buffer has behind what was written to it, however large it is said to be."""
+    same_guest("picking", 24)
+
+
 # --- Random commands, of which every answer is compared
 
 STATE = HERE / "programs" / "gl_state.py"

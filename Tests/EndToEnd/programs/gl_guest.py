@@ -433,6 +433,80 @@ def surfaceless() -> None:
     assert es.eglTerminate(display)
 
 
+def single_pbuffer() -> None:
+    """What OpenGL says of a pbuffer's buffers by each of their names, and what is drawn to them."""
+    es = egl()
+    gl = C.CDLL("libGL.so.1")
+    display = C.c_void_p(es.eglGetPlatformDisplay(0x31DD, None, None))
+    assert es.eglInitialize(display, None, None) and es.eglBindAPI(0x30A2)
+    config, count = C.c_void_p(), C.c_int()
+    wish = integers(0x3033, 1, 0x3040, 8, 0x3021, 8, 0x3038)
+    assert es.eglChooseConfig(display, wish, C.byref(config), 1, C.byref(count)) and count.value
+    surface = C.c_void_p(es.eglCreatePbufferSurface(
+        display, config, integers(0x3057, 8, 0x3056, 8, 0x3038)))
+    for version, profile in ((2, 2), (3, 1)):
+        context = C.c_void_p(es.eglCreateContext(
+            display, config, None, integers(0x3098, version, 0x30FD, profile, 0x3038)))
+        assert es.eglMakeCurrent(display, surface, surface, context)
+        value = C.c_int()
+        for buffer in (0x405, 0x404, 0x400, 0x401, 0x402, 0x403, 0x408, 0x406, 0x407, 0, 0x8CE0):
+            words = [hex(buffer)]
+            for select, name in ((gl.glReadBuffer, 0xC02), (gl.glDrawBuffer, 0xC01)):
+                select(buffer)
+                gl.glGetIntegerv(name, C.byref(value))
+                words += [hex(gl.glGetError()), hex(value.value)]
+            print(*words)
+        gl.glReadBuffer(0x405)
+        gl.glDrawBuffer(0x405)
+        gl.glClearColor(C.c_float(0), C.c_float(0.5), C.c_float(version / 4), C.c_float(1))
+        gl.glClear(0x4000)
+        data = (C.c_ubyte * (8 * 8 * 4))()
+        gl.glReadPixels(0, 0, 8, 8, 0x1908, 0x1401, data)
+        print(set(zip(*[iter(bytes(data))] * 4)), hex(gl.glGetError()))
+    assert es.eglMakeCurrent(display, None, None, None)
+    assert es.eglTerminate(display)
+
+
+def picking() -> None:
+    """Selection and feedback, and what of the application's buffers they leave alone."""
+    es = egl()
+    gl = C.CDLL("libGL.so.1")
+    display = C.c_void_p(es.eglGetPlatformDisplay(0x31DD, None, None))
+    assert es.eglInitialize(display, None, None) and es.eglBindAPI(0x30A2)
+    config, count = C.c_void_p(), C.c_int()
+    wish = integers(0x3033, 1, 0x3040, 8, 0x3021, 8, 0x3038)
+    assert es.eglChooseConfig(display, wish, C.byref(config), 1, C.byref(count)) and count.value
+    surface = C.c_void_p(es.eglCreatePbufferSurface(
+        display, config, integers(0x3057, 8, 0x3056, 8, 0x3038)))
+    context = C.c_void_p(es.eglCreateContext(display, config, None, integers(0x3038)))
+    assert es.eglMakeCurrent(display, surface, surface, context)
+    selection, feedback = (C.c_uint * 64)(), (C.c_float * 64)()
+    for shapes in (0, 1, 2, 9):
+        for size in (64, 16):
+            for i in range(64):
+                selection[i], feedback[i] = 0xC0FFEE, -5.0
+            gl.glSelectBuffer(size, selection)
+            gl.glFeedbackBuffer(size, 0x600, feedback)
+            results = []
+            for mode in (0x1C02, 0x1C01):
+                gl.glRenderMode(mode)
+                gl.glInitNames()
+                for shape in range(shapes):
+                    gl.glPushName(shape)
+                    gl.glBegin(4)
+                    for x, y in ((-0.5, -0.5), (0.5, -0.5), (0, 0.5 + shape / 8)):
+                        gl.glVertex3f(C.c_float(x), C.c_float(y), C.c_float(shape / 10))
+                    gl.glEnd()
+                    if shape % 2:
+                        gl.glPopName()
+                results.append(gl.glRenderMode(0x1C00))
+            print(shapes, size, results, hex(gl.glGetError()))
+            print(*map(hex, selection))
+            print(*feedback)
+    assert es.eglMakeCurrent(display, None, None, None)
+    assert es.eglTerminate(display)
+
+
 def egl_configs() -> None:
     """Every config of a platform's display, a line each."""
     es = egl()
