@@ -125,6 +125,8 @@ extension GLReplayContext {
   mutating func unpack(_ store: PixelStore) -> Bool {
     if store == unpackStore { return true }
     guard let set = functions?.pixelStorei else { return false }
+    beginQuiet()
+    defer { endQuiet() }
     set(GL.UNPACK_ALIGNMENT, store.alignment)
     guard driverValue(GL.UNPACK_ALIGNMENT) == UInt32(store.alignment) else { return false }
     unpackStore = store
@@ -150,7 +152,9 @@ extension GLReplayContext {
   /// The same, and `otherwise` where the driver does not answer.
   mutating func driverValue(_ pname: UInt32, otherwise: Int32) -> Int32 {
     var value = otherwise
+    beginQuiet()
     functions?.getIntegerv(pname, &value)
+    endQuiet()
     return value
   }
 
@@ -211,7 +215,9 @@ extension GLReplayContext {
     platform_fill(first, 0x55, room)
     platform_fill(second, 0xAA, room)
     call(first)
+    beginQuiet()
     call(second)
+    endQuiet()
     var count = room
     while count > 0,
       first.load(fromByteOffset: count &- 1, as: UInt8.self)

@@ -77,6 +77,8 @@ extension GLReplayContext {
     gl.load { egl.function($0) }
     self.functions = functions
     properties = ContextProperties(functions, isES: attributes.isES)
+    beginMessages(functions.extensions(properties))
+    beginQuiet()
     driver = DriverContext(
       id: request.context, egl: egl, handle: handle, workbench: group.share.workbench)
     guard
@@ -98,6 +100,7 @@ extension GLReplayContext {
   mutating func destroyContext() {
     guard let driver else { return }
     endSignals()
+    endMessages()
     if let functions, let group {
       deleteOwnObjects(functions)
       var buffer = vertexArrays.neutralBuffer
@@ -168,6 +171,7 @@ extension GLReplayContext {
     for name in extensions { name.withCString { reply.writer.string($0) } }
     functions.drainErrors()
     let values = constants(functions)
+    endQuiet()
     reply.writer.u32(UInt32(clamping: values.count))
     for value in values {
       reply.writer.u32(value.name)

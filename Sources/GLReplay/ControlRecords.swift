@@ -45,6 +45,9 @@ func replayGLControl(
   case ControlOpcode.glCreateImage: c.pointee.createImage(&fields)
   case ControlOpcode.glDestroyImage: c.pointee.destroyImage(&fields)
   case ControlOpcode.glBindDrawable: c.pointee.bindDrawable(&fields)
+  case ControlOpcode.glWatchMessages: c.pointee.watchMessages(&fields)
+  case ControlOpcode.glTakeMessages: c.pointee.takeMessages(&fields)
+  case ControlOpcode.glRaise: c.pointee.raise(&fields)
   default: fields.wrong = "opcode"
   }
   if let wrong = fields.wrong { c.pointee.malformed(opcode, wrong) }

@@ -47,6 +47,8 @@ extension GLReplayContext {
   mutating func makeCurrent(draw: Drawable?, read: Drawable?) -> Bool {
     guard let functions else { return false }
     saveErrors()
+    beginQuiet()
+    defer { endQuiet() }
     forgetObjects(but: [draw, read])
     guard let drawTo = draw ?? dummy(), let readFrom = read ?? dummy() else { return false }
     surface.draw = drawTo
@@ -302,12 +304,12 @@ extension GLReplayContext {
     drawable.needFront(from: driver.handle, finishing: functions.finish)
     let front = drawable.current.front
     guard object.front != front else { return second }
-    saveErrors()
-    let bound = boundFramebuffers(functions)
-    functions.bindFramebuffer(GL.FRAMEBUFFER, object.name)
-    functions.attach(GL.FRAMEBUFFER, second, front)
-    restore(bound, functions)
-    functions.drainErrors()
+    quietly { c in
+      let bound = c.boundFramebuffers(functions)
+      functions.bindFramebuffer(GL.FRAMEBUFFER, object.name)
+      functions.attach(GL.FRAMEBUFFER, second, front)
+      c.restore(bound, functions)
+    }
     object.front = front
     surface.objects[drawable.id] = object
     return second
@@ -432,6 +434,8 @@ extension GLReplayContext {
       drawable.request.samples > 0, var object = surface.objects[drawable.id]
     else { return }
     saveErrors()
+    beginQuiet()
+    defer { endQuiet() }
     let isFront =
       drawable.isDoubleBuffered && !object.front.isNone
       && buffers(surface.readBuffer ?? GL.BACK, of: drawable).first
@@ -470,6 +474,8 @@ extension GLReplayContext {
   @discardableResult
   mutating func saveErrors() -> Bool {
     guard let functions else { return false }
+    beginQuiet()
+    defer { endQuiet() }
     for count in 0..<16 {
       let error = functions.getError()
       if error == 0 { return count > 0 }
@@ -480,6 +486,12 @@ extension GLReplayContext {
 
   /// An error that the driver would have with a window of its own.
   mutating func raise(_ error: UInt32) {
+    keepError(error)
+    noteError(error)
+  }
+
+  /// The same without a message of it.
+  mutating func keepError(_ error: UInt32) {
     saveErrors()
     if surface.savedErrors.isEmpty { surface.savedErrors.append(error) }
   }

@@ -57,6 +57,10 @@ struct GLReplayContext {
   var signals: [Signal] = []
   /// A fence was signalled behind which nothing has come.
   var isGPUIdle = false
+  /// The driver's debug output; nil where it has none.
+  var messages: DebugMessages?
+  /// Not 0 while messages are of this room's own calls.
+  let quiet: UnsafeMutablePointer<UInt32>
 
   // Of this room's hand-written parts.
   var surface = SurfaceState()
@@ -83,6 +87,8 @@ struct GLReplayContext {
     self.session = session
     self.channel = channel
     activity = session.host.activityWord(channel: channel)
+    quiet = .allocate(capacity: 1)
+    quiet.initialize(to: 0)
     dispatch = .allocate(capacity: 1)
     dispatch.initialize(to: GLDispatch())
     readers = .allocate(capacity: NameKind.count)
@@ -98,6 +104,7 @@ struct GLReplayContext {
     vertexArrays.free()
     modes.free()
     readers.deallocate()
+    quiet.deallocate()
     dispatch.deallocate()
   }
 

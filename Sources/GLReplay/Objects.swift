@@ -441,9 +441,11 @@ extension GLReplayContext {
     gl.glBindBuffer?(own, bound)
   }
 
-  private func bufferValue(_ target: UInt32, _ pname: UInt32) -> Int {
+  private mutating func bufferValue(_ target: UInt32, _ pname: UInt32) -> Int {
     var value: Int32 = 0
+    beginQuiet()
     gl.glGetBufferParameteriv?(target, pname, &value)
+    endQuiet()
     return Int(value)
   }
 

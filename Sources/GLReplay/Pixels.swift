@@ -33,6 +33,8 @@ extension GLReplayContext {
   /// Makes the driver's pixel store for packing this one.
   private mutating func pack(_ store: PixelStore) {
     guard let set = gl.glPixelStorei else { return }
+    beginQuiet()
+    defer { endQuiet() }
     set(GL.PACK_ALIGNMENT, store.alignment)
     if !properties.isES || properties.isAtLeast(3, 0) {
       set(GL.PACK_ROW_LENGTH, store.rowLength)
@@ -115,7 +117,9 @@ extension GLReplayContext {
     guard byteCount > 0, let other = platform_aligned_alloc(64, byteCount) else { return 0 }
     defer { platform_free(other) }
     platform_fill(other, 0xAA, byteCount)
+    beginQuiet()
     call(other, Int32(clamping: byteCount))
+    endQuiet()
     var count = byteCount
     while count > 0,
       room.load(fromByteOffset: count &- 1, as: UInt8.self)
@@ -160,40 +164,41 @@ extension GLReplayContext {
   fileprivate mutating func levelSize(
     _ target: UInt32, _ texture: UInt32?, _ level: Int32
   ) -> (UInt32, UInt32, UInt32) {
-    saveErrors()
-    defer { functions?.drainErrors() }
-    func value(_ pname: UInt32) -> UInt32 {
-      var result: Int32 = 0
-      if let texture {
-        gl.glGetTextureLevelParameteriv?(texture, level, pname, &result)
-      } else {
-        gl.glGetTexLevelParameteriv?(target, level, pname, &result)
+    quietly { c in
+      func value(_ pname: UInt32) -> UInt32 {
+        var result: Int32 = 0
+        if let texture {
+          c.gl.glGetTextureLevelParameteriv?(texture, level, pname, &result)
+        } else {
+          c.gl.glGetTexLevelParameteriv?(target, level, pname, &result)
+        }
+        return UInt32(max(result, 0))
       }
-      return UInt32(max(result, 0))
+      return (value(GL.TEXTURE_WIDTH), value(GL.TEXTURE_HEIGHT), value(GL.TEXTURE_DEPTH))
     }
-    return (value(GL.TEXTURE_WIDTH), value(GL.TEXTURE_HEIGHT), value(GL.TEXTURE_DEPTH))
   }
 
   fileprivate mutating func compressedSize(_ target: UInt32, _ texture: UInt32?, _ level: Int32)
     -> Int
   {
-    saveErrors()
-    defer { functions?.drainErrors() }
-    var result: Int32 = 0
-    var isCompressed: Int32 = 0
-    if let texture {
-      gl.glGetTextureLevelParameteriv?(texture, level, GL.TEXTURE_COMPRESSED, &isCompressed)
-      if isCompressed != 0 {
-        gl.glGetTextureLevelParameteriv?(
-          texture, level, GL.TEXTURE_COMPRESSED_IMAGE_SIZE, &result)
+    quietly { c in
+      var result: Int32 = 0
+      var isCompressed: Int32 = 0
+      if let texture {
+        c.gl.glGetTextureLevelParameteriv?(texture, level, GL.TEXTURE_COMPRESSED, &isCompressed)
+        if isCompressed != 0 {
+          c.gl.glGetTextureLevelParameteriv?(
+            texture, level, GL.TEXTURE_COMPRESSED_IMAGE_SIZE, &result)
+        }
+      } else {
+        c.gl.glGetTexLevelParameteriv?(target, level, GL.TEXTURE_COMPRESSED, &isCompressed)
+        if isCompressed != 0 {
+          c.gl.glGetTexLevelParameteriv?(
+            target, level, GL.TEXTURE_COMPRESSED_IMAGE_SIZE, &result)
+        }
       }
-    } else {
-      gl.glGetTexLevelParameteriv?(target, level, GL.TEXTURE_COMPRESSED, &isCompressed)
-      if isCompressed != 0 {
-        gl.glGetTexLevelParameteriv?(target, level, GL.TEXTURE_COMPRESSED_IMAGE_SIZE, &result)
-      }
+      return Int(max(result, 0))
     }
-    return Int(max(result, 0))
   }
 }
 
@@ -246,9 +251,7 @@ func doer_glGetTextureImage(
   }
   var size = c.pointee.levelSize(0, texture, level)
   var target: Int32 = 0
-  c.pointee.saveErrors()
-  c.pointee.gl.glGetTextureParameteriv?(texture, GL.TEXTURE_TARGET, &target)
-  c.pointee.functions?.drainErrors()
+  c.pointee.quietly { $0.gl.glGetTextureParameteriv?(texture, GL.TEXTURE_TARGET, &target) }
   // All faces at once.
   if UInt32(bitPattern: target) == GL.TEXTURE_CUBE_MAP { size.2 = 6 }
   let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))

@@ -20,6 +20,7 @@ extension GLReplayContext {
     let name = knownName(.program, object)
     // What is asked here may be more than the driver's version knows.
     saveErrors()
+    beginQuiet()
     reply.writer.begin(ControlOpcode.glReflect)
     if name != 0, gl.glIsProgram?(name) == 1 {
       reply.writer.u32(ReflectedKind.program)
@@ -31,6 +32,7 @@ extension GLReplayContext {
       reply.writer.u32(ReflectedKind.none)
     }
     functions?.drainErrors()
+    endQuiet()
     endReply(ticket)
   }
 

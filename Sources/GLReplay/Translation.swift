@@ -45,6 +45,8 @@ extension GLReplayContext {
       return value == 0 ? nil : clientName(kind, value)
     }
     switch pname {
+    case GL.DEBUG_LOGGED_MESSAGES: return messages?.logCount
+    case GL.DEBUG_NEXT_LOGGED_MESSAGE_LENGTH: return messages?.nextLength
     case GL.DRAW_FRAMEBUFFER_BINDING: return drawsDefault ? 0 : clientName(.framebuffer, value)
     case GL.READ_FRAMEBUFFER_BINDING: return readsDefault ? 0 : clientName(.framebuffer, value)
     case GL.DRAW_BUFFER, GL.DRAW_BUFFER0: return drawsDefault ? defaultDrawBuffer : nil
@@ -83,7 +85,8 @@ extension GLReplayContext {
       }
     } else if type == UInt8.self,
       pname == GL.DOUBLEBUFFER || pname == GL.DRAW_FRAMEBUFFER_BINDING
-        || pname == GL.READ_FRAMEBUFFER_BINDING
+        || pname == GL.READ_FRAMEBUFFER_BINDING || pname == GL.DEBUG_LOGGED_MESSAGES
+        || pname == GL.DEBUG_NEXT_LOGGED_MESSAGE_LENGTH
     {
       let value = place.load(as: UInt8.self)
       if let new = translated(pname, UInt32(value)) {
@@ -201,7 +204,9 @@ private func answerAttachment(
   let wanted = isDefault ? c.pointee.part(attachment) : attachment
   var type: Int32 = 0
   let isName = pname == GL.FRAMEBUFFER_ATTACHMENT_OBJECT_NAME
-  if isName { call(wanted, GL.FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE, &type) }
+  if isName {
+    c.pointee.quietly { _ in call(wanted, GL.FRAMEBUFFER_ATTACHMENT_OBJECT_TYPE, &type) }
+  }
   // What stands for the default framebuffer's buffers has names, they have none (OpenGL 4.6, 9.2.3).
   if isDefault, isName, type != 0 {
     c.pointee.raise(GL.INVALID_ENUM)

@@ -180,6 +180,8 @@ extension GLReplayContext {
     else { return f.fail("byteCount") }
     guard isOutsideBegin() else { return }
     saveErrors()
+    beginQuiet()
+    defer { endQuiet() }
     gl.glBindBuffer?(GL.ARRAY_BUFFER, 0)
     for i in 0..<count {
       let array = ClientArray(f.record, 24 &+ i &* 24)
@@ -330,7 +332,11 @@ extension GLReplayContext {
       guard isOutsideBegin() else { return false }
       saveErrors()
     }
-    defer { if asks { functions?.drainErrors() } }
+    beginQuiet()
+    defer {
+      if asks { functions?.drainErrors() }
+      endQuiet()
+    }
     while left != 0 {
       let slot = left.trailingZeroBitCount
       let bit: UInt64 = 1 << UInt64(slot)

@@ -13,8 +13,12 @@ struct ContextState {
   var batch: UnsafeMutableRawPointer
   var batchSize: Int
 
+  /// The program has a callback for debug output, which commands end with (`DebugMessages.swift`).
+  var isWatched = false
   /// How often records were published.
   var published: UInt64 = 0
+  /// What it was when the node answered last.
+  var answered: UInt64 = 0
   /// `StateGroup`s that commands may have changed since `settle`.
   var touched: UInt32 = 0
 
@@ -25,8 +29,7 @@ struct ContextState {
   /// What was asked for.
   let request: ContextRequest
 
-  /// The first error that the client has seen itself and that glGetError has not returned.
-  var error: UInt32 = 0
+  var errors = PendingError()
   /// State that is answered here.
   let shadow: UnsafeMutablePointer<Shadow>
   /// What the window system side keeps of the context: `GLX/`, `EGL/`.
@@ -114,10 +117,6 @@ extension UnsafeMutablePointer<ContextState> {
       || pointee.published != pointee.shadow.pointee.swapPublished
   }
 
-  /// Remembers an error, unless there is one already (OpenGL 4.6, 2.3.1).
-  func raise(_ error: UInt32) {
-    if pointee.error == 0 { pointee.error = error }
-  }
 }
 
 /// The first writer of a new context.

@@ -146,6 +146,8 @@ extension UnsafeMutablePointer<ContextState> {
     guard status == 0 || status == ContextError.success else { return status }
     pointee.binding.facts = ContextFacts.read(&reply)
     setMatrixLimits()
+    // GL_CONTEXT_FLAG_DEBUG_BIT has the same number in every interface.
+    pointee.shadow.pointee.debug.isOn = request.flags & 1 != 0
     // The node's own never is such a context.
     if request.noError != 0 { pointee.binding.facts?.pointee.addNoErrorFlag() }
     return pointee.binding.facts == nil ? ContextError.badAlloc : ContextError.success
@@ -199,6 +201,7 @@ extension UnsafeMutablePointer<ContextState> {
     read?.retain()
     pointee.binding.draw = draw
     pointee.binding.read = read
+    forgetDelivery()
     draw?.refreshSize()
     if read != draw { read?.refreshSize() }
     draw?.pointee.hasNewSize = false
@@ -330,6 +333,7 @@ extension UnsafeMutablePointer<ContextState> {
     let channel = pointee.channel
     if isOpen {
       flush()
+      endMessages()
       // Others of the group may build on what this one has done.
       if pointee.share.pointee.contextCount > 1 { waitUntilReplayed() }
       var close = (ControlOpcode.closeChannel, UInt32(8))
@@ -361,7 +365,8 @@ extension UnsafeMutablePointer<ContextState> {
     // What glGetError would have said is still to be said.
     let error = reply.u32("glReport.error")
     pointee.connection.finishCall(call)
-    if error != 0 { raise(error) }
+    pointee.answered = pointee.published
+    keep(error)
     return true
   }
 }
@@ -393,7 +398,7 @@ extension UnsafeMutablePointer<ContextState> {
     WindowLock.locked {
       var known = contexts
       while let context = known, context.pointee.id != id { known = context.pointee.binding.next }
-      known?.raise(error)
+      known?.keep(error)
     }
   }
 }

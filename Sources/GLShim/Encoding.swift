@@ -12,7 +12,11 @@ var largestArray: Int { SegmentLayout.largestRecord &- 4096 }
 
 /// The current context has an error, and the command is not carried out.
 @inline(never)
-func refuse(_ error: UInt32) { currentContext()?.raise(error) }
+func refuse(_ error: UInt32) {
+  guard let c = currentContext() else { return }
+  c.raise(error)
+  finishCommand(c)
+}
 
 extension Writer {
   /// `u32 byteCount` (0xFFFFFFFF: NULL), bytes, zeros to a multiple of 4.
@@ -188,6 +192,7 @@ extension UnsafeMutablePointer<ContextState> {
   /// lost.
   func endCall(_ call: Call) -> GLRecord? {
     guard var reader = pointee.connection.endCall(call) else { return nil }
+    pointee.answered = pointee.published
     let count = reader.remaining
     guard let bytes = reader.take(count, "reply") else { return nil }
     return GLRecord(start: bytes, count: count)

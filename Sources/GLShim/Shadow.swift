@@ -129,15 +129,12 @@ struct Shadow {
   var selection: UnsafeMutablePointer<UInt32>?
   var selectionSize = 0
 
-  var debugCallback: UnsafeRawPointer?
-  var debugParameter: UnsafeRawPointer?
+  var debug = DebugOutput()
 
   /// How often glFinish need not wait until the next swap.
   var freeFinishes = 0
   /// `published` of the context behind the last swap.
   var swapPublished: UInt64 = 0
-  /// Nanoseconds that glGetError has waited for the node.
-  var errorTime: UInt64 = 0
 
   static var deepest: Int { 16 }
 

@@ -241,6 +241,7 @@ extension UnsafeMutablePointer<DrawableState> {
   /// Swaps the buffers of a drawable that is current for drawing in `context`, which is the calling
   /// thread's.
   func swap(_ context: Context) {
+    defer { finishCommand(context) }
     guard pointee.request.flags & DrawableFlag.doubleBuffered != 0, pointee.kind == .window else {
       context.flush()
       return

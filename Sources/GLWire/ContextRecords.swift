@@ -54,6 +54,14 @@ public struct DrawableRequest: Equatable, Sendable {
   }
 }
 
+/// What the node does with an error that the client has found.
+public enum RaiseFlag {
+  /// glGetError returns it, unless there is one before it.
+  @inlinable public static var error: UInt32 { 1 }
+  /// It is a message of debug output.
+  @inlinable public static var message: UInt32 { 2 }
+}
+
 public enum DrawableFlag {
   @inlinable public static var doubleBuffered: UInt32 { 1 }
   @inlinable public static var sRGB: UInt32 { 2 }

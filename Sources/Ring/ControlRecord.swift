@@ -111,6 +111,15 @@ public enum ControlOpcode {
   /// u64 drawable (8), u32 target (16), u32 reserved, `DrawableRequest` (24): the drawable's picture
   /// becomes the texture's that is bound there.
   @inlinable public static var glBindDrawable: UInt32 { 0x167 }
+  /// u32 slot (8; `noSlot`: none), u32 isOn (12), u64 first (16): the node's driver's messages are kept for the
+  /// client's callback, or in the log; the slot reaches `first` and the number of messages that were kept for the
+  /// callback.
+  @inlinable public static var glWatchMessages: UInt32 { 0x168 }
+  /// u32 ticket (8), u32 reserved: the messages that were kept for the callback; replies with u32 count, u32
+  /// isMore and for each u32 source, type, id, severity and an array with the text and its NUL.
+  @inlinable public static var glTakeMessages: UInt32 { 0x169 }
+  /// u32 error (8), u32 flags (12, `RaiseFlag`): one that the client has found, in its place among the node's.
+  @inlinable public static var glRaise: UInt32 { 0x16A }
   /// u64 mark (8): a place that `glAfter` names. Marks of a channel only grow.
   @inlinable public static var glMark: UInt32 { 0x15B }
 
@@ -182,6 +191,9 @@ extension ControlOpcode {
     case glCreateImage: "glCreateImage"
     case glDestroyImage: "glDestroyImage"
     case glBindDrawable: "glBindDrawable"
+    case glWatchMessages: "glWatchMessages"
+    case glTakeMessages: "glTakeMessages"
+    case glRaise: "glRaise"
     default: nil
     }
   }

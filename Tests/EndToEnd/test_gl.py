@@ -332,6 +332,13 @@ def test_state():
 
 
 @deadline(180)
+def test_messages():
+    """Debug output: callbacks, the log, filters, groups, labels; and errors in the order of their commands."""
+    for seed in (1, 2, 3):
+        assert same_answers("messages", seed) > 150
+
+
+@deadline(180)
 def test_lists():
     for seed in (1, 2, 3, 4):
         assert same_answers("lists", seed, 600) > 400

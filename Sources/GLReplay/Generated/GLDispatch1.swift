@@ -189,6 +189,7 @@ public struct GLDispatch {
   public var glCreateTransformFeedbacks: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glCreateVertexArrays: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glCullFace: (@convention(c) (UInt32) -> Void)?
+  public var glDebugMessageCallback: (@convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void)?
   public var glDebugMessageControl: (@convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void)?
   public var glDebugMessageInsert: (@convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void)?
   public var glDeleteBuffers: (@convention(c) (Int32, UnsafePointer<UInt32>?) -> Void)?

@@ -197,6 +197,7 @@ extension GLDispatch {
     glCreateTransformFeedbacks = find(get, "glCreateTransformFeedbacks")
     glCreateVertexArrays = find(get, "glCreateVertexArrays")
     glCullFace = find(get, "glCullFace")
+    glDebugMessageCallback = find(get, "glDebugMessageCallback", "glDebugMessageCallbackARB", "glDebugMessageCallbackKHR")
     glDebugMessageControl = find(get, "glDebugMessageControl", "glDebugMessageControlARB", "glDebugMessageControlKHR")
     glDebugMessageInsert = find(get, "glDebugMessageInsert", "glDebugMessageInsertARB", "glDebugMessageInsertKHR")
     glDeleteBuffers = find(get, "glDeleteBuffers", "glDeleteBuffersARB")
@@ -410,10 +411,10 @@ extension GLDispatch {
     glGetObjectParameterfvARB = find(get, "glGetObjectParameterfvARB")
     glGetObjectParameterivARB = find(get, "glGetObjectParameterivARB")
     glGetObjectPtrLabel = find(get, "glGetObjectPtrLabel", "glGetObjectPtrLabelKHR")
-    glGetPixelMapfv = find(get, "glGetPixelMapfv")
   }
 
   private mutating func load1(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
+    glGetPixelMapfv = find(get, "glGetPixelMapfv")
     glGetPixelMapuiv = find(get, "glGetPixelMapuiv")
     glGetPixelMapusv = find(get, "glGetPixelMapusv")
     glGetPolygonStipple = find(get, "glGetPolygonStipple")
@@ -813,10 +814,10 @@ extension GLDispatch {
     glProgramUniform3ui64vARB = find(get, "glProgramUniform3ui64vARB")
     glProgramUniform3ui64vNV = find(get, "glProgramUniform3ui64vNV")
     glProgramUniform3uiv = find(get, "glProgramUniform3uiv")
-    glProgramUniform4d = find(get, "glProgramUniform4d")
   }
 
   private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
+    glProgramUniform4d = find(get, "glProgramUniform4d")
     glProgramUniform4dv = find(get, "glProgramUniform4dv")
     glProgramUniform4f = find(get, "glProgramUniform4f")
     glProgramUniform4fv = find(get, "glProgramUniform4fv")
@@ -1216,10 +1217,10 @@ extension GLDispatch {
     glVertexAttrib2sv = find(get, "glVertexAttrib2sv", "glVertexAttrib2svARB")
     glVertexAttrib3d = find(get, "glVertexAttrib3d", "glVertexAttrib3dARB")
     glVertexAttrib3dv = find(get, "glVertexAttrib3dv", "glVertexAttrib3dvARB")
-    glVertexAttrib3f = find(get, "glVertexAttrib3f", "glVertexAttrib3fARB")
   }
 
   private mutating func load3(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
+    glVertexAttrib3f = find(get, "glVertexAttrib3f", "glVertexAttrib3fARB")
     glVertexAttrib3fv = find(get, "glVertexAttrib3fv", "glVertexAttrib3fvARB")
     glVertexAttrib3hNV = find(get, "glVertexAttrib3hNV")
     glVertexAttrib3hvNV = find(get, "glVertexAttrib3hvNV")

@@ -801,8 +801,7 @@ func replay_glDebugMessageControl(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   let enabled = UInt8(truncatingIfNeeded: r.take32())
   let idsBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glDebugMessageControl.ids")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glDebugMessageControl else { return c.pointee.missing(0x100A7) }
-  call(source, type, severity, count, idsBytes?.assumingMemoryBound(to: UInt32.self), enabled)
+  doer_glDebugMessageControl(c, source, type, severity, count, idsBytes?.assumingMemoryBound(to: UInt32.self), enabled)
 }
 
 func replay_glDebugMessageInsert(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2495,4 +2494,13 @@ func replay_glGetCompressedTextureSubImage(
   let depth = Int32(bitPattern: r.take32())
   let bufSize = Int32(bitPattern: r.take32())
   doer_glGetCompressedTextureSubImage(c, ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth, bufSize, nil)
+}
+
+func replay_glGetDebugMessageLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetDebugMessageLog") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let count = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  doer_glGetDebugMessageLog(c, ticket, count, bufSize, nil, nil, nil, nil, nil, nil)
 }

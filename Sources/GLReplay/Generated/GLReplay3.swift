@@ -4,34 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glGetDebugMessageLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetDebugMessageLog") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let count = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetDebugMessageLog else { return c.pointee.missing(0x10133, ticket) }
-  let sources = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.sources")
-  let types = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.types")
-  let ids = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.ids")
-  let severities = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.severities")
-  let lengths = c.pointee.room(glProduct(Int(count), 4), "glGetDebugMessageLog.lengths")
-  let messageLog = c.pointee.room(max(Int(bufSize), 0), "glGetDebugMessageLog.messageLog")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  let result = call(count, bufSize, sources?.assumingMemoryBound(to: UInt32.self), types?.assumingMemoryBound(to: UInt32.self), ids?.assumingMemoryBound(to: UInt32.self), severities?.assumingMemoryBound(to: UInt32.self), lengths?.assumingMemoryBound(to: Int32.self), messageLog?.assumingMemoryBound(to: CChar.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x10133)
-  c.pointee.reply.writer.u32(result)
-  c.pointee.put(sources, isRight ? glProduct(Int(count), 4) : 0)
-  c.pointee.put(types, isRight ? glProduct(Int(count), 4) : 0)
-  c.pointee.put(ids, isRight ? glProduct(Int(count), 4) : 0)
-  c.pointee.put(severities, isRight ? glProduct(Int(count), 4) : 0)
-  c.pointee.put(lengths, isRight ? glProduct(Int(count), 4) : 0)
-  c.pointee.put(messageLog, isRight ? max(Int(bufSize), 0) : 0)
-  c.pointee.endReply(ticket)
-}
-
 func replay_glGetDoublei_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glGetDoublei_v") else { return }
   let ticket = r.take32()
@@ -2491,4 +2463,43 @@ func replay_glInvalidateNamedFramebufferSubData(
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glInvalidateNamedFramebufferSubData else { return c.pointee.missing(0x101D2) }
   call(framebuffer, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self), x, y, width, height)
+}
+
+func replay_glInvalidateSubFramebuffer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glInvalidateSubFramebuffer") else { return }
+  let target = r.take32()
+  let numAttachments = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateSubFramebuffer.attachments")
+  guard r.failure == nil else { return }
+  doer_glInvalidateSubFramebuffer(c, target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self), x, y, width, height)
+}
+
+func replay_glInvalidateTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glInvalidateTexImage") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glInvalidateTexImage else { return c.pointee.missing(0x101D4) }
+  call(texture, level)
+}
+
+func replay_glInvalidateTexSubImage(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glInvalidateTexSubImage") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glInvalidateTexSubImage else { return c.pointee.missing(0x101D5) }
+  call(texture, level, xoffset, yoffset, zoffset, width, height, depth)
 }

@@ -4,45 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glInvalidateSubFramebuffer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glInvalidateSubFramebuffer") else { return }
-  let target = r.take32()
-  let numAttachments = Int32(bitPattern: r.take32())
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateSubFramebuffer.attachments")
-  guard r.failure == nil else { return }
-  doer_glInvalidateSubFramebuffer(c, target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self), x, y, width, height)
-}
-
-func replay_glInvalidateTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glInvalidateTexImage") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glInvalidateTexImage else { return c.pointee.missing(0x101D4) }
-  call(texture, level)
-}
-
-func replay_glInvalidateTexSubImage(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glInvalidateTexSubImage") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glInvalidateTexSubImage else { return c.pointee.missing(0x101D5) }
-  call(texture, level, xoffset, yoffset, zoffset, width, height, depth)
-}
-
 func replay_glIsBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glIsBuffer") else { return }
   let ticket = r.take32()
@@ -1776,8 +1737,7 @@ func replay_glPopClientAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: i
 }
 
 func replay_glPopDebugGroup(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glPopDebugGroup else { return c.pointee.missing(0x1027F) }
-  call()
+  doer_glPopDebugGroup(c)
 }
 
 func replay_glPopMatrix(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2500,4 +2460,43 @@ func replay_glProgramUniform3ui64ARB(
   let z = r.take64()
   guard let call = c.pointee.gl.glProgramUniform3ui64ARB else { return c.pointee.missing(0x102B5) }
   call(program, location, x, y, z)
+}
+
+func replay_glProgramUniform3ui64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glProgramUniform3ui64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform3ui64NV else { return c.pointee.missing(0x104C3) }
+  call(program, location, x, y, z)
+}
+
+func replay_glProgramUniform3ui64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3ui64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3ui64vARB else { return c.pointee.missing(0x102B6) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform3ui64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3ui64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3ui64vNV else { return c.pointee.missing(0x104C4) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
 }

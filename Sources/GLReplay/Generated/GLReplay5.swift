@@ -4,45 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glProgramUniform3ui64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glProgramUniform3ui64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform3ui64NV else { return c.pointee.missing(0x104C3) }
-  call(program, location, x, y, z)
-}
-
-func replay_glProgramUniform3ui64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform3ui64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3ui64vARB else { return c.pointee.missing(0x102B6) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform3ui64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform3ui64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3ui64vNV else { return c.pointee.missing(0x104C4) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
 func replay_glProgramUniform3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glProgramUniform3uiv") else { return }
   let program = c.pointee.name(.program, r.take32())
@@ -533,8 +494,7 @@ func replay_glPushDebugGroup(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   let length = Int32(bitPattern: r.take32())
   let messageBytes = r.text(length, isOptional: false, "glPushDebugGroup.message")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPushDebugGroup else { return c.pointee.missing(0x102D9) }
-  call(source, id, length, messageBytes?.assumingMemoryBound(to: CChar.self))
+  doer_glPushDebugGroup(c, source, id, length, messageBytes?.assumingMemoryBound(to: CChar.self))
 }
 
 func replay_glPushMatrix(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2498,4 +2458,44 @@ func replay_glTransformFeedbackBufferRange(
   let size = Int(truncatingIfNeeded: r.take64())
   guard let call = c.pointee.gl.glTransformFeedbackBufferRange else { return c.pointee.missing(0x10397) }
   call(xfb, index, buffer, offset, size)
+}
+
+func replay_glTransformFeedbackVaryings(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glTransformFeedbackVaryings") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let bufferMode = r.take32()
+  let varyings = c.pointee.strings(&r, Int(count), "glTransformFeedbackVaryings.varyings")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTransformFeedbackVaryings else { return c.pointee.missing(0x10398) }
+  call(program, count, varyings, bufferMode)
+}
+
+func replay_glTranslated(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glTranslated") else { return }
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glTranslated else { return c.pointee.missing(0x10399) }
+  call(x, y, z)
+}
+
+func replay_glTranslatef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTranslatef") else { return }
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTranslatef else { return c.pointee.missing(0x1039A) }
+  call(x, y, z)
+}
+
+func replay_glTranslatex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTranslatex") else { return }
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTranslatex else { return c.pointee.missing(0x1039B) }
+  call(x, y, z)
 }

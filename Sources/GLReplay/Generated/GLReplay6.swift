@@ -4,46 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glTransformFeedbackVaryings(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glTransformFeedbackVaryings") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let bufferMode = r.take32()
-  let varyings = c.pointee.strings(&r, Int(count), "glTransformFeedbackVaryings.varyings")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTransformFeedbackVaryings else { return c.pointee.missing(0x10398) }
-  call(program, count, varyings, bufferMode)
-}
-
-func replay_glTranslated(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glTranslated") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glTranslated else { return c.pointee.missing(0x10399) }
-  call(x, y, z)
-}
-
-func replay_glTranslatef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTranslatef") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTranslatef else { return c.pointee.missing(0x1039A) }
-  call(x, y, z)
-}
-
-func replay_glTranslatex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTranslatex") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTranslatex else { return c.pointee.missing(0x1039B) }
-  call(x, y, z)
-}
-
 func replay_glUniform1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glUniform1d") else { return }
   let location = Int32(bitPattern: r.take32())

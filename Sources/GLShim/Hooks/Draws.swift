@@ -416,12 +416,14 @@ func note_glEnable(_ c: Context, _ cap: UInt32) {
   setRestart(c, cap, true)
   noteCapability(c, cap, true)
   noteArrayCapability(c, cap, true)
+  noteDebugCapability(c, cap, true)
 }
 @inline(__always)
 func note_glDisable(_ c: Context, _ cap: UInt32) {
   setRestart(c, cap, false)
   noteCapability(c, cap, false)
   noteArrayCapability(c, cap, false)
+  noteDebugCapability(c, cap, false)
 }
 func note_glPrimitiveRestartIndexNV(_ c: Context, _ index: UInt32) {
   note_glPrimitiveRestartIndex(c, index)

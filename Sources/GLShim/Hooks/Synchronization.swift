@@ -4,7 +4,7 @@ import GLWire
 import Ring
 import Wire
 
-// OpenGL 4.6, chapter 4 and 2.3: fences, flushes, errors, debug output.
+// OpenGL 4.6, chapter 4 and 2.3.2: fences, flushes.
 
 func hook_glFlush(_ c: Context) {
   encode_glFlush(c, c.writer)
@@ -32,7 +32,7 @@ func hook_glFinish(_ c: Context) {
     guard c.flush() else { return }
     waitEagerly(c, target)
   } else {
-    _ = report(c)
+    c.waitUntilReplayed()
   }
   c.pointee.binding.draw?.waitUntilShown()
   refreshMaps(c)
@@ -48,64 +48,6 @@ private func waitEagerly(_ c: Context, _ target: WaitTarget) {
   let end = platform_now() &+ eagerness
   while !connection.isReached(target), platform_now() < end { platform_yield() }
   _ = connection.wait(slot: target.slot, value: target.value, nanoseconds: .max)
-}
-
-/// glGetError's value on the node when everything so far has been replayed there.
-private func report(_ c: Context) -> UInt32 {
-  guard let call = c.beginCall(ControlOpcode.glReport) else { return 0 }
-  call.writer.pointee.begin(ControlOpcode.glReport)
-  call.writer.pointee.u32(call.ticket)
-  call.writer.pointee.u32(0)
-  call.writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let error = reply.u32("error")
-  c.finishCall(call)
-  // An error that only the node has seen, for a later glGetError.
-  if error != 0 { c.raise(error) }
-  return error
-}
-
-/// `OMEGA_GL_ERRORS`.
-enum ErrorMode: UInt32 {
-  case auto, strict, fast, none
-
-  static func fromEnvironment() -> ErrorMode {
-    guard let value = platform_getenv("OMEGA_GL_ERRORS") else { return .auto }
-    if platform_string_compare(value, "strict") == 0 { return .strict }
-    if platform_string_compare(value, "fast") == 0 { return .fast }
-    if platform_string_compare(value, "none") == 0 { return .none }
-    return .auto
-  }
-}
-
-nonisolated(unsafe) private var errorMode = UInt32.max
-
-private func currentErrorMode() -> ErrorMode {
-  if errorMode == UInt32.max { errorMode = ErrorMode.fromEnvironment().rawValue }
-  return ErrorMode(rawValue: errorMode) ?? .auto
-}
-
-func hook_glGetError(_ c: Context) -> UInt32 {
-  let shadow = c.pointee.shadow
-  let segment = c.pointee.connection.segment
-  let asks: Bool
-  switch currentErrorMode() {
-  case .strict: asks = true
-  case .fast: asks = false
-  case .none: return 0
-  case .auto:
-    asks =
-      shadow.pointee.errorTime < 500_000_000
-      && platform_load64_relaxed(segment.counter(Counter.framesPresented)) < 60
-  }
-  if asks, c.pointee.error == 0 {
-    let start = platform_now()
-    _ = report(c)
-    shadow.pointee.errorTime &+= platform_now() &- start
-  }
-  let error = c.pointee.error
-  c.pointee.error = 0
-  return error
 }
 
 // MARK: Sync objects: the address that the application holds is the id
@@ -248,13 +190,4 @@ private func askSync(
   let isSignaled = size >= 4 && bytes?.get32(0) == GL.SIGNALED
   c.finishCall(call)
   if isSignaled { refreshMaps(c) }
-}
-
-// MARK: Debug output
-
-func hook_glDebugMessageCallback(
-  _ c: Context, _ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?
-) {
-  c.pointee.shadow.pointee.debugCallback = callback
-  c.pointee.shadow.pointee.debugParameter = userParam
 }

@@ -382,10 +382,10 @@ func hook_glGetPointerv(
     params?.pointee = UnsafeMutableRawPointer(shadow.pointee.selection)
     return
   case GL.DEBUG_CALLBACK_FUNCTION:
-    params?.pointee = UnsafeMutableRawPointer(mutating: shadow.pointee.debugCallback)
+    params?.pointee = UnsafeMutableRawPointer(mutating: shadow.pointee.debug.callback)
     return
   case GL.DEBUG_CALLBACK_USER_PARAM:
-    params?.pointee = UnsafeMutableRawPointer(mutating: shadow.pointee.debugParameter)
+    params?.pointee = UnsafeMutableRawPointer(mutating: shadow.pointee.debug.parameter)
     return
   default: return c.raise(GL.INVALID_ENUM)
   }

@@ -60,24 +60,34 @@ extension GLGenerator {
       out.line("guard let c = currentContext() else { \(failure(model)) }")
       touch(model, &out)
       let all = arguments.isEmpty ? "c" : "c, \(arguments)"
-      out.line("\(model.returns.isEmpty ? "" : "return ")hook_\(model.name)(\(all))")
+      if model.returns.isEmpty {
+        out.line("hook_\(model.name)(\(all))")
+        out.line("finishCommand(c)")
+      } else {
+        out.line("let result = hook_\(model.name)(\(all))")
+        out.line("finishCommand(c)")
+        out.line("return result")
+      }
     case "gen":
       out.line("guard let c = currentContext() else { return }")
       let (count, place) = made(model)
       let kind = GLModel.nameKind((model.object ?? "").replacingOccurrences(of: "_", with: " "))
-      out.line("guard c.generateNames(.\(kind), \(count), \(place)) else { return }")
+      out.line(
+        "guard c.generateNames(.\(kind), \(count), \(place)) else { return finishCommand(c) }")
       encodeMade(model, &out)
       touch(model, &out)
       notice(model, &out)
+      out.line("finishCommand(c)")
     case "delete":
       out.line("guard let c = currentContext() else { return }")
       let (count, place) = made(model)
       let kind = GLModel.nameKind((model.object ?? "").replacingOccurrences(of: "_", with: " "))
-      out.line("guard \(count) >= 0 else { return c.raise(GL.INVALID_VALUE) }")
+      out.line("guard \(count) >= 0 else { return refuse(GL.INVALID_VALUE) }")
       encodeMade(model, &out)
       out.line("c.releaseNames(.\(kind), \(count), \(place))")
       touch(model, &out)
       notice(model, &out)
+      out.line("finishCommand(c)")
     case "sync":
       syncBody(model, &out)
     default:
@@ -86,9 +96,11 @@ extension GLGenerator {
         touch(model, &out)
         encode(model, writer: "c.writer", &out)
         notice(model, &out)
+        out.line("finishCommand(c)")
       } else {
         out.line("guard let writer = contextWriter() else { return }")
         encode(model, writer: "writer", &out)
+        out.line("finishCommand(writer)")
       }
     }
   }
@@ -247,6 +259,7 @@ extension GLGenerator {
     let outputs = model.parameters.filter(\.role.isOutput)
     if outputs.isEmpty, model.returns.isEmpty {
       out.line("_ = c.endCall(call)")
+      out.line("finishCommand(c)")
       return
     }
     out.line("guard var reply = c.endCall(call) else { \(failure(model)) }")
@@ -266,6 +279,7 @@ extension GLGenerator {
       }
     }
     out.line("c.finishCall(call)")
+    out.line("finishCommand(c)")
     if !model.returns.isEmpty { out.line("return result") }
   }
 

@@ -12,6 +12,7 @@
   gl_state.py programs               shaders, programs, and what is asked of them
   gl_state.py arrays                 more vertex array objects than there is room for at first
   gl_state.py capabilities           what is enabled, asked for in every way and after every way of setting it
+  gl_state.py messages SEED [COUNT]  debug output: messages in the log and of callbacks, filters, groups, labels
   gl_state.py begin                  many vertices between Begin and End, with a context that shares
 """
 
@@ -855,6 +856,121 @@ def begin() -> None:
         gl.glReadPixels(0, 0, 64, 48, 0x1908, 0x1401, pixels)
         gl.glGetBufferSubData(0x8892, C.c_ssize_t(0), C.c_ssize_t(64), data)
         say(zlib.crc32(pixels), set(data), gl.glGetError())
+
+
+CALLBACK = C.CFUNCTYPE(None, C.c_uint, C.c_uint, C.c_uint, C.c_uint, C.c_int, C.c_void_p, C.c_void_p)
+
+
+def told(source: int, kind: int, number: int, severity: int, text: bytes) -> tuple:
+    """A message, as far as drivers agree: what an error says, and its number, is the driver's own."""
+    if (source, kind) == (0x8246, 0x824C):
+        return "error", hex(severity), text.split()[0]
+    return hex(source), hex(kind), number, hex(severity), text
+
+
+def messages() -> None:
+    seed, count = int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 400
+    gl, r = context(), random.Random(seed)
+    heard: list[tuple] = []
+
+    def hear(source, kind, number, severity, length, text, parameter) -> None:
+        # Mesa's own text goes on where the program's does.
+        heard.append((parameter, *told(source, kind, number, severity, C.string_at(text, length))))
+        if number == 77:
+            # From within a callback too.
+            heard.append((gl.glIsEnabled(0x92E0) & 0xFF, integers(gl, 0x826D)))
+
+    callback = CALLBACK(hear)
+    gl.glEnable(0x92E0)
+    gl.glEnable(0x8242)
+    buffers, texture, size = (C.c_uint * 3)(), C.c_uint(), C.c_int()
+    gl.glGenBuffers(3, buffers)
+    gl.glGenTextures(1, C.byref(texture))
+    gl.glBindBuffer(0x8892, buffers[0])
+    gl.glBindTexture(0x0DE1, texture)
+    sources, kinds = [0x8246, 0x8247, 0x8248, 0x8249, 0x824A, 0x824B, 0x1100], list(range(0x824C, 0x8252))
+    severities = [0x9146, 0x9147, 0x9148, 0x826B, 0x1100]
+    kinds += [0x8268, 0x8269, 0x826A, 0x1100]
+    wrongs = [
+        lambda: gl.glEnable(0x1234), lambda: gl.glDrawArrays(77, 0, 3), lambda: gl.glMatrixMode(1),
+        lambda: gl.glDeleteBuffers(-1, buffers), lambda: gl.glBufferData(1, C.c_ssize_t(4), None, 0x88E4),
+        lambda: gl.glPopMatrix(), lambda: gl.glDrawElements(4, -1, 0x1401, None),
+        lambda: gl.glTexImage2D(0x0DE1, 99, 0x1908, 4, 4, 0, 0x1908, 0x1401, None),
+        lambda: gl.glVertexPointer(9, 0x1406, 0, None), lambda: gl.glGetIntegerv(0x1234, C.byref(size)),
+        lambda: gl.glPopDebugGroup(), lambda: gl.glUseProgram(999), lambda: gl.glPixelStorei(0x0CF5, 3),
+        lambda: gl.glMapBuffer(0x8892, 0x1234), lambda: gl.glGenTextures(-1, None),
+        lambda: gl.glDebugMessageInsert(0x8246, 0x8268, 1, 0x826B, -1, b"not ours to say"),
+        lambda: gl.glPushDebugGroup(0x8246, 1, -1, b"neither"),
+    ]
+    for turn in range(count):
+        kind = r.randrange(16)
+        if kind < 5:
+            gl.glDebugMessageInsert(
+                r.choice([0x824A, 0x824B]), r.choice(kinds), r.choice([1, 2, 3, 77]), r.choice(severities),
+                r.choice([-1, -1, 4]), b"message %d" % turn)
+        elif kind < 8:
+            r.choice(wrongs)()
+        elif kind == 8:
+            ids = (C.c_uint * 2)(r.choice([1, 2, 3]), 77)
+            given = r.choice([0, 0, 0, 1, 2])
+            gl.glDebugMessageControl(
+                r.choice(sources[-3:] if given else sources), r.choice(kinds), r.choice(severities),
+                given, ids, r.choice([0, 1, 1, 1]))
+        elif kind == 9:
+            gl.glPushDebugGroup(r.choice([0x824A, 0x824B]), turn, r.choice([-1, 3]), b"group %d" % turn)
+        elif kind == 10:
+            gl.glPopDebugGroup()
+        elif kind == 11:
+            if r.randrange(2):
+                gl.glDebugMessageCallback(callback, C.c_void_p(turn))
+            else:
+                gl.glDebugMessageCallback(None, None)
+            place = C.c_void_p(1)
+            gl.glGetPointerv(0x8245, C.byref(place))
+            say("parameter", place.value, integers(gl, 0x9145), integers(gl, 0x826D))
+        elif kind == 12:
+            most, room = r.choice([0, 1, 3, 10]), r.choice([0, 20, 60, 1000])
+            places = [(C.c_uint * 10)() for _ in range(4)]
+            lengths, texts = (C.c_int * 10)(), C.create_string_buffer(1000)
+            found = gl.glGetDebugMessageLog(most, room, *places, lengths, texts)
+            say(found, integers(gl, 0x9145), integers(gl, 0x8243) > [0])
+            start = 0
+            for i in range(found):
+                source, type_, number, severity = (place[i] for place in places)
+                text = texts.raw[start:].split(b"\0")[0]
+                say(told(source, type_, number, severity, text))
+                start += lengths[i]
+        elif kind == 13:
+            cap = r.choice([0x92E0, 0x92E0, 0x8242])
+            r.choice([gl.glEnable, gl.glEnable, gl.glDisable])(cap)
+            gl.glEnable(0x8242)
+        elif kind == 14:
+            size.value = 0
+            label = C.create_string_buffer(8)
+            space, name = r.choice([(0x82E0, buffers[0]), (0x82E0, 99), (0x1702, texture), (1, 2)])
+            gl.glObjectLabel(space, name, r.choice([-1, 2, 0]), r.choice([b"a label %d" % turn, None]))
+            gl.glGetObjectLabel(space, name, r.choice([8, 3]), C.byref(size), label)
+            say(size.value, label.value)
+        else:
+            say(hex(gl.glGetError()), integers(gl, 0x826D))
+        for message in heard:
+            say(turn, *message)
+        heard.clear()
+    # Messages that nothing waits for come sooner or later.
+    while gl.glGetError():
+        pass
+    while integers(gl, 0x826D)[0] > 1:
+        gl.glPopDebugGroup()
+    gl.glDebugMessageControl(0x1100, 0x1100, 0x1100, 0, None, 1)
+    gl.glEnable(0x92E0)
+    gl.glDebugMessageCallback(callback, None)
+    heard.clear()
+    gl.glDisable(0x8242)
+    for turn in range(20):
+        gl.glDebugMessageInsert(0x824A, 0x8268, turn, 0x826B, -1, b"message %d" % turn)
+        gl.glDrawArrays(77, 0, 3)
+    gl.glFinish()
+    say(*heard)
 
 
 if __name__ == "__main__":

@@ -1490,6 +1490,12 @@ func stub_glCullFace(_ mode: UInt32) {
   recorder.value(mode)
 }
 
+func stub_glDebugMessageCallback(_ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?) {
+  recorder.enter("glDebugMessageCallback")
+  recorder.pointer(callback)
+  recorder.absent(userParam)
+}
+
 func stub_glDebugMessageControl(
   _ source: UInt32, _ type: UInt32, _ severity: UInt32, _ count: Int32,
   _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
@@ -2489,15 +2495,4 @@ func stub_glGetGraphicsResetStatus() -> UInt32 {
 func stub_glGetGraphicsResetStatusARB() -> UInt32 {
   recorder.enter("glGetGraphicsResetStatusARB")
   return recorder.result()
-}
-
-func stub_glGetInfoLogARB(
-  _ obj: UInt32, _ maxLength: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ infoLog: UnsafeMutablePointer<CChar>?
-) {
-  recorder.enter("glGetInfoLogARB")
-  recorder.value(obj)
-  recorder.value(maxLength)
-  recorder.write(length, glProduct(1, 4))
-  recorder.writeString(infoLog, Int(maxLength))
 }

@@ -4,6 +4,17 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glGetInfoLogARB(
+  _ obj: UInt32, _ maxLength: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ infoLog: UnsafeMutablePointer<CChar>?
+) {
+  recorder.enter("glGetInfoLogARB")
+  recorder.value(obj)
+  recorder.value(maxLength)
+  recorder.write(length, glProduct(1, 4))
+  recorder.writeString(infoLog, Int(maxLength))
+}
+
 func stub_glGetInteger64i_v(
   _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int64>?
 ) {
@@ -2489,13 +2500,4 @@ func stub_glPrimitiveRestartIndexNV(_ index: UInt32) {
 
 func stub_glPrimitiveRestartNV() {
   recorder.enter("glPrimitiveRestartNV")
-}
-
-func stub_glPrioritizeTextures(
-  _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
-) {
-  recorder.enter("glPrioritizeTextures")
-  recorder.value(n)
-  recorder.read(textures, glProduct(Int(n), 4))
-  recorder.read(priorities, glProduct(Int(n), 4))
 }

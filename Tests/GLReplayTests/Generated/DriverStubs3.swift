@@ -4,6 +4,15 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glPrioritizeTextures(
+  _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
+) {
+  recorder.enter("glPrioritizeTextures")
+  recorder.value(n)
+  recorder.read(textures, glProduct(Int(n), 4))
+  recorder.read(priorities, glProduct(Int(n), 4))
+}
+
 func stub_glProgramBinary(
   _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
 ) {
@@ -2491,15 +2500,4 @@ func stub_glTransformFeedbackBufferRange(
   recorder.value(buffer)
   recorder.value(offset)
   recorder.value(size)
-}
-
-func stub_glTransformFeedbackVaryings(
-  _ program: UInt32, _ count: Int32, _ varyings: UnsafePointer<UnsafePointer<CChar>?>?,
-  _ bufferMode: UInt32
-) {
-  recorder.enter("glTransformFeedbackVaryings")
-  recorder.value(program)
-  recorder.value(count)
-  recorder.strings(varyings, Int(count))
-  recorder.value(bufferMode)
 }

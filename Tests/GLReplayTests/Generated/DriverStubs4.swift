@@ -4,6 +4,17 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glTransformFeedbackVaryings(
+  _ program: UInt32, _ count: Int32, _ varyings: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ bufferMode: UInt32
+) {
+  recorder.enter("glTransformFeedbackVaryings")
+  recorder.value(program)
+  recorder.value(count)
+  recorder.strings(varyings, Int(count))
+  recorder.value(bufferMode)
+}
+
 func stub_glTranslated(_ x: Double, _ y: Double, _ z: Double) {
   recorder.enter("glTranslated")
   recorder.value(x)
@@ -2001,6 +2012,7 @@ func addStubs0(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glCreateTransformFeedbacks"] = unsafeBitCast(stub_glCreateTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glCreateVertexArrays"] = unsafeBitCast(stub_glCreateVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glCullFace"] = unsafeBitCast(stub_glCullFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDebugMessageCallback"] = unsafeBitCast(stub_glDebugMessageCallback as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glDebugMessageControl"] = unsafeBitCast(stub_glDebugMessageControl as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
   table["glDebugMessageInsert"] = unsafeBitCast(stub_glDebugMessageInsert as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glDeleteBuffers"] = unsafeBitCast(stub_glDeleteBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
@@ -2214,5 +2226,4 @@ func addStubs0(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glGetObjectParameterfvARB"] = unsafeBitCast(stub_glGetObjectParameterfvARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetObjectParameterivARB"] = unsafeBitCast(stub_glGetObjectParameterivARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetObjectPtrLabel"] = unsafeBitCast(stub_glGetObjectPtrLabel as @convention(c) (UnsafeRawPointer?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetPixelMapfv"] = unsafeBitCast(stub_glGetPixelMapfv as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
 }

@@ -5,6 +5,7 @@
 import GLWire
 
 func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
+  table["glGetPixelMapfv"] = unsafeBitCast(stub_glGetPixelMapfv as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetPixelMapuiv"] = unsafeBitCast(stub_glGetPixelMapuiv as @convention(c) (UInt32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetPixelMapusv"] = unsafeBitCast(stub_glGetPixelMapusv as @convention(c) (UInt32, UnsafeMutablePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetPolygonStipple"] = unsafeBitCast(stub_glGetPolygonStipple as @convention(c) (UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
@@ -404,10 +405,10 @@ func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glProgramUniform3ui64vARB"] = unsafeBitCast(stub_glProgramUniform3ui64vARB as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glProgramUniform3ui64vNV"] = unsafeBitCast(stub_glProgramUniform3ui64vNV as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glProgramUniform3uiv"] = unsafeBitCast(stub_glProgramUniform3uiv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4d"] = unsafeBitCast(stub_glProgramUniform4d as @convention(c) (UInt32, Int32, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
 }
 
 func addStubs2(_ table: inout [String: UnsafeMutableRawPointer]) {
+  table["glProgramUniform4d"] = unsafeBitCast(stub_glProgramUniform4d as @convention(c) (UInt32, Int32, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
   table["glProgramUniform4dv"] = unsafeBitCast(stub_glProgramUniform4dv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glProgramUniform4f"] = unsafeBitCast(stub_glProgramUniform4f as @convention(c) (UInt32, Int32, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
   table["glProgramUniform4fv"] = unsafeBitCast(stub_glProgramUniform4fv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
@@ -807,10 +808,10 @@ func addStubs2(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glVertexAttrib2sv"] = unsafeBitCast(stub_glVertexAttrib2sv as @convention(c) (UInt32, UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glVertexAttrib3d"] = unsafeBitCast(stub_glVertexAttrib3d as @convention(c) (UInt32, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
   table["glVertexAttrib3dv"] = unsafeBitCast(stub_glVertexAttrib3dv as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib3f"] = unsafeBitCast(stub_glVertexAttrib3f as @convention(c) (UInt32, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
 }
 
 func addStubs3(_ table: inout [String: UnsafeMutableRawPointer]) {
+  table["glVertexAttrib3f"] = unsafeBitCast(stub_glVertexAttrib3f as @convention(c) (UInt32, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
   table["glVertexAttrib3fv"] = unsafeBitCast(stub_glVertexAttrib3fv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glVertexAttrib3hNV"] = unsafeBitCast(stub_glVertexAttrib3hNV as @convention(c) (UInt32, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
   table["glVertexAttrib3hvNV"] = unsafeBitCast(stub_glVertexAttrib3hvNV as @convention(c) (UInt32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)

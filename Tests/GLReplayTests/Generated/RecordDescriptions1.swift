@@ -888,7 +888,7 @@ let recordDescriptions0: String = """
   P arrays made
   C glCullFace 100A6 async - - - -
   P mode value UInt32
-  C glDebugMessageControl 100A7 async - - - -
+  C glDebugMessageControl 100A7 async - - doer -
   P source value UInt32
   P type value UInt32
   P severity value UInt32

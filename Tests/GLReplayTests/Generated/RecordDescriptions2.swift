@@ -2,15 +2,15 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 let recordDescriptions1: String = """
-  C glGetDebugMessageLog 10133 sync - replies - 4
+  C glGetDebugMessageLog 10133 hook - replies doer 4
   P count value UInt32
   P bufSize value Int32
-  P sources output 4 count
-  P types output 4 count
-  P ids output 4 count
-  P severities output 4 count
-  P lengths output 4 count
-  P messageLog output 1 bufSize
+  P sources left
+  P types left
+  P ids left
+  P severities left
+  P lengths left
+  P messageLog left
   C glGetDoublei_v 10134 sync - replies - -
   P target value UInt32
   P index value UInt32
@@ -1437,7 +1437,7 @@ let recordDescriptions1: String = """
   P mask image 2 GL.COLOR_INDEX GL.BITMAP 32 32
   C glPopAttrib 1027D async - - - -
   C glPopClientAttrib 1027E hook - - doer -
-  C glPopDebugGroup 1027F async - - - -
+  C glPopDebugGroup 1027F async - - doer -
   C glPopMatrix 10280 async - - - -
   C glPopName 10281 async - - - -
   C glPrimitiveBoundingBox 10282 async - - - -

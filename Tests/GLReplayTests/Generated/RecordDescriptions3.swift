@@ -476,7 +476,7 @@ let recordDescriptions2: String = """
   P mask value UInt32
   C glPushClientAttrib 102D8 hook - - doer -
   P mask value UInt32
-  C glPushDebugGroup 102D9 async - - - -
+  C glPushDebugGroup 102D9 async - - doer -
   P source value UInt32
   P id value UInt32
   P length value Int32

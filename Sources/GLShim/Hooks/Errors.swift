@@ -1,0 +1,92 @@
+import CPlatform
+import Client
+import GLWire
+import Ring
+import Wire
+
+// OpenGL 4.6, 2.3.1: errors. The node has the driver's word. What the client refuses itself takes its place among
+// the errors there (`glRaise`), so that the first of all is the one that glGetError returns.
+
+/// The error that the next glGetError returns, as far as the client knows it.
+struct PendingError {
+  /// 0 for none.
+  fileprivate var error: UInt32 = 0
+  /// The node has it too, and may have had one before it.
+  fileprivate var isOnNode = false
+  /// Nanoseconds that glGetError has waited for the node.
+  fileprivate var time: UInt64 = 0
+}
+
+/// `OMEGA_GL_ERRORS`.
+enum ErrorMode: UInt32 {
+  case auto, strict, fast, none
+
+  static func fromEnvironment() -> ErrorMode {
+    guard let value = platform_getenv("OMEGA_GL_ERRORS") else { return .auto }
+    if platform_string_compare(value, "strict") == 0 { return .strict }
+    if platform_string_compare(value, "fast") == 0 { return .fast }
+    if platform_string_compare(value, "none") == 0 { return .none }
+    return .auto
+  }
+}
+
+nonisolated(unsafe) private var errorMode = UInt32.max
+
+func currentErrorMode() -> ErrorMode {
+  if errorMode == UInt32.max { errorMode = ErrorMode.fromEnvironment().rawValue }
+  return ErrorMode(rawValue: errorMode) ?? .auto
+}
+
+extension UnsafeMutablePointer<ContextState> {
+  /// An error that the client has found.
+  @inline(never)
+  func raise(_ error: UInt32) {
+    let shadow = pointee.shadow
+    let isFirst = pointee.errors.error == 0
+    if isFirst { pointee.errors.error = error }
+    var flags = shadow.pointee.debug.isOn ? RaiseFlag.message : 0
+    // Between Begin and End the driver cannot be asked what came before.
+    if isFirst, asksForErrors, !shadow.pointee.isInBegin {
+      flags |= RaiseFlag.error
+      pointee.errors.isOnNode = true
+    }
+    guard flags != 0 else { return }
+    writer.pointee.begin(ControlOpcode.glRaise)
+    writer.pointee.u32(error)
+    writer.pointee.u32(flags)
+    writer.pointee.end()
+  }
+
+  /// Takes the node's first error: everything up to now has been replayed there, and it has none any more.
+  func keep(_ error: UInt32) {
+    guard pointee.errors.error == 0 || pointee.errors.isOnNode else { return }
+    pointee.errors.isOnNode = false
+    if error != 0 { pointee.errors.error = error }
+  }
+
+  /// Whether glGetError waits for the node.
+  private var asksForErrors: Bool {
+    switch currentErrorMode() {
+    case .strict: true
+    case .fast, .none: false
+    case .auto:
+      pointee.errors.time < 500_000_000
+        && platform_load64_relaxed(pointee.connection.segment.counter(Counter.framesPresented)) < 60
+    }
+  }
+
+  /// The first error since the last question.
+  fileprivate func takeError() -> UInt32 {
+    if pointee.errors.isOnNode || asksForErrors {
+      let start = platform_now()
+      waitUntilReplayed()
+      pointee.errors.time &+= platform_now() &- start
+    }
+    defer { pointee.errors.error = 0 }
+    return pointee.errors.error
+  }
+}
+
+func hook_glGetError(_ c: Context) -> UInt32 {
+  currentErrorMode() == .none ? 0 : c.takeError()
+}
