@@ -109,6 +109,16 @@ extension GLReplayContext {
     bindDefault()
   }
 
+  /// Runs `body` with framebuffer 0 bound to GL_DRAW_FRAMEBUFFER or GL_READ_FRAMEBUFFER.
+  mutating func withDefault(_ target: UInt32, _ body: (inout GLReplayContext) -> Void) {
+    let draws = target == GL.DRAW_FRAMEBUFFER
+    let bound = draws ? surface.boundDraw : surface.boundRead
+    if draws ? drawsDefault : readsDefault { return body(&self) }
+    bindFramebuffer(target, 0)
+    body(&self)
+    bindFramebuffer(target, bound)
+  }
+
   /// Before a framebuffer is deleted: where it is bound, framebuffer 0 is from then on.
   mutating func didDeleteFramebuffer(_ client: UInt32) {
     guard client != 0 else { return }

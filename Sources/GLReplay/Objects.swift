@@ -332,15 +332,43 @@ func doer_glGetProgramStringARB(
 ) {
   guard let call = c.pointee.gl.glGetProgramStringARB, let get = c.pointee.gl.glGetProgramivARB
   else { return c.pointee.missing(GLOpcode.glGetProgramStringARB, ticket) }
-  var length: Int32 = 0
-  get(target, GL.PROGRAM_LENGTH_ARB, &length)
-  let size = Int(max(length, 0))
-  guard let room = c.pointee.room(size, "glGetProgramStringARB.string") else { return }
-  // A wrong `pname` is the driver's to refuse.
-  call(target, pname, room)
-  c.pointee.beginReply(GLOpcode.glGetProgramStringARB)
-  c.pointee.put(room, pname == GL.PROGRAM_STRING_ARB ? size : 0)
-  c.pointee.endReply(ticket)
+  c.pointee.answerProgramString(GLOpcode.glGetProgramStringARB, ticket, pname) {
+    get(target, GL.PROGRAM_LENGTH_ARB, $0)
+  } string: {
+    call(target, pname, $0)
+  }
+}
+func doer_glGetNamedProgramStringEXT(
+  _ c: GLContextPointer, _ ticket: UInt32, _ program: UInt32, _ target: UInt32, _ pname: UInt32
+) {
+  guard let call = c.pointee.gl.glGetNamedProgramStringEXT,
+    let get = c.pointee.gl.glGetNamedProgramivEXT
+  else { return c.pointee.missing(GLOpcode.glGetNamedProgramStringEXT, ticket) }
+  c.pointee.answerProgramString(GLOpcode.glGetNamedProgramStringEXT, ticket, pname) {
+    get(program, target, GL.PROGRAM_LENGTH_ARB, $0)
+  } string: {
+    call(program, target, pname, $0)
+  }
+}
+
+extension GLReplayContext {
+  /// Replies with the text of a program of GL_ARB_vertex_program.
+  fileprivate mutating func answerProgramString(
+    _ opcode: UInt32, _ ticket: UInt32, _ pname: UInt32,
+    length: (UnsafeMutablePointer<Int32>) -> Void, string: (UnsafeMutableRawPointer) -> Void
+  ) {
+    var count: Int32 = 0
+    beginQuiet()
+    length(&count)
+    endQuiet()
+    let size = Int(max(count, 0))
+    guard let room = room(size, "string") else { return }
+    // A wrong `pname` is the driver's to refuse.
+    string(room)
+    beginReply(opcode)
+    put(room, pname == GL.PROGRAM_STRING_ARB ? size : 0)
+    endReply(ticket)
+  }
 }
 
 // MARK: Names whose kind another argument says

@@ -202,6 +202,88 @@ extension GLReplayContext {
   }
 }
 
+extension GLReplayContext {
+  /// An image of the texture that is bound to a target.
+  fileprivate mutating func readTexture(
+    _ opcode: UInt32, _ ticket: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32,
+    _ type: UInt32
+  ) {
+    guard let call = gl.glGetTexImage else { return missing(opcode, ticket) }
+    let size = levelSize(target, nil, level)
+    let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))
+    let bounded = properties.hasRobustness ? gl.glGetnTexImageARB : nil
+    read(opcode, ticket, bytes, size: size, pixels: GLReplay.pixels(size)) {
+      if let bounded {
+        bounded(target, level, format, type, $1, $0)
+      } else {
+        call(target, level, format, type, $0)
+      }
+    }
+  }
+
+  /// The same of a compressed one, as it is.
+  fileprivate mutating func readCompressed(
+    _ opcode: UInt32, _ ticket: UInt32, _ target: UInt32, _ level: Int32
+  ) {
+    guard let call = gl.glGetCompressedTexImage else { return missing(opcode, ticket) }
+    let bytes = compressedSize(target, nil, level)
+    let bounded = properties.hasRobustness ? gl.glGetnCompressedTexImageARB : nil
+    read(opcode, ticket, bytes, size: (0, 0, 0)) {
+      if let bounded { bounded(target, level, $1, $0) } else { call(target, level, $0) }
+    }
+  }
+
+  /// GL_EXT_direct_state_access has no commands that are told how much they may write: `read` is called with the
+  /// texture bound, after `check` has found nothing wrong with what it is asked for. Otherwise `refuse` has the
+  /// driver say what is wrong.
+  fileprivate mutating func withTexture(
+    _ opcode: UInt32, _ ticket: UInt32, unit: UInt32?, _ target: UInt32, texture: UInt32?,
+    check: (GLDispatch, UnsafeMutablePointer<Int32>) -> Void, refuse: (GLDispatch) -> Void,
+    read: (inout GLReplayContext) -> Void
+  ) {
+    guard let activate = gl.glActiveTexture, let bind = gl.glBindTexture else {
+      return missing(opcode, ticket)
+    }
+    saveErrors()
+    beginQuiet()
+    var width: Int32 = 0
+    check(gl, &width)
+    let isRight = functions?.getError() == 0
+    functions?.drainErrors()
+    endQuiet()
+    guard isRight, let (binding, pname) = textureBinding(target) else {
+      refuse(gl)
+      self.read(opcode, ticket, 0, size: (0, 0, 0)) { _, _ in }
+      return
+    }
+    let active = driverValue(GL.ACTIVE_TEXTURE)
+    quietly { c in if let unit { activate(unit) } }
+    let bound = driverValue(pname)
+    quietly { c in if let texture { bind(binding, texture) } }
+    read(&self)
+    quietly { c in
+      if texture != nil { bind(binding, bound) }
+      activate(active)
+    }
+  }
+}
+
+/// Where a texture is bound for an image of it: the target, and the question for what is bound there.
+private func textureBinding(_ target: UInt32) -> (target: UInt32, pname: UInt32)? {
+  switch target {
+  case GL.TEXTURE_1D: (target, GL.TEXTURE_BINDING_1D)
+  case GL.TEXTURE_2D: (target, GL.TEXTURE_BINDING_2D)
+  case GL.TEXTURE_3D: (target, GL.TEXTURE_BINDING_3D)
+  case GL.TEXTURE_1D_ARRAY: (target, GL.TEXTURE_BINDING_1D_ARRAY)
+  case GL.TEXTURE_2D_ARRAY: (target, GL.TEXTURE_BINDING_2D_ARRAY)
+  case GL.TEXTURE_RECTANGLE: (target, GL.TEXTURE_BINDING_RECTANGLE)
+  case GL.TEXTURE_CUBE_MAP_ARRAY: (target, GL.TEXTURE_BINDING_CUBE_MAP_ARRAY)
+  case GL.TEXTURE_CUBE_MAP_POSITIVE_X...GL.TEXTURE_CUBE_MAP_NEGATIVE_Z:
+    (GL.TEXTURE_CUBE_MAP, GL.TEXTURE_BINDING_CUBE_MAP)
+  default: nil
+  }
+}
+
 private func pixels(_ size: (UInt32, UInt32, UInt32)) -> Int {
   glProduct(Int(size.0), Int(size.1), Int(size.2))
 }
@@ -228,19 +310,7 @@ func doer_glGetTexImage(
   _ c: GLContextPointer, _ ticket: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32,
   _ type: UInt32, _ nothing: UnsafeMutableRawPointer?
 ) {
-  guard let call = c.pointee.gl.glGetTexImage else {
-    return c.pointee.missing(GLOpcode.glGetTexImage, ticket)
-  }
-  let size = c.pointee.levelSize(target, nil, level)
-  let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))
-  let bounded = c.pointee.properties.hasRobustness ? c.pointee.gl.glGetnTexImageARB : nil
-  c.pointee.read(GLOpcode.glGetTexImage, ticket, bytes, size: size, pixels: pixels(size)) {
-    if let bounded {
-      bounded(target, level, format, type, $1, $0)
-    } else {
-      call(target, level, format, type, $0)
-    }
-  }
+  c.pointee.readTexture(GLOpcode.glGetTexImage, ticket, target, level, format, type)
 }
 func doer_glGetTextureImage(
   _ c: GLContextPointer, _ ticket: UInt32, _ texture: UInt32, _ level: Int32, _ format: UInt32,
@@ -278,15 +348,7 @@ func doer_glGetCompressedTexImage(
   _ c: GLContextPointer, _ ticket: UInt32, _ target: UInt32, _ level: Int32,
   _ nothing: UnsafeMutableRawPointer?
 ) {
-  guard let call = c.pointee.gl.glGetCompressedTexImage else {
-    return c.pointee.missing(GLOpcode.glGetCompressedTexImage, ticket)
-  }
-  let bytes = c.pointee.compressedSize(target, nil, level)
-  let bounded =
-    c.pointee.properties.hasRobustness ? c.pointee.gl.glGetnCompressedTexImageARB : nil
-  c.pointee.read(GLOpcode.glGetCompressedTexImage, ticket, bytes, size: (0, 0, 0)) {
-    if let bounded { bounded(target, level, $1, $0) } else { call(target, level, $0) }
-  }
+  c.pointee.readCompressed(GLOpcode.glGetCompressedTexImage, ticket, target, level)
 }
 func doer_glGetCompressedTextureImage(
   _ c: GLContextPointer, _ ticket: UInt32, _ texture: UInt32, _ level: Int32, _ bufSize: Int32,
@@ -330,5 +392,60 @@ func doer_glGetPolygonStipple(
   }
   c.pointee.read(GLOpcode.glGetPolygonStipple, ticket, 128, size: (32, 32, 1)) { place, _ in
     call(place?.assumingMemoryBound(to: UInt8.self))
+  }
+}
+
+// MARK: GL_EXT_direct_state_access
+
+func doer_glGetTextureImageEXT(
+  _ c: GLContextPointer, _ ticket: UInt32, _ texture: UInt32, _ target: UInt32, _ level: Int32,
+  _ format: UInt32, _ type: UInt32, _ nothing: UnsafeMutableRawPointer?
+) {
+  let opcode = GLOpcode.glGetTextureImageEXT
+  c.pointee.withTexture(opcode, ticket, unit: nil, target, texture: texture) {
+    $0.glGetTextureLevelParameterivEXT?(texture, target, level, GL.TEXTURE_WIDTH, $1)
+  } refuse: {
+    $0.glGetTextureImageEXT?(texture, target, level, format, type, nil)
+  } read: {
+    $0.readTexture(opcode, ticket, target, level, format, type)
+  }
+}
+func doer_glGetMultiTexImageEXT(
+  _ c: GLContextPointer, _ ticket: UInt32, _ unit: UInt32, _ target: UInt32, _ level: Int32,
+  _ format: UInt32, _ type: UInt32, _ nothing: UnsafeMutableRawPointer?
+) {
+  let opcode = GLOpcode.glGetMultiTexImageEXT
+  c.pointee.withTexture(opcode, ticket, unit: unit, target, texture: nil) {
+    $0.glGetMultiTexLevelParameterivEXT?(unit, target, level, GL.TEXTURE_WIDTH, $1)
+  } refuse: {
+    $0.glGetMultiTexImageEXT?(unit, target, level, format, type, nil)
+  } read: {
+    $0.readTexture(opcode, ticket, target, level, format, type)
+  }
+}
+func doer_glGetCompressedTextureImageEXT(
+  _ c: GLContextPointer, _ ticket: UInt32, _ texture: UInt32, _ target: UInt32, _ level: Int32,
+  _ nothing: UnsafeMutableRawPointer?
+) {
+  let opcode = GLOpcode.glGetCompressedTextureImageEXT
+  c.pointee.withTexture(opcode, ticket, unit: nil, target, texture: texture) {
+    $0.glGetTextureLevelParameterivEXT?(texture, target, level, GL.TEXTURE_WIDTH, $1)
+  } refuse: {
+    $0.glGetCompressedTextureImageEXT?(texture, target, level, nil)
+  } read: {
+    $0.readCompressed(opcode, ticket, target, level)
+  }
+}
+func doer_glGetCompressedMultiTexImageEXT(
+  _ c: GLContextPointer, _ ticket: UInt32, _ unit: UInt32, _ target: UInt32, _ level: Int32,
+  _ nothing: UnsafeMutableRawPointer?
+) {
+  let opcode = GLOpcode.glGetCompressedMultiTexImageEXT
+  c.pointee.withTexture(opcode, ticket, unit: unit, target, texture: nil) {
+    $0.glGetMultiTexLevelParameterivEXT?(unit, target, level, GL.TEXTURE_WIDTH, $1)
+  } refuse: {
+    $0.glGetCompressedMultiTexImageEXT?(unit, target, level, nil)
+  } read: {
+    $0.readCompressed(opcode, ticket, target, level)
   }
 }

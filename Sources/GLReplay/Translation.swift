@@ -196,7 +196,7 @@ func doer_glInvalidateSubFramebuffer(
 }
 
 /// What is attached: the default framebuffer's buffers by their own names.
-private func answerAttachment(
+func answerAttachment(
   _ c: GLContextPointer, _ opcode: UInt32, _ ticket: UInt32, isDefault: Bool,
   _ attachment: UInt32, _ pname: UInt32,
   _ call: (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void

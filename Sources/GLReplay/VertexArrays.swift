@@ -89,6 +89,7 @@ private enum Slot {
   static var edgeFlag: Int { 38 }
   static var texCoord: Int { 40 }
   static var texCoordCount: Int { 24 }
+  static func attribute(_ index: UInt32) -> Int? { index < 32 ? Int(index) : nil }
 }
 
 // MARK: What may have changed
@@ -745,6 +746,252 @@ func doer_glVertexArrayAttribBinding(
 ) {
   c.pointee.didUnbind(c.pointee.vertexArrays.state(c.pointee.recordWord(8)))
   c.pointee.gl.glVertexArrayAttribBinding?(vaobj, index, binding)
+}
+
+// GL_EXT_direct_state_access
+
+extension GLReplayContext {
+  /// The object that the record's first name is.
+  private mutating func namedArrays() -> UnsafeMutablePointer<VertexArrayState> {
+    vertexArrays.state(recordWord(8))
+  }
+
+  /// An array of a named object has been given a buffer, or none.
+  fileprivate mutating func didSetOffset(_ slot: Int?, _ buffer: UInt32) {
+    guard buffer == 0, let slot else { return }
+    let state = namedArrays()
+    state.pointee.unchecked |= 1 << UInt64(slot) & state.pointee.used
+  }
+
+  fileprivate mutating func didEnableNamed(_ slot: Int?) {
+    if let slot { didEnable(slot, of: namedArrays()) }
+  }
+
+  fileprivate mutating func didUnbindNamed() { didUnbind(namedArrays()) }
+
+  /// The slot of a unit's texture coordinates; nil for a unit that has none.
+  fileprivate func textureSlot(_ unit: UInt32) -> Int? {
+    unit < UInt32(Slot.texCoordCount) ? Slot.texCoord + Int(unit) : nil
+  }
+}
+
+func doer_glVertexArrayVertexOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
+) {
+  c.pointee.didSetOffset(Slot.vertex, buffer)
+  c.pointee.gl.glVertexArrayVertexOffsetEXT?(vaobj, buffer, size, type, stride, offset)
+}
+func doer_glVertexArrayColorOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
+) {
+  c.pointee.didSetOffset(Slot.color, buffer)
+  c.pointee.gl.glVertexArrayColorOffsetEXT?(vaobj, buffer, size, type, stride, offset)
+}
+func doer_glVertexArrayEdgeFlagOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ stride: Int32, _ offset: Int
+) {
+  c.pointee.didSetOffset(Slot.edgeFlag, buffer)
+  c.pointee.gl.glVertexArrayEdgeFlagOffsetEXT?(vaobj, buffer, stride, offset)
+}
+func doer_glVertexArrayIndexOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32,
+  _ offset: Int
+) {
+  c.pointee.didSetOffset(Slot.index, buffer)
+  c.pointee.gl.glVertexArrayIndexOffsetEXT?(vaobj, buffer, type, stride, offset)
+}
+func doer_glVertexArrayNormalOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32,
+  _ offset: Int
+) {
+  c.pointee.didSetOffset(Slot.normal, buffer)
+  c.pointee.gl.glVertexArrayNormalOffsetEXT?(vaobj, buffer, type, stride, offset)
+}
+func doer_glVertexArrayTexCoordOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
+) {
+  c.pointee.didSetOffset(c.pointee.textureSlot(), buffer)
+  c.pointee.gl.glVertexArrayTexCoordOffsetEXT?(vaobj, buffer, size, type, stride, offset)
+}
+func doer_glVertexArrayMultiTexCoordOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ texunit: UInt32, _ size: Int32,
+  _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  c.pointee.didSetOffset(c.pointee.textureSlot(texunit &- GL.TEXTURE0), buffer)
+  c.pointee.gl.glVertexArrayMultiTexCoordOffsetEXT?(
+    vaobj, buffer, texunit, size, type, stride, offset)
+}
+func doer_glVertexArrayFogCoordOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32,
+  _ offset: Int
+) {
+  c.pointee.didSetOffset(Slot.fogCoord, buffer)
+  c.pointee.gl.glVertexArrayFogCoordOffsetEXT?(vaobj, buffer, type, stride, offset)
+}
+func doer_glVertexArraySecondaryColorOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
+) {
+  c.pointee.didSetOffset(Slot.secondaryColor, buffer)
+  c.pointee.gl.glVertexArraySecondaryColorOffsetEXT?(vaobj, buffer, size, type, stride, offset)
+}
+func doer_glVertexArrayVertexAttribOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32,
+  _ type: UInt32, _ normalized: UInt8, _ stride: Int32, _ offset: Int
+) {
+  c.pointee.didSetOffset(Slot.attribute(index), buffer)
+  c.pointee.gl.glVertexArrayVertexAttribOffsetEXT?(
+    vaobj, buffer, index, size, type, normalized, stride, offset)
+}
+func doer_glVertexArrayVertexAttribIOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32,
+  _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  c.pointee.didSetOffset(Slot.attribute(index), buffer)
+  c.pointee.gl.glVertexArrayVertexAttribIOffsetEXT?(
+    vaobj, buffer, index, size, type, stride, offset)
+}
+func doer_glVertexArrayVertexAttribLOffsetEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32,
+  _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  c.pointee.didSetOffset(Slot.attribute(index), buffer)
+  c.pointee.gl.glVertexArrayVertexAttribLOffsetEXT?(
+    vaobj, buffer, index, size, type, stride, offset)
+}
+func doer_glEnableVertexArrayEXT(_ c: GLContextPointer, _ vaobj: UInt32, _ array: UInt32) {
+  c.pointee.didEnableNamed(c.pointee.slot(array) ?? c.pointee.textureSlot(array &- GL.TEXTURE0))
+  c.pointee.gl.glEnableVertexArrayEXT?(vaobj, array)
+}
+func doer_glEnableVertexArrayAttribEXT(_ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32) {
+  c.pointee.didEnableNamed(Slot.attribute(index))
+  c.pointee.gl.glEnableVertexArrayAttribEXT?(vaobj, index)
+}
+func doer_glVertexArrayBindVertexBufferEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int,
+  _ stride: Int32
+) {
+  if buffer == 0 { c.pointee.didUnbindNamed() }
+  c.pointee.gl.glVertexArrayBindVertexBufferEXT?(vaobj, index, buffer, offset, stride)
+}
+func doer_glVertexArrayVertexAttribBindingEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ binding: UInt32
+) {
+  c.pointee.didUnbindNamed()
+  c.pointee.gl.glVertexArrayVertexAttribBindingEXT?(vaobj, index, binding)
+}
+func doer_glVertexArrayVertexBindingDivisorEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ divisor: UInt32
+) {
+  c.pointee.vertexArrays.hasDivisors = true
+  c.pointee.gl.glVertexArrayVertexBindingDivisorEXT?(vaobj, index, divisor)
+}
+func doer_glVertexArrayVertexAttribDivisorEXT(
+  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ divisor: UInt32
+) {
+  // It has the attribute read from the binding of its own number.
+  c.pointee.didUnbindNamed()
+  c.pointee.vertexArrays.hasDivisors = true
+  c.pointee.gl.glVertexArrayVertexAttribDivisorEXT?(vaobj, index, divisor)
+}
+func doer_glMultiTexCoordPointerEXT(
+  _ c: GLContextPointer, _ texunit: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32,
+  _ pointer: UnsafeRawPointer?
+) {
+  if let slot = c.pointee.textureSlot(texunit &- GL.TEXTURE0) { c.pointee.didSetPointer(slot) }
+  c.pointee.gl.glMultiTexCoordPointerEXT?(texunit, size, type, stride, pointer)
+}
+func doer_glEnableClientStateiEXT(_ c: GLContextPointer, _ array: UInt32, _ index: UInt32) {
+  enable(c, c.pointee.textureSlot(index))
+  c.pointee.gl.glEnableClientStateiEXT?(array, index)
+}
+func doer_glEnableClientStateIndexedEXT(_ c: GLContextPointer, _ array: UInt32, _ index: UInt32) {
+  enable(c, c.pointee.textureSlot(index))
+  c.pointee.gl.glEnableClientStateIndexedEXT?(array, index)
+}
+func doer_glClientAttribDefaultEXT(_ c: GLContextPointer, _ mask: UInt32) {
+  // The pixel store is set for each image.
+  c.pointee.gl.glClientAttribDefaultEXT?(mask & GL.CLIENT_VERTEX_ARRAY_BIT)
+  c.pointee.didUnbind(c.pointee.vertexArrays.current)
+}
+
+// MARK: Offsets that are asked for
+
+/// The binding that makes a pointer an offset; nil for what is no array's.
+private func bufferBinding(_ pointer: UInt32) -> UInt32? {
+  switch pointer {
+  case GL.VERTEX_ARRAY_POINTER: GL.VERTEX_ARRAY_BUFFER_BINDING
+  case GL.NORMAL_ARRAY_POINTER: GL.NORMAL_ARRAY_BUFFER_BINDING
+  case GL.COLOR_ARRAY_POINTER: GL.COLOR_ARRAY_BUFFER_BINDING
+  case GL.SECONDARY_COLOR_ARRAY_POINTER: GL.SECONDARY_COLOR_ARRAY_BUFFER_BINDING
+  case GL.FOG_COORD_ARRAY_POINTER: GL.FOG_COORD_ARRAY_BUFFER_BINDING
+  case GL.INDEX_ARRAY_POINTER: GL.INDEX_ARRAY_BUFFER_BINDING
+  case GL.EDGE_FLAG_ARRAY_POINTER: GL.EDGE_FLAG_ARRAY_BUFFER_BINDING
+  case GL.TEXTURE_COORD_ARRAY_POINTER: GL.TEXTURE_COORD_ARRAY_BUFFER_BINDING
+  case GL.VERTEX_ATTRIB_ARRAY_POINTER: GL.VERTEX_ATTRIB_ARRAY_BUFFER_BINDING
+  default: nil
+  }
+}
+
+extension GLReplayContext {
+  /// Replies with an offset into a buffer. Without a buffer it is an address of this process, which is nobody's
+  /// business.
+  fileprivate mutating func answerPointer(
+    _ opcode: UInt32, _ ticket: UInt32, _ pname: UInt32,
+    _ ask: (GLDispatch, UnsafeMutablePointer<UnsafeMutableRawPointer?>) -> Void,
+    buffer: (GLDispatch, UInt32, UnsafeMutablePointer<Int32>) -> Void
+  ) {
+    var value: UnsafeMutableRawPointer?
+    saveErrors()
+    ask(gl, &value)
+    let isRight = !saveErrors()
+    var bound: Int32 = 0
+    if isRight, let binding = bufferBinding(pname) {
+      quietly { buffer($0.gl, binding, &bound) }
+    }
+    var offset = bound == 0 ? 0 : UInt64(UInt(bitPattern: value))
+    beginReply(opcode)
+    put(&offset, isRight ? 8 : 0)
+    endReply(ticket)
+  }
+}
+
+func doer_glGetPointerv(_ c: GLContextPointer, _ ticket: UInt32, _ pname: UInt32) {
+  c.pointee.answerPointer(GLOpcode.glGetPointerv, ticket, pname) {
+    $0.glGetPointerv?(pname, $1)
+  } buffer: {
+    $0.glGetIntegerv?($1, $2)
+  }
+}
+func doer_glGetVertexAttribPointerv(
+  _ c: GLContextPointer, _ ticket: UInt32, _ index: UInt32, _ pname: UInt32
+) {
+  c.pointee.answerPointer(GLOpcode.glGetVertexAttribPointerv, ticket, pname) {
+    $0.glGetVertexAttribPointerv?(index, pname, $1)
+  } buffer: {
+    $0.glGetVertexAttribiv?(index, $1, $2)
+  }
+}
+func doer_glGetVertexArrayPointervEXT(
+  _ c: GLContextPointer, _ ticket: UInt32, _ vaobj: UInt32, _ pname: UInt32
+) {
+  c.pointee.answerPointer(GLOpcode.glGetVertexArrayPointervEXT, ticket, pname) {
+    $0.glGetVertexArrayPointervEXT?(vaobj, pname, $1)
+  } buffer: {
+    $0.glGetVertexArrayIntegervEXT?(vaobj, $1, $2)
+  }
+}
+func doer_glGetVertexArrayPointeri_vEXT(
+  _ c: GLContextPointer, _ ticket: UInt32, _ vaobj: UInt32, _ index: UInt32, _ pname: UInt32
+) {
+  c.pointee.answerPointer(GLOpcode.glGetVertexArrayPointeri_vEXT, ticket, pname) {
+    $0.glGetVertexArrayPointeri_vEXT?(vaobj, index, pname, $1)
+  } buffer: {
+    $0.glGetVertexArrayIntegeri_vEXT?(vaobj, index, $1, $2)
+  }
 }
 
 func doer_glPushClientAttrib(_ c: GLContextPointer, _ mask: UInt32) {

@@ -43,6 +43,9 @@ enum MatrixOp {
   static var color: UInt32 { 25 }
   /// glPolygonMode.
   static var polygonMode: UInt32 { 26 }
+  /// Until `reselect`, operations mean the matrices of a mode, and of a texture unit where the mode is a unit.
+  static var select: UInt32 { 27 }
+  static var reselect: UInt32 { 28 }
 
   static func operandCount(_ op: UInt32) -> Int {
     switch op {
@@ -52,7 +55,7 @@ enum MatrixOp {
     case bindTexture, capability, state, polygonMode: 2
     case state4: 5
     case ortho, frustum: 6
-    case mode, activeTexture, call, callFromBase, pushAttributes, listBase, forget: 1
+    case mode, select, activeTexture, call, callFromBase, pushAttributes, listBase, forget: 1
     default: 0
     }
   }
@@ -95,6 +98,8 @@ struct Matrices {
   private var isUnitKnown = true
   /// Texture matrices are asked for.
   private var areTexturesInDoubt = false
+  /// What `select` has put aside.
+  private var selected: (mode: UInt32, isModeKnown: Bool, unit: UInt32)?
   private(set) var listBase: UInt32 = 0
   private let saved: UnsafeMutablePointer<SavedState>
   private(set) var savedCount = 0
@@ -230,6 +235,8 @@ struct Matrices {
     switch op {
     case MatrixOp.mode: setMode(operands[0].bitPattern)
     case MatrixOp.activeTexture: setUnit(operands[0].bitPattern)
+    case MatrixOp.select: select(operands[0].bitPattern)
+    case MatrixOp.reselect: reselect()
     case MatrixOp.listBase: listBase = operands[0].bitPattern
     case MatrixOp.pushAttributes: push(operands[0].bitPattern)
     case MatrixOp.popAttributes: popAttributes()
@@ -254,6 +261,24 @@ struct Matrices {
     guard unit &- GL.TEXTURE0 < 192 else { return }
     activeTexture = unit &- GL.TEXTURE0
     isUnitKnown = true
+  }
+
+  /// GL_EXT_direct_state_access: a matrix mode, or a texture unit for its matrices.
+  private mutating func select(_ mode: UInt32) {
+    selected = (self.mode, isModeKnown, activeTexture)
+    isModeKnown = true
+    if mode &- GL.TEXTURE0 < 192 {
+      self.mode = GL.TEXTURE
+      activeTexture = mode &- GL.TEXTURE0
+    } else {
+      self.mode = mode
+    }
+  }
+
+  private mutating func reselect() {
+    guard let selected else { return }
+    (mode, isModeKnown, activeTexture) = selected
+    self.selected = nil
   }
 
   private mutating func push(_ mask: UInt32) {

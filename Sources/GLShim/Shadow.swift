@@ -63,6 +63,8 @@ struct ClientAttributes {
   var mask: UInt32 = 0
   var pack = PixelStore()
   var unpack = PixelStore()
+  var pixelPack: UInt32 = 0
+  var pixelUnpack: UInt32 = 0
   var arrays: UnsafeMutablePointer<ClientArray>?
   var enabled: UInt64 = 0
   var inMemory: UInt64 = 0

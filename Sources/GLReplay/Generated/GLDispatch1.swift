@@ -36,6 +36,7 @@ public struct GLDispatch {
   public var glBindFramebufferEXT: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glBindImageTexture: (@convention(c) (UInt32, UInt32, Int32, UInt8, Int32, UInt32, UInt32) -> Void)?
   public var glBindImageTextures: (@convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void)?
+  public var glBindMultiTextureEXT: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
   public var glBindProgramARB: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glBindProgramPipeline: (@convention(c) (UInt32) -> Void)?
   public var glBindRenderbuffer: (@convention(c) (UInt32, UInt32) -> Void)?
@@ -69,6 +70,7 @@ public struct GLDispatch {
   public var glCallLists: (@convention(c) (Int32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glCheckFramebufferStatus: (@convention(c) (UInt32) -> UInt32)?
   public var glCheckNamedFramebufferStatus: (@convention(c) (UInt32, UInt32) -> UInt32)?
+  public var glCheckNamedFramebufferStatusEXT: (@convention(c) (UInt32, UInt32) -> UInt32)?
   public var glClampColor: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glClear: (@convention(c) (UInt32) -> Void)?
   public var glClearAccum: (@convention(c) (Float, Float, Float, Float) -> Void)?
@@ -87,7 +89,9 @@ public struct GLDispatch {
   public var glClearDepthx: (@convention(c) (Int32) -> Void)?
   public var glClearIndex: (@convention(c) (Float) -> Void)?
   public var glClearNamedBufferData: (@convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glClearNamedBufferDataEXT: (@convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glClearNamedBufferSubData: (@convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glClearNamedBufferSubDataEXT: (@convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glClearNamedFramebufferfi: (@convention(c) (UInt32, UInt32, Int32, Float, Int32) -> Void)?
   public var glClearNamedFramebufferfv: (@convention(c) (UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void)?
   public var glClearNamedFramebufferiv: (@convention(c) (UInt32, UInt32, Int32, UnsafePointer<Int32>?) -> Void)?
@@ -96,6 +100,7 @@ public struct GLDispatch {
   public var glClearTexImage: (@convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glClearTexSubImage: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glClientActiveTexture: (@convention(c) (UInt32) -> Void)?
+  public var glClientAttribDefaultEXT: (@convention(c) (UInt32) -> Void)?
   public var glClientWaitSync: (@convention(c) (UnsafeMutableRawPointer?, UInt32, UInt64) -> UInt32)?
   public var glClipControl: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glClipPlane: (@convention(c) (UInt32, UnsafePointer<Double>?) -> Void)?
@@ -151,6 +156,12 @@ public struct GLDispatch {
   public var glColorPointer: (@convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompileShader: (@convention(c) (UInt32) -> Void)?
   public var glCompileShaderIncludeARB: (@convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?) -> Void)?
+  public var glCompressedMultiTexImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedMultiTexImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedMultiTexImage3DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedMultiTexSubImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedMultiTexSubImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedMultiTexSubImage3DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompressedTexImage1D: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompressedTexImage2D: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompressedTexImage3D: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
@@ -159,12 +170,23 @@ public struct GLDispatch {
   public var glCompressedTexSubImage2D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompressedTexSubImage3D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompressedTexSubImage3DOES: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedTextureImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedTextureImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedTextureImage3DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompressedTextureSubImage1D: (@convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedTextureSubImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompressedTextureSubImage2D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedTextureSubImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCompressedTextureSubImage3D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glCompressedTextureSubImage3DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glCopyBufferSubData: (@convention(c) (UInt32, UInt32, Int, Int, Int) -> Void)?
   public var glCopyImageSubData: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
   public var glCopyImageSubDataNV: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glCopyMultiTexImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glCopyMultiTexImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glCopyMultiTexSubImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glCopyMultiTexSubImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glCopyMultiTexSubImage3DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
   public var glCopyNamedBufferSubData: (@convention(c) (UInt32, UInt32, Int, Int, Int) -> Void)?
   public var glCopyPixels: (@convention(c) (Int32, Int32, Int32, Int32, UInt32) -> Void)?
   public var glCopyTexImage1D: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void)?
@@ -173,9 +195,14 @@ public struct GLDispatch {
   public var glCopyTexSubImage2D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
   public var glCopyTexSubImage3D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
   public var glCopyTexSubImage3DOES: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glCopyTextureImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glCopyTextureImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void)?
   public var glCopyTextureSubImage1D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glCopyTextureSubImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void)?
   public var glCopyTextureSubImage2D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glCopyTextureSubImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
   public var glCopyTextureSubImage3D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glCopyTextureSubImage3DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void)?
   public var glCreateBuffers: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glCreateFramebuffers: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glCreateProgram: (@convention(c) () -> UInt32)?
@@ -224,7 +251,11 @@ public struct GLDispatch {
   public var glDetachShader: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glDisable: (@convention(c) (UInt32) -> Void)?
   public var glDisableClientState: (@convention(c) (UInt32) -> Void)?
+  public var glDisableClientStateIndexedEXT: (@convention(c) (UInt32, UInt32) -> Void)?
+  public var glDisableClientStateiEXT: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glDisableVertexArrayAttrib: (@convention(c) (UInt32, UInt32) -> Void)?
+  public var glDisableVertexArrayAttribEXT: (@convention(c) (UInt32, UInt32) -> Void)?
+  public var glDisableVertexArrayEXT: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glDisableVertexAttribArray: (@convention(c) (UInt32) -> Void)?
   public var glDisablei: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glDiscardFramebufferEXT: (@convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void)?
@@ -266,7 +297,11 @@ public struct GLDispatch {
   public var glEdgeFlagv: (@convention(c) (UnsafePointer<UInt8>?) -> Void)?
   public var glEnable: (@convention(c) (UInt32) -> Void)?
   public var glEnableClientState: (@convention(c) (UInt32) -> Void)?
+  public var glEnableClientStateIndexedEXT: (@convention(c) (UInt32, UInt32) -> Void)?
+  public var glEnableClientStateiEXT: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glEnableVertexArrayAttrib: (@convention(c) (UInt32, UInt32) -> Void)?
+  public var glEnableVertexArrayAttribEXT: (@convention(c) (UInt32, UInt32) -> Void)?
+  public var glEnableVertexArrayEXT: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glEnableVertexAttribArray: (@convention(c) (UInt32) -> Void)?
   public var glEnablei: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glEnd: (@convention(c) () -> Void)?
@@ -306,9 +341,12 @@ public struct GLDispatch {
   public var glFogiv: (@convention(c) (UInt32, UnsafePointer<Int32>?) -> Void)?
   public var glFogx: (@convention(c) (UInt32, Int32) -> Void)?
   public var glFogxv: (@convention(c) (UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glFramebufferDrawBufferEXT: (@convention(c) (UInt32, UInt32) -> Void)?
+  public var glFramebufferDrawBuffersEXT: (@convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glFramebufferFetchBarrierEXT: (@convention(c) () -> Void)?
   public var glFramebufferParameteri: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
   public var glFramebufferParameteriMESA: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
+  public var glFramebufferReadBufferEXT: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glFramebufferRenderbuffer: (@convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void)?
   public var glFramebufferTexture: (@convention(c) (UInt32, UInt32, UInt32, Int32) -> Void)?
   public var glFramebufferTexture1D: (@convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void)?
@@ -334,7 +372,9 @@ public struct GLDispatch {
   public var glGenTransformFeedbacks: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGenVertexArrays: (@convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGenerateMipmap: (@convention(c) (UInt32) -> Void)?
+  public var glGenerateMultiTexMipmapEXT: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glGenerateTextureMipmap: (@convention(c) (UInt32) -> Void)?
+  public var glGenerateTextureMipmapEXT: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glGetActiveAtomicCounterBufferiv: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetActiveAttrib: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void)?
   public var glGetActiveSubroutineName: (@convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void)?
@@ -357,8 +397,10 @@ public struct GLDispatch {
   public var glGetClipPlane: (@convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetClipPlanef: (@convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetClipPlanex: (@convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetCompressedMultiTexImageEXT: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetCompressedTexImage: (@convention(c) (UInt32, Int32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetCompressedTextureImage: (@convention(c) (UInt32, Int32, Int32, UnsafeMutableRawPointer?) -> Void)?
+  public var glGetCompressedTextureImageEXT: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetCompressedTextureSubImage: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetDebugMessageLog: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32)?
   public var glGetDoublei_v: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void)?
@@ -370,6 +412,7 @@ public struct GLDispatch {
   public var glGetFragDataLocation: (@convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32)?
   public var glGetFramebufferAttachmentParameteriv: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetFramebufferParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetFramebufferParameterivEXT: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetFramebufferParameterivMESA: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetGraphicsResetStatus: (@convention(c) () -> UInt32)?
   public var glGetGraphicsResetStatusARB: (@convention(c) () -> UInt32)?
@@ -389,14 +432,36 @@ public struct GLDispatch {
   public var glGetMaterialfv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetMaterialiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetMaterialxv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetMultiTexEnvfvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
+  public var glGetMultiTexEnvivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetMultiTexGendvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void)?
+  public var glGetMultiTexGenfvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
+  public var glGetMultiTexGenivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetMultiTexImageEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, UInt32, UnsafeMutableRawPointer?) -> Void)?
+  public var glGetMultiTexLevelParameterfvEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
+  public var glGetMultiTexLevelParameterivEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetMultiTexParameterIivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetMultiTexParameterIuivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void)?
+  public var glGetMultiTexParameterfvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
+  public var glGetMultiTexParameterivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetMultisamplefv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetNamedBufferParameteri64v: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void)?
   public var glGetNamedBufferParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetNamedBufferParameterivEXT: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetNamedBufferPointerv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void)?
   public var glGetNamedBufferSubData: (@convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void)?
   public var glGetNamedFramebufferAttachmentParameteriv: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetNamedFramebufferAttachmentParameterivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetNamedFramebufferParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetNamedFramebufferParameterivEXT: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetNamedProgramLocalParameterIivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetNamedProgramLocalParameterIuivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void)?
+  public var glGetNamedProgramLocalParameterdvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void)?
+  public var glGetNamedProgramLocalParameterfvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
+  public var glGetNamedProgramStringEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutableRawPointer?) -> Void)?
+  public var glGetNamedProgramivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetNamedRenderbufferParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetNamedRenderbufferParameterivEXT: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetNamedStringARB: (@convention(c) (Int32, UnsafePointer<CChar>?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void)?
   public var glGetNamedStringivARB: (@convention(c) (Int32, UnsafePointer<CChar>?, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetObjectLabel: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void)?
@@ -406,6 +471,7 @@ public struct GLDispatch {
   public var glGetPixelMapfv: (@convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetPixelMapuiv: (@convention(c) (UInt32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGetPixelMapusv: (@convention(c) (UInt32, UnsafeMutablePointer<UInt16>?) -> Void)?
+  public var glGetPointerv: (@convention(c) (UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void)?
   public var glGetPolygonStipple: (@convention(c) (UnsafeMutablePointer<UInt8>?) -> Void)?
   public var glGetProgramBinary: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutableRawPointer?) -> Void)?
   public var glGetProgramEnvParameterdvARB: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void)?
@@ -467,12 +533,19 @@ public struct GLDispatch {
   public var glGetTexParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetTexParameterxv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetTextureImage: (@convention(c) (UInt32, Int32, UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void)?
+  public var glGetTextureImageEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, UInt32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetTextureLevelParameterfv: (@convention(c) (UInt32, Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
+  public var glGetTextureLevelParameterfvEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetTextureLevelParameteriv: (@convention(c) (UInt32, Int32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetTextureLevelParameterivEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetTextureParameterIiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetTextureParameterIivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetTextureParameterIuiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void)?
+  public var glGetTextureParameterIuivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGetTextureParameterfv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
+  public var glGetTextureParameterfvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetTextureParameteriv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetTextureParameterivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetTextureSubImage: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetTransformFeedbackVarying: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void)?
   public var glGetTransformFeedbacki64_v: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void)?
@@ -492,10 +565,15 @@ public struct GLDispatch {
   public var glGetUniformuiv: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGetVertexArrayIndexed64iv: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void)?
   public var glGetVertexArrayIndexediv: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetVertexArrayIntegeri_vEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetVertexArrayIntegervEXT: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetVertexArrayPointeri_vEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void)?
+  public var glGetVertexArrayPointervEXT: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void)?
   public var glGetVertexArrayiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetVertexAttribIiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetVertexAttribIuiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void)?
   public var glGetVertexAttribLdv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void)?
+  public var glGetVertexAttribPointerv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void)?
   public var glGetVertexAttribdv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetVertexAttribfv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetVertexAttribiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
@@ -606,7 +684,26 @@ public struct GLDispatch {
   public var glMaterialiv: (@convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
   public var glMaterialx: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
   public var glMaterialxv: (@convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glMatrixFrustumEXT: (@convention(c) (UInt32, Double, Double, Double, Double, Double, Double) -> Void)?
+  public var glMatrixLoadIdentityEXT: (@convention(c) (UInt32) -> Void)?
+  public var glMatrixLoadTransposedEXT: (@convention(c) (UInt32, UnsafePointer<Double>?) -> Void)?
+  public var glMatrixLoadTransposefEXT: (@convention(c) (UInt32, UnsafePointer<Float>?) -> Void)?
+  public var glMatrixLoaddEXT: (@convention(c) (UInt32, UnsafePointer<Double>?) -> Void)?
+  public var glMatrixLoadfEXT: (@convention(c) (UInt32, UnsafePointer<Float>?) -> Void)?
   public var glMatrixMode: (@convention(c) (UInt32) -> Void)?
+  public var glMatrixMultTransposedEXT: (@convention(c) (UInt32, UnsafePointer<Double>?) -> Void)?
+  public var glMatrixMultTransposefEXT: (@convention(c) (UInt32, UnsafePointer<Float>?) -> Void)?
+  public var glMatrixMultdEXT: (@convention(c) (UInt32, UnsafePointer<Double>?) -> Void)?
+  public var glMatrixMultfEXT: (@convention(c) (UInt32, UnsafePointer<Float>?) -> Void)?
+  public var glMatrixOrthoEXT: (@convention(c) (UInt32, Double, Double, Double, Double, Double, Double) -> Void)?
+  public var glMatrixPopEXT: (@convention(c) (UInt32) -> Void)?
+  public var glMatrixPushEXT: (@convention(c) (UInt32) -> Void)?
+  public var glMatrixRotatedEXT: (@convention(c) (UInt32, Double, Double, Double, Double) -> Void)?
+  public var glMatrixRotatefEXT: (@convention(c) (UInt32, Float, Float, Float, Float) -> Void)?
+  public var glMatrixScaledEXT: (@convention(c) (UInt32, Double, Double, Double) -> Void)?
+  public var glMatrixScalefEXT: (@convention(c) (UInt32, Float, Float, Float) -> Void)?
+  public var glMatrixTranslatedEXT: (@convention(c) (UInt32, Double, Double, Double) -> Void)?
+  public var glMatrixTranslatefEXT: (@convention(c) (UInt32, Float, Float, Float) -> Void)?
   public var glMaxShaderCompilerThreadsKHR: (@convention(c) (UInt32) -> Void)?
   public var glMemoryBarrier: (@convention(c) (UInt32) -> Void)?
   public var glMemoryBarrierByRegion: (@convention(c) (UInt32) -> Void)?
@@ -623,6 +720,7 @@ public struct GLDispatch {
   public var glMultiDrawElementsBaseVertex: (@convention(c) (UInt32, UnsafePointer<Int32>?, UInt32, UnsafePointer<UnsafeRawPointer?>?, Int32, UnsafePointer<Int32>?) -> Void)?
   public var glMultiDrawElementsIndirect: (@convention(c) (UInt32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void)?
   public var glMultiDrawElementsIndirectCount: (@convention(c) (UInt32, UInt32, UnsafeRawPointer?, Int, Int32, Int32) -> Void)?
+  public var glMultiTexBufferEXT: (@convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void)?
   public var glMultiTexCoord1d: (@convention(c) (UInt32, Double) -> Void)?
   public var glMultiTexCoord1dv: (@convention(c) (UInt32, UnsafePointer<Double>?) -> Void)?
   public var glMultiTexCoord1f: (@convention(c) (UInt32, Float) -> Void)?
@@ -672,18 +770,69 @@ public struct GLDispatch {
   public var glMultiTexCoordP3uiv: (@convention(c) (UInt32, UInt32, UnsafePointer<UInt32>?) -> Void)?
   public var glMultiTexCoordP4ui: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
   public var glMultiTexCoordP4uiv: (@convention(c) (UInt32, UInt32, UnsafePointer<UInt32>?) -> Void)?
+  public var glMultiTexCoordPointerEXT: (@convention(c) (UInt32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
+  public var glMultiTexEnvfEXT: (@convention(c) (UInt32, UInt32, UInt32, Float) -> Void)?
+  public var glMultiTexEnvfvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Float>?) -> Void)?
+  public var glMultiTexEnviEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32) -> Void)?
+  public var glMultiTexEnvivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glMultiTexGendEXT: (@convention(c) (UInt32, UInt32, UInt32, Double) -> Void)?
+  public var glMultiTexGendvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Double>?) -> Void)?
+  public var glMultiTexGenfEXT: (@convention(c) (UInt32, UInt32, UInt32, Float) -> Void)?
+  public var glMultiTexGenfvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Float>?) -> Void)?
+  public var glMultiTexGeniEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32) -> Void)?
+  public var glMultiTexGenivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glMultiTexImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glMultiTexImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glMultiTexImage3DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glMultiTexParameterIivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glMultiTexParameterIuivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<UInt32>?) -> Void)?
+  public var glMultiTexParameterfEXT: (@convention(c) (UInt32, UInt32, UInt32, Float) -> Void)?
+  public var glMultiTexParameterfvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Float>?) -> Void)?
+  public var glMultiTexParameteriEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32) -> Void)?
+  public var glMultiTexParameterivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glMultiTexRenderbufferEXT: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
+  public var glMultiTexSubImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glMultiTexSubImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glMultiTexSubImage3DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glNamedBufferData: (@convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void)?
+  public var glNamedBufferDataEXT: (@convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void)?
   public var glNamedBufferStorage: (@convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void)?
+  public var glNamedBufferStorageEXT: (@convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void)?
   public var glNamedBufferSubData: (@convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void)?
+  public var glNamedBufferSubDataEXT: (@convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void)?
+  public var glNamedCopyBufferSubDataEXT: (@convention(c) (UInt32, UInt32, Int, Int, Int) -> Void)?
   public var glNamedFramebufferDrawBuffer: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glNamedFramebufferDrawBuffers: (@convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glNamedFramebufferParameteri: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
+  public var glNamedFramebufferParameteriEXT: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
   public var glNamedFramebufferReadBuffer: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glNamedFramebufferRenderbuffer: (@convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void)?
+  public var glNamedFramebufferRenderbufferEXT: (@convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void)?
   public var glNamedFramebufferTexture: (@convention(c) (UInt32, UInt32, UInt32, Int32) -> Void)?
+  public var glNamedFramebufferTexture1DEXT: (@convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void)?
+  public var glNamedFramebufferTexture2DEXT: (@convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void)?
+  public var glNamedFramebufferTexture3DEXT: (@convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void)?
+  public var glNamedFramebufferTextureEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32) -> Void)?
+  public var glNamedFramebufferTextureFaceEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, UInt32) -> Void)?
   public var glNamedFramebufferTextureLayer: (@convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void)?
+  public var glNamedFramebufferTextureLayerEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void)?
+  public var glNamedProgramLocalParameter4dEXT: (@convention(c) (UInt32, UInt32, UInt32, Double, Double, Double, Double) -> Void)?
+  public var glNamedProgramLocalParameter4dvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Double>?) -> Void)?
+  public var glNamedProgramLocalParameter4fEXT: (@convention(c) (UInt32, UInt32, UInt32, Float, Float, Float, Float) -> Void)?
+  public var glNamedProgramLocalParameter4fvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Float>?) -> Void)?
+  public var glNamedProgramLocalParameterI4iEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, Int32, Int32, Int32) -> Void)?
+  public var glNamedProgramLocalParameterI4ivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glNamedProgramLocalParameterI4uiEXT: (@convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void)?
+  public var glNamedProgramLocalParameterI4uivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<UInt32>?) -> Void)?
+  public var glNamedProgramLocalParameters4fvEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void)?
+  public var glNamedProgramLocalParametersI4ivEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<Int32>?) -> Void)?
+  public var glNamedProgramLocalParametersI4uivEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void)?
+  public var glNamedProgramStringEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glNamedRenderbufferStorage: (@convention(c) (UInt32, UInt32, Int32, Int32) -> Void)?
+  public var glNamedRenderbufferStorageEXT: (@convention(c) (UInt32, UInt32, Int32, Int32) -> Void)?
   public var glNamedRenderbufferStorageMultisample: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32) -> Void)?
+  public var glNamedRenderbufferStorageMultisampleCoverageEXT: (@convention(c) (UInt32, Int32, Int32, UInt32, Int32, Int32) -> Void)?
+  public var glNamedRenderbufferStorageMultisampleEXT: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32) -> Void)?
   public var glNamedStringARB: (@convention(c) (UInt32, Int32, UnsafePointer<CChar>?, Int32, UnsafePointer<CChar>?) -> Void)?
   public var glNewList: (@convention(c) (UInt32, UInt32) -> Void)?
   public var glNormal3b: (@convention(c) (Int8, Int8, Int8) -> Void)?
@@ -756,7 +905,9 @@ public struct GLDispatch {
   public var glProgramParameteri: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
   public var glProgramStringARB: (@convention(c) (UInt32, UInt32, Int32, UnsafeRawPointer?) -> Void)?
   public var glProgramUniform1d: (@convention(c) (UInt32, Int32, Double) -> Void)?
+  public var glProgramUniform1dEXT: (@convention(c) (UInt32, Int32, Double) -> Void)?
   public var glProgramUniform1dv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniform1dvEXT: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniform1f: (@convention(c) (UInt32, Int32, Float) -> Void)?
   public var glProgramUniform1fv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniform1i: (@convention(c) (UInt32, Int32, Int32) -> Void)?
@@ -772,7 +923,9 @@ public struct GLDispatch {
   public var glProgramUniform1ui64vNV: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void)?
   public var glProgramUniform1uiv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glProgramUniform2d: (@convention(c) (UInt32, Int32, Double, Double) -> Void)?
+  public var glProgramUniform2dEXT: (@convention(c) (UInt32, Int32, Double, Double) -> Void)?
   public var glProgramUniform2dv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniform2dvEXT: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniform2f: (@convention(c) (UInt32, Int32, Float, Float) -> Void)?
   public var glProgramUniform2fv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniform2i: (@convention(c) (UInt32, Int32, Int32, Int32) -> Void)?
@@ -788,7 +941,9 @@ public struct GLDispatch {
   public var glProgramUniform2ui64vNV: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void)?
   public var glProgramUniform2uiv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glProgramUniform3d: (@convention(c) (UInt32, Int32, Double, Double, Double) -> Void)?
+  public var glProgramUniform3dEXT: (@convention(c) (UInt32, Int32, Double, Double, Double) -> Void)?
   public var glProgramUniform3dv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniform3dvEXT: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniform3f: (@convention(c) (UInt32, Int32, Float, Float, Float) -> Void)?
   public var glProgramUniform3fv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniform3i: (@convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void)?
@@ -804,7 +959,9 @@ public struct GLDispatch {
   public var glProgramUniform3ui64vNV: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void)?
   public var glProgramUniform3uiv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glProgramUniform4d: (@convention(c) (UInt32, Int32, Double, Double, Double, Double) -> Void)?
+  public var glProgramUniform4dEXT: (@convention(c) (UInt32, Int32, Double, Double, Double, Double) -> Void)?
   public var glProgramUniform4dv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniform4dvEXT: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniform4f: (@convention(c) (UInt32, Int32, Float, Float, Float, Float) -> Void)?
   public var glProgramUniform4fv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniform4i: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void)?
@@ -820,22 +977,31 @@ public struct GLDispatch {
   public var glProgramUniform4ui64vNV: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void)?
   public var glProgramUniform4uiv: (@convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt32>?) -> Void)?
   public var glProgramUniformMatrix2dv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniformMatrix2dvEXT: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniformMatrix2fv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniformMatrix2x3dv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniformMatrix2x3dvEXT: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniformMatrix2x3fv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniformMatrix2x4dv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniformMatrix2x4dvEXT: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniformMatrix2x4fv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniformMatrix3dv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniformMatrix3dvEXT: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniformMatrix3fv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniformMatrix3x2dv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniformMatrix3x2dvEXT: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniformMatrix3x2fv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniformMatrix3x4dv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniformMatrix3x4dvEXT: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniformMatrix3x4fv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniformMatrix4dv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniformMatrix4dvEXT: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniformMatrix4fv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniformMatrix4x2dv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniformMatrix4x2dvEXT: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniformMatrix4x2fv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void)?
   public var glProgramUniformMatrix4x3dv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
+  public var glProgramUniformMatrix4x3dvEXT: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void)?
   public var glProgramUniformMatrix4x3fv: (@convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void)?
   public var glProvokingVertex: (@convention(c) (UInt32) -> Void)?
   public var glPushAttrib: (@convention(c) (UInt32) -> Void)?
@@ -1034,21 +1200,42 @@ public struct GLDispatch {
   public var glTextureBarrier: (@convention(c) () -> Void)?
   public var glTextureBarrierNV: (@convention(c) () -> Void)?
   public var glTextureBuffer: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
+  public var glTextureBufferEXT: (@convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void)?
   public var glTextureBufferRange: (@convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void)?
+  public var glTextureBufferRangeEXT: (@convention(c) (UInt32, UInt32, UInt32, UInt32, Int, Int) -> Void)?
+  public var glTextureImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glTextureImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glTextureImage3DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glTexturePageCommitmentEXT: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt8) -> Void)?
   public var glTextureParameterIiv: (@convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glTextureParameterIivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
   public var glTextureParameterIuiv: (@convention(c) (UInt32, UInt32, UnsafePointer<UInt32>?) -> Void)?
+  public var glTextureParameterIuivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<UInt32>?) -> Void)?
   public var glTextureParameterf: (@convention(c) (UInt32, UInt32, Float) -> Void)?
+  public var glTextureParameterfEXT: (@convention(c) (UInt32, UInt32, UInt32, Float) -> Void)?
   public var glTextureParameterfv: (@convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void)?
+  public var glTextureParameterfvEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Float>?) -> Void)?
   public var glTextureParameteri: (@convention(c) (UInt32, UInt32, Int32) -> Void)?
+  public var glTextureParameteriEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32) -> Void)?
   public var glTextureParameteriv: (@convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glTextureParameterivEXT: (@convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void)?
+  public var glTextureRenderbufferEXT: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
   public var glTextureStorage1D: (@convention(c) (UInt32, Int32, UInt32, Int32) -> Void)?
+  public var glTextureStorage1DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32) -> Void)?
   public var glTextureStorage2D: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32) -> Void)?
+  public var glTextureStorage2DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32) -> Void)?
   public var glTextureStorage2DMultisample: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, UInt8) -> Void)?
+  public var glTextureStorage2DMultisampleEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, UInt8) -> Void)?
   public var glTextureStorage3D: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32) -> Void)?
+  public var glTextureStorage3DEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32) -> Void)?
   public var glTextureStorage3DMultisample: (@convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UInt8) -> Void)?
+  public var glTextureStorage3DMultisampleEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, UInt8) -> Void)?
   public var glTextureSubImage1D: (@convention(c) (UInt32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glTextureSubImage1DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glTextureSubImage2D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glTextureSubImage2DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glTextureSubImage3D: (@convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
+  public var glTextureSubImage3DEXT: (@convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void)?
   public var glTextureView: (@convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void)?
   public var glTransformFeedbackBufferBase: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
   public var glTransformFeedbackBufferRange: (@convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void)?
@@ -1181,10 +1368,29 @@ public struct GLDispatch {
   public var glVertexArrayAttribFormat: (@convention(c) (UInt32, UInt32, Int32, UInt32, UInt8, UInt32) -> Void)?
   public var glVertexArrayAttribIFormat: (@convention(c) (UInt32, UInt32, Int32, UInt32, UInt32) -> Void)?
   public var glVertexArrayAttribLFormat: (@convention(c) (UInt32, UInt32, Int32, UInt32, UInt32) -> Void)?
+  public var glVertexArrayBindVertexBufferEXT: (@convention(c) (UInt32, UInt32, UInt32, Int, Int32) -> Void)?
   public var glVertexArrayBindingDivisor: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
+  public var glVertexArrayColorOffsetEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int) -> Void)?
+  public var glVertexArrayEdgeFlagOffsetEXT: (@convention(c) (UInt32, UInt32, Int32, Int) -> Void)?
   public var glVertexArrayElementBuffer: (@convention(c) (UInt32, UInt32) -> Void)?
+  public var glVertexArrayFogCoordOffsetEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, Int) -> Void)?
+  public var glVertexArrayIndexOffsetEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, Int) -> Void)?
+  public var glVertexArrayMultiTexCoordOffsetEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, Int32, Int) -> Void)?
+  public var glVertexArrayNormalOffsetEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, Int) -> Void)?
+  public var glVertexArraySecondaryColorOffsetEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int) -> Void)?
+  public var glVertexArrayTexCoordOffsetEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int) -> Void)?
+  public var glVertexArrayVertexAttribBindingEXT: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
+  public var glVertexArrayVertexAttribDivisorEXT: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
+  public var glVertexArrayVertexAttribFormatEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, UInt8, UInt32) -> Void)?
+  public var glVertexArrayVertexAttribIFormatEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, UInt32) -> Void)?
+  public var glVertexArrayVertexAttribIOffsetEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, Int32, Int) -> Void)?
+  public var glVertexArrayVertexAttribLFormatEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, UInt32) -> Void)?
+  public var glVertexArrayVertexAttribLOffsetEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, Int32, Int) -> Void)?
+  public var glVertexArrayVertexAttribOffsetEXT: (@convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UInt8, Int32, Int) -> Void)?
+  public var glVertexArrayVertexBindingDivisorEXT: (@convention(c) (UInt32, UInt32, UInt32) -> Void)?
   public var glVertexArrayVertexBuffer: (@convention(c) (UInt32, UInt32, UInt32, Int, Int32) -> Void)?
   public var glVertexArrayVertexBuffers: (@convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int32>?) -> Void)?
+  public var glVertexArrayVertexOffsetEXT: (@convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int) -> Void)?
   public var glVertexAttrib1d: (@convention(c) (UInt32, Double) -> Void)?
   public var glVertexAttrib1dv: (@convention(c) (UInt32, UnsafePointer<Double>?) -> Void)?
   public var glVertexAttrib1f: (@convention(c) (UInt32, Float) -> Void)?

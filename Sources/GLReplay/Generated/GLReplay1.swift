@@ -42,6 +42,7 @@ func replayGL(
   case 0x10017: replay_glBindFramebufferEXT(c, &r)
   case 0x10018: replay_glBindImageTexture(c, &r)
   case 0x10019: replay_glBindImageTextures(c, &r)
+  case 0x1051F: replay_glBindMultiTextureEXT(c, &r)
   case 0x1001A: replay_glBindProgramARB(c, &r)
   case 0x1001B: replay_glBindProgramPipeline(c, &r)
   case 0x1001C: replay_glBindRenderbuffer(c, &r)
@@ -75,6 +76,7 @@ func replayGL(
   case 0x10038: replay_glCallLists(c, &r)
   case 0x10039: replay_glCheckFramebufferStatus(c, &r)
   case 0x1003A: replay_glCheckNamedFramebufferStatus(c, &r)
+  case 0x10520: replay_glCheckNamedFramebufferStatusEXT(c, &r)
   case 0x1003B: replay_glClampColor(c, &r)
   case 0x1003C: replay_glClear(c, &r)
   case 0x1003D: replay_glClearAccum(c, &r)
@@ -93,7 +95,9 @@ func replayGL(
   case 0x1004A: replay_glClearDepthx(c, &r)
   case 0x1004B: replay_glClearIndex(c, &r)
   case 0x1004C: replay_glClearNamedBufferData(c, &r)
+  case 0x10521: replay_glClearNamedBufferDataEXT(c, &r)
   case 0x1004D: replay_glClearNamedBufferSubData(c, &r)
+  case 0x10522: replay_glClearNamedBufferSubDataEXT(c, &r)
   case 0x1004E: replay_glClearNamedFramebufferfi(c, &r)
   case 0x1004F: replay_glClearNamedFramebufferfv(c, &r)
   case 0x10050: replay_glClearNamedFramebufferiv(c, &r)
@@ -102,6 +106,7 @@ func replayGL(
   case 0x10053: replay_glClearTexImage(c, &r)
   case 0x10054: replay_glClearTexSubImage(c, &r)
   case 0x10055: replay_glClientActiveTexture(c, &r)
+  case 0x10523: replay_glClientAttribDefaultEXT(c, &r)
   case 0x10472: replay_glClientWaitSync(c, &r)
   case 0x10056: replay_glClipControl(c, &r)
   case 0x10057: replay_glClipPlane(c, &r)
@@ -157,6 +162,12 @@ func replayGL(
   case 0x10082: replay_glColorPointer(c, &r)
   case 0x10083: replay_glCompileShader(c, &r)
   case 0x10506: replay_glCompileShaderIncludeARB(c, &r)
+  case 0x10524: replay_glCompressedMultiTexImage1DEXT(c, &r)
+  case 0x10525: replay_glCompressedMultiTexImage2DEXT(c, &r)
+  case 0x10526: replay_glCompressedMultiTexImage3DEXT(c, &r)
+  case 0x10527: replay_glCompressedMultiTexSubImage1DEXT(c, &r)
+  case 0x10528: replay_glCompressedMultiTexSubImage2DEXT(c, &r)
+  case 0x10529: replay_glCompressedMultiTexSubImage3DEXT(c, &r)
   case 0x10084: replay_glCompressedTexImage1D(c, &r)
   case 0x10085: replay_glCompressedTexImage2D(c, &r)
   case 0x10086: replay_glCompressedTexImage3D(c, &r)
@@ -165,12 +176,23 @@ func replayGL(
   case 0x10088: replay_glCompressedTexSubImage2D(c, &r)
   case 0x10089: replay_glCompressedTexSubImage3D(c, &r)
   case 0x10482: replay_glCompressedTexSubImage3DOES(c, &r)
+  case 0x1052A: replay_glCompressedTextureImage1DEXT(c, &r)
+  case 0x1052B: replay_glCompressedTextureImage2DEXT(c, &r)
+  case 0x1052C: replay_glCompressedTextureImage3DEXT(c, &r)
   case 0x1008A: replay_glCompressedTextureSubImage1D(c, &r)
+  case 0x1052D: replay_glCompressedTextureSubImage1DEXT(c, &r)
   case 0x1008B: replay_glCompressedTextureSubImage2D(c, &r)
+  case 0x1052E: replay_glCompressedTextureSubImage2DEXT(c, &r)
   case 0x1008C: replay_glCompressedTextureSubImage3D(c, &r)
+  case 0x1052F: replay_glCompressedTextureSubImage3DEXT(c, &r)
   case 0x1008D: replay_glCopyBufferSubData(c, &r)
   case 0x1008E: replay_glCopyImageSubData(c, &r)
   case 0x1008F: replay_glCopyImageSubDataNV(c, &r)
+  case 0x10530: replay_glCopyMultiTexImage1DEXT(c, &r)
+  case 0x10531: replay_glCopyMultiTexImage2DEXT(c, &r)
+  case 0x10532: replay_glCopyMultiTexSubImage1DEXT(c, &r)
+  case 0x10533: replay_glCopyMultiTexSubImage2DEXT(c, &r)
+  case 0x10534: replay_glCopyMultiTexSubImage3DEXT(c, &r)
   case 0x10090: replay_glCopyNamedBufferSubData(c, &r)
   case 0x10091: replay_glCopyPixels(c, &r)
   case 0x10092: replay_glCopyTexImage1D(c, &r)
@@ -179,9 +201,14 @@ func replayGL(
   case 0x10095: replay_glCopyTexSubImage2D(c, &r)
   case 0x10096: replay_glCopyTexSubImage3D(c, &r)
   case 0x10483: replay_glCopyTexSubImage3DOES(c, &r)
+  case 0x10535: replay_glCopyTextureImage1DEXT(c, &r)
+  case 0x10536: replay_glCopyTextureImage2DEXT(c, &r)
   case 0x10097: replay_glCopyTextureSubImage1D(c, &r)
+  case 0x10537: replay_glCopyTextureSubImage1DEXT(c, &r)
   case 0x10098: replay_glCopyTextureSubImage2D(c, &r)
+  case 0x10538: replay_glCopyTextureSubImage2DEXT(c, &r)
   case 0x10099: replay_glCopyTextureSubImage3D(c, &r)
+  case 0x10539: replay_glCopyTextureSubImage3DEXT(c, &r)
   case 0x1009A: replay_glCreateBuffers(c, &r)
   case 0x1009B: replay_glCreateFramebuffers(c, &r)
   case 0x1009C: replay_glCreateProgram(c, &r)
@@ -229,7 +256,11 @@ func replayGL(
   case 0x100BE: replay_glDetachShader(c, &r)
   case 0x100BF: replay_glDisable(c, &r)
   case 0x100C0: replay_glDisableClientState(c, &r)
+  case 0x1053A: replay_glDisableClientStateIndexedEXT(c, &r)
+  case 0x1053B: replay_glDisableClientStateiEXT(c, &r)
   case 0x100C1: replay_glDisableVertexArrayAttrib(c, &r)
+  case 0x1053C: replay_glDisableVertexArrayAttribEXT(c, &r)
+  case 0x1053D: replay_glDisableVertexArrayEXT(c, &r)
   case 0x100C2: replay_glDisableVertexAttribArray(c, &r)
   case 0x100C3: replay_glDisablei(c, &r)
   case 0x1048C: replay_glDiscardFramebufferEXT(c, &r)
@@ -271,7 +302,11 @@ func replayGL(
   case 0x100DC: replay_glEdgeFlagv(c, &r)
   case 0x100DD: replay_glEnable(c, &r)
   case 0x100DE: replay_glEnableClientState(c, &r)
+  case 0x1053E: replay_glEnableClientStateIndexedEXT(c, &r)
+  case 0x1053F: replay_glEnableClientStateiEXT(c, &r)
   case 0x100DF: replay_glEnableVertexArrayAttrib(c, &r)
+  case 0x10540: replay_glEnableVertexArrayAttribEXT(c, &r)
+  case 0x10541: replay_glEnableVertexArrayEXT(c, &r)
   case 0x100E0: replay_glEnableVertexAttribArray(c, &r)
   case 0x100E1: replay_glEnablei(c, &r)
   case 0x100E2: replay_glEnd(c, &r)
@@ -309,9 +344,12 @@ func replayGL(
   case 0x100FF: replay_glFogiv(c, &r)
   case 0x10100: replay_glFogx(c, &r)
   case 0x10101: replay_glFogxv(c, &r)
+  case 0x10542: replay_glFramebufferDrawBufferEXT(c, &r)
+  case 0x10543: replay_glFramebufferDrawBuffersEXT(c, &r)
   case 0x10102: replay_glFramebufferFetchBarrierEXT(c, &r)
   case 0x10103: replay_glFramebufferParameteri(c, &r)
   case 0x10104: replay_glFramebufferParameteriMESA(c, &r)
+  case 0x10544: replay_glFramebufferReadBufferEXT(c, &r)
   case 0x10105: replay_glFramebufferRenderbuffer(c, &r)
   case 0x10106: replay_glFramebufferTexture(c, &r)
   case 0x10107: replay_glFramebufferTexture1D(c, &r)
@@ -337,7 +375,9 @@ func replayGL(
   case 0x10118: replay_glGenTransformFeedbacks(c, &r)
   case 0x10119: replay_glGenVertexArrays(c, &r)
   case 0x1011A: replay_glGenerateMipmap(c, &r)
+  case 0x10545: replay_glGenerateMultiTexMipmapEXT(c, &r)
   case 0x1011B: replay_glGenerateTextureMipmap(c, &r)
+  case 0x10546: replay_glGenerateTextureMipmapEXT(c, &r)
   case 0x1011C: replay_glGetActiveAtomicCounterBufferiv(c, &r)
   case 0x1011D: replay_glGetActiveAttrib(c, &r)
   case 0x1011E: replay_glGetActiveSubroutineName(c, &r)
@@ -359,8 +399,10 @@ func replayGL(
   case 0x1012D: replay_glGetClipPlane(c, &r)
   case 0x1012E: replay_glGetClipPlanef(c, &r)
   case 0x1012F: replay_glGetClipPlanex(c, &r)
+  case 0x10547: replay_glGetCompressedMultiTexImageEXT(c, &r)
   case 0x10130: replay_glGetCompressedTexImage(c, &r)
   case 0x10131: replay_glGetCompressedTextureImage(c, &r)
+  case 0x10548: replay_glGetCompressedTextureImageEXT(c, &r)
   case 0x10132: replay_glGetCompressedTextureSubImage(c, &r)
   case 0x10133: replay_glGetDebugMessageLog(c, &r)
   case 0x10134: replay_glGetDoublei_v(c, &r)
@@ -372,6 +414,7 @@ func replayGL(
   case 0x1013A: replay_glGetFragDataLocation(c, &r)
   case 0x1013B: replay_glGetFramebufferAttachmentParameteriv(c, &r)
   case 0x1013C: replay_glGetFramebufferParameteriv(c, &r)
+  case 0x10549: replay_glGetFramebufferParameterivEXT(c, &r)
   case 0x1013D: replay_glGetFramebufferParameterivMESA(c, &r)
   case 0x1013E: replay_glGetGraphicsResetStatus(c, &r)
   case 0x10497: replay_glGetGraphicsResetStatusARB(c, &r)
@@ -391,13 +434,35 @@ func replayGL(
   case 0x1014B: replay_glGetMaterialfv(c, &r)
   case 0x1014C: replay_glGetMaterialiv(c, &r)
   case 0x1014D: replay_glGetMaterialxv(c, &r)
+  case 0x1054A: replay_glGetMultiTexEnvfvEXT(c, &r)
+  case 0x1054B: replay_glGetMultiTexEnvivEXT(c, &r)
+  case 0x1054C: replay_glGetMultiTexGendvEXT(c, &r)
+  case 0x1054D: replay_glGetMultiTexGenfvEXT(c, &r)
+  case 0x1054E: replay_glGetMultiTexGenivEXT(c, &r)
+  case 0x1054F: replay_glGetMultiTexImageEXT(c, &r)
+  case 0x10550: replay_glGetMultiTexLevelParameterfvEXT(c, &r)
+  case 0x10551: replay_glGetMultiTexLevelParameterivEXT(c, &r)
+  case 0x10552: replay_glGetMultiTexParameterIivEXT(c, &r)
+  case 0x10553: replay_glGetMultiTexParameterIuivEXT(c, &r)
+  case 0x10554: replay_glGetMultiTexParameterfvEXT(c, &r)
+  case 0x10555: replay_glGetMultiTexParameterivEXT(c, &r)
   case 0x1014E: replay_glGetMultisamplefv(c, &r)
   case 0x1014F: replay_glGetNamedBufferParameteri64v(c, &r)
   case 0x10150: replay_glGetNamedBufferParameteriv(c, &r)
+  case 0x10556: replay_glGetNamedBufferParameterivEXT(c, &r)
   case 0x10151: replay_glGetNamedBufferSubData(c, &r)
   case 0x10152: replay_glGetNamedFramebufferAttachmentParameteriv(c, &r)
+  case 0x10557: replay_glGetNamedFramebufferAttachmentParameterivEXT(c, &r)
   case 0x10153: replay_glGetNamedFramebufferParameteriv(c, &r)
+  case 0x10558: replay_glGetNamedFramebufferParameterivEXT(c, &r)
+  case 0x10559: replay_glGetNamedProgramLocalParameterIivEXT(c, &r)
+  case 0x1055A: replay_glGetNamedProgramLocalParameterIuivEXT(c, &r)
+  case 0x1055B: replay_glGetNamedProgramLocalParameterdvEXT(c, &r)
+  case 0x1055C: replay_glGetNamedProgramLocalParameterfvEXT(c, &r)
+  case 0x1055D: replay_glGetNamedProgramStringEXT(c, &r)
+  case 0x1055E: replay_glGetNamedProgramivEXT(c, &r)
   case 0x10154: replay_glGetNamedRenderbufferParameteriv(c, &r)
+  case 0x1055F: replay_glGetNamedRenderbufferParameterivEXT(c, &r)
   case 0x10508: replay_glGetNamedStringARB(c, &r)
   case 0x10509: replay_glGetNamedStringivARB(c, &r)
   case 0x10155: replay_glGetObjectLabel(c, &r)
@@ -407,6 +472,7 @@ func replayGL(
   case 0x10157: replay_glGetPixelMapfv(c, &r)
   case 0x10158: replay_glGetPixelMapuiv(c, &r)
   case 0x10159: replay_glGetPixelMapusv(c, &r)
+  case 0x10560: replay_glGetPointerv(c, &r)
   case 0x1015A: replay_glGetPolygonStipple(c, &r)
   case 0x1015B: replay_glGetProgramBinary(c, &r)
   case 0x1015C: replay_glGetProgramEnvParameterdvARB(c, &r)
@@ -468,12 +534,19 @@ func replayGL(
   case 0x10190: replay_glGetTexParameteriv(c, &r)
   case 0x10191: replay_glGetTexParameterxv(c, &r)
   case 0x10192: replay_glGetTextureImage(c, &r)
+  case 0x10561: replay_glGetTextureImageEXT(c, &r)
   case 0x10193: replay_glGetTextureLevelParameterfv(c, &r)
+  case 0x10562: replay_glGetTextureLevelParameterfvEXT(c, &r)
   case 0x10194: replay_glGetTextureLevelParameteriv(c, &r)
+  case 0x10563: replay_glGetTextureLevelParameterivEXT(c, &r)
   case 0x10195: replay_glGetTextureParameterIiv(c, &r)
+  case 0x10564: replay_glGetTextureParameterIivEXT(c, &r)
   case 0x10196: replay_glGetTextureParameterIuiv(c, &r)
+  case 0x10565: replay_glGetTextureParameterIuivEXT(c, &r)
   case 0x10197: replay_glGetTextureParameterfv(c, &r)
+  case 0x10566: replay_glGetTextureParameterfvEXT(c, &r)
   case 0x10198: replay_glGetTextureParameteriv(c, &r)
+  case 0x10567: replay_glGetTextureParameterivEXT(c, &r)
   case 0x10199: replay_glGetTextureSubImage(c, &r)
   case 0x1019A: replay_glGetTransformFeedbackVarying(c, &r)
   case 0x1019B: replay_glGetTransformFeedbacki64_v(c, &r)
@@ -493,10 +566,15 @@ func replayGL(
   case 0x101A7: replay_glGetUniformuiv(c, &r)
   case 0x101A8: replay_glGetVertexArrayIndexed64iv(c, &r)
   case 0x101A9: replay_glGetVertexArrayIndexediv(c, &r)
+  case 0x10568: replay_glGetVertexArrayIntegeri_vEXT(c, &r)
+  case 0x10569: replay_glGetVertexArrayIntegervEXT(c, &r)
+  case 0x1056A: replay_glGetVertexArrayPointeri_vEXT(c, &r)
+  case 0x1056B: replay_glGetVertexArrayPointervEXT(c, &r)
   case 0x101AA: replay_glGetVertexArrayiv(c, &r)
   case 0x101AB: replay_glGetVertexAttribIiv(c, &r)
   case 0x101AC: replay_glGetVertexAttribIuiv(c, &r)
   case 0x101AD: replay_glGetVertexAttribLdv(c, &r)
+  case 0x1056C: replay_glGetVertexAttribPointerv(c, &r)
   case 0x101AE: replay_glGetVertexAttribdv(c, &r)
   case 0x101AF: replay_glGetVertexAttribfv(c, &r)
   case 0x101B0: replay_glGetVertexAttribiv(c, &r)
@@ -601,7 +679,26 @@ func replayGL(
   case 0x10209: replay_glMaterialiv(c, &r)
   case 0x1020A: replay_glMaterialx(c, &r)
   case 0x1020B: replay_glMaterialxv(c, &r)
+  case 0x1056D: replay_glMatrixFrustumEXT(c, &r)
+  case 0x1056E: replay_glMatrixLoadIdentityEXT(c, &r)
+  case 0x1056F: replay_glMatrixLoadTransposedEXT(c, &r)
+  case 0x10570: replay_glMatrixLoadTransposefEXT(c, &r)
+  case 0x10571: replay_glMatrixLoaddEXT(c, &r)
+  case 0x10572: replay_glMatrixLoadfEXT(c, &r)
   case 0x1020C: replay_glMatrixMode(c, &r)
+  case 0x10573: replay_glMatrixMultTransposedEXT(c, &r)
+  case 0x10574: replay_glMatrixMultTransposefEXT(c, &r)
+  case 0x10575: replay_glMatrixMultdEXT(c, &r)
+  case 0x10576: replay_glMatrixMultfEXT(c, &r)
+  case 0x10577: replay_glMatrixOrthoEXT(c, &r)
+  case 0x10578: replay_glMatrixPopEXT(c, &r)
+  case 0x10579: replay_glMatrixPushEXT(c, &r)
+  case 0x1057A: replay_glMatrixRotatedEXT(c, &r)
+  case 0x1057B: replay_glMatrixRotatefEXT(c, &r)
+  case 0x1057C: replay_glMatrixScaledEXT(c, &r)
+  case 0x1057D: replay_glMatrixScalefEXT(c, &r)
+  case 0x1057E: replay_glMatrixTranslatedEXT(c, &r)
+  case 0x1057F: replay_glMatrixTranslatefEXT(c, &r)
   case 0x1020D: replay_glMaxShaderCompilerThreadsKHR(c, &r)
   case 0x1020E: replay_glMemoryBarrier(c, &r)
   case 0x1020F: replay_glMemoryBarrierByRegion(c, &r)
@@ -618,6 +715,7 @@ func replayGL(
   case 0x1021A: replay_glMultiDrawElementsBaseVertex(c, &r)
   case 0x1021B: replay_glMultiDrawElementsIndirect(c, &r)
   case 0x1021C: replay_glMultiDrawElementsIndirectCount(c, &r)
+  case 0x10580: replay_glMultiTexBufferEXT(c, &r)
   case 0x1021D: replay_glMultiTexCoord1d(c, &r)
   case 0x1021E: replay_glMultiTexCoord1dv(c, &r)
   case 0x1021F: replay_glMultiTexCoord1f(c, &r)
@@ -667,18 +765,69 @@ func replayGL(
   case 0x10243: replay_glMultiTexCoordP3uiv(c, &r)
   case 0x10244: replay_glMultiTexCoordP4ui(c, &r)
   case 0x10245: replay_glMultiTexCoordP4uiv(c, &r)
+  case 0x10581: replay_glMultiTexCoordPointerEXT(c, &r)
+  case 0x10582: replay_glMultiTexEnvfEXT(c, &r)
+  case 0x10583: replay_glMultiTexEnvfvEXT(c, &r)
+  case 0x10584: replay_glMultiTexEnviEXT(c, &r)
+  case 0x10585: replay_glMultiTexEnvivEXT(c, &r)
+  case 0x10586: replay_glMultiTexGendEXT(c, &r)
+  case 0x10587: replay_glMultiTexGendvEXT(c, &r)
+  case 0x10588: replay_glMultiTexGenfEXT(c, &r)
+  case 0x10589: replay_glMultiTexGenfvEXT(c, &r)
+  case 0x1058A: replay_glMultiTexGeniEXT(c, &r)
+  case 0x1058B: replay_glMultiTexGenivEXT(c, &r)
+  case 0x1058C: replay_glMultiTexImage1DEXT(c, &r)
+  case 0x1058D: replay_glMultiTexImage2DEXT(c, &r)
+  case 0x1058E: replay_glMultiTexImage3DEXT(c, &r)
+  case 0x1058F: replay_glMultiTexParameterIivEXT(c, &r)
+  case 0x10590: replay_glMultiTexParameterIuivEXT(c, &r)
+  case 0x10591: replay_glMultiTexParameterfEXT(c, &r)
+  case 0x10592: replay_glMultiTexParameterfvEXT(c, &r)
+  case 0x10593: replay_glMultiTexParameteriEXT(c, &r)
+  case 0x10594: replay_glMultiTexParameterivEXT(c, &r)
+  case 0x10595: replay_glMultiTexRenderbufferEXT(c, &r)
+  case 0x10596: replay_glMultiTexSubImage1DEXT(c, &r)
+  case 0x10597: replay_glMultiTexSubImage2DEXT(c, &r)
+  case 0x10598: replay_glMultiTexSubImage3DEXT(c, &r)
   case 0x10246: replay_glNamedBufferData(c, &r)
+  case 0x10599: replay_glNamedBufferDataEXT(c, &r)
   case 0x10247: replay_glNamedBufferStorage(c, &r)
+  case 0x1059A: replay_glNamedBufferStorageEXT(c, &r)
   case 0x10248: replay_glNamedBufferSubData(c, &r)
+  case 0x1059B: replay_glNamedBufferSubDataEXT(c, &r)
+  case 0x1059C: replay_glNamedCopyBufferSubDataEXT(c, &r)
   case 0x10249: replay_glNamedFramebufferDrawBuffer(c, &r)
   case 0x1024A: replay_glNamedFramebufferDrawBuffers(c, &r)
   case 0x1024B: replay_glNamedFramebufferParameteri(c, &r)
+  case 0x1059D: replay_glNamedFramebufferParameteriEXT(c, &r)
   case 0x1024C: replay_glNamedFramebufferReadBuffer(c, &r)
   case 0x1024D: replay_glNamedFramebufferRenderbuffer(c, &r)
+  case 0x1059E: replay_glNamedFramebufferRenderbufferEXT(c, &r)
   case 0x1024E: replay_glNamedFramebufferTexture(c, &r)
+  case 0x1059F: replay_glNamedFramebufferTexture1DEXT(c, &r)
+  case 0x105A0: replay_glNamedFramebufferTexture2DEXT(c, &r)
+  case 0x105A1: replay_glNamedFramebufferTexture3DEXT(c, &r)
+  case 0x105A2: replay_glNamedFramebufferTextureEXT(c, &r)
+  case 0x105A3: replay_glNamedFramebufferTextureFaceEXT(c, &r)
   case 0x1024F: replay_glNamedFramebufferTextureLayer(c, &r)
+  case 0x105A4: replay_glNamedFramebufferTextureLayerEXT(c, &r)
+  case 0x105A5: replay_glNamedProgramLocalParameter4dEXT(c, &r)
+  case 0x105A6: replay_glNamedProgramLocalParameter4dvEXT(c, &r)
+  case 0x105A7: replay_glNamedProgramLocalParameter4fEXT(c, &r)
+  case 0x105A8: replay_glNamedProgramLocalParameter4fvEXT(c, &r)
+  case 0x105A9: replay_glNamedProgramLocalParameterI4iEXT(c, &r)
+  case 0x105AA: replay_glNamedProgramLocalParameterI4ivEXT(c, &r)
+  case 0x105AB: replay_glNamedProgramLocalParameterI4uiEXT(c, &r)
+  case 0x105AC: replay_glNamedProgramLocalParameterI4uivEXT(c, &r)
+  case 0x105AD: replay_glNamedProgramLocalParameters4fvEXT(c, &r)
+  case 0x105AE: replay_glNamedProgramLocalParametersI4ivEXT(c, &r)
+  case 0x105AF: replay_glNamedProgramLocalParametersI4uivEXT(c, &r)
+  case 0x105B0: replay_glNamedProgramStringEXT(c, &r)
   case 0x10250: replay_glNamedRenderbufferStorage(c, &r)
+  case 0x105B1: replay_glNamedRenderbufferStorageEXT(c, &r)
   case 0x10251: replay_glNamedRenderbufferStorageMultisample(c, &r)
+  case 0x105B2: replay_glNamedRenderbufferStorageMultisampleCoverageEXT(c, &r)
+  case 0x105B3: replay_glNamedRenderbufferStorageMultisampleEXT(c, &r)
   case 0x1050B: replay_glNamedStringARB(c, &r)
   case 0x10252: replay_glNewList(c, &r)
   case 0x10253: replay_glNormal3b(c, &r)
@@ -750,7 +899,9 @@ func replayGL(
   case 0x10292: replay_glProgramParameteri(c, &r)
   case 0x10293: replay_glProgramStringARB(c, &r)
   case 0x10294: replay_glProgramUniform1d(c, &r)
+  case 0x105B4: replay_glProgramUniform1dEXT(c, &r)
   case 0x10295: replay_glProgramUniform1dv(c, &r)
+  case 0x105B5: replay_glProgramUniform1dvEXT(c, &r)
   case 0x10296: replay_glProgramUniform1f(c, &r)
   case 0x10297: replay_glProgramUniform1fv(c, &r)
   case 0x10298: replay_glProgramUniform1i(c, &r)
@@ -766,7 +917,9 @@ func replayGL(
   case 0x104BC: replay_glProgramUniform1ui64vNV(c, &r)
   case 0x1029F: replay_glProgramUniform1uiv(c, &r)
   case 0x102A0: replay_glProgramUniform2d(c, &r)
+  case 0x105B6: replay_glProgramUniform2dEXT(c, &r)
   case 0x102A1: replay_glProgramUniform2dv(c, &r)
+  case 0x105B7: replay_glProgramUniform2dvEXT(c, &r)
   case 0x102A2: replay_glProgramUniform2f(c, &r)
   case 0x102A3: replay_glProgramUniform2fv(c, &r)
   case 0x102A4: replay_glProgramUniform2i(c, &r)
@@ -782,7 +935,9 @@ func replayGL(
   case 0x104C0: replay_glProgramUniform2ui64vNV(c, &r)
   case 0x102AB: replay_glProgramUniform2uiv(c, &r)
   case 0x102AC: replay_glProgramUniform3d(c, &r)
+  case 0x105B8: replay_glProgramUniform3dEXT(c, &r)
   case 0x102AD: replay_glProgramUniform3dv(c, &r)
+  case 0x105B9: replay_glProgramUniform3dvEXT(c, &r)
   case 0x102AE: replay_glProgramUniform3f(c, &r)
   case 0x102AF: replay_glProgramUniform3fv(c, &r)
   case 0x102B0: replay_glProgramUniform3i(c, &r)
@@ -798,7 +953,9 @@ func replayGL(
   case 0x104C4: replay_glProgramUniform3ui64vNV(c, &r)
   case 0x102B7: replay_glProgramUniform3uiv(c, &r)
   case 0x102B8: replay_glProgramUniform4d(c, &r)
+  case 0x105BA: replay_glProgramUniform4dEXT(c, &r)
   case 0x102B9: replay_glProgramUniform4dv(c, &r)
+  case 0x105BB: replay_glProgramUniform4dvEXT(c, &r)
   case 0x102BA: replay_glProgramUniform4f(c, &r)
   case 0x102BB: replay_glProgramUniform4fv(c, &r)
   case 0x102BC: replay_glProgramUniform4i(c, &r)
@@ -814,22 +971,31 @@ func replayGL(
   case 0x104C8: replay_glProgramUniform4ui64vNV(c, &r)
   case 0x102C3: replay_glProgramUniform4uiv(c, &r)
   case 0x102C4: replay_glProgramUniformMatrix2dv(c, &r)
+  case 0x105BC: replay_glProgramUniformMatrix2dvEXT(c, &r)
   case 0x102C5: replay_glProgramUniformMatrix2fv(c, &r)
   case 0x102C6: replay_glProgramUniformMatrix2x3dv(c, &r)
+  case 0x105BD: replay_glProgramUniformMatrix2x3dvEXT(c, &r)
   case 0x102C7: replay_glProgramUniformMatrix2x3fv(c, &r)
   case 0x102C8: replay_glProgramUniformMatrix2x4dv(c, &r)
+  case 0x105BE: replay_glProgramUniformMatrix2x4dvEXT(c, &r)
   case 0x102C9: replay_glProgramUniformMatrix2x4fv(c, &r)
   case 0x102CA: replay_glProgramUniformMatrix3dv(c, &r)
+  case 0x105BF: replay_glProgramUniformMatrix3dvEXT(c, &r)
   case 0x102CB: replay_glProgramUniformMatrix3fv(c, &r)
   case 0x102CC: replay_glProgramUniformMatrix3x2dv(c, &r)
+  case 0x105C0: replay_glProgramUniformMatrix3x2dvEXT(c, &r)
   case 0x102CD: replay_glProgramUniformMatrix3x2fv(c, &r)
   case 0x102CE: replay_glProgramUniformMatrix3x4dv(c, &r)
+  case 0x105C1: replay_glProgramUniformMatrix3x4dvEXT(c, &r)
   case 0x102CF: replay_glProgramUniformMatrix3x4fv(c, &r)
   case 0x102D0: replay_glProgramUniformMatrix4dv(c, &r)
+  case 0x105C2: replay_glProgramUniformMatrix4dvEXT(c, &r)
   case 0x102D1: replay_glProgramUniformMatrix4fv(c, &r)
   case 0x102D2: replay_glProgramUniformMatrix4x2dv(c, &r)
+  case 0x105C3: replay_glProgramUniformMatrix4x2dvEXT(c, &r)
   case 0x102D3: replay_glProgramUniformMatrix4x2fv(c, &r)
   case 0x102D4: replay_glProgramUniformMatrix4x3dv(c, &r)
+  case 0x105C4: replay_glProgramUniformMatrix4x3dvEXT(c, &r)
   case 0x102D5: replay_glProgramUniformMatrix4x3fv(c, &r)
   case 0x102D6: replay_glProvokingVertex(c, &r)
   case 0x102D7: replay_glPushAttrib(c, &r)
@@ -1028,21 +1194,42 @@ func replayGL(
   case 0x10383: replay_glTextureBarrier(c, &r)
   case 0x10384: replay_glTextureBarrierNV(c, &r)
   case 0x10385: replay_glTextureBuffer(c, &r)
+  case 0x105C5: replay_glTextureBufferEXT(c, &r)
   case 0x10386: replay_glTextureBufferRange(c, &r)
+  case 0x105C6: replay_glTextureBufferRangeEXT(c, &r)
+  case 0x105C7: replay_glTextureImage1DEXT(c, &r)
+  case 0x105C8: replay_glTextureImage2DEXT(c, &r)
+  case 0x105C9: replay_glTextureImage3DEXT(c, &r)
+  case 0x105CA: replay_glTexturePageCommitmentEXT(c, &r)
   case 0x10387: replay_glTextureParameterIiv(c, &r)
+  case 0x105CB: replay_glTextureParameterIivEXT(c, &r)
   case 0x10388: replay_glTextureParameterIuiv(c, &r)
+  case 0x105CC: replay_glTextureParameterIuivEXT(c, &r)
   case 0x10389: replay_glTextureParameterf(c, &r)
+  case 0x105CD: replay_glTextureParameterfEXT(c, &r)
   case 0x1038A: replay_glTextureParameterfv(c, &r)
+  case 0x105CE: replay_glTextureParameterfvEXT(c, &r)
   case 0x1038B: replay_glTextureParameteri(c, &r)
+  case 0x105CF: replay_glTextureParameteriEXT(c, &r)
   case 0x1038C: replay_glTextureParameteriv(c, &r)
+  case 0x105D0: replay_glTextureParameterivEXT(c, &r)
+  case 0x105D1: replay_glTextureRenderbufferEXT(c, &r)
   case 0x1038D: replay_glTextureStorage1D(c, &r)
+  case 0x105D2: replay_glTextureStorage1DEXT(c, &r)
   case 0x1038E: replay_glTextureStorage2D(c, &r)
+  case 0x105D3: replay_glTextureStorage2DEXT(c, &r)
   case 0x1038F: replay_glTextureStorage2DMultisample(c, &r)
+  case 0x105D4: replay_glTextureStorage2DMultisampleEXT(c, &r)
   case 0x10390: replay_glTextureStorage3D(c, &r)
+  case 0x105D5: replay_glTextureStorage3DEXT(c, &r)
   case 0x10391: replay_glTextureStorage3DMultisample(c, &r)
+  case 0x105D6: replay_glTextureStorage3DMultisampleEXT(c, &r)
   case 0x10392: replay_glTextureSubImage1D(c, &r)
+  case 0x105D7: replay_glTextureSubImage1DEXT(c, &r)
   case 0x10393: replay_glTextureSubImage2D(c, &r)
+  case 0x105D8: replay_glTextureSubImage2DEXT(c, &r)
   case 0x10394: replay_glTextureSubImage3D(c, &r)
+  case 0x105D9: replay_glTextureSubImage3DEXT(c, &r)
   case 0x10395: replay_glTextureView(c, &r)
   case 0x10396: replay_glTransformFeedbackBufferBase(c, &r)
   case 0x10397: replay_glTransformFeedbackBufferRange(c, &r)
@@ -1173,10 +1360,29 @@ func replayGL(
   case 0x103FD: replay_glVertexArrayAttribFormat(c, &r)
   case 0x103FE: replay_glVertexArrayAttribIFormat(c, &r)
   case 0x103FF: replay_glVertexArrayAttribLFormat(c, &r)
+  case 0x105DA: replay_glVertexArrayBindVertexBufferEXT(c, &r)
   case 0x10400: replay_glVertexArrayBindingDivisor(c, &r)
+  case 0x105DB: replay_glVertexArrayColorOffsetEXT(c, &r)
+  case 0x105DC: replay_glVertexArrayEdgeFlagOffsetEXT(c, &r)
   case 0x10401: replay_glVertexArrayElementBuffer(c, &r)
+  case 0x105DD: replay_glVertexArrayFogCoordOffsetEXT(c, &r)
+  case 0x105DE: replay_glVertexArrayIndexOffsetEXT(c, &r)
+  case 0x105DF: replay_glVertexArrayMultiTexCoordOffsetEXT(c, &r)
+  case 0x105E0: replay_glVertexArrayNormalOffsetEXT(c, &r)
+  case 0x105E1: replay_glVertexArraySecondaryColorOffsetEXT(c, &r)
+  case 0x105E2: replay_glVertexArrayTexCoordOffsetEXT(c, &r)
+  case 0x105E3: replay_glVertexArrayVertexAttribBindingEXT(c, &r)
+  case 0x105E4: replay_glVertexArrayVertexAttribDivisorEXT(c, &r)
+  case 0x105E5: replay_glVertexArrayVertexAttribFormatEXT(c, &r)
+  case 0x105E6: replay_glVertexArrayVertexAttribIFormatEXT(c, &r)
+  case 0x105E7: replay_glVertexArrayVertexAttribIOffsetEXT(c, &r)
+  case 0x105E8: replay_glVertexArrayVertexAttribLFormatEXT(c, &r)
+  case 0x105E9: replay_glVertexArrayVertexAttribLOffsetEXT(c, &r)
+  case 0x105EA: replay_glVertexArrayVertexAttribOffsetEXT(c, &r)
+  case 0x105EB: replay_glVertexArrayVertexBindingDivisorEXT(c, &r)
   case 0x10402: replay_glVertexArrayVertexBuffer(c, &r)
   case 0x10403: replay_glVertexArrayVertexBuffers(c, &r)
+  case 0x105EC: replay_glVertexArrayVertexOffsetEXT(c, &r)
   case 0x10404: replay_glVertexAttrib1d(c, &r)
   case 0x10405: replay_glVertexAttrib1dv(c, &r)
   case 0x10406: replay_glVertexAttrib1f(c, &r)
@@ -1651,6 +1857,15 @@ func replay_glBindImageTextures(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   call(first, count, texturesBytes?.assumingMemoryBound(to: UInt32.self))
 }
 
+func replay_glBindMultiTextureEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glBindMultiTextureEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  guard let call = c.pointee.gl.glBindMultiTextureEXT else { return c.pointee.missing(0x1051F) }
+  call(texunit, target, texture)
+}
+
 func replay_glBindProgramARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glBindProgramARB") else { return }
   let target = r.take32()
@@ -1980,6 +2195,21 @@ func replay_glCheckNamedFramebufferStatus(
   c.pointee.endReply(ticket)
 }
 
+func replay_glCheckNamedFramebufferStatusEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glCheckNamedFramebufferStatusEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let target = r.take32()
+  guard let call = c.pointee.gl.glCheckNamedFramebufferStatusEXT else { return c.pointee.missing(0x10520, ticket) }
+  let result = call(framebuffer, target)
+  c.pointee.beginReply(0x10520)
+  c.pointee.reply.writer.u32(result)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glClampColor(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glClampColor") else { return }
   let target = r.take32()
@@ -2152,6 +2382,20 @@ func replay_glClearNamedBufferData(
   call(buffer, internalformat, format, type, dataBytes)
 }
 
+func replay_glClearNamedBufferDataEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glClearNamedBufferDataEXT") else { return }
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let internalformat = r.take32()
+  let format = r.take32()
+  let type = r.take32()
+  let dataBytes = r.array(max(glPixelSize(format,type), 0), isOptional: true, "glClearNamedBufferDataEXT.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glClearNamedBufferDataEXT else { return c.pointee.missing(0x10521) }
+  call(buffer, internalformat, format, type, dataBytes)
+}
+
 func replay_glClearNamedBufferSubData(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -2165,6 +2409,22 @@ func replay_glClearNamedBufferSubData(
   let dataBytes = r.array(max(glPixelSize(format,type), 0), isOptional: true, "glClearNamedBufferSubData.data")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glClearNamedBufferSubData else { return c.pointee.missing(0x1004D) }
+  call(buffer, internalformat, offset, size, format, type, dataBytes)
+}
+
+func replay_glClearNamedBufferSubDataEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glClearNamedBufferSubDataEXT") else { return }
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let internalformat = r.take32()
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let size = Int(truncatingIfNeeded: r.take64())
+  let format = r.take32()
+  let type = r.take32()
+  let dataBytes = r.array(max(glPixelSize(format,type), 0), isOptional: true, "glClearNamedBufferSubDataEXT.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glClearNamedBufferSubDataEXT else { return c.pointee.missing(0x10522) }
   call(buffer, internalformat, offset, size, format, type, dataBytes)
 }
 
@@ -2237,269 +2497,4 @@ func replay_glClearTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glClearTexImage else { return c.pointee.missing(0x10053) }
   call(texture, level, format, type, dataBytes)
-}
-
-func replay_glClearTexSubImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(40, "glClearTexSubImage") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let dataBytes = r.array(max(glPixelSize(format,type), 0), isOptional: true, "glClearTexSubImage.data")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glClearTexSubImage else { return c.pointee.missing(0x10054) }
-  call(texture, level, xoffset, yoffset, zoffset, width, height, depth, format, type, dataBytes)
-}
-
-func replay_glClientActiveTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glClientActiveTexture") else { return }
-  let texture = r.take32()
-  guard let call = c.pointee.gl.glClientActiveTexture else { return c.pointee.missing(0x10055) }
-  call(texture)
-}
-
-func replay_glClientWaitSync(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glClientWaitSync") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let sync = c.pointee.sync(r.take64())
-  let flags = r.take32()
-  let timeout = r.take64()
-  doer_glClientWaitSync(c, ticket, sync, flags, timeout)
-}
-
-func replay_glClipControl(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glClipControl") else { return }
-  let origin = r.take32()
-  let depth = r.take32()
-  guard let call = c.pointee.gl.glClipControl else { return c.pointee.missing(0x10056) }
-  call(origin, depth)
-}
-
-func replay_glClipPlane(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glClipPlane") else { return }
-  let plane = r.take32()
-  let equationBytes = r.array(32, isOptional: false, "glClipPlane.equation")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glClipPlane else { return c.pointee.missing(0x10057) }
-  call(plane, equationBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glClipPlanef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glClipPlanef") else { return }
-  let pValue = r.take32()
-  let eqnBytes = r.array(16, isOptional: false, "glClipPlanef.eqn")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glClipPlanef else { return c.pointee.missing(0x10058) }
-  call(pValue, eqnBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glClipPlanex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glClipPlanex") else { return }
-  let plane = r.take32()
-  let equationBytes = r.array(16, isOptional: false, "glClipPlanex.equation")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glClipPlanex else { return c.pointee.missing(0x10059) }
-  call(plane, equationBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glColor3b(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glColor3b") else { return }
-  let red = Int8(truncatingIfNeeded: r.take32())
-  let green = Int8(truncatingIfNeeded: r.take32())
-  let blue = Int8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor3b else { return c.pointee.missing(0x1005A) }
-  call(red, green, blue)
-}
-
-func replay_glColor3bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(3, isOptional: false, "glColor3bv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor3bv else { return c.pointee.missing(0x1005B) }
-  call(vBytes?.assumingMemoryBound(to: Int8.self))
-}
-
-func replay_glColor3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glColor3d") else { return }
-  let red = Double(bitPattern: r.take64())
-  let green = Double(bitPattern: r.take64())
-  let blue = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glColor3d else { return c.pointee.missing(0x1005C) }
-  call(red, green, blue)
-}
-
-func replay_glColor3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(24, isOptional: false, "glColor3dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor3dv else { return c.pointee.missing(0x1005D) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glColor3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glColor3f") else { return }
-  let red = Float(bitPattern: r.take32())
-  let green = Float(bitPattern: r.take32())
-  let blue = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glColor3f else { return c.pointee.missing(0x1005E) }
-  call(red, green, blue)
-}
-
-func replay_glColor3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glColor3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor3fv else { return c.pointee.missing(0x1005F) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glColor3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glColor3hNV") else { return }
-  let red = UInt16(truncatingIfNeeded: r.take32())
-  let green = UInt16(truncatingIfNeeded: r.take32())
-  let blue = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor3hNV else { return c.pointee.missing(0x1047A) }
-  call(red, green, blue)
-}
-
-func replay_glColor3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glColor3hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor3hvNV else { return c.pointee.missing(0x1047B) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glColor3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glColor3i") else { return }
-  let red = Int32(bitPattern: r.take32())
-  let green = Int32(bitPattern: r.take32())
-  let blue = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glColor3i else { return c.pointee.missing(0x10060) }
-  call(red, green, blue)
-}
-
-func replay_glColor3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glColor3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor3iv else { return c.pointee.missing(0x10061) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glColor3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glColor3s") else { return }
-  let red = Int16(truncatingIfNeeded: r.take32())
-  let green = Int16(truncatingIfNeeded: r.take32())
-  let blue = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor3s else { return c.pointee.missing(0x10062) }
-  call(red, green, blue)
-}
-
-func replay_glColor3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glColor3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor3sv else { return c.pointee.missing(0x10063) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glColor3ub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glColor3ub") else { return }
-  let red = UInt8(truncatingIfNeeded: r.take32())
-  let green = UInt8(truncatingIfNeeded: r.take32())
-  let blue = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor3ub else { return c.pointee.missing(0x10064) }
-  call(red, green, blue)
-}
-
-func replay_glColor3ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(3, isOptional: false, "glColor3ubv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor3ubv else { return c.pointee.missing(0x10065) }
-  call(vBytes?.assumingMemoryBound(to: UInt8.self))
-}
-
-func replay_glColor3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glColor3ui") else { return }
-  let red = r.take32()
-  let green = r.take32()
-  let blue = r.take32()
-  guard let call = c.pointee.gl.glColor3ui else { return c.pointee.missing(0x10066) }
-  call(red, green, blue)
-}
-
-func replay_glColor3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glColor3uiv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor3uiv else { return c.pointee.missing(0x10067) }
-  call(vBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glColor3us(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glColor3us") else { return }
-  let red = UInt16(truncatingIfNeeded: r.take32())
-  let green = UInt16(truncatingIfNeeded: r.take32())
-  let blue = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor3us else { return c.pointee.missing(0x10068) }
-  call(red, green, blue)
-}
-
-func replay_glColor3usv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glColor3usv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor3usv else { return c.pointee.missing(0x10069) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glColor4b(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColor4b") else { return }
-  let red = Int8(truncatingIfNeeded: r.take32())
-  let green = Int8(truncatingIfNeeded: r.take32())
-  let blue = Int8(truncatingIfNeeded: r.take32())
-  let alpha = Int8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glColor4b else { return c.pointee.missing(0x1006A) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColor4bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glColor4bv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4bv else { return c.pointee.missing(0x1006B) }
-  call(vBytes?.assumingMemoryBound(to: Int8.self))
-}
-
-func replay_glColor4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glColor4d") else { return }
-  let red = Double(bitPattern: r.take64())
-  let green = Double(bitPattern: r.take64())
-  let blue = Double(bitPattern: r.take64())
-  let alpha = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glColor4d else { return c.pointee.missing(0x1006C) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColor4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(32, isOptional: false, "glColor4dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4dv else { return c.pointee.missing(0x1006D) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glColor4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glColor4f") else { return }
-  let red = Float(bitPattern: r.take32())
-  let green = Float(bitPattern: r.take32())
-  let blue = Float(bitPattern: r.take32())
-  let alpha = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glColor4f else { return c.pointee.missing(0x1006E) }
-  call(red, green, blue, alpha)
-}
-
-func replay_glColor4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glColor4fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glColor4fv else { return c.pointee.missing(0x1006F) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
 }

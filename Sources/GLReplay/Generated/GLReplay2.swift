@@ -4,6 +4,279 @@
 import GLWire
 import Wire
 
+func replay_glClearTexSubImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(40, "glClearTexSubImage") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let dataBytes = r.array(max(glPixelSize(format,type), 0), isOptional: true, "glClearTexSubImage.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glClearTexSubImage else { return c.pointee.missing(0x10054) }
+  call(texture, level, xoffset, yoffset, zoffset, width, height, depth, format, type, dataBytes)
+}
+
+func replay_glClientActiveTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glClientActiveTexture") else { return }
+  let texture = r.take32()
+  guard let call = c.pointee.gl.glClientActiveTexture else { return c.pointee.missing(0x10055) }
+  call(texture)
+}
+
+func replay_glClientAttribDefaultEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glClientAttribDefaultEXT") else { return }
+  let mask = r.take32()
+  doer_glClientAttribDefaultEXT(c, mask)
+}
+
+func replay_glClientWaitSync(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glClientWaitSync") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let sync = c.pointee.sync(r.take64())
+  let flags = r.take32()
+  let timeout = r.take64()
+  doer_glClientWaitSync(c, ticket, sync, flags, timeout)
+}
+
+func replay_glClipControl(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glClipControl") else { return }
+  let origin = r.take32()
+  let depth = r.take32()
+  guard let call = c.pointee.gl.glClipControl else { return c.pointee.missing(0x10056) }
+  call(origin, depth)
+}
+
+func replay_glClipPlane(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glClipPlane") else { return }
+  let plane = r.take32()
+  let equationBytes = r.array(32, isOptional: false, "glClipPlane.equation")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glClipPlane else { return c.pointee.missing(0x10057) }
+  call(plane, equationBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glClipPlanef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glClipPlanef") else { return }
+  let pValue = r.take32()
+  let eqnBytes = r.array(16, isOptional: false, "glClipPlanef.eqn")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glClipPlanef else { return c.pointee.missing(0x10058) }
+  call(pValue, eqnBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glClipPlanex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glClipPlanex") else { return }
+  let plane = r.take32()
+  let equationBytes = r.array(16, isOptional: false, "glClipPlanex.equation")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glClipPlanex else { return c.pointee.missing(0x10059) }
+  call(plane, equationBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glColor3b(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glColor3b") else { return }
+  let red = Int8(truncatingIfNeeded: r.take32())
+  let green = Int8(truncatingIfNeeded: r.take32())
+  let blue = Int8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor3b else { return c.pointee.missing(0x1005A) }
+  call(red, green, blue)
+}
+
+func replay_glColor3bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(3, isOptional: false, "glColor3bv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor3bv else { return c.pointee.missing(0x1005B) }
+  call(vBytes?.assumingMemoryBound(to: Int8.self))
+}
+
+func replay_glColor3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glColor3d") else { return }
+  let red = Double(bitPattern: r.take64())
+  let green = Double(bitPattern: r.take64())
+  let blue = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glColor3d else { return c.pointee.missing(0x1005C) }
+  call(red, green, blue)
+}
+
+func replay_glColor3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(24, isOptional: false, "glColor3dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor3dv else { return c.pointee.missing(0x1005D) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glColor3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glColor3f") else { return }
+  let red = Float(bitPattern: r.take32())
+  let green = Float(bitPattern: r.take32())
+  let blue = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glColor3f else { return c.pointee.missing(0x1005E) }
+  call(red, green, blue)
+}
+
+func replay_glColor3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glColor3fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor3fv else { return c.pointee.missing(0x1005F) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glColor3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glColor3hNV") else { return }
+  let red = UInt16(truncatingIfNeeded: r.take32())
+  let green = UInt16(truncatingIfNeeded: r.take32())
+  let blue = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor3hNV else { return c.pointee.missing(0x1047A) }
+  call(red, green, blue)
+}
+
+func replay_glColor3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glColor3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor3hvNV else { return c.pointee.missing(0x1047B) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glColor3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glColor3i") else { return }
+  let red = Int32(bitPattern: r.take32())
+  let green = Int32(bitPattern: r.take32())
+  let blue = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glColor3i else { return c.pointee.missing(0x10060) }
+  call(red, green, blue)
+}
+
+func replay_glColor3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glColor3iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor3iv else { return c.pointee.missing(0x10061) }
+  call(vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glColor3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glColor3s") else { return }
+  let red = Int16(truncatingIfNeeded: r.take32())
+  let green = Int16(truncatingIfNeeded: r.take32())
+  let blue = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor3s else { return c.pointee.missing(0x10062) }
+  call(red, green, blue)
+}
+
+func replay_glColor3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glColor3sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor3sv else { return c.pointee.missing(0x10063) }
+  call(vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glColor3ub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glColor3ub") else { return }
+  let red = UInt8(truncatingIfNeeded: r.take32())
+  let green = UInt8(truncatingIfNeeded: r.take32())
+  let blue = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor3ub else { return c.pointee.missing(0x10064) }
+  call(red, green, blue)
+}
+
+func replay_glColor3ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(3, isOptional: false, "glColor3ubv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor3ubv else { return c.pointee.missing(0x10065) }
+  call(vBytes?.assumingMemoryBound(to: UInt8.self))
+}
+
+func replay_glColor3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glColor3ui") else { return }
+  let red = r.take32()
+  let green = r.take32()
+  let blue = r.take32()
+  guard let call = c.pointee.gl.glColor3ui else { return c.pointee.missing(0x10066) }
+  call(red, green, blue)
+}
+
+func replay_glColor3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glColor3uiv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor3uiv else { return c.pointee.missing(0x10067) }
+  call(vBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glColor3us(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glColor3us") else { return }
+  let red = UInt16(truncatingIfNeeded: r.take32())
+  let green = UInt16(truncatingIfNeeded: r.take32())
+  let blue = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor3us else { return c.pointee.missing(0x10068) }
+  call(red, green, blue)
+}
+
+func replay_glColor3usv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glColor3usv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor3usv else { return c.pointee.missing(0x10069) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glColor4b(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4b") else { return }
+  let red = Int8(truncatingIfNeeded: r.take32())
+  let green = Int8(truncatingIfNeeded: r.take32())
+  let blue = Int8(truncatingIfNeeded: r.take32())
+  let alpha = Int8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glColor4b else { return c.pointee.missing(0x1006A) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColor4bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(4, isOptional: false, "glColor4bv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4bv else { return c.pointee.missing(0x1006B) }
+  call(vBytes?.assumingMemoryBound(to: Int8.self))
+}
+
+func replay_glColor4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glColor4d") else { return }
+  let red = Double(bitPattern: r.take64())
+  let green = Double(bitPattern: r.take64())
+  let blue = Double(bitPattern: r.take64())
+  let alpha = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glColor4d else { return c.pointee.missing(0x1006C) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColor4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(32, isOptional: false, "glColor4dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4dv else { return c.pointee.missing(0x1006D) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glColor4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glColor4f") else { return }
+  let red = Float(bitPattern: r.take32())
+  let green = Float(bitPattern: r.take32())
+  let blue = Float(bitPattern: r.take32())
+  let alpha = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glColor4f else { return c.pointee.missing(0x1006E) }
+  call(red, green, blue, alpha)
+}
+
+func replay_glColor4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glColor4fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glColor4fv else { return c.pointee.missing(0x1006F) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
 func replay_glColor4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glColor4hNV") else { return }
   let red = UInt16(truncatingIfNeeded: r.take32())
@@ -255,6 +528,117 @@ func replay_glCompileShaderIncludeARB(
   call(shader, count, path, nil)
 }
 
+func replay_glCompressedMultiTexImage1DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glCompressedMultiTexImage1DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedMultiTexImage1DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedMultiTexImage1DEXT else { return c.pointee.missing(0x10524) }
+  call(texunit, target, level, internalformat, width, border, imageSize, bits)
+}
+
+func replay_glCompressedMultiTexImage2DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glCompressedMultiTexImage2DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedMultiTexImage2DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedMultiTexImage2DEXT else { return c.pointee.missing(0x10525) }
+  call(texunit, target, level, internalformat, width, height, border, imageSize, bits)
+}
+
+func replay_glCompressedMultiTexImage3DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glCompressedMultiTexImage3DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedMultiTexImage3DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedMultiTexImage3DEXT else { return c.pointee.missing(0x10526) }
+  call(texunit, target, level, internalformat, width, height, depth, border, imageSize, bits)
+}
+
+func replay_glCompressedMultiTexSubImage1DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glCompressedMultiTexSubImage1DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedMultiTexSubImage1DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedMultiTexSubImage1DEXT else { return c.pointee.missing(0x10527) }
+  call(texunit, target, level, xoffset, width, format, imageSize, bits)
+}
+
+func replay_glCompressedMultiTexSubImage2DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glCompressedMultiTexSubImage2DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedMultiTexSubImage2DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedMultiTexSubImage2DEXT else { return c.pointee.missing(0x10528) }
+  call(texunit, target, level, xoffset, yoffset, width, height, format, imageSize, bits)
+}
+
+func replay_glCompressedMultiTexSubImage3DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(44, "glCompressedMultiTexSubImage3DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedMultiTexSubImage3DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedMultiTexSubImage3DEXT else { return c.pointee.missing(0x10529) }
+  call(texunit, target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, bits)
+}
+
 func replay_glCompressedTexImage1D(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -398,6 +782,60 @@ func replay_glCompressedTexSubImage3DOES(
   call(target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, dataBytes)
 }
 
+func replay_glCompressedTextureImage1DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glCompressedTextureImage1DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTextureImage1DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTextureImage1DEXT else { return c.pointee.missing(0x1052A) }
+  call(texture, target, level, internalformat, width, border, imageSize, bits)
+}
+
+func replay_glCompressedTextureImage2DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glCompressedTextureImage2DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTextureImage2DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTextureImage2DEXT else { return c.pointee.missing(0x1052B) }
+  call(texture, target, level, internalformat, width, height, border, imageSize, bits)
+}
+
+func replay_glCompressedTextureImage3DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glCompressedTextureImage3DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTextureImage3DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTextureImage3DEXT else { return c.pointee.missing(0x1052C) }
+  call(texture, target, level, internalformat, width, height, depth, border, imageSize, bits)
+}
+
 func replay_glCompressedTextureSubImage1D(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -412,6 +850,23 @@ func replay_glCompressedTextureSubImage1D(
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glCompressedTextureSubImage1D else { return c.pointee.missing(0x1008A) }
   call(texture, level, xoffset, width, format, imageSize, data)
+}
+
+func replay_glCompressedTextureSubImage1DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glCompressedTextureSubImage1DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTextureSubImage1DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTextureSubImage1DEXT else { return c.pointee.missing(0x1052D) }
+  call(texture, target, level, xoffset, width, format, imageSize, bits)
 }
 
 func replay_glCompressedTextureSubImage2D(
@@ -432,6 +887,25 @@ func replay_glCompressedTextureSubImage2D(
   call(texture, level, xoffset, yoffset, width, height, format, imageSize, data)
 }
 
+func replay_glCompressedTextureSubImage2DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glCompressedTextureSubImage2DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTextureSubImage2DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTextureSubImage2DEXT else { return c.pointee.missing(0x1052E) }
+  call(texture, target, level, xoffset, yoffset, width, height, format, imageSize, bits)
+}
+
 func replay_glCompressedTextureSubImage3D(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -450,6 +924,27 @@ func replay_glCompressedTextureSubImage3D(
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glCompressedTextureSubImage3D else { return c.pointee.missing(0x1008C) }
   call(texture, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, data)
+}
+
+func replay_glCompressedTextureSubImage3DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(44, "glCompressedTextureSubImage3DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let imageSize = Int32(bitPattern: r.take32())
+  let bits = c.pointee.image(&r, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, "glCompressedTextureSubImage3DEXT.bits")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glCompressedTextureSubImage3DEXT else { return c.pointee.missing(0x1052F) }
+  call(texture, target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, bits)
 }
 
 func replay_glCopyBufferSubData(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -501,6 +996,99 @@ func replay_glCopyImageSubDataNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   let height = Int32(bitPattern: r.take32())
   let depth = Int32(bitPattern: r.take32())
   doer_glCopyImageSubDataNV(c, srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, width, height, depth)
+}
+
+func replay_glCopyMultiTexImage1DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glCopyMultiTexImage1DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyMultiTexImage1DEXT else { return c.pointee.missing(0x10530) }
+  c.pointee.beginRead(depth: true)
+  call(texunit, target, level, internalformat, x, y, width, border)
+  c.pointee.endRead()
+}
+
+func replay_glCopyMultiTexImage2DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glCopyMultiTexImage2DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyMultiTexImage2DEXT else { return c.pointee.missing(0x10531) }
+  c.pointee.beginRead(depth: true)
+  call(texunit, target, level, internalformat, x, y, width, height, border)
+  c.pointee.endRead()
+}
+
+func replay_glCopyMultiTexSubImage1DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glCopyMultiTexSubImage1DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyMultiTexSubImage1DEXT else { return c.pointee.missing(0x10532) }
+  c.pointee.beginRead(depth: true)
+  call(texunit, target, level, xoffset, x, y, width)
+  c.pointee.endRead()
+}
+
+func replay_glCopyMultiTexSubImage2DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glCopyMultiTexSubImage2DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyMultiTexSubImage2DEXT else { return c.pointee.missing(0x10533) }
+  c.pointee.beginRead(depth: true)
+  call(texunit, target, level, xoffset, yoffset, x, y, width, height)
+  c.pointee.endRead()
+}
+
+func replay_glCopyMultiTexSubImage3DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(40, "glCopyMultiTexSubImage3DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyMultiTexSubImage3DEXT else { return c.pointee.missing(0x10534) }
+  c.pointee.beginRead(depth: true)
+  call(texunit, target, level, xoffset, yoffset, zoffset, x, y, width, height)
+  c.pointee.endRead()
 }
 
 func replay_glCopyNamedBufferSubData(
@@ -624,6 +1212,43 @@ func replay_glCopyTexSubImage3DOES(
   call(target, level, xoffset, yoffset, zoffset, x, y, width, height)
 }
 
+func replay_glCopyTextureImage1DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glCopyTextureImage1DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyTextureImage1DEXT else { return c.pointee.missing(0x10535) }
+  c.pointee.beginRead(depth: true)
+  call(texture, target, level, internalformat, x, y, width, border)
+  c.pointee.endRead()
+}
+
+func replay_glCopyTextureImage2DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glCopyTextureImage2DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyTextureImage2DEXT else { return c.pointee.missing(0x10536) }
+  c.pointee.beginRead(depth: true)
+  call(texture, target, level, internalformat, x, y, width, height, border)
+  c.pointee.endRead()
+}
+
 func replay_glCopyTextureSubImage1D(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -637,6 +1262,23 @@ func replay_glCopyTextureSubImage1D(
   guard let call = c.pointee.gl.glCopyTextureSubImage1D else { return c.pointee.missing(0x10097) }
   c.pointee.beginRead(depth: true)
   call(texture, level, xoffset, x, y, width)
+  c.pointee.endRead()
+}
+
+func replay_glCopyTextureSubImage1DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glCopyTextureSubImage1DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyTextureSubImage1DEXT else { return c.pointee.missing(0x10537) }
+  c.pointee.beginRead(depth: true)
+  call(texture, target, level, xoffset, x, y, width)
   c.pointee.endRead()
 }
 
@@ -658,6 +1300,25 @@ func replay_glCopyTextureSubImage2D(
   c.pointee.endRead()
 }
 
+func replay_glCopyTextureSubImage2DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glCopyTextureSubImage2DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyTextureSubImage2DEXT else { return c.pointee.missing(0x10538) }
+  c.pointee.beginRead(depth: true)
+  call(texture, target, level, xoffset, yoffset, x, y, width, height)
+  c.pointee.endRead()
+}
+
 func replay_glCopyTextureSubImage3D(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -674,6 +1335,26 @@ func replay_glCopyTextureSubImage3D(
   guard let call = c.pointee.gl.glCopyTextureSubImage3D else { return c.pointee.missing(0x10099) }
   c.pointee.beginRead(depth: true)
   call(texture, level, xoffset, yoffset, zoffset, x, y, width, height)
+  c.pointee.endRead()
+}
+
+func replay_glCopyTextureSubImage3DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(40, "glCopyTextureSubImage3DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glCopyTextureSubImage3DEXT else { return c.pointee.missing(0x10539) }
+  c.pointee.beginRead(depth: true)
+  call(texture, target, level, xoffset, yoffset, zoffset, x, y, width, height)
   c.pointee.endRead()
 }
 
@@ -1098,6 +1779,26 @@ func replay_glDisableClientState(_ c: UnsafeMutablePointer<GLReplayContext>, _ r
   call(array)
 }
 
+func replay_glDisableClientStateIndexedEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glDisableClientStateIndexedEXT") else { return }
+  let array = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glDisableClientStateIndexedEXT else { return c.pointee.missing(0x1053A) }
+  call(array, index)
+}
+
+func replay_glDisableClientStateiEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glDisableClientStateiEXT") else { return }
+  let array = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glDisableClientStateiEXT else { return c.pointee.missing(0x1053B) }
+  call(array, index)
+}
+
 func replay_glDisableVertexArrayAttrib(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1106,6 +1807,26 @@ func replay_glDisableVertexArrayAttrib(
   let index = r.take32()
   guard let call = c.pointee.gl.glDisableVertexArrayAttrib else { return c.pointee.missing(0x100C1) }
   call(vaobj, index)
+}
+
+func replay_glDisableVertexArrayAttribEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glDisableVertexArrayAttribEXT") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let index = r.take32()
+  guard let call = c.pointee.gl.glDisableVertexArrayAttribEXT else { return c.pointee.missing(0x1053C) }
+  call(vaobj, index)
+}
+
+func replay_glDisableVertexArrayEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glDisableVertexArrayEXT") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let array = r.take32()
+  guard let call = c.pointee.gl.glDisableVertexArrayEXT else { return c.pointee.missing(0x1053D) }
+  call(vaobj, array)
 }
 
 func replay_glDisableVertexAttribArray(
@@ -1496,6 +2217,24 @@ func replay_glEnableClientState(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   doer_glEnableClientState(c, array)
 }
 
+func replay_glEnableClientStateIndexedEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glEnableClientStateIndexedEXT") else { return }
+  let array = r.take32()
+  let index = r.take32()
+  doer_glEnableClientStateIndexedEXT(c, array, index)
+}
+
+func replay_glEnableClientStateiEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glEnableClientStateiEXT") else { return }
+  let array = r.take32()
+  let index = r.take32()
+  doer_glEnableClientStateiEXT(c, array, index)
+}
+
 func replay_glEnableVertexArrayAttrib(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -1503,6 +2242,24 @@ func replay_glEnableVertexArrayAttrib(
   let vaobj = c.pointee.name(.vertexArray, r.take32())
   let index = r.take32()
   doer_glEnableVertexArrayAttrib(c, vaobj, index)
+}
+
+func replay_glEnableVertexArrayAttribEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glEnableVertexArrayAttribEXT") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let index = r.take32()
+  doer_glEnableVertexArrayAttribEXT(c, vaobj, index)
+}
+
+func replay_glEnableVertexArrayEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glEnableVertexArrayEXT") else { return }
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let array = r.take32()
+  doer_glEnableVertexArrayEXT(c, vaobj, array)
 }
 
 func replay_glEnableVertexAttribArray(
@@ -1744,763 +2501,4 @@ func replay_glFogfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRec
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glFogfv else { return c.pointee.missing(0x100FD) }
   call(pname, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glFogi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glFogi") else { return }
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFogi else { return c.pointee.missing(0x100FE) }
-  call(pname, param)
-}
-
-func replay_glFogiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glFogiv") else { return }
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glFogiv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glFogiv else { return c.pointee.missing(0x100FF) }
-  call(pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glFogx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glFogx") else { return }
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFogx else { return c.pointee.missing(0x10100) }
-  call(pname, param)
-}
-
-func replay_glFogxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glFogxv") else { return }
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glFogxv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glFogxv else { return c.pointee.missing(0x10101) }
-  call(pname, paramBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glFramebufferFetchBarrierEXT(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard let call = c.pointee.gl.glFramebufferFetchBarrierEXT else { return c.pointee.missing(0x10102) }
-  call()
-}
-
-func replay_glFramebufferParameteri(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glFramebufferParameteri") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferParameteri else { return c.pointee.missing(0x10103) }
-  guard c.pointee.mayAttach(to: target) else { return }
-  call(target, pname, param)
-}
-
-func replay_glFramebufferParameteriMESA(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glFramebufferParameteriMESA") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferParameteriMESA else { return c.pointee.missing(0x10104) }
-  call(target, pname, param)
-}
-
-func replay_glFramebufferRenderbuffer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glFramebufferRenderbuffer") else { return }
-  let target = r.take32()
-  let attachment = r.take32()
-  let renderbuffertarget = r.take32()
-  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
-  guard let call = c.pointee.gl.glFramebufferRenderbuffer else { return c.pointee.missing(0x10105) }
-  guard c.pointee.mayAttach(to: target) else { return }
-  call(target, attachment, renderbuffertarget, renderbuffer)
-}
-
-func replay_glFramebufferTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glFramebufferTexture") else { return }
-  let target = r.take32()
-  let attachment = r.take32()
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTexture else { return c.pointee.missing(0x10106) }
-  guard c.pointee.mayAttach(to: target) else { return }
-  call(target, attachment, texture, level)
-}
-
-func replay_glFramebufferTexture1D(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glFramebufferTexture1D") else { return }
-  let target = r.take32()
-  let attachment = r.take32()
-  let textarget = r.take32()
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTexture1D else { return c.pointee.missing(0x10107) }
-  guard c.pointee.mayAttach(to: target) else { return }
-  call(target, attachment, textarget, texture, level)
-}
-
-func replay_glFramebufferTexture2D(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glFramebufferTexture2D") else { return }
-  let target = r.take32()
-  let attachment = r.take32()
-  let textarget = r.take32()
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTexture2D else { return c.pointee.missing(0x10108) }
-  guard c.pointee.mayAttach(to: target) else { return }
-  call(target, attachment, textarget, texture, level)
-}
-
-func replay_glFramebufferTexture3D(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glFramebufferTexture3D") else { return }
-  let target = r.take32()
-  let attachment = r.take32()
-  let textarget = r.take32()
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTexture3D else { return c.pointee.missing(0x10109) }
-  guard c.pointee.mayAttach(to: target) else { return }
-  call(target, attachment, textarget, texture, level, zoffset)
-}
-
-func replay_glFramebufferTexture3DOES(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glFramebufferTexture3DOES") else { return }
-  let target = r.take32()
-  let attachment = r.take32()
-  let textarget = r.take32()
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTexture3DOES else { return c.pointee.missing(0x10492) }
-  guard c.pointee.mayAttach(to: target) else { return }
-  call(target, attachment, textarget, texture, level, zoffset)
-}
-
-func replay_glFramebufferTextureLayer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glFramebufferTextureLayer") else { return }
-  let target = r.take32()
-  let attachment = r.take32()
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let layer = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFramebufferTextureLayer else { return c.pointee.missing(0x1010A) }
-  guard c.pointee.mayAttach(to: target) else { return }
-  call(target, attachment, texture, level, layer)
-}
-
-func replay_glFrontFace(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glFrontFace") else { return }
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glFrontFace else { return c.pointee.missing(0x1010B) }
-  call(mode)
-}
-
-func replay_glFrustum(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(48, "glFrustum") else { return }
-  let left = Double(bitPattern: r.take64())
-  let right = Double(bitPattern: r.take64())
-  let bottom = Double(bitPattern: r.take64())
-  let top = Double(bitPattern: r.take64())
-  let zNear = Double(bitPattern: r.take64())
-  let zFar = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glFrustum else { return c.pointee.missing(0x1010C) }
-  call(left, right, bottom, top, zNear, zFar)
-}
-
-func replay_glFrustumf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glFrustumf") else { return }
-  let l = Float(bitPattern: r.take32())
-  let rValue = Float(bitPattern: r.take32())
-  let b = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  let n = Float(bitPattern: r.take32())
-  let f = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFrustumf else { return c.pointee.missing(0x1010D) }
-  call(l, rValue, b, t, n, f)
-}
-
-func replay_glFrustumx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glFrustumx") else { return }
-  let l = Int32(bitPattern: r.take32())
-  let rValue = Int32(bitPattern: r.take32())
-  let b = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  let n = Int32(bitPattern: r.take32())
-  let f = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glFrustumx else { return c.pointee.missing(0x1010E) }
-  call(l, rValue, b, t, n, f)
-}
-
-func replay_glGenBuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenBuffers") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let buffersBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenBuffers.buffers")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGenBuffers else { return c.pointee.missing(0x1010F) }
-  c.pointee.makeNames(.buffer, n, buffersBytes) { call($0, $1) }
-}
-
-func replay_glGenFragmentShadersATI(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glGenFragmentShadersATI") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let range = r.take32()
-  guard let call = c.pointee.gl.glGenFragmentShadersATI else { return c.pointee.missing(0x10493, ticket) }
-  let result = call(range)
-  c.pointee.beginReply(0x10493)
-  c.pointee.reply.writer.u32(result)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGenFramebuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenFramebuffers") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let framebuffersBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenFramebuffers.framebuffers")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGenFramebuffers else { return c.pointee.missing(0x10110) }
-  c.pointee.makeNames(.framebuffer, n, framebuffersBytes) { call($0, $1) }
-}
-
-func replay_glGenLists(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenLists") else { return }
-  let range = Int32(bitPattern: r.take32())
-  doer_glGenLists(c, range)
-}
-
-func replay_glGenProgramPipelines(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenProgramPipelines") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let pipelinesBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenProgramPipelines.pipelines")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGenProgramPipelines else { return c.pointee.missing(0x10112) }
-  c.pointee.makeNames(.programPipeline, n, pipelinesBytes) { call($0, $1) }
-}
-
-func replay_glGenProgramsARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenProgramsARB") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let programsBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenProgramsARB.programs")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGenProgramsARB else { return c.pointee.missing(0x10113) }
-  c.pointee.makeNames(.arbProgram, n, programsBytes) { call($0, $1) }
-}
-
-func replay_glGenQueries(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenQueries") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let idsBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenQueries.ids")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGenQueries else { return c.pointee.missing(0x10114) }
-  c.pointee.makeNames(.query, n, idsBytes) { call($0, $1) }
-}
-
-func replay_glGenRenderbuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenRenderbuffers") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let renderbuffersBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenRenderbuffers.renderbuffers")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGenRenderbuffers else { return c.pointee.missing(0x10115) }
-  c.pointee.makeNames(.renderbuffer, n, renderbuffersBytes) { call($0, $1) }
-}
-
-func replay_glGenSamplers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenSamplers") else { return }
-  let count = Int32(bitPattern: r.take32())
-  let samplersBytes = r.array(glProduct(Int(count), 4), isOptional: true, "glGenSamplers.samplers")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGenSamplers else { return c.pointee.missing(0x10116) }
-  c.pointee.makeNames(.sampler, count, samplersBytes) { call($0, $1) }
-}
-
-func replay_glGenTextures(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenTextures") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let texturesBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenTextures.textures")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGenTextures else { return c.pointee.missing(0x10117) }
-  c.pointee.makeNames(.texture, n, texturesBytes) { call($0, $1) }
-}
-
-func replay_glGenTexturesEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGenTexturesEXT") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let n = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
-  guard let call = c.pointee.gl.glGenTexturesEXT else { return c.pointee.missing(0x10495, ticket) }
-  let textures = c.pointee.room(glProduct(Int(n), 4), "glGenTexturesEXT.textures")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(n, textures?.assumingMemoryBound(to: UInt32.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x10495)
-  c.pointee.putNames(.texture, textures, isRight ? Int(n) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGenTransformFeedbacks(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(4, "glGenTransformFeedbacks") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let idsBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenTransformFeedbacks.ids")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGenTransformFeedbacks else { return c.pointee.missing(0x10118) }
-  c.pointee.makeNames(.transformFeedback, n, idsBytes) { call($0, $1) }
-}
-
-func replay_glGenVertexArrays(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenVertexArrays") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let arraysBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenVertexArrays.arrays")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGenVertexArrays else { return c.pointee.missing(0x10119) }
-  c.pointee.makeNames(.vertexArray, n, arraysBytes) { call($0, $1) }
-}
-
-func replay_glGenerateMipmap(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glGenerateMipmap") else { return }
-  let target = r.take32()
-  guard let call = c.pointee.gl.glGenerateMipmap else { return c.pointee.missing(0x1011A) }
-  call(target)
-}
-
-func replay_glGenerateTextureMipmap(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(4, "glGenerateTextureMipmap") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  guard let call = c.pointee.gl.glGenerateTextureMipmap else { return c.pointee.missing(0x1011B) }
-  call(texture)
-}
-
-func replay_glGetActiveAtomicCounterBufferiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetActiveAtomicCounterBufferiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let bufferIndex = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetActiveAtomicCounterBufferiv else { return c.pointee.missing(0x1011C, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, bufferIndex, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1011C)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetActiveAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetActiveAttrib") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let index = r.take32()
-  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
-  guard let call = c.pointee.gl.glGetActiveAttrib else { return c.pointee.missing(0x1011D, ticket) }
-  let length = c.pointee.room(4, "glGetActiveAttrib.length")
-  let size = c.pointee.room(4, "glGetActiveAttrib.size")
-  let type = c.pointee.room(4, "glGetActiveAttrib.type")
-  let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveAttrib.name")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(program, index, bufSize, length?.assumingMemoryBound(to: Int32.self), size?.assumingMemoryBound(to: Int32.self), type?.assumingMemoryBound(to: UInt32.self), name?.assumingMemoryBound(to: CChar.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x1011D)
-  c.pointee.put(length, isRight ? 4 : 0)
-  c.pointee.put(size, isRight ? 4 : 0)
-  c.pointee.put(type, isRight ? 4 : 0)
-  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetActiveSubroutineName(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glGetActiveSubroutineName") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let shadertype = r.take32()
-  let index = r.take32()
-  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
-  guard let call = c.pointee.gl.glGetActiveSubroutineName else { return c.pointee.missing(0x1011E, ticket) }
-  let length = c.pointee.room(4, "glGetActiveSubroutineName.length")
-  let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveSubroutineName.name")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(program, shadertype, index, bufSize, length?.assumingMemoryBound(to: Int32.self), name?.assumingMemoryBound(to: CChar.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x1011E)
-  c.pointee.put(length, isRight ? 4 : 0)
-  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetActiveSubroutineUniformName(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glGetActiveSubroutineUniformName") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let shadertype = r.take32()
-  let index = r.take32()
-  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
-  guard let call = c.pointee.gl.glGetActiveSubroutineUniformName else { return c.pointee.missing(0x1011F, ticket) }
-  let length = c.pointee.room(4, "glGetActiveSubroutineUniformName.length")
-  let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveSubroutineUniformName.name")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(program, shadertype, index, bufSize, length?.assumingMemoryBound(to: Int32.self), name?.assumingMemoryBound(to: CChar.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x1011F)
-  c.pointee.put(length, isRight ? 4 : 0)
-  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetActiveSubroutineUniformiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glGetActiveSubroutineUniformiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let shadertype = r.take32()
-  let index = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetActiveSubroutineUniformiv else { return c.pointee.missing(0x10120, ticket) }
-  let valuesCount = c.pointee.probe(4) { values in call(program, shadertype, index, pname, values?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10120)
-  c.pointee.putProbe(valuesCount, as: Int32.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetActiveUniform(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetActiveUniform") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let index = r.take32()
-  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
-  guard let call = c.pointee.gl.glGetActiveUniform else { return c.pointee.missing(0x10121, ticket) }
-  let length = c.pointee.room(4, "glGetActiveUniform.length")
-  let size = c.pointee.room(4, "glGetActiveUniform.size")
-  let type = c.pointee.room(4, "glGetActiveUniform.type")
-  let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniform.name")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(program, index, bufSize, length?.assumingMemoryBound(to: Int32.self), size?.assumingMemoryBound(to: Int32.self), type?.assumingMemoryBound(to: UInt32.self), name?.assumingMemoryBound(to: CChar.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x10121)
-  c.pointee.put(length, isRight ? 4 : 0)
-  c.pointee.put(size, isRight ? 4 : 0)
-  c.pointee.put(type, isRight ? 4 : 0)
-  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetActiveUniformBlockName(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetActiveUniformBlockName") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let uniformBlockIndex = r.take32()
-  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
-  guard let call = c.pointee.gl.glGetActiveUniformBlockName else { return c.pointee.missing(0x10122, ticket) }
-  let length = c.pointee.room(4, "glGetActiveUniformBlockName.length")
-  let uniformBlockName = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniformBlockName.uniformBlockName")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(program, uniformBlockIndex, bufSize, length?.assumingMemoryBound(to: Int32.self), uniformBlockName?.assumingMemoryBound(to: CChar.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x10122)
-  c.pointee.put(length, isRight ? 4 : 0)
-  c.pointee.putString(uniformBlockName, isRight ? max(Int(bufSize), 0) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetActiveUniformBlockiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetActiveUniformBlockiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let uniformBlockIndex = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetActiveUniformBlockiv else { return c.pointee.missing(0x10123, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, uniformBlockIndex, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10123)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetActiveUniformName(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetActiveUniformName") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let uniformIndex = r.take32()
-  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
-  guard let call = c.pointee.gl.glGetActiveUniformName else { return c.pointee.missing(0x10124, ticket) }
-  let length = c.pointee.room(4, "glGetActiveUniformName.length")
-  let uniformName = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniformName.uniformName")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(program, uniformIndex, bufSize, length?.assumingMemoryBound(to: Int32.self), uniformName?.assumingMemoryBound(to: CChar.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x10124)
-  c.pointee.put(length, isRight ? 4 : 0)
-  c.pointee.putString(uniformName, isRight ? max(Int(bufSize), 0) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetActiveUniformsiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetActiveUniformsiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let uniformCount = Int32(bitPattern: r.take32())
-  let pname = r.take32()
-  let uniformIndicesBytes = r.array(glProduct(Int(uniformCount), 4), isOptional: false, "glGetActiveUniformsiv.uniformIndices")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGetActiveUniformsiv else { return c.pointee.missing(0x10125, ticket) }
-  let params = c.pointee.room(glProduct(Int(uniformCount), 4), "glGetActiveUniformsiv.params")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(program, uniformCount, uniformIndicesBytes?.assumingMemoryBound(to: UInt32.self), pname, params?.assumingMemoryBound(to: Int32.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x10125)
-  c.pointee.put(params, isRight ? glProduct(Int(uniformCount), 4) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetAttachedObjectsARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetAttachedObjectsARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let containerObj = c.pointee.name(.program, r.take32())
-  let maxCount = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
-  doer_glGetAttachedObjectsARB(c, ticket, containerObj, maxCount)
-}
-
-func replay_glGetAttachedShaders(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetAttachedShaders") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let maxCount = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
-  doer_glGetAttachedShaders(c, ticket, program, maxCount)
-}
-
-func replay_glGetAttribLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetAttribLocation") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let nameBytes = r.string(isOptional: false, "glGetAttribLocation.name")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGetAttribLocation else { return c.pointee.missing(0x10127, ticket) }
-  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x10127)
-  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetBooleani_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetBooleani_v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetBooleani_v else { return c.pointee.missing(0x10128, ticket) }
-  let dataCount = c.pointee.probe(1) { data in call(target, index, data?.assumingMemoryBound(to: UInt8.self)) }
-  c.pointee.beginReply(0x10128)
-  c.pointee.putProbe(dataCount, as: UInt8.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetBooleanv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetBooleanv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetBooleanv else { return c.pointee.missing(0x10129, ticket) }
-  let dataCount = c.pointee.probe(1) { data in call(pname, data?.assumingMemoryBound(to: UInt8.self)) }
-  c.pointee.beginReply(0x10129)
-  c.pointee.putProbe(dataCount, as: UInt8.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetBufferParameteri64v(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetBufferParameteri64v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetBufferParameteri64v else { return c.pointee.missing(0x1012A, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(target, pname, params?.assumingMemoryBound(to: Int64.self)) }
-  c.pointee.beginReply(0x1012A)
-  c.pointee.putProbe(paramsCount, as: Int64.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetBufferParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetBufferParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetBufferParameteriv else { return c.pointee.missing(0x1012B, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1012B)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetBufferSubData(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glGetBufferSubData") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let offset = Int(truncatingIfNeeded: r.take64())
-  let size = Int(truncatingIfNeeded: r.take64())
-  guard let call = c.pointee.gl.glGetBufferSubData else { return c.pointee.missing(0x1012C, ticket) }
-  let data = c.pointee.room(max(Int(size), 0), "glGetBufferSubData.data")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(target, offset, size, data)
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x1012C)
-  c.pointee.put(data, isRight ? max(Int(size), 0) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetClipPlane(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetClipPlane") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let plane = r.take32()
-  guard let call = c.pointee.gl.glGetClipPlane else { return c.pointee.missing(0x1012D, ticket) }
-  let equation = c.pointee.room(32, "glGetClipPlane.equation")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(plane, equation?.assumingMemoryBound(to: Double.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x1012D)
-  c.pointee.put(equation, isRight ? 32 : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetClipPlanef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetClipPlanef") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let plane = r.take32()
-  guard let call = c.pointee.gl.glGetClipPlanef else { return c.pointee.missing(0x1012E, ticket) }
-  let equation = c.pointee.room(16, "glGetClipPlanef.equation")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(plane, equation?.assumingMemoryBound(to: Float.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x1012E)
-  c.pointee.put(equation, isRight ? 16 : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetClipPlanex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetClipPlanex") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let plane = r.take32()
-  guard let call = c.pointee.gl.glGetClipPlanex else { return c.pointee.missing(0x1012F, ticket) }
-  let equation = c.pointee.room(16, "glGetClipPlanex.equation")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(plane, equation?.assumingMemoryBound(to: Int32.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x1012F)
-  c.pointee.put(equation, isRight ? 16 : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetCompressedTexImage(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetCompressedTexImage") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  doer_glGetCompressedTexImage(c, ticket, target, level, nil)
-}
-
-func replay_glGetCompressedTextureImage(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetCompressedTextureImage") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  doer_glGetCompressedTextureImage(c, ticket, texture, level, bufSize, nil)
-}
-
-func replay_glGetCompressedTextureSubImage(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(44, "glGetCompressedTextureSubImage") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  doer_glGetCompressedTextureSubImage(c, ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth, bufSize, nil)
-}
-
-func replay_glGetDebugMessageLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetDebugMessageLog") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let count = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  doer_glGetDebugMessageLog(c, ticket, count, bufSize, nil, nil, nil, nil, nil, nil)
 }

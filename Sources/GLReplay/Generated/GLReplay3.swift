@@ -4,6 +4,838 @@
 import GLWire
 import Wire
 
+func replay_glFogi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glFogi") else { return }
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFogi else { return c.pointee.missing(0x100FE) }
+  call(pname, param)
+}
+
+func replay_glFogiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glFogiv") else { return }
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glFogiv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glFogiv else { return c.pointee.missing(0x100FF) }
+  call(pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glFogx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glFogx") else { return }
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFogx else { return c.pointee.missing(0x10100) }
+  call(pname, param)
+}
+
+func replay_glFogxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glFogxv") else { return }
+  let pname = r.take32()
+  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glFogxv.param")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glFogxv else { return c.pointee.missing(0x10101) }
+  call(pname, paramBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glFramebufferDrawBufferEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glFramebufferDrawBufferEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let mode = r.take32()
+  doer_glFramebufferDrawBufferEXT(c, framebuffer, mode)
+}
+
+func replay_glFramebufferDrawBuffersEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glFramebufferDrawBuffersEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let n = Int32(bitPattern: r.take32())
+  let bufsBytes = r.array(glProduct(Int(n), 4), isOptional: false, "glFramebufferDrawBuffersEXT.bufs")
+  guard r.failure == nil else { return }
+  doer_glFramebufferDrawBuffersEXT(c, framebuffer, n, bufsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glFramebufferFetchBarrierEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard let call = c.pointee.gl.glFramebufferFetchBarrierEXT else { return c.pointee.missing(0x10102) }
+  call()
+}
+
+func replay_glFramebufferParameteri(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glFramebufferParameteri") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFramebufferParameteri else { return c.pointee.missing(0x10103) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, pname, param)
+}
+
+func replay_glFramebufferParameteriMESA(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glFramebufferParameteriMESA") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFramebufferParameteriMESA else { return c.pointee.missing(0x10104) }
+  call(target, pname, param)
+}
+
+func replay_glFramebufferReadBufferEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glFramebufferReadBufferEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let mode = r.take32()
+  doer_glFramebufferReadBufferEXT(c, framebuffer, mode)
+}
+
+func replay_glFramebufferRenderbuffer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glFramebufferRenderbuffer") else { return }
+  let target = r.take32()
+  let attachment = r.take32()
+  let renderbuffertarget = r.take32()
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  guard let call = c.pointee.gl.glFramebufferRenderbuffer else { return c.pointee.missing(0x10105) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, renderbuffertarget, renderbuffer)
+}
+
+func replay_glFramebufferTexture(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glFramebufferTexture") else { return }
+  let target = r.take32()
+  let attachment = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFramebufferTexture else { return c.pointee.missing(0x10106) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, texture, level)
+}
+
+func replay_glFramebufferTexture1D(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glFramebufferTexture1D") else { return }
+  let target = r.take32()
+  let attachment = r.take32()
+  let textarget = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFramebufferTexture1D else { return c.pointee.missing(0x10107) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, textarget, texture, level)
+}
+
+func replay_glFramebufferTexture2D(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glFramebufferTexture2D") else { return }
+  let target = r.take32()
+  let attachment = r.take32()
+  let textarget = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFramebufferTexture2D else { return c.pointee.missing(0x10108) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, textarget, texture, level)
+}
+
+func replay_glFramebufferTexture3D(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glFramebufferTexture3D") else { return }
+  let target = r.take32()
+  let attachment = r.take32()
+  let textarget = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFramebufferTexture3D else { return c.pointee.missing(0x10109) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, textarget, texture, level, zoffset)
+}
+
+func replay_glFramebufferTexture3DOES(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glFramebufferTexture3DOES") else { return }
+  let target = r.take32()
+  let attachment = r.take32()
+  let textarget = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFramebufferTexture3DOES else { return c.pointee.missing(0x10492) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, textarget, texture, level, zoffset)
+}
+
+func replay_glFramebufferTextureLayer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glFramebufferTextureLayer") else { return }
+  let target = r.take32()
+  let attachment = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let layer = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFramebufferTextureLayer else { return c.pointee.missing(0x1010A) }
+  guard c.pointee.mayAttach(to: target) else { return }
+  call(target, attachment, texture, level, layer)
+}
+
+func replay_glFrontFace(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glFrontFace") else { return }
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glFrontFace else { return c.pointee.missing(0x1010B) }
+  call(mode)
+}
+
+func replay_glFrustum(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(48, "glFrustum") else { return }
+  let left = Double(bitPattern: r.take64())
+  let right = Double(bitPattern: r.take64())
+  let bottom = Double(bitPattern: r.take64())
+  let top = Double(bitPattern: r.take64())
+  let zNear = Double(bitPattern: r.take64())
+  let zFar = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glFrustum else { return c.pointee.missing(0x1010C) }
+  call(left, right, bottom, top, zNear, zFar)
+}
+
+func replay_glFrustumf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glFrustumf") else { return }
+  let l = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
+  let b = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  let n = Float(bitPattern: r.take32())
+  let f = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFrustumf else { return c.pointee.missing(0x1010D) }
+  call(l, rValue, b, t, n, f)
+}
+
+func replay_glFrustumx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glFrustumx") else { return }
+  let l = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
+  let b = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  let n = Int32(bitPattern: r.take32())
+  let f = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glFrustumx else { return c.pointee.missing(0x1010E) }
+  call(l, rValue, b, t, n, f)
+}
+
+func replay_glGenBuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenBuffers") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let buffersBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenBuffers.buffers")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGenBuffers else { return c.pointee.missing(0x1010F) }
+  c.pointee.makeNames(.buffer, n, buffersBytes) { call($0, $1) }
+}
+
+func replay_glGenFragmentShadersATI(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glGenFragmentShadersATI") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let range = r.take32()
+  guard let call = c.pointee.gl.glGenFragmentShadersATI else { return c.pointee.missing(0x10493, ticket) }
+  let result = call(range)
+  c.pointee.beginReply(0x10493)
+  c.pointee.reply.writer.u32(result)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGenFramebuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenFramebuffers") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let framebuffersBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenFramebuffers.framebuffers")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGenFramebuffers else { return c.pointee.missing(0x10110) }
+  c.pointee.makeNames(.framebuffer, n, framebuffersBytes) { call($0, $1) }
+}
+
+func replay_glGenLists(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenLists") else { return }
+  let range = Int32(bitPattern: r.take32())
+  doer_glGenLists(c, range)
+}
+
+func replay_glGenProgramPipelines(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenProgramPipelines") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let pipelinesBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenProgramPipelines.pipelines")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGenProgramPipelines else { return c.pointee.missing(0x10112) }
+  c.pointee.makeNames(.programPipeline, n, pipelinesBytes) { call($0, $1) }
+}
+
+func replay_glGenProgramsARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenProgramsARB") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let programsBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenProgramsARB.programs")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGenProgramsARB else { return c.pointee.missing(0x10113) }
+  c.pointee.makeNames(.arbProgram, n, programsBytes) { call($0, $1) }
+}
+
+func replay_glGenQueries(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenQueries") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let idsBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenQueries.ids")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGenQueries else { return c.pointee.missing(0x10114) }
+  c.pointee.makeNames(.query, n, idsBytes) { call($0, $1) }
+}
+
+func replay_glGenRenderbuffers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenRenderbuffers") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let renderbuffersBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenRenderbuffers.renderbuffers")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGenRenderbuffers else { return c.pointee.missing(0x10115) }
+  c.pointee.makeNames(.renderbuffer, n, renderbuffersBytes) { call($0, $1) }
+}
+
+func replay_glGenSamplers(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenSamplers") else { return }
+  let count = Int32(bitPattern: r.take32())
+  let samplersBytes = r.array(glProduct(Int(count), 4), isOptional: true, "glGenSamplers.samplers")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGenSamplers else { return c.pointee.missing(0x10116) }
+  c.pointee.makeNames(.sampler, count, samplersBytes) { call($0, $1) }
+}
+
+func replay_glGenTextures(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenTextures") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let texturesBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenTextures.textures")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGenTextures else { return c.pointee.missing(0x10117) }
+  c.pointee.makeNames(.texture, n, texturesBytes) { call($0, $1) }
+}
+
+func replay_glGenTexturesEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGenTexturesEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let n = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  guard let call = c.pointee.gl.glGenTexturesEXT else { return c.pointee.missing(0x10495, ticket) }
+  let textures = c.pointee.room(glProduct(Int(n), 4), "glGenTexturesEXT.textures")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(n, textures?.assumingMemoryBound(to: UInt32.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x10495)
+  c.pointee.putNames(.texture, textures, isRight ? Int(n) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGenTransformFeedbacks(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glGenTransformFeedbacks") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let idsBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenTransformFeedbacks.ids")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGenTransformFeedbacks else { return c.pointee.missing(0x10118) }
+  c.pointee.makeNames(.transformFeedback, n, idsBytes) { call($0, $1) }
+}
+
+func replay_glGenVertexArrays(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenVertexArrays") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let arraysBytes = r.array(glProduct(Int(n), 4), isOptional: true, "glGenVertexArrays.arrays")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGenVertexArrays else { return c.pointee.missing(0x10119) }
+  c.pointee.makeNames(.vertexArray, n, arraysBytes) { call($0, $1) }
+}
+
+func replay_glGenerateMipmap(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glGenerateMipmap") else { return }
+  let target = r.take32()
+  guard let call = c.pointee.gl.glGenerateMipmap else { return c.pointee.missing(0x1011A) }
+  call(target)
+}
+
+func replay_glGenerateMultiTexMipmapEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glGenerateMultiTexMipmapEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  guard let call = c.pointee.gl.glGenerateMultiTexMipmapEXT else { return c.pointee.missing(0x10545) }
+  call(texunit, target)
+}
+
+func replay_glGenerateTextureMipmap(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glGenerateTextureMipmap") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  guard let call = c.pointee.gl.glGenerateTextureMipmap else { return c.pointee.missing(0x1011B) }
+  call(texture)
+}
+
+func replay_glGenerateTextureMipmapEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glGenerateTextureMipmapEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  guard let call = c.pointee.gl.glGenerateTextureMipmapEXT else { return c.pointee.missing(0x10546) }
+  call(texture, target)
+}
+
+func replay_glGetActiveAtomicCounterBufferiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetActiveAtomicCounterBufferiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let bufferIndex = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetActiveAtomicCounterBufferiv else { return c.pointee.missing(0x1011C, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, bufferIndex, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1011C)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetActiveAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetActiveAttrib") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let index = r.take32()
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  guard let call = c.pointee.gl.glGetActiveAttrib else { return c.pointee.missing(0x1011D, ticket) }
+  let length = c.pointee.room(4, "glGetActiveAttrib.length")
+  let size = c.pointee.room(4, "glGetActiveAttrib.size")
+  let type = c.pointee.room(4, "glGetActiveAttrib.type")
+  let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveAttrib.name")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, index, bufSize, length?.assumingMemoryBound(to: Int32.self), size?.assumingMemoryBound(to: Int32.self), type?.assumingMemoryBound(to: UInt32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1011D)
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.put(size, isRight ? 4 : 0)
+  c.pointee.put(type, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetActiveSubroutineName(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glGetActiveSubroutineName") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let shadertype = r.take32()
+  let index = r.take32()
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  guard let call = c.pointee.gl.glGetActiveSubroutineName else { return c.pointee.missing(0x1011E, ticket) }
+  let length = c.pointee.room(4, "glGetActiveSubroutineName.length")
+  let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveSubroutineName.name")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, shadertype, index, bufSize, length?.assumingMemoryBound(to: Int32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1011E)
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetActiveSubroutineUniformName(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glGetActiveSubroutineUniformName") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let shadertype = r.take32()
+  let index = r.take32()
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  guard let call = c.pointee.gl.glGetActiveSubroutineUniformName else { return c.pointee.missing(0x1011F, ticket) }
+  let length = c.pointee.room(4, "glGetActiveSubroutineUniformName.length")
+  let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveSubroutineUniformName.name")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, shadertype, index, bufSize, length?.assumingMemoryBound(to: Int32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1011F)
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetActiveSubroutineUniformiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glGetActiveSubroutineUniformiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let shadertype = r.take32()
+  let index = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetActiveSubroutineUniformiv else { return c.pointee.missing(0x10120, ticket) }
+  let valuesCount = c.pointee.probe(4) { values in call(program, shadertype, index, pname, values?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10120)
+  c.pointee.putProbe(valuesCount, as: Int32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetActiveUniform(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetActiveUniform") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let index = r.take32()
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  guard let call = c.pointee.gl.glGetActiveUniform else { return c.pointee.missing(0x10121, ticket) }
+  let length = c.pointee.room(4, "glGetActiveUniform.length")
+  let size = c.pointee.room(4, "glGetActiveUniform.size")
+  let type = c.pointee.room(4, "glGetActiveUniform.type")
+  let name = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniform.name")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, index, bufSize, length?.assumingMemoryBound(to: Int32.self), size?.assumingMemoryBound(to: Int32.self), type?.assumingMemoryBound(to: UInt32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x10121)
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.put(size, isRight ? 4 : 0)
+  c.pointee.put(type, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetActiveUniformBlockName(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetActiveUniformBlockName") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let uniformBlockIndex = r.take32()
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  guard let call = c.pointee.gl.glGetActiveUniformBlockName else { return c.pointee.missing(0x10122, ticket) }
+  let length = c.pointee.room(4, "glGetActiveUniformBlockName.length")
+  let uniformBlockName = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniformBlockName.uniformBlockName")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, uniformBlockIndex, bufSize, length?.assumingMemoryBound(to: Int32.self), uniformBlockName?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x10122)
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(uniformBlockName, isRight ? max(Int(bufSize), 0) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetActiveUniformBlockiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetActiveUniformBlockiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let uniformBlockIndex = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetActiveUniformBlockiv else { return c.pointee.missing(0x10123, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, uniformBlockIndex, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10123)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetActiveUniformName(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetActiveUniformName") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let uniformIndex = r.take32()
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  guard let call = c.pointee.gl.glGetActiveUniformName else { return c.pointee.missing(0x10124, ticket) }
+  let length = c.pointee.room(4, "glGetActiveUniformName.length")
+  let uniformName = c.pointee.room(max(Int(bufSize), 0), "glGetActiveUniformName.uniformName")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, uniformIndex, bufSize, length?.assumingMemoryBound(to: Int32.self), uniformName?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x10124)
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.putString(uniformName, isRight ? max(Int(bufSize), 0) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetActiveUniformsiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetActiveUniformsiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let uniformCount = Int32(bitPattern: r.take32())
+  let pname = r.take32()
+  let uniformIndicesBytes = r.array(glProduct(Int(uniformCount), 4), isOptional: false, "glGetActiveUniformsiv.uniformIndices")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetActiveUniformsiv else { return c.pointee.missing(0x10125, ticket) }
+  let params = c.pointee.room(glProduct(Int(uniformCount), 4), "glGetActiveUniformsiv.params")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, uniformCount, uniformIndicesBytes?.assumingMemoryBound(to: UInt32.self), pname, params?.assumingMemoryBound(to: Int32.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x10125)
+  c.pointee.put(params, isRight ? glProduct(Int(uniformCount), 4) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetAttachedObjectsARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetAttachedObjectsARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let containerObj = c.pointee.name(.program, r.take32())
+  let maxCount = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  doer_glGetAttachedObjectsARB(c, ticket, containerObj, maxCount)
+}
+
+func replay_glGetAttachedShaders(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetAttachedShaders") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let maxCount = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  doer_glGetAttachedShaders(c, ticket, program, maxCount)
+}
+
+func replay_glGetAttribLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetAttribLocation") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let nameBytes = r.string(isOptional: false, "glGetAttribLocation.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetAttribLocation else { return c.pointee.missing(0x10127, ticket) }
+  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x10127)
+  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetBooleani_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetBooleani_v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetBooleani_v else { return c.pointee.missing(0x10128, ticket) }
+  let dataCount = c.pointee.probe(1) { data in call(target, index, data?.assumingMemoryBound(to: UInt8.self)) }
+  c.pointee.beginReply(0x10128)
+  c.pointee.putProbe(dataCount, as: UInt8.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetBooleanv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetBooleanv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetBooleanv else { return c.pointee.missing(0x10129, ticket) }
+  let dataCount = c.pointee.probe(1) { data in call(pname, data?.assumingMemoryBound(to: UInt8.self)) }
+  c.pointee.beginReply(0x10129)
+  c.pointee.putProbe(dataCount, as: UInt8.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetBufferParameteri64v(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetBufferParameteri64v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetBufferParameteri64v else { return c.pointee.missing(0x1012A, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(target, pname, params?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x1012A)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetBufferParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetBufferParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetBufferParameteriv else { return c.pointee.missing(0x1012B, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1012B)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetBufferSubData(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glGetBufferSubData") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let size = Int(truncatingIfNeeded: r.take64())
+  guard let call = c.pointee.gl.glGetBufferSubData else { return c.pointee.missing(0x1012C, ticket) }
+  let data = c.pointee.room(max(Int(size), 0), "glGetBufferSubData.data")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(target, offset, size, data)
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1012C)
+  c.pointee.put(data, isRight ? max(Int(size), 0) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetClipPlane(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetClipPlane") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let plane = r.take32()
+  guard let call = c.pointee.gl.glGetClipPlane else { return c.pointee.missing(0x1012D, ticket) }
+  let equation = c.pointee.room(32, "glGetClipPlane.equation")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(plane, equation?.assumingMemoryBound(to: Double.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1012D)
+  c.pointee.put(equation, isRight ? 32 : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetClipPlanef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetClipPlanef") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let plane = r.take32()
+  guard let call = c.pointee.gl.glGetClipPlanef else { return c.pointee.missing(0x1012E, ticket) }
+  let equation = c.pointee.room(16, "glGetClipPlanef.equation")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(plane, equation?.assumingMemoryBound(to: Float.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1012E)
+  c.pointee.put(equation, isRight ? 16 : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetClipPlanex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetClipPlanex") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let plane = r.take32()
+  guard let call = c.pointee.gl.glGetClipPlanex else { return c.pointee.missing(0x1012F, ticket) }
+  let equation = c.pointee.room(16, "glGetClipPlanex.equation")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(plane, equation?.assumingMemoryBound(to: Int32.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1012F)
+  c.pointee.put(equation, isRight ? 16 : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetCompressedMultiTexImageEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetCompressedMultiTexImageEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let target = r.take32()
+  let lod = Int32(bitPattern: r.take32())
+  doer_glGetCompressedMultiTexImageEXT(c, ticket, texunit, target, lod, nil)
+}
+
+func replay_glGetCompressedTexImage(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetCompressedTexImage") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  doer_glGetCompressedTexImage(c, ticket, target, level, nil)
+}
+
+func replay_glGetCompressedTextureImage(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetCompressedTextureImage") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  doer_glGetCompressedTextureImage(c, ticket, texture, level, bufSize, nil)
+}
+
+func replay_glGetCompressedTextureImageEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetCompressedTextureImageEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let lod = Int32(bitPattern: r.take32())
+  doer_glGetCompressedTextureImageEXT(c, ticket, texture, target, lod, nil)
+}
+
+func replay_glGetCompressedTextureSubImage(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(44, "glGetCompressedTextureSubImage") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  doer_glGetCompressedTextureSubImage(c, ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth, bufSize, nil)
+}
+
+func replay_glGetDebugMessageLog(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetDebugMessageLog") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let count = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  doer_glGetDebugMessageLog(c, ticket, count, bufSize, nil, nil, nil, nil, nil, nil)
+}
+
 func replay_glGetDoublei_v(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glGetDoublei_v") else { return }
   let ticket = r.take32()
@@ -119,6 +951,17 @@ func replay_glGetFramebufferParameteriv(
   c.pointee.beginReply(0x1013C)
   c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
+}
+
+func replay_glGetFramebufferParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetFramebufferParameterivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let pname = r.take32()
+  doer_glGetFramebufferParameterivEXT(c, ticket, framebuffer, pname)
 }
 
 func replay_glGetFramebufferParameterivMESA(
@@ -380,6 +1223,186 @@ func replay_glGetMaterialxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetMultiTexEnvfvEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetMultiTexEnvfvEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexEnvfvEXT else { return c.pointee.missing(0x1054A, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texunit, target, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x1054A)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultiTexEnvivEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetMultiTexEnvivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexEnvivEXT else { return c.pointee.missing(0x1054B, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texunit, target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1054B)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultiTexGendvEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetMultiTexGendvEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexGendvEXT else { return c.pointee.missing(0x1054C, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(texunit, coord, pname, params?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x1054C)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultiTexGenfvEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetMultiTexGenfvEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexGenfvEXT else { return c.pointee.missing(0x1054D, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texunit, coord, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x1054D)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultiTexGenivEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetMultiTexGenivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexGenivEXT else { return c.pointee.missing(0x1054E, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texunit, coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1054E)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultiTexImageEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glGetMultiTexImageEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  doer_glGetMultiTexImageEXT(c, ticket, texunit, target, level, format, type, nil)
+}
+
+func replay_glGetMultiTexLevelParameterfvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glGetMultiTexLevelParameterfvEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexLevelParameterfvEXT else { return c.pointee.missing(0x10550, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texunit, target, level, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10550)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultiTexLevelParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glGetMultiTexLevelParameterivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexLevelParameterivEXT else { return c.pointee.missing(0x10551, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texunit, target, level, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10551)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultiTexParameterIivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetMultiTexParameterIivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexParameterIivEXT else { return c.pointee.missing(0x10552, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texunit, target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10552)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultiTexParameterIuivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetMultiTexParameterIuivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexParameterIuivEXT else { return c.pointee.missing(0x10553, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texunit, target, pname, params?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x10553)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultiTexParameterfvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetMultiTexParameterfvEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexParameterfvEXT else { return c.pointee.missing(0x10554, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texunit, target, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10554)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetMultiTexParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetMultiTexParameterivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetMultiTexParameterivEXT else { return c.pointee.missing(0x10555, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texunit, target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10555)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetMultisamplefv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(16, "glGetMultisamplefv") else { return }
   let ticket = r.take32()
@@ -423,6 +1446,21 @@ func replay_glGetNamedBufferParameteriv(
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetNamedBufferParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetNamedBufferParameterivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetNamedBufferParameterivEXT else { return c.pointee.missing(0x10556, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(buffer, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10556)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetNamedBufferSubData(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -455,6 +1493,18 @@ func replay_glGetNamedFramebufferAttachmentParameteriv(
   doer_glGetNamedFramebufferAttachmentParameteriv(c, ticket, framebuffer, attachment, pname)
 }
 
+func replay_glGetNamedFramebufferAttachmentParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetNamedFramebufferAttachmentParameterivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let pname = r.take32()
+  doer_glGetNamedFramebufferAttachmentParameterivEXT(c, ticket, framebuffer, attachment, pname)
+}
+
 func replay_glGetNamedFramebufferParameteriv(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -470,6 +1520,133 @@ func replay_glGetNamedFramebufferParameteriv(
   c.pointee.endReply(ticket)
 }
 
+func replay_glGetNamedFramebufferParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetNamedFramebufferParameterivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetNamedFramebufferParameterivEXT else { return c.pointee.missing(0x10558, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(framebuffer, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10558)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedProgramLocalParameterIivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetNamedProgramLocalParameterIivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetNamedProgramLocalParameterIivEXT else { return c.pointee.missing(0x10559, ticket) }
+  let params = c.pointee.room(16, "glGetNamedProgramLocalParameterIivEXT.params")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, target, index, params?.assumingMemoryBound(to: Int32.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x10559)
+  c.pointee.put(params, isRight ? 16 : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedProgramLocalParameterIuivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetNamedProgramLocalParameterIuivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetNamedProgramLocalParameterIuivEXT else { return c.pointee.missing(0x1055A, ticket) }
+  let params = c.pointee.room(16, "glGetNamedProgramLocalParameterIuivEXT.params")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, target, index, params?.assumingMemoryBound(to: UInt32.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1055A)
+  c.pointee.put(params, isRight ? 16 : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedProgramLocalParameterdvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetNamedProgramLocalParameterdvEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetNamedProgramLocalParameterdvEXT else { return c.pointee.missing(0x1055B, ticket) }
+  let params = c.pointee.room(32, "glGetNamedProgramLocalParameterdvEXT.params")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, target, index, params?.assumingMemoryBound(to: Double.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1055B)
+  c.pointee.put(params, isRight ? 32 : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedProgramLocalParameterfvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetNamedProgramLocalParameterfvEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetNamedProgramLocalParameterfvEXT else { return c.pointee.missing(0x1055C, ticket) }
+  let params = c.pointee.room(16, "glGetNamedProgramLocalParameterfvEXT.params")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, target, index, params?.assumingMemoryBound(to: Float.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1055C)
+  c.pointee.put(params, isRight ? 16 : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedProgramStringEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetNamedProgramStringEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  doer_glGetNamedProgramStringEXT(c, ticket, program, target, pname)
+}
+
+func replay_glGetNamedProgramivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetNamedProgramivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetNamedProgramivEXT else { return c.pointee.missing(0x1055E, ticket) }
+  let params = c.pointee.room(4, "glGetNamedProgramivEXT.params")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, target, pname, params?.assumingMemoryBound(to: Int32.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1055E)
+  c.pointee.put(params, isRight ? 4 : 0)
+  c.pointee.endReply(ticket)
+}
+
 func replay_glGetNamedRenderbufferParameteriv(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -481,6 +1658,21 @@ func replay_glGetNamedRenderbufferParameteriv(
   guard let call = c.pointee.gl.glGetNamedRenderbufferParameteriv else { return c.pointee.missing(0x10154, ticket) }
   let paramsCount = c.pointee.probe(4) { params in call(renderbuffer, pname, params?.assumingMemoryBound(to: Int32.self)) }
   c.pointee.beginReply(0x10154)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetNamedRenderbufferParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetNamedRenderbufferParameterivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetNamedRenderbufferParameterivEXT else { return c.pointee.missing(0x1055F, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(renderbuffer, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1055F)
   c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
 }
@@ -614,6 +1806,14 @@ func replay_glGetPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   c.pointee.beginReply(0x10159)
   c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
   c.pointee.endReply(ticket)
+}
+
+func replay_glGetPointerv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetPointerv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let pname = r.take32()
+  doer_glGetPointerv(c, ticket, pname)
 }
 
 func replay_glGetPolygonStipple(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1302,1204 +2502,4 @@ func replay_glGetTexEnvfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   c.pointee.beginReply(0x10184)
   c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
   c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexEnviv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexEnviv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexEnviv else { return c.pointee.missing(0x10185, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10185)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexEnvxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexEnvxv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexEnvxv else { return c.pointee.missing(0x10186, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10186)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexGendv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexGendv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let coord = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexGendv else { return c.pointee.missing(0x10187, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(coord, pname, params?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x10187)
-  c.pointee.putProbe(paramsCount, as: Double.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexGenfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexGenfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let coord = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexGenfv else { return c.pointee.missing(0x10188, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x10188)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexGenfvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexGenfvOES") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let coord = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexGenfvOES else { return c.pointee.missing(0x10514, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x10514)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexGeniv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexGeniv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let coord = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexGeniv else { return c.pointee.missing(0x10189, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10189)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexGenivOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexGenivOES") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let coord = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexGenivOES else { return c.pointee.missing(0x10515, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10515)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexGenxvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexGenxvOES") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let coord = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexGenxvOES else { return c.pointee.missing(0x10516, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10516)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glGetTexImage") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  doer_glGetTexImage(c, ticket, target, level, format, type, nil)
-}
-
-func replay_glGetTexLevelParameterfv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetTexLevelParameterfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexLevelParameterfv else { return c.pointee.missing(0x1018B, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, level, pname, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x1018B)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexLevelParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetTexLevelParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexLevelParameteriv else { return c.pointee.missing(0x1018C, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, level, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1018C)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexParameterIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexParameterIiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexParameterIiv else { return c.pointee.missing(0x1018D, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1018D)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexParameterIuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexParameterIuiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexParameterIuiv else { return c.pointee.missing(0x1018E, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x1018E)
-  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexParameterfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexParameterfv else { return c.pointee.missing(0x1018F, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x1018F)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexParameteriv else { return c.pointee.missing(0x10190, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10190)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTexParameterxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetTexParameterxv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTexParameterxv else { return c.pointee.missing(0x10191, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10191)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTextureImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glGetTextureImage") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  doer_glGetTextureImage(c, ticket, texture, level, format, type, bufSize, nil)
-}
-
-func replay_glGetTextureLevelParameterfv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetTextureLevelParameterfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTextureLevelParameterfv else { return c.pointee.missing(0x10193, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(texture, level, pname, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x10193)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTextureLevelParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetTextureLevelParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTextureLevelParameteriv else { return c.pointee.missing(0x10194, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(texture, level, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10194)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTextureParameterIiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetTextureParameterIiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTextureParameterIiv else { return c.pointee.missing(0x10195, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10195)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTextureParameterIuiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetTextureParameterIuiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTextureParameterIuiv else { return c.pointee.missing(0x10196, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x10196)
-  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTextureParameterfv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetTextureParameterfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTextureParameterfv else { return c.pointee.missing(0x10197, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x10197)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTextureParameteriv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetTextureParameteriv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTextureParameteriv else { return c.pointee.missing(0x10198, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10198)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTextureSubImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(52, "glGetTextureSubImage") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  doer_glGetTextureSubImage(c, ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth, format, type, bufSize, nil)
-}
-
-func replay_glGetTransformFeedbackVarying(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetTransformFeedbackVarying") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let index = r.take32()
-  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
-  guard let call = c.pointee.gl.glGetTransformFeedbackVarying else { return c.pointee.missing(0x1019A, ticket) }
-  let length = c.pointee.room(4, "glGetTransformFeedbackVarying.length")
-  let size = c.pointee.room(4, "glGetTransformFeedbackVarying.size")
-  let type = c.pointee.room(4, "glGetTransformFeedbackVarying.type")
-  let name = c.pointee.room(max(Int(bufSize), 0), "glGetTransformFeedbackVarying.name")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(program, index, bufSize, length?.assumingMemoryBound(to: Int32.self), size?.assumingMemoryBound(to: Int32.self), type?.assumingMemoryBound(to: UInt32.self), name?.assumingMemoryBound(to: CChar.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x1019A)
-  c.pointee.put(length, isRight ? 4 : 0)
-  c.pointee.put(size, isRight ? 4 : 0)
-  c.pointee.put(type, isRight ? 4 : 0)
-  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTransformFeedbacki64_v(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetTransformFeedbacki64_v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let xfb = c.pointee.name(.transformFeedback, r.take32())
-  let pname = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetTransformFeedbacki64_v else { return c.pointee.missing(0x1019B, ticket) }
-  let paramCount = c.pointee.probe(8) { param in call(xfb, pname, index, param?.assumingMemoryBound(to: Int64.self)) }
-  c.pointee.beginReply(0x1019B)
-  c.pointee.putProbe(paramCount, as: Int64.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTransformFeedbacki_v(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetTransformFeedbacki_v") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let xfb = c.pointee.name(.transformFeedback, r.take32())
-  let pname = r.take32()
-  let index = r.take32()
-  guard let call = c.pointee.gl.glGetTransformFeedbacki_v else { return c.pointee.missing(0x1019C, ticket) }
-  let paramCount = c.pointee.probe(4) { param in call(xfb, pname, index, param?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1019C)
-  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetTransformFeedbackiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetTransformFeedbackiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let xfb = c.pointee.name(.transformFeedback, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetTransformFeedbackiv else { return c.pointee.missing(0x1019D, ticket) }
-  let paramCount = c.pointee.probe(4) { param in call(xfb, pname, param?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1019D)
-  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformBlockIndex(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glGetUniformBlockIndex") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let uniformBlockNameBytes = r.string(isOptional: false, "glGetUniformBlockIndex.uniformBlockName")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGetUniformBlockIndex else { return c.pointee.missing(0x1019E, ticket) }
-  let result = call(program, uniformBlockNameBytes?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x1019E)
-  c.pointee.reply.writer.u32(result)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformIndices(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetUniformIndices") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let uniformCount = Int32(bitPattern: r.take32())
-  let uniformNames = c.pointee.strings(&r, Int(uniformCount), "glGetUniformIndices.uniformNames")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGetUniformIndices else { return c.pointee.missing(0x1019F, ticket) }
-  let uniformIndices = c.pointee.room(glProduct(Int(uniformCount), 4), "glGetUniformIndices.uniformIndices")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(program, uniformCount, uniformNames, uniformIndices?.assumingMemoryBound(to: UInt32.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x1019F)
-  c.pointee.put(uniformIndices, isRight ? glProduct(Int(uniformCount), 4) : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glGetUniformLocation") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let nameBytes = r.string(isOptional: false, "glGetUniformLocation.name")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glGetUniformLocation else { return c.pointee.missing(0x101A0, ticket) }
-  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
-  c.pointee.beginReply(0x101A0)
-  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformSubroutineuiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glGetUniformSubroutineuiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let shadertype = r.take32()
-  let location = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetUniformSubroutineuiv else { return c.pointee.missing(0x101A1, ticket) }
-  let params = c.pointee.room(4, "glGetUniformSubroutineuiv.params")
-  guard !c.pointee.isOver else { return }
-  c.pointee.saveErrors()
-  call(shadertype, location, params?.assumingMemoryBound(to: UInt32.self))
-  let isRight = !c.pointee.saveErrors()
-  c.pointee.beginReply(0x101A1)
-  c.pointee.put(params, isRight ? 4 : 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetUniformdv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetUniformdv else { return c.pointee.missing(0x101A2, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x101A2)
-  c.pointee.putProbe(paramsCount, as: Double.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetUniformfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetUniformfv else { return c.pointee.missing(0x101A3, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, location, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x101A3)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformi64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetUniformi64vARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetUniformi64vARB else { return c.pointee.missing(0x101A4, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: Int64.self)) }
-  c.pointee.beginReply(0x101A4)
-  c.pointee.putProbe(paramsCount, as: Int64.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformi64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetUniformi64vNV") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetUniformi64vNV else { return c.pointee.missing(0x1049E, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: Int64.self)) }
-  c.pointee.beginReply(0x1049E)
-  c.pointee.putProbe(paramsCount, as: Int64.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetUniformiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetUniformiv else { return c.pointee.missing(0x101A5, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, location, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x101A5)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetUniformui64vARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetUniformui64vARB else { return c.pointee.missing(0x101A6, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: UInt64.self)) }
-  c.pointee.beginReply(0x101A6)
-  c.pointee.putProbe(paramsCount, as: UInt64.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetUniformui64vNV") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetUniformui64vNV else { return c.pointee.missing(0x1049F, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: UInt64.self)) }
-  c.pointee.beginReply(0x1049F)
-  c.pointee.putProbe(paramsCount, as: UInt64.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetUniformuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetUniformuiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetUniformuiv else { return c.pointee.missing(0x101A7, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, location, params?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x101A7)
-  c.pointee.putProbe(paramsCount, as: UInt32.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetVertexArrayIndexed64iv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetVertexArrayIndexed64iv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let index = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetVertexArrayIndexed64iv else { return c.pointee.missing(0x101A8, ticket) }
-  let paramCount = c.pointee.probe(8) { param in call(vaobj, index, pname, param?.assumingMemoryBound(to: Int64.self)) }
-  c.pointee.beginReply(0x101A8)
-  c.pointee.putProbe(paramCount, as: Int64.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetVertexArrayIndexediv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glGetVertexArrayIndexediv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let index = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetVertexArrayIndexediv else { return c.pointee.missing(0x101A9, ticket) }
-  let paramCount = c.pointee.probe(4) { param in call(vaobj, index, pname, param?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x101A9)
-  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetVertexArrayiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetVertexArrayiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetVertexArrayiv else { return c.pointee.missing(0x101AA, ticket) }
-  let paramCount = c.pointee.probe(4) { param in call(vaobj, pname, param?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x101AA)
-  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetVertexAttribIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetVertexAttribIiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let index = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetVertexAttribIiv else { return c.pointee.missing(0x101AB, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x101AB)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetVertexAttribIuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetVertexAttribIuiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let index = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetVertexAttribIuiv else { return c.pointee.missing(0x101AC, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x101AC)
-  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetVertexAttribLdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetVertexAttribLdv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let index = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetVertexAttribLdv else { return c.pointee.missing(0x101AD, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(index, pname, params?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x101AD)
-  c.pointee.putProbe(paramsCount, as: Double.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetVertexAttribdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetVertexAttribdv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let index = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetVertexAttribdv else { return c.pointee.missing(0x101AE, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(index, pname, params?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x101AE)
-  c.pointee.putProbe(paramsCount, as: Double.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetVertexAttribfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetVertexAttribfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let index = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetVertexAttribfv else { return c.pointee.missing(0x101AF, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x101AF)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetVertexAttribiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetVertexAttribiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let index = r.take32()
-  let pname = r.take32()
-  guard let call = c.pointee.gl.glGetVertexAttribiv else { return c.pointee.missing(0x101B0, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x101B0)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnMapdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnMapdv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let query = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnMapdv else { return c.pointee.missing(0x101B2, ticket) }
-  let vCount = c.pointee.probe(8, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x101B2)
-  c.pointee.putProbe(vCount, as: Double.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnMapdvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnMapdvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let query = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnMapdvARB else { return c.pointee.missing(0x104A0, ticket) }
-  let vCount = c.pointee.probe(8, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x104A0)
-  c.pointee.putProbe(vCount, as: Double.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnMapfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let query = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnMapfv else { return c.pointee.missing(0x101B3, ticket) }
-  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x101B3)
-  c.pointee.putProbe(vCount, as: Float.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnMapfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnMapfvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let query = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnMapfvARB else { return c.pointee.missing(0x104A1, ticket) }
-  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x104A1)
-  c.pointee.putProbe(vCount, as: Float.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnMapiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnMapiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let query = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnMapiv else { return c.pointee.missing(0x101B4, ticket) }
-  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x101B4)
-  c.pointee.putProbe(vCount, as: Int32.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnMapivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnMapivARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let target = r.take32()
-  let query = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnMapivARB else { return c.pointee.missing(0x104A2, ticket) }
-  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x104A2)
-  c.pointee.putProbe(vCount, as: Int32.self, about: target)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapfv else { return c.pointee.missing(0x101B5, ticket) }
-  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x101B5)
-  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapfvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapfvARB else { return c.pointee.missing(0x104A3, ticket) }
-  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x104A3)
-  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapuiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapuiv else { return c.pointee.missing(0x101B6, ticket) }
-  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x101B6)
-  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapuivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapuivARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapuivARB else { return c.pointee.missing(0x104A4, ticket) }
-  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x104A4)
-  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapusv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapusv else { return c.pointee.missing(0x101B7, ticket) }
-  let valuesCount = c.pointee.probe(2, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
-  c.pointee.beginReply(0x101B7)
-  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapusvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapusvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapusvARB else { return c.pointee.missing(0x104A5, ticket) }
-  let valuesCount = c.pointee.probe(2, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
-  c.pointee.beginReply(0x104A5)
-  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnUniformdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnUniformdv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnUniformdv else { return c.pointee.missing(0x101BA, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x101BA)
-  c.pointee.putProbe(paramsCount, as: Double.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnUniformdvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnUniformdvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnUniformdvARB else { return c.pointee.missing(0x104A6, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Double.self)) }
-  c.pointee.beginReply(0x104A6)
-  c.pointee.putProbe(paramsCount, as: Double.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnUniformfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnUniformfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnUniformfv else { return c.pointee.missing(0x101BB, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x101BB)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnUniformfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnUniformfvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnUniformfvARB else { return c.pointee.missing(0x104A7, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x104A7)
-  c.pointee.putProbe(paramsCount, as: Float.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnUniformi64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnUniformi64vARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnUniformi64vARB else { return c.pointee.missing(0x101BC, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Int64.self)) }
-  c.pointee.beginReply(0x101BC)
-  c.pointee.putProbe(paramsCount, as: Int64.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnUniformiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnUniformiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnUniformiv else { return c.pointee.missing(0x101BD, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x101BD)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnUniformivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnUniformivARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnUniformivARB else { return c.pointee.missing(0x104A8, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x104A8)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnUniformui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnUniformui64vARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnUniformui64vARB else { return c.pointee.missing(0x101BE, ticket) }
-  let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: UInt64.self)) }
-  c.pointee.beginReply(0x101BE)
-  c.pointee.putProbe(paramsCount, as: UInt64.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnUniformuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnUniformuiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnUniformuiv else { return c.pointee.missing(0x101BF, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x101BF)
-  c.pointee.putProbe(paramsCount, as: UInt32.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnUniformuivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glGetnUniformuivARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnUniformuivARB else { return c.pointee.missing(0x104A9, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x104A9)
-  c.pointee.putProbe(paramsCount, as: UInt32.self, about: 0)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glHint(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glHint") else { return }
-  let target = r.take32()
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glHint else { return c.pointee.missing(0x101C0) }
-  call(target, mode)
-}
-
-func replay_glIndexMask(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glIndexMask") else { return }
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glIndexMask else { return c.pointee.missing(0x101C1) }
-  call(mask)
-}
-
-func replay_glIndexPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glIndexPointer") else { return }
-  let type = r.take32()
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  doer_glIndexPointer(c, type, stride, pointer)
-}
-
-func replay_glIndexd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glIndexd") else { return }
-  let cValue = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glIndexd else { return c.pointee.missing(0x101C3) }
-  call(cValue)
-}
-
-func replay_glIndexdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let cValueBytes = r.array(8, isOptional: false, "glIndexdv.c")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glIndexdv else { return c.pointee.missing(0x101C4) }
-  call(cValueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glIndexf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glIndexf") else { return }
-  let cValue = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glIndexf else { return c.pointee.missing(0x101C5) }
-  call(cValue)
-}
-
-func replay_glIndexfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let cValueBytes = r.array(4, isOptional: false, "glIndexfv.c")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glIndexfv else { return c.pointee.missing(0x101C6) }
-  call(cValueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glIndexi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glIndexi") else { return }
-  let cValue = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glIndexi else { return c.pointee.missing(0x101C7) }
-  call(cValue)
-}
-
-func replay_glIndexiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let cValueBytes = r.array(4, isOptional: false, "glIndexiv.c")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glIndexiv else { return c.pointee.missing(0x101C8) }
-  call(cValueBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glIndexs(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glIndexs") else { return }
-  let cValue = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glIndexs else { return c.pointee.missing(0x101C9) }
-  call(cValue)
-}
-
-func replay_glIndexsv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let cValueBytes = r.array(2, isOptional: false, "glIndexsv.c")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glIndexsv else { return c.pointee.missing(0x101CA) }
-  call(cValueBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glIndexub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glIndexub") else { return }
-  let cValue = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glIndexub else { return c.pointee.missing(0x101CB) }
-  call(cValue)
-}
-
-func replay_glIndexubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let cValueBytes = r.array(1, isOptional: false, "glIndexubv.c")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glIndexubv else { return c.pointee.missing(0x101CC) }
-  call(cValueBytes?.assumingMemoryBound(to: UInt8.self))
-}
-
-func replay_glInitNames(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glInitNames else { return c.pointee.missing(0x101CD) }
-  call()
-}
-
-func replay_glInvalidateBufferData(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(4, "glInvalidateBufferData") else { return }
-  let buffer = c.pointee.name(.buffer, r.take32())
-  guard let call = c.pointee.gl.glInvalidateBufferData else { return c.pointee.missing(0x101CE) }
-  call(buffer)
-}
-
-func replay_glInvalidateBufferSubData(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glInvalidateBufferSubData") else { return }
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let offset = Int(truncatingIfNeeded: r.take64())
-  let length = Int(truncatingIfNeeded: r.take64())
-  guard let call = c.pointee.gl.glInvalidateBufferSubData else { return c.pointee.missing(0x101CF) }
-  call(buffer, offset, length)
-}
-
-func replay_glInvalidateFramebuffer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glInvalidateFramebuffer") else { return }
-  let target = r.take32()
-  let numAttachments = Int32(bitPattern: r.take32())
-  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateFramebuffer.attachments")
-  guard r.failure == nil else { return }
-  doer_glInvalidateFramebuffer(c, target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glInvalidateNamedFramebufferData(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glInvalidateNamedFramebufferData") else { return }
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let numAttachments = Int32(bitPattern: r.take32())
-  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateNamedFramebufferData.attachments")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glInvalidateNamedFramebufferData else { return c.pointee.missing(0x101D1) }
-  call(framebuffer, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glInvalidateNamedFramebufferSubData(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glInvalidateNamedFramebufferSubData") else { return }
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let numAttachments = Int32(bitPattern: r.take32())
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateNamedFramebufferSubData.attachments")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glInvalidateNamedFramebufferSubData else { return c.pointee.missing(0x101D2) }
-  call(framebuffer, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self), x, y, width, height)
-}
-
-func replay_glInvalidateSubFramebuffer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glInvalidateSubFramebuffer") else { return }
-  let target = r.take32()
-  let numAttachments = Int32(bitPattern: r.take32())
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateSubFramebuffer.attachments")
-  guard r.failure == nil else { return }
-  doer_glInvalidateSubFramebuffer(c, target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self), x, y, width, height)
-}
-
-func replay_glInvalidateTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glInvalidateTexImage") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glInvalidateTexImage else { return c.pointee.missing(0x101D4) }
-  call(texture, level)
-}
-
-func replay_glInvalidateTexSubImage(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glInvalidateTexSubImage") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glInvalidateTexSubImage else { return c.pointee.missing(0x101D5) }
-  call(texture, level, xoffset, yoffset, zoffset, width, height, depth)
 }

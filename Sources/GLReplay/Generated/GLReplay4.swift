@@ -4,6 +4,1381 @@
 import GLWire
 import Wire
 
+func replay_glGetTexEnviv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexEnviv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexEnviv else { return c.pointee.missing(0x10185, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10185)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexEnvxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexEnvxv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexEnvxv else { return c.pointee.missing(0x10186, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10186)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexGendv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexGendv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexGendv else { return c.pointee.missing(0x10187, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(coord, pname, params?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x10187)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexGenfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexGenfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexGenfv else { return c.pointee.missing(0x10188, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10188)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexGenfvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexGenfvOES") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexGenfvOES else { return c.pointee.missing(0x10514, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10514)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexGeniv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexGeniv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexGeniv else { return c.pointee.missing(0x10189, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10189)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexGenivOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexGenivOES") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexGenivOES else { return c.pointee.missing(0x10515, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10515)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexGenxvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexGenxvOES") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let coord = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexGenxvOES else { return c.pointee.missing(0x10516, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(coord, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10516)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glGetTexImage") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  doer_glGetTexImage(c, ticket, target, level, format, type, nil)
+}
+
+func replay_glGetTexLevelParameterfv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTexLevelParameterfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexLevelParameterfv else { return c.pointee.missing(0x1018B, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, level, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x1018B)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexLevelParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTexLevelParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexLevelParameteriv else { return c.pointee.missing(0x1018C, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, level, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1018C)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexParameterIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexParameterIiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexParameterIiv else { return c.pointee.missing(0x1018D, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1018D)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexParameterIuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexParameterIuiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexParameterIuiv else { return c.pointee.missing(0x1018E, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x1018E)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexParameterfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexParameterfv else { return c.pointee.missing(0x1018F, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x1018F)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexParameteriv else { return c.pointee.missing(0x10190, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10190)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTexParameterxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetTexParameterxv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTexParameterxv else { return c.pointee.missing(0x10191, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10191)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glGetTextureImage") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  doer_glGetTextureImage(c, ticket, texture, level, format, type, bufSize, nil)
+}
+
+func replay_glGetTextureImageEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glGetTextureImageEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  doer_glGetTextureImageEXT(c, ticket, texture, target, level, format, type, nil)
+}
+
+func replay_glGetTextureLevelParameterfv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTextureLevelParameterfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureLevelParameterfv else { return c.pointee.missing(0x10193, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, level, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10193)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureLevelParameterfvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glGetTextureLevelParameterfvEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureLevelParameterfvEXT else { return c.pointee.missing(0x10562, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, target, level, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10562)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureLevelParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTextureLevelParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureLevelParameteriv else { return c.pointee.missing(0x10194, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, level, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10194)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureLevelParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glGetTextureLevelParameterivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureLevelParameterivEXT else { return c.pointee.missing(0x10563, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, target, level, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10563)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureParameterIiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetTextureParameterIiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureParameterIiv else { return c.pointee.missing(0x10195, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10195)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureParameterIivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTextureParameterIivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureParameterIivEXT else { return c.pointee.missing(0x10564, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10564)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureParameterIuiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetTextureParameterIuiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureParameterIuiv else { return c.pointee.missing(0x10196, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x10196)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureParameterIuivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTextureParameterIuivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureParameterIuivEXT else { return c.pointee.missing(0x10565, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, target, pname, params?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x10565)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureParameterfv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetTextureParameterfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureParameterfv else { return c.pointee.missing(0x10197, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10197)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureParameterfvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTextureParameterfvEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureParameterfvEXT else { return c.pointee.missing(0x10566, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, target, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x10566)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureParameteriv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetTextureParameteriv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureParameteriv else { return c.pointee.missing(0x10198, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10198)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTextureParameterivEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTextureParameterivEXT else { return c.pointee.missing(0x10567, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(texture, target, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10567)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTextureSubImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(52, "glGetTextureSubImage") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  doer_glGetTextureSubImage(c, ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth, format, type, bufSize, nil)
+}
+
+func replay_glGetTransformFeedbackVarying(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTransformFeedbackVarying") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let index = r.take32()
+  let bufSize = min(Int32(bitPattern: r.take32()), GLReplayContext.mostRoom)
+  guard let call = c.pointee.gl.glGetTransformFeedbackVarying else { return c.pointee.missing(0x1019A, ticket) }
+  let length = c.pointee.room(4, "glGetTransformFeedbackVarying.length")
+  let size = c.pointee.room(4, "glGetTransformFeedbackVarying.size")
+  let type = c.pointee.room(4, "glGetTransformFeedbackVarying.type")
+  let name = c.pointee.room(max(Int(bufSize), 0), "glGetTransformFeedbackVarying.name")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, index, bufSize, length?.assumingMemoryBound(to: Int32.self), size?.assumingMemoryBound(to: Int32.self), type?.assumingMemoryBound(to: UInt32.self), name?.assumingMemoryBound(to: CChar.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1019A)
+  c.pointee.put(length, isRight ? 4 : 0)
+  c.pointee.put(size, isRight ? 4 : 0)
+  c.pointee.put(type, isRight ? 4 : 0)
+  c.pointee.putString(name, isRight ? max(Int(bufSize), 0) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTransformFeedbacki64_v(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTransformFeedbacki64_v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let xfb = c.pointee.name(.transformFeedback, r.take32())
+  let pname = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetTransformFeedbacki64_v else { return c.pointee.missing(0x1019B, ticket) }
+  let paramCount = c.pointee.probe(8) { param in call(xfb, pname, index, param?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x1019B)
+  c.pointee.putProbe(paramCount, as: Int64.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTransformFeedbacki_v(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetTransformFeedbacki_v") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let xfb = c.pointee.name(.transformFeedback, r.take32())
+  let pname = r.take32()
+  let index = r.take32()
+  guard let call = c.pointee.gl.glGetTransformFeedbacki_v else { return c.pointee.missing(0x1019C, ticket) }
+  let paramCount = c.pointee.probe(4) { param in call(xfb, pname, index, param?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1019C)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetTransformFeedbackiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetTransformFeedbackiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let xfb = c.pointee.name(.transformFeedback, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetTransformFeedbackiv else { return c.pointee.missing(0x1019D, ticket) }
+  let paramCount = c.pointee.probe(4) { param in call(xfb, pname, param?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x1019D)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformBlockIndex(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glGetUniformBlockIndex") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let uniformBlockNameBytes = r.string(isOptional: false, "glGetUniformBlockIndex.uniformBlockName")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetUniformBlockIndex else { return c.pointee.missing(0x1019E, ticket) }
+  let result = call(program, uniformBlockNameBytes?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x1019E)
+  c.pointee.reply.writer.u32(result)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformIndices(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformIndices") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let uniformCount = Int32(bitPattern: r.take32())
+  let uniformNames = c.pointee.strings(&r, Int(uniformCount), "glGetUniformIndices.uniformNames")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetUniformIndices else { return c.pointee.missing(0x1019F, ticket) }
+  let uniformIndices = c.pointee.room(glProduct(Int(uniformCount), 4), "glGetUniformIndices.uniformIndices")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(program, uniformCount, uniformNames, uniformIndices?.assumingMemoryBound(to: UInt32.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x1019F)
+  c.pointee.put(uniformIndices, isRight ? glProduct(Int(uniformCount), 4) : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformLocation(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glGetUniformLocation") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let nameBytes = r.string(isOptional: false, "glGetUniformLocation.name")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glGetUniformLocation else { return c.pointee.missing(0x101A0, ticket) }
+  let result = call(program, nameBytes?.assumingMemoryBound(to: CChar.self))
+  c.pointee.beginReply(0x101A0)
+  c.pointee.reply.writer.u32(UInt32(bitPattern: result))
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformSubroutineuiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetUniformSubroutineuiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let shadertype = r.take32()
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformSubroutineuiv else { return c.pointee.missing(0x101A1, ticket) }
+  let params = c.pointee.room(4, "glGetUniformSubroutineuiv.params")
+  guard !c.pointee.isOver else { return }
+  c.pointee.saveErrors()
+  call(shadertype, location, params?.assumingMemoryBound(to: UInt32.self))
+  let isRight = !c.pointee.saveErrors()
+  c.pointee.beginReply(0x101A1)
+  c.pointee.put(params, isRight ? 4 : 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformdv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformdv else { return c.pointee.missing(0x101A2, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x101A2)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformfv else { return c.pointee.missing(0x101A3, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x101A3)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformi64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformi64vARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformi64vARB else { return c.pointee.missing(0x101A4, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x101A4)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformi64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformi64vNV") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformi64vNV else { return c.pointee.missing(0x1049E, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x1049E)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformiv else { return c.pointee.missing(0x101A5, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x101A5)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformui64vARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformui64vARB else { return c.pointee.missing(0x101A6, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: UInt64.self)) }
+  c.pointee.beginReply(0x101A6)
+  c.pointee.putProbe(paramsCount, as: UInt64.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformui64vNV") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformui64vNV else { return c.pointee.missing(0x1049F, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, params?.assumingMemoryBound(to: UInt64.self)) }
+  c.pointee.beginReply(0x1049F)
+  c.pointee.putProbe(paramsCount, as: UInt64.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetUniformuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetUniformuiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetUniformuiv else { return c.pointee.missing(0x101A7, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, params?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x101A7)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexArrayIndexed64iv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetVertexArrayIndexed64iv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let index = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexArrayIndexed64iv else { return c.pointee.missing(0x101A8, ticket) }
+  let paramCount = c.pointee.probe(8) { param in call(vaobj, index, pname, param?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x101A8)
+  c.pointee.putProbe(paramCount, as: Int64.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexArrayIndexediv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetVertexArrayIndexediv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let index = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexArrayIndexediv else { return c.pointee.missing(0x101A9, ticket) }
+  let paramCount = c.pointee.probe(4) { param in call(vaobj, index, pname, param?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x101A9)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexArrayIntegeri_vEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetVertexArrayIntegeri_vEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let index = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexArrayIntegeri_vEXT else { return c.pointee.missing(0x10568, ticket) }
+  let paramCount = c.pointee.probe(4) { param in call(vaobj, index, pname, param?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10568)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexArrayIntegervEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetVertexArrayIntegervEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexArrayIntegervEXT else { return c.pointee.missing(0x10569, ticket) }
+  let paramCount = c.pointee.probe(4) { param in call(vaobj, pname, param?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x10569)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexArrayPointeri_vEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glGetVertexArrayPointeri_vEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let index = r.take32()
+  let pname = r.take32()
+  doer_glGetVertexArrayPointeri_vEXT(c, ticket, vaobj, index, pname)
+}
+
+func replay_glGetVertexArrayPointervEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetVertexArrayPointervEXT") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let pname = r.take32()
+  doer_glGetVertexArrayPointervEXT(c, ticket, vaobj, pname)
+}
+
+func replay_glGetVertexArrayiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetVertexArrayiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let vaobj = c.pointee.name(.vertexArray, r.take32())
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexArrayiv else { return c.pointee.missing(0x101AA, ticket) }
+  let paramCount = c.pointee.probe(4) { param in call(vaobj, pname, param?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x101AA)
+  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexAttribIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetVertexAttribIiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let index = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexAttribIiv else { return c.pointee.missing(0x101AB, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x101AB)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexAttribIuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetVertexAttribIuiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let index = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexAttribIuiv else { return c.pointee.missing(0x101AC, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x101AC)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexAttribLdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetVertexAttribLdv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let index = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexAttribLdv else { return c.pointee.missing(0x101AD, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(index, pname, params?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x101AD)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexAttribPointerv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glGetVertexAttribPointerv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let index = r.take32()
+  let pname = r.take32()
+  doer_glGetVertexAttribPointerv(c, ticket, index, pname)
+}
+
+func replay_glGetVertexAttribdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetVertexAttribdv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let index = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexAttribdv else { return c.pointee.missing(0x101AE, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(index, pname, params?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x101AE)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexAttribfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetVertexAttribfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let index = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexAttribfv else { return c.pointee.missing(0x101AF, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x101AF)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetVertexAttribiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetVertexAttribiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let index = r.take32()
+  let pname = r.take32()
+  guard let call = c.pointee.gl.glGetVertexAttribiv else { return c.pointee.missing(0x101B0, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(index, pname, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x101B0)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnMapdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnMapdv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnMapdv else { return c.pointee.missing(0x101B2, ticket) }
+  let vCount = c.pointee.probe(8, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x101B2)
+  c.pointee.putProbe(vCount, as: Double.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnMapdvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnMapdvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnMapdvARB else { return c.pointee.missing(0x104A0, ticket) }
+  let vCount = c.pointee.probe(8, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x104A0)
+  c.pointee.putProbe(vCount, as: Double.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnMapfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnMapfv else { return c.pointee.missing(0x101B3, ticket) }
+  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x101B3)
+  c.pointee.putProbe(vCount, as: Float.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnMapfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnMapfvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnMapfvARB else { return c.pointee.missing(0x104A1, ticket) }
+  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x104A1)
+  c.pointee.putProbe(vCount, as: Float.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnMapiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnMapiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnMapiv else { return c.pointee.missing(0x101B4, ticket) }
+  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x101B4)
+  c.pointee.putProbe(vCount, as: Int32.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnMapivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnMapivARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let target = r.take32()
+  let query = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnMapivARB else { return c.pointee.missing(0x104A2, ticket) }
+  let vCount = c.pointee.probe(4, room: c.pointee.tableRoom) { v in call(target, query, bufSize, v?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x104A2)
+  c.pointee.putProbe(vCount, as: Int32.self, about: target)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetnPixelMapfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnPixelMapfv else { return c.pointee.missing(0x101B5, ticket) }
+  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x101B5)
+  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnPixelMapfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetnPixelMapfvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnPixelMapfvARB else { return c.pointee.missing(0x104A3, ticket) }
+  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x104A3)
+  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetnPixelMapuiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnPixelMapuiv else { return c.pointee.missing(0x101B6, ticket) }
+  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x101B6)
+  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnPixelMapuivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetnPixelMapuivARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnPixelMapuivARB else { return c.pointee.missing(0x104A4, ticket) }
+  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x104A4)
+  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetnPixelMapusv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnPixelMapusv else { return c.pointee.missing(0x101B7, ticket) }
+  let valuesCount = c.pointee.probe(2, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
+  c.pointee.beginReply(0x101B7)
+  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnPixelMapusvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetnPixelMapusvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let map = r.take32()
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnPixelMapusvARB else { return c.pointee.missing(0x104A5, ticket) }
+  let valuesCount = c.pointee.probe(2, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
+  c.pointee.beginReply(0x104A5)
+  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformdv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformdv else { return c.pointee.missing(0x101BA, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x101BA)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformdvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformdvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformdvARB else { return c.pointee.missing(0x104A6, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Double.self)) }
+  c.pointee.beginReply(0x104A6)
+  c.pointee.putProbe(paramsCount, as: Double.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformfv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformfv else { return c.pointee.missing(0x101BB, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x101BB)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformfvARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformfvARB else { return c.pointee.missing(0x104A7, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Float.self)) }
+  c.pointee.beginReply(0x104A7)
+  c.pointee.putProbe(paramsCount, as: Float.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformi64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformi64vARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformi64vARB else { return c.pointee.missing(0x101BC, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Int64.self)) }
+  c.pointee.beginReply(0x101BC)
+  c.pointee.putProbe(paramsCount, as: Int64.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformiv else { return c.pointee.missing(0x101BD, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x101BD)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformivARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformivARB else { return c.pointee.missing(0x104A8, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: Int32.self)) }
+  c.pointee.beginReply(0x104A8)
+  c.pointee.putProbe(paramsCount, as: Int32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformui64vARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformui64vARB else { return c.pointee.missing(0x101BE, ticket) }
+  let paramsCount = c.pointee.probe(8) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: UInt64.self)) }
+  c.pointee.beginReply(0x101BE)
+  c.pointee.putProbe(paramsCount, as: UInt64.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformuiv") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformuiv else { return c.pointee.missing(0x101BF, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x101BF)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glGetnUniformuivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glGetnUniformuivARB") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let bufSize = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glGetnUniformuivARB else { return c.pointee.missing(0x104A9, ticket) }
+  let paramsCount = c.pointee.probe(4) { params in call(program, location, bufSize, params?.assumingMemoryBound(to: UInt32.self)) }
+  c.pointee.beginReply(0x104A9)
+  c.pointee.putProbe(paramsCount, as: UInt32.self, about: 0)
+  c.pointee.endReply(ticket)
+}
+
+func replay_glHint(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glHint") else { return }
+  let target = r.take32()
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glHint else { return c.pointee.missing(0x101C0) }
+  call(target, mode)
+}
+
+func replay_glIndexMask(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glIndexMask") else { return }
+  let mask = r.take32()
+  guard let call = c.pointee.gl.glIndexMask else { return c.pointee.missing(0x101C1) }
+  call(mask)
+}
+
+func replay_glIndexPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glIndexPointer") else { return }
+  let type = r.take32()
+  let stride = Int32(bitPattern: r.take32())
+  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  doer_glIndexPointer(c, type, stride, pointer)
+}
+
+func replay_glIndexd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glIndexd") else { return }
+  let cValue = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glIndexd else { return c.pointee.missing(0x101C3) }
+  call(cValue)
+}
+
+func replay_glIndexdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let cValueBytes = r.array(8, isOptional: false, "glIndexdv.c")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glIndexdv else { return c.pointee.missing(0x101C4) }
+  call(cValueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glIndexf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glIndexf") else { return }
+  let cValue = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glIndexf else { return c.pointee.missing(0x101C5) }
+  call(cValue)
+}
+
+func replay_glIndexfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let cValueBytes = r.array(4, isOptional: false, "glIndexfv.c")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glIndexfv else { return c.pointee.missing(0x101C6) }
+  call(cValueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glIndexi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glIndexi") else { return }
+  let cValue = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glIndexi else { return c.pointee.missing(0x101C7) }
+  call(cValue)
+}
+
+func replay_glIndexiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let cValueBytes = r.array(4, isOptional: false, "glIndexiv.c")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glIndexiv else { return c.pointee.missing(0x101C8) }
+  call(cValueBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glIndexs(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glIndexs") else { return }
+  let cValue = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glIndexs else { return c.pointee.missing(0x101C9) }
+  call(cValue)
+}
+
+func replay_glIndexsv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let cValueBytes = r.array(2, isOptional: false, "glIndexsv.c")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glIndexsv else { return c.pointee.missing(0x101CA) }
+  call(cValueBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glIndexub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glIndexub") else { return }
+  let cValue = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glIndexub else { return c.pointee.missing(0x101CB) }
+  call(cValue)
+}
+
+func replay_glIndexubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let cValueBytes = r.array(1, isOptional: false, "glIndexubv.c")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glIndexubv else { return c.pointee.missing(0x101CC) }
+  call(cValueBytes?.assumingMemoryBound(to: UInt8.self))
+}
+
+func replay_glInitNames(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard let call = c.pointee.gl.glInitNames else { return c.pointee.missing(0x101CD) }
+  call()
+}
+
+func replay_glInvalidateBufferData(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glInvalidateBufferData") else { return }
+  let buffer = c.pointee.name(.buffer, r.take32())
+  guard let call = c.pointee.gl.glInvalidateBufferData else { return c.pointee.missing(0x101CE) }
+  call(buffer)
+}
+
+func replay_glInvalidateBufferSubData(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glInvalidateBufferSubData") else { return }
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let length = Int(truncatingIfNeeded: r.take64())
+  guard let call = c.pointee.gl.glInvalidateBufferSubData else { return c.pointee.missing(0x101CF) }
+  call(buffer, offset, length)
+}
+
+func replay_glInvalidateFramebuffer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glInvalidateFramebuffer") else { return }
+  let target = r.take32()
+  let numAttachments = Int32(bitPattern: r.take32())
+  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateFramebuffer.attachments")
+  guard r.failure == nil else { return }
+  doer_glInvalidateFramebuffer(c, target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glInvalidateNamedFramebufferData(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glInvalidateNamedFramebufferData") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let numAttachments = Int32(bitPattern: r.take32())
+  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateNamedFramebufferData.attachments")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glInvalidateNamedFramebufferData else { return c.pointee.missing(0x101D1) }
+  call(framebuffer, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glInvalidateNamedFramebufferSubData(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glInvalidateNamedFramebufferSubData") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let numAttachments = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateNamedFramebufferSubData.attachments")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glInvalidateNamedFramebufferSubData else { return c.pointee.missing(0x101D2) }
+  call(framebuffer, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self), x, y, width, height)
+}
+
+func replay_glInvalidateSubFramebuffer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glInvalidateSubFramebuffer") else { return }
+  let target = r.take32()
+  let numAttachments = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let attachmentsBytes = r.array(glProduct(Int(numAttachments), 4), isOptional: false, "glInvalidateSubFramebuffer.attachments")
+  guard r.failure == nil else { return }
+  doer_glInvalidateSubFramebuffer(c, target, numAttachments, attachmentsBytes?.assumingMemoryBound(to: UInt32.self), x, y, width, height)
+}
+
+func replay_glInvalidateTexImage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glInvalidateTexImage") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glInvalidateTexImage else { return c.pointee.missing(0x101D4) }
+  call(texture, level)
+}
+
+func replay_glInvalidateTexSubImage(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glInvalidateTexSubImage") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glInvalidateTexSubImage else { return c.pointee.missing(0x101D5) }
+  call(texture, level, xoffset, yoffset, zoffset, width, height, depth)
+}
+
 func replay_glIsBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glIsBuffer") else { return }
   let ticket = r.take32()
@@ -567,11 +1942,202 @@ func replay_glMaterialxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout 
   call(face, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
 }
 
+func replay_glMatrixFrustumEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(52, "glMatrixFrustumEXT") else { return }
+  let mode = r.take32()
+  let left = Double(bitPattern: r.take64())
+  let right = Double(bitPattern: r.take64())
+  let bottom = Double(bitPattern: r.take64())
+  let top = Double(bitPattern: r.take64())
+  let zNear = Double(bitPattern: r.take64())
+  let zFar = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMatrixFrustumEXT else { return c.pointee.missing(0x1056D) }
+  call(mode, left, right, bottom, top, zNear, zFar)
+}
+
+func replay_glMatrixLoadIdentityEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glMatrixLoadIdentityEXT") else { return }
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glMatrixLoadIdentityEXT else { return c.pointee.missing(0x1056E) }
+  call(mode)
+}
+
+func replay_glMatrixLoadTransposedEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glMatrixLoadTransposedEXT") else { return }
+  let mode = r.take32()
+  let mBytes = r.array(128, isOptional: false, "glMatrixLoadTransposedEXT.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMatrixLoadTransposedEXT else { return c.pointee.missing(0x1056F) }
+  call(mode, mBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMatrixLoadTransposefEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glMatrixLoadTransposefEXT") else { return }
+  let mode = r.take32()
+  let mBytes = r.array(64, isOptional: false, "glMatrixLoadTransposefEXT.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMatrixLoadTransposefEXT else { return c.pointee.missing(0x10570) }
+  call(mode, mBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMatrixLoaddEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMatrixLoaddEXT") else { return }
+  let mode = r.take32()
+  let mBytes = r.array(128, isOptional: false, "glMatrixLoaddEXT.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMatrixLoaddEXT else { return c.pointee.missing(0x10571) }
+  call(mode, mBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMatrixLoadfEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMatrixLoadfEXT") else { return }
+  let mode = r.take32()
+  let mBytes = r.array(64, isOptional: false, "glMatrixLoadfEXT.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMatrixLoadfEXT else { return c.pointee.missing(0x10572) }
+  call(mode, mBytes?.assumingMemoryBound(to: Float.self))
+}
+
 func replay_glMatrixMode(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(4, "glMatrixMode") else { return }
   let mode = r.take32()
   guard let call = c.pointee.gl.glMatrixMode else { return c.pointee.missing(0x1020C) }
   call(mode)
+}
+
+func replay_glMatrixMultTransposedEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glMatrixMultTransposedEXT") else { return }
+  let mode = r.take32()
+  let mBytes = r.array(128, isOptional: false, "glMatrixMultTransposedEXT.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMatrixMultTransposedEXT else { return c.pointee.missing(0x10573) }
+  call(mode, mBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMatrixMultTransposefEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glMatrixMultTransposefEXT") else { return }
+  let mode = r.take32()
+  let mBytes = r.array(64, isOptional: false, "glMatrixMultTransposefEXT.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMatrixMultTransposefEXT else { return c.pointee.missing(0x10574) }
+  call(mode, mBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMatrixMultdEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMatrixMultdEXT") else { return }
+  let mode = r.take32()
+  let mBytes = r.array(128, isOptional: false, "glMatrixMultdEXT.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMatrixMultdEXT else { return c.pointee.missing(0x10575) }
+  call(mode, mBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMatrixMultfEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMatrixMultfEXT") else { return }
+  let mode = r.take32()
+  let mBytes = r.array(64, isOptional: false, "glMatrixMultfEXT.m")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMatrixMultfEXT else { return c.pointee.missing(0x10576) }
+  call(mode, mBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMatrixOrthoEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(52, "glMatrixOrthoEXT") else { return }
+  let mode = r.take32()
+  let left = Double(bitPattern: r.take64())
+  let right = Double(bitPattern: r.take64())
+  let bottom = Double(bitPattern: r.take64())
+  let top = Double(bitPattern: r.take64())
+  let zNear = Double(bitPattern: r.take64())
+  let zFar = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMatrixOrthoEXT else { return c.pointee.missing(0x10577) }
+  call(mode, left, right, bottom, top, zNear, zFar)
+}
+
+func replay_glMatrixPopEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMatrixPopEXT") else { return }
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glMatrixPopEXT else { return c.pointee.missing(0x10578) }
+  call(mode)
+}
+
+func replay_glMatrixPushEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMatrixPushEXT") else { return }
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glMatrixPushEXT else { return c.pointee.missing(0x10579) }
+  call(mode)
+}
+
+func replay_glMatrixRotatedEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glMatrixRotatedEXT") else { return }
+  let mode = r.take32()
+  let angle = Double(bitPattern: r.take64())
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMatrixRotatedEXT else { return c.pointee.missing(0x1057A) }
+  call(mode, angle, x, y, z)
+}
+
+func replay_glMatrixRotatefEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMatrixRotatefEXT") else { return }
+  let mode = r.take32()
+  let angle = Float(bitPattern: r.take32())
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMatrixRotatefEXT else { return c.pointee.missing(0x1057B) }
+  call(mode, angle, x, y, z)
+}
+
+func replay_glMatrixScaledEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glMatrixScaledEXT") else { return }
+  let mode = r.take32()
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMatrixScaledEXT else { return c.pointee.missing(0x1057C) }
+  call(mode, x, y, z)
+}
+
+func replay_glMatrixScalefEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMatrixScalefEXT") else { return }
+  let mode = r.take32()
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMatrixScalefEXT else { return c.pointee.missing(0x1057D) }
+  call(mode, x, y, z)
+}
+
+func replay_glMatrixTranslatedEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glMatrixTranslatedEXT") else { return }
+  let mode = r.take32()
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMatrixTranslatedEXT else { return c.pointee.missing(0x1057E) }
+  call(mode, x, y, z)
+}
+
+func replay_glMatrixTranslatefEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMatrixTranslatefEXT") else { return }
+  let mode = r.take32()
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMatrixTranslatefEXT else { return c.pointee.missing(0x1057F) }
+  call(mode, x, y, z)
 }
 
 func replay_glMaxShaderCompilerThreadsKHR(
@@ -724,6 +2290,16 @@ func replay_glMultiDrawElementsIndirectCount(
   let maxdrawcount = Int32(bitPattern: r.take32())
   let stride = Int32(bitPattern: r.take32())
   doer_glMultiDrawElementsIndirectCount(c, mode, type, indirect, drawcount, maxdrawcount, stride)
+}
+
+func replay_glMultiTexBufferEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexBufferEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let internalformat = r.take32()
+  let buffer = c.pointee.name(.buffer, r.take32())
+  guard let call = c.pointee.gl.glMultiTexBufferEXT else { return c.pointee.missing(0x10580) }
+  call(texunit, target, internalformat, buffer)
 }
 
 func replay_glMultiTexCoord1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -918,1585 +2494,4 @@ func replay_glMultiTexCoord3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glMultiTexCoord3dv else { return c.pointee.missing(0x1022E) }
   call(target, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glMultiTexCoord3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3f") else { return }
-  let target = r.take32()
-  let s = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  let rValue = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3f else { return c.pointee.missing(0x1022F) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3fv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3fv else { return c.pointee.missing(0x10230) }
-  call(target, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glMultiTexCoord3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3hNV") else { return }
-  let target = r.take32()
-  let s = UInt16(truncatingIfNeeded: r.take32())
-  let t = UInt16(truncatingIfNeeded: r.take32())
-  let rValue = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3hNV else { return c.pointee.missing(0x104B2) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3hvNV") else { return }
-  let target = r.take32()
-  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3hvNV else { return c.pointee.missing(0x104B3) }
-  call(target, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glMultiTexCoord3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3i") else { return }
-  let target = r.take32()
-  let s = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  let rValue = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3i else { return c.pointee.missing(0x10231) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3iv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3iv else { return c.pointee.missing(0x10232) }
-  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMultiTexCoord3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3s") else { return }
-  let target = r.take32()
-  let s = Int16(truncatingIfNeeded: r.take32())
-  let t = Int16(truncatingIfNeeded: r.take32())
-  let rValue = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3s else { return c.pointee.missing(0x10233) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3sv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3sv else { return c.pointee.missing(0x10234) }
-  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glMultiTexCoord4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glMultiTexCoord4d") else { return }
-  let target = r.take32()
-  let s = Double(bitPattern: r.take64())
-  let t = Double(bitPattern: r.take64())
-  let rValue = Double(bitPattern: r.take64())
-  let q = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glMultiTexCoord4d else { return c.pointee.missing(0x10235) }
-  call(target, s, t, rValue, q)
-}
-
-func replay_glMultiTexCoord4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord4dv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(32, isOptional: false, "glMultiTexCoord4dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord4dv else { return c.pointee.missing(0x10236) }
-  call(target, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glMultiTexCoord4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMultiTexCoord4f") else { return }
-  let target = r.take32()
-  let s = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  let rValue = Float(bitPattern: r.take32())
-  let q = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord4f else { return c.pointee.missing(0x10237) }
-  call(target, s, t, rValue, q)
-}
-
-func replay_glMultiTexCoord4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord4fv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glMultiTexCoord4fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord4fv else { return c.pointee.missing(0x10238) }
-  call(target, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glMultiTexCoord4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMultiTexCoord4hNV") else { return }
-  let target = r.take32()
-  let s = UInt16(truncatingIfNeeded: r.take32())
-  let t = UInt16(truncatingIfNeeded: r.take32())
-  let rValue = UInt16(truncatingIfNeeded: r.take32())
-  let q = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord4hNV else { return c.pointee.missing(0x104B4) }
-  call(target, s, t, rValue, q)
-}
-
-func replay_glMultiTexCoord4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord4hvNV") else { return }
-  let target = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord4hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord4hvNV else { return c.pointee.missing(0x104B5) }
-  call(target, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glMultiTexCoord4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMultiTexCoord4i") else { return }
-  let target = r.take32()
-  let s = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  let rValue = Int32(bitPattern: r.take32())
-  let q = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord4i else { return c.pointee.missing(0x10239) }
-  call(target, s, t, rValue, q)
-}
-
-func replay_glMultiTexCoord4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord4iv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glMultiTexCoord4iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord4iv else { return c.pointee.missing(0x1023A) }
-  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMultiTexCoord4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMultiTexCoord4s") else { return }
-  let target = r.take32()
-  let s = Int16(truncatingIfNeeded: r.take32())
-  let t = Int16(truncatingIfNeeded: r.take32())
-  let rValue = Int16(truncatingIfNeeded: r.take32())
-  let q = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord4s else { return c.pointee.missing(0x1023B) }
-  call(target, s, t, rValue, q)
-}
-
-func replay_glMultiTexCoord4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord4sv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord4sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord4sv else { return c.pointee.missing(0x1023C) }
-  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glMultiTexCoord4x(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glMultiTexCoord4x") else { return }
-  let texture = r.take32()
-  let s = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  let rValue = Int32(bitPattern: r.take32())
-  let q = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord4x else { return c.pointee.missing(0x1023D) }
-  call(texture, s, t, rValue, q)
-}
-
-func replay_glMultiTexCoordP1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMultiTexCoordP1ui") else { return }
-  let texture = r.take32()
-  let type = r.take32()
-  let coords = r.take32()
-  guard let call = c.pointee.gl.glMultiTexCoordP1ui else { return c.pointee.missing(0x1023E) }
-  call(texture, type, coords)
-}
-
-func replay_glMultiTexCoordP1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMultiTexCoordP1uiv") else { return }
-  let texture = r.take32()
-  let type = r.take32()
-  let coordsBytes = r.array(4, isOptional: false, "glMultiTexCoordP1uiv.coords")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoordP1uiv else { return c.pointee.missing(0x1023F) }
-  call(texture, type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glMultiTexCoordP2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMultiTexCoordP2ui") else { return }
-  let texture = r.take32()
-  let type = r.take32()
-  let coords = r.take32()
-  guard let call = c.pointee.gl.glMultiTexCoordP2ui else { return c.pointee.missing(0x10240) }
-  call(texture, type, coords)
-}
-
-func replay_glMultiTexCoordP2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMultiTexCoordP2uiv") else { return }
-  let texture = r.take32()
-  let type = r.take32()
-  let coordsBytes = r.array(4, isOptional: false, "glMultiTexCoordP2uiv.coords")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoordP2uiv else { return c.pointee.missing(0x10241) }
-  call(texture, type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glMultiTexCoordP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMultiTexCoordP3ui") else { return }
-  let texture = r.take32()
-  let type = r.take32()
-  let coords = r.take32()
-  guard let call = c.pointee.gl.glMultiTexCoordP3ui else { return c.pointee.missing(0x10242) }
-  call(texture, type, coords)
-}
-
-func replay_glMultiTexCoordP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMultiTexCoordP3uiv") else { return }
-  let texture = r.take32()
-  let type = r.take32()
-  let coordsBytes = r.array(4, isOptional: false, "glMultiTexCoordP3uiv.coords")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoordP3uiv else { return c.pointee.missing(0x10243) }
-  call(texture, type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glMultiTexCoordP4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glMultiTexCoordP4ui") else { return }
-  let texture = r.take32()
-  let type = r.take32()
-  let coords = r.take32()
-  guard let call = c.pointee.gl.glMultiTexCoordP4ui else { return c.pointee.missing(0x10244) }
-  call(texture, type, coords)
-}
-
-func replay_glMultiTexCoordP4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glMultiTexCoordP4uiv") else { return }
-  let texture = r.take32()
-  let type = r.take32()
-  let coordsBytes = r.array(4, isOptional: false, "glMultiTexCoordP4uiv.coords")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoordP4uiv else { return c.pointee.missing(0x10245) }
-  call(texture, type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glNamedBufferData(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glNamedBufferData") else { return }
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let size = Int(truncatingIfNeeded: r.take64())
-  let usage = r.take32()
-  let dataBytes = r.array(max(Int(size), 0), isOptional: true, "glNamedBufferData.data")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNamedBufferData else { return c.pointee.missing(0x10246) }
-  call(buffer, size, dataBytes, usage)
-}
-
-func replay_glNamedBufferStorage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glNamedBufferStorage") else { return }
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let size = Int(truncatingIfNeeded: r.take64())
-  let flags = r.take32()
-  let dataBytes = r.array(max(Int(size), 0), isOptional: true, "glNamedBufferStorage.data")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNamedBufferStorage else { return c.pointee.missing(0x10247) }
-  call(buffer, size, dataBytes, flags)
-}
-
-func replay_glNamedBufferSubData(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glNamedBufferSubData") else { return }
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let offset = Int(truncatingIfNeeded: r.take64())
-  let size = Int(truncatingIfNeeded: r.take64())
-  let dataBytes = r.array(max(Int(size), 0), isOptional: false, "glNamedBufferSubData.data")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNamedBufferSubData else { return c.pointee.missing(0x10248) }
-  call(buffer, offset, size, dataBytes)
-}
-
-func replay_glNamedFramebufferDrawBuffer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glNamedFramebufferDrawBuffer") else { return }
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let buf = r.take32()
-  doer_glNamedFramebufferDrawBuffer(c, framebuffer, buf)
-}
-
-func replay_glNamedFramebufferDrawBuffers(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glNamedFramebufferDrawBuffers") else { return }
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let n = Int32(bitPattern: r.take32())
-  let bufsBytes = r.array(glProduct(Int(n), 4), isOptional: false, "glNamedFramebufferDrawBuffers.bufs")
-  guard r.failure == nil else { return }
-  doer_glNamedFramebufferDrawBuffers(c, framebuffer, n, bufsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glNamedFramebufferParameteri(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glNamedFramebufferParameteri") else { return }
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNamedFramebufferParameteri else { return c.pointee.missing(0x1024B) }
-  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
-  call(framebuffer, pname, param)
-}
-
-func replay_glNamedFramebufferReadBuffer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glNamedFramebufferReadBuffer") else { return }
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let src = r.take32()
-  doer_glNamedFramebufferReadBuffer(c, framebuffer, src)
-}
-
-func replay_glNamedFramebufferRenderbuffer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glNamedFramebufferRenderbuffer") else { return }
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let attachment = r.take32()
-  let renderbuffertarget = r.take32()
-  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
-  guard let call = c.pointee.gl.glNamedFramebufferRenderbuffer else { return c.pointee.missing(0x1024D) }
-  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
-  call(framebuffer, attachment, renderbuffertarget, renderbuffer)
-}
-
-func replay_glNamedFramebufferTexture(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glNamedFramebufferTexture") else { return }
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let attachment = r.take32()
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNamedFramebufferTexture else { return c.pointee.missing(0x1024E) }
-  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
-  call(framebuffer, attachment, texture, level)
-}
-
-func replay_glNamedFramebufferTextureLayer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glNamedFramebufferTextureLayer") else { return }
-  let framebuffer = c.pointee.name(.framebuffer, r.take32())
-  let attachment = r.take32()
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let layer = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNamedFramebufferTextureLayer else { return c.pointee.missing(0x1024F) }
-  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
-  call(framebuffer, attachment, texture, level, layer)
-}
-
-func replay_glNamedRenderbufferStorage(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glNamedRenderbufferStorage") else { return }
-  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNamedRenderbufferStorage else { return c.pointee.missing(0x10250) }
-  call(renderbuffer, internalformat, width, height)
-}
-
-func replay_glNamedRenderbufferStorageMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glNamedRenderbufferStorageMultisample") else { return }
-  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNamedRenderbufferStorageMultisample else { return c.pointee.missing(0x10251) }
-  call(renderbuffer, samples, internalformat, width, height)
-}
-
-func replay_glNamedStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glNamedStringARB") else { return }
-  let type = r.take32()
-  let namelen = Int32(bitPattern: r.take32())
-  let stringlen = Int32(bitPattern: r.take32())
-  let nameBytes = r.text(namelen, isOptional: true, "glNamedStringARB.name")
-  let stringBytes = r.text(stringlen, isOptional: true, "glNamedStringARB.string")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNamedStringARB else { return c.pointee.missing(0x1050B) }
-  call(type, namelen, nameBytes?.assumingMemoryBound(to: CChar.self), stringlen, stringBytes?.assumingMemoryBound(to: CChar.self))
-}
-
-func replay_glNewList(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glNewList") else { return }
-  let list = r.take32() &+ c.pointee.listBase
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glNewList else { return c.pointee.missing(0x10252) }
-  call(list, mode)
-}
-
-func replay_glNormal3b(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glNormal3b") else { return }
-  let nx = Int8(truncatingIfNeeded: r.take32())
-  let ny = Int8(truncatingIfNeeded: r.take32())
-  let nz = Int8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glNormal3b else { return c.pointee.missing(0x10253) }
-  call(nx, ny, nz)
-}
-
-func replay_glNormal3bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(3, isOptional: false, "glNormal3bv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNormal3bv else { return c.pointee.missing(0x10254) }
-  call(vBytes?.assumingMemoryBound(to: Int8.self))
-}
-
-func replay_glNormal3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glNormal3d") else { return }
-  let nx = Double(bitPattern: r.take64())
-  let ny = Double(bitPattern: r.take64())
-  let nz = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glNormal3d else { return c.pointee.missing(0x10255) }
-  call(nx, ny, nz)
-}
-
-func replay_glNormal3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(24, isOptional: false, "glNormal3dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNormal3dv else { return c.pointee.missing(0x10256) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glNormal3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glNormal3f") else { return }
-  let nx = Float(bitPattern: r.take32())
-  let ny = Float(bitPattern: r.take32())
-  let nz = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNormal3f else { return c.pointee.missing(0x10257) }
-  call(nx, ny, nz)
-}
-
-func replay_glNormal3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glNormal3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNormal3fv else { return c.pointee.missing(0x10258) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glNormal3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glNormal3hNV") else { return }
-  let nx = UInt16(truncatingIfNeeded: r.take32())
-  let ny = UInt16(truncatingIfNeeded: r.take32())
-  let nz = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glNormal3hNV else { return c.pointee.missing(0x104B6) }
-  call(nx, ny, nz)
-}
-
-func replay_glNormal3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glNormal3hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNormal3hvNV else { return c.pointee.missing(0x104B7) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glNormal3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glNormal3i") else { return }
-  let nx = Int32(bitPattern: r.take32())
-  let ny = Int32(bitPattern: r.take32())
-  let nz = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNormal3i else { return c.pointee.missing(0x10259) }
-  call(nx, ny, nz)
-}
-
-func replay_glNormal3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glNormal3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNormal3iv else { return c.pointee.missing(0x1025A) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glNormal3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glNormal3s") else { return }
-  let nx = Int16(truncatingIfNeeded: r.take32())
-  let ny = Int16(truncatingIfNeeded: r.take32())
-  let nz = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glNormal3s else { return c.pointee.missing(0x1025B) }
-  call(nx, ny, nz)
-}
-
-func replay_glNormal3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glNormal3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNormal3sv else { return c.pointee.missing(0x1025C) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glNormal3x(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glNormal3x") else { return }
-  let nx = Int32(bitPattern: r.take32())
-  let ny = Int32(bitPattern: r.take32())
-  let nz = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glNormal3x else { return c.pointee.missing(0x1025D) }
-  call(nx, ny, nz)
-}
-
-func replay_glNormalP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glNormalP3ui") else { return }
-  let type = r.take32()
-  let coords = r.take32()
-  guard let call = c.pointee.gl.glNormalP3ui else { return c.pointee.missing(0x1025E) }
-  call(type, coords)
-}
-
-func replay_glNormalP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glNormalP3uiv") else { return }
-  let type = r.take32()
-  let coordsBytes = r.array(4, isOptional: false, "glNormalP3uiv.coords")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glNormalP3uiv else { return c.pointee.missing(0x1025F) }
-  call(type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glNormalPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glNormalPointer") else { return }
-  let type = r.take32()
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  doer_glNormalPointer(c, type, stride, pointer)
-}
-
-func replay_glObjectLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glObjectLabel") else { return }
-  let identifier = r.take32()
-  let name = r.take32()
-  let length = Int32(bitPattern: r.take32())
-  let labelBytes = r.text(length, isOptional: true, "glObjectLabel.label")
-  guard r.failure == nil else { return }
-  doer_glObjectLabel(c, identifier, name, length, labelBytes?.assumingMemoryBound(to: CChar.self))
-}
-
-func replay_glObjectPtrLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glObjectPtrLabel") else { return }
-  let ptr = c.pointee.sync(r.take64())
-  let length = Int32(bitPattern: r.take32())
-  let labelBytes = r.text(length, isOptional: true, "glObjectPtrLabel.label")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glObjectPtrLabel else { return c.pointee.missing(0x10262) }
-  call(ptr, length, labelBytes?.assumingMemoryBound(to: CChar.self))
-}
-
-func replay_glOrtho(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(48, "glOrtho") else { return }
-  let left = Double(bitPattern: r.take64())
-  let right = Double(bitPattern: r.take64())
-  let bottom = Double(bitPattern: r.take64())
-  let top = Double(bitPattern: r.take64())
-  let zNear = Double(bitPattern: r.take64())
-  let zFar = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glOrtho else { return c.pointee.missing(0x10263) }
-  call(left, right, bottom, top, zNear, zFar)
-}
-
-func replay_glOrthof(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glOrthof") else { return }
-  let l = Float(bitPattern: r.take32())
-  let rValue = Float(bitPattern: r.take32())
-  let b = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  let n = Float(bitPattern: r.take32())
-  let f = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glOrthof else { return c.pointee.missing(0x10264) }
-  call(l, rValue, b, t, n, f)
-}
-
-func replay_glOrthox(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glOrthox") else { return }
-  let l = Int32(bitPattern: r.take32())
-  let rValue = Int32(bitPattern: r.take32())
-  let b = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  let n = Int32(bitPattern: r.take32())
-  let f = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glOrthox else { return c.pointee.missing(0x10265) }
-  call(l, rValue, b, t, n, f)
-}
-
-func replay_glPassTexCoordATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glPassTexCoordATI") else { return }
-  let dst = r.take32()
-  let coord = r.take32()
-  let swizzle = r.take32()
-  guard let call = c.pointee.gl.glPassTexCoordATI else { return c.pointee.missing(0x104B8) }
-  call(dst, coord, swizzle)
-}
-
-func replay_glPassThrough(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPassThrough") else { return }
-  let token = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPassThrough else { return c.pointee.missing(0x10266) }
-  call(token)
-}
-
-func replay_glPatchParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPatchParameterfv") else { return }
-  let pname = r.take32()
-  let valuesBytes = r.array(glProduct(glPatchValueCount(pname), 4), isOptional: false, "glPatchParameterfv.values")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPatchParameterfv else { return c.pointee.missing(0x10267) }
-  call(pname, valuesBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glPatchParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPatchParameteri") else { return }
-  let pname = r.take32()
-  let value = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPatchParameteri else { return c.pointee.missing(0x10268) }
-  call(pname, value)
-}
-
-func replay_glPauseTransformFeedback(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard let call = c.pointee.gl.glPauseTransformFeedback else { return c.pointee.missing(0x10269) }
-  call()
-}
-
-func replay_glPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPixelMapfv") else { return }
-  let map = r.take32()
-  let mapsize = Int32(bitPattern: r.take32())
-  let values = c.pointee.image(&r, 1, GL.RED, GL.FLOAT, Int(mapsize), 1, 1, "glPixelMapfv.values")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPixelMapfv else { return c.pointee.missing(0x1026A) }
-  call(map, mapsize, values?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPixelMapuiv") else { return }
-  let map = r.take32()
-  let mapsize = Int32(bitPattern: r.take32())
-  let values = c.pointee.image(&r, 1, GL.RED, GL.UNSIGNED_INT, Int(mapsize), 1, 1, "glPixelMapuiv.values")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPixelMapuiv else { return c.pointee.missing(0x1026B) }
-  call(map, mapsize, values?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPixelMapusv") else { return }
-  let map = r.take32()
-  let mapsize = Int32(bitPattern: r.take32())
-  let values = c.pointee.image(&r, 1, GL.RED, GL.UNSIGNED_SHORT, Int(mapsize), 1, 1, "glPixelMapusv.values")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPixelMapusv else { return c.pointee.missing(0x1026C) }
-  call(map, mapsize, values?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glPixelTransferf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPixelTransferf") else { return }
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPixelTransferf else { return c.pointee.missing(0x1026D) }
-  call(pname, param)
-}
-
-func replay_glPixelTransferi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPixelTransferi") else { return }
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPixelTransferi else { return c.pointee.missing(0x1026E) }
-  call(pname, param)
-}
-
-func replay_glPixelZoom(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPixelZoom") else { return }
-  let xfactor = Float(bitPattern: r.take32())
-  let yfactor = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPixelZoom else { return c.pointee.missing(0x1026F) }
-  call(xfactor, yfactor)
-}
-
-func replay_glPointParameterf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPointParameterf") else { return }
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPointParameterf else { return c.pointee.missing(0x10270) }
-  call(pname, param)
-}
-
-func replay_glPointParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPointParameterfv") else { return }
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glPointParameterfv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPointParameterfv else { return c.pointee.missing(0x10271) }
-  call(pname, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glPointParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPointParameteri") else { return }
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPointParameteri else { return c.pointee.missing(0x10272) }
-  call(pname, param)
-}
-
-func replay_glPointParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPointParameteriv") else { return }
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glPointParameteriv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPointParameteriv else { return c.pointee.missing(0x10273) }
-  call(pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glPointParameterx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPointParameterx") else { return }
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPointParameterx else { return c.pointee.missing(0x10274) }
-  call(pname, param)
-}
-
-func replay_glPointParameterxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPointParameterxv") else { return }
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glPointParameterxv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPointParameterxv else { return c.pointee.missing(0x10275) }
-  call(pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glPointSize(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPointSize") else { return }
-  let size = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPointSize else { return c.pointee.missing(0x10276) }
-  call(size)
-}
-
-func replay_glPointSizex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPointSizex") else { return }
-  let size = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPointSizex else { return c.pointee.missing(0x10277) }
-  call(size)
-}
-
-func replay_glPolygonMode(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPolygonMode") else { return }
-  let face = r.take32()
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glPolygonMode else { return c.pointee.missing(0x10278) }
-  call(face, mode)
-}
-
-func replay_glPolygonOffset(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPolygonOffset") else { return }
-  let factor = Float(bitPattern: r.take32())
-  let units = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPolygonOffset else { return c.pointee.missing(0x10279) }
-  call(factor, units)
-}
-
-func replay_glPolygonOffsetClamp(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glPolygonOffsetClamp") else { return }
-  let factor = Float(bitPattern: r.take32())
-  let units = Float(bitPattern: r.take32())
-  let clamp = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPolygonOffsetClamp else { return c.pointee.missing(0x1027A) }
-  call(factor, units, clamp)
-}
-
-func replay_glPolygonOffsetx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glPolygonOffsetx") else { return }
-  let factor = Int32(bitPattern: r.take32())
-  let units = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPolygonOffsetx else { return c.pointee.missing(0x1027B) }
-  call(factor, units)
-}
-
-func replay_glPolygonStipple(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let mask = c.pointee.image(&r, 2, GL.COLOR_INDEX, GL.BITMAP, Int(32), Int(32), 1, "glPolygonStipple.mask")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPolygonStipple else { return c.pointee.missing(0x1027C) }
-  call(mask?.assumingMemoryBound(to: UInt8.self))
-}
-
-func replay_glPopAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glPopAttrib else { return c.pointee.missing(0x1027D) }
-  call()
-}
-
-func replay_glPopClientAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  doer_glPopClientAttrib(c)
-}
-
-func replay_glPopDebugGroup(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  doer_glPopDebugGroup(c)
-}
-
-func replay_glPopMatrix(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glPopMatrix else { return c.pointee.missing(0x10280) }
-  call()
-}
-
-func replay_glPopName(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glPopName else { return c.pointee.missing(0x10281) }
-  call()
-}
-
-func replay_glPrimitiveBoundingBox(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glPrimitiveBoundingBox") else { return }
-  let minX = Float(bitPattern: r.take32())
-  let minY = Float(bitPattern: r.take32())
-  let minZ = Float(bitPattern: r.take32())
-  let minW = Float(bitPattern: r.take32())
-  let maxX = Float(bitPattern: r.take32())
-  let maxY = Float(bitPattern: r.take32())
-  let maxZ = Float(bitPattern: r.take32())
-  let maxW = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glPrimitiveBoundingBox else { return c.pointee.missing(0x10282) }
-  call(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
-}
-
-func replay_glPrimitiveRestartIndex(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(4, "glPrimitiveRestartIndex") else { return }
-  let index = r.take32()
-  guard let call = c.pointee.gl.glPrimitiveRestartIndex else { return c.pointee.missing(0x10283) }
-  call(index)
-}
-
-func replay_glPrimitiveRestartIndexNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(4, "glPrimitiveRestartIndexNV") else { return }
-  let index = r.take32()
-  guard let call = c.pointee.gl.glPrimitiveRestartIndexNV else { return c.pointee.missing(0x10284) }
-  call(index)
-}
-
-func replay_glPrimitiveRestartNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glPrimitiveRestartNV else { return c.pointee.missing(0x10285) }
-  call()
-}
-
-func replay_glPrioritizeTextures(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPrioritizeTextures") else { return }
-  let n = Int32(bitPattern: r.take32())
-  let texturesBytes = c.pointee.names(.texture, r.array(glProduct(Int(n), 4), isOptional: false, "glPrioritizeTextures.textures"), Int(n))
-  let prioritiesBytes = r.array(glProduct(Int(n), 4), isOptional: false, "glPrioritizeTextures.priorities")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glPrioritizeTextures else { return c.pointee.missing(0x10286) }
-  call(n, texturesBytes?.assumingMemoryBound(to: UInt32.self), prioritiesBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramBinary(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramBinary") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let binaryFormat = r.take32()
-  let length = Int32(bitPattern: r.take32())
-  let binaryBytes = r.array(max(Int(length), 0), isOptional: false, "glProgramBinary.binary")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramBinary else { return c.pointee.missing(0x10287) }
-  call(program, binaryFormat, binaryBytes, length)
-}
-
-func replay_glProgramEnvParameter4dARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(40, "glProgramEnvParameter4dARB") else { return }
-  let target = r.take32()
-  let index = r.take32()
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  let w = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramEnvParameter4dARB else { return c.pointee.missing(0x10288) }
-  call(target, index, x, y, z, w)
-}
-
-func replay_glProgramEnvParameter4dvARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glProgramEnvParameter4dvARB") else { return }
-  let target = r.take32()
-  let index = r.take32()
-  let paramsBytes = r.array(32, isOptional: false, "glProgramEnvParameter4dvARB.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramEnvParameter4dvARB else { return c.pointee.missing(0x10289) }
-  call(target, index, paramsBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramEnvParameter4fARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glProgramEnvParameter4fARB") else { return }
-  let target = r.take32()
-  let index = r.take32()
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  let w = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramEnvParameter4fARB else { return c.pointee.missing(0x1028A) }
-  call(target, index, x, y, z, w)
-}
-
-func replay_glProgramEnvParameter4fvARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glProgramEnvParameter4fvARB") else { return }
-  let target = r.take32()
-  let index = r.take32()
-  let paramsBytes = r.array(16, isOptional: false, "glProgramEnvParameter4fvARB.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramEnvParameter4fvARB else { return c.pointee.missing(0x1028B) }
-  call(target, index, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramEnvParameters4fvEXT(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramEnvParameters4fvEXT") else { return }
-  let target = r.take32()
-  let index = r.take32()
-  let count = Int32(bitPattern: r.take32())
-  let paramsBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramEnvParameters4fvEXT.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramEnvParameters4fvEXT else { return c.pointee.missing(0x1028C) }
-  call(target, index, count, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramLocalParameter4dARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(40, "glProgramLocalParameter4dARB") else { return }
-  let target = r.take32()
-  let index = r.take32()
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  let w = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramLocalParameter4dARB else { return c.pointee.missing(0x1028D) }
-  call(target, index, x, y, z, w)
-}
-
-func replay_glProgramLocalParameter4dvARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glProgramLocalParameter4dvARB") else { return }
-  let target = r.take32()
-  let index = r.take32()
-  let paramsBytes = r.array(32, isOptional: false, "glProgramLocalParameter4dvARB.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramLocalParameter4dvARB else { return c.pointee.missing(0x1028E) }
-  call(target, index, paramsBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramLocalParameter4fARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glProgramLocalParameter4fARB") else { return }
-  let target = r.take32()
-  let index = r.take32()
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  let w = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramLocalParameter4fARB else { return c.pointee.missing(0x1028F) }
-  call(target, index, x, y, z, w)
-}
-
-func replay_glProgramLocalParameter4fvARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glProgramLocalParameter4fvARB") else { return }
-  let target = r.take32()
-  let index = r.take32()
-  let paramsBytes = r.array(16, isOptional: false, "glProgramLocalParameter4fvARB.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramLocalParameter4fvARB else { return c.pointee.missing(0x10290) }
-  call(target, index, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramLocalParameters4fvEXT(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramLocalParameters4fvEXT") else { return }
-  let target = r.take32()
-  let index = r.take32()
-  let count = Int32(bitPattern: r.take32())
-  let paramsBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramLocalParameters4fvEXT.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramLocalParameters4fvEXT else { return c.pointee.missing(0x10291) }
-  call(target, index, count, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramParameteri") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let pname = r.take32()
-  let value = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramParameteri else { return c.pointee.missing(0x10292) }
-  call(program, pname, value)
-}
-
-func replay_glProgramStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramStringARB") else { return }
-  let target = r.take32()
-  let format = r.take32()
-  let len = Int32(bitPattern: r.take32())
-  let stringBytes = r.array(max(Int(len), 0), isOptional: false, "glProgramStringARB.string")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramStringARB else { return c.pointee.missing(0x10293) }
-  call(target, format, len, stringBytes)
-}
-
-func replay_glProgramUniform1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glProgramUniform1d") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform1d else { return c.pointee.missing(0x10294) }
-  call(program, location, v0)
-}
-
-func replay_glProgramUniform1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform1dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform1dv else { return c.pointee.missing(0x10295) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniform1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform1f") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramUniform1f else { return c.pointee.missing(0x10296) }
-  call(program, location, v0)
-}
-
-func replay_glProgramUniform1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform1fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glProgramUniform1fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform1fv else { return c.pointee.missing(0x10297) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniform1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform1i") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramUniform1i else { return c.pointee.missing(0x10298) }
-  call(program, location, v0)
-}
-
-func replay_glProgramUniform1i64ARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniform1i64ARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform1i64ARB else { return c.pointee.missing(0x10299) }
-  call(program, location, x)
-}
-
-func replay_glProgramUniform1i64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniform1i64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform1i64NV else { return c.pointee.missing(0x104B9) }
-  call(program, location, x)
-}
-
-func replay_glProgramUniform1i64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform1i64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform1i64vARB else { return c.pointee.missing(0x1029A) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glProgramUniform1i64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform1i64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1i64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform1i64vNV else { return c.pointee.missing(0x104BA) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glProgramUniform1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform1iv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glProgramUniform1iv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform1iv else { return c.pointee.missing(0x1029B) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glProgramUniform1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform1ui") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = r.take32()
-  guard let call = c.pointee.gl.glProgramUniform1ui else { return c.pointee.missing(0x1029C) }
-  call(program, location, v0)
-}
-
-func replay_glProgramUniform1ui64ARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniform1ui64ARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform1ui64ARB else { return c.pointee.missing(0x1029D) }
-  call(program, location, x)
-}
-
-func replay_glProgramUniform1ui64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniform1ui64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform1ui64NV else { return c.pointee.missing(0x104BB) }
-  call(program, location, x)
-}
-
-func replay_glProgramUniform1ui64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform1ui64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform1ui64vARB else { return c.pointee.missing(0x1029E) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform1ui64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform1ui64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform1ui64vNV else { return c.pointee.missing(0x104BC) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform1uiv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glProgramUniform1uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform1uiv else { return c.pointee.missing(0x1029F) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glProgramUniform2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glProgramUniform2d") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Double(bitPattern: r.take64())
-  let v1 = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform2d else { return c.pointee.missing(0x102A0) }
-  call(program, location, v0, v1)
-}
-
-func replay_glProgramUniform2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform2dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform2dv else { return c.pointee.missing(0x102A1) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniform2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glProgramUniform2f") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Float(bitPattern: r.take32())
-  let v1 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramUniform2f else { return c.pointee.missing(0x102A2) }
-  call(program, location, v0, v1)
-}
-
-func replay_glProgramUniform2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform2fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glProgramUniform2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform2fv else { return c.pointee.missing(0x102A3) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniform2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glProgramUniform2i") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Int32(bitPattern: r.take32())
-  let v1 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramUniform2i else { return c.pointee.missing(0x102A4) }
-  call(program, location, v0, v1)
-}
-
-func replay_glProgramUniform2i64ARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glProgramUniform2i64ARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform2i64ARB else { return c.pointee.missing(0x102A5) }
-  call(program, location, x, y)
-}
-
-func replay_glProgramUniform2i64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glProgramUniform2i64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform2i64NV else { return c.pointee.missing(0x104BD) }
-  call(program, location, x, y)
-}
-
-func replay_glProgramUniform2i64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform2i64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform2i64vARB else { return c.pointee.missing(0x102A6) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glProgramUniform2i64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform2i64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2i64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform2i64vNV else { return c.pointee.missing(0x104BE) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glProgramUniform2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform2iv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glProgramUniform2iv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform2iv else { return c.pointee.missing(0x102A7) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glProgramUniform2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glProgramUniform2ui") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = r.take32()
-  let v1 = r.take32()
-  guard let call = c.pointee.gl.glProgramUniform2ui else { return c.pointee.missing(0x102A8) }
-  call(program, location, v0, v1)
-}
-
-func replay_glProgramUniform2ui64ARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glProgramUniform2ui64ARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform2ui64ARB else { return c.pointee.missing(0x102A9) }
-  call(program, location, x, y)
-}
-
-func replay_glProgramUniform2ui64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glProgramUniform2ui64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform2ui64NV else { return c.pointee.missing(0x104BF) }
-  call(program, location, x, y)
-}
-
-func replay_glProgramUniform2ui64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform2ui64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform2ui64vARB else { return c.pointee.missing(0x102AA) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform2ui64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform2ui64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform2ui64vNV else { return c.pointee.missing(0x104C0) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform2uiv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glProgramUniform2uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform2uiv else { return c.pointee.missing(0x102AB) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glProgramUniform3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glProgramUniform3d") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Double(bitPattern: r.take64())
-  let v1 = Double(bitPattern: r.take64())
-  let v2 = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform3d else { return c.pointee.missing(0x102AC) }
-  call(program, location, v0, v1, v2)
-}
-
-func replay_glProgramUniform3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform3dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3dv else { return c.pointee.missing(0x102AD) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniform3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glProgramUniform3f") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Float(bitPattern: r.take32())
-  let v1 = Float(bitPattern: r.take32())
-  let v2 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramUniform3f else { return c.pointee.missing(0x102AE) }
-  call(program, location, v0, v1, v2)
-}
-
-func replay_glProgramUniform3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform3fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glProgramUniform3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3fv else { return c.pointee.missing(0x102AF) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniform3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glProgramUniform3i") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Int32(bitPattern: r.take32())
-  let v1 = Int32(bitPattern: r.take32())
-  let v2 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glProgramUniform3i else { return c.pointee.missing(0x102B0) }
-  call(program, location, v0, v1, v2)
-}
-
-func replay_glProgramUniform3i64ARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glProgramUniform3i64ARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  let z = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform3i64ARB else { return c.pointee.missing(0x102B1) }
-  call(program, location, x, y, z)
-}
-
-func replay_glProgramUniform3i64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glProgramUniform3i64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  let z = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glProgramUniform3i64NV else { return c.pointee.missing(0x104C1) }
-  call(program, location, x, y, z)
-}
-
-func replay_glProgramUniform3i64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform3i64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3i64vARB else { return c.pointee.missing(0x102B2) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glProgramUniform3i64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform3i64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3i64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3i64vNV else { return c.pointee.missing(0x104C2) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glProgramUniform3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform3iv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glProgramUniform3iv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3iv else { return c.pointee.missing(0x102B3) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glProgramUniform3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glProgramUniform3ui") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let v0 = r.take32()
-  let v1 = r.take32()
-  let v2 = r.take32()
-  guard let call = c.pointee.gl.glProgramUniform3ui else { return c.pointee.missing(0x102B4) }
-  call(program, location, v0, v1, v2)
-}
-
-func replay_glProgramUniform3ui64ARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glProgramUniform3ui64ARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform3ui64ARB else { return c.pointee.missing(0x102B5) }
-  call(program, location, x, y, z)
-}
-
-func replay_glProgramUniform3ui64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(32, "glProgramUniform3ui64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform3ui64NV else { return c.pointee.missing(0x104C3) }
-  call(program, location, x, y, z)
-}
-
-func replay_glProgramUniform3ui64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform3ui64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3ui64vARB else { return c.pointee.missing(0x102B6) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform3ui64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform3ui64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform3ui64vNV else { return c.pointee.missing(0x104C4) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
 }

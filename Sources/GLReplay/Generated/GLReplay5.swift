@@ -4,6 +4,2318 @@
 import GLWire
 import Wire
 
+func replay_glMultiTexCoord3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3f") else { return }
+  let target = r.take32()
+  let s = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3f else { return c.pointee.missing(0x1022F) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3fv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3fv else { return c.pointee.missing(0x10230) }
+  call(target, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiTexCoord3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3hNV") else { return }
+  let target = r.take32()
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  let t = UInt16(truncatingIfNeeded: r.take32())
+  let rValue = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3hNV else { return c.pointee.missing(0x104B2) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3hvNV") else { return }
+  let target = r.take32()
+  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3hvNV else { return c.pointee.missing(0x104B3) }
+  call(target, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glMultiTexCoord3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3i") else { return }
+  let target = r.take32()
+  let s = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3i else { return c.pointee.missing(0x10231) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3iv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3iv else { return c.pointee.missing(0x10232) }
+  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexCoord3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3s") else { return }
+  let target = r.take32()
+  let s = Int16(truncatingIfNeeded: r.take32())
+  let t = Int16(truncatingIfNeeded: r.take32())
+  let rValue = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3s else { return c.pointee.missing(0x10233) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3sv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3sv else { return c.pointee.missing(0x10234) }
+  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glMultiTexCoord4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glMultiTexCoord4d") else { return }
+  let target = r.take32()
+  let s = Double(bitPattern: r.take64())
+  let t = Double(bitPattern: r.take64())
+  let rValue = Double(bitPattern: r.take64())
+  let q = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMultiTexCoord4d else { return c.pointee.missing(0x10235) }
+  call(target, s, t, rValue, q)
+}
+
+func replay_glMultiTexCoord4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord4dv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(32, isOptional: false, "glMultiTexCoord4dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord4dv else { return c.pointee.missing(0x10236) }
+  call(target, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMultiTexCoord4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexCoord4f") else { return }
+  let target = r.take32()
+  let s = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
+  let q = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord4f else { return c.pointee.missing(0x10237) }
+  call(target, s, t, rValue, q)
+}
+
+func replay_glMultiTexCoord4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord4fv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glMultiTexCoord4fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord4fv else { return c.pointee.missing(0x10238) }
+  call(target, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiTexCoord4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexCoord4hNV") else { return }
+  let target = r.take32()
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  let t = UInt16(truncatingIfNeeded: r.take32())
+  let rValue = UInt16(truncatingIfNeeded: r.take32())
+  let q = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord4hNV else { return c.pointee.missing(0x104B4) }
+  call(target, s, t, rValue, q)
+}
+
+func replay_glMultiTexCoord4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord4hvNV") else { return }
+  let target = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord4hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord4hvNV else { return c.pointee.missing(0x104B5) }
+  call(target, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glMultiTexCoord4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexCoord4i") else { return }
+  let target = r.take32()
+  let s = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
+  let q = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord4i else { return c.pointee.missing(0x10239) }
+  call(target, s, t, rValue, q)
+}
+
+func replay_glMultiTexCoord4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord4iv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(16, isOptional: false, "glMultiTexCoord4iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord4iv else { return c.pointee.missing(0x1023A) }
+  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexCoord4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexCoord4s") else { return }
+  let target = r.take32()
+  let s = Int16(truncatingIfNeeded: r.take32())
+  let t = Int16(truncatingIfNeeded: r.take32())
+  let rValue = Int16(truncatingIfNeeded: r.take32())
+  let q = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord4s else { return c.pointee.missing(0x1023B) }
+  call(target, s, t, rValue, q)
+}
+
+func replay_glMultiTexCoord4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord4sv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(8, isOptional: false, "glMultiTexCoord4sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord4sv else { return c.pointee.missing(0x1023C) }
+  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glMultiTexCoord4x(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexCoord4x") else { return }
+  let texture = r.take32()
+  let s = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
+  let q = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord4x else { return c.pointee.missing(0x1023D) }
+  call(texture, s, t, rValue, q)
+}
+
+func replay_glMultiTexCoordP1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexCoordP1ui") else { return }
+  let texture = r.take32()
+  let type = r.take32()
+  let coords = r.take32()
+  guard let call = c.pointee.gl.glMultiTexCoordP1ui else { return c.pointee.missing(0x1023E) }
+  call(texture, type, coords)
+}
+
+func replay_glMultiTexCoordP1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMultiTexCoordP1uiv") else { return }
+  let texture = r.take32()
+  let type = r.take32()
+  let coordsBytes = r.array(4, isOptional: false, "glMultiTexCoordP1uiv.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoordP1uiv else { return c.pointee.missing(0x1023F) }
+  call(texture, type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glMultiTexCoordP2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexCoordP2ui") else { return }
+  let texture = r.take32()
+  let type = r.take32()
+  let coords = r.take32()
+  guard let call = c.pointee.gl.glMultiTexCoordP2ui else { return c.pointee.missing(0x10240) }
+  call(texture, type, coords)
+}
+
+func replay_glMultiTexCoordP2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMultiTexCoordP2uiv") else { return }
+  let texture = r.take32()
+  let type = r.take32()
+  let coordsBytes = r.array(4, isOptional: false, "glMultiTexCoordP2uiv.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoordP2uiv else { return c.pointee.missing(0x10241) }
+  call(texture, type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glMultiTexCoordP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexCoordP3ui") else { return }
+  let texture = r.take32()
+  let type = r.take32()
+  let coords = r.take32()
+  guard let call = c.pointee.gl.glMultiTexCoordP3ui else { return c.pointee.missing(0x10242) }
+  call(texture, type, coords)
+}
+
+func replay_glMultiTexCoordP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMultiTexCoordP3uiv") else { return }
+  let texture = r.take32()
+  let type = r.take32()
+  let coordsBytes = r.array(4, isOptional: false, "glMultiTexCoordP3uiv.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoordP3uiv else { return c.pointee.missing(0x10243) }
+  call(texture, type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glMultiTexCoordP4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexCoordP4ui") else { return }
+  let texture = r.take32()
+  let type = r.take32()
+  let coords = r.take32()
+  guard let call = c.pointee.gl.glMultiTexCoordP4ui else { return c.pointee.missing(0x10244) }
+  call(texture, type, coords)
+}
+
+func replay_glMultiTexCoordP4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glMultiTexCoordP4uiv") else { return }
+  let texture = r.take32()
+  let type = r.take32()
+  let coordsBytes = r.array(4, isOptional: false, "glMultiTexCoordP4uiv.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoordP4uiv else { return c.pointee.missing(0x10245) }
+  call(texture, type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glMultiTexCoordPointerEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glMultiTexCoordPointerEXT") else { return }
+  let texunit = r.take32()
+  let size = Int32(bitPattern: r.take32())
+  let type = r.take32()
+  let stride = Int32(bitPattern: r.take32())
+  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  doer_glMultiTexCoordPointerEXT(c, texunit, size, type, stride, pointer)
+}
+
+func replay_glMultiTexEnvfEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexEnvfEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexEnvfEXT else { return c.pointee.missing(0x10582) }
+  call(texunit, target, pname, param)
+}
+
+func replay_glMultiTexEnvfvEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexEnvfvEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMultiTexEnvfvEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexEnvfvEXT else { return c.pointee.missing(0x10583) }
+  call(texunit, target, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiTexEnviEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexEnviEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexEnviEXT else { return c.pointee.missing(0x10584) }
+  call(texunit, target, pname, param)
+}
+
+func replay_glMultiTexEnvivEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexEnvivEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMultiTexEnvivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexEnvivEXT else { return c.pointee.missing(0x10585) }
+  call(texunit, target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexGendEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glMultiTexGendEXT") else { return }
+  let texunit = r.take32()
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glMultiTexGendEXT else { return c.pointee.missing(0x10586) }
+  call(texunit, coord, pname, param)
+}
+
+func replay_glMultiTexGendvEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexGendvEXT") else { return }
+  let texunit = r.take32()
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 8), isOptional: false, "glMultiTexGendvEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexGendvEXT else { return c.pointee.missing(0x10587) }
+  call(texunit, coord, pname, paramsBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMultiTexGenfEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexGenfEXT") else { return }
+  let texunit = r.take32()
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexGenfEXT else { return c.pointee.missing(0x10588) }
+  call(texunit, coord, pname, param)
+}
+
+func replay_glMultiTexGenfvEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexGenfvEXT") else { return }
+  let texunit = r.take32()
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMultiTexGenfvEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexGenfvEXT else { return c.pointee.missing(0x10589) }
+  call(texunit, coord, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiTexGeniEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexGeniEXT") else { return }
+  let texunit = r.take32()
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexGeniEXT else { return c.pointee.missing(0x1058A) }
+  call(texunit, coord, pname, param)
+}
+
+func replay_glMultiTexGenivEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glMultiTexGenivEXT") else { return }
+  let texunit = r.take32()
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMultiTexGenivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexGenivEXT else { return c.pointee.missing(0x1058B) }
+  call(texunit, coord, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexImage1DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glMultiTexImage1DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 1, format, type, Int(width), 1, 1, "glMultiTexImage1DEXT.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexImage1DEXT else { return c.pointee.missing(0x1058C) }
+  call(texunit, target, level, internalformat, width, border, format, type, pixels)
+}
+
+func replay_glMultiTexImage2DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glMultiTexImage2DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 2, format, type, Int(width), Int(height), 1, "glMultiTexImage2DEXT.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexImage2DEXT else { return c.pointee.missing(0x1058D) }
+  call(texunit, target, level, internalformat, width, height, border, format, type, pixels)
+}
+
+func replay_glMultiTexImage3DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(40, "glMultiTexImage3DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glMultiTexImage3DEXT.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexImage3DEXT else { return c.pointee.missing(0x1058E) }
+  call(texunit, target, level, internalformat, width, height, depth, border, format, type, pixels)
+}
+
+func replay_glMultiTexParameterIivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glMultiTexParameterIivEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMultiTexParameterIivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexParameterIivEXT else { return c.pointee.missing(0x1058F) }
+  call(texunit, target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexParameterIuivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glMultiTexParameterIuivEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMultiTexParameterIuivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexParameterIuivEXT else { return c.pointee.missing(0x10590) }
+  call(texunit, target, pname, paramsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glMultiTexParameterfEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glMultiTexParameterfEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexParameterfEXT else { return c.pointee.missing(0x10591) }
+  call(texunit, target, pname, param)
+}
+
+func replay_glMultiTexParameterfvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glMultiTexParameterfvEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMultiTexParameterfvEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexParameterfvEXT else { return c.pointee.missing(0x10592) }
+  call(texunit, target, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiTexParameteriEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glMultiTexParameteriEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexParameteriEXT else { return c.pointee.missing(0x10593) }
+  call(texunit, target, pname, param)
+}
+
+func replay_glMultiTexParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glMultiTexParameterivEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glMultiTexParameterivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexParameterivEXT else { return c.pointee.missing(0x10594) }
+  call(texunit, target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexRenderbufferEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glMultiTexRenderbufferEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  guard let call = c.pointee.gl.glMultiTexRenderbufferEXT else { return c.pointee.missing(0x10595) }
+  call(texunit, target, renderbuffer)
+}
+
+func replay_glMultiTexSubImage1DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glMultiTexSubImage1DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 1, format, type, Int(width), 1, 1, "glMultiTexSubImage1DEXT.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexSubImage1DEXT else { return c.pointee.missing(0x10596) }
+  call(texunit, target, level, xoffset, width, format, type, pixels)
+}
+
+func replay_glMultiTexSubImage2DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glMultiTexSubImage2DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 2, format, type, Int(width), Int(height), 1, "glMultiTexSubImage2DEXT.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexSubImage2DEXT else { return c.pointee.missing(0x10597) }
+  call(texunit, target, level, xoffset, yoffset, width, height, format, type, pixels)
+}
+
+func replay_glMultiTexSubImage3DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(44, "glMultiTexSubImage3DEXT") else { return }
+  let texunit = r.take32()
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glMultiTexSubImage3DEXT.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexSubImage3DEXT else { return c.pointee.missing(0x10598) }
+  call(texunit, target, level, xoffset, yoffset, zoffset, width, height, depth, format, type, pixels)
+}
+
+func replay_glNamedBufferData(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glNamedBufferData") else { return }
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let size = Int(truncatingIfNeeded: r.take64())
+  let usage = r.take32()
+  let dataBytes = r.array(max(Int(size), 0), isOptional: true, "glNamedBufferData.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedBufferData else { return c.pointee.missing(0x10246) }
+  call(buffer, size, dataBytes, usage)
+}
+
+func replay_glNamedBufferDataEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glNamedBufferDataEXT") else { return }
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let size = Int(truncatingIfNeeded: r.take64())
+  let usage = r.take32()
+  let dataBytes = r.array(max(Int(size), 0), isOptional: true, "glNamedBufferDataEXT.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedBufferDataEXT else { return c.pointee.missing(0x10599) }
+  call(buffer, size, dataBytes, usage)
+}
+
+func replay_glNamedBufferStorage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glNamedBufferStorage") else { return }
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let size = Int(truncatingIfNeeded: r.take64())
+  let flags = r.take32()
+  let dataBytes = r.array(max(Int(size), 0), isOptional: true, "glNamedBufferStorage.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedBufferStorage else { return c.pointee.missing(0x10247) }
+  call(buffer, size, dataBytes, flags)
+}
+
+func replay_glNamedBufferStorageEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedBufferStorageEXT") else { return }
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let size = Int(truncatingIfNeeded: r.take64())
+  let flags = r.take32()
+  let dataBytes = r.array(max(Int(size), 0), isOptional: true, "glNamedBufferStorageEXT.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedBufferStorageEXT else { return c.pointee.missing(0x1059A) }
+  call(buffer, size, dataBytes, flags)
+}
+
+func replay_glNamedBufferSubData(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glNamedBufferSubData") else { return }
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let size = Int(truncatingIfNeeded: r.take64())
+  let dataBytes = r.array(max(Int(size), 0), isOptional: false, "glNamedBufferSubData.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedBufferSubData else { return c.pointee.missing(0x10248) }
+  call(buffer, offset, size, dataBytes)
+}
+
+func replay_glNamedBufferSubDataEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glNamedBufferSubDataEXT") else { return }
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let size = Int(truncatingIfNeeded: r.take64())
+  let dataBytes = r.array(max(Int(size), 0), isOptional: false, "glNamedBufferSubDataEXT.data")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedBufferSubDataEXT else { return c.pointee.missing(0x1059B) }
+  call(buffer, offset, size, dataBytes)
+}
+
+func replay_glNamedCopyBufferSubDataEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glNamedCopyBufferSubDataEXT") else { return }
+  let readBuffer = c.pointee.name(.buffer, r.take32())
+  let writeBuffer = c.pointee.name(.buffer, r.take32())
+  let readOffset = Int(truncatingIfNeeded: r.take64())
+  let writeOffset = Int(truncatingIfNeeded: r.take64())
+  let size = Int(truncatingIfNeeded: r.take64())
+  guard let call = c.pointee.gl.glNamedCopyBufferSubDataEXT else { return c.pointee.missing(0x1059C) }
+  call(readBuffer, writeBuffer, readOffset, writeOffset, size)
+}
+
+func replay_glNamedFramebufferDrawBuffer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glNamedFramebufferDrawBuffer") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let buf = r.take32()
+  doer_glNamedFramebufferDrawBuffer(c, framebuffer, buf)
+}
+
+func replay_glNamedFramebufferDrawBuffers(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glNamedFramebufferDrawBuffers") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let n = Int32(bitPattern: r.take32())
+  let bufsBytes = r.array(glProduct(Int(n), 4), isOptional: false, "glNamedFramebufferDrawBuffers.bufs")
+  guard r.failure == nil else { return }
+  doer_glNamedFramebufferDrawBuffers(c, framebuffer, n, bufsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glNamedFramebufferParameteri(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glNamedFramebufferParameteri") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNamedFramebufferParameteri else { return c.pointee.missing(0x1024B) }
+  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
+  call(framebuffer, pname, param)
+}
+
+func replay_glNamedFramebufferParameteriEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glNamedFramebufferParameteriEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  doer_glNamedFramebufferParameteriEXT(c, framebuffer, pname, param)
+}
+
+func replay_glNamedFramebufferReadBuffer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glNamedFramebufferReadBuffer") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let src = r.take32()
+  doer_glNamedFramebufferReadBuffer(c, framebuffer, src)
+}
+
+func replay_glNamedFramebufferRenderbuffer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedFramebufferRenderbuffer") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let renderbuffertarget = r.take32()
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  guard let call = c.pointee.gl.glNamedFramebufferRenderbuffer else { return c.pointee.missing(0x1024D) }
+  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
+  call(framebuffer, attachment, renderbuffertarget, renderbuffer)
+}
+
+func replay_glNamedFramebufferRenderbufferEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedFramebufferRenderbufferEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let renderbuffertarget = r.take32()
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  doer_glNamedFramebufferRenderbufferEXT(c, framebuffer, attachment, renderbuffertarget, renderbuffer)
+}
+
+func replay_glNamedFramebufferTexture(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedFramebufferTexture") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNamedFramebufferTexture else { return c.pointee.missing(0x1024E) }
+  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
+  call(framebuffer, attachment, texture, level)
+}
+
+func replay_glNamedFramebufferTexture1DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glNamedFramebufferTexture1DEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let textarget = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  doer_glNamedFramebufferTexture1DEXT(c, framebuffer, attachment, textarget, texture, level)
+}
+
+func replay_glNamedFramebufferTexture2DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glNamedFramebufferTexture2DEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let textarget = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  doer_glNamedFramebufferTexture2DEXT(c, framebuffer, attachment, textarget, texture, level)
+}
+
+func replay_glNamedFramebufferTexture3DEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glNamedFramebufferTexture3DEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let textarget = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  doer_glNamedFramebufferTexture3DEXT(c, framebuffer, attachment, textarget, texture, level, zoffset)
+}
+
+func replay_glNamedFramebufferTextureEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedFramebufferTextureEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  doer_glNamedFramebufferTextureEXT(c, framebuffer, attachment, texture, level)
+}
+
+func replay_glNamedFramebufferTextureFaceEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glNamedFramebufferTextureFaceEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let face = r.take32()
+  doer_glNamedFramebufferTextureFaceEXT(c, framebuffer, attachment, texture, level, face)
+}
+
+func replay_glNamedFramebufferTextureLayer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glNamedFramebufferTextureLayer") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let layer = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNamedFramebufferTextureLayer else { return c.pointee.missing(0x1024F) }
+  guard c.pointee.mayAttach(toNamed: c.pointee.recordWord(8)) else { return }
+  call(framebuffer, attachment, texture, level, layer)
+}
+
+func replay_glNamedFramebufferTextureLayerEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glNamedFramebufferTextureLayerEXT") else { return }
+  let framebuffer = c.pointee.name(.framebuffer, r.take32())
+  let attachment = r.take32()
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let layer = Int32(bitPattern: r.take32())
+  doer_glNamedFramebufferTextureLayerEXT(c, framebuffer, attachment, texture, level, layer)
+}
+
+func replay_glNamedProgramLocalParameter4dEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(44, "glNamedProgramLocalParameter4dEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  let w = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glNamedProgramLocalParameter4dEXT else { return c.pointee.missing(0x105A5) }
+  call(program, target, index, x, y, z, w)
+}
+
+func replay_glNamedProgramLocalParameter4dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glNamedProgramLocalParameter4dvEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let paramsBytes = r.array(32, isOptional: false, "glNamedProgramLocalParameter4dvEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedProgramLocalParameter4dvEXT else { return c.pointee.missing(0x105A6) }
+  call(program, target, index, paramsBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glNamedProgramLocalParameter4fEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glNamedProgramLocalParameter4fEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  let w = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNamedProgramLocalParameter4fEXT else { return c.pointee.missing(0x105A7) }
+  call(program, target, index, x, y, z, w)
+}
+
+func replay_glNamedProgramLocalParameter4fvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glNamedProgramLocalParameter4fvEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let paramsBytes = r.array(16, isOptional: false, "glNamedProgramLocalParameter4fvEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedProgramLocalParameter4fvEXT else { return c.pointee.missing(0x105A8) }
+  call(program, target, index, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glNamedProgramLocalParameterI4iEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glNamedProgramLocalParameterI4iEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  let w = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNamedProgramLocalParameterI4iEXT else { return c.pointee.missing(0x105A9) }
+  call(program, target, index, x, y, z, w)
+}
+
+func replay_glNamedProgramLocalParameterI4ivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glNamedProgramLocalParameterI4ivEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let paramsBytes = r.array(16, isOptional: false, "glNamedProgramLocalParameterI4ivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedProgramLocalParameterI4ivEXT else { return c.pointee.missing(0x105AA) }
+  call(program, target, index, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glNamedProgramLocalParameterI4uiEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glNamedProgramLocalParameterI4uiEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let x = r.take32()
+  let y = r.take32()
+  let z = r.take32()
+  let w = r.take32()
+  guard let call = c.pointee.gl.glNamedProgramLocalParameterI4uiEXT else { return c.pointee.missing(0x105AB) }
+  call(program, target, index, x, y, z, w)
+}
+
+func replay_glNamedProgramLocalParameterI4uivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glNamedProgramLocalParameterI4uivEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let paramsBytes = r.array(16, isOptional: false, "glNamedProgramLocalParameterI4uivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedProgramLocalParameterI4uivEXT else { return c.pointee.missing(0x105AC) }
+  call(program, target, index, paramsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glNamedProgramLocalParameters4fvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedProgramLocalParameters4fvEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  let paramsBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glNamedProgramLocalParameters4fvEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedProgramLocalParameters4fvEXT else { return c.pointee.missing(0x105AD) }
+  call(program, target, index, count, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glNamedProgramLocalParametersI4ivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedProgramLocalParametersI4ivEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  let paramsBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glNamedProgramLocalParametersI4ivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedProgramLocalParametersI4ivEXT else { return c.pointee.missing(0x105AE) }
+  call(program, target, index, count, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glNamedProgramLocalParametersI4uivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedProgramLocalParametersI4uivEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let index = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  let paramsBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glNamedProgramLocalParametersI4uivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedProgramLocalParametersI4uivEXT else { return c.pointee.missing(0x105AF) }
+  call(program, target, index, count, paramsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glNamedProgramStringEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedProgramStringEXT") else { return }
+  let program = c.pointee.name(.arbProgram, r.take32())
+  let target = r.take32()
+  let format = r.take32()
+  let len = Int32(bitPattern: r.take32())
+  let stringBytes = r.array(max(Int(len), 0), isOptional: false, "glNamedProgramStringEXT.string")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedProgramStringEXT else { return c.pointee.missing(0x105B0) }
+  call(program, target, format, len, stringBytes)
+}
+
+func replay_glNamedRenderbufferStorage(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedRenderbufferStorage") else { return }
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNamedRenderbufferStorage else { return c.pointee.missing(0x10250) }
+  call(renderbuffer, internalformat, width, height)
+}
+
+func replay_glNamedRenderbufferStorageEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glNamedRenderbufferStorageEXT") else { return }
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNamedRenderbufferStorageEXT else { return c.pointee.missing(0x105B1) }
+  call(renderbuffer, internalformat, width, height)
+}
+
+func replay_glNamedRenderbufferStorageMultisample(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glNamedRenderbufferStorageMultisample") else { return }
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  let samples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNamedRenderbufferStorageMultisample else { return c.pointee.missing(0x10251) }
+  call(renderbuffer, samples, internalformat, width, height)
+}
+
+func replay_glNamedRenderbufferStorageMultisampleCoverageEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glNamedRenderbufferStorageMultisampleCoverageEXT") else { return }
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  let coverageSamples = Int32(bitPattern: r.take32())
+  let colorSamples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNamedRenderbufferStorageMultisampleCoverageEXT else { return c.pointee.missing(0x105B2) }
+  call(renderbuffer, coverageSamples, colorSamples, internalformat, width, height)
+}
+
+func replay_glNamedRenderbufferStorageMultisampleEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glNamedRenderbufferStorageMultisampleEXT") else { return }
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  let samples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNamedRenderbufferStorageMultisampleEXT else { return c.pointee.missing(0x105B3) }
+  call(renderbuffer, samples, internalformat, width, height)
+}
+
+func replay_glNamedStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glNamedStringARB") else { return }
+  let type = r.take32()
+  let namelen = Int32(bitPattern: r.take32())
+  let stringlen = Int32(bitPattern: r.take32())
+  let nameBytes = r.text(namelen, isOptional: true, "glNamedStringARB.name")
+  let stringBytes = r.text(stringlen, isOptional: true, "glNamedStringARB.string")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNamedStringARB else { return c.pointee.missing(0x1050B) }
+  call(type, namelen, nameBytes?.assumingMemoryBound(to: CChar.self), stringlen, stringBytes?.assumingMemoryBound(to: CChar.self))
+}
+
+func replay_glNewList(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glNewList") else { return }
+  let list = r.take32() &+ c.pointee.listBase
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glNewList else { return c.pointee.missing(0x10252) }
+  call(list, mode)
+}
+
+func replay_glNormal3b(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glNormal3b") else { return }
+  let nx = Int8(truncatingIfNeeded: r.take32())
+  let ny = Int8(truncatingIfNeeded: r.take32())
+  let nz = Int8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glNormal3b else { return c.pointee.missing(0x10253) }
+  call(nx, ny, nz)
+}
+
+func replay_glNormal3bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(3, isOptional: false, "glNormal3bv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNormal3bv else { return c.pointee.missing(0x10254) }
+  call(vBytes?.assumingMemoryBound(to: Int8.self))
+}
+
+func replay_glNormal3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glNormal3d") else { return }
+  let nx = Double(bitPattern: r.take64())
+  let ny = Double(bitPattern: r.take64())
+  let nz = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glNormal3d else { return c.pointee.missing(0x10255) }
+  call(nx, ny, nz)
+}
+
+func replay_glNormal3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(24, isOptional: false, "glNormal3dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNormal3dv else { return c.pointee.missing(0x10256) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glNormal3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glNormal3f") else { return }
+  let nx = Float(bitPattern: r.take32())
+  let ny = Float(bitPattern: r.take32())
+  let nz = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNormal3f else { return c.pointee.missing(0x10257) }
+  call(nx, ny, nz)
+}
+
+func replay_glNormal3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glNormal3fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNormal3fv else { return c.pointee.missing(0x10258) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glNormal3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glNormal3hNV") else { return }
+  let nx = UInt16(truncatingIfNeeded: r.take32())
+  let ny = UInt16(truncatingIfNeeded: r.take32())
+  let nz = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glNormal3hNV else { return c.pointee.missing(0x104B6) }
+  call(nx, ny, nz)
+}
+
+func replay_glNormal3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glNormal3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNormal3hvNV else { return c.pointee.missing(0x104B7) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glNormal3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glNormal3i") else { return }
+  let nx = Int32(bitPattern: r.take32())
+  let ny = Int32(bitPattern: r.take32())
+  let nz = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNormal3i else { return c.pointee.missing(0x10259) }
+  call(nx, ny, nz)
+}
+
+func replay_glNormal3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glNormal3iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNormal3iv else { return c.pointee.missing(0x1025A) }
+  call(vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glNormal3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glNormal3s") else { return }
+  let nx = Int16(truncatingIfNeeded: r.take32())
+  let ny = Int16(truncatingIfNeeded: r.take32())
+  let nz = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glNormal3s else { return c.pointee.missing(0x1025B) }
+  call(nx, ny, nz)
+}
+
+func replay_glNormal3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glNormal3sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNormal3sv else { return c.pointee.missing(0x1025C) }
+  call(vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glNormal3x(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glNormal3x") else { return }
+  let nx = Int32(bitPattern: r.take32())
+  let ny = Int32(bitPattern: r.take32())
+  let nz = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glNormal3x else { return c.pointee.missing(0x1025D) }
+  call(nx, ny, nz)
+}
+
+func replay_glNormalP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glNormalP3ui") else { return }
+  let type = r.take32()
+  let coords = r.take32()
+  guard let call = c.pointee.gl.glNormalP3ui else { return c.pointee.missing(0x1025E) }
+  call(type, coords)
+}
+
+func replay_glNormalP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glNormalP3uiv") else { return }
+  let type = r.take32()
+  let coordsBytes = r.array(4, isOptional: false, "glNormalP3uiv.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glNormalP3uiv else { return c.pointee.missing(0x1025F) }
+  call(type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glNormalPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glNormalPointer") else { return }
+  let type = r.take32()
+  let stride = Int32(bitPattern: r.take32())
+  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  doer_glNormalPointer(c, type, stride, pointer)
+}
+
+func replay_glObjectLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glObjectLabel") else { return }
+  let identifier = r.take32()
+  let name = r.take32()
+  let length = Int32(bitPattern: r.take32())
+  let labelBytes = r.text(length, isOptional: true, "glObjectLabel.label")
+  guard r.failure == nil else { return }
+  doer_glObjectLabel(c, identifier, name, length, labelBytes?.assumingMemoryBound(to: CChar.self))
+}
+
+func replay_glObjectPtrLabel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glObjectPtrLabel") else { return }
+  let ptr = c.pointee.sync(r.take64())
+  let length = Int32(bitPattern: r.take32())
+  let labelBytes = r.text(length, isOptional: true, "glObjectPtrLabel.label")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glObjectPtrLabel else { return c.pointee.missing(0x10262) }
+  call(ptr, length, labelBytes?.assumingMemoryBound(to: CChar.self))
+}
+
+func replay_glOrtho(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(48, "glOrtho") else { return }
+  let left = Double(bitPattern: r.take64())
+  let right = Double(bitPattern: r.take64())
+  let bottom = Double(bitPattern: r.take64())
+  let top = Double(bitPattern: r.take64())
+  let zNear = Double(bitPattern: r.take64())
+  let zFar = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glOrtho else { return c.pointee.missing(0x10263) }
+  call(left, right, bottom, top, zNear, zFar)
+}
+
+func replay_glOrthof(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glOrthof") else { return }
+  let l = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
+  let b = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  let n = Float(bitPattern: r.take32())
+  let f = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glOrthof else { return c.pointee.missing(0x10264) }
+  call(l, rValue, b, t, n, f)
+}
+
+func replay_glOrthox(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glOrthox") else { return }
+  let l = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
+  let b = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  let n = Int32(bitPattern: r.take32())
+  let f = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glOrthox else { return c.pointee.missing(0x10265) }
+  call(l, rValue, b, t, n, f)
+}
+
+func replay_glPassTexCoordATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glPassTexCoordATI") else { return }
+  let dst = r.take32()
+  let coord = r.take32()
+  let swizzle = r.take32()
+  guard let call = c.pointee.gl.glPassTexCoordATI else { return c.pointee.missing(0x104B8) }
+  call(dst, coord, swizzle)
+}
+
+func replay_glPassThrough(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPassThrough") else { return }
+  let token = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPassThrough else { return c.pointee.missing(0x10266) }
+  call(token)
+}
+
+func replay_glPatchParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPatchParameterfv") else { return }
+  let pname = r.take32()
+  let valuesBytes = r.array(glProduct(glPatchValueCount(pname), 4), isOptional: false, "glPatchParameterfv.values")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glPatchParameterfv else { return c.pointee.missing(0x10267) }
+  call(pname, valuesBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glPatchParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPatchParameteri") else { return }
+  let pname = r.take32()
+  let value = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPatchParameteri else { return c.pointee.missing(0x10268) }
+  call(pname, value)
+}
+
+func replay_glPauseTransformFeedback(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard let call = c.pointee.gl.glPauseTransformFeedback else { return c.pointee.missing(0x10269) }
+  call()
+}
+
+func replay_glPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPixelMapfv") else { return }
+  let map = r.take32()
+  let mapsize = Int32(bitPattern: r.take32())
+  let values = c.pointee.image(&r, 1, GL.RED, GL.FLOAT, Int(mapsize), 1, 1, "glPixelMapfv.values")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glPixelMapfv else { return c.pointee.missing(0x1026A) }
+  call(map, mapsize, values?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPixelMapuiv") else { return }
+  let map = r.take32()
+  let mapsize = Int32(bitPattern: r.take32())
+  let values = c.pointee.image(&r, 1, GL.RED, GL.UNSIGNED_INT, Int(mapsize), 1, 1, "glPixelMapuiv.values")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glPixelMapuiv else { return c.pointee.missing(0x1026B) }
+  call(map, mapsize, values?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPixelMapusv") else { return }
+  let map = r.take32()
+  let mapsize = Int32(bitPattern: r.take32())
+  let values = c.pointee.image(&r, 1, GL.RED, GL.UNSIGNED_SHORT, Int(mapsize), 1, 1, "glPixelMapusv.values")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glPixelMapusv else { return c.pointee.missing(0x1026C) }
+  call(map, mapsize, values?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glPixelTransferf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPixelTransferf") else { return }
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPixelTransferf else { return c.pointee.missing(0x1026D) }
+  call(pname, param)
+}
+
+func replay_glPixelTransferi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPixelTransferi") else { return }
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPixelTransferi else { return c.pointee.missing(0x1026E) }
+  call(pname, param)
+}
+
+func replay_glPixelZoom(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPixelZoom") else { return }
+  let xfactor = Float(bitPattern: r.take32())
+  let yfactor = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPixelZoom else { return c.pointee.missing(0x1026F) }
+  call(xfactor, yfactor)
+}
+
+func replay_glPointParameterf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPointParameterf") else { return }
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPointParameterf else { return c.pointee.missing(0x10270) }
+  call(pname, param)
+}
+
+func replay_glPointParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPointParameterfv") else { return }
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glPointParameterfv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glPointParameterfv else { return c.pointee.missing(0x10271) }
+  call(pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glPointParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPointParameteri") else { return }
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPointParameteri else { return c.pointee.missing(0x10272) }
+  call(pname, param)
+}
+
+func replay_glPointParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPointParameteriv") else { return }
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glPointParameteriv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glPointParameteriv else { return c.pointee.missing(0x10273) }
+  call(pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glPointParameterx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPointParameterx") else { return }
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPointParameterx else { return c.pointee.missing(0x10274) }
+  call(pname, param)
+}
+
+func replay_glPointParameterxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPointParameterxv") else { return }
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glPointParameterxv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glPointParameterxv else { return c.pointee.missing(0x10275) }
+  call(pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glPointSize(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPointSize") else { return }
+  let size = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPointSize else { return c.pointee.missing(0x10276) }
+  call(size)
+}
+
+func replay_glPointSizex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPointSizex") else { return }
+  let size = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPointSizex else { return c.pointee.missing(0x10277) }
+  call(size)
+}
+
+func replay_glPolygonMode(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPolygonMode") else { return }
+  let face = r.take32()
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glPolygonMode else { return c.pointee.missing(0x10278) }
+  call(face, mode)
+}
+
+func replay_glPolygonOffset(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPolygonOffset") else { return }
+  let factor = Float(bitPattern: r.take32())
+  let units = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPolygonOffset else { return c.pointee.missing(0x10279) }
+  call(factor, units)
+}
+
+func replay_glPolygonOffsetClamp(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glPolygonOffsetClamp") else { return }
+  let factor = Float(bitPattern: r.take32())
+  let units = Float(bitPattern: r.take32())
+  let clamp = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPolygonOffsetClamp else { return c.pointee.missing(0x1027A) }
+  call(factor, units, clamp)
+}
+
+func replay_glPolygonOffsetx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glPolygonOffsetx") else { return }
+  let factor = Int32(bitPattern: r.take32())
+  let units = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPolygonOffsetx else { return c.pointee.missing(0x1027B) }
+  call(factor, units)
+}
+
+func replay_glPolygonStipple(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let mask = c.pointee.image(&r, 2, GL.COLOR_INDEX, GL.BITMAP, Int(32), Int(32), 1, "glPolygonStipple.mask")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glPolygonStipple else { return c.pointee.missing(0x1027C) }
+  call(mask?.assumingMemoryBound(to: UInt8.self))
+}
+
+func replay_glPopAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard let call = c.pointee.gl.glPopAttrib else { return c.pointee.missing(0x1027D) }
+  call()
+}
+
+func replay_glPopClientAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  doer_glPopClientAttrib(c)
+}
+
+func replay_glPopDebugGroup(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  doer_glPopDebugGroup(c)
+}
+
+func replay_glPopMatrix(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard let call = c.pointee.gl.glPopMatrix else { return c.pointee.missing(0x10280) }
+  call()
+}
+
+func replay_glPopName(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard let call = c.pointee.gl.glPopName else { return c.pointee.missing(0x10281) }
+  call()
+}
+
+func replay_glPrimitiveBoundingBox(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glPrimitiveBoundingBox") else { return }
+  let minX = Float(bitPattern: r.take32())
+  let minY = Float(bitPattern: r.take32())
+  let minZ = Float(bitPattern: r.take32())
+  let minW = Float(bitPattern: r.take32())
+  let maxX = Float(bitPattern: r.take32())
+  let maxY = Float(bitPattern: r.take32())
+  let maxZ = Float(bitPattern: r.take32())
+  let maxW = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glPrimitiveBoundingBox else { return c.pointee.missing(0x10282) }
+  call(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
+}
+
+func replay_glPrimitiveRestartIndex(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glPrimitiveRestartIndex") else { return }
+  let index = r.take32()
+  guard let call = c.pointee.gl.glPrimitiveRestartIndex else { return c.pointee.missing(0x10283) }
+  call(index)
+}
+
+func replay_glPrimitiveRestartIndexNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glPrimitiveRestartIndexNV") else { return }
+  let index = r.take32()
+  guard let call = c.pointee.gl.glPrimitiveRestartIndexNV else { return c.pointee.missing(0x10284) }
+  call(index)
+}
+
+func replay_glPrimitiveRestartNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard let call = c.pointee.gl.glPrimitiveRestartNV else { return c.pointee.missing(0x10285) }
+  call()
+}
+
+func replay_glPrioritizeTextures(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPrioritizeTextures") else { return }
+  let n = Int32(bitPattern: r.take32())
+  let texturesBytes = c.pointee.names(.texture, r.array(glProduct(Int(n), 4), isOptional: false, "glPrioritizeTextures.textures"), Int(n))
+  let prioritiesBytes = r.array(glProduct(Int(n), 4), isOptional: false, "glPrioritizeTextures.priorities")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glPrioritizeTextures else { return c.pointee.missing(0x10286) }
+  call(n, texturesBytes?.assumingMemoryBound(to: UInt32.self), prioritiesBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramBinary(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramBinary") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let binaryFormat = r.take32()
+  let length = Int32(bitPattern: r.take32())
+  let binaryBytes = r.array(max(Int(length), 0), isOptional: false, "glProgramBinary.binary")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramBinary else { return c.pointee.missing(0x10287) }
+  call(program, binaryFormat, binaryBytes, length)
+}
+
+func replay_glProgramEnvParameter4dARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(40, "glProgramEnvParameter4dARB") else { return }
+  let target = r.take32()
+  let index = r.take32()
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  let w = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramEnvParameter4dARB else { return c.pointee.missing(0x10288) }
+  call(target, index, x, y, z, w)
+}
+
+func replay_glProgramEnvParameter4dvARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glProgramEnvParameter4dvARB") else { return }
+  let target = r.take32()
+  let index = r.take32()
+  let paramsBytes = r.array(32, isOptional: false, "glProgramEnvParameter4dvARB.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramEnvParameter4dvARB else { return c.pointee.missing(0x10289) }
+  call(target, index, paramsBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramEnvParameter4fARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glProgramEnvParameter4fARB") else { return }
+  let target = r.take32()
+  let index = r.take32()
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  let w = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramEnvParameter4fARB else { return c.pointee.missing(0x1028A) }
+  call(target, index, x, y, z, w)
+}
+
+func replay_glProgramEnvParameter4fvARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glProgramEnvParameter4fvARB") else { return }
+  let target = r.take32()
+  let index = r.take32()
+  let paramsBytes = r.array(16, isOptional: false, "glProgramEnvParameter4fvARB.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramEnvParameter4fvARB else { return c.pointee.missing(0x1028B) }
+  call(target, index, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramEnvParameters4fvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramEnvParameters4fvEXT") else { return }
+  let target = r.take32()
+  let index = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  let paramsBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramEnvParameters4fvEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramEnvParameters4fvEXT else { return c.pointee.missing(0x1028C) }
+  call(target, index, count, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramLocalParameter4dARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(40, "glProgramLocalParameter4dARB") else { return }
+  let target = r.take32()
+  let index = r.take32()
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  let w = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramLocalParameter4dARB else { return c.pointee.missing(0x1028D) }
+  call(target, index, x, y, z, w)
+}
+
+func replay_glProgramLocalParameter4dvARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glProgramLocalParameter4dvARB") else { return }
+  let target = r.take32()
+  let index = r.take32()
+  let paramsBytes = r.array(32, isOptional: false, "glProgramLocalParameter4dvARB.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramLocalParameter4dvARB else { return c.pointee.missing(0x1028E) }
+  call(target, index, paramsBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramLocalParameter4fARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glProgramLocalParameter4fARB") else { return }
+  let target = r.take32()
+  let index = r.take32()
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  let w = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramLocalParameter4fARB else { return c.pointee.missing(0x1028F) }
+  call(target, index, x, y, z, w)
+}
+
+func replay_glProgramLocalParameter4fvARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glProgramLocalParameter4fvARB") else { return }
+  let target = r.take32()
+  let index = r.take32()
+  let paramsBytes = r.array(16, isOptional: false, "glProgramLocalParameter4fvARB.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramLocalParameter4fvARB else { return c.pointee.missing(0x10290) }
+  call(target, index, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramLocalParameters4fvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramLocalParameters4fvEXT") else { return }
+  let target = r.take32()
+  let index = r.take32()
+  let count = Int32(bitPattern: r.take32())
+  let paramsBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramLocalParameters4fvEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramLocalParameters4fvEXT else { return c.pointee.missing(0x10291) }
+  call(target, index, count, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramParameteri") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let pname = r.take32()
+  let value = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramParameteri else { return c.pointee.missing(0x10292) }
+  call(program, pname, value)
+}
+
+func replay_glProgramStringARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramStringARB") else { return }
+  let target = r.take32()
+  let format = r.take32()
+  let len = Int32(bitPattern: r.take32())
+  let stringBytes = r.array(max(Int(len), 0), isOptional: false, "glProgramStringARB.string")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramStringARB else { return c.pointee.missing(0x10293) }
+  call(target, format, len, stringBytes)
+}
+
+func replay_glProgramUniform1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glProgramUniform1d") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform1d else { return c.pointee.missing(0x10294) }
+  call(program, location, v0)
+}
+
+func replay_glProgramUniform1dEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glProgramUniform1dEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform1dEXT else { return c.pointee.missing(0x105B4) }
+  call(program, location, x)
+}
+
+func replay_glProgramUniform1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform1dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1dv else { return c.pointee.missing(0x10295) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniform1dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform1dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1dvEXT else { return c.pointee.missing(0x105B5) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniform1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform1f") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramUniform1f else { return c.pointee.missing(0x10296) }
+  call(program, location, v0)
+}
+
+func replay_glProgramUniform1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform1fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glProgramUniform1fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1fv else { return c.pointee.missing(0x10297) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniform1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform1i") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramUniform1i else { return c.pointee.missing(0x10298) }
+  call(program, location, v0)
+}
+
+func replay_glProgramUniform1i64ARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniform1i64ARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform1i64ARB else { return c.pointee.missing(0x10299) }
+  call(program, location, x)
+}
+
+func replay_glProgramUniform1i64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniform1i64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform1i64NV else { return c.pointee.missing(0x104B9) }
+  call(program, location, x)
+}
+
+func replay_glProgramUniform1i64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform1i64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1i64vARB else { return c.pointee.missing(0x1029A) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform1i64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform1i64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1i64vNV else { return c.pointee.missing(0x104BA) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform1iv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glProgramUniform1iv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1iv else { return c.pointee.missing(0x1029B) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glProgramUniform1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform1ui") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = r.take32()
+  guard let call = c.pointee.gl.glProgramUniform1ui else { return c.pointee.missing(0x1029C) }
+  call(program, location, v0)
+}
+
+func replay_glProgramUniform1ui64ARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniform1ui64ARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform1ui64ARB else { return c.pointee.missing(0x1029D) }
+  call(program, location, x)
+}
+
+func replay_glProgramUniform1ui64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniform1ui64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform1ui64NV else { return c.pointee.missing(0x104BB) }
+  call(program, location, x)
+}
+
+func replay_glProgramUniform1ui64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform1ui64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1ui64vARB else { return c.pointee.missing(0x1029E) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform1ui64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform1ui64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glProgramUniform1ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1ui64vNV else { return c.pointee.missing(0x104BC) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform1uiv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glProgramUniform1uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform1uiv else { return c.pointee.missing(0x1029F) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glProgramUniform2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glProgramUniform2d") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Double(bitPattern: r.take64())
+  let v1 = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform2d else { return c.pointee.missing(0x102A0) }
+  call(program, location, v0, v1)
+}
+
+func replay_glProgramUniform2dEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glProgramUniform2dEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform2dEXT else { return c.pointee.missing(0x105B6) }
+  call(program, location, x, y)
+}
+
+func replay_glProgramUniform2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform2dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2dv else { return c.pointee.missing(0x102A1) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniform2dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform2dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2dvEXT else { return c.pointee.missing(0x105B7) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniform2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glProgramUniform2f") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Float(bitPattern: r.take32())
+  let v1 = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramUniform2f else { return c.pointee.missing(0x102A2) }
+  call(program, location, v0, v1)
+}
+
+func replay_glProgramUniform2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform2fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glProgramUniform2fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2fv else { return c.pointee.missing(0x102A3) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniform2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glProgramUniform2i") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Int32(bitPattern: r.take32())
+  let v1 = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramUniform2i else { return c.pointee.missing(0x102A4) }
+  call(program, location, v0, v1)
+}
+
+func replay_glProgramUniform2i64ARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glProgramUniform2i64ARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform2i64ARB else { return c.pointee.missing(0x102A5) }
+  call(program, location, x, y)
+}
+
+func replay_glProgramUniform2i64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glProgramUniform2i64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform2i64NV else { return c.pointee.missing(0x104BD) }
+  call(program, location, x, y)
+}
+
+func replay_glProgramUniform2i64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform2i64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2i64vARB else { return c.pointee.missing(0x102A6) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform2i64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform2i64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2i64vNV else { return c.pointee.missing(0x104BE) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform2iv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glProgramUniform2iv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2iv else { return c.pointee.missing(0x102A7) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glProgramUniform2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glProgramUniform2ui") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = r.take32()
+  let v1 = r.take32()
+  guard let call = c.pointee.gl.glProgramUniform2ui else { return c.pointee.missing(0x102A8) }
+  call(program, location, v0, v1)
+}
+
+func replay_glProgramUniform2ui64ARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glProgramUniform2ui64ARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform2ui64ARB else { return c.pointee.missing(0x102A9) }
+  call(program, location, x, y)
+}
+
+func replay_glProgramUniform2ui64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glProgramUniform2ui64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform2ui64NV else { return c.pointee.missing(0x104BF) }
+  call(program, location, x, y)
+}
+
+func replay_glProgramUniform2ui64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform2ui64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2ui64vARB else { return c.pointee.missing(0x102AA) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform2ui64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform2ui64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glProgramUniform2ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2ui64vNV else { return c.pointee.missing(0x104C0) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform2uiv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glProgramUniform2uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform2uiv else { return c.pointee.missing(0x102AB) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glProgramUniform3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glProgramUniform3d") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Double(bitPattern: r.take64())
+  let v1 = Double(bitPattern: r.take64())
+  let v2 = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform3d else { return c.pointee.missing(0x102AC) }
+  call(program, location, v0, v1, v2)
+}
+
+func replay_glProgramUniform3dEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glProgramUniform3dEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform3dEXT else { return c.pointee.missing(0x105B8) }
+  call(program, location, x, y, z)
+}
+
+func replay_glProgramUniform3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform3dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3dv else { return c.pointee.missing(0x102AD) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniform3dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3dvEXT else { return c.pointee.missing(0x105B9) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniform3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glProgramUniform3f") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Float(bitPattern: r.take32())
+  let v1 = Float(bitPattern: r.take32())
+  let v2 = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramUniform3f else { return c.pointee.missing(0x102AE) }
+  call(program, location, v0, v1, v2)
+}
+
+func replay_glProgramUniform3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform3fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glProgramUniform3fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3fv else { return c.pointee.missing(0x102AF) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniform3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glProgramUniform3i") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = Int32(bitPattern: r.take32())
+  let v1 = Int32(bitPattern: r.take32())
+  let v2 = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glProgramUniform3i else { return c.pointee.missing(0x102B0) }
+  call(program, location, v0, v1, v2)
+}
+
+func replay_glProgramUniform3i64ARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glProgramUniform3i64ARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  let z = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform3i64ARB else { return c.pointee.missing(0x102B1) }
+  call(program, location, x, y, z)
+}
+
+func replay_glProgramUniform3i64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glProgramUniform3i64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Int64(bitPattern: r.take64())
+  let y = Int64(bitPattern: r.take64())
+  let z = Int64(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform3i64NV else { return c.pointee.missing(0x104C1) }
+  call(program, location, x, y, z)
+}
+
+func replay_glProgramUniform3i64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3i64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3i64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3i64vARB else { return c.pointee.missing(0x102B2) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform3i64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3i64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3i64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3i64vNV else { return c.pointee.missing(0x104C2) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
+}
+
+func replay_glProgramUniform3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform3iv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glProgramUniform3iv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3iv else { return c.pointee.missing(0x102B3) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glProgramUniform3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glProgramUniform3ui") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let v0 = r.take32()
+  let v1 = r.take32()
+  let v2 = r.take32()
+  guard let call = c.pointee.gl.glProgramUniform3ui else { return c.pointee.missing(0x102B4) }
+  call(program, location, v0, v1, v2)
+}
+
+func replay_glProgramUniform3ui64ARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glProgramUniform3ui64ARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform3ui64ARB else { return c.pointee.missing(0x102B5) }
+  call(program, location, x, y, z)
+}
+
+func replay_glProgramUniform3ui64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glProgramUniform3ui64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform3ui64NV else { return c.pointee.missing(0x104C3) }
+  call(program, location, x, y, z)
+}
+
+func replay_glProgramUniform3ui64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3ui64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3ui64vARB else { return c.pointee.missing(0x102B6) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform3ui64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform3ui64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glProgramUniform3ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform3ui64vNV else { return c.pointee.missing(0x104C4) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
 func replay_glProgramUniform3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glProgramUniform3uiv") else { return }
   let program = c.pointee.name(.program, r.take32())
@@ -27,6 +2339,18 @@ func replay_glProgramUniform4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   call(program, location, v0, v1, v2, v3)
 }
 
+func replay_glProgramUniform4dEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(40, "glProgramUniform4dEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  let w = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glProgramUniform4dEXT else { return c.pointee.missing(0x105BA) }
+  call(program, location, x, y, z, w)
+}
+
 func replay_glProgramUniform4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(12, "glProgramUniform4dv") else { return }
   let program = c.pointee.name(.program, r.take32())
@@ -35,6 +2359,19 @@ func replay_glProgramUniform4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4dv.value")
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glProgramUniform4dv else { return c.pointee.missing(0x102B9) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniform4dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform4dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4dvEXT else { return c.pointee.missing(0x105BB) }
   call(program, location, count, valueBytes?.assumingMemoryBound(to: Double.self))
 }
 
@@ -162,2340 +2499,4 @@ func replay_glProgramUniform4ui64ARB(
   let w = r.take64()
   guard let call = c.pointee.gl.glProgramUniform4ui64ARB else { return c.pointee.missing(0x102C1) }
   call(program, location, x, y, z, w)
-}
-
-func replay_glProgramUniform4ui64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(40, "glProgramUniform4ui64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  let w = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform4ui64NV else { return c.pointee.missing(0x104C7) }
-  call(program, location, x, y, z, w)
-}
-
-func replay_glProgramUniform4ui64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4ui64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4ui64vARB else { return c.pointee.missing(0x102C2) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform4ui64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4ui64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4ui64vNV else { return c.pointee.missing(0x104C8) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform4uiv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniform4uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4uiv else { return c.pointee.missing(0x102C3) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glProgramUniformMatrix2dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2dv else { return c.pointee.missing(0x102C4) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix2fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniformMatrix2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2fv else { return c.pointee.missing(0x102C5) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix2x3dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2x3dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glProgramUniformMatrix2x3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2x3dv else { return c.pointee.missing(0x102C6) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix2x3fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2x3fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 4), isOptional: false, "glProgramUniformMatrix2x3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2x3fv else { return c.pointee.missing(0x102C7) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix2x4dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2x4dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glProgramUniformMatrix2x4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2x4dv else { return c.pointee.missing(0x102C8) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix2x4fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2x4fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 4), isOptional: false, "glProgramUniformMatrix2x4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2x4fv else { return c.pointee.missing(0x102C9) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix3dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 8), isOptional: false, "glProgramUniformMatrix3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3dv else { return c.pointee.missing(0x102CA) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix3fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 4), isOptional: false, "glProgramUniformMatrix3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3fv else { return c.pointee.missing(0x102CB) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix3x2dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3x2dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glProgramUniformMatrix3x2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3x2dv else { return c.pointee.missing(0x102CC) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix3x2fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3x2fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 4), isOptional: false, "glProgramUniformMatrix3x2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3x2fv else { return c.pointee.missing(0x102CD) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix3x4dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3x4dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glProgramUniformMatrix3x4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3x4dv else { return c.pointee.missing(0x102CE) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix3x4fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix3x4fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 4), isOptional: false, "glProgramUniformMatrix3x4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix3x4fv else { return c.pointee.missing(0x102CF) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix4dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 8), isOptional: false, "glProgramUniformMatrix4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4dv else { return c.pointee.missing(0x102D0) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix4fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 4), isOptional: false, "glProgramUniformMatrix4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4fv else { return c.pointee.missing(0x102D1) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix4x2dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4x2dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glProgramUniformMatrix4x2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4x2dv else { return c.pointee.missing(0x102D2) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix4x2fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4x2fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 4), isOptional: false, "glProgramUniformMatrix4x2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4x2fv else { return c.pointee.missing(0x102D3) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProgramUniformMatrix4x3dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4x3dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glProgramUniformMatrix4x3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4x3dv else { return c.pointee.missing(0x102D4) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix4x3fv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix4x3fv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 4), isOptional: false, "glProgramUniformMatrix4x3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix4x3fv else { return c.pointee.missing(0x102D5) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glProvokingVertex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glProvokingVertex") else { return }
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glProvokingVertex else { return c.pointee.missing(0x102D6) }
-  call(mode)
-}
-
-func replay_glPushAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPushAttrib") else { return }
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glPushAttrib else { return c.pointee.missing(0x102D7) }
-  call(mask)
-}
-
-func replay_glPushClientAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPushClientAttrib") else { return }
-  let mask = r.take32()
-  doer_glPushClientAttrib(c, mask)
-}
-
-func replay_glPushDebugGroup(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glPushDebugGroup") else { return }
-  let source = r.take32()
-  let id = r.take32()
-  let length = Int32(bitPattern: r.take32())
-  let messageBytes = r.text(length, isOptional: false, "glPushDebugGroup.message")
-  guard r.failure == nil else { return }
-  doer_glPushDebugGroup(c, source, id, length, messageBytes?.assumingMemoryBound(to: CChar.self))
-}
-
-func replay_glPushMatrix(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glPushMatrix else { return c.pointee.missing(0x102DA) }
-  call()
-}
-
-func replay_glPushName(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glPushName") else { return }
-  let name = r.take32()
-  guard let call = c.pointee.gl.glPushName else { return c.pointee.missing(0x102DB) }
-  call(name)
-}
-
-func replay_glQueryCounter(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glQueryCounter") else { return }
-  let id = c.pointee.name(.query, r.take32())
-  let target = r.take32()
-  guard let call = c.pointee.gl.glQueryCounter else { return c.pointee.missing(0x102DC) }
-  call(id, target)
-}
-
-func replay_glRasterPos2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRasterPos2d") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glRasterPos2d else { return c.pointee.missing(0x102DD) }
-  call(x, y)
-}
-
-func replay_glRasterPos2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glRasterPos2dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos2dv else { return c.pointee.missing(0x102DE) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glRasterPos2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glRasterPos2f") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos2f else { return c.pointee.missing(0x102DF) }
-  call(x, y)
-}
-
-func replay_glRasterPos2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glRasterPos2fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos2fv else { return c.pointee.missing(0x102E0) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glRasterPos2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glRasterPos2i") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos2i else { return c.pointee.missing(0x102E1) }
-  call(x, y)
-}
-
-func replay_glRasterPos2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glRasterPos2iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos2iv else { return c.pointee.missing(0x102E2) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glRasterPos2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glRasterPos2s") else { return }
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glRasterPos2s else { return c.pointee.missing(0x102E3) }
-  call(x, y)
-}
-
-func replay_glRasterPos2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glRasterPos2sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos2sv else { return c.pointee.missing(0x102E4) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glRasterPos3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glRasterPos3d") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glRasterPos3d else { return c.pointee.missing(0x102E5) }
-  call(x, y, z)
-}
-
-func replay_glRasterPos3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(24, isOptional: false, "glRasterPos3dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos3dv else { return c.pointee.missing(0x102E6) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glRasterPos3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glRasterPos3f") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos3f else { return c.pointee.missing(0x102E7) }
-  call(x, y, z)
-}
-
-func replay_glRasterPos3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glRasterPos3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos3fv else { return c.pointee.missing(0x102E8) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glRasterPos3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glRasterPos3i") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos3i else { return c.pointee.missing(0x102E9) }
-  call(x, y, z)
-}
-
-func replay_glRasterPos3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glRasterPos3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos3iv else { return c.pointee.missing(0x102EA) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glRasterPos3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glRasterPos3s") else { return }
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  let z = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glRasterPos3s else { return c.pointee.missing(0x102EB) }
-  call(x, y, z)
-}
-
-func replay_glRasterPos3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glRasterPos3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos3sv else { return c.pointee.missing(0x102EC) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glRasterPos4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glRasterPos4d") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  let w = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glRasterPos4d else { return c.pointee.missing(0x102ED) }
-  call(x, y, z, w)
-}
-
-func replay_glRasterPos4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(32, isOptional: false, "glRasterPos4dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos4dv else { return c.pointee.missing(0x102EE) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glRasterPos4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRasterPos4f") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  let w = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos4f else { return c.pointee.missing(0x102EF) }
-  call(x, y, z, w)
-}
-
-func replay_glRasterPos4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glRasterPos4fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos4fv else { return c.pointee.missing(0x102F0) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glRasterPos4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRasterPos4i") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  let w = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRasterPos4i else { return c.pointee.missing(0x102F1) }
-  call(x, y, z, w)
-}
-
-func replay_glRasterPos4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glRasterPos4iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos4iv else { return c.pointee.missing(0x102F2) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glRasterPos4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRasterPos4s") else { return }
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  let z = Int16(truncatingIfNeeded: r.take32())
-  let w = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glRasterPos4s else { return c.pointee.missing(0x102F3) }
-  call(x, y, z, w)
-}
-
-func replay_glRasterPos4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glRasterPos4sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRasterPos4sv else { return c.pointee.missing(0x102F4) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glReadBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glReadBuffer") else { return }
-  let src = r.take32()
-  doer_glReadBuffer(c, src)
-}
-
-func replay_glReadBufferNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glReadBufferNV") else { return }
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glReadBufferNV else { return c.pointee.missing(0x104C9) }
-  call(mode)
-}
-
-func replay_glReadPixels(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glReadPixels") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  doer_glReadPixels(c, ticket, x, y, width, height, format, type, nil)
-}
-
-func replay_glRectd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glRectd") else { return }
-  let x1 = Double(bitPattern: r.take64())
-  let y1 = Double(bitPattern: r.take64())
-  let x2 = Double(bitPattern: r.take64())
-  let y2 = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glRectd else { return c.pointee.missing(0x102F8) }
-  call(x1, y1, x2, y2)
-}
-
-func replay_glRectdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let v1Bytes = r.array(16, isOptional: false, "glRectdv.v1")
-  let v2Bytes = r.array(16, isOptional: false, "glRectdv.v2")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRectdv else { return c.pointee.missing(0x102F9) }
-  call(v1Bytes?.assumingMemoryBound(to: Double.self), v2Bytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glRectf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRectf") else { return }
-  let x1 = Float(bitPattern: r.take32())
-  let y1 = Float(bitPattern: r.take32())
-  let x2 = Float(bitPattern: r.take32())
-  let y2 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRectf else { return c.pointee.missing(0x102FA) }
-  call(x1, y1, x2, y2)
-}
-
-func replay_glRectfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let v1Bytes = r.array(8, isOptional: false, "glRectfv.v1")
-  let v2Bytes = r.array(8, isOptional: false, "glRectfv.v2")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRectfv else { return c.pointee.missing(0x102FB) }
-  call(v1Bytes?.assumingMemoryBound(to: Float.self), v2Bytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glRecti(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRecti") else { return }
-  let x1 = Int32(bitPattern: r.take32())
-  let y1 = Int32(bitPattern: r.take32())
-  let x2 = Int32(bitPattern: r.take32())
-  let y2 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRecti else { return c.pointee.missing(0x102FC) }
-  call(x1, y1, x2, y2)
-}
-
-func replay_glRectiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let v1Bytes = r.array(8, isOptional: false, "glRectiv.v1")
-  let v2Bytes = r.array(8, isOptional: false, "glRectiv.v2")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRectiv else { return c.pointee.missing(0x102FD) }
-  call(v1Bytes?.assumingMemoryBound(to: Int32.self), v2Bytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glRects(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRects") else { return }
-  let x1 = Int16(truncatingIfNeeded: r.take32())
-  let y1 = Int16(truncatingIfNeeded: r.take32())
-  let x2 = Int16(truncatingIfNeeded: r.take32())
-  let y2 = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glRects else { return c.pointee.missing(0x102FE) }
-  call(x1, y1, x2, y2)
-}
-
-func replay_glRectsv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let v1Bytes = r.array(4, isOptional: false, "glRectsv.v1")
-  let v2Bytes = r.array(4, isOptional: false, "glRectsv.v2")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glRectsv else { return c.pointee.missing(0x102FF) }
-  call(v1Bytes?.assumingMemoryBound(to: Int16.self), v2Bytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glReleaseShaderCompiler(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard let call = c.pointee.gl.glReleaseShaderCompiler else { return c.pointee.missing(0x10300) }
-  call()
-}
-
-func replay_glRenderMode(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glRenderMode") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let mode = r.take32()
-  doer_glRenderMode(c, ticket, mode)
-}
-
-func replay_glRenderbufferStorage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRenderbufferStorage") else { return }
-  let target = r.take32()
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRenderbufferStorage else { return c.pointee.missing(0x10302) }
-  call(target, internalformat, width, height)
-}
-
-func replay_glRenderbufferStorageMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glRenderbufferStorageMultisample") else { return }
-  let target = r.take32()
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRenderbufferStorageMultisample else { return c.pointee.missing(0x10303) }
-  call(target, samples, internalformat, width, height)
-}
-
-func replay_glResumeTransformFeedback(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard let call = c.pointee.gl.glResumeTransformFeedback else { return c.pointee.missing(0x10304) }
-  call()
-}
-
-func replay_glRotated(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glRotated") else { return }
-  let angle = Double(bitPattern: r.take64())
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glRotated else { return c.pointee.missing(0x10305) }
-  call(angle, x, y, z)
-}
-
-func replay_glRotatef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRotatef") else { return }
-  let angle = Float(bitPattern: r.take32())
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRotatef else { return c.pointee.missing(0x10306) }
-  call(angle, x, y, z)
-}
-
-func replay_glRotatex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glRotatex") else { return }
-  let angle = Int32(bitPattern: r.take32())
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glRotatex else { return c.pointee.missing(0x10307) }
-  call(angle, x, y, z)
-}
-
-func replay_glSampleCoverage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSampleCoverage") else { return }
-  let value = Float(bitPattern: r.take32())
-  let invert = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSampleCoverage else { return c.pointee.missing(0x10308) }
-  call(value, invert)
-}
-
-func replay_glSampleCoveragex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSampleCoveragex") else { return }
-  let value = Int32(bitPattern: r.take32())
-  let invert = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSampleCoveragex else { return c.pointee.missing(0x10309) }
-  call(value, invert)
-}
-
-func replay_glSampleMapATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSampleMapATI") else { return }
-  let dst = r.take32()
-  let interp = r.take32()
-  let swizzle = r.take32()
-  guard let call = c.pointee.gl.glSampleMapATI else { return c.pointee.missing(0x104CA) }
-  call(dst, interp, swizzle)
-}
-
-func replay_glSampleMaski(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSampleMaski") else { return }
-  let maskNumber = r.take32()
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glSampleMaski else { return c.pointee.missing(0x1030A) }
-  call(maskNumber, mask)
-}
-
-func replay_glSamplerParameterIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSamplerParameterIiv") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameterIiv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSamplerParameterIiv else { return c.pointee.missing(0x1030B) }
-  call(sampler, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glSamplerParameterIuiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glSamplerParameterIuiv") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameterIuiv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSamplerParameterIuiv else { return c.pointee.missing(0x1030C) }
-  call(sampler, pname, paramBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glSamplerParameterf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSamplerParameterf") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glSamplerParameterf else { return c.pointee.missing(0x1030D) }
-  call(sampler, pname, param)
-}
-
-func replay_glSamplerParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSamplerParameterfv") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameterfv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSamplerParameterfv else { return c.pointee.missing(0x1030E) }
-  call(sampler, pname, paramBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glSamplerParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSamplerParameteri") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glSamplerParameteri else { return c.pointee.missing(0x1030F) }
-  call(sampler, pname, param)
-}
-
-func replay_glSamplerParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSamplerParameteriv") else { return }
-  let sampler = c.pointee.name(.sampler, r.take32())
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameteriv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSamplerParameteriv else { return c.pointee.missing(0x10310) }
-  call(sampler, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glScaled(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glScaled") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glScaled else { return c.pointee.missing(0x10311) }
-  call(x, y, z)
-}
-
-func replay_glScalef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glScalef") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glScalef else { return c.pointee.missing(0x10312) }
-  call(x, y, z)
-}
-
-func replay_glScalex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glScalex") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glScalex else { return c.pointee.missing(0x10313) }
-  call(x, y, z)
-}
-
-func replay_glScissor(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glScissor") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glScissor else { return c.pointee.missing(0x10314) }
-  call(x, y, width, height)
-}
-
-func replay_glScissorArrayv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glScissorArrayv") else { return }
-  let first = r.take32()
-  let count = Int32(bitPattern: r.take32())
-  let vBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glScissorArrayv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glScissorArrayv else { return c.pointee.missing(0x10315) }
-  call(first, count, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glScissorIndexed(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glScissorIndexed") else { return }
-  let index = r.take32()
-  let left = Int32(bitPattern: r.take32())
-  let bottom = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glScissorIndexed else { return c.pointee.missing(0x10316) }
-  call(index, left, bottom, width, height)
-}
-
-func replay_glScissorIndexedv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glScissorIndexedv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glScissorIndexedv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glScissorIndexedv else { return c.pointee.missing(0x10317) }
-  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glSecondaryColor3b(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3b") else { return }
-  let red = Int8(truncatingIfNeeded: r.take32())
-  let green = Int8(truncatingIfNeeded: r.take32())
-  let blue = Int8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3b else { return c.pointee.missing(0x10318) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(3, isOptional: false, "glSecondaryColor3bv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3bv else { return c.pointee.missing(0x10319) }
-  call(vBytes?.assumingMemoryBound(to: Int8.self))
-}
-
-func replay_glSecondaryColor3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glSecondaryColor3d") else { return }
-  let red = Double(bitPattern: r.take64())
-  let green = Double(bitPattern: r.take64())
-  let blue = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glSecondaryColor3d else { return c.pointee.missing(0x1031A) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(24, isOptional: false, "glSecondaryColor3dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3dv else { return c.pointee.missing(0x1031B) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glSecondaryColor3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3f") else { return }
-  let red = Float(bitPattern: r.take32())
-  let green = Float(bitPattern: r.take32())
-  let blue = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3f else { return c.pointee.missing(0x1031C) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glSecondaryColor3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3fv else { return c.pointee.missing(0x1031D) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glSecondaryColor3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3hNV") else { return }
-  let red = UInt16(truncatingIfNeeded: r.take32())
-  let green = UInt16(truncatingIfNeeded: r.take32())
-  let blue = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3hNV else { return c.pointee.missing(0x104CB) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glSecondaryColor3hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3hvNV else { return c.pointee.missing(0x104CC) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glSecondaryColor3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3i") else { return }
-  let red = Int32(bitPattern: r.take32())
-  let green = Int32(bitPattern: r.take32())
-  let blue = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3i else { return c.pointee.missing(0x1031E) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glSecondaryColor3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3iv else { return c.pointee.missing(0x1031F) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glSecondaryColor3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3s") else { return }
-  let red = Int16(truncatingIfNeeded: r.take32())
-  let green = Int16(truncatingIfNeeded: r.take32())
-  let blue = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3s else { return c.pointee.missing(0x10320) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glSecondaryColor3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3sv else { return c.pointee.missing(0x10321) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glSecondaryColor3ub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3ub") else { return }
-  let red = UInt8(truncatingIfNeeded: r.take32())
-  let green = UInt8(truncatingIfNeeded: r.take32())
-  let blue = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3ub else { return c.pointee.missing(0x10322) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(3, isOptional: false, "glSecondaryColor3ubv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3ubv else { return c.pointee.missing(0x10323) }
-  call(vBytes?.assumingMemoryBound(to: UInt8.self))
-}
-
-func replay_glSecondaryColor3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3ui") else { return }
-  let red = r.take32()
-  let green = r.take32()
-  let blue = r.take32()
-  guard let call = c.pointee.gl.glSecondaryColor3ui else { return c.pointee.missing(0x10324) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glSecondaryColor3uiv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3uiv else { return c.pointee.missing(0x10325) }
-  call(vBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glSecondaryColor3us(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glSecondaryColor3us") else { return }
-  let red = UInt16(truncatingIfNeeded: r.take32())
-  let green = UInt16(truncatingIfNeeded: r.take32())
-  let blue = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glSecondaryColor3us else { return c.pointee.missing(0x10326) }
-  call(red, green, blue)
-}
-
-func replay_glSecondaryColor3usv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glSecondaryColor3usv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColor3usv else { return c.pointee.missing(0x10327) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glSecondaryColorP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSecondaryColorP3ui") else { return }
-  let type = r.take32()
-  let color = r.take32()
-  guard let call = c.pointee.gl.glSecondaryColorP3ui else { return c.pointee.missing(0x10328) }
-  call(type, color)
-}
-
-func replay_glSecondaryColorP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glSecondaryColorP3uiv") else { return }
-  let type = r.take32()
-  let colorBytes = r.array(4, isOptional: false, "glSecondaryColorP3uiv.color")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSecondaryColorP3uiv else { return c.pointee.missing(0x10329) }
-  call(type, colorBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glSecondaryColorPointer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glSecondaryColorPointer") else { return }
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  doer_glSecondaryColorPointer(c, size, type, stride, pointer)
-}
-
-func replay_glSelectBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glSelectBuffer") else { return }
-  let size = Int32(bitPattern: r.take32())
-  doer_glSelectBuffer(c, size, nil)
-}
-
-func replay_glSetFragmentShaderConstantATI(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(4, "glSetFragmentShaderConstantATI") else { return }
-  let dst = r.take32()
-  let valueBytes = r.array(16, isOptional: false, "glSetFragmentShaderConstantATI.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSetFragmentShaderConstantATI else { return c.pointee.missing(0x104CD) }
-  call(dst, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glShadeModel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glShadeModel") else { return }
-  let mode = r.take32()
-  guard let call = c.pointee.gl.glShadeModel else { return c.pointee.missing(0x1032C) }
-  call(mode)
-}
-
-func replay_glShaderBinary(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glShaderBinary") else { return }
-  let count = Int32(bitPattern: r.take32())
-  let binaryFormat = r.take32()
-  let length = Int32(bitPattern: r.take32())
-  let shadersBytes = c.pointee.names(.program, r.array(glProduct(Int(count), 4), isOptional: false, "glShaderBinary.shaders"), Int(count))
-  let binaryBytes = r.array(max(Int(length), 0), isOptional: false, "glShaderBinary.binary")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glShaderBinary else { return c.pointee.missing(0x1032D) }
-  call(count, shadersBytes?.assumingMemoryBound(to: UInt32.self), binaryFormat, binaryBytes, length)
-}
-
-func replay_glShaderSource(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glShaderSource") else { return }
-  let shader = c.pointee.name(.program, r.take32())
-  let count = Int32(bitPattern: r.take32())
-  doer_glShaderSource(c, shader, count, nil, nil)
-}
-
-func replay_glShaderStorageBlockBinding(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glShaderStorageBlockBinding") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let storageBlockIndex = r.take32()
-  let storageBlockBinding = r.take32()
-  guard let call = c.pointee.gl.glShaderStorageBlockBinding else { return c.pointee.missing(0x1032F) }
-  call(program, storageBlockIndex, storageBlockBinding)
-}
-
-func replay_glSpecializeShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glSpecializeShader") else { return }
-  let shader = c.pointee.name(.program, r.take32())
-  let numSpecializationConstants = r.take32()
-  let pEntryPointBytes = r.string(isOptional: false, "glSpecializeShader.pEntryPoint")
-  let pConstantIndexBytes = r.array(glProduct(Int(numSpecializationConstants), 4), isOptional: false, "glSpecializeShader.pConstantIndex")
-  let pConstantValueBytes = r.array(glProduct(Int(numSpecializationConstants), 4), isOptional: false, "glSpecializeShader.pConstantValue")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glSpecializeShader else { return c.pointee.missing(0x10330) }
-  call(shader, pEntryPointBytes?.assumingMemoryBound(to: CChar.self), numSpecializationConstants, pConstantIndexBytes?.assumingMemoryBound(to: UInt32.self), pConstantValueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glStencilFunc(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glStencilFunc") else { return }
-  let `func` = r.take32()
-  let ref = Int32(bitPattern: r.take32())
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glStencilFunc else { return c.pointee.missing(0x10331) }
-  call(`func`, ref, mask)
-}
-
-func replay_glStencilFuncSeparate(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glStencilFuncSeparate") else { return }
-  let face = r.take32()
-  let `func` = r.take32()
-  let ref = Int32(bitPattern: r.take32())
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glStencilFuncSeparate else { return c.pointee.missing(0x10332) }
-  call(face, `func`, ref, mask)
-}
-
-func replay_glStencilFuncSeparateATI(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glStencilFuncSeparateATI") else { return }
-  let frontfunc = r.take32()
-  let backfunc = r.take32()
-  let ref = Int32(bitPattern: r.take32())
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glStencilFuncSeparateATI else { return c.pointee.missing(0x104CE) }
-  call(frontfunc, backfunc, ref, mask)
-}
-
-func replay_glStencilMask(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glStencilMask") else { return }
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glStencilMask else { return c.pointee.missing(0x10333) }
-  call(mask)
-}
-
-func replay_glStencilMaskSeparate(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glStencilMaskSeparate") else { return }
-  let face = r.take32()
-  let mask = r.take32()
-  guard let call = c.pointee.gl.glStencilMaskSeparate else { return c.pointee.missing(0x10334) }
-  call(face, mask)
-}
-
-func replay_glStencilOp(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glStencilOp") else { return }
-  let fail = r.take32()
-  let zfail = r.take32()
-  let zpass = r.take32()
-  guard let call = c.pointee.gl.glStencilOp else { return c.pointee.missing(0x10335) }
-  call(fail, zfail, zpass)
-}
-
-func replay_glStencilOpSeparate(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glStencilOpSeparate") else { return }
-  let face = r.take32()
-  let sfail = r.take32()
-  let dpfail = r.take32()
-  let dppass = r.take32()
-  guard let call = c.pointee.gl.glStencilOpSeparate else { return c.pointee.missing(0x10336) }
-  call(face, sfail, dpfail, dppass)
-}
-
-func replay_glTexBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexBuffer") else { return }
-  let target = r.take32()
-  let internalformat = r.take32()
-  let buffer = c.pointee.name(.buffer, r.take32())
-  guard let call = c.pointee.gl.glTexBuffer else { return c.pointee.missing(0x10337) }
-  call(target, internalformat, buffer)
-}
-
-func replay_glTexBufferRange(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glTexBufferRange") else { return }
-  let target = r.take32()
-  let internalformat = r.take32()
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let offset = Int(truncatingIfNeeded: r.take64())
-  let size = Int(truncatingIfNeeded: r.take64())
-  guard let call = c.pointee.gl.glTexBufferRange else { return c.pointee.missing(0x10338) }
-  call(target, internalformat, buffer, offset, size)
-}
-
-func replay_glTexCoord1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexCoord1d") else { return }
-  let s = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glTexCoord1d else { return c.pointee.missing(0x10339) }
-  call(s)
-}
-
-func replay_glTexCoord1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glTexCoord1dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord1dv else { return c.pointee.missing(0x1033A) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glTexCoord1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glTexCoord1f") else { return }
-  let s = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexCoord1f else { return c.pointee.missing(0x1033B) }
-  call(s)
-}
-
-func replay_glTexCoord1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glTexCoord1fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord1fv else { return c.pointee.missing(0x1033C) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glTexCoord1hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glTexCoord1hNV") else { return }
-  let s = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexCoord1hNV else { return c.pointee.missing(0x104CF) }
-  call(s)
-}
-
-func replay_glTexCoord1hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(2, isOptional: false, "glTexCoord1hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord1hvNV else { return c.pointee.missing(0x104D0) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glTexCoord1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glTexCoord1i") else { return }
-  let s = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexCoord1i else { return c.pointee.missing(0x1033D) }
-  call(s)
-}
-
-func replay_glTexCoord1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glTexCoord1iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord1iv else { return c.pointee.missing(0x1033E) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexCoord1s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glTexCoord1s") else { return }
-  let s = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexCoord1s else { return c.pointee.missing(0x1033F) }
-  call(s)
-}
-
-func replay_glTexCoord1sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(2, isOptional: false, "glTexCoord1sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord1sv else { return c.pointee.missing(0x10340) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glTexCoord2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glTexCoord2d") else { return }
-  let s = Double(bitPattern: r.take64())
-  let t = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glTexCoord2d else { return c.pointee.missing(0x10341) }
-  call(s, t)
-}
-
-func replay_glTexCoord2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glTexCoord2dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord2dv else { return c.pointee.missing(0x10342) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glTexCoord2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexCoord2f") else { return }
-  let s = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexCoord2f else { return c.pointee.missing(0x10343) }
-  call(s, t)
-}
-
-func replay_glTexCoord2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glTexCoord2fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord2fv else { return c.pointee.missing(0x10344) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glTexCoord2hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexCoord2hNV") else { return }
-  let s = UInt16(truncatingIfNeeded: r.take32())
-  let t = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexCoord2hNV else { return c.pointee.missing(0x104D1) }
-  call(s, t)
-}
-
-func replay_glTexCoord2hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glTexCoord2hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord2hvNV else { return c.pointee.missing(0x104D2) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glTexCoord2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexCoord2i") else { return }
-  let s = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexCoord2i else { return c.pointee.missing(0x10345) }
-  call(s, t)
-}
-
-func replay_glTexCoord2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glTexCoord2iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord2iv else { return c.pointee.missing(0x10346) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexCoord2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexCoord2s") else { return }
-  let s = Int16(truncatingIfNeeded: r.take32())
-  let t = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexCoord2s else { return c.pointee.missing(0x10347) }
-  call(s, t)
-}
-
-func replay_glTexCoord2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glTexCoord2sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord2sv else { return c.pointee.missing(0x10348) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glTexCoord3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glTexCoord3d") else { return }
-  let s = Double(bitPattern: r.take64())
-  let t = Double(bitPattern: r.take64())
-  let rValue = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glTexCoord3d else { return c.pointee.missing(0x10349) }
-  call(s, t, rValue)
-}
-
-func replay_glTexCoord3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(24, isOptional: false, "glTexCoord3dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord3dv else { return c.pointee.missing(0x1034A) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glTexCoord3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexCoord3f") else { return }
-  let s = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  let rValue = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexCoord3f else { return c.pointee.missing(0x1034B) }
-  call(s, t, rValue)
-}
-
-func replay_glTexCoord3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glTexCoord3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord3fv else { return c.pointee.missing(0x1034C) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glTexCoord3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexCoord3hNV") else { return }
-  let s = UInt16(truncatingIfNeeded: r.take32())
-  let t = UInt16(truncatingIfNeeded: r.take32())
-  let rValue = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexCoord3hNV else { return c.pointee.missing(0x104D3) }
-  call(s, t, rValue)
-}
-
-func replay_glTexCoord3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glTexCoord3hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord3hvNV else { return c.pointee.missing(0x104D4) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glTexCoord3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexCoord3i") else { return }
-  let s = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  let rValue = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexCoord3i else { return c.pointee.missing(0x1034D) }
-  call(s, t, rValue)
-}
-
-func replay_glTexCoord3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glTexCoord3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord3iv else { return c.pointee.missing(0x1034E) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexCoord3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexCoord3s") else { return }
-  let s = Int16(truncatingIfNeeded: r.take32())
-  let t = Int16(truncatingIfNeeded: r.take32())
-  let rValue = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexCoord3s else { return c.pointee.missing(0x1034F) }
-  call(s, t, rValue)
-}
-
-func replay_glTexCoord3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glTexCoord3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord3sv else { return c.pointee.missing(0x10350) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glTexCoord4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glTexCoord4d") else { return }
-  let s = Double(bitPattern: r.take64())
-  let t = Double(bitPattern: r.take64())
-  let rValue = Double(bitPattern: r.take64())
-  let q = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glTexCoord4d else { return c.pointee.missing(0x10351) }
-  call(s, t, rValue, q)
-}
-
-func replay_glTexCoord4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(32, isOptional: false, "glTexCoord4dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord4dv else { return c.pointee.missing(0x10352) }
-  call(vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glTexCoord4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glTexCoord4f") else { return }
-  let s = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  let rValue = Float(bitPattern: r.take32())
-  let q = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexCoord4f else { return c.pointee.missing(0x10353) }
-  call(s, t, rValue, q)
-}
-
-func replay_glTexCoord4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glTexCoord4fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord4fv else { return c.pointee.missing(0x10354) }
-  call(vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glTexCoord4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glTexCoord4hNV") else { return }
-  let s = UInt16(truncatingIfNeeded: r.take32())
-  let t = UInt16(truncatingIfNeeded: r.take32())
-  let rValue = UInt16(truncatingIfNeeded: r.take32())
-  let q = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexCoord4hNV else { return c.pointee.missing(0x104D5) }
-  call(s, t, rValue, q)
-}
-
-func replay_glTexCoord4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glTexCoord4hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord4hvNV else { return c.pointee.missing(0x104D6) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glTexCoord4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glTexCoord4i") else { return }
-  let s = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  let rValue = Int32(bitPattern: r.take32())
-  let q = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexCoord4i else { return c.pointee.missing(0x10355) }
-  call(s, t, rValue, q)
-}
-
-func replay_glTexCoord4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glTexCoord4iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord4iv else { return c.pointee.missing(0x10356) }
-  call(vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexCoord4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glTexCoord4s") else { return }
-  let s = Int16(truncatingIfNeeded: r.take32())
-  let t = Int16(truncatingIfNeeded: r.take32())
-  let rValue = Int16(truncatingIfNeeded: r.take32())
-  let q = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexCoord4s else { return c.pointee.missing(0x10357) }
-  call(s, t, rValue, q)
-}
-
-func replay_glTexCoord4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glTexCoord4sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoord4sv else { return c.pointee.missing(0x10358) }
-  call(vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glTexCoordP1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexCoordP1ui") else { return }
-  let type = r.take32()
-  let coords = r.take32()
-  guard let call = c.pointee.gl.glTexCoordP1ui else { return c.pointee.missing(0x10359) }
-  call(type, coords)
-}
-
-func replay_glTexCoordP1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glTexCoordP1uiv") else { return }
-  let type = r.take32()
-  let coordsBytes = r.array(4, isOptional: false, "glTexCoordP1uiv.coords")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoordP1uiv else { return c.pointee.missing(0x1035A) }
-  call(type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glTexCoordP2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexCoordP2ui") else { return }
-  let type = r.take32()
-  let coords = r.take32()
-  guard let call = c.pointee.gl.glTexCoordP2ui else { return c.pointee.missing(0x1035B) }
-  call(type, coords)
-}
-
-func replay_glTexCoordP2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glTexCoordP2uiv") else { return }
-  let type = r.take32()
-  let coordsBytes = r.array(4, isOptional: false, "glTexCoordP2uiv.coords")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoordP2uiv else { return c.pointee.missing(0x1035C) }
-  call(type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glTexCoordP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexCoordP3ui") else { return }
-  let type = r.take32()
-  let coords = r.take32()
-  guard let call = c.pointee.gl.glTexCoordP3ui else { return c.pointee.missing(0x1035D) }
-  call(type, coords)
-}
-
-func replay_glTexCoordP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glTexCoordP3uiv") else { return }
-  let type = r.take32()
-  let coordsBytes = r.array(4, isOptional: false, "glTexCoordP3uiv.coords")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoordP3uiv else { return c.pointee.missing(0x1035E) }
-  call(type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glTexCoordP4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexCoordP4ui") else { return }
-  let type = r.take32()
-  let coords = r.take32()
-  guard let call = c.pointee.gl.glTexCoordP4ui else { return c.pointee.missing(0x1035F) }
-  call(type, coords)
-}
-
-func replay_glTexCoordP4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glTexCoordP4uiv") else { return }
-  let type = r.take32()
-  let coordsBytes = r.array(4, isOptional: false, "glTexCoordP4uiv.coords")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexCoordP4uiv else { return c.pointee.missing(0x10360) }
-  call(type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glTexCoordPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glTexCoordPointer") else { return }
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  doer_glTexCoordPointer(c, size, type, stride, pointer)
-}
-
-func replay_glTexEnvf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexEnvf") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexEnvf else { return c.pointee.missing(0x10362) }
-  call(target, pname, param)
-}
-
-func replay_glTexEnvfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexEnvfv") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexEnvfv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexEnvfv else { return c.pointee.missing(0x10363) }
-  call(target, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glTexEnvi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexEnvi") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexEnvi else { return c.pointee.missing(0x10364) }
-  call(target, pname, param)
-}
-
-func replay_glTexEnviv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexEnviv") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexEnviv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexEnviv else { return c.pointee.missing(0x10365) }
-  call(target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexEnvx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexEnvx") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexEnvx else { return c.pointee.missing(0x10366) }
-  call(target, pname, param)
-}
-
-func replay_glTexEnvxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexEnvxv") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexEnvxv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexEnvxv else { return c.pointee.missing(0x10367) }
-  call(target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexGend(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glTexGend") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let param = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glTexGend else { return c.pointee.missing(0x10368) }
-  call(coord, pname, param)
-}
-
-func replay_glTexGendv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexGendv") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 8), isOptional: false, "glTexGendv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexGendv else { return c.pointee.missing(0x10369) }
-  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glTexGenf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexGenf") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexGenf else { return c.pointee.missing(0x1036A) }
-  call(coord, pname, param)
-}
-
-func replay_glTexGenfOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexGenfOES") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexGenfOES else { return c.pointee.missing(0x10517) }
-  call(coord, pname, param)
-}
-
-func replay_glTexGenfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexGenfv") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenfv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexGenfv else { return c.pointee.missing(0x1036B) }
-  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glTexGenfvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexGenfvOES") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenfvOES.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexGenfvOES else { return c.pointee.missing(0x10518) }
-  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glTexGeni(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexGeni") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexGeni else { return c.pointee.missing(0x1036C) }
-  call(coord, pname, param)
-}
-
-func replay_glTexGeniOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexGeniOES") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexGeniOES else { return c.pointee.missing(0x10519) }
-  call(coord, pname, param)
-}
-
-func replay_glTexGeniv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexGeniv") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGeniv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexGeniv else { return c.pointee.missing(0x1036D) }
-  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexGenivOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexGenivOES") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenivOES.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexGenivOES else { return c.pointee.missing(0x1051A) }
-  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexGenxOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexGenxOES") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexGenxOES else { return c.pointee.missing(0x1051B) }
-  call(coord, pname, param)
-}
-
-func replay_glTexGenxvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexGenxvOES") else { return }
-  let coord = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenxvOES.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexGenxvOES else { return c.pointee.missing(0x1051C) }
-  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexImage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glTexImage1D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let internalformat = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let border = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 1, format, type, Int(width), 1, 1, "glTexImage1D.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexImage1D else { return c.pointee.missing(0x1036E) }
-  call(target, level, internalformat, width, border, format, type, pixels)
-}
-
-func replay_glTexImage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glTexImage2D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let internalformat = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let border = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 2, format, type, Int(width), Int(height), 1, "glTexImage2D.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexImage2D else { return c.pointee.missing(0x1036F) }
-  call(target, level, internalformat, width, height, border, format, type, pixels)
-}
-
-func replay_glTexImage2DMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glTexImage2DMultisample") else { return }
-  let target = r.take32()
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexImage2DMultisample else { return c.pointee.missing(0x10370) }
-  call(target, samples, internalformat, width, height, fixedsamplelocations)
-}
-
-func replay_glTexImage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glTexImage3D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let internalformat = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let border = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glTexImage3D.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexImage3D else { return c.pointee.missing(0x10371) }
-  call(target, level, internalformat, width, height, depth, border, format, type, pixels)
-}
-
-func replay_glTexImage3DMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(28, "glTexImage3DMultisample") else { return }
-  let target = r.take32()
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexImage3DMultisample else { return c.pointee.missing(0x10372) }
-  call(target, samples, internalformat, width, height, depth, fixedsamplelocations)
-}
-
-func replay_glTexImage3DOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glTexImage3DOES") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let border = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glTexImage3DOES.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexImage3DOES else { return c.pointee.missing(0x104D7) }
-  call(target, level, internalformat, width, height, depth, border, format, type, pixels)
-}
-
-func replay_glTexParameterIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexParameterIiv") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexParameterIiv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexParameterIiv else { return c.pointee.missing(0x10373) }
-  call(target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexParameterIuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexParameterIuiv") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexParameterIuiv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexParameterIuiv else { return c.pointee.missing(0x10374) }
-  call(target, pname, paramsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glTexParameterf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexParameterf") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexParameterf else { return c.pointee.missing(0x10375) }
-  call(target, pname, param)
-}
-
-func replay_glTexParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexParameterfv") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexParameterfv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexParameterfv else { return c.pointee.missing(0x10376) }
-  call(target, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glTexParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexParameteri") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexParameteri else { return c.pointee.missing(0x10377) }
-  call(target, pname, param)
-}
-
-func replay_glTexParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexParameteriv") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexParameteriv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexParameteriv else { return c.pointee.missing(0x10378) }
-  call(target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexParameterx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTexParameterx") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexParameterx else { return c.pointee.missing(0x10379) }
-  call(target, pname, param)
-}
-
-func replay_glTexParameterxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTexParameterxv") else { return }
-  let target = r.take32()
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexParameterxv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexParameterxv else { return c.pointee.missing(0x1037A) }
-  call(target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTexStorage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glTexStorage1D") else { return }
-  let target = r.take32()
-  let levels = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexStorage1D else { return c.pointee.missing(0x1037B) }
-  call(target, levels, internalformat, width)
-}
-
-func replay_glTexStorage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glTexStorage2D") else { return }
-  let target = r.take32()
-  let levels = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexStorage2D else { return c.pointee.missing(0x1037C) }
-  call(target, levels, internalformat, width, height)
-}
-
-func replay_glTexStorage2DMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glTexStorage2DMultisample") else { return }
-  let target = r.take32()
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexStorage2DMultisample else { return c.pointee.missing(0x1037D) }
-  call(target, samples, internalformat, width, height, fixedsamplelocations)
-}
-
-func replay_glTexStorage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glTexStorage3D") else { return }
-  let target = r.take32()
-  let levels = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTexStorage3D else { return c.pointee.missing(0x1037E) }
-  call(target, levels, internalformat, width, height, depth)
-}
-
-func replay_glTexStorage3DMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(28, "glTexStorage3DMultisample") else { return }
-  let target = r.take32()
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTexStorage3DMultisample else { return c.pointee.missing(0x1037F) }
-  call(target, samples, internalformat, width, height, depth, fixedsamplelocations)
-}
-
-func replay_glTexSubImage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glTexSubImage1D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 1, format, type, Int(width), 1, 1, "glTexSubImage1D.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexSubImage1D else { return c.pointee.missing(0x10380) }
-  call(target, level, xoffset, width, format, type, pixels)
-}
-
-func replay_glTexSubImage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glTexSubImage2D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 2, format, type, Int(width), Int(height), 1, "glTexSubImage2D.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexSubImage2D else { return c.pointee.missing(0x10381) }
-  call(target, level, xoffset, yoffset, width, height, format, type, pixels)
-}
-
-func replay_glTexSubImage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(40, "glTexSubImage3D") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glTexSubImage3D.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexSubImage3D else { return c.pointee.missing(0x10382) }
-  call(target, level, xoffset, yoffset, zoffset, width, height, depth, format, type, pixels)
-}
-
-func replay_glTexSubImage3DOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(40, "glTexSubImage3DOES") else { return }
-  let target = r.take32()
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glTexSubImage3DOES.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTexSubImage3DOES else { return c.pointee.missing(0x104D8) }
-  call(target, level, xoffset, yoffset, zoffset, width, height, depth, format, type, pixels)
-}
-
-func replay_glTextureBarrier(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glTextureBarrier else { return c.pointee.missing(0x10383) }
-  call()
-}
-
-func replay_glTextureBarrierNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glTextureBarrierNV else { return c.pointee.missing(0x10384) }
-  call()
-}
-
-func replay_glTextureBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTextureBuffer") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let internalformat = r.take32()
-  let buffer = c.pointee.name(.buffer, r.take32())
-  guard let call = c.pointee.gl.glTextureBuffer else { return c.pointee.missing(0x10385) }
-  call(texture, internalformat, buffer)
-}
-
-func replay_glTextureBufferRange(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glTextureBufferRange") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let internalformat = r.take32()
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let offset = Int(truncatingIfNeeded: r.take64())
-  let size = Int(truncatingIfNeeded: r.take64())
-  guard let call = c.pointee.gl.glTextureBufferRange else { return c.pointee.missing(0x10386) }
-  call(texture, internalformat, buffer, offset, size)
-}
-
-func replay_glTextureParameterIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTextureParameterIiv") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameterIiv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTextureParameterIiv else { return c.pointee.missing(0x10387) }
-  call(texture, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTextureParameterIuiv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glTextureParameterIuiv") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let pname = r.take32()
-  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameterIuiv.params")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTextureParameterIuiv else { return c.pointee.missing(0x10388) }
-  call(texture, pname, paramsBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glTextureParameterf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTextureParameterf") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let pname = r.take32()
-  let param = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTextureParameterf else { return c.pointee.missing(0x10389) }
-  call(texture, pname, param)
-}
-
-func replay_glTextureParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTextureParameterfv") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameterfv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTextureParameterfv else { return c.pointee.missing(0x1038A) }
-  call(texture, pname, paramBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glTextureParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTextureParameteri") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let pname = r.take32()
-  let param = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTextureParameteri else { return c.pointee.missing(0x1038B) }
-  call(texture, pname, param)
-}
-
-func replay_glTextureParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glTextureParameteriv") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let pname = r.take32()
-  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameteriv.param")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTextureParameteriv else { return c.pointee.missing(0x1038C) }
-  call(texture, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glTextureStorage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glTextureStorage1D") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let levels = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTextureStorage1D else { return c.pointee.missing(0x1038D) }
-  call(texture, levels, internalformat, width)
-}
-
-func replay_glTextureStorage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glTextureStorage2D") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let levels = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTextureStorage2D else { return c.pointee.missing(0x1038E) }
-  call(texture, levels, internalformat, width, height)
-}
-
-func replay_glTextureStorage2DMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glTextureStorage2DMultisample") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTextureStorage2DMultisample else { return c.pointee.missing(0x1038F) }
-  call(texture, samples, internalformat, width, height, fixedsamplelocations)
-}
-
-func replay_glTextureStorage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glTextureStorage3D") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let levels = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTextureStorage3D else { return c.pointee.missing(0x10390) }
-  call(texture, levels, internalformat, width, height, depth)
-}
-
-func replay_glTextureStorage3DMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(28, "glTextureStorage3DMultisample") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTextureStorage3DMultisample else { return c.pointee.missing(0x10391) }
-  call(texture, samples, internalformat, width, height, depth, fixedsamplelocations)
-}
-
-func replay_glTextureSubImage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glTextureSubImage1D") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 1, format, type, Int(width), 1, 1, "glTextureSubImage1D.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTextureSubImage1D else { return c.pointee.missing(0x10392) }
-  call(texture, level, xoffset, width, format, type, pixels)
-}
-
-func replay_glTextureSubImage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glTextureSubImage2D") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 2, format, type, Int(width), Int(height), 1, "glTextureSubImage2D.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTextureSubImage2D else { return c.pointee.missing(0x10393) }
-  call(texture, level, xoffset, yoffset, width, height, format, type, pixels)
-}
-
-func replay_glTextureSubImage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(40, "glTextureSubImage3D") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let level = Int32(bitPattern: r.take32())
-  let xoffset = Int32(bitPattern: r.take32())
-  let yoffset = Int32(bitPattern: r.take32())
-  let zoffset = Int32(bitPattern: r.take32())
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let format = r.take32()
-  let type = r.take32()
-  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glTextureSubImage3D.pixels")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTextureSubImage3D else { return c.pointee.missing(0x10394) }
-  call(texture, level, xoffset, yoffset, zoffset, width, height, depth, format, type, pixels)
-}
-
-func replay_glTextureView(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glTextureView") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let target = r.take32()
-  let origtexture = c.pointee.name(.texture, r.take32())
-  let internalformat = r.take32()
-  let minlevel = r.take32()
-  let numlevels = r.take32()
-  let minlayer = r.take32()
-  let numlayers = r.take32()
-  guard let call = c.pointee.gl.glTextureView else { return c.pointee.missing(0x10395) }
-  call(texture, target, origtexture, internalformat, minlevel, numlevels, minlayer, numlayers)
-}
-
-func replay_glTransformFeedbackBufferBase(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glTransformFeedbackBufferBase") else { return }
-  let xfb = c.pointee.name(.transformFeedback, r.take32())
-  let index = r.take32()
-  let buffer = c.pointee.name(.buffer, r.take32())
-  guard let call = c.pointee.gl.glTransformFeedbackBufferBase else { return c.pointee.missing(0x10396) }
-  call(xfb, index, buffer)
-}
-
-func replay_glTransformFeedbackBufferRange(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(28, "glTransformFeedbackBufferRange") else { return }
-  let xfb = c.pointee.name(.transformFeedback, r.take32())
-  let index = r.take32()
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let offset = Int(truncatingIfNeeded: r.take64())
-  let size = Int(truncatingIfNeeded: r.take64())
-  guard let call = c.pointee.gl.glTransformFeedbackBufferRange else { return c.pointee.missing(0x10397) }
-  call(xfb, index, buffer, offset, size)
-}
-
-func replay_glTransformFeedbackVaryings(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glTransformFeedbackVaryings") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let bufferMode = r.take32()
-  let varyings = c.pointee.strings(&r, Int(count), "glTransformFeedbackVaryings.varyings")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glTransformFeedbackVaryings else { return c.pointee.missing(0x10398) }
-  call(program, count, varyings, bufferMode)
-}
-
-func replay_glTranslated(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glTranslated") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glTranslated else { return c.pointee.missing(0x10399) }
-  call(x, y, z)
-}
-
-func replay_glTranslatef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTranslatef") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTranslatef else { return c.pointee.missing(0x1039A) }
-  call(x, y, z)
-}
-
-func replay_glTranslatex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glTranslatex") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTranslatex else { return c.pointee.missing(0x1039B) }
-  call(x, y, z)
 }

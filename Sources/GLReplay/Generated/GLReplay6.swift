@@ -4,2409 +4,2499 @@
 import GLWire
 import Wire
 
-func replay_glUniform1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform1d") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform1d else { return c.pointee.missing(0x1039C) }
-  call(location, x)
-}
-
-func replay_glUniform1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1dv else { return c.pointee.missing(0x1039D) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniform1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1f") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform1f else { return c.pointee.missing(0x1039E) }
-  call(location, v0)
-}
-
-func replay_glUniform1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniform1fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1fv else { return c.pointee.missing(0x1039F) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniform1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1i") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform1i else { return c.pointee.missing(0x103A0) }
-  call(location, v0)
-}
-
-func replay_glUniform1i64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform1i64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform1i64ARB else { return c.pointee.missing(0x103A1) }
-  call(location, x)
-}
-
-func replay_glUniform1i64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform1i64NV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform1i64NV else { return c.pointee.missing(0x104D9) }
-  call(location, x)
-}
-
-func replay_glUniform1i64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1i64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1i64vARB else { return c.pointee.missing(0x103A2) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glUniform1i64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1i64vNV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1i64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1i64vNV else { return c.pointee.missing(0x104DA) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glUniform1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1iv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniform1iv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1iv else { return c.pointee.missing(0x103A3) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glUniform1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1ui") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = r.take32()
-  guard let call = c.pointee.gl.glUniform1ui else { return c.pointee.missing(0x103A4) }
-  call(location, v0)
-}
-
-func replay_glUniform1ui64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform1ui64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  guard let call = c.pointee.gl.glUniform1ui64ARB else { return c.pointee.missing(0x103A5) }
-  call(location, x)
-}
-
-func replay_glUniform1ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform1ui64NV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  guard let call = c.pointee.gl.glUniform1ui64NV else { return c.pointee.missing(0x104DB) }
-  call(location, x)
-}
-
-func replay_glUniform1ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1ui64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1ui64vARB else { return c.pointee.missing(0x103A6) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glUniform1ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1ui64vNV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 8), isOptional: false, "glUniform1ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1ui64vNV else { return c.pointee.missing(0x104DC) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glUniform1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform1uiv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniform1uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform1uiv else { return c.pointee.missing(0x103A7) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glUniform2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glUniform2d") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform2d else { return c.pointee.missing(0x103A8) }
-  call(location, x, y)
-}
-
-func replay_glUniform2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2dv else { return c.pointee.missing(0x103A9) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniform2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform2f") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Float(bitPattern: r.take32())
-  let v1 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform2f else { return c.pointee.missing(0x103AA) }
-  call(location, v0, v1)
-}
-
-func replay_glUniform2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glUniform2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2fv else { return c.pointee.missing(0x103AB) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniform2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform2i") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Int32(bitPattern: r.take32())
-  let v1 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform2i else { return c.pointee.missing(0x103AC) }
-  call(location, v0, v1)
-}
-
-func replay_glUniform2i64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glUniform2i64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform2i64ARB else { return c.pointee.missing(0x103AD) }
-  call(location, x, y)
-}
-
-func replay_glUniform2i64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glUniform2i64NV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform2i64NV else { return c.pointee.missing(0x104DD) }
-  call(location, x, y)
-}
-
-func replay_glUniform2i64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2i64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2i64vARB else { return c.pointee.missing(0x103AE) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glUniform2i64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2i64vNV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2i64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2i64vNV else { return c.pointee.missing(0x104DE) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glUniform2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2iv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glUniform2iv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2iv else { return c.pointee.missing(0x103AF) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glUniform2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniform2ui") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = r.take32()
-  let v1 = r.take32()
-  guard let call = c.pointee.gl.glUniform2ui else { return c.pointee.missing(0x103B0) }
-  call(location, v0, v1)
-}
-
-func replay_glUniform2ui64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glUniform2ui64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  guard let call = c.pointee.gl.glUniform2ui64ARB else { return c.pointee.missing(0x103B1) }
-  call(location, x, y)
-}
-
-func replay_glUniform2ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glUniform2ui64NV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  guard let call = c.pointee.gl.glUniform2ui64NV else { return c.pointee.missing(0x104DF) }
-  call(location, x, y)
-}
-
-func replay_glUniform2ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2ui64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2ui64vARB else { return c.pointee.missing(0x103B2) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glUniform2ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2ui64vNV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 8), isOptional: false, "glUniform2ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2ui64vNV else { return c.pointee.missing(0x104E0) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glUniform2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform2uiv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 2), 4), isOptional: false, "glUniform2uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform2uiv else { return c.pointee.missing(0x103B3) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glUniform3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glUniform3d") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform3d else { return c.pointee.missing(0x103B4) }
-  call(location, x, y, z)
-}
-
-func replay_glUniform3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform3dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glUniform3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform3dv else { return c.pointee.missing(0x103B5) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniform3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glUniform3f") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Float(bitPattern: r.take32())
-  let v1 = Float(bitPattern: r.take32())
-  let v2 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform3f else { return c.pointee.missing(0x103B6) }
-  call(location, v0, v1, v2)
-}
-
-func replay_glUniform3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform3fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glUniform3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform3fv else { return c.pointee.missing(0x103B7) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniform3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glUniform3i") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Int32(bitPattern: r.take32())
-  let v1 = Int32(bitPattern: r.take32())
-  let v2 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform3i else { return c.pointee.missing(0x103B8) }
-  call(location, v0, v1, v2)
-}
-
-func replay_glUniform3i64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glUniform3i64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  let z = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform3i64ARB else { return c.pointee.missing(0x103B9) }
-  call(location, x, y, z)
-}
-
-func replay_glUniform3i64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glUniform3i64NV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  let z = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform3i64NV else { return c.pointee.missing(0x104E1) }
-  call(location, x, y, z)
-}
-
-func replay_glUniform3i64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform3i64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glUniform3i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform3i64vARB else { return c.pointee.missing(0x103BA) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glUniform3i64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform3i64vNV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glUniform3i64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform3i64vNV else { return c.pointee.missing(0x104E2) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glUniform3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform3iv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glUniform3iv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform3iv else { return c.pointee.missing(0x103BB) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glUniform3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glUniform3ui") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = r.take32()
-  let v1 = r.take32()
-  let v2 = r.take32()
-  guard let call = c.pointee.gl.glUniform3ui else { return c.pointee.missing(0x103BC) }
-  call(location, v0, v1, v2)
-}
-
-func replay_glUniform3ui64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glUniform3ui64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  guard let call = c.pointee.gl.glUniform3ui64ARB else { return c.pointee.missing(0x103BD) }
-  call(location, x, y, z)
-}
-
-func replay_glUniform3ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glUniform3ui64NV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  guard let call = c.pointee.gl.glUniform3ui64NV else { return c.pointee.missing(0x104E3) }
-  call(location, x, y, z)
-}
-
-func replay_glUniform3ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform3ui64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glUniform3ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform3ui64vARB else { return c.pointee.missing(0x103BE) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glUniform3ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform3ui64vNV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 8), isOptional: false, "glUniform3ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform3ui64vNV else { return c.pointee.missing(0x104E4) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glUniform3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform3uiv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 3), 4), isOptional: false, "glUniform3uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform3uiv else { return c.pointee.missing(0x103BF) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glUniform4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glUniform4d") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  let w = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform4d else { return c.pointee.missing(0x103C0) }
-  call(location, x, y, z, w)
-}
-
-func replay_glUniform4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform4dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniform4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform4dv else { return c.pointee.missing(0x103C1) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniform4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glUniform4f") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Float(bitPattern: r.take32())
-  let v1 = Float(bitPattern: r.take32())
-  let v2 = Float(bitPattern: r.take32())
-  let v3 = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform4f else { return c.pointee.missing(0x103C2) }
-  call(location, v0, v1, v2, v3)
-}
-
-func replay_glUniform4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform4fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glUniform4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform4fv else { return c.pointee.missing(0x103C3) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniform4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glUniform4i") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = Int32(bitPattern: r.take32())
-  let v1 = Int32(bitPattern: r.take32())
-  let v2 = Int32(bitPattern: r.take32())
-  let v3 = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glUniform4i else { return c.pointee.missing(0x103C4) }
-  call(location, v0, v1, v2, v3)
-}
-
-func replay_glUniform4i64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glUniform4i64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  let z = Int64(bitPattern: r.take64())
-  let w = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform4i64ARB else { return c.pointee.missing(0x103C5) }
-  call(location, x, y, z, w)
-}
-
-func replay_glUniform4i64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glUniform4i64NV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = Int64(bitPattern: r.take64())
-  let y = Int64(bitPattern: r.take64())
-  let z = Int64(bitPattern: r.take64())
-  let w = Int64(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glUniform4i64NV else { return c.pointee.missing(0x104E5) }
-  call(location, x, y, z, w)
-}
-
-func replay_glUniform4i64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform4i64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniform4i64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform4i64vARB else { return c.pointee.missing(0x103C6) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glUniform4i64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform4i64vNV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniform4i64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform4i64vNV else { return c.pointee.missing(0x104E6) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int64.self))
-}
-
-func replay_glUniform4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform4iv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glUniform4iv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform4iv else { return c.pointee.missing(0x103C7) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glUniform4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glUniform4ui") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let v0 = r.take32()
-  let v1 = r.take32()
-  let v2 = r.take32()
-  let v3 = r.take32()
-  guard let call = c.pointee.gl.glUniform4ui else { return c.pointee.missing(0x103C8) }
-  call(location, v0, v1, v2, v3)
-}
-
-func replay_glUniform4ui64ARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glUniform4ui64ARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  let w = r.take64()
-  guard let call = c.pointee.gl.glUniform4ui64ARB else { return c.pointee.missing(0x103C9) }
-  call(location, x, y, z, w)
-}
-
-func replay_glUniform4ui64NV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glUniform4ui64NV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  let w = r.take64()
-  guard let call = c.pointee.gl.glUniform4ui64NV else { return c.pointee.missing(0x104E7) }
-  call(location, x, y, z, w)
-}
-
-func replay_glUniform4ui64vARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform4ui64vARB") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniform4ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform4ui64vARB else { return c.pointee.missing(0x103CA) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glUniform4ui64vNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform4ui64vNV") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniform4ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform4ui64vNV else { return c.pointee.missing(0x104E8) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glUniform4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glUniform4uiv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glUniform4uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniform4uiv else { return c.pointee.missing(0x103CB) }
-  call(location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glUniformBlockBinding(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformBlockBinding") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let uniformBlockIndex = r.take32()
-  let uniformBlockBinding = r.take32()
-  guard let call = c.pointee.gl.glUniformBlockBinding else { return c.pointee.missing(0x103CC) }
-  call(program, uniformBlockIndex, uniformBlockBinding)
-}
-
-func replay_glUniformMatrix2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix2dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glUniformMatrix2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix2dv else { return c.pointee.missing(0x103CD) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniformMatrix2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix2fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glUniformMatrix2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix2fv else { return c.pointee.missing(0x103CE) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniformMatrix2x3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix2x3dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glUniformMatrix2x3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix2x3dv else { return c.pointee.missing(0x103CF) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniformMatrix2x3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix2x3fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 4), isOptional: false, "glUniformMatrix2x3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix2x3fv else { return c.pointee.missing(0x103D0) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniformMatrix2x4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix2x4dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glUniformMatrix2x4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix2x4dv else { return c.pointee.missing(0x103D1) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniformMatrix2x4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix2x4fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 4), isOptional: false, "glUniformMatrix2x4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix2x4fv else { return c.pointee.missing(0x103D2) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniformMatrix3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix3dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 8), isOptional: false, "glUniformMatrix3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix3dv else { return c.pointee.missing(0x103D3) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniformMatrix3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix3fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 4), isOptional: false, "glUniformMatrix3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix3fv else { return c.pointee.missing(0x103D4) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniformMatrix3x2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix3x2dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glUniformMatrix3x2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix3x2dv else { return c.pointee.missing(0x103D5) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniformMatrix3x2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix3x2fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 4), isOptional: false, "glUniformMatrix3x2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix3x2fv else { return c.pointee.missing(0x103D6) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniformMatrix3x4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix3x4dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glUniformMatrix3x4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix3x4dv else { return c.pointee.missing(0x103D7) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniformMatrix3x4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix3x4fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 4), isOptional: false, "glUniformMatrix3x4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix3x4fv else { return c.pointee.missing(0x103D8) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniformMatrix4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix4dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 8), isOptional: false, "glUniformMatrix4dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix4dv else { return c.pointee.missing(0x103D9) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniformMatrix4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix4fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 4), isOptional: false, "glUniformMatrix4fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix4fv else { return c.pointee.missing(0x103DA) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniformMatrix4x2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix4x2dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glUniformMatrix4x2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix4x2dv else { return c.pointee.missing(0x103DB) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniformMatrix4x2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix4x2fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 4), isOptional: false, "glUniformMatrix4x2fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix4x2fv else { return c.pointee.missing(0x103DC) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniformMatrix4x3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix4x3dv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glUniformMatrix4x3dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix4x3dv else { return c.pointee.missing(0x103DD) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glUniformMatrix4x3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUniformMatrix4x3fv") else { return }
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 4), isOptional: false, "glUniformMatrix4x3fv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformMatrix4x3fv else { return c.pointee.missing(0x103DE) }
-  call(location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glUniformSubroutinesuiv(
+func replay_glProgramUniform4ui64NV(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
-  guard r.need(8, "glUniformSubroutinesuiv") else { return }
-  let shadertype = r.take32()
-  let count = Int32(bitPattern: r.take32())
-  let indicesBytes = r.array(glProduct(Int(count), 4), isOptional: false, "glUniformSubroutinesuiv.indices")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glUniformSubroutinesuiv else { return c.pointee.missing(0x103DF) }
-  call(shadertype, count, indicesBytes?.assumingMemoryBound(to: UInt32.self))
+  guard r.need(40, "glProgramUniform4ui64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  let w = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform4ui64NV else { return c.pointee.missing(0x104C7) }
+  call(program, location, x, y, z, w)
 }
 
-func replay_glUnlockArraysEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard let call = c.pointee.gl.glUnlockArraysEXT else { return c.pointee.missing(0x104E9) }
+func replay_glProgramUniform4ui64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform4ui64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4ui64vARB else { return c.pointee.missing(0x102C2) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform4ui64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform4ui64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4ui64vNV else { return c.pointee.missing(0x104C8) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform4uiv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniform4uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4uiv else { return c.pointee.missing(0x102C3) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glProgramUniformMatrix2dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2dv else { return c.pointee.missing(0x102C4) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix2dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2dvEXT else { return c.pointee.missing(0x105BC) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix2fv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniformMatrix2fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2fv else { return c.pointee.missing(0x102C5) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniformMatrix2x3dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2x3dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glProgramUniformMatrix2x3dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2x3dv else { return c.pointee.missing(0x102C6) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix2x3dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2x3dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glProgramUniformMatrix2x3dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2x3dvEXT else { return c.pointee.missing(0x105BD) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix2x3fv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2x3fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 4), isOptional: false, "glProgramUniformMatrix2x3fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2x3fv else { return c.pointee.missing(0x102C7) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniformMatrix2x4dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2x4dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glProgramUniformMatrix2x4dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2x4dv else { return c.pointee.missing(0x102C8) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix2x4dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2x4dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glProgramUniformMatrix2x4dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2x4dvEXT else { return c.pointee.missing(0x105BE) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix2x4fv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2x4fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 4), isOptional: false, "glProgramUniformMatrix2x4fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2x4fv else { return c.pointee.missing(0x102C9) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniformMatrix3dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix3dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 8), isOptional: false, "glProgramUniformMatrix3dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix3dv else { return c.pointee.missing(0x102CA) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix3dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix3dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 8), isOptional: false, "glProgramUniformMatrix3dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix3dvEXT else { return c.pointee.missing(0x105BF) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix3fv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix3fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 9), 4), isOptional: false, "glProgramUniformMatrix3fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix3fv else { return c.pointee.missing(0x102CB) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniformMatrix3x2dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix3x2dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glProgramUniformMatrix3x2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix3x2dv else { return c.pointee.missing(0x102CC) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix3x2dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix3x2dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 8), isOptional: false, "glProgramUniformMatrix3x2dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix3x2dvEXT else { return c.pointee.missing(0x105C0) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix3x2fv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix3x2fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 6), 4), isOptional: false, "glProgramUniformMatrix3x2fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix3x2fv else { return c.pointee.missing(0x102CD) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniformMatrix3x4dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix3x4dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glProgramUniformMatrix3x4dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix3x4dv else { return c.pointee.missing(0x102CE) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix3x4dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix3x4dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glProgramUniformMatrix3x4dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix3x4dvEXT else { return c.pointee.missing(0x105C1) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix3x4fv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix3x4fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 4), isOptional: false, "glProgramUniformMatrix3x4fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix3x4fv else { return c.pointee.missing(0x102CF) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniformMatrix4dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix4dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 8), isOptional: false, "glProgramUniformMatrix4dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix4dv else { return c.pointee.missing(0x102D0) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix4dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix4dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 8), isOptional: false, "glProgramUniformMatrix4dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix4dvEXT else { return c.pointee.missing(0x105C2) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix4fv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix4fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 16), 4), isOptional: false, "glProgramUniformMatrix4fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix4fv else { return c.pointee.missing(0x102D1) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniformMatrix4x2dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix4x2dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glProgramUniformMatrix4x2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix4x2dv else { return c.pointee.missing(0x102D2) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix4x2dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix4x2dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 8), isOptional: false, "glProgramUniformMatrix4x2dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix4x2dvEXT else { return c.pointee.missing(0x105C3) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix4x2fv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix4x2fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 8), 4), isOptional: false, "glProgramUniformMatrix4x2fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix4x2fv else { return c.pointee.missing(0x102D3) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProgramUniformMatrix4x3dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix4x3dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glProgramUniformMatrix4x3dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix4x3dv else { return c.pointee.missing(0x102D4) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix4x3dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix4x3dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 8), isOptional: false, "glProgramUniformMatrix4x3dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix4x3dvEXT else { return c.pointee.missing(0x105C4) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix4x3fv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix4x3fv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 12), 4), isOptional: false, "glProgramUniformMatrix4x3fv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix4x3fv else { return c.pointee.missing(0x102D5) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glProvokingVertex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glProvokingVertex") else { return }
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glProvokingVertex else { return c.pointee.missing(0x102D6) }
+  call(mode)
+}
+
+func replay_glPushAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPushAttrib") else { return }
+  let mask = r.take32()
+  guard let call = c.pointee.gl.glPushAttrib else { return c.pointee.missing(0x102D7) }
+  call(mask)
+}
+
+func replay_glPushClientAttrib(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPushClientAttrib") else { return }
+  let mask = r.take32()
+  doer_glPushClientAttrib(c, mask)
+}
+
+func replay_glPushDebugGroup(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glPushDebugGroup") else { return }
+  let source = r.take32()
+  let id = r.take32()
+  let length = Int32(bitPattern: r.take32())
+  let messageBytes = r.text(length, isOptional: false, "glPushDebugGroup.message")
+  guard r.failure == nil else { return }
+  doer_glPushDebugGroup(c, source, id, length, messageBytes?.assumingMemoryBound(to: CChar.self))
+}
+
+func replay_glPushMatrix(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard let call = c.pointee.gl.glPushMatrix else { return c.pointee.missing(0x102DA) }
   call()
 }
 
-func replay_glUseProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glUseProgram") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  guard let call = c.pointee.gl.glUseProgram else { return c.pointee.missing(0x103E0) }
-  call(program)
+func replay_glPushName(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glPushName") else { return }
+  let name = r.take32()
+  guard let call = c.pointee.gl.glPushName else { return c.pointee.missing(0x102DB) }
+  call(name)
 }
 
-func replay_glUseProgramStages(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glUseProgramStages") else { return }
-  let pipeline = c.pointee.name(.programPipeline, r.take32())
-  let stages = r.take32()
-  let program = c.pointee.name(.program, r.take32())
-  guard let call = c.pointee.gl.glUseProgramStages else { return c.pointee.missing(0x103E1) }
-  call(pipeline, stages, program)
+func replay_glQueryCounter(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glQueryCounter") else { return }
+  let id = c.pointee.name(.query, r.take32())
+  let target = r.take32()
+  guard let call = c.pointee.gl.glQueryCounter else { return c.pointee.missing(0x102DC) }
+  call(id, target)
 }
 
-func replay_glValidateProgram(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glValidateProgram") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  guard let call = c.pointee.gl.glValidateProgram else { return c.pointee.missing(0x103E2) }
-  call(program)
-}
-
-func replay_glValidateProgramPipeline(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(4, "glValidateProgramPipeline") else { return }
-  let pipeline = c.pointee.name(.programPipeline, r.take32())
-  guard let call = c.pointee.gl.glValidateProgramPipeline else { return c.pointee.missing(0x103E3) }
-  call(pipeline)
-}
-
-func replay_glVertex2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertex2d") else { return }
+func replay_glRasterPos2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glRasterPos2d") else { return }
   let x = Double(bitPattern: r.take64())
   let y = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertex2d else { return c.pointee.missing(0x103E4) }
+  guard let call = c.pointee.gl.glRasterPos2d else { return c.pointee.missing(0x102DD) }
   call(x, y)
 }
 
-func replay_glVertex2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glVertex2dv.v")
+func replay_glRasterPos2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glRasterPos2dv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex2dv else { return c.pointee.missing(0x103E5) }
+  guard let call = c.pointee.gl.glRasterPos2dv else { return c.pointee.missing(0x102DE) }
   call(vBytes?.assumingMemoryBound(to: Double.self))
 }
 
-func replay_glVertex2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertex2f") else { return }
+func replay_glRasterPos2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glRasterPos2f") else { return }
   let x = Float(bitPattern: r.take32())
   let y = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertex2f else { return c.pointee.missing(0x103E6) }
+  guard let call = c.pointee.gl.glRasterPos2f else { return c.pointee.missing(0x102DF) }
   call(x, y)
 }
 
-func replay_glVertex2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glVertex2fv.v")
+func replay_glRasterPos2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glRasterPos2fv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex2fv else { return c.pointee.missing(0x103E7) }
+  guard let call = c.pointee.gl.glRasterPos2fv else { return c.pointee.missing(0x102E0) }
   call(vBytes?.assumingMemoryBound(to: Float.self))
 }
 
-func replay_glVertex2hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertex2hNV") else { return }
-  let x = UInt16(truncatingIfNeeded: r.take32())
-  let y = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertex2hNV else { return c.pointee.missing(0x104EA) }
-  call(x, y)
-}
-
-func replay_glVertex2hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glVertex2hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex2hvNV else { return c.pointee.missing(0x104EB) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertex2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertex2i") else { return }
+func replay_glRasterPos2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glRasterPos2i") else { return }
   let x = Int32(bitPattern: r.take32())
   let y = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertex2i else { return c.pointee.missing(0x103E8) }
+  guard let call = c.pointee.gl.glRasterPos2i else { return c.pointee.missing(0x102E1) }
   call(x, y)
 }
 
-func replay_glVertex2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glVertex2iv.v")
+func replay_glRasterPos2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glRasterPos2iv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex2iv else { return c.pointee.missing(0x103E9) }
+  guard let call = c.pointee.gl.glRasterPos2iv else { return c.pointee.missing(0x102E2) }
   call(vBytes?.assumingMemoryBound(to: Int32.self))
 }
 
-func replay_glVertex2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertex2s") else { return }
+func replay_glRasterPos2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glRasterPos2s") else { return }
   let x = Int16(truncatingIfNeeded: r.take32())
   let y = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertex2s else { return c.pointee.missing(0x103EA) }
+  guard let call = c.pointee.gl.glRasterPos2s else { return c.pointee.missing(0x102E3) }
   call(x, y)
 }
 
-func replay_glVertex2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glVertex2sv.v")
+func replay_glRasterPos2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(4, isOptional: false, "glRasterPos2sv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex2sv else { return c.pointee.missing(0x103EB) }
+  guard let call = c.pointee.gl.glRasterPos2sv else { return c.pointee.missing(0x102E4) }
   call(vBytes?.assumingMemoryBound(to: Int16.self))
 }
 
-func replay_glVertex3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glVertex3d") else { return }
+func replay_glRasterPos3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glRasterPos3d") else { return }
   let x = Double(bitPattern: r.take64())
   let y = Double(bitPattern: r.take64())
   let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertex3d else { return c.pointee.missing(0x103EC) }
+  guard let call = c.pointee.gl.glRasterPos3d else { return c.pointee.missing(0x102E5) }
   call(x, y, z)
 }
 
-func replay_glVertex3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(24, isOptional: false, "glVertex3dv.v")
+func replay_glRasterPos3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(24, isOptional: false, "glRasterPos3dv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex3dv else { return c.pointee.missing(0x103ED) }
+  guard let call = c.pointee.gl.glRasterPos3dv else { return c.pointee.missing(0x102E6) }
   call(vBytes?.assumingMemoryBound(to: Double.self))
 }
 
-func replay_glVertex3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertex3f") else { return }
+func replay_glRasterPos3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glRasterPos3f") else { return }
   let x = Float(bitPattern: r.take32())
   let y = Float(bitPattern: r.take32())
   let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertex3f else { return c.pointee.missing(0x103EE) }
+  guard let call = c.pointee.gl.glRasterPos3f else { return c.pointee.missing(0x102E7) }
   call(x, y, z)
 }
 
-func replay_glVertex3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glVertex3fv.v")
+func replay_glRasterPos3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glRasterPos3fv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex3fv else { return c.pointee.missing(0x103EF) }
+  guard let call = c.pointee.gl.glRasterPos3fv else { return c.pointee.missing(0x102E8) }
   call(vBytes?.assumingMemoryBound(to: Float.self))
 }
 
-func replay_glVertex3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertex3hNV") else { return }
-  let x = UInt16(truncatingIfNeeded: r.take32())
-  let y = UInt16(truncatingIfNeeded: r.take32())
-  let z = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertex3hNV else { return c.pointee.missing(0x104EC) }
-  call(x, y, z)
-}
-
-func replay_glVertex3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glVertex3hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex3hvNV else { return c.pointee.missing(0x104ED) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertex3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertex3i") else { return }
+func replay_glRasterPos3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glRasterPos3i") else { return }
   let x = Int32(bitPattern: r.take32())
   let y = Int32(bitPattern: r.take32())
   let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertex3i else { return c.pointee.missing(0x103F0) }
+  guard let call = c.pointee.gl.glRasterPos3i else { return c.pointee.missing(0x102E9) }
   call(x, y, z)
 }
 
-func replay_glVertex3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glVertex3iv.v")
+func replay_glRasterPos3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glRasterPos3iv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex3iv else { return c.pointee.missing(0x103F1) }
+  guard let call = c.pointee.gl.glRasterPos3iv else { return c.pointee.missing(0x102EA) }
   call(vBytes?.assumingMemoryBound(to: Int32.self))
 }
 
-func replay_glVertex3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertex3s") else { return }
+func replay_glRasterPos3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glRasterPos3s") else { return }
   let x = Int16(truncatingIfNeeded: r.take32())
   let y = Int16(truncatingIfNeeded: r.take32())
   let z = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertex3s else { return c.pointee.missing(0x103F2) }
+  guard let call = c.pointee.gl.glRasterPos3s else { return c.pointee.missing(0x102EB) }
   call(x, y, z)
 }
 
-func replay_glVertex3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glVertex3sv.v")
+func replay_glRasterPos3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glRasterPos3sv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex3sv else { return c.pointee.missing(0x103F3) }
+  guard let call = c.pointee.gl.glRasterPos3sv else { return c.pointee.missing(0x102EC) }
   call(vBytes?.assumingMemoryBound(to: Int16.self))
 }
 
-func replay_glVertex4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glVertex4d") else { return }
+func replay_glRasterPos4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glRasterPos4d") else { return }
   let x = Double(bitPattern: r.take64())
   let y = Double(bitPattern: r.take64())
   let z = Double(bitPattern: r.take64())
   let w = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertex4d else { return c.pointee.missing(0x103F4) }
+  guard let call = c.pointee.gl.glRasterPos4d else { return c.pointee.missing(0x102ED) }
   call(x, y, z, w)
 }
 
-func replay_glVertex4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(32, isOptional: false, "glVertex4dv.v")
+func replay_glRasterPos4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(32, isOptional: false, "glRasterPos4dv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex4dv else { return c.pointee.missing(0x103F5) }
+  guard let call = c.pointee.gl.glRasterPos4dv else { return c.pointee.missing(0x102EE) }
   call(vBytes?.assumingMemoryBound(to: Double.self))
 }
 
-func replay_glVertex4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertex4f") else { return }
+func replay_glRasterPos4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glRasterPos4f") else { return }
   let x = Float(bitPattern: r.take32())
   let y = Float(bitPattern: r.take32())
   let z = Float(bitPattern: r.take32())
   let w = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertex4f else { return c.pointee.missing(0x103F6) }
+  guard let call = c.pointee.gl.glRasterPos4f else { return c.pointee.missing(0x102EF) }
   call(x, y, z, w)
 }
 
-func replay_glVertex4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glVertex4fv.v")
+func replay_glRasterPos4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glRasterPos4fv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex4fv else { return c.pointee.missing(0x103F7) }
+  guard let call = c.pointee.gl.glRasterPos4fv else { return c.pointee.missing(0x102F0) }
   call(vBytes?.assumingMemoryBound(to: Float.self))
 }
 
-func replay_glVertex4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertex4hNV") else { return }
-  let x = UInt16(truncatingIfNeeded: r.take32())
-  let y = UInt16(truncatingIfNeeded: r.take32())
-  let z = UInt16(truncatingIfNeeded: r.take32())
-  let w = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertex4hNV else { return c.pointee.missing(0x104EE) }
-  call(x, y, z, w)
-}
-
-func replay_glVertex4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glVertex4hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex4hvNV else { return c.pointee.missing(0x104EF) }
-  call(vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertex4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertex4i") else { return }
+func replay_glRasterPos4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glRasterPos4i") else { return }
   let x = Int32(bitPattern: r.take32())
   let y = Int32(bitPattern: r.take32())
   let z = Int32(bitPattern: r.take32())
   let w = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertex4i else { return c.pointee.missing(0x103F8) }
+  guard let call = c.pointee.gl.glRasterPos4i else { return c.pointee.missing(0x102F1) }
   call(x, y, z, w)
 }
 
-func replay_glVertex4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glVertex4iv.v")
+func replay_glRasterPos4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glRasterPos4iv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex4iv else { return c.pointee.missing(0x103F9) }
+  guard let call = c.pointee.gl.glRasterPos4iv else { return c.pointee.missing(0x102F2) }
   call(vBytes?.assumingMemoryBound(to: Int32.self))
 }
 
-func replay_glVertex4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertex4s") else { return }
+func replay_glRasterPos4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glRasterPos4s") else { return }
   let x = Int16(truncatingIfNeeded: r.take32())
   let y = Int16(truncatingIfNeeded: r.take32())
   let z = Int16(truncatingIfNeeded: r.take32())
   let w = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertex4s else { return c.pointee.missing(0x103FA) }
+  guard let call = c.pointee.gl.glRasterPos4s else { return c.pointee.missing(0x102F3) }
   call(x, y, z, w)
 }
 
-func replay_glVertex4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glVertex4sv.v")
+func replay_glRasterPos4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glRasterPos4sv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertex4sv else { return c.pointee.missing(0x103FB) }
+  guard let call = c.pointee.gl.glRasterPos4sv else { return c.pointee.missing(0x102F4) }
   call(vBytes?.assumingMemoryBound(to: Int16.self))
 }
 
-func replay_glVertexArrayAttribBinding(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glVertexArrayAttribBinding") else { return }
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let attribindex = r.take32()
-  let bindingindex = r.take32()
-  doer_glVertexArrayAttribBinding(c, vaobj, attribindex, bindingindex)
-}
-
-func replay_glVertexArrayAttribFormat(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glVertexArrayAttribFormat") else { return }
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let attribindex = r.take32()
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let relativeoffset = r.take32()
-  guard let call = c.pointee.gl.glVertexArrayAttribFormat else { return c.pointee.missing(0x103FD) }
-  call(vaobj, attribindex, size, type, normalized, relativeoffset)
-}
-
-func replay_glVertexArrayAttribIFormat(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glVertexArrayAttribIFormat") else { return }
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let attribindex = r.take32()
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let relativeoffset = r.take32()
-  guard let call = c.pointee.gl.glVertexArrayAttribIFormat else { return c.pointee.missing(0x103FE) }
-  call(vaobj, attribindex, size, type, relativeoffset)
-}
-
-func replay_glVertexArrayAttribLFormat(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(20, "glVertexArrayAttribLFormat") else { return }
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let attribindex = r.take32()
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let relativeoffset = r.take32()
-  guard let call = c.pointee.gl.glVertexArrayAttribLFormat else { return c.pointee.missing(0x103FF) }
-  call(vaobj, attribindex, size, type, relativeoffset)
-}
-
-func replay_glVertexArrayBindingDivisor(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glVertexArrayBindingDivisor") else { return }
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let bindingindex = r.take32()
-  let divisor = r.take32()
-  doer_glVertexArrayBindingDivisor(c, vaobj, bindingindex, divisor)
-}
-
-func replay_glVertexArrayElementBuffer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glVertexArrayElementBuffer") else { return }
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let buffer = c.pointee.name(.buffer, r.take32())
-  guard let call = c.pointee.gl.glVertexArrayElementBuffer else { return c.pointee.missing(0x10401) }
-  call(vaobj, buffer)
-}
-
-func replay_glVertexArrayVertexBuffer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glVertexArrayVertexBuffer") else { return }
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let bindingindex = r.take32()
-  let buffer = c.pointee.name(.buffer, r.take32())
-  let offset = Int(truncatingIfNeeded: r.take64())
-  let stride = Int32(bitPattern: r.take32())
-  doer_glVertexArrayVertexBuffer(c, vaobj, bindingindex, buffer, offset, stride)
-}
-
-func replay_glVertexArrayVertexBuffers(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glVertexArrayVertexBuffers") else { return }
-  let vaobj = c.pointee.name(.vertexArray, r.take32())
-  let first = r.take32()
-  let count = Int32(bitPattern: r.take32())
-  let buffersBytes = c.pointee.names(.buffer, r.array(glProduct(Int(count), 4), isOptional: true, "glVertexArrayVertexBuffers.buffers"), Int(count))
-  let offsetsBytes = r.array(glProduct(Int(count), 8), isOptional: buffersBytes == nil, "glVertexArrayVertexBuffers.offsets")
-  let stridesBytes = r.array(glProduct(Int(count), 4), isOptional: buffersBytes == nil, "glVertexArrayVertexBuffers.strides")
-  guard r.failure == nil else { return }
-  doer_glVertexArrayVertexBuffers(c, vaobj, first, count, buffersBytes?.assumingMemoryBound(to: UInt32.self), offsetsBytes?.assumingMemoryBound(to: Int.self), stridesBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glVertexAttrib1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttrib1d") else { return }
-  let index = r.take32()
-  let x = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertexAttrib1d else { return c.pointee.missing(0x10404) }
-  call(index, x)
-}
-
-func replay_glVertexAttrib1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib1dv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttrib1dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib1dv else { return c.pointee.missing(0x10405) }
-  call(index, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glVertexAttrib1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttrib1f") else { return }
-  let index = r.take32()
-  let x = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib1f else { return c.pointee.missing(0x10406) }
-  call(index, x)
-}
-
-func replay_glVertexAttrib1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib1fv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttrib1fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib1fv else { return c.pointee.missing(0x10407) }
-  call(index, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glVertexAttrib1hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttrib1hNV") else { return }
-  let index = r.take32()
-  let x = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib1hNV else { return c.pointee.missing(0x104F0) }
-  call(index, x)
-}
-
-func replay_glVertexAttrib1hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib1hvNV") else { return }
-  let index = r.take32()
-  let vBytes = r.array(2, isOptional: false, "glVertexAttrib1hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib1hvNV else { return c.pointee.missing(0x104F1) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexAttrib1s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttrib1s") else { return }
-  let index = r.take32()
-  let x = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib1s else { return c.pointee.missing(0x10408) }
-  call(index, x)
-}
-
-func replay_glVertexAttrib1sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib1sv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(2, isOptional: false, "glVertexAttrib1sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib1sv else { return c.pointee.missing(0x10409) }
-  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glVertexAttrib2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glVertexAttrib2d") else { return }
-  let index = r.take32()
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertexAttrib2d else { return c.pointee.missing(0x1040A) }
-  call(index, x, y)
-}
-
-func replay_glVertexAttrib2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib2dv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glVertexAttrib2dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib2dv else { return c.pointee.missing(0x1040B) }
-  call(index, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glVertexAttrib2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttrib2f") else { return }
-  let index = r.take32()
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib2f else { return c.pointee.missing(0x1040C) }
-  call(index, x, y)
-}
-
-func replay_glVertexAttrib2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib2fv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttrib2fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib2fv else { return c.pointee.missing(0x1040D) }
-  call(index, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glVertexAttrib2hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttrib2hNV") else { return }
-  let index = r.take32()
-  let x = UInt16(truncatingIfNeeded: r.take32())
-  let y = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib2hNV else { return c.pointee.missing(0x104F2) }
-  call(index, x, y)
-}
-
-func replay_glVertexAttrib2hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib2hvNV") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttrib2hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib2hvNV else { return c.pointee.missing(0x104F3) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexAttrib2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttrib2s") else { return }
-  let index = r.take32()
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib2s else { return c.pointee.missing(0x1040E) }
-  call(index, x, y)
-}
-
-func replay_glVertexAttrib2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib2sv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttrib2sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib2sv else { return c.pointee.missing(0x1040F) }
-  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glVertexAttrib3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glVertexAttrib3d") else { return }
-  let index = r.take32()
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertexAttrib3d else { return c.pointee.missing(0x10410) }
-  call(index, x, y, z)
-}
-
-func replay_glVertexAttrib3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib3dv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(24, isOptional: false, "glVertexAttrib3dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib3dv else { return c.pointee.missing(0x10411) }
-  call(index, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glVertexAttrib3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttrib3f") else { return }
-  let index = r.take32()
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib3f else { return c.pointee.missing(0x10412) }
-  call(index, x, y, z)
-}
-
-func replay_glVertexAttrib3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib3fv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(12, isOptional: false, "glVertexAttrib3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib3fv else { return c.pointee.missing(0x10413) }
-  call(index, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glVertexAttrib3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttrib3hNV") else { return }
-  let index = r.take32()
-  let x = UInt16(truncatingIfNeeded: r.take32())
-  let y = UInt16(truncatingIfNeeded: r.take32())
-  let z = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib3hNV else { return c.pointee.missing(0x104F4) }
-  call(index, x, y, z)
-}
-
-func replay_glVertexAttrib3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib3hvNV") else { return }
-  let index = r.take32()
-  let vBytes = r.array(6, isOptional: false, "glVertexAttrib3hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib3hvNV else { return c.pointee.missing(0x104F5) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexAttrib3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttrib3s") else { return }
-  let index = r.take32()
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  let z = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib3s else { return c.pointee.missing(0x10414) }
-  call(index, x, y, z)
-}
-
-func replay_glVertexAttrib3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib3sv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(6, isOptional: false, "glVertexAttrib3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib3sv else { return c.pointee.missing(0x10415) }
-  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glVertexAttrib4Nbv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4Nbv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttrib4Nbv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4Nbv else { return c.pointee.missing(0x10416) }
-  call(index, vBytes?.assumingMemoryBound(to: Int8.self))
-}
-
-func replay_glVertexAttrib4Niv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4Niv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glVertexAttrib4Niv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4Niv else { return c.pointee.missing(0x10417) }
-  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glVertexAttrib4Nsv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4Nsv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttrib4Nsv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4Nsv else { return c.pointee.missing(0x10418) }
-  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glVertexAttrib4Nub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glVertexAttrib4Nub") else { return }
-  let index = r.take32()
-  let x = UInt8(truncatingIfNeeded: r.take32())
-  let y = UInt8(truncatingIfNeeded: r.take32())
-  let z = UInt8(truncatingIfNeeded: r.take32())
-  let w = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib4Nub else { return c.pointee.missing(0x10419) }
-  call(index, x, y, z, w)
-}
-
-func replay_glVertexAttrib4Nubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4Nubv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttrib4Nubv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4Nubv else { return c.pointee.missing(0x1041A) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt8.self))
-}
-
-func replay_glVertexAttrib4Nuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4Nuiv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glVertexAttrib4Nuiv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4Nuiv else { return c.pointee.missing(0x1041B) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttrib4Nusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4Nusv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttrib4Nusv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4Nusv else { return c.pointee.missing(0x1041C) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexAttrib4bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4bv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttrib4bv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4bv else { return c.pointee.missing(0x1041D) }
-  call(index, vBytes?.assumingMemoryBound(to: Int8.self))
-}
-
-func replay_glVertexAttrib4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glVertexAttrib4d") else { return }
-  let index = r.take32()
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  let w = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertexAttrib4d else { return c.pointee.missing(0x1041E) }
-  call(index, x, y, z, w)
-}
-
-func replay_glVertexAttrib4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4dv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(32, isOptional: false, "glVertexAttrib4dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4dv else { return c.pointee.missing(0x1041F) }
-  call(index, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glVertexAttrib4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glVertexAttrib4f") else { return }
-  let index = r.take32()
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  let w = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib4f else { return c.pointee.missing(0x10420) }
-  call(index, x, y, z, w)
-}
-
-func replay_glVertexAttrib4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4fv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glVertexAttrib4fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4fv else { return c.pointee.missing(0x10421) }
-  call(index, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glVertexAttrib4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glVertexAttrib4hNV") else { return }
-  let index = r.take32()
-  let x = UInt16(truncatingIfNeeded: r.take32())
-  let y = UInt16(truncatingIfNeeded: r.take32())
-  let z = UInt16(truncatingIfNeeded: r.take32())
-  let w = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib4hNV else { return c.pointee.missing(0x104F6) }
-  call(index, x, y, z, w)
-}
-
-func replay_glVertexAttrib4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4hvNV") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttrib4hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4hvNV else { return c.pointee.missing(0x104F7) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexAttrib4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4iv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glVertexAttrib4iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4iv else { return c.pointee.missing(0x10422) }
-  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glVertexAttrib4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glVertexAttrib4s") else { return }
-  let index = r.take32()
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  let z = Int16(truncatingIfNeeded: r.take32())
-  let w = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertexAttrib4s else { return c.pointee.missing(0x10423) }
-  call(index, x, y, z, w)
-}
-
-func replay_glVertexAttrib4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4sv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttrib4sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4sv else { return c.pointee.missing(0x10424) }
-  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glVertexAttrib4ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4ubv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttrib4ubv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4ubv else { return c.pointee.missing(0x10425) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt8.self))
-}
-
-func replay_glVertexAttrib4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4uiv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glVertexAttrib4uiv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4uiv else { return c.pointee.missing(0x10426) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttrib4usv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttrib4usv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttrib4usv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttrib4usv else { return c.pointee.missing(0x10427) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexAttribBinding(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttribBinding") else { return }
-  let attribindex = r.take32()
-  let bindingindex = r.take32()
-  doer_glVertexAttribBinding(c, attribindex, bindingindex)
-}
-
-func replay_glVertexAttribDivisor(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttribDivisor") else { return }
-  let index = r.take32()
-  let divisor = r.take32()
-  doer_glVertexAttribDivisor(c, index, divisor)
-}
-
-func replay_glVertexAttribFormat(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glVertexAttribFormat") else { return }
-  let attribindex = r.take32()
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let relativeoffset = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribFormat else { return c.pointee.missing(0x1042A) }
-  call(attribindex, size, type, normalized, relativeoffset)
-}
-
-func replay_glVertexAttribI1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttribI1i") else { return }
-  let index = r.take32()
-  let x = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertexAttribI1i else { return c.pointee.missing(0x1042B) }
-  call(index, x)
-}
-
-func replay_glVertexAttribI1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI1iv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttribI1iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI1iv else { return c.pointee.missing(0x1042C) }
-  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glVertexAttribI1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttribI1ui") else { return }
-  let index = r.take32()
-  let x = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribI1ui else { return c.pointee.missing(0x1042D) }
-  call(index, x)
-}
-
-func replay_glVertexAttribI1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI1uiv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttribI1uiv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI1uiv else { return c.pointee.missing(0x1042E) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttribI2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttribI2i") else { return }
-  let index = r.take32()
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertexAttribI2i else { return c.pointee.missing(0x1042F) }
-  call(index, x, y)
-}
-
-func replay_glVertexAttribI2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI2iv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttribI2iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI2iv else { return c.pointee.missing(0x10430) }
-  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glVertexAttribI2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttribI2ui") else { return }
-  let index = r.take32()
-  let x = r.take32()
-  let y = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribI2ui else { return c.pointee.missing(0x10431) }
-  call(index, x, y)
-}
-
-func replay_glVertexAttribI2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI2uiv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttribI2uiv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI2uiv else { return c.pointee.missing(0x10432) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttribI3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttribI3i") else { return }
-  let index = r.take32()
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertexAttribI3i else { return c.pointee.missing(0x10433) }
-  call(index, x, y, z)
-}
-
-func replay_glVertexAttribI3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI3iv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(12, isOptional: false, "glVertexAttribI3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI3iv else { return c.pointee.missing(0x10434) }
-  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glVertexAttribI3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttribI3ui") else { return }
-  let index = r.take32()
-  let x = r.take32()
-  let y = r.take32()
-  let z = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribI3ui else { return c.pointee.missing(0x10435) }
-  call(index, x, y, z)
-}
-
-func replay_glVertexAttribI3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI3uiv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(12, isOptional: false, "glVertexAttribI3uiv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI3uiv else { return c.pointee.missing(0x10436) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttribI4bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI4bv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttribI4bv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI4bv else { return c.pointee.missing(0x10437) }
-  call(index, vBytes?.assumingMemoryBound(to: Int8.self))
-}
-
-func replay_glVertexAttribI4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glVertexAttribI4i") else { return }
-  let index = r.take32()
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  let w = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glVertexAttribI4i else { return c.pointee.missing(0x10438) }
-  call(index, x, y, z, w)
-}
-
-func replay_glVertexAttribI4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI4iv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glVertexAttribI4iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI4iv else { return c.pointee.missing(0x10439) }
-  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glVertexAttribI4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI4sv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttribI4sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI4sv else { return c.pointee.missing(0x1043A) }
-  call(index, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
-func replay_glVertexAttribI4ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI4ubv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(4, isOptional: false, "glVertexAttribI4ubv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI4ubv else { return c.pointee.missing(0x1043B) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt8.self))
-}
-
-func replay_glVertexAttribI4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glVertexAttribI4ui") else { return }
-  let index = r.take32()
-  let x = r.take32()
-  let y = r.take32()
-  let z = r.take32()
-  let w = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribI4ui else { return c.pointee.missing(0x1043C) }
-  call(index, x, y, z, w)
-}
-
-func replay_glVertexAttribI4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI4uiv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glVertexAttribI4uiv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI4uiv else { return c.pointee.missing(0x1043D) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttribI4usv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribI4usv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttribI4usv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribI4usv else { return c.pointee.missing(0x1043E) }
-  call(index, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexAttribIFormat(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttribIFormat") else { return }
-  let attribindex = r.take32()
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let relativeoffset = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribIFormat else { return c.pointee.missing(0x1043F) }
-  call(attribindex, size, type, relativeoffset)
-}
-
-func replay_glVertexAttribIPointer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glVertexAttribIPointer") else { return }
-  let index = r.take32()
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  doer_glVertexAttribIPointer(c, index, size, type, stride, pointer)
-}
-
-func replay_glVertexAttribL1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttribL1d") else { return }
-  let index = r.take32()
-  let x = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertexAttribL1d else { return c.pointee.missing(0x10441) }
-  call(index, x)
-}
-
-func replay_glVertexAttribL1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribL1dv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(8, isOptional: false, "glVertexAttribL1dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribL1dv else { return c.pointee.missing(0x10442) }
-  call(index, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glVertexAttribL2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glVertexAttribL2d") else { return }
-  let index = r.take32()
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertexAttribL2d else { return c.pointee.missing(0x10443) }
-  call(index, x, y)
-}
-
-func replay_glVertexAttribL2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribL2dv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glVertexAttribL2dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribL2dv else { return c.pointee.missing(0x10444) }
-  call(index, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glVertexAttribL3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glVertexAttribL3d") else { return }
-  let index = r.take32()
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertexAttribL3d else { return c.pointee.missing(0x10445) }
-  call(index, x, y, z)
-}
-
-func replay_glVertexAttribL3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribL3dv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(24, isOptional: false, "glVertexAttribL3dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribL3dv else { return c.pointee.missing(0x10446) }
-  call(index, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glVertexAttribL4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(36, "glVertexAttribL4d") else { return }
-  let index = r.take32()
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  let w = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glVertexAttribL4d else { return c.pointee.missing(0x10447) }
-  call(index, x, y, z, w)
-}
-
-func replay_glVertexAttribL4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexAttribL4dv") else { return }
-  let index = r.take32()
-  let vBytes = r.array(32, isOptional: false, "glVertexAttribL4dv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribL4dv else { return c.pointee.missing(0x10448) }
-  call(index, vBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glVertexAttribLFormat(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttribLFormat") else { return }
-  let attribindex = r.take32()
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let relativeoffset = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribLFormat else { return c.pointee.missing(0x10449) }
-  call(attribindex, size, type, relativeoffset)
-}
-
-func replay_glVertexAttribLPointer(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glVertexAttribLPointer") else { return }
-  let index = r.take32()
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  doer_glVertexAttribLPointer(c, index, size, type, stride, pointer)
-}
-
-func replay_glVertexAttribP1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttribP1ui") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let value = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribP1ui else { return c.pointee.missing(0x1044B) }
-  call(index, type, normalized, value)
-}
-
-func replay_glVertexAttribP1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttribP1uiv") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(4, isOptional: false, "glVertexAttribP1uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribP1uiv else { return c.pointee.missing(0x1044C) }
-  call(index, type, normalized, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttribP2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttribP2ui") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let value = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribP2ui else { return c.pointee.missing(0x1044D) }
-  call(index, type, normalized, value)
-}
-
-func replay_glVertexAttribP2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttribP2uiv") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(4, isOptional: false, "glVertexAttribP2uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribP2uiv else { return c.pointee.missing(0x1044E) }
-  call(index, type, normalized, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttribP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttribP3ui") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let value = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribP3ui else { return c.pointee.missing(0x1044F) }
-  call(index, type, normalized, value)
-}
-
-func replay_glVertexAttribP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttribP3uiv") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(4, isOptional: false, "glVertexAttribP3uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribP3uiv else { return c.pointee.missing(0x10450) }
-  call(index, type, normalized, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttribP4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttribP4ui") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let value = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribP4ui else { return c.pointee.missing(0x10451) }
-  call(index, type, normalized, value)
-}
-
-func replay_glVertexAttribP4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttribP4uiv") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(4, isOptional: false, "glVertexAttribP4uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribP4uiv else { return c.pointee.missing(0x10452) }
-  call(index, type, normalized, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttribPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glVertexAttribPointer") else { return }
-  let index = r.take32()
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  doer_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer)
-}
-
-func replay_glVertexAttribs1hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttribs1hvNV") else { return }
-  let index = r.take32()
-  let n = Int32(bitPattern: r.take32())
-  let vBytes = r.array(glProduct(Int(n), 2), isOptional: false, "glVertexAttribs1hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribs1hvNV else { return c.pointee.missing(0x104F8) }
-  call(index, n, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexAttribs2hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttribs2hvNV") else { return }
-  let index = r.take32()
-  let n = Int32(bitPattern: r.take32())
-  let vBytes = r.array(glProduct(Int(n), 2), isOptional: false, "glVertexAttribs2hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribs2hvNV else { return c.pointee.missing(0x104F9) }
-  call(index, n, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexAttribs3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttribs3hvNV") else { return }
-  let index = r.take32()
-  let n = Int32(bitPattern: r.take32())
-  let vBytes = r.array(glProduct(Int(n), 2), isOptional: false, "glVertexAttribs3hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribs3hvNV else { return c.pointee.missing(0x104FA) }
-  call(index, n, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexAttribs4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttribs4hvNV") else { return }
-  let index = r.take32()
-  let n = Int32(bitPattern: r.take32())
-  let vBytes = r.array(glProduct(Int(n), 2), isOptional: false, "glVertexAttribs4hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribs4hvNV else { return c.pointee.missing(0x104FB) }
-  call(index, n, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glVertexBindingDivisor(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(8, "glVertexBindingDivisor") else { return }
-  let bindingindex = r.take32()
-  let divisor = r.take32()
-  doer_glVertexBindingDivisor(c, bindingindex, divisor)
-}
-
-func replay_glVertexP2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexP2ui") else { return }
-  let type = r.take32()
-  let value = r.take32()
-  guard let call = c.pointee.gl.glVertexP2ui else { return c.pointee.missing(0x10455) }
-  call(type, value)
-}
-
-func replay_glVertexP2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexP2uiv") else { return }
-  let type = r.take32()
-  let valueBytes = r.array(4, isOptional: false, "glVertexP2uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexP2uiv else { return c.pointee.missing(0x10456) }
-  call(type, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexP3ui") else { return }
-  let type = r.take32()
-  let value = r.take32()
-  guard let call = c.pointee.gl.glVertexP3ui else { return c.pointee.missing(0x10457) }
-  call(type, value)
-}
-
-func replay_glVertexP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexP3uiv") else { return }
-  let type = r.take32()
-  let valueBytes = r.array(4, isOptional: false, "glVertexP3uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexP3uiv else { return c.pointee.missing(0x10458) }
-  call(type, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexP4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexP4ui") else { return }
-  let type = r.take32()
-  let value = r.take32()
-  guard let call = c.pointee.gl.glVertexP4ui else { return c.pointee.missing(0x10459) }
-  call(type, value)
-}
-
-func replay_glVertexP4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexP4uiv") else { return }
-  let type = r.take32()
-  let valueBytes = r.array(4, isOptional: false, "glVertexP4uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexP4uiv else { return c.pointee.missing(0x1045A) }
-  call(type, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glVertexPointer") else { return }
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  doer_glVertexPointer(c, size, type, stride, pointer)
-}
-
-func replay_glVertexWeighthNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glVertexWeighthNV") else { return }
-  let weight = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glVertexWeighthNV else { return c.pointee.missing(0x104FC) }
-  call(weight)
-}
-
-func replay_glVertexWeighthvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let weightBytes = r.array(2, isOptional: false, "glVertexWeighthvNV.weight")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexWeighthvNV else { return c.pointee.missing(0x104FD) }
-  call(weightBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glViewport(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glViewport") else { return }
+func replay_glReadBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glReadBuffer") else { return }
+  let src = r.take32()
+  doer_glReadBuffer(c, src)
+}
+
+func replay_glReadBufferNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glReadBufferNV") else { return }
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glReadBufferNV else { return c.pointee.missing(0x104C9) }
+  call(mode)
+}
+
+func replay_glReadPixels(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glReadPixels") else { return }
+  let ticket = r.take32()
+  r.skip(4)
   let x = Int32(bitPattern: r.take32())
   let y = Int32(bitPattern: r.take32())
   let width = Int32(bitPattern: r.take32())
   let height = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glViewport else { return c.pointee.missing(0x1045C) }
+  let format = r.take32()
+  let type = r.take32()
+  doer_glReadPixels(c, ticket, x, y, width, height, format, type, nil)
+}
+
+func replay_glRectd(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glRectd") else { return }
+  let x1 = Double(bitPattern: r.take64())
+  let y1 = Double(bitPattern: r.take64())
+  let x2 = Double(bitPattern: r.take64())
+  let y2 = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glRectd else { return c.pointee.missing(0x102F8) }
+  call(x1, y1, x2, y2)
+}
+
+func replay_glRectdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let v1Bytes = r.array(16, isOptional: false, "glRectdv.v1")
+  let v2Bytes = r.array(16, isOptional: false, "glRectdv.v2")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glRectdv else { return c.pointee.missing(0x102F9) }
+  call(v1Bytes?.assumingMemoryBound(to: Double.self), v2Bytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glRectf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glRectf") else { return }
+  let x1 = Float(bitPattern: r.take32())
+  let y1 = Float(bitPattern: r.take32())
+  let x2 = Float(bitPattern: r.take32())
+  let y2 = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glRectf else { return c.pointee.missing(0x102FA) }
+  call(x1, y1, x2, y2)
+}
+
+func replay_glRectfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let v1Bytes = r.array(8, isOptional: false, "glRectfv.v1")
+  let v2Bytes = r.array(8, isOptional: false, "glRectfv.v2")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glRectfv else { return c.pointee.missing(0x102FB) }
+  call(v1Bytes?.assumingMemoryBound(to: Float.self), v2Bytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glRecti(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glRecti") else { return }
+  let x1 = Int32(bitPattern: r.take32())
+  let y1 = Int32(bitPattern: r.take32())
+  let x2 = Int32(bitPattern: r.take32())
+  let y2 = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glRecti else { return c.pointee.missing(0x102FC) }
+  call(x1, y1, x2, y2)
+}
+
+func replay_glRectiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let v1Bytes = r.array(8, isOptional: false, "glRectiv.v1")
+  let v2Bytes = r.array(8, isOptional: false, "glRectiv.v2")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glRectiv else { return c.pointee.missing(0x102FD) }
+  call(v1Bytes?.assumingMemoryBound(to: Int32.self), v2Bytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glRects(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glRects") else { return }
+  let x1 = Int16(truncatingIfNeeded: r.take32())
+  let y1 = Int16(truncatingIfNeeded: r.take32())
+  let x2 = Int16(truncatingIfNeeded: r.take32())
+  let y2 = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glRects else { return c.pointee.missing(0x102FE) }
+  call(x1, y1, x2, y2)
+}
+
+func replay_glRectsv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let v1Bytes = r.array(4, isOptional: false, "glRectsv.v1")
+  let v2Bytes = r.array(4, isOptional: false, "glRectsv.v2")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glRectsv else { return c.pointee.missing(0x102FF) }
+  call(v1Bytes?.assumingMemoryBound(to: Int16.self), v2Bytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glReleaseShaderCompiler(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard let call = c.pointee.gl.glReleaseShaderCompiler else { return c.pointee.missing(0x10300) }
+  call()
+}
+
+func replay_glRenderMode(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glRenderMode") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let mode = r.take32()
+  doer_glRenderMode(c, ticket, mode)
+}
+
+func replay_glRenderbufferStorage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glRenderbufferStorage") else { return }
+  let target = r.take32()
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glRenderbufferStorage else { return c.pointee.missing(0x10302) }
+  call(target, internalformat, width, height)
+}
+
+func replay_glRenderbufferStorageMultisample(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glRenderbufferStorageMultisample") else { return }
+  let target = r.take32()
+  let samples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glRenderbufferStorageMultisample else { return c.pointee.missing(0x10303) }
+  call(target, samples, internalformat, width, height)
+}
+
+func replay_glResumeTransformFeedback(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard let call = c.pointee.gl.glResumeTransformFeedback else { return c.pointee.missing(0x10304) }
+  call()
+}
+
+func replay_glRotated(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glRotated") else { return }
+  let angle = Double(bitPattern: r.take64())
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glRotated else { return c.pointee.missing(0x10305) }
+  call(angle, x, y, z)
+}
+
+func replay_glRotatef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glRotatef") else { return }
+  let angle = Float(bitPattern: r.take32())
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glRotatef else { return c.pointee.missing(0x10306) }
+  call(angle, x, y, z)
+}
+
+func replay_glRotatex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glRotatex") else { return }
+  let angle = Int32(bitPattern: r.take32())
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glRotatex else { return c.pointee.missing(0x10307) }
+  call(angle, x, y, z)
+}
+
+func replay_glSampleCoverage(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glSampleCoverage") else { return }
+  let value = Float(bitPattern: r.take32())
+  let invert = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glSampleCoverage else { return c.pointee.missing(0x10308) }
+  call(value, invert)
+}
+
+func replay_glSampleCoveragex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glSampleCoveragex") else { return }
+  let value = Int32(bitPattern: r.take32())
+  let invert = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glSampleCoveragex else { return c.pointee.missing(0x10309) }
+  call(value, invert)
+}
+
+func replay_glSampleMapATI(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSampleMapATI") else { return }
+  let dst = r.take32()
+  let interp = r.take32()
+  let swizzle = r.take32()
+  guard let call = c.pointee.gl.glSampleMapATI else { return c.pointee.missing(0x104CA) }
+  call(dst, interp, swizzle)
+}
+
+func replay_glSampleMaski(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glSampleMaski") else { return }
+  let maskNumber = r.take32()
+  let mask = r.take32()
+  guard let call = c.pointee.gl.glSampleMaski else { return c.pointee.missing(0x1030A) }
+  call(maskNumber, mask)
+}
+
+func replay_glSamplerParameterIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glSamplerParameterIiv") else { return }
+  let sampler = c.pointee.name(.sampler, r.take32())
+  let pname = r.take32()
+  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameterIiv.param")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSamplerParameterIiv else { return c.pointee.missing(0x1030B) }
+  call(sampler, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glSamplerParameterIuiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glSamplerParameterIuiv") else { return }
+  let sampler = c.pointee.name(.sampler, r.take32())
+  let pname = r.take32()
+  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameterIuiv.param")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSamplerParameterIuiv else { return c.pointee.missing(0x1030C) }
+  call(sampler, pname, paramBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glSamplerParameterf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSamplerParameterf") else { return }
+  let sampler = c.pointee.name(.sampler, r.take32())
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glSamplerParameterf else { return c.pointee.missing(0x1030D) }
+  call(sampler, pname, param)
+}
+
+func replay_glSamplerParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glSamplerParameterfv") else { return }
+  let sampler = c.pointee.name(.sampler, r.take32())
+  let pname = r.take32()
+  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameterfv.param")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSamplerParameterfv else { return c.pointee.missing(0x1030E) }
+  call(sampler, pname, paramBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glSamplerParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSamplerParameteri") else { return }
+  let sampler = c.pointee.name(.sampler, r.take32())
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glSamplerParameteri else { return c.pointee.missing(0x1030F) }
+  call(sampler, pname, param)
+}
+
+func replay_glSamplerParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glSamplerParameteriv") else { return }
+  let sampler = c.pointee.name(.sampler, r.take32())
+  let pname = r.take32()
+  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glSamplerParameteriv.param")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSamplerParameteriv else { return c.pointee.missing(0x10310) }
+  call(sampler, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glScaled(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glScaled") else { return }
+  let x = Double(bitPattern: r.take64())
+  let y = Double(bitPattern: r.take64())
+  let z = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glScaled else { return c.pointee.missing(0x10311) }
+  call(x, y, z)
+}
+
+func replay_glScalef(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glScalef") else { return }
+  let x = Float(bitPattern: r.take32())
+  let y = Float(bitPattern: r.take32())
+  let z = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glScalef else { return c.pointee.missing(0x10312) }
+  call(x, y, z)
+}
+
+func replay_glScalex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glScalex") else { return }
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let z = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glScalex else { return c.pointee.missing(0x10313) }
+  call(x, y, z)
+}
+
+func replay_glScissor(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glScissor") else { return }
+  let x = Int32(bitPattern: r.take32())
+  let y = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glScissor else { return c.pointee.missing(0x10314) }
   call(x, y, width, height)
 }
 
-func replay_glViewportArrayv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glViewportArrayv") else { return }
+func replay_glScissorArrayv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glScissorArrayv") else { return }
   let first = r.take32()
   let count = Int32(bitPattern: r.take32())
-  let vBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glViewportArrayv.v")
+  let vBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glScissorArrayv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glViewportArrayv else { return c.pointee.missing(0x1045D) }
-  call(first, count, vBytes?.assumingMemoryBound(to: Float.self))
+  guard let call = c.pointee.gl.glScissorArrayv else { return c.pointee.missing(0x10315) }
+  call(first, count, vBytes?.assumingMemoryBound(to: Int32.self))
 }
 
-func replay_glViewportIndexedf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glViewportIndexedf") else { return }
+func replay_glScissorIndexed(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glScissorIndexed") else { return }
   let index = r.take32()
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let w = Float(bitPattern: r.take32())
-  let h = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glViewportIndexedf else { return c.pointee.missing(0x1045E) }
-  call(index, x, y, w, h)
+  let left = Int32(bitPattern: r.take32())
+  let bottom = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glScissorIndexed else { return c.pointee.missing(0x10316) }
+  call(index, left, bottom, width, height)
 }
 
-func replay_glViewportIndexedfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glViewportIndexedfv") else { return }
+func replay_glScissorIndexedv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glScissorIndexedv") else { return }
   let index = r.take32()
-  let vBytes = r.array(16, isOptional: false, "glViewportIndexedfv.v")
+  let vBytes = r.array(16, isOptional: false, "glScissorIndexedv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glViewportIndexedfv else { return c.pointee.missing(0x1045F) }
-  call(index, vBytes?.assumingMemoryBound(to: Float.self))
+  guard let call = c.pointee.gl.glScissorIndexedv else { return c.pointee.missing(0x10317) }
+  call(index, vBytes?.assumingMemoryBound(to: Int32.self))
 }
 
-func replay_glWaitSync(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(20, "glWaitSync") else { return }
-  let sync = c.pointee.sync(r.take64())
-  let flags = r.take32()
-  let timeout = r.take64()
-  doer_glWaitSync(c, sync, flags, timeout)
+func replay_glSecondaryColor3b(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSecondaryColor3b") else { return }
+  let red = Int8(truncatingIfNeeded: r.take32())
+  let green = Int8(truncatingIfNeeded: r.take32())
+  let blue = Int8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glSecondaryColor3b else { return c.pointee.missing(0x10318) }
+  call(red, green, blue)
 }
 
-func replay_glWindowPos2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glWindowPos2d") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glWindowPos2d else { return c.pointee.missing(0x10461) }
-  call(x, y)
-}
-
-func replay_glWindowPos2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glWindowPos2dv.v")
+func replay_glSecondaryColor3bv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(3, isOptional: false, "glSecondaryColor3bv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos2dv else { return c.pointee.missing(0x10462) }
+  guard let call = c.pointee.gl.glSecondaryColor3bv else { return c.pointee.missing(0x10319) }
+  call(vBytes?.assumingMemoryBound(to: Int8.self))
+}
+
+func replay_glSecondaryColor3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glSecondaryColor3d") else { return }
+  let red = Double(bitPattern: r.take64())
+  let green = Double(bitPattern: r.take64())
+  let blue = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glSecondaryColor3d else { return c.pointee.missing(0x1031A) }
+  call(red, green, blue)
+}
+
+func replay_glSecondaryColor3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(24, isOptional: false, "glSecondaryColor3dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSecondaryColor3dv else { return c.pointee.missing(0x1031B) }
   call(vBytes?.assumingMemoryBound(to: Double.self))
 }
 
-func replay_glWindowPos2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glWindowPos2f") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glWindowPos2f else { return c.pointee.missing(0x10463) }
-  call(x, y)
+func replay_glSecondaryColor3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSecondaryColor3f") else { return }
+  let red = Float(bitPattern: r.take32())
+  let green = Float(bitPattern: r.take32())
+  let blue = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glSecondaryColor3f else { return c.pointee.missing(0x1031C) }
+  call(red, green, blue)
 }
 
-func replay_glWindowPos2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glWindowPos2fv.v")
+func replay_glSecondaryColor3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glSecondaryColor3fv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos2fv else { return c.pointee.missing(0x10464) }
+  guard let call = c.pointee.gl.glSecondaryColor3fv else { return c.pointee.missing(0x1031D) }
   call(vBytes?.assumingMemoryBound(to: Float.self))
 }
 
-func replay_glWindowPos2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glWindowPos2i") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glWindowPos2i else { return c.pointee.missing(0x10465) }
-  call(x, y)
+func replay_glSecondaryColor3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSecondaryColor3hNV") else { return }
+  let red = UInt16(truncatingIfNeeded: r.take32())
+  let green = UInt16(truncatingIfNeeded: r.take32())
+  let blue = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glSecondaryColor3hNV else { return c.pointee.missing(0x104CB) }
+  call(red, green, blue)
 }
 
-func replay_glWindowPos2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glWindowPos2iv.v")
+func replay_glSecondaryColor3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glSecondaryColor3hvNV.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos2iv else { return c.pointee.missing(0x10466) }
+  guard let call = c.pointee.gl.glSecondaryColor3hvNV else { return c.pointee.missing(0x104CC) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glSecondaryColor3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSecondaryColor3i") else { return }
+  let red = Int32(bitPattern: r.take32())
+  let green = Int32(bitPattern: r.take32())
+  let blue = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glSecondaryColor3i else { return c.pointee.missing(0x1031E) }
+  call(red, green, blue)
+}
+
+func replay_glSecondaryColor3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glSecondaryColor3iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSecondaryColor3iv else { return c.pointee.missing(0x1031F) }
   call(vBytes?.assumingMemoryBound(to: Int32.self))
 }
 
-func replay_glWindowPos2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glWindowPos2s") else { return }
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glWindowPos2s else { return c.pointee.missing(0x10467) }
-  call(x, y)
+func replay_glSecondaryColor3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSecondaryColor3s") else { return }
+  let red = Int16(truncatingIfNeeded: r.take32())
+  let green = Int16(truncatingIfNeeded: r.take32())
+  let blue = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glSecondaryColor3s else { return c.pointee.missing(0x10320) }
+  call(red, green, blue)
 }
 
-func replay_glWindowPos2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(4, isOptional: false, "glWindowPos2sv.v")
+func replay_glSecondaryColor3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glSecondaryColor3sv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos2sv else { return c.pointee.missing(0x10468) }
+  guard let call = c.pointee.gl.glSecondaryColor3sv else { return c.pointee.missing(0x10321) }
   call(vBytes?.assumingMemoryBound(to: Int16.self))
 }
 
-func replay_glWindowPos3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glWindowPos3d") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glWindowPos3d else { return c.pointee.missing(0x10469) }
-  call(x, y, z)
+func replay_glSecondaryColor3ub(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSecondaryColor3ub") else { return }
+  let red = UInt8(truncatingIfNeeded: r.take32())
+  let green = UInt8(truncatingIfNeeded: r.take32())
+  let blue = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glSecondaryColor3ub else { return c.pointee.missing(0x10322) }
+  call(red, green, blue)
 }
 
-func replay_glWindowPos3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(24, isOptional: false, "glWindowPos3dv.v")
+func replay_glSecondaryColor3ubv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(3, isOptional: false, "glSecondaryColor3ubv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos3dv else { return c.pointee.missing(0x1046A) }
+  guard let call = c.pointee.gl.glSecondaryColor3ubv else { return c.pointee.missing(0x10323) }
+  call(vBytes?.assumingMemoryBound(to: UInt8.self))
+}
+
+func replay_glSecondaryColor3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSecondaryColor3ui") else { return }
+  let red = r.take32()
+  let green = r.take32()
+  let blue = r.take32()
+  guard let call = c.pointee.gl.glSecondaryColor3ui else { return c.pointee.missing(0x10324) }
+  call(red, green, blue)
+}
+
+func replay_glSecondaryColor3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glSecondaryColor3uiv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSecondaryColor3uiv else { return c.pointee.missing(0x10325) }
+  call(vBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glSecondaryColor3us(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glSecondaryColor3us") else { return }
+  let red = UInt16(truncatingIfNeeded: r.take32())
+  let green = UInt16(truncatingIfNeeded: r.take32())
+  let blue = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glSecondaryColor3us else { return c.pointee.missing(0x10326) }
+  call(red, green, blue)
+}
+
+func replay_glSecondaryColor3usv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glSecondaryColor3usv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSecondaryColor3usv else { return c.pointee.missing(0x10327) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glSecondaryColorP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glSecondaryColorP3ui") else { return }
+  let type = r.take32()
+  let color = r.take32()
+  guard let call = c.pointee.gl.glSecondaryColorP3ui else { return c.pointee.missing(0x10328) }
+  call(type, color)
+}
+
+func replay_glSecondaryColorP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glSecondaryColorP3uiv") else { return }
+  let type = r.take32()
+  let colorBytes = r.array(4, isOptional: false, "glSecondaryColorP3uiv.color")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSecondaryColorP3uiv else { return c.pointee.missing(0x10329) }
+  call(type, colorBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glSecondaryColorPointer(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(20, "glSecondaryColorPointer") else { return }
+  let size = Int32(bitPattern: r.take32())
+  let type = r.take32()
+  let stride = Int32(bitPattern: r.take32())
+  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  doer_glSecondaryColorPointer(c, size, type, stride, pointer)
+}
+
+func replay_glSelectBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glSelectBuffer") else { return }
+  let size = Int32(bitPattern: r.take32())
+  doer_glSelectBuffer(c, size, nil)
+}
+
+func replay_glSetFragmentShaderConstantATI(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(4, "glSetFragmentShaderConstantATI") else { return }
+  let dst = r.take32()
+  let valueBytes = r.array(16, isOptional: false, "glSetFragmentShaderConstantATI.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSetFragmentShaderConstantATI else { return c.pointee.missing(0x104CD) }
+  call(dst, valueBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glShadeModel(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glShadeModel") else { return }
+  let mode = r.take32()
+  guard let call = c.pointee.gl.glShadeModel else { return c.pointee.missing(0x1032C) }
+  call(mode)
+}
+
+func replay_glShaderBinary(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glShaderBinary") else { return }
+  let count = Int32(bitPattern: r.take32())
+  let binaryFormat = r.take32()
+  let length = Int32(bitPattern: r.take32())
+  let shadersBytes = c.pointee.names(.program, r.array(glProduct(Int(count), 4), isOptional: false, "glShaderBinary.shaders"), Int(count))
+  let binaryBytes = r.array(max(Int(length), 0), isOptional: false, "glShaderBinary.binary")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glShaderBinary else { return c.pointee.missing(0x1032D) }
+  call(count, shadersBytes?.assumingMemoryBound(to: UInt32.self), binaryFormat, binaryBytes, length)
+}
+
+func replay_glShaderSource(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glShaderSource") else { return }
+  let shader = c.pointee.name(.program, r.take32())
+  let count = Int32(bitPattern: r.take32())
+  doer_glShaderSource(c, shader, count, nil, nil)
+}
+
+func replay_glShaderStorageBlockBinding(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glShaderStorageBlockBinding") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let storageBlockIndex = r.take32()
+  let storageBlockBinding = r.take32()
+  guard let call = c.pointee.gl.glShaderStorageBlockBinding else { return c.pointee.missing(0x1032F) }
+  call(program, storageBlockIndex, storageBlockBinding)
+}
+
+func replay_glSpecializeShader(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glSpecializeShader") else { return }
+  let shader = c.pointee.name(.program, r.take32())
+  let numSpecializationConstants = r.take32()
+  let pEntryPointBytes = r.string(isOptional: false, "glSpecializeShader.pEntryPoint")
+  let pConstantIndexBytes = r.array(glProduct(Int(numSpecializationConstants), 4), isOptional: false, "glSpecializeShader.pConstantIndex")
+  let pConstantValueBytes = r.array(glProduct(Int(numSpecializationConstants), 4), isOptional: false, "glSpecializeShader.pConstantValue")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glSpecializeShader else { return c.pointee.missing(0x10330) }
+  call(shader, pEntryPointBytes?.assumingMemoryBound(to: CChar.self), numSpecializationConstants, pConstantIndexBytes?.assumingMemoryBound(to: UInt32.self), pConstantValueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glStencilFunc(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glStencilFunc") else { return }
+  let `func` = r.take32()
+  let ref = Int32(bitPattern: r.take32())
+  let mask = r.take32()
+  guard let call = c.pointee.gl.glStencilFunc else { return c.pointee.missing(0x10331) }
+  call(`func`, ref, mask)
+}
+
+func replay_glStencilFuncSeparate(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glStencilFuncSeparate") else { return }
+  let face = r.take32()
+  let `func` = r.take32()
+  let ref = Int32(bitPattern: r.take32())
+  let mask = r.take32()
+  guard let call = c.pointee.gl.glStencilFuncSeparate else { return c.pointee.missing(0x10332) }
+  call(face, `func`, ref, mask)
+}
+
+func replay_glStencilFuncSeparateATI(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glStencilFuncSeparateATI") else { return }
+  let frontfunc = r.take32()
+  let backfunc = r.take32()
+  let ref = Int32(bitPattern: r.take32())
+  let mask = r.take32()
+  guard let call = c.pointee.gl.glStencilFuncSeparateATI else { return c.pointee.missing(0x104CE) }
+  call(frontfunc, backfunc, ref, mask)
+}
+
+func replay_glStencilMask(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glStencilMask") else { return }
+  let mask = r.take32()
+  guard let call = c.pointee.gl.glStencilMask else { return c.pointee.missing(0x10333) }
+  call(mask)
+}
+
+func replay_glStencilMaskSeparate(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glStencilMaskSeparate") else { return }
+  let face = r.take32()
+  let mask = r.take32()
+  guard let call = c.pointee.gl.glStencilMaskSeparate else { return c.pointee.missing(0x10334) }
+  call(face, mask)
+}
+
+func replay_glStencilOp(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glStencilOp") else { return }
+  let fail = r.take32()
+  let zfail = r.take32()
+  let zpass = r.take32()
+  guard let call = c.pointee.gl.glStencilOp else { return c.pointee.missing(0x10335) }
+  call(fail, zfail, zpass)
+}
+
+func replay_glStencilOpSeparate(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glStencilOpSeparate") else { return }
+  let face = r.take32()
+  let sfail = r.take32()
+  let dpfail = r.take32()
+  let dppass = r.take32()
+  guard let call = c.pointee.gl.glStencilOpSeparate else { return c.pointee.missing(0x10336) }
+  call(face, sfail, dpfail, dppass)
+}
+
+func replay_glTexBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexBuffer") else { return }
+  let target = r.take32()
+  let internalformat = r.take32()
+  let buffer = c.pointee.name(.buffer, r.take32())
+  guard let call = c.pointee.gl.glTexBuffer else { return c.pointee.missing(0x10337) }
+  call(target, internalformat, buffer)
+}
+
+func replay_glTexBufferRange(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glTexBufferRange") else { return }
+  let target = r.take32()
+  let internalformat = r.take32()
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let size = Int(truncatingIfNeeded: r.take64())
+  guard let call = c.pointee.gl.glTexBufferRange else { return c.pointee.missing(0x10338) }
+  call(target, internalformat, buffer, offset, size)
+}
+
+func replay_glTexCoord1d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexCoord1d") else { return }
+  let s = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glTexCoord1d else { return c.pointee.missing(0x10339) }
+  call(s)
+}
+
+func replay_glTexCoord1dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glTexCoord1dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord1dv else { return c.pointee.missing(0x1033A) }
   call(vBytes?.assumingMemoryBound(to: Double.self))
 }
 
-func replay_glWindowPos3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glWindowPos3f") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glWindowPos3f else { return c.pointee.missing(0x1046B) }
-  call(x, y, z)
+func replay_glTexCoord1f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glTexCoord1f") else { return }
+  let s = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexCoord1f else { return c.pointee.missing(0x1033B) }
+  call(s)
 }
 
-func replay_glWindowPos3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glWindowPos3fv.v")
+func replay_glTexCoord1fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(4, isOptional: false, "glTexCoord1fv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos3fv else { return c.pointee.missing(0x1046C) }
+  guard let call = c.pointee.gl.glTexCoord1fv else { return c.pointee.missing(0x1033C) }
   call(vBytes?.assumingMemoryBound(to: Float.self))
 }
 
-func replay_glWindowPos3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glWindowPos3i") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glWindowPos3i else { return c.pointee.missing(0x1046D) }
-  call(x, y, z)
+func replay_glTexCoord1hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glTexCoord1hNV") else { return }
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexCoord1hNV else { return c.pointee.missing(0x104CF) }
+  call(s)
 }
 
-func replay_glWindowPos3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(12, isOptional: false, "glWindowPos3iv.v")
+func replay_glTexCoord1hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(2, isOptional: false, "glTexCoord1hvNV.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos3iv else { return c.pointee.missing(0x1046E) }
+  guard let call = c.pointee.gl.glTexCoord1hvNV else { return c.pointee.missing(0x104D0) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glTexCoord1i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glTexCoord1i") else { return }
+  let s = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexCoord1i else { return c.pointee.missing(0x1033D) }
+  call(s)
+}
+
+func replay_glTexCoord1iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(4, isOptional: false, "glTexCoord1iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord1iv else { return c.pointee.missing(0x1033E) }
   call(vBytes?.assumingMemoryBound(to: Int32.self))
 }
 
-func replay_glWindowPos3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glWindowPos3s") else { return }
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  let z = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glWindowPos3s else { return c.pointee.missing(0x1046F) }
-  call(x, y, z)
+func replay_glTexCoord1s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glTexCoord1s") else { return }
+  let s = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexCoord1s else { return c.pointee.missing(0x1033F) }
+  call(s)
 }
 
-func replay_glWindowPos3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(6, isOptional: false, "glWindowPos3sv.v")
+func replay_glTexCoord1sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(2, isOptional: false, "glTexCoord1sv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos3sv else { return c.pointee.missing(0x10470) }
+  guard let call = c.pointee.gl.glTexCoord1sv else { return c.pointee.missing(0x10340) }
   call(vBytes?.assumingMemoryBound(to: Int16.self))
 }
 
-func replay_glWindowPos4dMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(32, "glWindowPos4dMESA") else { return }
-  let x = Double(bitPattern: r.take64())
-  let y = Double(bitPattern: r.take64())
-  let z = Double(bitPattern: r.take64())
-  let w = Double(bitPattern: r.take64())
-  guard let call = c.pointee.gl.glWindowPos4dMESA else { return c.pointee.missing(0x104FE) }
-  call(x, y, z, w)
+func replay_glTexCoord2d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glTexCoord2d") else { return }
+  let s = Double(bitPattern: r.take64())
+  let t = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glTexCoord2d else { return c.pointee.missing(0x10341) }
+  call(s, t)
 }
 
-func replay_glWindowPos4dvMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(32, isOptional: false, "glWindowPos4dvMESA.v")
+func replay_glTexCoord2dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glTexCoord2dv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos4dvMESA else { return c.pointee.missing(0x104FF) }
+  guard let call = c.pointee.gl.glTexCoord2dv else { return c.pointee.missing(0x10342) }
   call(vBytes?.assumingMemoryBound(to: Double.self))
 }
 
-func replay_glWindowPos4fMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glWindowPos4fMESA") else { return }
-  let x = Float(bitPattern: r.take32())
-  let y = Float(bitPattern: r.take32())
-  let z = Float(bitPattern: r.take32())
-  let w = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glWindowPos4fMESA else { return c.pointee.missing(0x10500) }
-  call(x, y, z, w)
+func replay_glTexCoord2f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexCoord2f") else { return }
+  let s = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexCoord2f else { return c.pointee.missing(0x10343) }
+  call(s, t)
 }
 
-func replay_glWindowPos4fvMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glWindowPos4fvMESA.v")
+func replay_glTexCoord2fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glTexCoord2fv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos4fvMESA else { return c.pointee.missing(0x10501) }
+  guard let call = c.pointee.gl.glTexCoord2fv else { return c.pointee.missing(0x10344) }
   call(vBytes?.assumingMemoryBound(to: Float.self))
 }
 
-func replay_glWindowPos4iMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glWindowPos4iMESA") else { return }
-  let x = Int32(bitPattern: r.take32())
-  let y = Int32(bitPattern: r.take32())
-  let z = Int32(bitPattern: r.take32())
-  let w = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glWindowPos4iMESA else { return c.pointee.missing(0x10502) }
-  call(x, y, z, w)
+func replay_glTexCoord2hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexCoord2hNV") else { return }
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  let t = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexCoord2hNV else { return c.pointee.missing(0x104D1) }
+  call(s, t)
 }
 
-func replay_glWindowPos4ivMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(16, isOptional: false, "glWindowPos4ivMESA.v")
+func replay_glTexCoord2hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(4, isOptional: false, "glTexCoord2hvNV.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos4ivMESA else { return c.pointee.missing(0x10503) }
+  guard let call = c.pointee.gl.glTexCoord2hvNV else { return c.pointee.missing(0x104D2) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glTexCoord2i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexCoord2i") else { return }
+  let s = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexCoord2i else { return c.pointee.missing(0x10345) }
+  call(s, t)
+}
+
+func replay_glTexCoord2iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glTexCoord2iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord2iv else { return c.pointee.missing(0x10346) }
   call(vBytes?.assumingMemoryBound(to: Int32.self))
 }
 
-func replay_glWindowPos4sMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glWindowPos4sMESA") else { return }
-  let x = Int16(truncatingIfNeeded: r.take32())
-  let y = Int16(truncatingIfNeeded: r.take32())
-  let z = Int16(truncatingIfNeeded: r.take32())
-  let w = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glWindowPos4sMESA else { return c.pointee.missing(0x10504) }
-  call(x, y, z, w)
+func replay_glTexCoord2s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexCoord2s") else { return }
+  let s = Int16(truncatingIfNeeded: r.take32())
+  let t = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexCoord2s else { return c.pointee.missing(0x10347) }
+  call(s, t)
 }
 
-func replay_glWindowPos4svMESA(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  let vBytes = r.array(8, isOptional: false, "glWindowPos4svMESA.v")
+func replay_glTexCoord2sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(4, isOptional: false, "glTexCoord2sv.v")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glWindowPos4svMESA else { return c.pointee.missing(0x10505) }
+  guard let call = c.pointee.gl.glTexCoord2sv else { return c.pointee.missing(0x10348) }
   call(vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glTexCoord3d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glTexCoord3d") else { return }
+  let s = Double(bitPattern: r.take64())
+  let t = Double(bitPattern: r.take64())
+  let rValue = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glTexCoord3d else { return c.pointee.missing(0x10349) }
+  call(s, t, rValue)
+}
+
+func replay_glTexCoord3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(24, isOptional: false, "glTexCoord3dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord3dv else { return c.pointee.missing(0x1034A) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glTexCoord3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexCoord3f") else { return }
+  let s = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexCoord3f else { return c.pointee.missing(0x1034B) }
+  call(s, t, rValue)
+}
+
+func replay_glTexCoord3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glTexCoord3fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord3fv else { return c.pointee.missing(0x1034C) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glTexCoord3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexCoord3hNV") else { return }
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  let t = UInt16(truncatingIfNeeded: r.take32())
+  let rValue = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexCoord3hNV else { return c.pointee.missing(0x104D3) }
+  call(s, t, rValue)
+}
+
+func replay_glTexCoord3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glTexCoord3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord3hvNV else { return c.pointee.missing(0x104D4) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glTexCoord3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexCoord3i") else { return }
+  let s = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexCoord3i else { return c.pointee.missing(0x1034D) }
+  call(s, t, rValue)
+}
+
+func replay_glTexCoord3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(12, isOptional: false, "glTexCoord3iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord3iv else { return c.pointee.missing(0x1034E) }
+  call(vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexCoord3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexCoord3s") else { return }
+  let s = Int16(truncatingIfNeeded: r.take32())
+  let t = Int16(truncatingIfNeeded: r.take32())
+  let rValue = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexCoord3s else { return c.pointee.missing(0x1034F) }
+  call(s, t, rValue)
+}
+
+func replay_glTexCoord3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(6, isOptional: false, "glTexCoord3sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord3sv else { return c.pointee.missing(0x10350) }
+  call(vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glTexCoord4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glTexCoord4d") else { return }
+  let s = Double(bitPattern: r.take64())
+  let t = Double(bitPattern: r.take64())
+  let rValue = Double(bitPattern: r.take64())
+  let q = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glTexCoord4d else { return c.pointee.missing(0x10351) }
+  call(s, t, rValue, q)
+}
+
+func replay_glTexCoord4dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(32, isOptional: false, "glTexCoord4dv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord4dv else { return c.pointee.missing(0x10352) }
+  call(vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glTexCoord4f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glTexCoord4f") else { return }
+  let s = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
+  let q = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexCoord4f else { return c.pointee.missing(0x10353) }
+  call(s, t, rValue, q)
+}
+
+func replay_glTexCoord4fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glTexCoord4fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord4fv else { return c.pointee.missing(0x10354) }
+  call(vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glTexCoord4hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glTexCoord4hNV") else { return }
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  let t = UInt16(truncatingIfNeeded: r.take32())
+  let rValue = UInt16(truncatingIfNeeded: r.take32())
+  let q = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexCoord4hNV else { return c.pointee.missing(0x104D5) }
+  call(s, t, rValue, q)
+}
+
+func replay_glTexCoord4hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glTexCoord4hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord4hvNV else { return c.pointee.missing(0x104D6) }
+  call(vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glTexCoord4i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glTexCoord4i") else { return }
+  let s = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
+  let q = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexCoord4i else { return c.pointee.missing(0x10355) }
+  call(s, t, rValue, q)
+}
+
+func replay_glTexCoord4iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(16, isOptional: false, "glTexCoord4iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord4iv else { return c.pointee.missing(0x10356) }
+  call(vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexCoord4s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glTexCoord4s") else { return }
+  let s = Int16(truncatingIfNeeded: r.take32())
+  let t = Int16(truncatingIfNeeded: r.take32())
+  let rValue = Int16(truncatingIfNeeded: r.take32())
+  let q = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexCoord4s else { return c.pointee.missing(0x10357) }
+  call(s, t, rValue, q)
+}
+
+func replay_glTexCoord4sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  let vBytes = r.array(8, isOptional: false, "glTexCoord4sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoord4sv else { return c.pointee.missing(0x10358) }
+  call(vBytes?.assumingMemoryBound(to: Int16.self))
+}
+
+func replay_glTexCoordP1ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexCoordP1ui") else { return }
+  let type = r.take32()
+  let coords = r.take32()
+  guard let call = c.pointee.gl.glTexCoordP1ui else { return c.pointee.missing(0x10359) }
+  call(type, coords)
+}
+
+func replay_glTexCoordP1uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glTexCoordP1uiv") else { return }
+  let type = r.take32()
+  let coordsBytes = r.array(4, isOptional: false, "glTexCoordP1uiv.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoordP1uiv else { return c.pointee.missing(0x1035A) }
+  call(type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glTexCoordP2ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexCoordP2ui") else { return }
+  let type = r.take32()
+  let coords = r.take32()
+  guard let call = c.pointee.gl.glTexCoordP2ui else { return c.pointee.missing(0x1035B) }
+  call(type, coords)
+}
+
+func replay_glTexCoordP2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glTexCoordP2uiv") else { return }
+  let type = r.take32()
+  let coordsBytes = r.array(4, isOptional: false, "glTexCoordP2uiv.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoordP2uiv else { return c.pointee.missing(0x1035C) }
+  call(type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glTexCoordP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexCoordP3ui") else { return }
+  let type = r.take32()
+  let coords = r.take32()
+  guard let call = c.pointee.gl.glTexCoordP3ui else { return c.pointee.missing(0x1035D) }
+  call(type, coords)
+}
+
+func replay_glTexCoordP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glTexCoordP3uiv") else { return }
+  let type = r.take32()
+  let coordsBytes = r.array(4, isOptional: false, "glTexCoordP3uiv.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoordP3uiv else { return c.pointee.missing(0x1035E) }
+  call(type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glTexCoordP4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexCoordP4ui") else { return }
+  let type = r.take32()
+  let coords = r.take32()
+  guard let call = c.pointee.gl.glTexCoordP4ui else { return c.pointee.missing(0x1035F) }
+  call(type, coords)
+}
+
+func replay_glTexCoordP4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glTexCoordP4uiv") else { return }
+  let type = r.take32()
+  let coordsBytes = r.array(4, isOptional: false, "glTexCoordP4uiv.coords")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexCoordP4uiv else { return c.pointee.missing(0x10360) }
+  call(type, coordsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glTexCoordPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glTexCoordPointer") else { return }
+  let size = Int32(bitPattern: r.take32())
+  let type = r.take32()
+  let stride = Int32(bitPattern: r.take32())
+  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  doer_glTexCoordPointer(c, size, type, stride, pointer)
+}
+
+func replay_glTexEnvf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexEnvf") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexEnvf else { return c.pointee.missing(0x10362) }
+  call(target, pname, param)
+}
+
+func replay_glTexEnvfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexEnvfv") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexEnvfv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexEnvfv else { return c.pointee.missing(0x10363) }
+  call(target, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glTexEnvi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexEnvi") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexEnvi else { return c.pointee.missing(0x10364) }
+  call(target, pname, param)
+}
+
+func replay_glTexEnviv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexEnviv") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexEnviv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexEnviv else { return c.pointee.missing(0x10365) }
+  call(target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexEnvx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexEnvx") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexEnvx else { return c.pointee.missing(0x10366) }
+  call(target, pname, param)
+}
+
+func replay_glTexEnvxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexEnvxv") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexEnvxv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexEnvxv else { return c.pointee.missing(0x10367) }
+  call(target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexGend(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glTexGend") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Double(bitPattern: r.take64())
+  guard let call = c.pointee.gl.glTexGend else { return c.pointee.missing(0x10368) }
+  call(coord, pname, param)
+}
+
+func replay_glTexGendv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexGendv") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 8), isOptional: false, "glTexGendv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexGendv else { return c.pointee.missing(0x10369) }
+  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glTexGenf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexGenf") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexGenf else { return c.pointee.missing(0x1036A) }
+  call(coord, pname, param)
+}
+
+func replay_glTexGenfOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexGenfOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexGenfOES else { return c.pointee.missing(0x10517) }
+  call(coord, pname, param)
+}
+
+func replay_glTexGenfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexGenfv") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenfv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexGenfv else { return c.pointee.missing(0x1036B) }
+  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glTexGenfvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexGenfvOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenfvOES.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexGenfvOES else { return c.pointee.missing(0x10518) }
+  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glTexGeni(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexGeni") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexGeni else { return c.pointee.missing(0x1036C) }
+  call(coord, pname, param)
+}
+
+func replay_glTexGeniOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexGeniOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexGeniOES else { return c.pointee.missing(0x10519) }
+  call(coord, pname, param)
+}
+
+func replay_glTexGeniv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexGeniv") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGeniv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexGeniv else { return c.pointee.missing(0x1036D) }
+  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexGenivOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexGenivOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenivOES.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexGenivOES else { return c.pointee.missing(0x1051A) }
+  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexGenxOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexGenxOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexGenxOES else { return c.pointee.missing(0x1051B) }
+  call(coord, pname, param)
+}
+
+func replay_glTexGenxvOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexGenxvOES") else { return }
+  let coord = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexGenxvOES.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexGenxvOES else { return c.pointee.missing(0x1051C) }
+  call(coord, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexImage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glTexImage1D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 1, format, type, Int(width), 1, 1, "glTexImage1D.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexImage1D else { return c.pointee.missing(0x1036E) }
+  call(target, level, internalformat, width, border, format, type, pixels)
+}
+
+func replay_glTexImage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glTexImage2D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 2, format, type, Int(width), Int(height), 1, "glTexImage2D.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexImage2D else { return c.pointee.missing(0x1036F) }
+  call(target, level, internalformat, width, height, border, format, type, pixels)
+}
+
+func replay_glTexImage2DMultisample(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glTexImage2DMultisample") else { return }
+  let target = r.take32()
+  let samples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexImage2DMultisample else { return c.pointee.missing(0x10370) }
+  call(target, samples, internalformat, width, height, fixedsamplelocations)
+}
+
+func replay_glTexImage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glTexImage3D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glTexImage3D.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexImage3D else { return c.pointee.missing(0x10371) }
+  call(target, level, internalformat, width, height, depth, border, format, type, pixels)
+}
+
+func replay_glTexImage3DMultisample(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glTexImage3DMultisample") else { return }
+  let target = r.take32()
+  let samples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexImage3DMultisample else { return c.pointee.missing(0x10372) }
+  call(target, samples, internalformat, width, height, depth, fixedsamplelocations)
+}
+
+func replay_glTexImage3DOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glTexImage3DOES") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glTexImage3DOES.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexImage3DOES else { return c.pointee.missing(0x104D7) }
+  call(target, level, internalformat, width, height, depth, border, format, type, pixels)
+}
+
+func replay_glTexParameterIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexParameterIiv") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexParameterIiv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexParameterIiv else { return c.pointee.missing(0x10373) }
+  call(target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexParameterIuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexParameterIuiv") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexParameterIuiv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexParameterIuiv else { return c.pointee.missing(0x10374) }
+  call(target, pname, paramsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glTexParameterf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexParameterf") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexParameterf else { return c.pointee.missing(0x10375) }
+  call(target, pname, param)
+}
+
+func replay_glTexParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexParameterfv") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexParameterfv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexParameterfv else { return c.pointee.missing(0x10376) }
+  call(target, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glTexParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexParameteri") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexParameteri else { return c.pointee.missing(0x10377) }
+  call(target, pname, param)
+}
+
+func replay_glTexParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexParameteriv") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexParameteriv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexParameteriv else { return c.pointee.missing(0x10378) }
+  call(target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexParameterx(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTexParameterx") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexParameterx else { return c.pointee.missing(0x10379) }
+  call(target, pname, param)
+}
+
+func replay_glTexParameterxv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTexParameterxv") else { return }
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTexParameterxv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexParameterxv else { return c.pointee.missing(0x1037A) }
+  call(target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTexStorage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glTexStorage1D") else { return }
+  let target = r.take32()
+  let levels = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexStorage1D else { return c.pointee.missing(0x1037B) }
+  call(target, levels, internalformat, width)
+}
+
+func replay_glTexStorage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glTexStorage2D") else { return }
+  let target = r.take32()
+  let levels = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexStorage2D else { return c.pointee.missing(0x1037C) }
+  call(target, levels, internalformat, width, height)
+}
+
+func replay_glTexStorage2DMultisample(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glTexStorage2DMultisample") else { return }
+  let target = r.take32()
+  let samples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexStorage2DMultisample else { return c.pointee.missing(0x1037D) }
+  call(target, samples, internalformat, width, height, fixedsamplelocations)
+}
+
+func replay_glTexStorage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glTexStorage3D") else { return }
+  let target = r.take32()
+  let levels = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTexStorage3D else { return c.pointee.missing(0x1037E) }
+  call(target, levels, internalformat, width, height, depth)
+}
+
+func replay_glTexStorage3DMultisample(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glTexStorage3DMultisample") else { return }
+  let target = r.take32()
+  let samples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexStorage3DMultisample else { return c.pointee.missing(0x1037F) }
+  call(target, samples, internalformat, width, height, depth, fixedsamplelocations)
+}
+
+func replay_glTexSubImage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glTexSubImage1D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 1, format, type, Int(width), 1, 1, "glTexSubImage1D.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexSubImage1D else { return c.pointee.missing(0x10380) }
+  call(target, level, xoffset, width, format, type, pixels)
+}
+
+func replay_glTexSubImage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glTexSubImage2D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 2, format, type, Int(width), Int(height), 1, "glTexSubImage2D.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexSubImage2D else { return c.pointee.missing(0x10381) }
+  call(target, level, xoffset, yoffset, width, height, format, type, pixels)
+}
+
+func replay_glTexSubImage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(40, "glTexSubImage3D") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glTexSubImage3D.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexSubImage3D else { return c.pointee.missing(0x10382) }
+  call(target, level, xoffset, yoffset, zoffset, width, height, depth, format, type, pixels)
+}
+
+func replay_glTexSubImage3DOES(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(40, "glTexSubImage3DOES") else { return }
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glTexSubImage3DOES.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTexSubImage3DOES else { return c.pointee.missing(0x104D8) }
+  call(target, level, xoffset, yoffset, zoffset, width, height, depth, format, type, pixels)
+}
+
+func replay_glTextureBarrier(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard let call = c.pointee.gl.glTextureBarrier else { return c.pointee.missing(0x10383) }
+  call()
+}
+
+func replay_glTextureBarrierNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard let call = c.pointee.gl.glTextureBarrierNV else { return c.pointee.missing(0x10384) }
+  call()
+}
+
+func replay_glTextureBuffer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTextureBuffer") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let internalformat = r.take32()
+  let buffer = c.pointee.name(.buffer, r.take32())
+  guard let call = c.pointee.gl.glTextureBuffer else { return c.pointee.missing(0x10385) }
+  call(texture, internalformat, buffer)
+}
+
+func replay_glTextureBufferEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glTextureBufferEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let internalformat = r.take32()
+  let buffer = c.pointee.name(.buffer, r.take32())
+  guard let call = c.pointee.gl.glTextureBufferEXT else { return c.pointee.missing(0x105C5) }
+  call(texture, target, internalformat, buffer)
+}
+
+func replay_glTextureBufferRange(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glTextureBufferRange") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let internalformat = r.take32()
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let size = Int(truncatingIfNeeded: r.take64())
+  guard let call = c.pointee.gl.glTextureBufferRange else { return c.pointee.missing(0x10386) }
+  call(texture, internalformat, buffer, offset, size)
+}
+
+func replay_glTextureBufferRangeEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(32, "glTextureBufferRangeEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let internalformat = r.take32()
+  let buffer = c.pointee.name(.buffer, r.take32())
+  let offset = Int(truncatingIfNeeded: r.take64())
+  let size = Int(truncatingIfNeeded: r.take64())
+  guard let call = c.pointee.gl.glTextureBufferRangeEXT else { return c.pointee.missing(0x105C6) }
+  call(texture, target, internalformat, buffer, offset, size)
+}
+
+func replay_glTextureImage1DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(32, "glTextureImage1DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 1, format, type, Int(width), 1, 1, "glTextureImage1DEXT.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureImage1DEXT else { return c.pointee.missing(0x105C7) }
+  call(texture, target, level, internalformat, width, border, format, type, pixels)
+}
+
+func replay_glTextureImage2DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(36, "glTextureImage2DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 2, format, type, Int(width), Int(height), 1, "glTextureImage2DEXT.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureImage2DEXT else { return c.pointee.missing(0x105C8) }
+  call(texture, target, level, internalformat, width, height, border, format, type, pixels)
+}
+
+func replay_glTextureImage3DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(40, "glTextureImage3DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let level = Int32(bitPattern: r.take32())
+  let internalformat = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let border = Int32(bitPattern: r.take32())
+  let format = r.take32()
+  let type = r.take32()
+  let pixels = c.pointee.image(&r, 3, format, type, Int(width), Int(height), Int(depth), "glTextureImage3DEXT.pixels")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureImage3DEXT else { return c.pointee.missing(0x105C9) }
+  call(texture, target, level, internalformat, width, height, depth, border, format, type, pixels)
+}
+
+func replay_glTexturePageCommitmentEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(36, "glTexturePageCommitmentEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let level = Int32(bitPattern: r.take32())
+  let xoffset = Int32(bitPattern: r.take32())
+  let yoffset = Int32(bitPattern: r.take32())
+  let zoffset = Int32(bitPattern: r.take32())
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let commit = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTexturePageCommitmentEXT else { return c.pointee.missing(0x105CA) }
+  call(texture, level, xoffset, yoffset, zoffset, width, height, depth, commit)
+}
+
+func replay_glTextureParameterIiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTextureParameterIiv") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameterIiv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureParameterIiv else { return c.pointee.missing(0x10387) }
+  call(texture, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTextureParameterIivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glTextureParameterIivEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameterIivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureParameterIivEXT else { return c.pointee.missing(0x105CB) }
+  call(texture, target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTextureParameterIuiv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(8, "glTextureParameterIuiv") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameterIuiv.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureParameterIuiv else { return c.pointee.missing(0x10388) }
+  call(texture, pname, paramsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glTextureParameterIuivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glTextureParameterIuivEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameterIuivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureParameterIuivEXT else { return c.pointee.missing(0x105CC) }
+  call(texture, target, pname, paramsBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glTextureParameterf(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTextureParameterf") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTextureParameterf else { return c.pointee.missing(0x10389) }
+  call(texture, pname, param)
+}
+
+func replay_glTextureParameterfEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glTextureParameterfEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTextureParameterfEXT else { return c.pointee.missing(0x105CD) }
+  call(texture, target, pname, param)
+}
+
+func replay_glTextureParameterfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTextureParameterfv") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let pname = r.take32()
+  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameterfv.param")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureParameterfv else { return c.pointee.missing(0x1038A) }
+  call(texture, pname, paramBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glTextureParameterfvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glTextureParameterfvEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameterfvEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureParameterfvEXT else { return c.pointee.missing(0x105CE) }
+  call(texture, target, pname, paramsBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glTextureParameteri(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glTextureParameteri") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTextureParameteri else { return c.pointee.missing(0x1038B) }
+  call(texture, pname, param)
+}
+
+func replay_glTextureParameteriEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glTextureParameteriEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  let param = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTextureParameteriEXT else { return c.pointee.missing(0x105CF) }
+  call(texture, target, pname, param)
+}
+
+func replay_glTextureParameteriv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glTextureParameteriv") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let pname = r.take32()
+  let paramBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameteriv.param")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureParameteriv else { return c.pointee.missing(0x1038C) }
+  call(texture, pname, paramBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTextureParameterivEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glTextureParameterivEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let pname = r.take32()
+  let paramsBytes = r.array(glProduct(glValueCount(pname), 4), isOptional: false, "glTextureParameterivEXT.params")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glTextureParameterivEXT else { return c.pointee.missing(0x105D0) }
+  call(texture, target, pname, paramsBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glTextureRenderbufferEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glTextureRenderbufferEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let renderbuffer = c.pointee.name(.renderbuffer, r.take32())
+  guard let call = c.pointee.gl.glTextureRenderbufferEXT else { return c.pointee.missing(0x105D1) }
+  call(texture, target, renderbuffer)
+}
+
+func replay_glTextureStorage1D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glTextureStorage1D") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let levels = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTextureStorage1D else { return c.pointee.missing(0x1038D) }
+  call(texture, levels, internalformat, width)
+}
+
+func replay_glTextureStorage1DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glTextureStorage1DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let levels = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTextureStorage1DEXT else { return c.pointee.missing(0x105D2) }
+  call(texture, target, levels, internalformat, width)
+}
+
+func replay_glTextureStorage2D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(20, "glTextureStorage2D") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let levels = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTextureStorage2D else { return c.pointee.missing(0x1038E) }
+  call(texture, levels, internalformat, width, height)
+}
+
+func replay_glTextureStorage2DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glTextureStorage2DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let levels = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTextureStorage2DEXT else { return c.pointee.missing(0x105D3) }
+  call(texture, target, levels, internalformat, width, height)
 }

@@ -57,7 +57,6 @@ let hiddenExtensions: Set<String> = [
   "GL_EXT_debug_label",
   "GL_EXT_debug_marker",
   "GL_EXT_depth_bounds_test",
-  "GL_EXT_direct_state_access",
   "GL_EXT_draw_transform_feedback",
   "GL_EXT_external_buffer",
   "GL_EXT_geometry_shader4",

@@ -12,6 +12,7 @@ public func gl_Accum(_ op: UInt32, _ value: Float) {
   guard let p = writer.pointee.fixedRecord(0x10000, 16) else { return }
   p.put32(op, 8)
   p.put32(value.bitPattern, 12)
+  finishCommand(writer)
 }
 
 @c(glActiveShaderProgram)
@@ -21,6 +22,7 @@ public func gl_ActiveShaderProgram(_ pipeline: UInt32, _ program: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x10001, 16) else { return }
   p.put32(pipeline, 8)
   p.put32(program, 12)
+  finishCommand(c)
 }
 
 @c(glActiveStencilFaceEXT)
@@ -30,6 +32,7 @@ public func gl_ActiveStencilFaceEXT(_ face: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x10002, 16) else { return }
   p.put32(face, 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glActiveTexture)
@@ -40,6 +43,7 @@ public func gl_ActiveTexture(_ texture: UInt32) {
   p.put32(texture, 8)
   p.put32(0, 12)
   note_glActiveTexture(c, texture)
+  finishCommand(c)
 }
 
 @c(glAlphaFragmentOp1ATI)
@@ -56,6 +60,7 @@ public func gl_AlphaFragmentOp1ATI(
   p.put32(arg1, 20)
   p.put32(arg1Rep, 24)
   p.put32(arg1Mod, 28)
+  finishCommand(c)
 }
 
 @c(glAlphaFragmentOp2ATI)
@@ -76,6 +81,7 @@ public func gl_AlphaFragmentOp2ATI(
   p.put32(arg2Rep, 36)
   p.put32(arg2Mod, 40)
   p.put32(0, 44)
+  finishCommand(c)
 }
 
 @c(glAlphaFragmentOp3ATI)
@@ -99,6 +105,7 @@ public func gl_AlphaFragmentOp3ATI(
   p.put32(arg3, 44)
   p.put32(arg3Rep, 48)
   p.put32(arg3Mod, 52)
+  finishCommand(c)
 }
 
 @c(glAlphaFunc)
@@ -108,6 +115,7 @@ public func gl_AlphaFunc(_ `func`: UInt32, _ ref: Float) {
   guard let p = c.writer.pointee.fixedRecord(0x10004, 16) else { return }
   p.put32(`func`, 8)
   p.put32(ref.bitPattern, 12)
+  finishCommand(c)
 }
 
 @c(glAlphaFuncx)
@@ -117,6 +125,7 @@ public func gl_AlphaFuncx(_ `func`: UInt32, _ ref: Int32) {
   guard let p = c.writer.pointee.fixedRecord(0x10005, 16) else { return }
   p.put32(`func`, 8)
   p.put32(UInt32(bitPattern: ref), 12)
+  finishCommand(c)
 }
 
 @c(glAreTexturesResident)
@@ -136,6 +145,7 @@ public func gl_AreTexturesResident(
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   reply.copyOut(residences, max(Int(n), 0))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -156,6 +166,7 @@ public func gl_AreTexturesResidentEXT(
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   reply.copyOut(residences, max(Int(n), 0))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -164,6 +175,7 @@ public func gl_ArrayElement(_ i: Int32) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   hook_glArrayElement(c, i)
+  finishCommand(c)
 }
 
 func encode_glArrayElement(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ i: Int32) {
@@ -178,6 +190,7 @@ public func gl_AttachShader(_ program: UInt32, _ shader: UInt32) {
   guard let p = writer.pointee.fixedRecord(0x10007, 16) else { return }
   p.put32(program, 8)
   p.put32(shader, 12)
+  finishCommand(writer)
 }
 
 @c(glBegin)
@@ -187,6 +200,7 @@ public func gl_Begin(_ mode: UInt32) {
   p.put32(mode, 8)
   p.put32(0, 12)
   note_glBegin(c, mode)
+  finishCommand(c)
 }
 
 @c(glBeginConditionalRender)
@@ -195,6 +209,7 @@ public func gl_BeginConditionalRender(_ id: UInt32, _ mode: UInt32) {
   guard let p = writer.pointee.fixedRecord(0x10009, 16) else { return }
   p.put32(id, 8)
   p.put32(mode, 12)
+  finishCommand(writer)
 }
 
 @c(glBeginFragmentShaderATI)
@@ -202,12 +217,14 @@ public func gl_BeginFragmentShaderATI() {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
   guard let _ = c.writer.pointee.fixedRecord(0x10477, 8) else { return }
+  finishCommand(c)
 }
 
 @c(glBeginQuery)
 public func gl_BeginQuery(_ target: UInt32, _ id: UInt32) {
   guard let c = currentContext() else { return }
   hook_glBeginQuery(c, target, id)
+  finishCommand(c)
 }
 
 func encode_glBeginQuery(
@@ -222,12 +239,14 @@ func encode_glBeginQuery(
 public func gl_BeginQueryEXT(_ target: UInt32, _ id: UInt32) {
   guard let c = currentContext() else { return }
   hook_glBeginQueryEXT(c, target, id)
+  finishCommand(c)
 }
 
 @c(glBeginQueryIndexed)
 public func gl_BeginQueryIndexed(_ target: UInt32, _ index: UInt32, _ id: UInt32) {
   guard let c = currentContext() else { return }
   hook_glBeginQueryIndexed(c, target, index, id)
+  finishCommand(c)
 }
 
 func encode_glBeginQueryIndexed(
@@ -247,6 +266,7 @@ public func gl_BeginTransformFeedback(_ primitiveMode: UInt32) {
   guard let p = writer.pointee.fixedRecord(0x1000C, 16) else { return }
   p.put32(primitiveMode, 8)
   p.put32(0, 12)
+  finishCommand(writer)
 }
 
 @c(glBindAttribLocation)
@@ -260,6 +280,7 @@ public func gl_BindAttribLocation(
   p.put32(index, 4)
   writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glBindBuffer)
@@ -270,6 +291,7 @@ public func gl_BindBuffer(_ target: UInt32, _ buffer: UInt32) {
   p.put32(target, 8)
   p.put32(buffer, 12)
   note_glBindBuffer(c, target, buffer)
+  finishCommand(c)
 }
 
 @c(glBindBufferBase)
@@ -282,6 +304,7 @@ public func gl_BindBufferBase(_ target: UInt32, _ index: UInt32, _ buffer: UInt3
   p.put32(buffer, 16)
   p.put32(0, 20)
   note_glBindBufferBase(c, target, index, buffer)
+  finishCommand(c)
 }
 
 @c(glBindBufferOffsetEXT)
@@ -297,6 +320,7 @@ public func gl_BindBufferOffsetEXT(
   p.put64(UInt64(bitPattern: Int64(offset)), 20)
   p.put32(0, 28)
   note_glBindBufferOffsetEXT(c, target, index, buffer, offset)
+  finishCommand(c)
 }
 
 @c(glBindBufferRange)
@@ -313,6 +337,7 @@ public func gl_BindBufferRange(
   p.put64(UInt64(bitPattern: Int64(size)), 28)
   p.put32(0, 36)
   note_glBindBufferRange(c, target, index, buffer, offset, size)
+  finishCommand(c)
 }
 
 @c(glBindBuffersBase)
@@ -329,6 +354,7 @@ public func gl_BindBuffersBase(
   c.writer.pointee.glArray(buffers, glProduct(Int(count), 4))
   c.writer.pointee.end()
   note_glBindBuffersBase(c, target, first, count, buffers)
+  finishCommand(c)
 }
 
 @c(glBindBuffersRange)
@@ -350,6 +376,7 @@ public func gl_BindBuffersRange(
   c.writer.pointee.glArray(sizes, glProduct(Int(count), 8))
   c.writer.pointee.end()
   note_glBindBuffersRange(c, target, first, count, buffers, offsets, sizes)
+  finishCommand(c)
 }
 
 @c(glBindFragDataLocation)
@@ -363,6 +390,7 @@ public func gl_BindFragDataLocation(
   p.put32(color, 4)
   writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glBindFragDataLocationIndexed)
@@ -377,6 +405,7 @@ public func gl_BindFragDataLocationIndexed(
   p.put32(index, 8)
   writer.pointee.glString(name, isOptional: false)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glBindFragmentShaderATI)
@@ -386,6 +415,7 @@ public func gl_BindFragmentShaderATI(_ id: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x10479, 16) else { return }
   p.put32(id, 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glBindFramebuffer)
@@ -396,6 +426,7 @@ public func gl_BindFramebuffer(_ target: UInt32, _ framebuffer: UInt32) {
   p.put32(target, 8)
   p.put32(framebuffer, 12)
   note_glBindFramebuffer(c, target, framebuffer)
+  finishCommand(c)
 }
 
 @c(glBindFramebufferEXT)
@@ -406,6 +437,7 @@ public func gl_BindFramebufferEXT(_ target: UInt32, _ framebuffer: UInt32) {
   p.put32(target, 8)
   p.put32(framebuffer, 12)
   note_glBindFramebufferEXT(c, target, framebuffer)
+  finishCommand(c)
 }
 
 @c(glBindImageTexture)
@@ -425,6 +457,7 @@ public func gl_BindImageTexture(
   p.put32(format, 32)
   p.put32(0, 36)
   note_glBindImageTexture(c, unit, texture, level, layered, layer, access, format)
+  finishCommand(c)
 }
 
 @c(glBindImageTextures)
@@ -440,6 +473,20 @@ public func gl_BindImageTextures(
   c.writer.pointee.glArray(textures, glProduct(Int(count), 4))
   c.writer.pointee.end()
   note_glBindImageTextures(c, first, count, textures)
+  finishCommand(c)
+}
+
+@c(glBindMultiTextureEXT)
+public func gl_BindMultiTextureEXT(_ texunit: UInt32, _ target: UInt32, _ texture: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x20
+  guard let p = c.writer.pointee.fixedRecord(0x1051F, 24) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(texture, 16)
+  p.put32(0, 20)
+  note_glBindMultiTextureEXT(c, texunit, target, texture)
+  finishCommand(c)
 }
 
 @c(glBindProgramARB)
@@ -449,6 +496,7 @@ public func gl_BindProgramARB(_ target: UInt32, _ program: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1001A, 16) else { return }
   p.put32(target, 8)
   p.put32(program, 12)
+  finishCommand(c)
 }
 
 @c(glBindProgramPipeline)
@@ -458,6 +506,7 @@ public func gl_BindProgramPipeline(_ pipeline: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1001B, 16) else { return }
   p.put32(pipeline, 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glBindRenderbuffer)
@@ -468,6 +517,7 @@ public func gl_BindRenderbuffer(_ target: UInt32, _ renderbuffer: UInt32) {
   p.put32(target, 8)
   p.put32(renderbuffer, 12)
   note_glBindRenderbuffer(c, target, renderbuffer)
+  finishCommand(c)
 }
 
 @c(glBindRenderbufferEXT)
@@ -477,6 +527,7 @@ public func gl_BindRenderbufferEXT(_ target: UInt32, _ renderbuffer: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1001D, 16) else { return }
   p.put32(target, 8)
   p.put32(renderbuffer, 12)
+  finishCommand(c)
 }
 
 @c(glBindSampler)
@@ -486,6 +537,7 @@ public func gl_BindSampler(_ unit: UInt32, _ sampler: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1001E, 16) else { return }
   p.put32(unit, 8)
   p.put32(sampler, 12)
+  finishCommand(c)
 }
 
 @c(glBindSamplers)
@@ -498,6 +550,7 @@ public func gl_BindSamplers(_ first: UInt32, _ count: Int32, _ samplers: UnsafeP
   p.put32(UInt32(bitPattern: count), 4)
   c.writer.pointee.glArray(samplers, glProduct(Int(count), 4))
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glBindTexture)
@@ -507,6 +560,7 @@ public func gl_BindTexture(_ target: UInt32, _ texture: UInt32) {
   p.put32(target, 8)
   p.put32(texture, 12)
   note_glBindTexture(c, target, texture)
+  finishCommand(c)
 }
 
 @c(glBindTextureUnit)
@@ -516,6 +570,7 @@ public func gl_BindTextureUnit(_ unit: UInt32, _ texture: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x10021, 16) else { return }
   p.put32(unit, 8)
   p.put32(texture, 12)
+  finishCommand(c)
 }
 
 @c(glBindTextures)
@@ -528,6 +583,7 @@ public func gl_BindTextures(_ first: UInt32, _ count: Int32, _ textures: UnsafeP
   p.put32(UInt32(bitPattern: count), 4)
   c.writer.pointee.glArray(textures, glProduct(Int(count), 4))
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glBindTransformFeedback)
@@ -537,6 +593,7 @@ public func gl_BindTransformFeedback(_ target: UInt32, _ id: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x10023, 16) else { return }
   p.put32(target, 8)
   p.put32(id, 12)
+  finishCommand(c)
 }
 
 @c(glBindVertexArray)
@@ -547,6 +604,7 @@ public func gl_BindVertexArray(_ array: UInt32) {
   p.put32(array, 8)
   p.put32(0, 12)
   note_glBindVertexArray(c, array)
+  finishCommand(c)
 }
 
 @c(glBindVertexBuffer)
@@ -562,6 +620,7 @@ public func gl_BindVertexBuffer(
   p.put32(UInt32(bitPattern: stride), 24)
   p.put32(0, 28)
   note_glBindVertexBuffer(c, bindingindex, buffer, offset, stride)
+  finishCommand(c)
 }
 
 @c(glBindVertexBuffers)
@@ -581,6 +640,7 @@ public func gl_BindVertexBuffers(
   c.writer.pointee.glArray(offsets, glProduct(Int(count), 8))
   c.writer.pointee.glArray(strides, glProduct(Int(count), 4))
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glBitmap)
@@ -599,12 +659,14 @@ public func gl_Bitmap(
   p.put32(ymove.bitPattern, 20)
   c.writer.pointee.glImage(c, 2, GL.COLOR_INDEX, GL.BITMAP, Int(width), Int(height), 1, bitmap)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glBlendBarrier)
 public func gl_BlendBarrier() {
   guard let writer = contextWriter() else { return }
   guard let _ = writer.pointee.fixedRecord(0x10028, 8) else { return }
+  finishCommand(writer)
 }
 
 @c(glBlendColor)
@@ -616,6 +678,7 @@ public func gl_BlendColor(_ red: Float, _ green: Float, _ blue: Float, _ alpha: 
   p.put32(green.bitPattern, 12)
   p.put32(blue.bitPattern, 16)
   p.put32(alpha.bitPattern, 20)
+  finishCommand(c)
 }
 
 @c(glBlendEquation)
@@ -625,6 +688,7 @@ public func gl_BlendEquation(_ mode: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1002A, 16) else { return }
   p.put32(mode, 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glBlendEquationSeparate)
@@ -634,6 +698,7 @@ public func gl_BlendEquationSeparate(_ modeRGB: UInt32, _ modeAlpha: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1002B, 16) else { return }
   p.put32(modeRGB, 8)
   p.put32(modeAlpha, 12)
+  finishCommand(c)
 }
 
 @c(glBlendEquationSeparatei)
@@ -645,6 +710,7 @@ public func gl_BlendEquationSeparatei(_ buf: UInt32, _ modeRGB: UInt32, _ modeAl
   p.put32(modeRGB, 12)
   p.put32(modeAlpha, 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glBlendEquationi)
@@ -654,6 +720,7 @@ public func gl_BlendEquationi(_ buf: UInt32, _ mode: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1002D, 16) else { return }
   p.put32(buf, 8)
   p.put32(mode, 12)
+  finishCommand(c)
 }
 
 @c(glBlendFunc)
@@ -664,6 +731,7 @@ public func gl_BlendFunc(_ sfactor: UInt32, _ dfactor: UInt32) {
   p.put32(sfactor, 8)
   p.put32(dfactor, 12)
   note_glBlendFunc(c, sfactor, dfactor)
+  finishCommand(c)
 }
 
 @c(glBlendFuncSeparate)
@@ -678,6 +746,7 @@ public func gl_BlendFuncSeparate(
   p.put32(sfactorAlpha, 16)
   p.put32(dfactorAlpha, 20)
   note_glBlendFuncSeparate(c, sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
+  finishCommand(c)
 }
 
 @c(glBlendFuncSeparatei)
@@ -693,6 +762,7 @@ public func gl_BlendFuncSeparatei(
   p.put32(srcAlpha, 20)
   p.put32(dstAlpha, 24)
   p.put32(0, 28)
+  finishCommand(c)
 }
 
 @c(glBlendFunci)
@@ -704,6 +774,7 @@ public func gl_BlendFunci(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
   p.put32(src, 12)
   p.put32(dst, 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glBlitFramebuffer)
@@ -723,6 +794,7 @@ public func gl_BlitFramebuffer(
   p.put32(UInt32(bitPattern: dstY1), 36)
   p.put32(mask, 40)
   p.put32(filter, 44)
+  finishCommand(writer)
 }
 
 @c(glBlitNamedFramebuffer)
@@ -745,6 +817,7 @@ public func gl_BlitNamedFramebuffer(
   p.put32(UInt32(bitPattern: dstY1), 44)
   p.put32(mask, 48)
   p.put32(filter, 52)
+  finishCommand(writer)
 }
 
 @c(glBufferData)
@@ -761,6 +834,7 @@ public func gl_BufferData(
   c.writer.pointee.glArray(data, max(Int(size), 0))
   c.writer.pointee.end()
   note_glBufferData(c, target, size, data, usage)
+  finishCommand(c)
 }
 
 @c(glBufferStorage)
@@ -777,6 +851,7 @@ public func gl_BufferStorage(
   c.writer.pointee.glArray(data, max(Int(size), 0))
   c.writer.pointee.end()
   note_glBufferStorage(c, target, size, data, flags)
+  finishCommand(c)
 }
 
 @c(glBufferSubData)
@@ -793,6 +868,7 @@ public func gl_BufferSubData(
   c.writer.pointee.glArray(data, max(Int(size), 0))
   c.writer.pointee.end()
   note_glBufferSubData(c, target, offset, size, data)
+  finishCommand(c)
 }
 
 @c(glCallList)
@@ -802,6 +878,7 @@ public func gl_CallList(_ list: UInt32) {
   p.put32(list, 8)
   p.put32(0, 12)
   note_glCallList(c, list)
+  finishCommand(c)
 }
 
 @c(glCallLists)
@@ -815,12 +892,15 @@ public func gl_CallLists(_ n: Int32, _ type: UInt32, _ lists: UnsafeRawPointer?)
   c.writer.pointee.glArray(lists, max(glProduct(Int(n), glTypeSize(type)), 0))
   c.writer.pointee.end()
   note_glCallLists(c, n, type, lists)
+  finishCommand(c)
 }
 
 @c(glCheckFramebufferStatus)
 public func gl_CheckFramebufferStatus(_ target: UInt32) -> UInt32 {
   guard let c = currentContext() else { return 0 }
-  return hook_glCheckFramebufferStatus(c, target)
+  let result = hook_glCheckFramebufferStatus(c, target)
+  finishCommand(c)
+  return result
 }
 
 func encode_glCheckFramebufferStatus(
@@ -844,6 +924,23 @@ public func gl_CheckNamedFramebufferStatus(_ framebuffer: UInt32, _ target: UInt
   guard var reply = c.endCall(call) else { return 0 }
   let result = reply.u32("result")
   c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glCheckNamedFramebufferStatusEXT)
+public func gl_CheckNamedFramebufferStatusEXT(_ framebuffer: UInt32, _ target: UInt32) -> UInt32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10520) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10520, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(framebuffer, 16)
+  p.put32(target, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -853,6 +950,7 @@ public func gl_ClampColor(_ target: UInt32, _ clamp: UInt32) {
   guard let p = writer.pointee.fixedRecord(0x1003B, 16) else { return }
   p.put32(target, 8)
   p.put32(clamp, 12)
+  finishCommand(writer)
 }
 
 @c(glClear)
@@ -861,6 +959,7 @@ public func gl_Clear(_ mask: UInt32) {
   guard let p = writer.pointee.fixedRecord(0x1003C, 16) else { return }
   p.put32(mask, 8)
   p.put32(0, 12)
+  finishCommand(writer)
 }
 
 @c(glClearAccum)
@@ -872,6 +971,7 @@ public func gl_ClearAccum(_ red: Float, _ green: Float, _ blue: Float, _ alpha: 
   p.put32(green.bitPattern, 12)
   p.put32(blue.bitPattern, 16)
   p.put32(alpha.bitPattern, 20)
+  finishCommand(c)
 }
 
 @c(glClearBufferData)
@@ -890,6 +990,7 @@ public func gl_ClearBufferData(
   c.writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
   c.writer.pointee.end()
   note_glClearBufferData(c, target, internalformat, format, type, data)
+  finishCommand(c)
 }
 
 @c(glClearBufferSubData)
@@ -910,6 +1011,7 @@ public func gl_ClearBufferSubData(
   c.writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
   c.writer.pointee.end()
   note_glClearBufferSubData(c, target, internalformat, offset, size, format, type, data)
+  finishCommand(c)
 }
 
 @c(glClearBufferfi)
@@ -922,6 +1024,7 @@ public func gl_ClearBufferfi(
   p.put32(UInt32(bitPattern: drawbuffer), 12)
   p.put32(depth.bitPattern, 16)
   p.put32(UInt32(bitPattern: stencil), 20)
+  finishCommand(writer)
 }
 
 @c(glClearBufferfv)
@@ -936,6 +1039,7 @@ public func gl_ClearBufferfv(
   p.put32(UInt32(bitPattern: drawbuffer), 4)
   writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glClearBufferiv)
@@ -950,6 +1054,7 @@ public func gl_ClearBufferiv(
   p.put32(UInt32(bitPattern: drawbuffer), 4)
   writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glClearBufferuiv)
@@ -964,6 +1069,7 @@ public func gl_ClearBufferuiv(
   p.put32(UInt32(bitPattern: drawbuffer), 4)
   writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glClearColor)
@@ -975,6 +1081,7 @@ public func gl_ClearColor(_ red: Float, _ green: Float, _ blue: Float, _ alpha: 
   p.put32(green.bitPattern, 12)
   p.put32(blue.bitPattern, 16)
   p.put32(alpha.bitPattern, 20)
+  finishCommand(c)
 }
 
 @c(glClearColorIiEXT)
@@ -986,6 +1093,7 @@ public func gl_ClearColorIiEXT(_ red: Int32, _ green: Int32, _ blue: Int32, _ al
   p.put32(UInt32(bitPattern: green), 12)
   p.put32(UInt32(bitPattern: blue), 16)
   p.put32(UInt32(bitPattern: alpha), 20)
+  finishCommand(c)
 }
 
 @c(glClearColorIuiEXT)
@@ -997,6 +1105,7 @@ public func gl_ClearColorIuiEXT(_ red: UInt32, _ green: UInt32, _ blue: UInt32, 
   p.put32(green, 12)
   p.put32(blue, 16)
   p.put32(alpha, 20)
+  finishCommand(c)
 }
 
 @c(glClearColorx)
@@ -1008,6 +1117,7 @@ public func gl_ClearColorx(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha:
   p.put32(UInt32(bitPattern: green), 12)
   p.put32(UInt32(bitPattern: blue), 16)
   p.put32(UInt32(bitPattern: alpha), 20)
+  finishCommand(c)
 }
 
 @c(glClearDepth)
@@ -1016,6 +1126,7 @@ public func gl_ClearDepth(_ depth: Double) {
   c.pointee.touched |= 0x8
   guard let p = c.writer.pointee.fixedRecord(0x10048, 16) else { return }
   p.put64(depth.bitPattern, 8)
+  finishCommand(c)
 }
 
 @c(glClearDepthf)
@@ -1025,6 +1136,7 @@ public func gl_ClearDepthf(_ d: Float) {
   guard let p = c.writer.pointee.fixedRecord(0x10049, 16) else { return }
   p.put32(d.bitPattern, 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glClearDepthx)
@@ -1034,6 +1146,7 @@ public func gl_ClearDepthx(_ depth: Int32) {
   guard let p = c.writer.pointee.fixedRecord(0x1004A, 16) else { return }
   p.put32(UInt32(bitPattern: depth), 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glClearIndex)
@@ -1043,6 +1156,7 @@ public func gl_ClearIndex(_ cValue: Float) {
   guard let p = c.writer.pointee.fixedRecord(0x1004B, 16) else { return }
   p.put32(cValue.bitPattern, 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glClearNamedBufferData)
@@ -1061,6 +1175,26 @@ public func gl_ClearNamedBufferData(
   c.writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
   c.writer.pointee.end()
   note_glClearNamedBufferData(c, buffer, internalformat, format, type, data)
+  finishCommand(c)
+}
+
+@c(glClearNamedBufferDataEXT)
+public func gl_ClearNamedBufferDataEXT(
+  _ buffer: UInt32, _ internalformat: UInt32, _ format: UInt32, _ type: UInt32,
+  _ data: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard data == nil || max(glPixelSize(format,type), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10521)
+  guard let p = c.writer.pointee.reserve(16) else { return }
+  p.put32(buffer, 0)
+  p.put32(internalformat, 4)
+  p.put32(format, 8)
+  p.put32(type, 12)
+  c.writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
+  c.writer.pointee.end()
+  note_glClearNamedBufferDataEXT(c, buffer, internalformat, format, type, data)
+  finishCommand(c)
 }
 
 @c(glClearNamedBufferSubData)
@@ -1081,6 +1215,28 @@ public func gl_ClearNamedBufferSubData(
   c.writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
   c.writer.pointee.end()
   note_glClearNamedBufferSubData(c, buffer, internalformat, offset, size, format, type, data)
+  finishCommand(c)
+}
+
+@c(glClearNamedBufferSubDataEXT)
+public func gl_ClearNamedBufferSubDataEXT(
+  _ buffer: UInt32, _ internalformat: UInt32, _ offset: Int, _ size: Int, _ format: UInt32,
+  _ type: UInt32, _ data: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard data == nil || max(glPixelSize(format,type), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10522)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(buffer, 0)
+  p.put32(internalformat, 4)
+  p.put64(UInt64(bitPattern: Int64(offset)), 8)
+  p.put64(UInt64(bitPattern: Int64(size)), 16)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  c.writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
+  c.writer.pointee.end()
+  note_glClearNamedBufferSubDataEXT(c, buffer, internalformat, offset, size, format, type, data)
+  finishCommand(c)
 }
 
 @c(glClearNamedFramebufferfi)
@@ -1095,6 +1251,7 @@ public func gl_ClearNamedFramebufferfi(
   p.put32(depth.bitPattern, 20)
   p.put32(UInt32(bitPattern: stencil), 24)
   p.put32(0, 28)
+  finishCommand(writer)
 }
 
 @c(glClearNamedFramebufferfv)
@@ -1110,6 +1267,7 @@ public func gl_ClearNamedFramebufferfv(
   p.put32(UInt32(bitPattern: drawbuffer), 8)
   writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glClearNamedFramebufferiv)
@@ -1125,6 +1283,7 @@ public func gl_ClearNamedFramebufferiv(
   p.put32(UInt32(bitPattern: drawbuffer), 8)
   writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glClearNamedFramebufferuiv)
@@ -1140,6 +1299,7 @@ public func gl_ClearNamedFramebufferuiv(
   p.put32(UInt32(bitPattern: drawbuffer), 8)
   writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glClearStencil)
@@ -1149,6 +1309,7 @@ public func gl_ClearStencil(_ s: Int32) {
   guard let p = c.writer.pointee.fixedRecord(0x10052, 16) else { return }
   p.put32(UInt32(bitPattern: s), 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glClearTexImage)
@@ -1165,6 +1326,7 @@ public func gl_ClearTexImage(
   p.put32(type, 12)
   writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glClearTexSubImage)
@@ -1189,6 +1351,7 @@ public func gl_ClearTexSubImage(
   p.put32(type, 36)
   writer.pointee.glArray(data, max(glPixelSize(format,type), 0))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glClientActiveTexture)
@@ -1199,6 +1362,23 @@ public func gl_ClientActiveTexture(_ texture: UInt32) {
   p.put32(texture, 8)
   p.put32(0, 12)
   note_glClientActiveTexture(c, texture)
+  finishCommand(c)
+}
+
+@c(glClientAttribDefaultEXT)
+public func gl_ClientAttribDefaultEXT(_ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2100
+  hook_glClientAttribDefaultEXT(c, mask)
+  finishCommand(c)
+}
+
+func encode_glClientAttribDefaultEXT(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mask: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10523, 16) else { return }
+  p.put32(mask, 8)
+  p.put32(0, 12)
 }
 
 @c(glClientWaitSync)
@@ -1206,7 +1386,9 @@ public func gl_ClientWaitSync(
   _ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64
 ) -> UInt32 {
   guard let c = currentContext() else { return 0 }
-  return hook_glClientWaitSync(c, sync, flags, timeout)
+  let result = hook_glClientWaitSync(c, sync, flags, timeout)
+  finishCommand(c)
+  return result
 }
 
 func encode_glClientWaitSync(
@@ -1228,6 +1410,7 @@ public func gl_ClipControl(_ origin: UInt32, _ depth: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x10056, 16) else { return }
   p.put32(origin, 8)
   p.put32(depth, 12)
+  finishCommand(c)
 }
 
 @c(glClipPlane)
@@ -1238,6 +1421,7 @@ public func gl_ClipPlane(_ plane: UInt32, _ equation: UnsafePointer<Double>?) {
   p.put32(plane, 0)
   writer.pointee.glArray(equation, 32)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glClipPlanef)
@@ -1248,6 +1432,7 @@ public func gl_ClipPlanef(_ pValue: UInt32, _ eqn: UnsafePointer<Float>?) {
   p.put32(pValue, 0)
   writer.pointee.glArray(eqn, 16)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glClipPlanex)
@@ -1258,6 +1443,7 @@ public func gl_ClipPlanex(_ plane: UInt32, _ equation: UnsafePointer<Int32>?) {
   p.put32(plane, 0)
   writer.pointee.glArray(equation, 16)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glColor3b)
@@ -1269,6 +1455,7 @@ public func gl_Color3b(_ red: Int8, _ green: Int8, _ blue: Int8) {
   p.put32(UInt32(bitPattern: Int32(green)), 12)
   p.put32(UInt32(bitPattern: Int32(blue)), 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glColor3bv)
@@ -1278,6 +1465,7 @@ public func gl_Color3bv(_ v: UnsafePointer<Int8>?) {
   c.writer.pointee.begin(0x1005B)
   c.writer.pointee.glArray(v, 3)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor3d)
@@ -1288,6 +1476,7 @@ public func gl_Color3d(_ red: Double, _ green: Double, _ blue: Double) {
   p.put64(green.bitPattern, 16)
   p.put64(blue.bitPattern, 24)
   note_glColor3d(c, red, green, blue)
+  finishCommand(c)
 }
 
 @c(glColor3dv)
@@ -1297,6 +1486,7 @@ public func gl_Color3dv(_ v: UnsafePointer<Double>?) {
   c.writer.pointee.glArray(v, 24)
   c.writer.pointee.end()
   note_glColor3dv(c, v)
+  finishCommand(c)
 }
 
 @c(glColor3f)
@@ -1308,6 +1498,7 @@ public func gl_Color3f(_ red: Float, _ green: Float, _ blue: Float) {
   p.put32(blue.bitPattern, 16)
   p.put32(0, 20)
   note_glColor3f(c, red, green, blue)
+  finishCommand(c)
 }
 
 @c(glColor3fv)
@@ -1317,6 +1508,7 @@ public func gl_Color3fv(_ v: UnsafePointer<Float>?) {
   c.writer.pointee.glArray(v, 12)
   c.writer.pointee.end()
   note_glColor3fv(c, v)
+  finishCommand(c)
 }
 
 @c(glColor3hNV)
@@ -1328,6 +1520,7 @@ public func gl_Color3hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glColor3hvNV)
@@ -1337,6 +1530,7 @@ public func gl_Color3hvNV(_ v: UnsafePointer<UInt16>?) {
   c.writer.pointee.begin(0x1047B)
   c.writer.pointee.glArray(v, 6)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor3i)
@@ -1348,6 +1542,7 @@ public func gl_Color3i(_ red: Int32, _ green: Int32, _ blue: Int32) {
   p.put32(UInt32(bitPattern: green), 12)
   p.put32(UInt32(bitPattern: blue), 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glColor3iv)
@@ -1357,6 +1552,7 @@ public func gl_Color3iv(_ v: UnsafePointer<Int32>?) {
   c.writer.pointee.begin(0x10061)
   c.writer.pointee.glArray(v, 12)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor3s)
@@ -1368,6 +1564,7 @@ public func gl_Color3s(_ red: Int16, _ green: Int16, _ blue: Int16) {
   p.put32(UInt32(bitPattern: Int32(green)), 12)
   p.put32(UInt32(bitPattern: Int32(blue)), 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glColor3sv)
@@ -1377,6 +1574,7 @@ public func gl_Color3sv(_ v: UnsafePointer<Int16>?) {
   c.writer.pointee.begin(0x10063)
   c.writer.pointee.glArray(v, 6)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor3ub)
@@ -1388,6 +1586,7 @@ public func gl_Color3ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
   p.put32(UInt32(blue), 16)
   p.put32(0, 20)
   note_glColor3ub(c, red, green, blue)
+  finishCommand(c)
 }
 
 @c(glColor3ubv)
@@ -1397,6 +1596,7 @@ public func gl_Color3ubv(_ v: UnsafePointer<UInt8>?) {
   c.writer.pointee.glArray(v, 3)
   c.writer.pointee.end()
   note_glColor3ubv(c, v)
+  finishCommand(c)
 }
 
 @c(glColor3ui)
@@ -1408,6 +1608,7 @@ public func gl_Color3ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32) {
   p.put32(green, 12)
   p.put32(blue, 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glColor3uiv)
@@ -1417,6 +1618,7 @@ public func gl_Color3uiv(_ v: UnsafePointer<UInt32>?) {
   c.writer.pointee.begin(0x10067)
   c.writer.pointee.glArray(v, 12)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor3us)
@@ -1428,6 +1630,7 @@ public func gl_Color3us(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glColor3usv)
@@ -1437,6 +1640,7 @@ public func gl_Color3usv(_ v: UnsafePointer<UInt16>?) {
   c.writer.pointee.begin(0x10069)
   c.writer.pointee.glArray(v, 6)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor4b)
@@ -1448,6 +1652,7 @@ public func gl_Color4b(_ red: Int8, _ green: Int8, _ blue: Int8, _ alpha: Int8) 
   p.put32(UInt32(bitPattern: Int32(green)), 12)
   p.put32(UInt32(bitPattern: Int32(blue)), 16)
   p.put32(UInt32(bitPattern: Int32(alpha)), 20)
+  finishCommand(c)
 }
 
 @c(glColor4bv)
@@ -1457,6 +1662,7 @@ public func gl_Color4bv(_ v: UnsafePointer<Int8>?) {
   c.writer.pointee.begin(0x1006B)
   c.writer.pointee.glArray(v, 4)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor4d)
@@ -1468,6 +1674,7 @@ public func gl_Color4d(_ red: Double, _ green: Double, _ blue: Double, _ alpha: 
   p.put64(blue.bitPattern, 24)
   p.put64(alpha.bitPattern, 32)
   note_glColor4d(c, red, green, blue, alpha)
+  finishCommand(c)
 }
 
 @c(glColor4dv)
@@ -1477,6 +1684,7 @@ public func gl_Color4dv(_ v: UnsafePointer<Double>?) {
   c.writer.pointee.glArray(v, 32)
   c.writer.pointee.end()
   note_glColor4dv(c, v)
+  finishCommand(c)
 }
 
 @c(glColor4f)
@@ -1488,6 +1696,7 @@ public func gl_Color4f(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Flo
   p.put32(blue.bitPattern, 16)
   p.put32(alpha.bitPattern, 20)
   note_glColor4f(c, red, green, blue, alpha)
+  finishCommand(c)
 }
 
 @c(glColor4fv)
@@ -1497,6 +1706,7 @@ public func gl_Color4fv(_ v: UnsafePointer<Float>?) {
   c.writer.pointee.glArray(v, 16)
   c.writer.pointee.end()
   note_glColor4fv(c, v)
+  finishCommand(c)
 }
 
 @c(glColor4hNV)
@@ -1508,6 +1718,7 @@ public func gl_Color4hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16, _ alpha
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
   p.put32(UInt32(alpha), 20)
+  finishCommand(c)
 }
 
 @c(glColor4hvNV)
@@ -1517,6 +1728,7 @@ public func gl_Color4hvNV(_ v: UnsafePointer<UInt16>?) {
   c.writer.pointee.begin(0x1047D)
   c.writer.pointee.glArray(v, 8)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor4i)
@@ -1528,6 +1740,7 @@ public func gl_Color4i(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int
   p.put32(UInt32(bitPattern: green), 12)
   p.put32(UInt32(bitPattern: blue), 16)
   p.put32(UInt32(bitPattern: alpha), 20)
+  finishCommand(c)
 }
 
 @c(glColor4iv)
@@ -1537,6 +1750,7 @@ public func gl_Color4iv(_ v: UnsafePointer<Int32>?) {
   c.writer.pointee.begin(0x10071)
   c.writer.pointee.glArray(v, 16)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor4s)
@@ -1548,6 +1762,7 @@ public func gl_Color4s(_ red: Int16, _ green: Int16, _ blue: Int16, _ alpha: Int
   p.put32(UInt32(bitPattern: Int32(green)), 12)
   p.put32(UInt32(bitPattern: Int32(blue)), 16)
   p.put32(UInt32(bitPattern: Int32(alpha)), 20)
+  finishCommand(c)
 }
 
 @c(glColor4sv)
@@ -1557,6 +1772,7 @@ public func gl_Color4sv(_ v: UnsafePointer<Int16>?) {
   c.writer.pointee.begin(0x10073)
   c.writer.pointee.glArray(v, 8)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor4ub)
@@ -1568,6 +1784,7 @@ public func gl_Color4ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8, _ alpha: UI
   p.put32(UInt32(blue), 16)
   p.put32(UInt32(alpha), 20)
   note_glColor4ub(c, red, green, blue, alpha)
+  finishCommand(c)
 }
 
 @c(glColor4ubv)
@@ -1577,6 +1794,7 @@ public func gl_Color4ubv(_ v: UnsafePointer<UInt8>?) {
   c.writer.pointee.glArray(v, 4)
   c.writer.pointee.end()
   note_glColor4ubv(c, v)
+  finishCommand(c)
 }
 
 @c(glColor4ui)
@@ -1588,6 +1806,7 @@ public func gl_Color4ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32, _ alpha:
   p.put32(green, 12)
   p.put32(blue, 16)
   p.put32(alpha, 20)
+  finishCommand(c)
 }
 
 @c(glColor4uiv)
@@ -1597,6 +1816,7 @@ public func gl_Color4uiv(_ v: UnsafePointer<UInt32>?) {
   c.writer.pointee.begin(0x10077)
   c.writer.pointee.glArray(v, 16)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor4us)
@@ -1608,6 +1828,7 @@ public func gl_Color4us(_ red: UInt16, _ green: UInt16, _ blue: UInt16, _ alpha:
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
   p.put32(UInt32(alpha), 20)
+  finishCommand(c)
 }
 
 @c(glColor4usv)
@@ -1617,6 +1838,7 @@ public func gl_Color4usv(_ v: UnsafePointer<UInt16>?) {
   c.writer.pointee.begin(0x10079)
   c.writer.pointee.glArray(v, 8)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColor4x)
@@ -1628,6 +1850,7 @@ public func gl_Color4x(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int
   p.put32(UInt32(bitPattern: green), 12)
   p.put32(UInt32(bitPattern: blue), 16)
   p.put32(UInt32(bitPattern: alpha), 20)
+  finishCommand(c)
 }
 
 @c(glColorFragmentOp1ATI)
@@ -1646,6 +1869,7 @@ public func gl_ColorFragmentOp1ATI(
   p.put32(arg1Rep, 28)
   p.put32(arg1Mod, 32)
   p.put32(0, 36)
+  finishCommand(c)
 }
 
 @c(glColorFragmentOp2ATI)
@@ -1666,6 +1890,7 @@ public func gl_ColorFragmentOp2ATI(
   p.put32(arg2, 36)
   p.put32(arg2Rep, 40)
   p.put32(arg2Mod, 44)
+  finishCommand(c)
 }
 
 @c(glColorFragmentOp3ATI)
@@ -1691,6 +1916,7 @@ public func gl_ColorFragmentOp3ATI(
   p.put32(arg3Rep, 52)
   p.put32(arg3Mod, 56)
   p.put32(0, 60)
+  finishCommand(c)
 }
 
 @c(glColorMask)
@@ -1702,6 +1928,7 @@ public func gl_ColorMask(_ red: UInt8, _ green: UInt8, _ blue: UInt8, _ alpha: U
   p.put32(UInt32(green), 12)
   p.put32(UInt32(blue), 16)
   p.put32(UInt32(alpha), 20)
+  finishCommand(c)
 }
 
 @c(glColorMaski)
@@ -1715,6 +1942,7 @@ public func gl_ColorMaski(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UIn
   p.put32(UInt32(b), 20)
   p.put32(UInt32(a), 24)
   p.put32(0, 28)
+  finishCommand(c)
 }
 
 @c(glColorMaterial)
@@ -1724,6 +1952,7 @@ public func gl_ColorMaterial(_ face: UInt32, _ mode: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1007D, 16) else { return }
   p.put32(face, 8)
   p.put32(mode, 12)
+  finishCommand(c)
 }
 
 @c(glColorP3ui)
@@ -1733,6 +1962,7 @@ public func gl_ColorP3ui(_ type: UInt32, _ color: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1007E, 16) else { return }
   p.put32(type, 8)
   p.put32(color, 12)
+  finishCommand(c)
 }
 
 @c(glColorP3uiv)
@@ -1744,6 +1974,7 @@ public func gl_ColorP3uiv(_ type: UInt32, _ color: UnsafePointer<UInt32>?) {
   p.put32(type, 0)
   c.writer.pointee.glArray(color, 4)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColorP4ui)
@@ -1753,6 +1984,7 @@ public func gl_ColorP4ui(_ type: UInt32, _ color: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x10080, 16) else { return }
   p.put32(type, 8)
   p.put32(color, 12)
+  finishCommand(c)
 }
 
 @c(glColorP4uiv)
@@ -1764,6 +1996,7 @@ public func gl_ColorP4uiv(_ type: UInt32, _ color: UnsafePointer<UInt32>?) {
   p.put32(type, 0)
   c.writer.pointee.glArray(color, 4)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glColorPointer)
@@ -1773,6 +2006,7 @@ public func gl_ColorPointer(
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2100
   hook_glColorPointer(c, size, type, stride, pointer)
+  finishCommand(c)
 }
 
 func encode_glColorPointer(
@@ -1793,6 +2027,7 @@ public func gl_ColorPointerEXT(
 ) {
   guard let c = currentContext() else { return }
   hook_glColorPointerEXT(c, size, type, stride, count, pointer)
+  finishCommand(c)
 }
 
 @c(glCompileShader)
@@ -1802,6 +2037,7 @@ public func gl_CompileShader(_ shader: UInt32) {
   p.put32(shader, 8)
   p.put32(0, 12)
   note_glCompileShader(c, shader)
+  finishCommand(c)
 }
 
 @c(glCompileShaderIncludeARB)
@@ -1812,6 +2048,7 @@ public func gl_CompileShaderIncludeARB(
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
   hook_glCompileShaderIncludeARB(c, shader, count, path, length)
+  finishCommand(c)
 }
 
 func encode_glCompileShaderIncludeARB(
@@ -1824,6 +2061,139 @@ func encode_glCompileShaderIncludeARB(
   p.put32(UInt32(bitPattern: count), 4)
   writer.pointee.glStrings(path, Int(count))
   writer.pointee.end()
+}
+
+@c(glCompressedMultiTexImage1DEXT)
+public func gl_CompressedMultiTexImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x10524)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: border), 20)
+  p.put32(UInt32(bitPattern: imageSize), 24)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedMultiTexImage2DEXT)
+public func gl_CompressedMultiTexImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x10525)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(UInt32(bitPattern: border), 24)
+  p.put32(UInt32(bitPattern: imageSize), 28)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedMultiTexImage3DEXT)
+public func gl_CompressedMultiTexImage3DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x10526)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(UInt32(bitPattern: depth), 24)
+  p.put32(UInt32(bitPattern: border), 28)
+  p.put32(UInt32(bitPattern: imageSize), 32)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedMultiTexSubImage1DEXT)
+public func gl_CompressedMultiTexSubImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
+  _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10527)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(format, 20)
+  p.put32(UInt32(bitPattern: imageSize), 24)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedMultiTexSubImage2DEXT)
+public func gl_CompressedMultiTexSubImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ width: Int32, _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10528)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: yoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(format, 28)
+  p.put32(UInt32(bitPattern: imageSize), 32)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedMultiTexSubImage3DEXT)
+public func gl_CompressedMultiTexSubImage3DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
+  _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10529)
+  guard let p = c.writer.pointee.reserve(44) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: yoffset), 16)
+  p.put32(UInt32(bitPattern: zoffset), 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  p.put32(UInt32(bitPattern: depth), 32)
+  p.put32(format, 36)
+  p.put32(UInt32(bitPattern: imageSize), 40)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glCompressedTexImage1D)
@@ -1843,6 +2213,7 @@ public func gl_CompressedTexImage1D(
   p.put32(UInt32(bitPattern: imageSize), 20)
   c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glCompressedTexImage2D)
@@ -1863,6 +2234,7 @@ public func gl_CompressedTexImage2D(
   p.put32(UInt32(bitPattern: imageSize), 24)
   c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glCompressedTexImage3D)
@@ -1884,6 +2256,7 @@ public func gl_CompressedTexImage3D(
   p.put32(UInt32(bitPattern: imageSize), 28)
   c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glCompressedTexImage3DOES)
@@ -1906,6 +2279,7 @@ public func gl_CompressedTexImage3DOES(
   p.put32(UInt32(bitPattern: imageSize), 28)
   c.writer.pointee.glArray(data, max(Int(imageSize), 0))
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glCompressedTexSubImage1D)
@@ -1924,6 +2298,7 @@ public func gl_CompressedTexSubImage1D(
   p.put32(UInt32(bitPattern: imageSize), 20)
   c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glCompressedTexSubImage2D)
@@ -1944,6 +2319,7 @@ public func gl_CompressedTexSubImage2D(
   p.put32(UInt32(bitPattern: imageSize), 28)
   c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glCompressedTexSubImage3D)
@@ -1967,6 +2343,7 @@ public func gl_CompressedTexSubImage3D(
   p.put32(UInt32(bitPattern: imageSize), 36)
   c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glCompressedTexSubImage3DOES)
@@ -1991,6 +2368,76 @@ public func gl_CompressedTexSubImage3DOES(
   p.put32(UInt32(bitPattern: imageSize), 36)
   writer.pointee.glArray(data, max(Int(imageSize), 0))
   writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glCompressedTextureImage1DEXT)
+public func gl_CompressedTextureImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x1052A)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: border), 20)
+  p.put32(UInt32(bitPattern: imageSize), 24)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedTextureImage2DEXT)
+public func gl_CompressedTextureImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x1052B)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(UInt32(bitPattern: border), 24)
+  p.put32(UInt32(bitPattern: imageSize), 28)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedTextureImage3DEXT)
+public func gl_CompressedTextureImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x1052C)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(UInt32(bitPattern: depth), 24)
+  p.put32(UInt32(bitPattern: border), 28)
+  p.put32(UInt32(bitPattern: imageSize), 32)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glCompressedTextureSubImage1D)
@@ -2009,6 +2456,28 @@ public func gl_CompressedTextureSubImage1D(
   p.put32(UInt32(bitPattern: imageSize), 20)
   c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedTextureSubImage1DEXT)
+public func gl_CompressedTextureSubImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
+  _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.writer.pointee.begin(0x1052D)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(format, 20)
+  p.put32(UInt32(bitPattern: imageSize), 24)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glCompressedTextureSubImage2D)
@@ -2029,470 +2498,5 @@ public func gl_CompressedTextureSubImage2D(
   p.put32(UInt32(bitPattern: imageSize), 28)
   c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   c.writer.pointee.end()
-}
-
-@c(glCompressedTextureSubImage3D)
-public func gl_CompressedTextureSubImage3D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ imageSize: Int32,
-  _ data: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x1008C)
-  guard let p = c.writer.pointee.reserve(40) else { return }
-  p.put32(texture, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: zoffset), 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(format, 32)
-  p.put32(UInt32(bitPattern: imageSize), 36)
-  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
-  c.writer.pointee.end()
-}
-
-@c(glCopyBufferSubData)
-public func gl_CopyBufferSubData(
-  _ readTarget: UInt32, _ writeTarget: UInt32, _ readOffset: Int, _ writeOffset: Int, _ size: Int
-) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x1008D, 40) else { return }
-  p.put32(readTarget, 8)
-  p.put32(writeTarget, 12)
-  p.put64(UInt64(bitPattern: Int64(readOffset)), 16)
-  p.put64(UInt64(bitPattern: Int64(writeOffset)), 24)
-  p.put64(UInt64(bitPattern: Int64(size)), 32)
-  note_glCopyBufferSubData(c, readTarget, writeTarget, readOffset, writeOffset, size)
-}
-
-@c(glCopyImageSubData)
-public func gl_CopyImageSubData(
-  _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32, _ srcX: Int32, _ srcY: Int32,
-  _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32, _ dstLevel: Int32, _ dstX: Int32,
-  _ dstY: Int32, _ dstZ: Int32, _ srcWidth: Int32, _ srcHeight: Int32, _ srcDepth: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1008E, 72) else { return }
-  p.put32(srcName, 8)
-  p.put32(srcTarget, 12)
-  p.put32(UInt32(bitPattern: srcLevel), 16)
-  p.put32(UInt32(bitPattern: srcX), 20)
-  p.put32(UInt32(bitPattern: srcY), 24)
-  p.put32(UInt32(bitPattern: srcZ), 28)
-  p.put32(dstName, 32)
-  p.put32(dstTarget, 36)
-  p.put32(UInt32(bitPattern: dstLevel), 40)
-  p.put32(UInt32(bitPattern: dstX), 44)
-  p.put32(UInt32(bitPattern: dstY), 48)
-  p.put32(UInt32(bitPattern: dstZ), 52)
-  p.put32(UInt32(bitPattern: srcWidth), 56)
-  p.put32(UInt32(bitPattern: srcHeight), 60)
-  p.put32(UInt32(bitPattern: srcDepth), 64)
-  p.put32(0, 68)
-}
-
-@c(glCopyImageSubDataNV)
-public func gl_CopyImageSubDataNV(
-  _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32, _ srcX: Int32, _ srcY: Int32,
-  _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32, _ dstLevel: Int32, _ dstX: Int32,
-  _ dstY: Int32, _ dstZ: Int32, _ width: Int32, _ height: Int32, _ depth: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1008F, 72) else { return }
-  p.put32(srcName, 8)
-  p.put32(srcTarget, 12)
-  p.put32(UInt32(bitPattern: srcLevel), 16)
-  p.put32(UInt32(bitPattern: srcX), 20)
-  p.put32(UInt32(bitPattern: srcY), 24)
-  p.put32(UInt32(bitPattern: srcZ), 28)
-  p.put32(dstName, 32)
-  p.put32(dstTarget, 36)
-  p.put32(UInt32(bitPattern: dstLevel), 40)
-  p.put32(UInt32(bitPattern: dstX), 44)
-  p.put32(UInt32(bitPattern: dstY), 48)
-  p.put32(UInt32(bitPattern: dstZ), 52)
-  p.put32(UInt32(bitPattern: width), 56)
-  p.put32(UInt32(bitPattern: height), 60)
-  p.put32(UInt32(bitPattern: depth), 64)
-  p.put32(0, 68)
-}
-
-@c(glCopyNamedBufferSubData)
-public func gl_CopyNamedBufferSubData(
-  _ readBuffer: UInt32, _ writeBuffer: UInt32, _ readOffset: Int, _ writeOffset: Int, _ size: Int
-) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10090, 40) else { return }
-  p.put32(readBuffer, 8)
-  p.put32(writeBuffer, 12)
-  p.put64(UInt64(bitPattern: Int64(readOffset)), 16)
-  p.put64(UInt64(bitPattern: Int64(writeOffset)), 24)
-  p.put64(UInt64(bitPattern: Int64(size)), 32)
-  note_glCopyNamedBufferSubData(c, readBuffer, writeBuffer, readOffset, writeOffset, size)
-}
-
-@c(glCopyPixels)
-public func gl_CopyPixels(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ type: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10091, 32) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  p.put32(type, 24)
-  p.put32(0, 28)
-}
-
-@c(glCopyTexImage1D)
-public func gl_CopyTexImage1D(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ border: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10092, 40) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: x), 20)
-  p.put32(UInt32(bitPattern: y), 24)
-  p.put32(UInt32(bitPattern: width), 28)
-  p.put32(UInt32(bitPattern: border), 32)
-  p.put32(0, 36)
-}
-
-@c(glCopyTexImage2D)
-public func gl_CopyTexImage2D(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ height: Int32, _ border: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10093, 40) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: x), 20)
-  p.put32(UInt32(bitPattern: y), 24)
-  p.put32(UInt32(bitPattern: width), 28)
-  p.put32(UInt32(bitPattern: height), 32)
-  p.put32(UInt32(bitPattern: border), 36)
-}
-
-@c(glCopyTexSubImage1D)
-public func gl_CopyTexSubImage1D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10094, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-  p.put32(UInt32(bitPattern: xoffset), 16)
-  p.put32(UInt32(bitPattern: x), 20)
-  p.put32(UInt32(bitPattern: y), 24)
-  p.put32(UInt32(bitPattern: width), 28)
-}
-
-@c(glCopyTexSubImage2D)
-public func gl_CopyTexSubImage2D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10095, 40) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-  p.put32(UInt32(bitPattern: xoffset), 16)
-  p.put32(UInt32(bitPattern: yoffset), 20)
-  p.put32(UInt32(bitPattern: x), 24)
-  p.put32(UInt32(bitPattern: y), 28)
-  p.put32(UInt32(bitPattern: width), 32)
-  p.put32(UInt32(bitPattern: height), 36)
-}
-
-@c(glCopyTexSubImage3D)
-public func gl_CopyTexSubImage3D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10096, 48) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-  p.put32(UInt32(bitPattern: xoffset), 16)
-  p.put32(UInt32(bitPattern: yoffset), 20)
-  p.put32(UInt32(bitPattern: zoffset), 24)
-  p.put32(UInt32(bitPattern: x), 28)
-  p.put32(UInt32(bitPattern: y), 32)
-  p.put32(UInt32(bitPattern: width), 36)
-  p.put32(UInt32(bitPattern: height), 40)
-  p.put32(0, 44)
-}
-
-@c(glCopyTexSubImage3DOES)
-public func gl_CopyTexSubImage3DOES(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10483, 48) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-  p.put32(UInt32(bitPattern: xoffset), 16)
-  p.put32(UInt32(bitPattern: yoffset), 20)
-  p.put32(UInt32(bitPattern: zoffset), 24)
-  p.put32(UInt32(bitPattern: x), 28)
-  p.put32(UInt32(bitPattern: y), 32)
-  p.put32(UInt32(bitPattern: width), 36)
-  p.put32(UInt32(bitPattern: height), 40)
-  p.put32(0, 44)
-}
-
-@c(glCopyTextureSubImage1D)
-public func gl_CopyTextureSubImage1D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10097, 32) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-  p.put32(UInt32(bitPattern: xoffset), 16)
-  p.put32(UInt32(bitPattern: x), 20)
-  p.put32(UInt32(bitPattern: y), 24)
-  p.put32(UInt32(bitPattern: width), 28)
-}
-
-@c(glCopyTextureSubImage2D)
-public func gl_CopyTextureSubImage2D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10098, 40) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-  p.put32(UInt32(bitPattern: xoffset), 16)
-  p.put32(UInt32(bitPattern: yoffset), 20)
-  p.put32(UInt32(bitPattern: x), 24)
-  p.put32(UInt32(bitPattern: y), 28)
-  p.put32(UInt32(bitPattern: width), 32)
-  p.put32(UInt32(bitPattern: height), 36)
-}
-
-@c(glCopyTextureSubImage3D)
-public func gl_CopyTextureSubImage3D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10099, 48) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: level), 12)
-  p.put32(UInt32(bitPattern: xoffset), 16)
-  p.put32(UInt32(bitPattern: yoffset), 20)
-  p.put32(UInt32(bitPattern: zoffset), 24)
-  p.put32(UInt32(bitPattern: x), 28)
-  p.put32(UInt32(bitPattern: y), 32)
-  p.put32(UInt32(bitPattern: width), 36)
-  p.put32(UInt32(bitPattern: height), 40)
-  p.put32(0, 44)
-}
-
-@c(glCreateBuffers)
-public func gl_CreateBuffers(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.buffer, n, buffers) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x1009A)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(buffers, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glCreateFramebuffers)
-public func gl_CreateFramebuffers(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.framebuffer, n, framebuffers) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x1009B)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(framebuffers, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glCreateProgram)
-public func gl_CreateProgram() -> UInt32 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glCreateProgram(c)
-}
-
-func encode_glCreateProgram(_ c: Context, _ writer: UnsafeMutablePointer<Writer>) {
-  guard let _ = writer.pointee.fixedRecord(0x1009C, 8) else { return }
-}
-
-@c(glCreateProgramPipelines)
-public func gl_CreateProgramPipelines(_ n: Int32, _ pipelines: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.programPipeline, n, pipelines) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x1009D)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(pipelines, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glCreateQueries)
-public func gl_CreateQueries(_ target: UInt32, _ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.query, n, ids) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x1009E)
-  writer.pointee.u32(target)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(ids, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glCreateRenderbuffers)
-public func gl_CreateRenderbuffers(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.renderbuffer, n, renderbuffers) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x1009F)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(renderbuffers, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glCreateSamplers)
-public func gl_CreateSamplers(_ n: Int32, _ samplers: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.sampler, n, samplers) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x100A0)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(samplers, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glCreateShader)
-public func gl_CreateShader(_ type: UInt32) -> UInt32 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glCreateShader(c, type)
-}
-
-func encode_glCreateShader(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ type: UInt32) {
-  guard let p = writer.pointee.fixedRecord(0x100A1, 16) else { return }
-  p.put32(type, 8)
-  p.put32(0, 12)
-}
-
-@c(glCreateShaderProgramv)
-public func gl_CreateShaderProgramv(
-  _ type: UInt32, _ count: Int32, _ strings: UnsafePointer<UnsafePointer<CChar>?>?
-) -> UInt32 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glCreateShaderProgramv(c, type, count, strings)
-}
-
-func encode_glCreateShaderProgramv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ type: UInt32, _ count: Int32,
-  _ strings: UnsafePointer<UnsafePointer<CChar>?>?
-) {
-  writer.pointee.begin(0x100A2)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(type, 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glStrings(strings, Int(count))
-  writer.pointee.end()
-}
-
-@c(glCreateTextures)
-public func gl_CreateTextures(
-  _ target: UInt32, _ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.texture, n, textures) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x100A3)
-  writer.pointee.u32(target)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(textures, glProduct(Int(n), 4))
-  writer.pointee.end()
-  note_glCreateTextures(c, target, n, textures)
-}
-
-@c(glCreateTransformFeedbacks)
-public func gl_CreateTransformFeedbacks(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.transformFeedback, n, ids) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x100A4)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(ids, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glCreateVertexArrays)
-public func gl_CreateVertexArrays(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.vertexArray, n, arrays) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x100A5)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(arrays, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glCullFace)
-public func gl_CullFace(_ mode: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x100A6, 16) else { return }
-  p.put32(mode, 8)
-  p.put32(0, 12)
-  note_glCullFace(c, mode)
-}
-
-@c(glDebugMessageCallback)
-public func gl_DebugMessageCallback(_ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?) {
-  guard let c = currentContext() else { return }
-  hook_glDebugMessageCallback(c, callback, userParam)
-}
-
-@c(glDebugMessageControl)
-public func gl_DebugMessageControl(
-  _ source: UInt32, _ type: UInt32, _ severity: UInt32, _ count: Int32,
-  _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
-) {
-  guard let writer = contextWriter() else { return }
-  guard ids == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x100A7)
-  guard let p = writer.pointee.reserve(20) else { return }
-  p.put32(source, 0)
-  p.put32(type, 4)
-  p.put32(severity, 8)
-  p.put32(UInt32(bitPattern: count), 12)
-  p.put32(UInt32(enabled), 16)
-  writer.pointee.glArray(ids, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glDebugMessageInsert)
-public func gl_DebugMessageInsert(
-  _ source: UInt32, _ type: UInt32, _ id: UInt32, _ severity: UInt32, _ length: Int32,
-  _ buf: UnsafePointer<CChar>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x100A8)
-  guard let p = writer.pointee.reserve(20) else { return }
-  p.put32(source, 0)
-  p.put32(type, 4)
-  p.put32(id, 8)
-  p.put32(severity, 12)
-  p.put32(UInt32(bitPattern: length), 16)
-  writer.pointee.glArray(buf, glTextLength(buf, length))
-  writer.pointee.end()
+  finishCommand(c)
 }

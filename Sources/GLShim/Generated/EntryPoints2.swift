@@ -6,10 +6,760 @@ import Client
 import GLWire
 import Wire
 
+@c(glCompressedTextureSubImage2DEXT)
+public func gl_CompressedTextureSubImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ width: Int32, _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.writer.pointee.begin(0x1052E)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: yoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(format, 28)
+  p.put32(UInt32(bitPattern: imageSize), 32)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedTextureSubImage3D)
+public func gl_CompressedTextureSubImage3D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ imageSize: Int32,
+  _ data: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1008C)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(texture, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: zoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(format, 32)
+  p.put32(UInt32(bitPattern: imageSize), 36)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedTextureSubImage3DEXT)
+public func gl_CompressedTextureSubImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
+  _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.writer.pointee.begin(0x1052F)
+  guard let p = c.writer.pointee.reserve(44) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: yoffset), 16)
+  p.put32(UInt32(bitPattern: zoffset), 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  p.put32(UInt32(bitPattern: depth), 32)
+  p.put32(format, 36)
+  p.put32(UInt32(bitPattern: imageSize), 40)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCopyBufferSubData)
+public func gl_CopyBufferSubData(
+  _ readTarget: UInt32, _ writeTarget: UInt32, _ readOffset: Int, _ writeOffset: Int, _ size: Int
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1008D, 40) else { return }
+  p.put32(readTarget, 8)
+  p.put32(writeTarget, 12)
+  p.put64(UInt64(bitPattern: Int64(readOffset)), 16)
+  p.put64(UInt64(bitPattern: Int64(writeOffset)), 24)
+  p.put64(UInt64(bitPattern: Int64(size)), 32)
+  note_glCopyBufferSubData(c, readTarget, writeTarget, readOffset, writeOffset, size)
+  finishCommand(c)
+}
+
+@c(glCopyImageSubData)
+public func gl_CopyImageSubData(
+  _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32, _ srcX: Int32, _ srcY: Int32,
+  _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32, _ dstLevel: Int32, _ dstX: Int32,
+  _ dstY: Int32, _ dstZ: Int32, _ srcWidth: Int32, _ srcHeight: Int32, _ srcDepth: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1008E, 72) else { return }
+  p.put32(srcName, 8)
+  p.put32(srcTarget, 12)
+  p.put32(UInt32(bitPattern: srcLevel), 16)
+  p.put32(UInt32(bitPattern: srcX), 20)
+  p.put32(UInt32(bitPattern: srcY), 24)
+  p.put32(UInt32(bitPattern: srcZ), 28)
+  p.put32(dstName, 32)
+  p.put32(dstTarget, 36)
+  p.put32(UInt32(bitPattern: dstLevel), 40)
+  p.put32(UInt32(bitPattern: dstX), 44)
+  p.put32(UInt32(bitPattern: dstY), 48)
+  p.put32(UInt32(bitPattern: dstZ), 52)
+  p.put32(UInt32(bitPattern: srcWidth), 56)
+  p.put32(UInt32(bitPattern: srcHeight), 60)
+  p.put32(UInt32(bitPattern: srcDepth), 64)
+  p.put32(0, 68)
+  finishCommand(writer)
+}
+
+@c(glCopyImageSubDataNV)
+public func gl_CopyImageSubDataNV(
+  _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32, _ srcX: Int32, _ srcY: Int32,
+  _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32, _ dstLevel: Int32, _ dstX: Int32,
+  _ dstY: Int32, _ dstZ: Int32, _ width: Int32, _ height: Int32, _ depth: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1008F, 72) else { return }
+  p.put32(srcName, 8)
+  p.put32(srcTarget, 12)
+  p.put32(UInt32(bitPattern: srcLevel), 16)
+  p.put32(UInt32(bitPattern: srcX), 20)
+  p.put32(UInt32(bitPattern: srcY), 24)
+  p.put32(UInt32(bitPattern: srcZ), 28)
+  p.put32(dstName, 32)
+  p.put32(dstTarget, 36)
+  p.put32(UInt32(bitPattern: dstLevel), 40)
+  p.put32(UInt32(bitPattern: dstX), 44)
+  p.put32(UInt32(bitPattern: dstY), 48)
+  p.put32(UInt32(bitPattern: dstZ), 52)
+  p.put32(UInt32(bitPattern: width), 56)
+  p.put32(UInt32(bitPattern: height), 60)
+  p.put32(UInt32(bitPattern: depth), 64)
+  p.put32(0, 68)
+  finishCommand(writer)
+}
+
+@c(glCopyMultiTexImage1DEXT)
+public func gl_CopyMultiTexImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32,
+  _ y: Int32, _ width: Int32, _ border: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10530, 40) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: level), 16)
+  p.put32(internalformat, 20)
+  p.put32(UInt32(bitPattern: x), 24)
+  p.put32(UInt32(bitPattern: y), 28)
+  p.put32(UInt32(bitPattern: width), 32)
+  p.put32(UInt32(bitPattern: border), 36)
+  finishCommand(c)
+}
+
+@c(glCopyMultiTexImage2DEXT)
+public func gl_CopyMultiTexImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32,
+  _ y: Int32, _ width: Int32, _ height: Int32, _ border: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10531, 48) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: level), 16)
+  p.put32(internalformat, 20)
+  p.put32(UInt32(bitPattern: x), 24)
+  p.put32(UInt32(bitPattern: y), 28)
+  p.put32(UInt32(bitPattern: width), 32)
+  p.put32(UInt32(bitPattern: height), 36)
+  p.put32(UInt32(bitPattern: border), 40)
+  p.put32(0, 44)
+  finishCommand(c)
+}
+
+@c(glCopyMultiTexSubImage1DEXT)
+public func gl_CopyMultiTexSubImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32,
+  _ width: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10532, 40) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: level), 16)
+  p.put32(UInt32(bitPattern: xoffset), 20)
+  p.put32(UInt32(bitPattern: x), 24)
+  p.put32(UInt32(bitPattern: y), 28)
+  p.put32(UInt32(bitPattern: width), 32)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glCopyMultiTexSubImage2DEXT)
+public func gl_CopyMultiTexSubImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10533, 48) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: level), 16)
+  p.put32(UInt32(bitPattern: xoffset), 20)
+  p.put32(UInt32(bitPattern: yoffset), 24)
+  p.put32(UInt32(bitPattern: x), 28)
+  p.put32(UInt32(bitPattern: y), 32)
+  p.put32(UInt32(bitPattern: width), 36)
+  p.put32(UInt32(bitPattern: height), 40)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glCopyMultiTexSubImage3DEXT)
+public func gl_CopyMultiTexSubImage3DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10534, 48) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: level), 16)
+  p.put32(UInt32(bitPattern: xoffset), 20)
+  p.put32(UInt32(bitPattern: yoffset), 24)
+  p.put32(UInt32(bitPattern: zoffset), 28)
+  p.put32(UInt32(bitPattern: x), 32)
+  p.put32(UInt32(bitPattern: y), 36)
+  p.put32(UInt32(bitPattern: width), 40)
+  p.put32(UInt32(bitPattern: height), 44)
+  finishCommand(writer)
+}
+
+@c(glCopyNamedBufferSubData)
+public func gl_CopyNamedBufferSubData(
+  _ readBuffer: UInt32, _ writeBuffer: UInt32, _ readOffset: Int, _ writeOffset: Int, _ size: Int
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10090, 40) else { return }
+  p.put32(readBuffer, 8)
+  p.put32(writeBuffer, 12)
+  p.put64(UInt64(bitPattern: Int64(readOffset)), 16)
+  p.put64(UInt64(bitPattern: Int64(writeOffset)), 24)
+  p.put64(UInt64(bitPattern: Int64(size)), 32)
+  note_glCopyNamedBufferSubData(c, readBuffer, writeBuffer, readOffset, writeOffset, size)
+  finishCommand(c)
+}
+
+@c(glCopyPixels)
+public func gl_CopyPixels(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ type: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10091, 32) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(type, 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glCopyTexImage1D)
+public func gl_CopyTexImage1D(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
+  _ width: Int32, _ border: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10092, 40) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: x), 20)
+  p.put32(UInt32(bitPattern: y), 24)
+  p.put32(UInt32(bitPattern: width), 28)
+  p.put32(UInt32(bitPattern: border), 32)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glCopyTexImage2D)
+public func gl_CopyTexImage2D(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
+  _ width: Int32, _ height: Int32, _ border: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10093, 40) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: x), 20)
+  p.put32(UInt32(bitPattern: y), 24)
+  p.put32(UInt32(bitPattern: width), 28)
+  p.put32(UInt32(bitPattern: height), 32)
+  p.put32(UInt32(bitPattern: border), 36)
+  finishCommand(c)
+}
+
+@c(glCopyTexSubImage1D)
+public func gl_CopyTexSubImage1D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10094, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(UInt32(bitPattern: xoffset), 16)
+  p.put32(UInt32(bitPattern: x), 20)
+  p.put32(UInt32(bitPattern: y), 24)
+  p.put32(UInt32(bitPattern: width), 28)
+  finishCommand(writer)
+}
+
+@c(glCopyTexSubImage2D)
+public func gl_CopyTexSubImage2D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ x: Int32, _ y: Int32,
+  _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10095, 40) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(UInt32(bitPattern: xoffset), 16)
+  p.put32(UInt32(bitPattern: yoffset), 20)
+  p.put32(UInt32(bitPattern: x), 24)
+  p.put32(UInt32(bitPattern: y), 28)
+  p.put32(UInt32(bitPattern: width), 32)
+  p.put32(UInt32(bitPattern: height), 36)
+  finishCommand(writer)
+}
+
+@c(glCopyTexSubImage3D)
+public func gl_CopyTexSubImage3D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10096, 48) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(UInt32(bitPattern: xoffset), 16)
+  p.put32(UInt32(bitPattern: yoffset), 20)
+  p.put32(UInt32(bitPattern: zoffset), 24)
+  p.put32(UInt32(bitPattern: x), 28)
+  p.put32(UInt32(bitPattern: y), 32)
+  p.put32(UInt32(bitPattern: width), 36)
+  p.put32(UInt32(bitPattern: height), 40)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glCopyTexSubImage3DOES)
+public func gl_CopyTexSubImage3DOES(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10483, 48) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(UInt32(bitPattern: xoffset), 16)
+  p.put32(UInt32(bitPattern: yoffset), 20)
+  p.put32(UInt32(bitPattern: zoffset), 24)
+  p.put32(UInt32(bitPattern: x), 28)
+  p.put32(UInt32(bitPattern: y), 32)
+  p.put32(UInt32(bitPattern: width), 36)
+  p.put32(UInt32(bitPattern: height), 40)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glCopyTextureImage1DEXT)
+public func gl_CopyTextureImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32,
+  _ y: Int32, _ width: Int32, _ border: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10535, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: level), 16)
+  p.put32(internalformat, 20)
+  p.put32(UInt32(bitPattern: x), 24)
+  p.put32(UInt32(bitPattern: y), 28)
+  p.put32(UInt32(bitPattern: width), 32)
+  p.put32(UInt32(bitPattern: border), 36)
+  finishCommand(c)
+}
+
+@c(glCopyTextureImage2DEXT)
+public func gl_CopyTextureImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32,
+  _ y: Int32, _ width: Int32, _ height: Int32, _ border: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10536, 48) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: level), 16)
+  p.put32(internalformat, 20)
+  p.put32(UInt32(bitPattern: x), 24)
+  p.put32(UInt32(bitPattern: y), 28)
+  p.put32(UInt32(bitPattern: width), 32)
+  p.put32(UInt32(bitPattern: height), 36)
+  p.put32(UInt32(bitPattern: border), 40)
+  p.put32(0, 44)
+  finishCommand(c)
+}
+
+@c(glCopyTextureSubImage1D)
+public func gl_CopyTextureSubImage1D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10097, 32) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(UInt32(bitPattern: xoffset), 16)
+  p.put32(UInt32(bitPattern: x), 20)
+  p.put32(UInt32(bitPattern: y), 24)
+  p.put32(UInt32(bitPattern: width), 28)
+  finishCommand(writer)
+}
+
+@c(glCopyTextureSubImage1DEXT)
+public func gl_CopyTextureSubImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32,
+  _ width: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let p = c.writer.pointee.fixedRecord(0x10537, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: level), 16)
+  p.put32(UInt32(bitPattern: xoffset), 20)
+  p.put32(UInt32(bitPattern: x), 24)
+  p.put32(UInt32(bitPattern: y), 28)
+  p.put32(UInt32(bitPattern: width), 32)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glCopyTextureSubImage2D)
+public func gl_CopyTextureSubImage2D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ x: Int32, _ y: Int32,
+  _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10098, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(UInt32(bitPattern: xoffset), 16)
+  p.put32(UInt32(bitPattern: yoffset), 20)
+  p.put32(UInt32(bitPattern: x), 24)
+  p.put32(UInt32(bitPattern: y), 28)
+  p.put32(UInt32(bitPattern: width), 32)
+  p.put32(UInt32(bitPattern: height), 36)
+  finishCommand(writer)
+}
+
+@c(glCopyTextureSubImage2DEXT)
+public func gl_CopyTextureSubImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let p = c.writer.pointee.fixedRecord(0x10538, 48) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: level), 16)
+  p.put32(UInt32(bitPattern: xoffset), 20)
+  p.put32(UInt32(bitPattern: yoffset), 24)
+  p.put32(UInt32(bitPattern: x), 28)
+  p.put32(UInt32(bitPattern: y), 32)
+  p.put32(UInt32(bitPattern: width), 36)
+  p.put32(UInt32(bitPattern: height), 40)
+  p.put32(0, 44)
+  finishCommand(c)
+}
+
+@c(glCopyTextureSubImage3D)
+public func gl_CopyTextureSubImage3D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10099, 48) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(UInt32(bitPattern: xoffset), 16)
+  p.put32(UInt32(bitPattern: yoffset), 20)
+  p.put32(UInt32(bitPattern: zoffset), 24)
+  p.put32(UInt32(bitPattern: x), 28)
+  p.put32(UInt32(bitPattern: y), 32)
+  p.put32(UInt32(bitPattern: width), 36)
+  p.put32(UInt32(bitPattern: height), 40)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glCopyTextureSubImage3DEXT)
+public func gl_CopyTextureSubImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let p = c.writer.pointee.fixedRecord(0x10539, 48) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: level), 16)
+  p.put32(UInt32(bitPattern: xoffset), 20)
+  p.put32(UInt32(bitPattern: yoffset), 24)
+  p.put32(UInt32(bitPattern: zoffset), 28)
+  p.put32(UInt32(bitPattern: x), 32)
+  p.put32(UInt32(bitPattern: y), 36)
+  p.put32(UInt32(bitPattern: width), 40)
+  p.put32(UInt32(bitPattern: height), 44)
+  finishCommand(c)
+}
+
+@c(glCreateBuffers)
+public func gl_CreateBuffers(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.buffer, n, buffers) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x1009A)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(buffers, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCreateFramebuffers)
+public func gl_CreateFramebuffers(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.framebuffer, n, framebuffers) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x1009B)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(framebuffers, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCreateProgram)
+public func gl_CreateProgram() -> UInt32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glCreateProgram(c)
+  finishCommand(c)
+  return result
+}
+
+func encode_glCreateProgram(_ c: Context, _ writer: UnsafeMutablePointer<Writer>) {
+  guard let _ = writer.pointee.fixedRecord(0x1009C, 8) else { return }
+}
+
+@c(glCreateProgramPipelines)
+public func gl_CreateProgramPipelines(_ n: Int32, _ pipelines: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.programPipeline, n, pipelines) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x1009D)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(pipelines, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCreateQueries)
+public func gl_CreateQueries(_ target: UInt32, _ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.query, n, ids) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x1009E)
+  writer.pointee.u32(target)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(ids, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCreateRenderbuffers)
+public func gl_CreateRenderbuffers(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.renderbuffer, n, renderbuffers) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x1009F)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(renderbuffers, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCreateSamplers)
+public func gl_CreateSamplers(_ n: Int32, _ samplers: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.sampler, n, samplers) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x100A0)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(samplers, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCreateShader)
+public func gl_CreateShader(_ type: UInt32) -> UInt32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glCreateShader(c, type)
+  finishCommand(c)
+  return result
+}
+
+func encode_glCreateShader(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ type: UInt32) {
+  guard let p = writer.pointee.fixedRecord(0x100A1, 16) else { return }
+  p.put32(type, 8)
+  p.put32(0, 12)
+}
+
+@c(glCreateShaderProgramv)
+public func gl_CreateShaderProgramv(
+  _ type: UInt32, _ count: Int32, _ strings: UnsafePointer<UnsafePointer<CChar>?>?
+) -> UInt32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glCreateShaderProgramv(c, type, count, strings)
+  finishCommand(c)
+  return result
+}
+
+func encode_glCreateShaderProgramv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ type: UInt32, _ count: Int32,
+  _ strings: UnsafePointer<UnsafePointer<CChar>?>?
+) {
+  writer.pointee.begin(0x100A2)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(type, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glStrings(strings, Int(count))
+  writer.pointee.end()
+}
+
+@c(glCreateTextures)
+public func gl_CreateTextures(
+  _ target: UInt32, _ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.texture, n, textures) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x100A3)
+  writer.pointee.u32(target)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(textures, glProduct(Int(n), 4))
+  writer.pointee.end()
+  note_glCreateTextures(c, target, n, textures)
+  finishCommand(c)
+}
+
+@c(glCreateTransformFeedbacks)
+public func gl_CreateTransformFeedbacks(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.transformFeedback, n, ids) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x100A4)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(ids, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCreateVertexArrays)
+public func gl_CreateVertexArrays(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.vertexArray, n, arrays) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x100A5)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(arrays, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCullFace)
+public func gl_CullFace(_ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x100A6, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+  note_glCullFace(c, mode)
+  finishCommand(c)
+}
+
+@c(glDebugMessageCallback)
+public func gl_DebugMessageCallback(_ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?) {
+  guard let c = currentContext() else { return }
+  hook_glDebugMessageCallback(c, callback, userParam)
+  finishCommand(c)
+}
+
+@c(glDebugMessageControl)
+public func gl_DebugMessageControl(
+  _ source: UInt32, _ type: UInt32, _ severity: UInt32, _ count: Int32,
+  _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
+) {
+  guard let writer = contextWriter() else { return }
+  guard ids == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x100A7)
+  guard let p = writer.pointee.reserve(20) else { return }
+  p.put32(source, 0)
+  p.put32(type, 4)
+  p.put32(severity, 8)
+  p.put32(UInt32(bitPattern: count), 12)
+  p.put32(UInt32(enabled), 16)
+  writer.pointee.glArray(ids, glProduct(Int(count), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glDebugMessageInsert)
+public func gl_DebugMessageInsert(
+  _ source: UInt32, _ type: UInt32, _ id: UInt32, _ severity: UInt32, _ length: Int32,
+  _ buf: UnsafePointer<CChar>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x100A8)
+  guard let p = writer.pointee.reserve(20) else { return }
+  p.put32(source, 0)
+  p.put32(type, 4)
+  p.put32(id, 8)
+  p.put32(severity, 12)
+  p.put32(UInt32(bitPattern: length), 16)
+  writer.pointee.glArray(buf, glTextLength(buf, length))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
 @c(glDeleteBuffers)
 public func gl_DeleteBuffers(_ n: Int32, _ buffers: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard n >= 0 else { return refuse(GL.INVALID_VALUE) }
   let writer = c.writer
   writer.pointee.begin(0x100A9)
   writer.pointee.u32(UInt32(bitPattern: n))
@@ -18,6 +768,7 @@ public func gl_DeleteBuffers(_ n: Int32, _ buffers: UnsafePointer<UInt32>?) {
   c.releaseNames(.buffer, n, buffers)
   c.pointee.touched |= 0x100
   note_glDeleteBuffers(c, n, buffers)
+  finishCommand(c)
 }
 
 @c(glDeleteFragmentShaderATI)
@@ -27,12 +778,13 @@ public func gl_DeleteFragmentShaderATI(_ id: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x10484, 16) else { return }
   p.put32(id, 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glDeleteFramebuffers)
 public func gl_DeleteFramebuffers(_ n: Int32, _ framebuffers: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard n >= 0 else { return refuse(GL.INVALID_VALUE) }
   let writer = c.writer
   writer.pointee.begin(0x100AA)
   writer.pointee.u32(UInt32(bitPattern: n))
@@ -41,6 +793,7 @@ public func gl_DeleteFramebuffers(_ n: Int32, _ framebuffers: UnsafePointer<UInt
   c.releaseNames(.framebuffer, n, framebuffers)
   c.pointee.touched |= 0x40
   note_glDeleteFramebuffers(c, n, framebuffers)
+  finishCommand(c)
 }
 
 @c(glDeleteLists)
@@ -50,6 +803,7 @@ public func gl_DeleteLists(_ list: UInt32, _ range: Int32) {
   p.put32(list, 8)
   p.put32(UInt32(bitPattern: range), 12)
   note_glDeleteLists(c, list, range)
+  finishCommand(c)
 }
 
 @c(glDeleteNamedStringARB)
@@ -61,6 +815,7 @@ public func gl_DeleteNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CCha
   p.put32(UInt32(bitPattern: namelen), 0)
   c.writer.pointee.glArray(name, glTextLength(name, namelen))
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glDeleteObjectARB)
@@ -71,6 +826,7 @@ public func gl_DeleteObjectARB(_ obj: UInt32) {
   p.put32(obj, 8)
   p.put32(0, 12)
   note_glDeleteObjectARB(c, obj)
+  finishCommand(c)
 }
 
 @c(glDeleteProgram)
@@ -81,12 +837,13 @@ public func gl_DeleteProgram(_ program: UInt32) {
   p.put32(program, 8)
   p.put32(0, 12)
   note_glDeleteProgram(c, program)
+  finishCommand(c)
 }
 
 @c(glDeleteProgramPipelines)
 public func gl_DeleteProgramPipelines(_ n: Int32, _ pipelines: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard n >= 0 else { return refuse(GL.INVALID_VALUE) }
   let writer = c.writer
   writer.pointee.begin(0x100AD)
   writer.pointee.u32(UInt32(bitPattern: n))
@@ -94,12 +851,13 @@ public func gl_DeleteProgramPipelines(_ n: Int32, _ pipelines: UnsafePointer<UIn
   writer.pointee.end()
   c.releaseNames(.programPipeline, n, pipelines)
   c.pointee.touched |= 0x80
+  finishCommand(c)
 }
 
 @c(glDeleteProgramsARB)
 public func gl_DeleteProgramsARB(_ n: Int32, _ programs: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard n >= 0 else { return refuse(GL.INVALID_VALUE) }
   let writer = c.writer
   writer.pointee.begin(0x100AE)
   writer.pointee.u32(UInt32(bitPattern: n))
@@ -107,12 +865,13 @@ public func gl_DeleteProgramsARB(_ n: Int32, _ programs: UnsafePointer<UInt32>?)
   writer.pointee.end()
   c.releaseNames(.arbProgram, n, programs)
   c.pointee.touched |= 0x80
+  finishCommand(c)
 }
 
 @c(glDeleteQueries)
 public func gl_DeleteQueries(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard n >= 0 else { return refuse(GL.INVALID_VALUE) }
   let writer = c.writer
   writer.pointee.begin(0x100AF)
   writer.pointee.u32(UInt32(bitPattern: n))
@@ -120,18 +879,20 @@ public func gl_DeleteQueries(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
   writer.pointee.end()
   c.releaseNames(.query, n, ids)
   note_glDeleteQueries(c, n, ids)
+  finishCommand(c)
 }
 
 @c(glDeleteQueriesEXT)
 public func gl_DeleteQueriesEXT(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
   hook_glDeleteQueriesEXT(c, n, ids)
+  finishCommand(c)
 }
 
 @c(glDeleteRenderbuffers)
 public func gl_DeleteRenderbuffers(_ n: Int32, _ renderbuffers: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard n >= 0 else { return refuse(GL.INVALID_VALUE) }
   let writer = c.writer
   writer.pointee.begin(0x100B0)
   writer.pointee.u32(UInt32(bitPattern: n))
@@ -140,12 +901,13 @@ public func gl_DeleteRenderbuffers(_ n: Int32, _ renderbuffers: UnsafePointer<UI
   c.releaseNames(.renderbuffer, n, renderbuffers)
   c.pointee.touched |= 0x840
   note_glDeleteRenderbuffers(c, n, renderbuffers)
+  finishCommand(c)
 }
 
 @c(glDeleteSamplers)
 public func gl_DeleteSamplers(_ count: Int32, _ samplers: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard count >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard count >= 0 else { return refuse(GL.INVALID_VALUE) }
   let writer = c.writer
   writer.pointee.begin(0x100B1)
   writer.pointee.u32(UInt32(bitPattern: count))
@@ -153,6 +915,7 @@ public func gl_DeleteSamplers(_ count: Int32, _ samplers: UnsafePointer<UInt32>?
   writer.pointee.end()
   c.releaseNames(.sampler, count, samplers)
   c.pointee.touched |= 0x200
+  finishCommand(c)
 }
 
 @c(glDeleteShader)
@@ -162,12 +925,14 @@ public func gl_DeleteShader(_ shader: UInt32) {
   p.put32(shader, 8)
   p.put32(0, 12)
   note_glDeleteShader(c, shader)
+  finishCommand(c)
 }
 
 @c(glDeleteSync)
 public func gl_DeleteSync(_ sync: UnsafeMutableRawPointer?) {
   guard let c = currentContext() else { return }
   hook_glDeleteSync(c, sync)
+  finishCommand(c)
 }
 
 func encode_glDeleteSync(
@@ -180,7 +945,7 @@ func encode_glDeleteSync(
 @c(glDeleteTextures)
 public func gl_DeleteTextures(_ n: Int32, _ textures: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard n >= 0 else { return refuse(GL.INVALID_VALUE) }
   let writer = c.writer
   writer.pointee.begin(0x100B4)
   writer.pointee.u32(UInt32(bitPattern: n))
@@ -189,6 +954,7 @@ public func gl_DeleteTextures(_ n: Int32, _ textures: UnsafePointer<UInt32>?) {
   c.releaseNames(.texture, n, textures)
   c.pointee.touched |= 0x800
   note_glDeleteTextures(c, n, textures)
+  finishCommand(c)
 }
 
 @c(glDeleteTexturesEXT)
@@ -200,12 +966,13 @@ public func gl_DeleteTexturesEXT(_ n: Int32, _ textures: UnsafePointer<UInt32>?)
   p.put32(UInt32(bitPattern: n), 0)
   c.writer.pointee.glArray(textures, glProduct(Int(n), 4))
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glDeleteTransformFeedbacks)
 public func gl_DeleteTransformFeedbacks(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard n >= 0 else { return refuse(GL.INVALID_VALUE) }
   let writer = c.writer
   writer.pointee.begin(0x100B5)
   writer.pointee.u32(UInt32(bitPattern: n))
@@ -213,12 +980,13 @@ public func gl_DeleteTransformFeedbacks(_ n: Int32, _ ids: UnsafePointer<UInt32>
   writer.pointee.end()
   c.releaseNames(.transformFeedback, n, ids)
   c.pointee.touched |= 0x100
+  finishCommand(c)
 }
 
 @c(glDeleteVertexArrays)
 public func gl_DeleteVertexArrays(_ n: Int32, _ arrays: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  guard n >= 0 else { return c.raise(GL.INVALID_VALUE) }
+  guard n >= 0 else { return refuse(GL.INVALID_VALUE) }
   let writer = c.writer
   writer.pointee.begin(0x100B6)
   writer.pointee.u32(UInt32(bitPattern: n))
@@ -227,6 +995,7 @@ public func gl_DeleteVertexArrays(_ n: Int32, _ arrays: UnsafePointer<UInt32>?) 
   c.releaseNames(.vertexArray, n, arrays)
   c.pointee.touched |= 0x100
   note_glDeleteVertexArrays(c, n, arrays)
+  finishCommand(c)
 }
 
 @c(glDepthFunc)
@@ -237,6 +1006,7 @@ public func gl_DepthFunc(_ `func`: UInt32) {
   p.put32(`func`, 8)
   p.put32(0, 12)
   note_glDepthFunc(c, `func`)
+  finishCommand(c)
 }
 
 @c(glDepthMask)
@@ -247,6 +1017,7 @@ public func gl_DepthMask(_ flag: UInt8) {
   p.put32(UInt32(flag), 8)
   p.put32(0, 12)
   note_glDepthMask(c, flag)
+  finishCommand(c)
 }
 
 @c(glDepthRange)
@@ -256,6 +1027,7 @@ public func gl_DepthRange(_ n: Double, _ f: Double) {
   guard let p = c.writer.pointee.fixedRecord(0x100B9, 24) else { return }
   p.put64(n.bitPattern, 8)
   p.put64(f.bitPattern, 16)
+  finishCommand(c)
 }
 
 @c(glDepthRangeArraydvNV)
@@ -269,6 +1041,7 @@ public func gl_DepthRangeArraydvNV(_ first: UInt32, _ count: Int32, _ v: UnsafeP
   p.put32(UInt32(bitPattern: count), 4)
   c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 2), 8))
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glDepthRangeArrayfvOES)
@@ -282,6 +1055,7 @@ public func gl_DepthRangeArrayfvOES(_ first: UInt32, _ count: Int32, _ v: Unsafe
   p.put32(UInt32(bitPattern: count), 4)
   c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 2), 4))
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glDepthRangeArrayv)
@@ -295,6 +1069,7 @@ public func gl_DepthRangeArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePoin
   p.put32(UInt32(bitPattern: count), 4)
   c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 2), 8))
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glDepthRangeIndexed)
@@ -306,6 +1081,7 @@ public func gl_DepthRangeIndexed(_ index: UInt32, _ n: Double, _ f: Double) {
   p.put64(n.bitPattern, 12)
   p.put64(f.bitPattern, 20)
   p.put32(0, 28)
+  finishCommand(c)
 }
 
 @c(glDepthRangeIndexeddNV)
@@ -317,6 +1093,7 @@ public func gl_DepthRangeIndexeddNV(_ index: UInt32, _ n: Double, _ f: Double) {
   p.put64(n.bitPattern, 12)
   p.put64(f.bitPattern, 20)
   p.put32(0, 28)
+  finishCommand(c)
 }
 
 @c(glDepthRangeIndexedfOES)
@@ -328,6 +1105,7 @@ public func gl_DepthRangeIndexedfOES(_ index: UInt32, _ n: Float, _ f: Float) {
   p.put32(n.bitPattern, 12)
   p.put32(f.bitPattern, 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glDepthRangef)
@@ -337,6 +1115,7 @@ public func gl_DepthRangef(_ n: Float, _ f: Float) {
   guard let p = c.writer.pointee.fixedRecord(0x100BC, 16) else { return }
   p.put32(n.bitPattern, 8)
   p.put32(f.bitPattern, 12)
+  finishCommand(c)
 }
 
 @c(glDepthRangex)
@@ -346,6 +1125,7 @@ public func gl_DepthRangex(_ n: Int32, _ f: Int32) {
   guard let p = c.writer.pointee.fixedRecord(0x100BD, 16) else { return }
   p.put32(UInt32(bitPattern: n), 8)
   p.put32(UInt32(bitPattern: f), 12)
+  finishCommand(c)
 }
 
 @c(glDetachShader)
@@ -354,6 +1134,7 @@ public func gl_DetachShader(_ program: UInt32, _ shader: UInt32) {
   guard let p = writer.pointee.fixedRecord(0x100BE, 16) else { return }
   p.put32(program, 8)
   p.put32(shader, 12)
+  finishCommand(writer)
 }
 
 @c(glDisable)
@@ -363,6 +1144,7 @@ public func gl_Disable(_ cap: UInt32) {
   p.put32(cap, 8)
   p.put32(0, 12)
   note_glDisable(c, cap)
+  finishCommand(c)
 }
 
 @c(glDisableClientState)
@@ -373,6 +1155,29 @@ public func gl_DisableClientState(_ array: UInt32) {
   p.put32(array, 8)
   p.put32(0, 12)
   note_glDisableClientState(c, array)
+  finishCommand(c)
+}
+
+@c(glDisableClientStateIndexedEXT)
+public func gl_DisableClientStateIndexedEXT(_ array: UInt32, _ index: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x1053A, 16) else { return }
+  p.put32(array, 8)
+  p.put32(index, 12)
+  note_glDisableClientStateIndexedEXT(c, array, index)
+  finishCommand(c)
+}
+
+@c(glDisableClientStateiEXT)
+public func gl_DisableClientStateiEXT(_ array: UInt32, _ index: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x1053B, 16) else { return }
+  p.put32(array, 8)
+  p.put32(index, 12)
+  note_glDisableClientStateiEXT(c, array, index)
+  finishCommand(c)
 }
 
 @c(glDisableVertexArrayAttrib)
@@ -382,6 +1187,27 @@ public func gl_DisableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x100C1, 16) else { return }
   p.put32(vaobj, 8)
   p.put32(index, 12)
+  finishCommand(c)
+}
+
+@c(glDisableVertexArrayAttribEXT)
+public func gl_DisableVertexArrayAttribEXT(_ vaobj: UInt32, _ index: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x1053C, 16) else { return }
+  p.put32(vaobj, 8)
+  p.put32(index, 12)
+  finishCommand(c)
+}
+
+@c(glDisableVertexArrayEXT)
+public func gl_DisableVertexArrayEXT(_ vaobj: UInt32, _ array: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2100
+  guard let p = c.writer.pointee.fixedRecord(0x1053D, 16) else { return }
+  p.put32(vaobj, 8)
+  p.put32(array, 12)
+  finishCommand(c)
 }
 
 @c(glDisableVertexAttribArray)
@@ -392,6 +1218,7 @@ public func gl_DisableVertexAttribArray(_ index: UInt32) {
   p.put32(index, 8)
   p.put32(0, 12)
   note_glDisableVertexAttribArray(c, index)
+  finishCommand(c)
 }
 
 @c(glDisablei)
@@ -401,6 +1228,7 @@ public func gl_Disablei(_ target: UInt32, _ index: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x100C3, 16) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
+  finishCommand(c)
 }
 
 @c(glDiscardFramebufferEXT)
@@ -415,6 +1243,7 @@ public func gl_DiscardFramebufferEXT(
   p.put32(UInt32(bitPattern: numAttachments), 4)
   writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glDispatchCompute)
@@ -427,6 +1256,7 @@ public func gl_DispatchCompute(
   p.put32(num_groups_y, 12)
   p.put32(num_groups_z, 16)
   p.put32(0, 20)
+  finishCommand(writer)
 }
 
 @c(glDispatchComputeIndirect)
@@ -434,12 +1264,14 @@ public func gl_DispatchComputeIndirect(_ indirect: Int) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x100C5, 16) else { return }
   p.put64(UInt64(bitPattern: Int64(indirect)), 8)
+  finishCommand(writer)
 }
 
 @c(glDrawArrays)
 public func gl_DrawArrays(_ mode: UInt32, _ first: Int32, _ count: Int32) {
   guard let c = currentContext() else { return }
   hook_glDrawArrays(c, mode, first, count)
+  finishCommand(c)
 }
 
 func encode_glDrawArrays(
@@ -457,6 +1289,7 @@ func encode_glDrawArrays(
 public func gl_DrawArraysIndirect(_ mode: UInt32, _ indirect: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
   hook_glDrawArraysIndirect(c, mode, indirect)
+  finishCommand(c)
 }
 
 func encode_glDrawArraysIndirect(
@@ -475,6 +1308,7 @@ public func gl_DrawArraysInstanced(
 ) {
   guard let c = currentContext() else { return }
   hook_glDrawArraysInstanced(c, mode, first, count, instancecount)
+  finishCommand(c)
 }
 
 func encode_glDrawArraysInstanced(
@@ -494,6 +1328,7 @@ public func gl_DrawArraysInstancedBaseInstance(
 ) {
   guard let c = currentContext() else { return }
   hook_glDrawArraysInstancedBaseInstance(c, mode, first, count, instancecount, baseinstance)
+  finishCommand(c)
 }
 
 func encode_glDrawArraysInstancedBaseInstance(
@@ -517,6 +1352,7 @@ public func gl_DrawBuffer(_ buf: UInt32) {
   p.put32(buf, 8)
   p.put32(0, 12)
   note_glDrawBuffer(c, buf)
+  finishCommand(c)
 }
 
 @c(glDrawBuffers)
@@ -530,6 +1366,7 @@ public func gl_DrawBuffers(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
   c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
   c.writer.pointee.end()
   note_glDrawBuffers(c, n, bufs)
+  finishCommand(c)
 }
 
 @c(glDrawBuffersNV)
@@ -541,6 +1378,7 @@ public func gl_DrawBuffersNV(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
   p.put32(UInt32(bitPattern: n), 0)
   writer.pointee.glArray(bufs, glProduct(Int(n), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glDrawElements)
@@ -549,6 +1387,7 @@ public func gl_DrawElements(
 ) {
   guard let c = currentContext() else { return }
   hook_glDrawElements(c, mode, count, type, indices)
+  finishCommand(c)
 }
 
 func encode_glDrawElements(
@@ -569,6 +1408,7 @@ public func gl_DrawElementsBaseVertex(
 ) {
   guard let c = currentContext() else { return }
   hook_glDrawElementsBaseVertex(c, mode, count, type, indices, basevertex)
+  finishCommand(c)
 }
 
 func encode_glDrawElementsBaseVertex(
@@ -587,6 +1427,7 @@ func encode_glDrawElementsBaseVertex(
 public func gl_DrawElementsIndirect(_ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
   hook_glDrawElementsIndirect(c, mode, type, indirect)
+  finishCommand(c)
 }
 
 func encode_glDrawElementsIndirect(
@@ -606,6 +1447,7 @@ public func gl_DrawElementsInstanced(
 ) {
   guard let c = currentContext() else { return }
   hook_glDrawElementsInstanced(c, mode, count, type, indices, instancecount)
+  finishCommand(c)
 }
 
 func encode_glDrawElementsInstanced(
@@ -627,6 +1469,7 @@ public func gl_DrawElementsInstancedBaseInstance(
 ) {
   guard let c = currentContext() else { return }
   hook_glDrawElementsInstancedBaseInstance(c, mode, count, type, indices, instancecount, baseinstance)
+  finishCommand(c)
 }
 
 func encode_glDrawElementsInstancedBaseInstance(
@@ -650,6 +1493,7 @@ public func gl_DrawElementsInstancedBaseVertex(
 ) {
   guard let c = currentContext() else { return }
   hook_glDrawElementsInstancedBaseVertex(c, mode, count, type, indices, instancecount, basevertex)
+  finishCommand(c)
 }
 
 func encode_glDrawElementsInstancedBaseVertex(
@@ -673,6 +1517,7 @@ public func gl_DrawElementsInstancedBaseVertexBaseInstance(
 ) {
   guard let c = currentContext() else { return }
   hook_glDrawElementsInstancedBaseVertexBaseInstance(c, mode, count, type, indices, instancecount, basevertex, baseinstance)
+  finishCommand(c)
 }
 
 func encode_glDrawElementsInstancedBaseVertexBaseInstance(
@@ -703,6 +1548,7 @@ public func gl_DrawPixels(
   p.put32(type, 12)
   c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glDrawRangeElements)
@@ -712,6 +1558,7 @@ public func gl_DrawRangeElements(
 ) {
   guard let c = currentContext() else { return }
   hook_glDrawRangeElements(c, mode, start, end, count, type, indices)
+  finishCommand(c)
 }
 
 func encode_glDrawRangeElements(
@@ -735,6 +1582,7 @@ public func gl_DrawRangeElementsBaseVertex(
 ) {
   guard let c = currentContext() else { return }
   hook_glDrawRangeElementsBaseVertex(c, mode, start, end, count, type, indices, basevertex)
+  finishCommand(c)
 }
 
 func encode_glDrawRangeElementsBaseVertex(
@@ -761,6 +1609,7 @@ public func gl_DrawTexfOES(_ x: Float, _ y: Float, _ z: Float, _ width: Float, _
   p.put32(width.bitPattern, 20)
   p.put32(height.bitPattern, 24)
   p.put32(0, 28)
+  finishCommand(writer)
 }
 
 @c(glDrawTexfvOES)
@@ -769,6 +1618,7 @@ public func gl_DrawTexfvOES(_ coords: UnsafePointer<Float>?) {
   writer.pointee.begin(0x1050D)
   writer.pointee.glArray(coords, 20)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glDrawTexiOES)
@@ -781,6 +1631,7 @@ public func gl_DrawTexiOES(_ x: Int32, _ y: Int32, _ z: Int32, _ width: Int32, _
   p.put32(UInt32(bitPattern: width), 20)
   p.put32(UInt32(bitPattern: height), 24)
   p.put32(0, 28)
+  finishCommand(writer)
 }
 
 @c(glDrawTexivOES)
@@ -789,6 +1640,7 @@ public func gl_DrawTexivOES(_ coords: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x1050F)
   writer.pointee.glArray(coords, 20)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glDrawTexsOES)
@@ -801,6 +1653,7 @@ public func gl_DrawTexsOES(_ x: Int16, _ y: Int16, _ z: Int16, _ width: Int16, _
   p.put32(UInt32(bitPattern: Int32(width)), 20)
   p.put32(UInt32(bitPattern: Int32(height)), 24)
   p.put32(0, 28)
+  finishCommand(writer)
 }
 
 @c(glDrawTexsvOES)
@@ -809,6 +1662,7 @@ public func gl_DrawTexsvOES(_ coords: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x10511)
   writer.pointee.glArray(coords, 10)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glDrawTexxOES)
@@ -821,6 +1675,7 @@ public func gl_DrawTexxOES(_ x: Int32, _ y: Int32, _ z: Int32, _ width: Int32, _
   p.put32(UInt32(bitPattern: width), 20)
   p.put32(UInt32(bitPattern: height), 24)
   p.put32(0, 28)
+  finishCommand(writer)
 }
 
 @c(glDrawTexxvOES)
@@ -829,6 +1684,7 @@ public func gl_DrawTexxvOES(_ coords: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x10513)
   writer.pointee.glArray(coords, 20)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glDrawTransformFeedback)
@@ -837,6 +1693,7 @@ public func gl_DrawTransformFeedback(_ mode: UInt32, _ id: UInt32) {
   guard let p = writer.pointee.fixedRecord(0x100D6, 16) else { return }
   p.put32(mode, 8)
   p.put32(id, 12)
+  finishCommand(writer)
 }
 
 @c(glDrawTransformFeedbackInstanced)
@@ -849,6 +1706,7 @@ public func gl_DrawTransformFeedbackInstanced(
   p.put32(id, 12)
   p.put32(UInt32(bitPattern: instancecount), 16)
   p.put32(0, 20)
+  finishCommand(writer)
 }
 
 @c(glDrawTransformFeedbackStream)
@@ -859,6 +1717,7 @@ public func gl_DrawTransformFeedbackStream(_ mode: UInt32, _ id: UInt32, _ strea
   p.put32(id, 12)
   p.put32(stream, 16)
   p.put32(0, 20)
+  finishCommand(writer)
 }
 
 @c(glDrawTransformFeedbackStreamInstanced)
@@ -871,6 +1730,7 @@ public func gl_DrawTransformFeedbackStreamInstanced(
   p.put32(id, 12)
   p.put32(stream, 16)
   p.put32(UInt32(bitPattern: instancecount), 20)
+  finishCommand(writer)
 }
 
 @c(glEGLImageTargetRenderbufferStorageOES)
@@ -880,6 +1740,7 @@ public func gl_EGLImageTargetRenderbufferStorageOES(
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
   hook_glEGLImageTargetRenderbufferStorageOES(c, target, image)
+  finishCommand(c)
 }
 
 func encode_glEGLImageTargetRenderbufferStorageOES(
@@ -897,6 +1758,7 @@ public func gl_EGLImageTargetTexture2DOES(_ target: UInt32, _ image: UnsafeMutab
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
   hook_glEGLImageTargetTexture2DOES(c, target, image)
+  finishCommand(c)
 }
 
 func encode_glEGLImageTargetTexture2DOES(
@@ -915,6 +1777,7 @@ public func gl_EdgeFlag(_ flag: UInt8) {
   guard let p = writer.pointee.fixedRecord(0x100DA, 16) else { return }
   p.put32(UInt32(flag), 8)
   p.put32(0, 12)
+  finishCommand(writer)
 }
 
 @c(glEdgeFlagPointer)
@@ -922,6 +1785,7 @@ public func gl_EdgeFlagPointer(_ stride: Int32, _ pointer: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x100
   hook_glEdgeFlagPointer(c, stride, pointer)
+  finishCommand(c)
 }
 
 func encode_glEdgeFlagPointer(
@@ -940,6 +1804,7 @@ public func gl_EdgeFlagPointerEXT(
 ) {
   guard let c = currentContext() else { return }
   hook_glEdgeFlagPointerEXT(c, stride, count, pointer)
+  finishCommand(c)
 }
 
 @c(glEdgeFlagv)
@@ -948,6 +1813,7 @@ public func gl_EdgeFlagv(_ flag: UnsafePointer<UInt8>?) {
   writer.pointee.begin(0x100DC)
   writer.pointee.glArray(flag, 1)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glEnable)
@@ -957,6 +1823,7 @@ public func gl_Enable(_ cap: UInt32) {
   p.put32(cap, 8)
   p.put32(0, 12)
   note_glEnable(c, cap)
+  finishCommand(c)
 }
 
 @c(glEnableClientState)
@@ -967,6 +1834,29 @@ public func gl_EnableClientState(_ array: UInt32) {
   p.put32(array, 8)
   p.put32(0, 12)
   note_glEnableClientState(c, array)
+  finishCommand(c)
+}
+
+@c(glEnableClientStateIndexedEXT)
+public func gl_EnableClientStateIndexedEXT(_ array: UInt32, _ index: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x1053E, 16) else { return }
+  p.put32(array, 8)
+  p.put32(index, 12)
+  note_glEnableClientStateIndexedEXT(c, array, index)
+  finishCommand(c)
+}
+
+@c(glEnableClientStateiEXT)
+public func gl_EnableClientStateiEXT(_ array: UInt32, _ index: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x1053F, 16) else { return }
+  p.put32(array, 8)
+  p.put32(index, 12)
+  note_glEnableClientStateiEXT(c, array, index)
+  finishCommand(c)
 }
 
 @c(glEnableVertexArrayAttrib)
@@ -976,6 +1866,27 @@ public func gl_EnableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x100DF, 16) else { return }
   p.put32(vaobj, 8)
   p.put32(index, 12)
+  finishCommand(c)
+}
+
+@c(glEnableVertexArrayAttribEXT)
+public func gl_EnableVertexArrayAttribEXT(_ vaobj: UInt32, _ index: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10540, 16) else { return }
+  p.put32(vaobj, 8)
+  p.put32(index, 12)
+  finishCommand(c)
+}
+
+@c(glEnableVertexArrayEXT)
+public func gl_EnableVertexArrayEXT(_ vaobj: UInt32, _ array: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2100
+  guard let p = c.writer.pointee.fixedRecord(0x10541, 16) else { return }
+  p.put32(vaobj, 8)
+  p.put32(array, 12)
+  finishCommand(c)
 }
 
 @c(glEnableVertexAttribArray)
@@ -986,6 +1897,7 @@ public func gl_EnableVertexAttribArray(_ index: UInt32) {
   p.put32(index, 8)
   p.put32(0, 12)
   note_glEnableVertexAttribArray(c, index)
+  finishCommand(c)
 }
 
 @c(glEnablei)
@@ -995,6 +1907,7 @@ public func gl_Enablei(_ target: UInt32, _ index: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x100E1, 16) else { return }
   p.put32(target, 8)
   p.put32(index, 12)
+  finishCommand(c)
 }
 
 @c(glEnd)
@@ -1002,12 +1915,14 @@ public func gl_End() {
   guard let c = currentContext() else { return }
   guard let _ = c.writer.pointee.fixedRecord(0x100E2, 8) else { return }
   note_glEnd(c)
+  finishCommand(c)
 }
 
 @c(glEndConditionalRender)
 public func gl_EndConditionalRender() {
   guard let writer = contextWriter() else { return }
   guard let _ = writer.pointee.fixedRecord(0x100E3, 8) else { return }
+  finishCommand(writer)
 }
 
 @c(glEndFragmentShaderATI)
@@ -1015,6 +1930,7 @@ public func gl_EndFragmentShaderATI() {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
   guard let _ = c.writer.pointee.fixedRecord(0x1048E, 8) else { return }
+  finishCommand(c)
 }
 
 @c(glEndList)
@@ -1022,12 +1938,14 @@ public func gl_EndList() {
   guard let c = currentContext() else { return }
   guard let _ = c.writer.pointee.fixedRecord(0x100E4, 8) else { return }
   note_glEndList(c)
+  finishCommand(c)
 }
 
 @c(glEndQuery)
 public func gl_EndQuery(_ target: UInt32) {
   guard let c = currentContext() else { return }
   hook_glEndQuery(c, target)
+  finishCommand(c)
 }
 
 func encode_glEndQuery(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32) {
@@ -1040,12 +1958,14 @@ func encode_glEndQuery(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ t
 public func gl_EndQueryEXT(_ target: UInt32) {
   guard let c = currentContext() else { return }
   hook_glEndQueryEXT(c, target)
+  finishCommand(c)
 }
 
 @c(glEndQueryIndexed)
 public func gl_EndQueryIndexed(_ target: UInt32, _ index: UInt32) {
   guard let c = currentContext() else { return }
   hook_glEndQueryIndexed(c, target, index)
+  finishCommand(c)
 }
 
 func encode_glEndQueryIndexed(
@@ -1060,6 +1980,7 @@ func encode_glEndQueryIndexed(
 public func gl_EndTransformFeedback() {
   guard let writer = contextWriter() else { return }
   guard let _ = writer.pointee.fixedRecord(0x100E7, 8) else { return }
+  finishCommand(writer)
 }
 
 @c(glEvalCoord1d)
@@ -1068,6 +1989,7 @@ public func gl_EvalCoord1d(_ u: Double) {
   c.pointee.touched |= 0x2000
   guard let p = c.writer.pointee.fixedRecord(0x100E8, 16) else { return }
   p.put64(u.bitPattern, 8)
+  finishCommand(c)
 }
 
 @c(glEvalCoord1dv)
@@ -1077,6 +1999,7 @@ public func gl_EvalCoord1dv(_ u: UnsafePointer<Double>?) {
   c.writer.pointee.begin(0x100E9)
   c.writer.pointee.glArray(u, 8)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glEvalCoord1f)
@@ -1086,6 +2009,7 @@ public func gl_EvalCoord1f(_ u: Float) {
   guard let p = c.writer.pointee.fixedRecord(0x100EA, 16) else { return }
   p.put32(u.bitPattern, 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glEvalCoord1fv)
@@ -1095,6 +2019,7 @@ public func gl_EvalCoord1fv(_ u: UnsafePointer<Float>?) {
   c.writer.pointee.begin(0x100EB)
   c.writer.pointee.glArray(u, 4)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glEvalCoord2d)
@@ -1104,6 +2029,7 @@ public func gl_EvalCoord2d(_ u: Double, _ v: Double) {
   guard let p = c.writer.pointee.fixedRecord(0x100EC, 24) else { return }
   p.put64(u.bitPattern, 8)
   p.put64(v.bitPattern, 16)
+  finishCommand(c)
 }
 
 @c(glEvalCoord2dv)
@@ -1113,6 +2039,7 @@ public func gl_EvalCoord2dv(_ u: UnsafePointer<Double>?) {
   c.writer.pointee.begin(0x100ED)
   c.writer.pointee.glArray(u, 16)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glEvalCoord2f)
@@ -1122,6 +2049,7 @@ public func gl_EvalCoord2f(_ u: Float, _ v: Float) {
   guard let p = c.writer.pointee.fixedRecord(0x100EE, 16) else { return }
   p.put32(u.bitPattern, 8)
   p.put32(v.bitPattern, 12)
+  finishCommand(c)
 }
 
 @c(glEvalCoord2fv)
@@ -1131,6 +2059,7 @@ public func gl_EvalCoord2fv(_ u: UnsafePointer<Float>?) {
   c.writer.pointee.begin(0x100EF)
   c.writer.pointee.glArray(u, 8)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glEvalMesh1)
@@ -1142,6 +2071,7 @@ public func gl_EvalMesh1(_ mode: UInt32, _ i1: Int32, _ i2: Int32) {
   p.put32(UInt32(bitPattern: i1), 12)
   p.put32(UInt32(bitPattern: i2), 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glEvalMesh2)
@@ -1155,6 +2085,7 @@ public func gl_EvalMesh2(_ mode: UInt32, _ i1: Int32, _ i2: Int32, _ j1: Int32, 
   p.put32(UInt32(bitPattern: j1), 20)
   p.put32(UInt32(bitPattern: j2), 24)
   p.put32(0, 28)
+  finishCommand(c)
 }
 
 @c(glEvalPoint1)
@@ -1164,6 +2095,7 @@ public func gl_EvalPoint1(_ i: Int32) {
   guard let p = c.writer.pointee.fixedRecord(0x100F2, 16) else { return }
   p.put32(UInt32(bitPattern: i), 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glEvalPoint2)
@@ -1173,6 +2105,7 @@ public func gl_EvalPoint2(_ i: Int32, _ j: Int32) {
   guard let p = c.writer.pointee.fixedRecord(0x100F3, 16) else { return }
   p.put32(UInt32(bitPattern: i), 8)
   p.put32(UInt32(bitPattern: j), 12)
+  finishCommand(c)
 }
 
 @c(glFeedbackBuffer)
@@ -1181,6 +2114,7 @@ public func gl_FeedbackBuffer(
 ) {
   guard let c = currentContext() else { return }
   hook_glFeedbackBuffer(c, size, type, buffer)
+  finishCommand(c)
 }
 
 func encode_glFeedbackBuffer(
@@ -1194,7 +2128,9 @@ func encode_glFeedbackBuffer(
 @c(glFenceSync)
 public func gl_FenceSync(_ condition: UInt32, _ flags: UInt32) -> UnsafeMutableRawPointer? {
   guard let c = currentContext() else { return nil }
-  return hook_glFenceSync(c, condition, flags)
+  let result = hook_glFenceSync(c, condition, flags)
+  finishCommand(c)
+  return result
 }
 
 func encode_glFenceSync(
@@ -1209,12 +2145,14 @@ func encode_glFenceSync(
 public func gl_Finish() {
   guard let c = currentContext() else { return }
   hook_glFinish(c)
+  finishCommand(c)
 }
 
 @c(glFlush)
 public func gl_Flush() {
   guard let c = currentContext() else { return }
   hook_glFlush(c)
+  finishCommand(c)
 }
 
 func encode_glFlush(_ c: Context, _ writer: UnsafeMutablePointer<Writer>) {
@@ -1225,12 +2163,21 @@ func encode_glFlush(_ c: Context, _ writer: UnsafeMutablePointer<Writer>) {
 public func gl_FlushMappedBufferRange(_ target: UInt32, _ offset: Int, _ length: Int) {
   guard let c = currentContext() else { return }
   hook_glFlushMappedBufferRange(c, target, offset, length)
+  finishCommand(c)
 }
 
 @c(glFlushMappedNamedBufferRange)
 public func gl_FlushMappedNamedBufferRange(_ buffer: UInt32, _ offset: Int, _ length: Int) {
   guard let c = currentContext() else { return }
   hook_glFlushMappedNamedBufferRange(c, buffer, offset, length)
+  finishCommand(c)
+}
+
+@c(glFlushMappedNamedBufferRangeEXT)
+public func gl_FlushMappedNamedBufferRangeEXT(_ buffer: UInt32, _ offset: Int, _ length: Int) {
+  guard let c = currentContext() else { return }
+  hook_glFlushMappedNamedBufferRangeEXT(c, buffer, offset, length)
+  finishCommand(c)
 }
 
 @c(glFogCoordPointer)
@@ -1238,6 +2185,7 @@ public func gl_FogCoordPointer(_ type: UInt32, _ stride: Int32, _ pointer: Unsaf
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x100
   hook_glFogCoordPointer(c, type, stride, pointer)
+  finishCommand(c)
 }
 
 func encode_glFogCoordPointer(
@@ -1255,6 +2203,7 @@ public func gl_FogCoordd(_ coord: Double) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x100F8, 16) else { return }
   p.put64(coord.bitPattern, 8)
+  finishCommand(writer)
 }
 
 @c(glFogCoorddv)
@@ -1263,6 +2212,7 @@ public func gl_FogCoorddv(_ coord: UnsafePointer<Double>?) {
   writer.pointee.begin(0x100F9)
   writer.pointee.glArray(coord, 8)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glFogCoordf)
@@ -1271,6 +2221,7 @@ public func gl_FogCoordf(_ coord: Float) {
   guard let p = writer.pointee.fixedRecord(0x100FA, 16) else { return }
   p.put32(coord.bitPattern, 8)
   p.put32(0, 12)
+  finishCommand(writer)
 }
 
 @c(glFogCoordfv)
@@ -1279,6 +2230,7 @@ public func gl_FogCoordfv(_ coord: UnsafePointer<Float>?) {
   writer.pointee.begin(0x100FB)
   writer.pointee.glArray(coord, 4)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glFogCoordhNV)
@@ -1287,6 +2239,7 @@ public func gl_FogCoordhNV(_ fog: UInt16) {
   guard let p = writer.pointee.fixedRecord(0x10490, 16) else { return }
   p.put32(UInt32(fog), 8)
   p.put32(0, 12)
+  finishCommand(writer)
 }
 
 @c(glFogCoordhvNV)
@@ -1295,6 +2248,7 @@ public func gl_FogCoordhvNV(_ fog: UnsafePointer<UInt16>?) {
   writer.pointee.begin(0x10491)
   writer.pointee.glArray(fog, 2)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glFogf)
@@ -1303,6 +2257,7 @@ public func gl_Fogf(_ pname: UInt32, _ param: Float) {
   guard let p = writer.pointee.fixedRecord(0x100FC, 16) else { return }
   p.put32(pname, 8)
   p.put32(param.bitPattern, 12)
+  finishCommand(writer)
 }
 
 @c(glFogfv)
@@ -1314,6 +2269,7 @@ public func gl_Fogfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
   p.put32(pname, 0)
   writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glFogi)
@@ -1322,6 +2278,7 @@ public func gl_Fogi(_ pname: UInt32, _ param: Int32) {
   guard let p = writer.pointee.fixedRecord(0x100FE, 16) else { return }
   p.put32(pname, 8)
   p.put32(UInt32(bitPattern: param), 12)
+  finishCommand(writer)
 }
 
 @c(glFogiv)
@@ -1333,6 +2290,7 @@ public func gl_Fogiv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   p.put32(pname, 0)
   writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glFogx)
@@ -1341,6 +2299,7 @@ public func gl_Fogx(_ pname: UInt32, _ param: Int32) {
   guard let p = writer.pointee.fixedRecord(0x10100, 16) else { return }
   p.put32(pname, 8)
   p.put32(UInt32(bitPattern: param), 12)
+  finishCommand(writer)
 }
 
 @c(glFogxv)
@@ -1352,6 +2311,33 @@ public func gl_Fogxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
   p.put32(pname, 0)
   writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glFramebufferDrawBufferEXT)
+public func gl_FramebufferDrawBufferEXT(_ framebuffer: UInt32, _ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  guard let p = c.writer.pointee.fixedRecord(0x10542, 16) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(mode, 12)
+  finishCommand(c)
+}
+
+@c(glFramebufferDrawBuffersEXT)
+public func gl_FramebufferDrawBuffersEXT(
+  _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10543)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(framebuffer, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
 }
 
 @c(glFramebufferFetchBarrierEXT)
@@ -1359,6 +2345,7 @@ public func gl_FramebufferFetchBarrierEXT() {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
   guard let _ = c.writer.pointee.fixedRecord(0x10102, 8) else { return }
+  finishCommand(c)
 }
 
 @c(glFramebufferParameteri)
@@ -1370,6 +2357,7 @@ public func gl_FramebufferParameteri(_ target: UInt32, _ pname: UInt32, _ param:
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
 @c(glFramebufferParameteriMESA)
@@ -1381,6 +2369,17 @@ public func gl_FramebufferParameteriMESA(_ target: UInt32, _ pname: UInt32, _ pa
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
   p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glFramebufferReadBufferEXT)
+public func gl_FramebufferReadBufferEXT(_ framebuffer: UInt32, _ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  guard let p = c.writer.pointee.fixedRecord(0x10544, 16) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(mode, 12)
+  finishCommand(c)
 }
 
 @c(glFramebufferRenderbuffer)
@@ -1394,6 +2393,7 @@ public func gl_FramebufferRenderbuffer(
   p.put32(renderbuffertarget, 16)
   p.put32(renderbuffer, 20)
   note_glFramebufferRenderbuffer(c, target, attachment, renderbuffertarget, renderbuffer)
+  finishCommand(c)
 }
 
 @c(glFramebufferTexture)
@@ -1407,6 +2407,7 @@ public func gl_FramebufferTexture(
   p.put32(attachment, 12)
   p.put32(texture, 16)
   p.put32(UInt32(bitPattern: level), 20)
+  finishCommand(c)
 }
 
 @c(glFramebufferTexture1D)
@@ -1422,6 +2423,7 @@ public func gl_FramebufferTexture1D(
   p.put32(texture, 20)
   p.put32(UInt32(bitPattern: level), 24)
   p.put32(0, 28)
+  finishCommand(c)
 }
 
 @c(glFramebufferTexture2D)
@@ -1437,6 +2439,7 @@ public func gl_FramebufferTexture2D(
   p.put32(UInt32(bitPattern: level), 24)
   p.put32(0, 28)
   note_glFramebufferTexture2D(c, target, attachment, textarget, texture, level)
+  finishCommand(c)
 }
 
 @c(glFramebufferTexture3D)
@@ -1453,6 +2456,7 @@ public func gl_FramebufferTexture3D(
   p.put32(texture, 20)
   p.put32(UInt32(bitPattern: level), 24)
   p.put32(UInt32(bitPattern: zoffset), 28)
+  finishCommand(c)
 }
 
 @c(glFramebufferTexture3DOES)
@@ -1469,6 +2473,7 @@ public func gl_FramebufferTexture3DOES(
   p.put32(texture, 20)
   p.put32(UInt32(bitPattern: level), 24)
   p.put32(UInt32(bitPattern: zoffset), 28)
+  finishCommand(c)
 }
 
 @c(glFramebufferTextureLayer)
@@ -1484,6 +2489,7 @@ public func gl_FramebufferTextureLayer(
   p.put32(UInt32(bitPattern: level), 20)
   p.put32(UInt32(bitPattern: layer), 24)
   p.put32(0, 28)
+  finishCommand(c)
 }
 
 @c(glFrontFace)
@@ -1493,1005 +2499,5 @@ public func gl_FrontFace(_ mode: UInt32) {
   p.put32(mode, 8)
   p.put32(0, 12)
   note_glFrontFace(c, mode)
-}
-
-@c(glFrustum)
-public func gl_Frustum(
-  _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
-) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x1010C, 56) else { return }
-  p.put64(left.bitPattern, 8)
-  p.put64(right.bitPattern, 16)
-  p.put64(bottom.bitPattern, 24)
-  p.put64(top.bitPattern, 32)
-  p.put64(zNear.bitPattern, 40)
-  p.put64(zFar.bitPattern, 48)
-  note_glFrustum(c, left, right, bottom, top, zNear, zFar)
-}
-
-@c(glFrustumf)
-public func gl_Frustumf(
-  _ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
-) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x1010D, 32) else { return }
-  p.put32(l.bitPattern, 8)
-  p.put32(rValue.bitPattern, 12)
-  p.put32(b.bitPattern, 16)
-  p.put32(t.bitPattern, 20)
-  p.put32(n.bitPattern, 24)
-  p.put32(f.bitPattern, 28)
-  note_glFrustumf(c, l, rValue, b, t, n, f)
-}
-
-@c(glFrustumx)
-public func gl_Frustumx(
-  _ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
-) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x1010E, 32) else { return }
-  p.put32(UInt32(bitPattern: l), 8)
-  p.put32(UInt32(bitPattern: rValue), 12)
-  p.put32(UInt32(bitPattern: b), 16)
-  p.put32(UInt32(bitPattern: t), 20)
-  p.put32(UInt32(bitPattern: n), 24)
-  p.put32(UInt32(bitPattern: f), 28)
-  note_glFrustumx(c, l, rValue, b, t, n, f)
-}
-
-@c(glGenBuffers)
-public func gl_GenBuffers(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.buffer, n, buffers) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x1010F)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(buffers, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glGenFragmentShadersATI)
-public func gl_GenFragmentShadersATI(_ range: UInt32) -> UInt32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10493) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10493, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(range, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = reply.u32("result")
-  c.finishCall(call)
-  return result
-}
-
-@c(glGenFramebuffers)
-public func gl_GenFramebuffers(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.framebuffer, n, framebuffers) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x10110)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(framebuffers, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glGenLists)
-public func gl_GenLists(_ range: Int32) -> UInt32 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glGenLists(c, range)
-}
-
-func encode_glGenLists(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ range: Int32) {
-  guard let p = writer.pointee.fixedRecord(0x10111, 16) else { return }
-  p.put32(UInt32(bitPattern: range), 8)
-  p.put32(0, 12)
-}
-
-@c(glGenProgramPipelines)
-public func gl_GenProgramPipelines(_ n: Int32, _ pipelines: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.programPipeline, n, pipelines) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x10112)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(pipelines, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glGenProgramsARB)
-public func gl_GenProgramsARB(_ n: Int32, _ programs: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.arbProgram, n, programs) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x10113)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(programs, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glGenQueries)
-public func gl_GenQueries(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.query, n, ids) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x10114)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(ids, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glGenQueriesEXT)
-public func gl_GenQueriesEXT(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  hook_glGenQueriesEXT(c, n, ids)
-}
-
-@c(glGenRenderbuffers)
-public func gl_GenRenderbuffers(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.renderbuffer, n, renderbuffers) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x10115)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(renderbuffers, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glGenSamplers)
-public func gl_GenSamplers(_ count: Int32, _ samplers: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.sampler, count, samplers) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x10116)
-  writer.pointee.u32(UInt32(bitPattern: count))
-  writer.pointee.glArray(samplers, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glGenTextures)
-public func gl_GenTextures(_ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.texture, n, textures) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x10117)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(textures, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glGenTexturesEXT)
-public func gl_GenTexturesEXT(_ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x10495) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10495, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(UInt32(bitPattern: n), 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(textures, glProduct(Int(n), 4))
-  c.finishCall(call)
-}
-
-@c(glGenTransformFeedbacks)
-public func gl_GenTransformFeedbacks(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.transformFeedback, n, ids) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x10118)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(ids, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glGenVertexArrays)
-public func gl_GenVertexArrays(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  guard c.generateNames(.vertexArray, n, arrays) else { return }
-  let writer = c.writer
-  writer.pointee.begin(0x10119)
-  writer.pointee.u32(UInt32(bitPattern: n))
-  writer.pointee.glArray(arrays, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glGenerateMipmap)
-public func gl_GenerateMipmap(_ target: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1011A, 16) else { return }
-  p.put32(target, 8)
-  p.put32(0, 12)
-}
-
-@c(glGenerateTextureMipmap)
-public func gl_GenerateTextureMipmap(_ texture: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1011B, 16) else { return }
-  p.put32(texture, 8)
-  p.put32(0, 12)
-}
-
-@c(glGetActiveAtomicCounterBufferiv)
-public func gl_GetActiveAtomicCounterBufferiv(
-  _ program: UInt32, _ bufferIndex: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1011C) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1011C, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(bufferIndex, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetActiveAttrib)
-public func gl_GetActiveAttrib(
-  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
-  _ name: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetActiveAttrib(c, program, index, bufSize, length, size, type, name)
-}
-
-func encode_glGetActiveAttrib(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
-  _ index: UInt32, _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x1011D, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(index, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-}
-
-@c(glGetActiveSubroutineName)
-public func gl_GetActiveSubroutineName(
-  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ bufSize: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1011E) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1011E, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(shadertype, 20)
-  p.put32(index, 24)
-  p.put32(UInt32(bitPattern: bufSize), 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(name, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetActiveSubroutineUniformName)
-public func gl_GetActiveSubroutineUniformName(
-  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ bufSize: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1011F) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1011F, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(shadertype, 20)
-  p.put32(index, 24)
-  p.put32(UInt32(bitPattern: bufSize), 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(name, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetActiveSubroutineUniformiv)
-public func gl_GetActiveSubroutineUniformiv(
-  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ pname: UInt32,
-  _ values: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10120) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10120, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(shadertype, 20)
-  p.put32(index, 24)
-  p.put32(pname, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetActiveUniform)
-public func gl_GetActiveUniform(
-  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
-  _ name: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetActiveUniform(c, program, index, bufSize, length, size, type, name)
-}
-
-func encode_glGetActiveUniform(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
-  _ index: UInt32, _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10121, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(index, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-}
-
-@c(glGetActiveUniformBlockName)
-public func gl_GetActiveUniformBlockName(
-  _ program: UInt32, _ uniformBlockIndex: UInt32, _ bufSize: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ uniformBlockName: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10122) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10122, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(uniformBlockIndex, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(uniformBlockName, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetActiveUniformBlockiv)
-public func gl_GetActiveUniformBlockiv(
-  _ program: UInt32, _ uniformBlockIndex: UInt32, _ pname: UInt32,
-  _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10123) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10123, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(uniformBlockIndex, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetActiveUniformName)
-public func gl_GetActiveUniformName(
-  _ program: UInt32, _ uniformIndex: UInt32, _ bufSize: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ uniformName: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10124) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10124, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(uniformIndex, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(uniformName, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetActiveUniformsiv)
-public func gl_GetActiveUniformsiv(
-  _ program: UInt32, _ uniformCount: Int32, _ uniformIndices: UnsafePointer<UInt32>?,
-  _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10125) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10125)
-  guard let p = writer.pointee.reserve(20) else { return }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: uniformCount), 12)
-  p.put32(pname, 16)
-  writer.pointee.glArray(uniformIndices, glProduct(Int(uniformCount), 4))
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, glProduct(Int(uniformCount), 4))
-  c.finishCall(call)
-}
-
-@c(glGetAttachedObjectsARB)
-public func gl_GetAttachedObjectsARB(
-  _ containerObj: UInt32, _ maxCount: Int32, _ count: UnsafeMutablePointer<Int32>?,
-  _ obj: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10496) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10496, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(containerObj, 16)
-  p.put32(UInt32(bitPattern: maxCount), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(count, 4)
-  reply.copyOut(obj, glProduct(Int(maxCount), 4))
-  c.finishCall(call)
-}
-
-@c(glGetAttachedShaders)
-public func gl_GetAttachedShaders(
-  _ program: UInt32, _ maxCount: Int32, _ count: UnsafeMutablePointer<Int32>?,
-  _ shaders: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10126) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10126, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: maxCount), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(count, 4)
-  reply.copyOut(shaders, glProduct(Int(maxCount), 4))
-  c.finishCall(call)
-}
-
-@c(glGetAttribLocation)
-public func gl_GetAttribLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glGetAttribLocation(c, program, name)
-}
-
-func encode_glGetAttribLocation(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
-  _ name: UnsafePointer<CChar>?
-) {
-  writer.pointee.begin(0x10127)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  writer.pointee.glString(name, isOptional: false)
-  writer.pointee.end()
-}
-
-@c(glGetBooleani_v)
-public func gl_GetBooleani_v(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<UInt8>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10128) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10128, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(data, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetBooleanv)
-public func gl_GetBooleanv(_ pname: UInt32, _ data: UnsafeMutablePointer<UInt8>?) {
-  guard let c = currentContext() else { return }
-  hook_glGetBooleanv(c, pname, data)
-}
-
-func encode_glGetBooleanv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10129, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pname, 16)
-  p.put32(0, 20)
-}
-
-@c(glGetBufferParameteri64v)
-public func gl_GetBufferParameteri64v(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1012A) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1012A, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetBufferParameteriv)
-public func gl_GetBufferParameteriv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1012B) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1012B, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetBufferPointerv)
-public func gl_GetBufferPointerv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetBufferPointerv(c, target, pname, params)
-}
-
-@c(glGetBufferSubData)
-public func gl_GetBufferSubData(
-  _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetBufferSubData(c, target, offset, size, data)
-}
-
-func encode_glGetBufferSubData(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
-  _ offset: Int, _ size: Int
-) {
-  guard let p = writer.pointee.fixedRecord(0x1012C, 40) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put64(UInt64(bitPattern: Int64(size)), 28)
-  p.put32(0, 36)
-}
-
-@c(glGetClipPlane)
-public func gl_GetClipPlane(_ plane: UInt32, _ equation: UnsafeMutablePointer<Double>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x1012D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1012D, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(plane, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(equation, 32)
-  c.finishCall(call)
-}
-
-@c(glGetClipPlanef)
-public func gl_GetClipPlanef(_ plane: UInt32, _ equation: UnsafeMutablePointer<Float>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x1012E) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1012E, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(plane, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(equation, 16)
-  c.finishCall(call)
-}
-
-@c(glGetClipPlanex)
-public func gl_GetClipPlanex(_ plane: UInt32, _ equation: UnsafeMutablePointer<Int32>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x1012F) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1012F, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(plane, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(equation, 16)
-  c.finishCall(call)
-}
-
-@c(glGetCompressedTexImage)
-public func gl_GetCompressedTexImage(
-  _ target: UInt32, _ level: Int32, _ img: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetCompressedTexImage(c, target, level, img)
-}
-
-func encode_glGetCompressedTexImage(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
-  _ level: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10130, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-}
-
-@c(glGetCompressedTextureImage)
-public func gl_GetCompressedTextureImage(
-  _ texture: UInt32, _ level: Int32, _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetCompressedTextureImage(c, texture, level, bufSize, pixels)
-}
-
-func encode_glGetCompressedTextureImage(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texture: UInt32,
-  _ level: Int32, _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10131, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-}
-
-@c(glGetCompressedTextureSubImage)
-public func gl_GetCompressedTextureSubImage(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ bufSize: Int32,
-  _ pixels: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetCompressedTextureSubImage(c, texture, level, xoffset, yoffset, zoffset, width, height, depth, bufSize, pixels)
-}
-
-func encode_glGetCompressedTextureSubImage(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texture: UInt32,
-  _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32, _ width: Int32,
-  _ height: Int32, _ depth: Int32, _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10132, 56) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(UInt32(bitPattern: xoffset), 24)
-  p.put32(UInt32(bitPattern: yoffset), 28)
-  p.put32(UInt32(bitPattern: zoffset), 32)
-  p.put32(UInt32(bitPattern: width), 36)
-  p.put32(UInt32(bitPattern: height), 40)
-  p.put32(UInt32(bitPattern: depth), 44)
-  p.put32(UInt32(bitPattern: bufSize), 48)
-  p.put32(0, 52)
-}
-
-@c(glGetDebugMessageLog)
-public func gl_GetDebugMessageLog(
-  _ count: UInt32, _ bufSize: Int32, _ sources: UnsafeMutablePointer<UInt32>?,
-  _ types: UnsafeMutablePointer<UInt32>?, _ ids: UnsafeMutablePointer<UInt32>?,
-  _ severities: UnsafeMutablePointer<UInt32>?, _ lengths: UnsafeMutablePointer<Int32>?,
-  _ messageLog: UnsafeMutablePointer<CChar>?
-) -> UInt32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10133) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10133, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(count, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = reply.u32("result")
-  reply.copyOut(sources, glProduct(Int(count), 4))
-  reply.copyOut(types, glProduct(Int(count), 4))
-  reply.copyOut(ids, glProduct(Int(count), 4))
-  reply.copyOut(severities, glProduct(Int(count), 4))
-  reply.copyOut(lengths, glProduct(Int(count), 4))
-  reply.copyOut(messageLog, max(Int(bufSize), 0))
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetDoublei_v)
-public func gl_GetDoublei_v(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10134) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10134, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(data, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetDoublev)
-public func gl_GetDoublev(_ pname: UInt32, _ data: UnsafeMutablePointer<Double>?) {
-  guard let c = currentContext() else { return }
-  hook_glGetDoublev(c, pname, data)
-}
-
-func encode_glGetDoublev(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10135, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pname, 16)
-  p.put32(0, 20)
-}
-
-@c(glGetError)
-public func gl_GetError() -> UInt32 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glGetError(c)
-}
-
-@c(glGetFixedv)
-public func gl_GetFixedv(_ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  hook_glGetFixedv(c, pname, params)
-}
-
-func encode_glGetFixedv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10136, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pname, 16)
-  p.put32(0, 20)
-}
-
-@c(glGetFloati_v)
-public func gl_GetFloati_v(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10137) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10137, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(data, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetFloatv)
-public func gl_GetFloatv(_ pname: UInt32, _ data: UnsafeMutablePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  hook_glGetFloatv(c, pname, data)
-}
-
-func encode_glGetFloatv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10138, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pname, 16)
-  p.put32(0, 20)
-}
-
-@c(glGetFragDataIndex)
-public func gl_GetFragDataIndex(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10139) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10139)
-  guard let p = writer.pointee.reserve(12) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  writer.pointee.glString(name, isOptional: false)
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = Int32(bitPattern: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetFragDataLocation)
-public func gl_GetFragDataLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  guard let c = currentContext(), let call = c.beginCall(0x1013A) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x1013A)
-  guard let p = writer.pointee.reserve(12) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  writer.pointee.glString(name, isOptional: false)
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = Int32(bitPattern: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetFramebufferAttachmentParameteriv)
-public func gl_GetFramebufferAttachmentParameteriv(
-  _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetFramebufferAttachmentParameteriv(c, target, attachment, pname, params)
-}
-
-func encode_glGetFramebufferAttachmentParameteriv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
-  _ attachment: UInt32, _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x1013B, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(attachment, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-}
-
-@c(glGetFramebufferParameteriv)
-public func gl_GetFramebufferParameteriv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1013C) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1013C, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetFramebufferParameterivMESA)
-public func gl_GetFramebufferParameterivMESA(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1013D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1013D, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetGraphicsResetStatus)
-public func gl_GetGraphicsResetStatus() -> UInt32 {
-  guard let c = currentContext(), let call = c.beginCall(0x1013E) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1013E, 16) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = reply.u32("result")
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetGraphicsResetStatusARB)
-public func gl_GetGraphicsResetStatusARB() -> UInt32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10497) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10497, 16) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = reply.u32("result")
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetHandleARB)
-public func gl_GetHandleARB(_ pname: UInt32) -> UInt32 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glGetHandleARB(c, pname)
-}
-
-@c(glGetInfoLogARB)
-public func gl_GetInfoLogARB(
-  _ obj: UInt32, _ maxLength: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ infoLog: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10498) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10498, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(obj, 16)
-  p.put32(UInt32(bitPattern: maxLength), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(infoLog, max(Int(maxLength), 0))
-  c.finishCall(call)
-}
-
-@c(glGetInteger64i_v)
-public func gl_GetInteger64i_v(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1013F) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1013F, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(data, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetInteger64v)
-public func gl_GetInteger64v(_ pname: UInt32, _ data: UnsafeMutablePointer<Int64>?) {
-  guard let c = currentContext() else { return }
-  hook_glGetInteger64v(c, pname, data)
-}
-
-func encode_glGetInteger64v(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10140, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pname, 16)
-  p.put32(0, 20)
-}
-
-@c(glGetIntegeri_v)
-public func gl_GetIntegeri_v(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10141) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10141, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(data, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetIntegerv)
-public func gl_GetIntegerv(_ pname: UInt32, _ data: UnsafeMutablePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  hook_glGetIntegerv(c, pname, data)
-}
-
-func encode_glGetIntegerv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10142, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pname, 16)
-  p.put32(0, 20)
-}
-
-@c(glGetInternalformati64v)
-public func gl_GetInternalformati64v(
-  _ target: UInt32, _ internalformat: UInt32, _ pname: UInt32, _ count: Int32,
-  _ params: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10143) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10143, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(internalformat, 20)
-  p.put32(pname, 24)
-  p.put32(UInt32(bitPattern: count), 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
+  finishCommand(c)
 }

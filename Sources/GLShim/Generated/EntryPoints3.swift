@@ -6,6 +6,1152 @@ import Client
 import GLWire
 import Wire
 
+@c(glFrustum)
+public func gl_Frustum(
+  _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1010C, 56) else { return }
+  p.put64(left.bitPattern, 8)
+  p.put64(right.bitPattern, 16)
+  p.put64(bottom.bitPattern, 24)
+  p.put64(top.bitPattern, 32)
+  p.put64(zNear.bitPattern, 40)
+  p.put64(zFar.bitPattern, 48)
+  note_glFrustum(c, left, right, bottom, top, zNear, zFar)
+  finishCommand(c)
+}
+
+@c(glFrustumf)
+public func gl_Frustumf(
+  _ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1010D, 32) else { return }
+  p.put32(l.bitPattern, 8)
+  p.put32(rValue.bitPattern, 12)
+  p.put32(b.bitPattern, 16)
+  p.put32(t.bitPattern, 20)
+  p.put32(n.bitPattern, 24)
+  p.put32(f.bitPattern, 28)
+  note_glFrustumf(c, l, rValue, b, t, n, f)
+  finishCommand(c)
+}
+
+@c(glFrustumx)
+public func gl_Frustumx(
+  _ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1010E, 32) else { return }
+  p.put32(UInt32(bitPattern: l), 8)
+  p.put32(UInt32(bitPattern: rValue), 12)
+  p.put32(UInt32(bitPattern: b), 16)
+  p.put32(UInt32(bitPattern: t), 20)
+  p.put32(UInt32(bitPattern: n), 24)
+  p.put32(UInt32(bitPattern: f), 28)
+  note_glFrustumx(c, l, rValue, b, t, n, f)
+  finishCommand(c)
+}
+
+@c(glGenBuffers)
+public func gl_GenBuffers(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.buffer, n, buffers) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x1010F)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(buffers, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glGenFragmentShadersATI)
+public func gl_GenFragmentShadersATI(_ range: UInt32) -> UInt32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10493) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10493, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(range, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glGenFramebuffers)
+public func gl_GenFramebuffers(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.framebuffer, n, framebuffers) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x10110)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(framebuffers, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glGenLists)
+public func gl_GenLists(_ range: Int32) -> UInt32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glGenLists(c, range)
+  finishCommand(c)
+  return result
+}
+
+func encode_glGenLists(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ range: Int32) {
+  guard let p = writer.pointee.fixedRecord(0x10111, 16) else { return }
+  p.put32(UInt32(bitPattern: range), 8)
+  p.put32(0, 12)
+}
+
+@c(glGenProgramPipelines)
+public func gl_GenProgramPipelines(_ n: Int32, _ pipelines: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.programPipeline, n, pipelines) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x10112)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(pipelines, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glGenProgramsARB)
+public func gl_GenProgramsARB(_ n: Int32, _ programs: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.arbProgram, n, programs) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x10113)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(programs, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glGenQueries)
+public func gl_GenQueries(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.query, n, ids) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x10114)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(ids, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glGenQueriesEXT)
+public func gl_GenQueriesEXT(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  hook_glGenQueriesEXT(c, n, ids)
+  finishCommand(c)
+}
+
+@c(glGenRenderbuffers)
+public func gl_GenRenderbuffers(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.renderbuffer, n, renderbuffers) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x10115)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(renderbuffers, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glGenSamplers)
+public func gl_GenSamplers(_ count: Int32, _ samplers: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.sampler, count, samplers) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x10116)
+  writer.pointee.u32(UInt32(bitPattern: count))
+  writer.pointee.glArray(samplers, glProduct(Int(count), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glGenTextures)
+public func gl_GenTextures(_ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.texture, n, textures) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x10117)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(textures, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glGenTexturesEXT)
+public func gl_GenTexturesEXT(_ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x10495) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10495, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(UInt32(bitPattern: n), 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(textures, glProduct(Int(n), 4))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGenTransformFeedbacks)
+public func gl_GenTransformFeedbacks(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.transformFeedback, n, ids) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x10118)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(ids, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glGenVertexArrays)
+public func gl_GenVertexArrays(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  guard c.generateNames(.vertexArray, n, arrays) else { return finishCommand(c) }
+  let writer = c.writer
+  writer.pointee.begin(0x10119)
+  writer.pointee.u32(UInt32(bitPattern: n))
+  writer.pointee.glArray(arrays, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glGenerateMipmap)
+public func gl_GenerateMipmap(_ target: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1011A, 16) else { return }
+  p.put32(target, 8)
+  p.put32(0, 12)
+  finishCommand(c)
+}
+
+@c(glGenerateMultiTexMipmapEXT)
+public func gl_GenerateMultiTexMipmapEXT(_ texunit: UInt32, _ target: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10545, 16) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  finishCommand(c)
+}
+
+@c(glGenerateTextureMipmap)
+public func gl_GenerateTextureMipmap(_ texture: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1011B, 16) else { return }
+  p.put32(texture, 8)
+  p.put32(0, 12)
+  finishCommand(c)
+}
+
+@c(glGenerateTextureMipmapEXT)
+public func gl_GenerateTextureMipmapEXT(_ texture: UInt32, _ target: UInt32) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10546, 16) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  finishCommand(c)
+}
+
+@c(glGetActiveAtomicCounterBufferiv)
+public func gl_GetActiveAtomicCounterBufferiv(
+  _ program: UInt32, _ bufferIndex: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1011C) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1011C, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(bufferIndex, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetActiveAttrib)
+public func gl_GetActiveAttrib(
+  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
+  _ name: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetActiveAttrib(c, program, index, bufSize, length, size, type, name)
+  finishCommand(c)
+}
+
+func encode_glGetActiveAttrib(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ index: UInt32, _ bufSize: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1011D, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(index, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+}
+
+@c(glGetActiveSubroutineName)
+public func gl_GetActiveSubroutineName(
+  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1011E) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1011E, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(shadertype, 20)
+  p.put32(index, 24)
+  p.put32(UInt32(bitPattern: bufSize), 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(name, max(Int(bufSize), 0))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetActiveSubroutineUniformName)
+public func gl_GetActiveSubroutineUniformName(
+  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1011F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1011F, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(shadertype, 20)
+  p.put32(index, 24)
+  p.put32(UInt32(bitPattern: bufSize), 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(name, max(Int(bufSize), 0))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetActiveSubroutineUniformiv)
+public func gl_GetActiveSubroutineUniformiv(
+  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ pname: UInt32,
+  _ values: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10120) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10120, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(shadertype, 20)
+  p.put32(index, 24)
+  p.put32(pname, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetActiveUniform)
+public func gl_GetActiveUniform(
+  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
+  _ name: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetActiveUniform(c, program, index, bufSize, length, size, type, name)
+  finishCommand(c)
+}
+
+func encode_glGetActiveUniform(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ index: UInt32, _ bufSize: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10121, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(index, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+}
+
+@c(glGetActiveUniformBlockName)
+public func gl_GetActiveUniformBlockName(
+  _ program: UInt32, _ uniformBlockIndex: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ uniformBlockName: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10122) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10122, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(uniformBlockIndex, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(uniformBlockName, max(Int(bufSize), 0))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetActiveUniformBlockiv)
+public func gl_GetActiveUniformBlockiv(
+  _ program: UInt32, _ uniformBlockIndex: UInt32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10123) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10123, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(uniformBlockIndex, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetActiveUniformName)
+public func gl_GetActiveUniformName(
+  _ program: UInt32, _ uniformIndex: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ uniformName: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10124) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10124, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(uniformIndex, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(uniformName, max(Int(bufSize), 0))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetActiveUniformsiv)
+public func gl_GetActiveUniformsiv(
+  _ program: UInt32, _ uniformCount: Int32, _ uniformIndices: UnsafePointer<UInt32>?,
+  _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10125) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10125)
+  guard let p = writer.pointee.reserve(20) else { return }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: uniformCount), 12)
+  p.put32(pname, 16)
+  writer.pointee.glArray(uniformIndices, glProduct(Int(uniformCount), 4))
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, glProduct(Int(uniformCount), 4))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetAttachedObjectsARB)
+public func gl_GetAttachedObjectsARB(
+  _ containerObj: UInt32, _ maxCount: Int32, _ count: UnsafeMutablePointer<Int32>?,
+  _ obj: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10496) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10496, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(containerObj, 16)
+  p.put32(UInt32(bitPattern: maxCount), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(count, 4)
+  reply.copyOut(obj, glProduct(Int(maxCount), 4))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetAttachedShaders)
+public func gl_GetAttachedShaders(
+  _ program: UInt32, _ maxCount: Int32, _ count: UnsafeMutablePointer<Int32>?,
+  _ shaders: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10126) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10126, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: maxCount), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(count, 4)
+  reply.copyOut(shaders, glProduct(Int(maxCount), 4))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetAttribLocation)
+public func gl_GetAttribLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glGetAttribLocation(c, program, name)
+  finishCommand(c)
+  return result
+}
+
+func encode_glGetAttribLocation(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ name: UnsafePointer<CChar>?
+) {
+  writer.pointee.begin(0x10127)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+}
+
+@c(glGetBooleani_v)
+public func gl_GetBooleani_v(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<UInt8>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10128) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10128, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(data, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetBooleanv)
+public func gl_GetBooleanv(_ pname: UInt32, _ data: UnsafeMutablePointer<UInt8>?) {
+  guard let c = currentContext() else { return }
+  hook_glGetBooleanv(c, pname, data)
+  finishCommand(c)
+}
+
+func encode_glGetBooleanv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10129, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pname, 16)
+  p.put32(0, 20)
+}
+
+@c(glGetBufferParameteri64v)
+public func gl_GetBufferParameteri64v(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1012A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1012A, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetBufferParameteriv)
+public func gl_GetBufferParameteriv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1012B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1012B, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetBufferPointerv)
+public func gl_GetBufferPointerv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetBufferPointerv(c, target, pname, params)
+  finishCommand(c)
+}
+
+@c(glGetBufferSubData)
+public func gl_GetBufferSubData(
+  _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetBufferSubData(c, target, offset, size, data)
+  finishCommand(c)
+}
+
+func encode_glGetBufferSubData(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
+  _ offset: Int, _ size: Int
+) {
+  guard let p = writer.pointee.fixedRecord(0x1012C, 40) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put64(UInt64(bitPattern: Int64(size)), 28)
+  p.put32(0, 36)
+}
+
+@c(glGetClipPlane)
+public func gl_GetClipPlane(_ plane: UInt32, _ equation: UnsafeMutablePointer<Double>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x1012D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1012D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(plane, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(equation, 32)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetClipPlanef)
+public func gl_GetClipPlanef(_ plane: UInt32, _ equation: UnsafeMutablePointer<Float>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x1012E) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1012E, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(plane, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(equation, 16)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetClipPlanex)
+public func gl_GetClipPlanex(_ plane: UInt32, _ equation: UnsafeMutablePointer<Int32>?) {
+  guard let c = currentContext(), let call = c.beginCall(0x1012F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1012F, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(plane, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(equation, 16)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetCompressedMultiTexImageEXT)
+public func gl_GetCompressedMultiTexImageEXT(
+  _ texunit: UInt32, _ target: UInt32, _ lod: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetCompressedMultiTexImageEXT(c, texunit, target, lod, img)
+  finishCommand(c)
+}
+
+func encode_glGetCompressedMultiTexImageEXT(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texunit: UInt32,
+  _ target: UInt32, _ lod: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10547, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(target, 20)
+  p.put32(UInt32(bitPattern: lod), 24)
+  p.put32(0, 28)
+}
+
+@c(glGetCompressedTexImage)
+public func gl_GetCompressedTexImage(
+  _ target: UInt32, _ level: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetCompressedTexImage(c, target, level, img)
+  finishCommand(c)
+}
+
+func encode_glGetCompressedTexImage(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
+  _ level: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10130, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+}
+
+@c(glGetCompressedTextureImage)
+public func gl_GetCompressedTextureImage(
+  _ texture: UInt32, _ level: Int32, _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetCompressedTextureImage(c, texture, level, bufSize, pixels)
+  finishCommand(c)
+}
+
+func encode_glGetCompressedTextureImage(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texture: UInt32,
+  _ level: Int32, _ bufSize: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10131, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+}
+
+@c(glGetCompressedTextureImageEXT)
+public func gl_GetCompressedTextureImageEXT(
+  _ texture: UInt32, _ target: UInt32, _ lod: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetCompressedTextureImageEXT(c, texture, target, lod, img)
+  finishCommand(c)
+}
+
+func encode_glGetCompressedTextureImageEXT(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texture: UInt32,
+  _ target: UInt32, _ lod: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10548, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(target, 20)
+  p.put32(UInt32(bitPattern: lod), 24)
+  p.put32(0, 28)
+}
+
+@c(glGetCompressedTextureSubImage)
+public func gl_GetCompressedTextureSubImage(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ bufSize: Int32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetCompressedTextureSubImage(c, texture, level, xoffset, yoffset, zoffset, width, height, depth, bufSize, pixels)
+  finishCommand(c)
+}
+
+func encode_glGetCompressedTextureSubImage(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texture: UInt32,
+  _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ bufSize: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10132, 56) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(UInt32(bitPattern: xoffset), 24)
+  p.put32(UInt32(bitPattern: yoffset), 28)
+  p.put32(UInt32(bitPattern: zoffset), 32)
+  p.put32(UInt32(bitPattern: width), 36)
+  p.put32(UInt32(bitPattern: height), 40)
+  p.put32(UInt32(bitPattern: depth), 44)
+  p.put32(UInt32(bitPattern: bufSize), 48)
+  p.put32(0, 52)
+}
+
+@c(glGetDebugMessageLog)
+public func gl_GetDebugMessageLog(
+  _ count: UInt32, _ bufSize: Int32, _ sources: UnsafeMutablePointer<UInt32>?,
+  _ types: UnsafeMutablePointer<UInt32>?, _ ids: UnsafeMutablePointer<UInt32>?,
+  _ severities: UnsafeMutablePointer<UInt32>?, _ lengths: UnsafeMutablePointer<Int32>?,
+  _ messageLog: UnsafeMutablePointer<CChar>?
+) -> UInt32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glGetDebugMessageLog(c, count, bufSize, sources, types, ids, severities, lengths, messageLog)
+  finishCommand(c)
+  return result
+}
+
+func encode_glGetDebugMessageLog(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ count: UInt32,
+  _ bufSize: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10133, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(count, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+}
+
+@c(glGetDoublei_v)
+public func gl_GetDoublei_v(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10134) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10134, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(data, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetDoublev)
+public func gl_GetDoublev(_ pname: UInt32, _ data: UnsafeMutablePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  hook_glGetDoublev(c, pname, data)
+  finishCommand(c)
+}
+
+func encode_glGetDoublev(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10135, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pname, 16)
+  p.put32(0, 20)
+}
+
+@c(glGetError)
+public func gl_GetError() -> UInt32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glGetError(c)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetFixedv)
+public func gl_GetFixedv(_ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  hook_glGetFixedv(c, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetFixedv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10136, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pname, 16)
+  p.put32(0, 20)
+}
+
+@c(glGetFloati_v)
+public func gl_GetFloati_v(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10137) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10137, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(data, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetFloatv)
+public func gl_GetFloatv(_ pname: UInt32, _ data: UnsafeMutablePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  hook_glGetFloatv(c, pname, data)
+  finishCommand(c)
+}
+
+func encode_glGetFloatv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10138, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pname, 16)
+  p.put32(0, 20)
+}
+
+@c(glGetFragDataIndex)
+public func gl_GetFragDataIndex(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10139) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10139)
+  guard let p = writer.pointee.reserve(12) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = Int32(bitPattern: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetFragDataLocation)
+public func gl_GetFragDataLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  guard let c = currentContext(), let call = c.beginCall(0x1013A) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x1013A)
+  guard let p = writer.pointee.reserve(12) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = Int32(bitPattern: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetFramebufferAttachmentParameteriv)
+public func gl_GetFramebufferAttachmentParameteriv(
+  _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetFramebufferAttachmentParameteriv(c, target, attachment, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetFramebufferAttachmentParameteriv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
+  _ attachment: UInt32, _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1013B, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(attachment, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+}
+
+@c(glGetFramebufferParameteriv)
+public func gl_GetFramebufferParameteriv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1013C) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1013C, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetFramebufferParameterivEXT)
+public func gl_GetFramebufferParameterivEXT(
+  _ framebuffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10549) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10549, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(framebuffer, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetFramebufferParameterivMESA)
+public func gl_GetFramebufferParameterivMESA(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1013D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1013D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetGraphicsResetStatus)
+public func gl_GetGraphicsResetStatus() -> UInt32 {
+  guard let c = currentContext(), let call = c.beginCall(0x1013E) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1013E, 16) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetGraphicsResetStatusARB)
+public func gl_GetGraphicsResetStatusARB() -> UInt32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10497) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10497, 16) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetHandleARB)
+public func gl_GetHandleARB(_ pname: UInt32) -> UInt32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glGetHandleARB(c, pname)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetInfoLogARB)
+public func gl_GetInfoLogARB(
+  _ obj: UInt32, _ maxLength: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ infoLog: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10498) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10498, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(obj, 16)
+  p.put32(UInt32(bitPattern: maxLength), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(infoLog, max(Int(maxLength), 0))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetInteger64i_v)
+public func gl_GetInteger64i_v(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1013F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1013F, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(data, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetInteger64v)
+public func gl_GetInteger64v(_ pname: UInt32, _ data: UnsafeMutablePointer<Int64>?) {
+  guard let c = currentContext() else { return }
+  hook_glGetInteger64v(c, pname, data)
+  finishCommand(c)
+}
+
+func encode_glGetInteger64v(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10140, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pname, 16)
+  p.put32(0, 20)
+}
+
+@c(glGetIntegeri_v)
+public func gl_GetIntegeri_v(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10141) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10141, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(data, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetIntegerv)
+public func gl_GetIntegerv(_ pname: UInt32, _ data: UnsafeMutablePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  hook_glGetIntegerv(c, pname, data)
+  finishCommand(c)
+}
+
+func encode_glGetIntegerv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10142, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pname, 16)
+  p.put32(0, 20)
+}
+
+@c(glGetInternalformati64v)
+public func gl_GetInternalformati64v(
+  _ target: UInt32, _ internalformat: UInt32, _ pname: UInt32, _ count: Int32,
+  _ params: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10143) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10143, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(internalformat, 20)
+  p.put32(pname, 24)
+  p.put32(UInt32(bitPattern: count), 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
 @c(glGetInternalformativ)
 public func gl_GetInternalformativ(
   _ target: UInt32, _ internalformat: UInt32, _ pname: UInt32, _ count: Int32,
@@ -23,6 +1169,7 @@ public func gl_GetInternalformativ(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetLightfv)
@@ -39,6 +1186,7 @@ public func gl_GetLightfv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetLightiv)
@@ -55,6 +1203,7 @@ public func gl_GetLightiv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetLightxv)
@@ -71,6 +1220,7 @@ public func gl_GetLightxv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetMapdv)
@@ -85,6 +1235,7 @@ public func gl_GetMapdv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePoi
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(v, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetMapfv)
@@ -99,6 +1250,7 @@ public func gl_GetMapfv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePoi
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(v, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetMapiv)
@@ -113,6 +1265,7 @@ public func gl_GetMapiv(_ target: UInt32, _ query: UInt32, _ v: UnsafeMutablePoi
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(v, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetMaterialfv)
@@ -129,6 +1282,7 @@ public func gl_GetMaterialfv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetMaterialiv)
@@ -145,6 +1299,7 @@ public func gl_GetMaterialiv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetMaterialxv)
@@ -161,6 +1316,242 @@ public func gl_GetMaterialxv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexEnvfvEXT)
+public func gl_GetMultiTexEnvfvEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1054A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1054A, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexEnvivEXT)
+public func gl_GetMultiTexEnvivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1054B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1054B, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexGendvEXT)
+public func gl_GetMultiTexGendvEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1054C) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1054C, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(coord, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexGenfvEXT)
+public func gl_GetMultiTexGenfvEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1054D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1054D, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(coord, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexGenivEXT)
+public func gl_GetMultiTexGenivEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1054E) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1054E, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(coord, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexImageEXT)
+public func gl_GetMultiTexImageEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetMultiTexImageEXT(c, texunit, target, level, format, type, pixels)
+  finishCommand(c)
+}
+
+func encode_glGetMultiTexImageEXT(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texunit: UInt32,
+  _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1054F, 40) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(target, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(format, 28)
+  p.put32(type, 32)
+  p.put32(0, 36)
+}
+
+@c(glGetMultiTexLevelParameterfvEXT)
+public func gl_GetMultiTexLevelParameterfvEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10550) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10550, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(target, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(pname, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexLevelParameterivEXT)
+public func gl_GetMultiTexLevelParameterivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10551) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10551, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(target, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(pname, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexParameterIivEXT)
+public func gl_GetMultiTexParameterIivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10552) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10552, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexParameterIuivEXT)
+public func gl_GetMultiTexParameterIuivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10553) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10553, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexParameterfvEXT)
+public func gl_GetMultiTexParameterfvEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10554) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10554, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetMultiTexParameterivEXT)
+public func gl_GetMultiTexParameterivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10555) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10555, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texunit, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetMultisamplefv)
@@ -177,6 +1568,7 @@ public func gl_GetMultisamplefv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(val, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetNamedBufferParameteri64v)
@@ -193,6 +1585,7 @@ public func gl_GetNamedBufferParameteri64v(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetNamedBufferParameteriv)
@@ -209,6 +1602,24 @@ public func gl_GetNamedBufferParameteriv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetNamedBufferParameterivEXT)
+public func gl_GetNamedBufferParameterivEXT(
+  _ buffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10556) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10556, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(buffer, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetNamedBufferPointerv)
@@ -217,6 +1628,16 @@ public func gl_GetNamedBufferPointerv(
 ) {
   guard let c = currentContext() else { return }
   hook_glGetNamedBufferPointerv(c, buffer, pname, params)
+  finishCommand(c)
+}
+
+@c(glGetNamedBufferPointervEXT)
+public func gl_GetNamedBufferPointervEXT(
+  _ buffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetNamedBufferPointervEXT(c, buffer, pname, params)
+  finishCommand(c)
 }
 
 @c(glGetNamedBufferSubData)
@@ -225,6 +1646,7 @@ public func gl_GetNamedBufferSubData(
 ) {
   guard let c = currentContext() else { return }
   hook_glGetNamedBufferSubData(c, buffer, offset, size, data)
+  finishCommand(c)
 }
 
 func encode_glGetNamedBufferSubData(
@@ -237,6 +1659,15 @@ func encode_glGetNamedBufferSubData(
   p.put64(UInt64(bitPattern: Int64(offset)), 20)
   p.put64(UInt64(bitPattern: Int64(size)), 28)
   p.put32(0, 36)
+}
+
+@c(glGetNamedBufferSubDataEXT)
+public func gl_GetNamedBufferSubDataEXT(
+  _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetNamedBufferSubDataEXT(c, buffer, offset, size, data)
+  finishCommand(c)
 }
 
 @c(glGetNamedFramebufferAttachmentParameteriv)
@@ -256,6 +1687,27 @@ public func gl_GetNamedFramebufferAttachmentParameteriv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetNamedFramebufferAttachmentParameterivEXT)
+public func gl_GetNamedFramebufferAttachmentParameterivEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10557) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10557, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(framebuffer, 16)
+  p.put32(attachment, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetNamedFramebufferParameteriv)
@@ -272,6 +1724,138 @@ public func gl_GetNamedFramebufferParameteriv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(param, Int.max)
   c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetNamedFramebufferParameterivEXT)
+public func gl_GetNamedFramebufferParameterivEXT(
+  _ framebuffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10558) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10558, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(framebuffer, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetNamedProgramLocalParameterIivEXT)
+public func gl_GetNamedProgramLocalParameterIivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10559) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10559, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(target, 20)
+  p.put32(index, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 16)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetNamedProgramLocalParameterIuivEXT)
+public func gl_GetNamedProgramLocalParameterIuivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1055A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1055A, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(target, 20)
+  p.put32(index, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 16)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetNamedProgramLocalParameterdvEXT)
+public func gl_GetNamedProgramLocalParameterdvEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1055B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1055B, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(target, 20)
+  p.put32(index, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 32)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetNamedProgramLocalParameterfvEXT)
+public func gl_GetNamedProgramLocalParameterfvEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1055C) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1055C, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(target, 20)
+  p.put32(index, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 16)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetNamedProgramStringEXT)
+public func gl_GetNamedProgramStringEXT(
+  _ program: UInt32, _ target: UInt32, _ pname: UInt32, _ string: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1055D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1055D, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(string, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetNamedProgramivEXT)
+public func gl_GetNamedProgramivEXT(
+  _ program: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1055E) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1055E, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 4)
+  c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetNamedRenderbufferParameteriv)
@@ -288,6 +1872,24 @@ public func gl_GetNamedRenderbufferParameteriv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetNamedRenderbufferParameterivEXT)
+public func gl_GetNamedRenderbufferParameterivEXT(
+  _ renderbuffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1055F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1055F, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(renderbuffer, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetNamedStringARB)
@@ -309,6 +1911,7 @@ public func gl_GetNamedStringARB(
   reply.copyOut(stringlen, 4)
   reply.copyOut(string, max(Int(bufSize), 0))
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetNamedStringivARB)
@@ -329,6 +1932,7 @@ public func gl_GetNamedStringivARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetObjectLabel)
@@ -349,6 +1953,7 @@ public func gl_GetObjectLabel(
   reply.copyOut(length, 4)
   reply.copyOut(label, max(Int(bufSize), 0))
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetObjectParameterfvARB)
@@ -365,6 +1970,7 @@ public func gl_GetObjectParameterfvARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetObjectParameterivARB)
@@ -381,6 +1987,7 @@ public func gl_GetObjectParameterivARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetObjectPtrLabel)
@@ -400,6 +2007,7 @@ public func gl_GetObjectPtrLabel(
   reply.copyOut(length, 4)
   reply.copyOut(label, max(Int(bufSize), 0))
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetPixelMapfv)
@@ -414,6 +2022,7 @@ public func gl_GetPixelMapfv(_ map: UInt32, _ values: UnsafeMutablePointer<Float
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(values, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetPixelMapuiv)
@@ -428,6 +2037,7 @@ public func gl_GetPixelMapuiv(_ map: UInt32, _ values: UnsafeMutablePointer<UInt
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(values, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetPixelMapusv)
@@ -442,6 +2052,25 @@ public func gl_GetPixelMapusv(_ map: UInt32, _ values: UnsafeMutablePointer<UInt
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(values, Int.max)
   c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetPointerIndexedvEXT)
+public func gl_GetPointerIndexedvEXT(
+  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetPointerIndexedvEXT(c, target, index, data)
+  finishCommand(c)
+}
+
+@c(glGetPointeri_vEXT)
+public func gl_GetPointeri_vEXT(
+  _ pname: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetPointeri_vEXT(c, pname, index, params)
+  finishCommand(c)
 }
 
 @c(glGetPointerv)
@@ -450,12 +2079,23 @@ public func gl_GetPointerv(
 ) {
   guard let c = currentContext() else { return }
   hook_glGetPointerv(c, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetPointerv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10560, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pname, 16)
+  p.put32(0, 20)
 }
 
 @c(glGetPolygonStipple)
 public func gl_GetPolygonStipple(_ mask: UnsafeMutablePointer<UInt8>?) {
   guard let c = currentContext() else { return }
   hook_glGetPolygonStipple(c, mask)
+  finishCommand(c)
 }
 
 func encode_glGetPolygonStipple(
@@ -482,6 +2122,7 @@ public func gl_GetProgramBinary(
   reply.copyOut(binaryFormat, 4)
   reply.copyOut(binary, max(Int(bufSize), 0))
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramEnvParameterdvARB)
@@ -498,6 +2139,7 @@ public func gl_GetProgramEnvParameterdvARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, 32)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramEnvParameterfvARB)
@@ -514,6 +2156,7 @@ public func gl_GetProgramEnvParameterfvARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, 16)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramInfoLog)
@@ -523,6 +2166,7 @@ public func gl_GetProgramInfoLog(
 ) {
   guard let c = currentContext() else { return }
   hook_glGetProgramInfoLog(c, program, bufSize, length, infoLog)
+  finishCommand(c)
 }
 
 func encode_glGetProgramInfoLog(
@@ -552,6 +2196,7 @@ public func gl_GetProgramInterfaceiv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramLocalParameterdvARB)
@@ -568,6 +2213,7 @@ public func gl_GetProgramLocalParameterdvARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, 32)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramLocalParameterfvARB)
@@ -584,6 +2230,7 @@ public func gl_GetProgramLocalParameterfvARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, 16)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramPipelineInfoLog)
@@ -602,6 +2249,7 @@ public func gl_GetProgramPipelineInfoLog(
   reply.copyOut(length, 4)
   reply.copyOut(infoLog, max(Int(bufSize), 0))
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramPipelineiv)
@@ -618,6 +2266,7 @@ public func gl_GetProgramPipelineiv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramResourceIndex)
@@ -637,6 +2286,7 @@ public func gl_GetProgramResourceIndex(
   guard var reply = c.endCall(call) else { return 0 }
   let result = reply.u32("result")
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -657,6 +2307,7 @@ public func gl_GetProgramResourceLocation(
   guard var reply = c.endCall(call) else { return 0 }
   let result = Int32(bitPattern: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -677,6 +2328,7 @@ public func gl_GetProgramResourceLocationIndex(
   guard var reply = c.endCall(call) else { return 0 }
   let result = Int32(bitPattern: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -697,6 +2349,7 @@ public func gl_GetProgramResourceLocationIndexEXT(
   guard var reply = c.endCall(call) else { return 0 }
   let result = Int32(bitPattern: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -718,6 +2371,7 @@ public func gl_GetProgramResourceName(
   reply.copyOut(length, 4)
   reply.copyOut(name, max(Int(bufSize), 0))
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramResourceiv)
@@ -743,6 +2397,7 @@ public func gl_GetProgramResourceiv(
   reply.copyOut(length, 4)
   reply.copyOut(params, glProduct(Int(count), 4))
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramStageiv)
@@ -761,6 +2416,7 @@ public func gl_GetProgramStageiv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(values, 4)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramStringARB)
@@ -777,6 +2433,7 @@ public func gl_GetProgramStringARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(string, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetProgramiv)
@@ -785,6 +2442,7 @@ public func gl_GetProgramiv(
 ) {
   guard let c = currentContext() else { return }
   hook_glGetProgramiv(c, program, pname, params)
+  finishCommand(c)
 }
 
 func encode_glGetProgramiv(
@@ -811,6 +2469,7 @@ public func gl_GetProgramivARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, 4)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetQueryBufferObjecti64v)
@@ -825,6 +2484,7 @@ public func gl_GetQueryBufferObjecti64v(
   p.put32(pname, 16)
   p.put64(UInt64(bitPattern: Int64(offset)), 20)
   p.put32(0, 28)
+  finishCommand(c)
 }
 
 @c(glGetQueryBufferObjectiv)
@@ -839,1653 +2499,5 @@ public func gl_GetQueryBufferObjectiv(
   p.put32(pname, 16)
   p.put64(UInt64(bitPattern: Int64(offset)), 20)
   p.put32(0, 28)
-}
-
-@c(glGetQueryBufferObjectui64v)
-public func gl_GetQueryBufferObjectui64v(
-  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x10170, 32) else { return }
-  p.put32(id, 8)
-  p.put32(buffer, 12)
-  p.put32(pname, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(0, 28)
-}
-
-@c(glGetQueryBufferObjectuiv)
-public func gl_GetQueryBufferObjectuiv(
-  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x10171, 32) else { return }
-  p.put32(id, 8)
-  p.put32(buffer, 12)
-  p.put32(pname, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(0, 28)
-}
-
-@c(glGetQueryIndexediv)
-public func gl_GetQueryIndexediv(
-  _ target: UInt32, _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10172) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10172, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(index, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetQueryObjecti64v)
-public func gl_GetQueryObjecti64v(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetQueryObjecti64v(c, id, pname, params)
-}
-
-func encode_glGetQueryObjecti64v(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
-  _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10173, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(pname, 20)
-}
-
-@c(glGetQueryObjectiv)
-public func gl_GetQueryObjectiv(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetQueryObjectiv(c, id, pname, params)
-}
-
-func encode_glGetQueryObjectiv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
-  _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10174, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(pname, 20)
-}
-
-@c(glGetQueryObjectui64v)
-public func gl_GetQueryObjectui64v(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt64>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetQueryObjectui64v(c, id, pname, params)
-}
-
-func encode_glGetQueryObjectui64v(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
-  _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10175, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(pname, 20)
-}
-
-@c(glGetQueryObjectuiv)
-public func gl_GetQueryObjectuiv(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetQueryObjectuiv(c, id, pname, params)
-}
-
-func encode_glGetQueryObjectuiv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
-  _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10176, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(pname, 20)
-}
-
-@c(glGetQueryObjectuivEXT)
-public func gl_GetQueryObjectuivEXT(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetQueryObjectuivEXT(c, id, pname, params)
-}
-
-@c(glGetQueryiv)
-public func gl_GetQueryiv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10177) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10177, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetQueryivEXT)
-public func gl_GetQueryivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1049D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1049D, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetRenderbufferParameteriv)
-public func gl_GetRenderbufferParameteriv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10178) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10178, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetSamplerParameterIiv)
-public func gl_GetSamplerParameterIiv(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10179) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10179, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(sampler, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetSamplerParameterIuiv)
-public func gl_GetSamplerParameterIuiv(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1017A) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1017A, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(sampler, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetSamplerParameterfv)
-public func gl_GetSamplerParameterfv(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1017B) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1017B, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(sampler, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetSamplerParameteriv)
-public func gl_GetSamplerParameteriv(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1017C) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1017C, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(sampler, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetShaderInfoLog)
-public func gl_GetShaderInfoLog(
-  _ shader: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ infoLog: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetShaderInfoLog(c, shader, bufSize, length, infoLog)
-}
-
-func encode_glGetShaderInfoLog(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ shader: UInt32,
-  _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x1017D, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(shader, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-}
-
-@c(glGetShaderPrecisionFormat)
-public func gl_GetShaderPrecisionFormat(
-  _ shadertype: UInt32, _ precisiontype: UInt32, _ range: UnsafeMutablePointer<Int32>?,
-  _ precision: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1017E) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1017E, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(shadertype, 16)
-  p.put32(precisiontype, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(range, 8)
-  reply.copyOut(precision, 4)
-  c.finishCall(call)
-}
-
-@c(glGetShaderSource)
-public func gl_GetShaderSource(
-  _ shader: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ source: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1017F) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1017F, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(shader, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(source, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetShaderiv)
-public func gl_GetShaderiv(
-  _ shader: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetShaderiv(c, shader, pname, params)
-}
-
-func encode_glGetShaderiv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ shader: UInt32,
-  _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10180, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(shader, 16)
-  p.put32(pname, 20)
-}
-
-@c(glGetString)
-public func gl_GetString(_ name: UInt32) -> UnsafePointer<UInt8>? {
-  guard let c = currentContext() else { return nil }
-  return hook_glGetString(c, name)
-}
-
-@c(glGetStringi)
-public func gl_GetStringi(_ name: UInt32, _ index: UInt32) -> UnsafePointer<UInt8>? {
-  guard let c = currentContext() else { return nil }
-  return hook_glGetStringi(c, name, index)
-}
-
-@c(glGetSubroutineIndex)
-public func gl_GetSubroutineIndex(
-  _ program: UInt32, _ shadertype: UInt32, _ name: UnsafePointer<CChar>?
-) -> UInt32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10181) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10181)
-  guard let p = writer.pointee.reserve(16) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(shadertype, 12)
-  writer.pointee.glString(name, isOptional: false)
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = reply.u32("result")
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetSubroutineUniformLocation)
-public func gl_GetSubroutineUniformLocation(
-  _ program: UInt32, _ shadertype: UInt32, _ name: UnsafePointer<CChar>?
-) -> Int32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10182) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10182)
-  guard let p = writer.pointee.reserve(16) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(shadertype, 12)
-  writer.pointee.glString(name, isOptional: false)
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = Int32(bitPattern: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glGetSynciv)
-public func gl_GetSynciv(
-  _ sync: UnsafeMutableRawPointer?, _ pname: UInt32, _ count: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ values: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetSynciv(c, sync, pname, count, length, values)
-}
-
-func encode_glGetSynciv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32,
-  _ sync: UnsafeMutableRawPointer?, _ pname: UInt32, _ count: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10183, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put64(syncID(sync), 16)
-  p.put32(pname, 24)
-  p.put32(UInt32(bitPattern: count), 28)
-}
-
-@c(glGetTexEnvfv)
-public func gl_GetTexEnvfv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10184) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10184, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexEnviv)
-public func gl_GetTexEnviv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetTexEnviv(c, target, pname, params)
-}
-
-func encode_glGetTexEnviv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
-  _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10185, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-}
-
-@c(glGetTexEnvxv)
-public func gl_GetTexEnvxv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10186) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10186, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexGendv)
-public func gl_GetTexGendv(
-  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10187) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10187, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(coord, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexGenfv)
-public func gl_GetTexGenfv(
-  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10188) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10188, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(coord, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexGenfvOES)
-public func gl_GetTexGenfvOES(
-  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10514) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10514, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(coord, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexGeniv)
-public func gl_GetTexGeniv(
-  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10189) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10189, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(coord, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexGenivOES)
-public func gl_GetTexGenivOES(
-  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10515) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10515, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(coord, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexGenxvOES)
-public func gl_GetTexGenxvOES(
-  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10516) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10516, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(coord, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexImage)
-public func gl_GetTexImage(
-  _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetTexImage(c, target, level, format, type, pixels)
-}
-
-func encode_glGetTexImage(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
-  _ level: Int32, _ format: UInt32, _ type: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x1018A, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(format, 24)
-  p.put32(type, 28)
-}
-
-@c(glGetTexLevelParameterfv)
-public func gl_GetTexLevelParameterfv(
-  _ target: UInt32, _ level: Int32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1018B) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1018B, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexLevelParameteriv)
-public func gl_GetTexLevelParameteriv(
-  _ target: UInt32, _ level: Int32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetTexLevelParameteriv(c, target, level, pname, params)
-}
-
-func encode_glGetTexLevelParameteriv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
-  _ level: Int32, _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x1018C, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-}
-
-@c(glGetTexParameterIiv)
-public func gl_GetTexParameterIiv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1018D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1018D, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexParameterIuiv)
-public func gl_GetTexParameterIuiv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1018E) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1018E, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexParameterfv)
-public func gl_GetTexParameterfv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1018F) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1018F, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexParameteriv)
-public func gl_GetTexParameteriv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10190) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10190, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTexParameterxv)
-public func gl_GetTexParameterxv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10191) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10191, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTextureImage)
-public func gl_GetTextureImage(
-  _ texture: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32,
-  _ pixels: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetTextureImage(c, texture, level, format, type, bufSize, pixels)
-}
-
-func encode_glGetTextureImage(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texture: UInt32,
-  _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10192, 40) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(format, 24)
-  p.put32(type, 28)
-  p.put32(UInt32(bitPattern: bufSize), 32)
-  p.put32(0, 36)
-}
-
-@c(glGetTextureLevelParameterfv)
-public func gl_GetTextureLevelParameterfv(
-  _ texture: UInt32, _ level: Int32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10193) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10193, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTextureLevelParameteriv)
-public func gl_GetTextureLevelParameteriv(
-  _ texture: UInt32, _ level: Int32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10194) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10194, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTextureParameterIiv)
-public func gl_GetTextureParameterIiv(
-  _ texture: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10195) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10195, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTextureParameterIuiv)
-public func gl_GetTextureParameterIuiv(
-  _ texture: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10196) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10196, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTextureParameterfv)
-public func gl_GetTextureParameterfv(
-  _ texture: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10197) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10197, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTextureParameteriv)
-public func gl_GetTextureParameteriv(
-  _ texture: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10198) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10198, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTextureSubImage)
-public func gl_GetTextureSubImage(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetTextureSubImage(c, texture, level, xoffset, yoffset, zoffset, width, height, depth, format, type, bufSize, pixels)
-}
-
-func encode_glGetTextureSubImage(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texture: UInt32,
-  _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32, _ width: Int32,
-  _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10199, 64) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(UInt32(bitPattern: xoffset), 24)
-  p.put32(UInt32(bitPattern: yoffset), 28)
-  p.put32(UInt32(bitPattern: zoffset), 32)
-  p.put32(UInt32(bitPattern: width), 36)
-  p.put32(UInt32(bitPattern: height), 40)
-  p.put32(UInt32(bitPattern: depth), 44)
-  p.put32(format, 48)
-  p.put32(type, 52)
-  p.put32(UInt32(bitPattern: bufSize), 56)
-  p.put32(0, 60)
-}
-
-@c(glGetTransformFeedbackVarying)
-public func gl_GetTransformFeedbackVarying(
-  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
-  _ name: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1019A) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1019A, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(index, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(size, 4)
-  reply.copyOut(type, 4)
-  reply.copyOut(name, max(Int(bufSize), 0))
-  c.finishCall(call)
-}
-
-@c(glGetTransformFeedbacki64_v)
-public func gl_GetTransformFeedbacki64_v(
-  _ xfb: UInt32, _ pname: UInt32, _ index: UInt32, _ param: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1019B) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1019B, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(xfb, 16)
-  p.put32(pname, 20)
-  p.put32(index, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(param, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTransformFeedbacki_v)
-public func gl_GetTransformFeedbacki_v(
-  _ xfb: UInt32, _ pname: UInt32, _ index: UInt32, _ param: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1019C) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1019C, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(xfb, 16)
-  p.put32(pname, 20)
-  p.put32(index, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(param, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetTransformFeedbackiv)
-public func gl_GetTransformFeedbackiv(
-  _ xfb: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1019D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1019D, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(xfb, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(param, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetUniformBlockIndex)
-public func gl_GetUniformBlockIndex(
-  _ program: UInt32, _ uniformBlockName: UnsafePointer<CChar>?
-) -> UInt32 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glGetUniformBlockIndex(c, program, uniformBlockName)
-}
-
-func encode_glGetUniformBlockIndex(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
-  _ uniformBlockName: UnsafePointer<CChar>?
-) {
-  writer.pointee.begin(0x1019E)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  writer.pointee.glString(uniformBlockName, isOptional: false)
-  writer.pointee.end()
-}
-
-@c(glGetUniformIndices)
-public func gl_GetUniformIndices(
-  _ program: UInt32, _ uniformCount: Int32, _ uniformNames: UnsafePointer<UnsafePointer<CChar>?>?,
-  _ uniformIndices: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1019F) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x1019F)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: uniformCount), 12)
-  writer.pointee.glStrings(uniformNames, Int(uniformCount))
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(uniformIndices, glProduct(Int(uniformCount), 4))
-  c.finishCall(call)
-}
-
-@c(glGetUniformLocation)
-public func gl_GetUniformLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glGetUniformLocation(c, program, name)
-}
-
-func encode_glGetUniformLocation(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
-  _ name: UnsafePointer<CChar>?
-) {
-  writer.pointee.begin(0x101A0)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  writer.pointee.glString(name, isOptional: false)
-  writer.pointee.end()
-}
-
-@c(glGetUniformSubroutineuiv)
-public func gl_GetUniformSubroutineuiv(
-  _ shadertype: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101A1) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101A1, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(shadertype, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, 4)
-  c.finishCall(call)
-}
-
-@c(glGetUniformdv)
-public func gl_GetUniformdv(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101A2) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101A2, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetUniformfv)
-public func gl_GetUniformfv(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101A3) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101A3, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetUniformi64vARB)
-public func gl_GetUniformi64vARB(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101A4) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101A4, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetUniformi64vNV)
-public func gl_GetUniformi64vNV(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1049E) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1049E, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetUniformiv)
-public func gl_GetUniformiv(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101A5) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101A5, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetUniformui64vARB)
-public func gl_GetUniformui64vARB(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101A6) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101A6, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetUniformui64vNV)
-public func gl_GetUniformui64vNV(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1049F) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1049F, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetUniformuiv)
-public func gl_GetUniformuiv(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101A7) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101A7, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetVertexArrayIndexed64iv)
-public func gl_GetVertexArrayIndexed64iv(
-  _ vaobj: UInt32, _ index: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101A8) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101A8, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(vaobj, 16)
-  p.put32(index, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(param, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetVertexArrayIndexediv)
-public func gl_GetVertexArrayIndexediv(
-  _ vaobj: UInt32, _ index: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101A9) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101A9, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(vaobj, 16)
-  p.put32(index, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(param, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetVertexArrayiv)
-public func gl_GetVertexArrayiv(
-  _ vaobj: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101AA) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101AA, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(vaobj, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(param, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetVertexAttribIiv)
-public func gl_GetVertexAttribIiv(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101AB) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101AB, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(index, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetVertexAttribIuiv)
-public func gl_GetVertexAttribIuiv(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101AC) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101AC, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(index, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetVertexAttribLdv)
-public func gl_GetVertexAttribLdv(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101AD) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101AD, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(index, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetVertexAttribPointerv)
-public func gl_GetVertexAttribPointerv(
-  _ index: UInt32, _ pname: UInt32, _ pointer: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetVertexAttribPointerv(c, index, pname, pointer)
-}
-
-@c(glGetVertexAttribdv)
-public func gl_GetVertexAttribdv(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101AE) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101AE, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(index, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetVertexAttribfv)
-public func gl_GetVertexAttribfv(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101AF) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101AF, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(index, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetVertexAttribiv)
-public func gl_GetVertexAttribiv(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101B0) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101B0, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(index, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnCompressedTexImage)
-public func gl_GetnCompressedTexImage(
-  _ target: UInt32, _ lod: Int32, _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetnCompressedTexImage(c, target, lod, bufSize, pixels)
-}
-
-@c(glGetnCompressedTexImageARB)
-public func gl_GetnCompressedTexImageARB(
-  _ target: UInt32, _ lod: Int32, _ bufSize: Int32, _ img: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetnCompressedTexImageARB(c, target, lod, bufSize, img)
-}
-
-@c(glGetnMapdv)
-public func gl_GetnMapdv(
-  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101B2) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101B2, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(query, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(v, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnMapdvARB)
-public func gl_GetnMapdvARB(
-  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A0) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A0, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(query, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(v, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnMapfv)
-public func gl_GetnMapfv(
-  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101B3) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101B3, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(query, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(v, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnMapfvARB)
-public func gl_GetnMapfvARB(
-  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A1) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A1, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(query, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(v, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnMapiv)
-public func gl_GetnMapiv(
-  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101B4) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101B4, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(query, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(v, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnMapivARB)
-public func gl_GetnMapivARB(
-  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A2) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A2, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(query, 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(v, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnPixelMapfv)
-public func gl_GetnPixelMapfv(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101B5) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101B5, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnPixelMapfvARB)
-public func gl_GetnPixelMapfvARB(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A3) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A3, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnPixelMapuiv)
-public func gl_GetnPixelMapuiv(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101B6) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101B6, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnPixelMapuivARB)
-public func gl_GetnPixelMapuivARB(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A4) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A4, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnPixelMapusv)
-public func gl_GetnPixelMapusv(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101B7) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101B7, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnPixelMapusvARB)
-public func gl_GetnPixelMapusvARB(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A5) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A5, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnPolygonStipple)
-public func gl_GetnPolygonStipple(_ bufSize: Int32, _ pattern: UnsafeMutablePointer<UInt8>?) {
-  guard let c = currentContext() else { return }
-  hook_glGetnPolygonStipple(c, bufSize, pattern)
-}
-
-@c(glGetnPolygonStippleARB)
-public func gl_GetnPolygonStippleARB(_ bufSize: Int32, _ pattern: UnsafeMutablePointer<UInt8>?) {
-  guard let c = currentContext() else { return }
-  hook_glGetnPolygonStippleARB(c, bufSize, pattern)
-}
-
-@c(glGetnTexImage)
-public func gl_GetnTexImage(
-  _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32,
-  _ pixels: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetnTexImage(c, target, level, format, type, bufSize, pixels)
-}
-
-@c(glGetnTexImageARB)
-public func gl_GetnTexImageARB(
-  _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32,
-  _ img: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetnTexImageARB(c, target, level, format, type, bufSize, img)
-}
-
-@c(glGetnUniformdv)
-public func gl_GetnUniformdv(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101BA) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101BA, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnUniformdvARB)
-public func gl_GetnUniformdvARB(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Double>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A6) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A6, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnUniformfv)
-public func gl_GetnUniformfv(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101BB) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101BB, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnUniformfvARB)
-public func gl_GetnUniformfvARB(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A7) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A7, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnUniformi64vARB)
-public func gl_GetnUniformi64vARB(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101BC) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101BC, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnUniformiv)
-public func gl_GetnUniformiv(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101BD) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101BD, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnUniformivARB)
-public func gl_GetnUniformivARB(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A8) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A8, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
-}
-
-@c(glGetnUniformui64vARB)
-public func gl_GetnUniformui64vARB(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt64>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x101BE) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101BE, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(UInt32(bitPattern: location), 20)
-  p.put32(UInt32(bitPattern: bufSize), 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, Int.max)
-  c.finishCall(call)
+  finishCommand(c)
 }

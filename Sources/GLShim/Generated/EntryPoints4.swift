@@ -6,6 +6,1995 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetQueryBufferObjectui64v)
+public func gl_GetQueryBufferObjectui64v(
+  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10170, 32) else { return }
+  p.put32(id, 8)
+  p.put32(buffer, 12)
+  p.put32(pname, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glGetQueryBufferObjectuiv)
+public func gl_GetQueryBufferObjectuiv(
+  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x10171, 32) else { return }
+  p.put32(id, 8)
+  p.put32(buffer, 12)
+  p.put32(pname, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glGetQueryIndexediv)
+public func gl_GetQueryIndexediv(
+  _ target: UInt32, _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10172) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10172, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(index, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetQueryObjecti64v)
+public func gl_GetQueryObjecti64v(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetQueryObjecti64v(c, id, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetQueryObjecti64v(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
+  _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10173, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(pname, 20)
+}
+
+@c(glGetQueryObjectiv)
+public func gl_GetQueryObjectiv(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetQueryObjectiv(c, id, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetQueryObjectiv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
+  _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10174, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(pname, 20)
+}
+
+@c(glGetQueryObjectui64v)
+public func gl_GetQueryObjectui64v(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt64>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetQueryObjectui64v(c, id, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetQueryObjectui64v(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
+  _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10175, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(pname, 20)
+}
+
+@c(glGetQueryObjectuiv)
+public func gl_GetQueryObjectuiv(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetQueryObjectuiv(c, id, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetQueryObjectuiv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ id: UInt32,
+  _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10176, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(pname, 20)
+}
+
+@c(glGetQueryObjectuivEXT)
+public func gl_GetQueryObjectuivEXT(
+  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetQueryObjectuivEXT(c, id, pname, params)
+  finishCommand(c)
+}
+
+@c(glGetQueryiv)
+public func gl_GetQueryiv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10177) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10177, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetQueryivEXT)
+public func gl_GetQueryivEXT(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1049D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1049D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetRenderbufferParameteriv)
+public func gl_GetRenderbufferParameteriv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10178) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10178, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetSamplerParameterIiv)
+public func gl_GetSamplerParameterIiv(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10179) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10179, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(sampler, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetSamplerParameterIuiv)
+public func gl_GetSamplerParameterIuiv(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1017A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1017A, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(sampler, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetSamplerParameterfv)
+public func gl_GetSamplerParameterfv(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1017B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1017B, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(sampler, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetSamplerParameteriv)
+public func gl_GetSamplerParameteriv(
+  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1017C) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1017C, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(sampler, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetShaderInfoLog)
+public func gl_GetShaderInfoLog(
+  _ shader: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ infoLog: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetShaderInfoLog(c, shader, bufSize, length, infoLog)
+  finishCommand(c)
+}
+
+func encode_glGetShaderInfoLog(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ shader: UInt32,
+  _ bufSize: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1017D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(shader, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+}
+
+@c(glGetShaderPrecisionFormat)
+public func gl_GetShaderPrecisionFormat(
+  _ shadertype: UInt32, _ precisiontype: UInt32, _ range: UnsafeMutablePointer<Int32>?,
+  _ precision: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1017E) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1017E, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(shadertype, 16)
+  p.put32(precisiontype, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(range, 8)
+  reply.copyOut(precision, 4)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetShaderSource)
+public func gl_GetShaderSource(
+  _ shader: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ source: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1017F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1017F, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(shader, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(source, max(Int(bufSize), 0))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetShaderiv)
+public func gl_GetShaderiv(
+  _ shader: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetShaderiv(c, shader, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetShaderiv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ shader: UInt32,
+  _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10180, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(shader, 16)
+  p.put32(pname, 20)
+}
+
+@c(glGetString)
+public func gl_GetString(_ name: UInt32) -> UnsafePointer<UInt8>? {
+  guard let c = currentContext() else { return nil }
+  let result = hook_glGetString(c, name)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetStringi)
+public func gl_GetStringi(_ name: UInt32, _ index: UInt32) -> UnsafePointer<UInt8>? {
+  guard let c = currentContext() else { return nil }
+  let result = hook_glGetStringi(c, name, index)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetSubroutineIndex)
+public func gl_GetSubroutineIndex(
+  _ program: UInt32, _ shadertype: UInt32, _ name: UnsafePointer<CChar>?
+) -> UInt32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10181) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10181)
+  guard let p = writer.pointee.reserve(16) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(shadertype, 12)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetSubroutineUniformLocation)
+public func gl_GetSubroutineUniformLocation(
+  _ program: UInt32, _ shadertype: UInt32, _ name: UnsafePointer<CChar>?
+) -> Int32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10182) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10182)
+  guard let p = writer.pointee.reserve(16) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(shadertype, 12)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = Int32(bitPattern: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetSynciv)
+public func gl_GetSynciv(
+  _ sync: UnsafeMutableRawPointer?, _ pname: UInt32, _ count: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ values: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetSynciv(c, sync, pname, count, length, values)
+  finishCommand(c)
+}
+
+func encode_glGetSynciv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32,
+  _ sync: UnsafeMutableRawPointer?, _ pname: UInt32, _ count: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10183, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put64(syncID(sync), 16)
+  p.put32(pname, 24)
+  p.put32(UInt32(bitPattern: count), 28)
+}
+
+@c(glGetTexEnvfv)
+public func gl_GetTexEnvfv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10184) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10184, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexEnviv)
+public func gl_GetTexEnviv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetTexEnviv(c, target, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetTexEnviv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
+  _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10185, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+}
+
+@c(glGetTexEnvxv)
+public func gl_GetTexEnvxv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10186) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10186, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexGendv)
+public func gl_GetTexGendv(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10187) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10187, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(coord, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexGenfv)
+public func gl_GetTexGenfv(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10188) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10188, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(coord, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexGenfvOES)
+public func gl_GetTexGenfvOES(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10514) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10514, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(coord, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexGeniv)
+public func gl_GetTexGeniv(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10189) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10189, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(coord, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexGenivOES)
+public func gl_GetTexGenivOES(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10515) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10515, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(coord, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexGenxvOES)
+public func gl_GetTexGenxvOES(
+  _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10516) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10516, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(coord, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexImage)
+public func gl_GetTexImage(
+  _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetTexImage(c, target, level, format, type, pixels)
+  finishCommand(c)
+}
+
+func encode_glGetTexImage(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
+  _ level: Int32, _ format: UInt32, _ type: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1018A, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+}
+
+@c(glGetTexLevelParameterfv)
+public func gl_GetTexLevelParameterfv(
+  _ target: UInt32, _ level: Int32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1018B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1018B, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexLevelParameteriv)
+public func gl_GetTexLevelParameteriv(
+  _ target: UInt32, _ level: Int32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetTexLevelParameteriv(c, target, level, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetTexLevelParameteriv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ target: UInt32,
+  _ level: Int32, _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1018C, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+}
+
+@c(glGetTexParameterIiv)
+public func gl_GetTexParameterIiv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1018D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1018D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexParameterIuiv)
+public func gl_GetTexParameterIuiv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1018E) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1018E, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexParameterfv)
+public func gl_GetTexParameterfv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1018F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1018F, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexParameteriv)
+public func gl_GetTexParameteriv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10190) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10190, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTexParameterxv)
+public func gl_GetTexParameterxv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10191) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10191, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureImage)
+public func gl_GetTextureImage(
+  _ texture: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetTextureImage(c, texture, level, format, type, bufSize, pixels)
+  finishCommand(c)
+}
+
+func encode_glGetTextureImage(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texture: UInt32,
+  _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10192, 40) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  p.put32(UInt32(bitPattern: bufSize), 32)
+  p.put32(0, 36)
+}
+
+@c(glGetTextureImageEXT)
+public func gl_GetTextureImageEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetTextureImageEXT(c, texture, target, level, format, type, pixels)
+  finishCommand(c)
+}
+
+func encode_glGetTextureImageEXT(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texture: UInt32,
+  _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10561, 40) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(target, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(format, 28)
+  p.put32(type, 32)
+  p.put32(0, 36)
+}
+
+@c(glGetTextureLevelParameterfv)
+public func gl_GetTextureLevelParameterfv(
+  _ texture: UInt32, _ level: Int32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10193) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10193, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureLevelParameterfvEXT)
+public func gl_GetTextureLevelParameterfvEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let call = c.beginCall(0x10562) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10562, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(target, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(pname, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureLevelParameteriv)
+public func gl_GetTextureLevelParameteriv(
+  _ texture: UInt32, _ level: Int32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10194) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10194, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureLevelParameterivEXT)
+public func gl_GetTextureLevelParameterivEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let call = c.beginCall(0x10563) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10563, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(target, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(pname, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureParameterIiv)
+public func gl_GetTextureParameterIiv(
+  _ texture: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10195) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10195, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureParameterIivEXT)
+public func gl_GetTextureParameterIivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let call = c.beginCall(0x10564) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10564, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureParameterIuiv)
+public func gl_GetTextureParameterIuiv(
+  _ texture: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10196) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10196, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureParameterIuivEXT)
+public func gl_GetTextureParameterIuivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let call = c.beginCall(0x10565) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10565, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureParameterfv)
+public func gl_GetTextureParameterfv(
+  _ texture: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10197) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10197, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureParameterfvEXT)
+public func gl_GetTextureParameterfvEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let call = c.beginCall(0x10566) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10566, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureParameteriv)
+public func gl_GetTextureParameteriv(
+  _ texture: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10198) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10198, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureParameterivEXT)
+public func gl_GetTextureParameterivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let call = c.beginCall(0x10567) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10567, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(target, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTextureSubImage)
+public func gl_GetTextureSubImage(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetTextureSubImage(c, texture, level, xoffset, yoffset, zoffset, width, height, depth, format, type, bufSize, pixels)
+  finishCommand(c)
+}
+
+func encode_glGetTextureSubImage(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ texture: UInt32,
+  _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10199, 64) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(UInt32(bitPattern: xoffset), 24)
+  p.put32(UInt32(bitPattern: yoffset), 28)
+  p.put32(UInt32(bitPattern: zoffset), 32)
+  p.put32(UInt32(bitPattern: width), 36)
+  p.put32(UInt32(bitPattern: height), 40)
+  p.put32(UInt32(bitPattern: depth), 44)
+  p.put32(format, 48)
+  p.put32(type, 52)
+  p.put32(UInt32(bitPattern: bufSize), 56)
+  p.put32(0, 60)
+}
+
+@c(glGetTransformFeedbackVarying)
+public func gl_GetTransformFeedbackVarying(
+  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
+  _ name: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1019A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1019A, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(index, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(size, 4)
+  reply.copyOut(type, 4)
+  reply.copyOut(name, max(Int(bufSize), 0))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTransformFeedbacki64_v)
+public func gl_GetTransformFeedbacki64_v(
+  _ xfb: UInt32, _ pname: UInt32, _ index: UInt32, _ param: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1019B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1019B, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(xfb, 16)
+  p.put32(pname, 20)
+  p.put32(index, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTransformFeedbacki_v)
+public func gl_GetTransformFeedbacki_v(
+  _ xfb: UInt32, _ pname: UInt32, _ index: UInt32, _ param: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1019C) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1019C, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(xfb, 16)
+  p.put32(pname, 20)
+  p.put32(index, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetTransformFeedbackiv)
+public func gl_GetTransformFeedbackiv(
+  _ xfb: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1019D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1019D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(xfb, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetUniformBlockIndex)
+public func gl_GetUniformBlockIndex(
+  _ program: UInt32, _ uniformBlockName: UnsafePointer<CChar>?
+) -> UInt32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glGetUniformBlockIndex(c, program, uniformBlockName)
+  finishCommand(c)
+  return result
+}
+
+func encode_glGetUniformBlockIndex(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ uniformBlockName: UnsafePointer<CChar>?
+) {
+  writer.pointee.begin(0x1019E)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  writer.pointee.glString(uniformBlockName, isOptional: false)
+  writer.pointee.end()
+}
+
+@c(glGetUniformIndices)
+public func gl_GetUniformIndices(
+  _ program: UInt32, _ uniformCount: Int32, _ uniformNames: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ uniformIndices: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1019F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x1019F)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: uniformCount), 12)
+  writer.pointee.glStrings(uniformNames, Int(uniformCount))
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(uniformIndices, glProduct(Int(uniformCount), 4))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetUniformLocation)
+public func gl_GetUniformLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glGetUniformLocation(c, program, name)
+  finishCommand(c)
+  return result
+}
+
+func encode_glGetUniformLocation(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ name: UnsafePointer<CChar>?
+) {
+  writer.pointee.begin(0x101A0)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+}
+
+@c(glGetUniformSubroutineuiv)
+public func gl_GetUniformSubroutineuiv(
+  _ shadertype: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101A1) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101A1, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(shadertype, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 4)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetUniformdv)
+public func gl_GetUniformdv(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101A2) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101A2, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetUniformfv)
+public func gl_GetUniformfv(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101A3) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101A3, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetUniformi64vARB)
+public func gl_GetUniformi64vARB(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101A4) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101A4, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetUniformi64vNV)
+public func gl_GetUniformi64vNV(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1049E) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1049E, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetUniformiv)
+public func gl_GetUniformiv(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101A5) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101A5, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetUniformui64vARB)
+public func gl_GetUniformui64vARB(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101A6) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101A6, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetUniformui64vNV)
+public func gl_GetUniformui64vNV(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1049F) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1049F, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetUniformuiv)
+public func gl_GetUniformuiv(
+  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101A7) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101A7, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexArrayIndexed64iv)
+public func gl_GetVertexArrayIndexed64iv(
+  _ vaobj: UInt32, _ index: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101A8) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101A8, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(vaobj, 16)
+  p.put32(index, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexArrayIndexediv)
+public func gl_GetVertexArrayIndexediv(
+  _ vaobj: UInt32, _ index: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101A9) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101A9, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(vaobj, 16)
+  p.put32(index, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexArrayIntegeri_vEXT)
+public func gl_GetVertexArrayIntegeri_vEXT(
+  _ vaobj: UInt32, _ index: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10568) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10568, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(vaobj, 16)
+  p.put32(index, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexArrayIntegervEXT)
+public func gl_GetVertexArrayIntegervEXT(
+  _ vaobj: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10569) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10569, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(vaobj, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexArrayPointeri_vEXT)
+public func gl_GetVertexArrayPointeri_vEXT(
+  _ vaobj: UInt32, _ index: UInt32, _ pname: UInt32,
+  _ param: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1056A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1056A, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(vaobj, 16)
+  p.put32(index, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, 8)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexArrayPointervEXT)
+public func gl_GetVertexArrayPointervEXT(
+  _ vaobj: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1056B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1056B, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(vaobj, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, 8)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexArrayiv)
+public func gl_GetVertexArrayiv(
+  _ vaobj: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101AA) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101AA, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(vaobj, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(param, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexAttribIiv)
+public func gl_GetVertexAttribIiv(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101AB) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101AB, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(index, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexAttribIuiv)
+public func gl_GetVertexAttribIuiv(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101AC) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101AC, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(index, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexAttribLdv)
+public func gl_GetVertexAttribLdv(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101AD) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101AD, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(index, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexAttribPointerv)
+public func gl_GetVertexAttribPointerv(
+  _ index: UInt32, _ pname: UInt32, _ pointer: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetVertexAttribPointerv(c, index, pname, pointer)
+  finishCommand(c)
+}
+
+func encode_glGetVertexAttribPointerv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ index: UInt32,
+  _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1056C, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(index, 16)
+  p.put32(pname, 20)
+}
+
+@c(glGetVertexAttribdv)
+public func gl_GetVertexAttribdv(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101AE) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101AE, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(index, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexAttribfv)
+public func gl_GetVertexAttribfv(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101AF) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101AF, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(index, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetVertexAttribiv)
+public func gl_GetVertexAttribiv(
+  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101B0) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101B0, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(index, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnCompressedTexImage)
+public func gl_GetnCompressedTexImage(
+  _ target: UInt32, _ lod: Int32, _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetnCompressedTexImage(c, target, lod, bufSize, pixels)
+  finishCommand(c)
+}
+
+@c(glGetnCompressedTexImageARB)
+public func gl_GetnCompressedTexImageARB(
+  _ target: UInt32, _ lod: Int32, _ bufSize: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetnCompressedTexImageARB(c, target, lod, bufSize, img)
+  finishCommand(c)
+}
+
+@c(glGetnMapdv)
+public func gl_GetnMapdv(
+  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101B2) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101B2, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnMapdvARB)
+public func gl_GetnMapdvARB(
+  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A0) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A0, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnMapfv)
+public func gl_GetnMapfv(
+  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101B3) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101B3, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnMapfvARB)
+public func gl_GetnMapfvARB(
+  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A1) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A1, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnMapiv)
+public func gl_GetnMapiv(
+  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101B4) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101B4, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnMapivARB)
+public func gl_GetnMapivARB(
+  _ target: UInt32, _ query: UInt32, _ bufSize: Int32, _ v: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A2) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A2, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(query, 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(v, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnPixelMapfv)
+public func gl_GetnPixelMapfv(
+  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101B5) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101B5, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnPixelMapfvARB)
+public func gl_GetnPixelMapfvARB(
+  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A3) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A3, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnPixelMapuiv)
+public func gl_GetnPixelMapuiv(
+  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101B6) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101B6, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnPixelMapuivARB)
+public func gl_GetnPixelMapuivARB(
+  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A4) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A4, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnPixelMapusv)
+public func gl_GetnPixelMapusv(
+  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101B7) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101B7, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnPixelMapusvARB)
+public func gl_GetnPixelMapusvARB(
+  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A5) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A5, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(map, 16)
+  p.put32(UInt32(bitPattern: bufSize), 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnPolygonStipple)
+public func gl_GetnPolygonStipple(_ bufSize: Int32, _ pattern: UnsafeMutablePointer<UInt8>?) {
+  guard let c = currentContext() else { return }
+  hook_glGetnPolygonStipple(c, bufSize, pattern)
+  finishCommand(c)
+}
+
+@c(glGetnPolygonStippleARB)
+public func gl_GetnPolygonStippleARB(_ bufSize: Int32, _ pattern: UnsafeMutablePointer<UInt8>?) {
+  guard let c = currentContext() else { return }
+  hook_glGetnPolygonStippleARB(c, bufSize, pattern)
+  finishCommand(c)
+}
+
+@c(glGetnTexImage)
+public func gl_GetnTexImage(
+  _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetnTexImage(c, target, level, format, type, bufSize, pixels)
+  finishCommand(c)
+}
+
+@c(glGetnTexImageARB)
+public func gl_GetnTexImageARB(
+  _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32,
+  _ img: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetnTexImageARB(c, target, level, format, type, bufSize, img)
+  finishCommand(c)
+}
+
+@c(glGetnUniformdv)
+public func gl_GetnUniformdv(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101BA) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101BA, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnUniformdvARB)
+public func gl_GetnUniformdvARB(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Double>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A6) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A6, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnUniformfv)
+public func gl_GetnUniformfv(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101BB) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101BB, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnUniformfvARB)
+public func gl_GetnUniformfvARB(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A7) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A7, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnUniformi64vARB)
+public func gl_GetnUniformi64vARB(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101BC) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101BC, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnUniformiv)
+public func gl_GetnUniformiv(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101BD) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101BD, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnUniformivARB)
+public func gl_GetnUniformivARB(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x104A8) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104A8, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetnUniformui64vARB)
+public func gl_GetnUniformui64vARB(
+  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt64>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x101BE) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101BE, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(UInt32(bitPattern: location), 20)
+  p.put32(UInt32(bitPattern: bufSize), 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
 @c(glGetnUniformuiv)
 public func gl_GetnUniformuiv(
   _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt32>?
@@ -22,6 +2011,7 @@ public func gl_GetnUniformuiv(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glGetnUniformuivARB)
@@ -40,6 +2030,7 @@ public func gl_GetnUniformuivARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, Int.max)
   c.finishCall(call)
+  finishCommand(c)
 }
 
 @c(glHint)
@@ -48,6 +2039,7 @@ public func gl_Hint(_ target: UInt32, _ mode: UInt32) {
   guard let p = writer.pointee.fixedRecord(0x101C0, 16) else { return }
   p.put32(target, 8)
   p.put32(mode, 12)
+  finishCommand(writer)
 }
 
 @c(glIndexMask)
@@ -57,6 +2049,7 @@ public func gl_IndexMask(_ mask: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x101C1, 16) else { return }
   p.put32(mask, 8)
   p.put32(0, 12)
+  finishCommand(c)
 }
 
 @c(glIndexPointer)
@@ -64,6 +2057,7 @@ public func gl_IndexPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRa
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x100
   hook_glIndexPointer(c, type, stride, pointer)
+  finishCommand(c)
 }
 
 func encode_glIndexPointer(
@@ -82,6 +2076,7 @@ public func gl_IndexPointerEXT(
 ) {
   guard let c = currentContext() else { return }
   hook_glIndexPointerEXT(c, type, stride, count, pointer)
+  finishCommand(c)
 }
 
 @c(glIndexd)
@@ -89,6 +2084,7 @@ public func gl_Indexd(_ cValue: Double) {
   guard let writer = contextWriter() else { return }
   guard let p = writer.pointee.fixedRecord(0x101C3, 16) else { return }
   p.put64(cValue.bitPattern, 8)
+  finishCommand(writer)
 }
 
 @c(glIndexdv)
@@ -97,6 +2093,7 @@ public func gl_Indexdv(_ cValue: UnsafePointer<Double>?) {
   writer.pointee.begin(0x101C4)
   writer.pointee.glArray(cValue, 8)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glIndexf)
@@ -105,6 +2102,7 @@ public func gl_Indexf(_ cValue: Float) {
   guard let p = writer.pointee.fixedRecord(0x101C5, 16) else { return }
   p.put32(cValue.bitPattern, 8)
   p.put32(0, 12)
+  finishCommand(writer)
 }
 
 @c(glIndexfv)
@@ -113,6 +2111,7 @@ public func gl_Indexfv(_ cValue: UnsafePointer<Float>?) {
   writer.pointee.begin(0x101C6)
   writer.pointee.glArray(cValue, 4)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glIndexi)
@@ -121,6 +2120,7 @@ public func gl_Indexi(_ cValue: Int32) {
   guard let p = writer.pointee.fixedRecord(0x101C7, 16) else { return }
   p.put32(UInt32(bitPattern: cValue), 8)
   p.put32(0, 12)
+  finishCommand(writer)
 }
 
 @c(glIndexiv)
@@ -129,6 +2129,7 @@ public func gl_Indexiv(_ cValue: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x101C8)
   writer.pointee.glArray(cValue, 4)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glIndexs)
@@ -137,6 +2138,7 @@ public func gl_Indexs(_ cValue: Int16) {
   guard let p = writer.pointee.fixedRecord(0x101C9, 16) else { return }
   p.put32(UInt32(bitPattern: Int32(cValue)), 8)
   p.put32(0, 12)
+  finishCommand(writer)
 }
 
 @c(glIndexsv)
@@ -145,6 +2147,7 @@ public func gl_Indexsv(_ cValue: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x101CA)
   writer.pointee.glArray(cValue, 2)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glIndexub)
@@ -153,6 +2156,7 @@ public func gl_Indexub(_ cValue: UInt8) {
   guard let p = writer.pointee.fixedRecord(0x101CB, 16) else { return }
   p.put32(UInt32(cValue), 8)
   p.put32(0, 12)
+  finishCommand(writer)
 }
 
 @c(glIndexubv)
@@ -161,18 +2165,21 @@ public func gl_Indexubv(_ cValue: UnsafePointer<UInt8>?) {
   writer.pointee.begin(0x101CC)
   writer.pointee.glArray(cValue, 1)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glInitNames)
 public func gl_InitNames() {
   guard let writer = contextWriter() else { return }
   guard let _ = writer.pointee.fixedRecord(0x101CD, 8) else { return }
+  finishCommand(writer)
 }
 
 @c(glInterleavedArrays)
 public func gl_InterleavedArrays(_ format: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
   hook_glInterleavedArrays(c, format, stride, pointer)
+  finishCommand(c)
 }
 
 @c(glInvalidateBufferData)
@@ -181,6 +2188,7 @@ public func gl_InvalidateBufferData(_ buffer: UInt32) {
   guard let p = writer.pointee.fixedRecord(0x101CE, 16) else { return }
   p.put32(buffer, 8)
   p.put32(0, 12)
+  finishCommand(writer)
 }
 
 @c(glInvalidateBufferSubData)
@@ -191,6 +2199,7 @@ public func gl_InvalidateBufferSubData(_ buffer: UInt32, _ offset: Int, _ length
   p.put64(UInt64(bitPattern: Int64(offset)), 12)
   p.put64(UInt64(bitPattern: Int64(length)), 20)
   p.put32(0, 28)
+  finishCommand(writer)
 }
 
 @c(glInvalidateFramebuffer)
@@ -205,6 +2214,7 @@ public func gl_InvalidateFramebuffer(
   p.put32(UInt32(bitPattern: numAttachments), 4)
   writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glInvalidateNamedFramebufferData)
@@ -219,6 +2229,7 @@ public func gl_InvalidateNamedFramebufferData(
   p.put32(UInt32(bitPattern: numAttachments), 4)
   writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glInvalidateNamedFramebufferSubData)
@@ -238,6 +2249,7 @@ public func gl_InvalidateNamedFramebufferSubData(
   p.put32(UInt32(bitPattern: height), 20)
   writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glInvalidateSubFramebuffer)
@@ -257,6 +2269,7 @@ public func gl_InvalidateSubFramebuffer(
   p.put32(UInt32(bitPattern: height), 20)
   writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
 @c(glInvalidateTexImage)
@@ -265,6 +2278,7 @@ public func gl_InvalidateTexImage(_ texture: UInt32, _ level: Int32) {
   guard let p = writer.pointee.fixedRecord(0x101D4, 16) else { return }
   p.put32(texture, 8)
   p.put32(UInt32(bitPattern: level), 12)
+  finishCommand(writer)
 }
 
 @c(glInvalidateTexSubImage)
@@ -282,6 +2296,7 @@ public func gl_InvalidateTexSubImage(
   p.put32(UInt32(bitPattern: width), 28)
   p.put32(UInt32(bitPattern: height), 32)
   p.put32(UInt32(bitPattern: depth), 36)
+  finishCommand(writer)
 }
 
 @c(glIsBuffer)
@@ -296,13 +2311,16 @@ public func gl_IsBuffer(_ buffer: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
 @c(glIsEnabled)
 public func gl_IsEnabled(_ cap: UInt32) -> UInt8 {
   guard let c = currentContext() else { return 0 }
-  return hook_glIsEnabled(c, cap)
+  let result = hook_glIsEnabled(c, cap)
+  finishCommand(c)
+  return result
 }
 
 func encode_glIsEnabled(
@@ -326,6 +2344,7 @@ public func gl_IsEnabledi(_ target: UInt32, _ index: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -341,6 +2360,7 @@ public func gl_IsFramebuffer(_ framebuffer: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -356,6 +2376,7 @@ public func gl_IsList(_ list: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -373,6 +2394,7 @@ public func gl_IsNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?)
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -388,6 +2410,7 @@ public func gl_IsProgram(_ program: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -403,6 +2426,7 @@ public func gl_IsProgramARB(_ program: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -418,6 +2442,7 @@ public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -433,13 +2458,16 @@ public func gl_IsQuery(_ id: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
 @c(glIsQueryEXT)
 public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
   guard let c = currentContext() else { return 0 }
-  return hook_glIsQueryEXT(c, id)
+  let result = hook_glIsQueryEXT(c, id)
+  finishCommand(c)
+  return result
 }
 
 @c(glIsRenderbuffer)
@@ -454,6 +2482,7 @@ public func gl_IsRenderbuffer(_ renderbuffer: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
 }
 
@@ -469,2030 +2498,6 @@ public func gl_IsSampler(_ sampler: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
   return result
-}
-
-@c(glIsShader)
-public func gl_IsShader(_ shader: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101E1) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101E1, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(shader, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsSync)
-public func gl_IsSync(_ sync: UnsafeMutableRawPointer?) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glIsSync(c, sync)
-}
-
-@c(glIsTexture)
-public func gl_IsTexture(_ texture: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101E2) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101E2, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsTextureEXT)
-public func gl_IsTextureEXT(_ texture: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x104AB) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104AB, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(texture, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsTransformFeedback)
-public func gl_IsTransformFeedback(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101E3) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101E3, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glIsVertexArray)
-public func gl_IsVertexArray(_ array: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101E4) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101E4, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(array, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  return result
-}
-
-@c(glLightModelf)
-public func gl_LightModelf(_ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101E5, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(param.bitPattern, 12)
-}
-
-@c(glLightModelfv)
-public func gl_LightModelfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x101E6)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLightModeli)
-public func gl_LightModeli(_ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101E7, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(UInt32(bitPattern: param), 12)
-}
-
-@c(glLightModeliv)
-public func gl_LightModeliv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x101E8)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLightModelx)
-public func gl_LightModelx(_ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101E9, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(UInt32(bitPattern: param), 12)
-}
-
-@c(glLightModelxv)
-public func gl_LightModelxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x101EA)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(pname, 0)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLightf)
-public func gl_Lightf(_ light: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101EB, 24) else { return }
-  p.put32(light, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glLightfv)
-public func gl_Lightfv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x101EC)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(light, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLighti)
-public func gl_Lighti(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101ED, 24) else { return }
-  p.put32(light, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glLightiv)
-public func gl_Lightiv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x101EE)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(light, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLightx)
-public func gl_Lightx(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101EF, 24) else { return }
-  p.put32(light, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glLightxv)
-public func gl_Lightxv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x101F0)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(light, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glLineStipple)
-public func gl_LineStipple(_ factor: Int32, _ pattern: UInt16) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x101F1, 16) else { return }
-  p.put32(UInt32(bitPattern: factor), 8)
-  p.put32(UInt32(pattern), 12)
-}
-
-@c(glLineWidth)
-public func gl_LineWidth(_ width: Float) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x101F2, 16) else { return }
-  p.put32(width.bitPattern, 8)
-  p.put32(0, 12)
-}
-
-@c(glLineWidthx)
-public func gl_LineWidthx(_ width: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x101F3, 16) else { return }
-  p.put32(UInt32(bitPattern: width), 8)
-  p.put32(0, 12)
-}
-
-@c(glLinkProgram)
-public func gl_LinkProgram(_ program: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
-  guard let p = c.writer.pointee.fixedRecord(0x101F4, 16) else { return }
-  p.put32(program, 8)
-  p.put32(0, 12)
-  note_glLinkProgram(c, program)
-}
-
-@c(glListBase)
-public func gl_ListBase(_ base: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x101F5, 16) else { return }
-  p.put32(base, 8)
-  p.put32(0, 12)
-  note_glListBase(c, base)
-}
-
-@c(glLoadIdentity)
-public func gl_LoadIdentity() {
-  guard let c = currentContext() else { return }
-  guard let _ = c.writer.pointee.fixedRecord(0x101F6, 8) else { return }
-  note_glLoadIdentity(c)
-}
-
-@c(glLoadMatrixd)
-public func gl_LoadMatrixd(_ m: UnsafePointer<Double>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x101F7)
-  c.writer.pointee.glArray(m, 128)
-  c.writer.pointee.end()
-  note_glLoadMatrixd(c, m)
-}
-
-@c(glLoadMatrixf)
-public func gl_LoadMatrixf(_ m: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x101F8)
-  c.writer.pointee.glArray(m, 64)
-  c.writer.pointee.end()
-  note_glLoadMatrixf(c, m)
-}
-
-@c(glLoadMatrixx)
-public func gl_LoadMatrixx(_ m: UnsafePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x101F9)
-  c.writer.pointee.glArray(m, 64)
-  c.writer.pointee.end()
-  note_glLoadMatrixx(c, m)
-}
-
-@c(glLoadName)
-public func gl_LoadName(_ name: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x101FA, 16) else { return }
-  p.put32(name, 8)
-  p.put32(0, 12)
-}
-
-@c(glLoadTransposeMatrixd)
-public func gl_LoadTransposeMatrixd(_ m: UnsafePointer<Double>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x101FB)
-  c.writer.pointee.glArray(m, 128)
-  c.writer.pointee.end()
-  note_glLoadTransposeMatrixd(c, m)
-}
-
-@c(glLoadTransposeMatrixf)
-public func gl_LoadTransposeMatrixf(_ m: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x101FC)
-  c.writer.pointee.glArray(m, 64)
-  c.writer.pointee.end()
-  note_glLoadTransposeMatrixf(c, m)
-}
-
-@c(glLockArraysEXT)
-public func gl_LockArraysEXT(_ first: Int32, _ count: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x104AD, 16) else { return }
-  p.put32(UInt32(bitPattern: first), 8)
-  p.put32(UInt32(bitPattern: count), 12)
-}
-
-@c(glLogicOp)
-public func gl_LogicOp(_ opcode: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x4
-  guard let p = c.writer.pointee.fixedRecord(0x101FD, 16) else { return }
-  p.put32(opcode, 8)
-  p.put32(0, 12)
-}
-
-@c(glMap1d)
-public func gl_Map1d(
-  _ target: UInt32, _ u1: Double, _ u2: Double, _ stride: Int32, _ order: Int32,
-  _ points: UnsafePointer<Double>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glMap1d(c, target, u1, u2, stride, order, points)
-}
-
-func encode_glMap1d(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Double,
-  _ u2: Double, _ stride: Int32, _ order: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x101FE, 40) else { return }
-  p.put32(target, 8)
-  p.put64(u1.bitPattern, 12)
-  p.put64(u2.bitPattern, 20)
-  p.put32(UInt32(bitPattern: stride), 28)
-  p.put32(UInt32(bitPattern: order), 32)
-  p.put32(0, 36)
-}
-
-@c(glMap1f)
-public func gl_Map1f(
-  _ target: UInt32, _ u1: Float, _ u2: Float, _ stride: Int32, _ order: Int32,
-  _ points: UnsafePointer<Float>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glMap1f(c, target, u1, u2, stride, order, points)
-}
-
-func encode_glMap1f(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Float, _ u2: Float,
-  _ stride: Int32, _ order: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x101FF, 32) else { return }
-  p.put32(target, 8)
-  p.put32(u1.bitPattern, 12)
-  p.put32(u2.bitPattern, 16)
-  p.put32(UInt32(bitPattern: stride), 20)
-  p.put32(UInt32(bitPattern: order), 24)
-  p.put32(0, 28)
-}
-
-@c(glMap2d)
-public func gl_Map2d(
-  _ target: UInt32, _ u1: Double, _ u2: Double, _ ustride: Int32, _ uorder: Int32, _ v1: Double,
-  _ v2: Double, _ vstride: Int32, _ vorder: Int32, _ points: UnsafePointer<Double>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glMap2d(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, points)
-}
-
-func encode_glMap2d(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Double,
-  _ u2: Double, _ ustride: Int32, _ uorder: Int32, _ v1: Double, _ v2: Double, _ vstride: Int32,
-  _ vorder: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10200, 64) else { return }
-  p.put32(target, 8)
-  p.put64(u1.bitPattern, 12)
-  p.put64(u2.bitPattern, 20)
-  p.put32(UInt32(bitPattern: ustride), 28)
-  p.put32(UInt32(bitPattern: uorder), 32)
-  p.put64(v1.bitPattern, 36)
-  p.put64(v2.bitPattern, 44)
-  p.put32(UInt32(bitPattern: vstride), 52)
-  p.put32(UInt32(bitPattern: vorder), 56)
-  p.put32(0, 60)
-}
-
-@c(glMap2f)
-public func gl_Map2f(
-  _ target: UInt32, _ u1: Float, _ u2: Float, _ ustride: Int32, _ uorder: Int32, _ v1: Float,
-  _ v2: Float, _ vstride: Int32, _ vorder: Int32, _ points: UnsafePointer<Float>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glMap2f(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, points)
-}
-
-func encode_glMap2f(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Float, _ u2: Float,
-  _ ustride: Int32, _ uorder: Int32, _ v1: Float, _ v2: Float, _ vstride: Int32, _ vorder: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10201, 48) else { return }
-  p.put32(target, 8)
-  p.put32(u1.bitPattern, 12)
-  p.put32(u2.bitPattern, 16)
-  p.put32(UInt32(bitPattern: ustride), 20)
-  p.put32(UInt32(bitPattern: uorder), 24)
-  p.put32(v1.bitPattern, 28)
-  p.put32(v2.bitPattern, 32)
-  p.put32(UInt32(bitPattern: vstride), 36)
-  p.put32(UInt32(bitPattern: vorder), 40)
-  p.put32(0, 44)
-}
-
-@c(glMapBuffer)
-public func gl_MapBuffer(_ target: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
-  guard let c = currentContext() else { return nil }
-  return hook_glMapBuffer(c, target, access)
-}
-
-@c(glMapBufferRange)
-public func gl_MapBufferRange(
-  _ target: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
-) -> UnsafeMutableRawPointer? {
-  guard let c = currentContext() else { return nil }
-  return hook_glMapBufferRange(c, target, offset, length, access)
-}
-
-@c(glMapGrid1d)
-public func gl_MapGrid1d(_ un: Int32, _ u1: Double, _ u2: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10202, 32) else { return }
-  p.put32(UInt32(bitPattern: un), 8)
-  p.put64(u1.bitPattern, 12)
-  p.put64(u2.bitPattern, 20)
-  p.put32(0, 28)
-}
-
-@c(glMapGrid1f)
-public func gl_MapGrid1f(_ un: Int32, _ u1: Float, _ u2: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10203, 24) else { return }
-  p.put32(UInt32(bitPattern: un), 8)
-  p.put32(u1.bitPattern, 12)
-  p.put32(u2.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glMapGrid2d)
-public func gl_MapGrid2d(
-  _ un: Int32, _ u1: Double, _ u2: Double, _ vn: Int32, _ v1: Double, _ v2: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10204, 48) else { return }
-  p.put32(UInt32(bitPattern: un), 8)
-  p.put64(u1.bitPattern, 12)
-  p.put64(u2.bitPattern, 20)
-  p.put32(UInt32(bitPattern: vn), 28)
-  p.put64(v1.bitPattern, 32)
-  p.put64(v2.bitPattern, 40)
-}
-
-@c(glMapGrid2f)
-public func gl_MapGrid2f(
-  _ un: Int32, _ u1: Float, _ u2: Float, _ vn: Int32, _ v1: Float, _ v2: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10205, 32) else { return }
-  p.put32(UInt32(bitPattern: un), 8)
-  p.put32(u1.bitPattern, 12)
-  p.put32(u2.bitPattern, 16)
-  p.put32(UInt32(bitPattern: vn), 20)
-  p.put32(v1.bitPattern, 24)
-  p.put32(v2.bitPattern, 28)
-}
-
-@c(glMapNamedBuffer)
-public func gl_MapNamedBuffer(_ buffer: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
-  guard let c = currentContext() else { return nil }
-  return hook_glMapNamedBuffer(c, buffer, access)
-}
-
-@c(glMapNamedBufferRange)
-public func gl_MapNamedBufferRange(
-  _ buffer: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
-) -> UnsafeMutableRawPointer? {
-  guard let c = currentContext() else { return nil }
-  return hook_glMapNamedBufferRange(c, buffer, offset, length, access)
-}
-
-@c(glMaterialf)
-public func gl_Materialf(_ face: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10206, 24) else { return }
-  p.put32(face, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glMaterialfv)
-public func gl_Materialfv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10207)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(face, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glMateriali)
-public func gl_Materiali(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10208, 24) else { return }
-  p.put32(face, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glMaterialiv)
-public func gl_Materialiv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10209)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(face, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glMaterialx)
-public func gl_Materialx(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1020A, 24) else { return }
-  p.put32(face, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glMaterialxv)
-public func gl_Materialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1020B)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(face, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glMatrixMode)
-public func gl_MatrixMode(_ mode: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x1020C, 16) else { return }
-  p.put32(mode, 8)
-  p.put32(0, 12)
-  note_glMatrixMode(c, mode)
-}
-
-@c(glMaxShaderCompilerThreadsKHR)
-public func gl_MaxShaderCompilerThreadsKHR(_ count: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1020D, 16) else { return }
-  p.put32(count, 8)
-  p.put32(0, 12)
-}
-
-@c(glMemoryBarrier)
-public func gl_MemoryBarrier(_ barriers: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1020E, 16) else { return }
-  p.put32(barriers, 8)
-  p.put32(0, 12)
-}
-
-@c(glMemoryBarrierByRegion)
-public func gl_MemoryBarrierByRegion(_ barriers: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1020F, 16) else { return }
-  p.put32(barriers, 8)
-  p.put32(0, 12)
-}
-
-@c(glMinSampleShading)
-public func gl_MinSampleShading(_ value: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10210, 16) else { return }
-  p.put32(value.bitPattern, 8)
-  p.put32(0, 12)
-}
-
-@c(glMultMatrixd)
-public func gl_MultMatrixd(_ m: UnsafePointer<Double>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10211)
-  c.writer.pointee.glArray(m, 128)
-  c.writer.pointee.end()
-  note_glMultMatrixd(c, m)
-}
-
-@c(glMultMatrixf)
-public func gl_MultMatrixf(_ m: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10212)
-  c.writer.pointee.glArray(m, 64)
-  c.writer.pointee.end()
-  note_glMultMatrixf(c, m)
-}
-
-@c(glMultMatrixx)
-public func gl_MultMatrixx(_ m: UnsafePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10213)
-  c.writer.pointee.glArray(m, 64)
-  c.writer.pointee.end()
-  note_glMultMatrixx(c, m)
-}
-
-@c(glMultTransposeMatrixd)
-public func gl_MultTransposeMatrixd(_ m: UnsafePointer<Double>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10214)
-  c.writer.pointee.glArray(m, 128)
-  c.writer.pointee.end()
-  note_glMultTransposeMatrixd(c, m)
-}
-
-@c(glMultTransposeMatrixf)
-public func gl_MultTransposeMatrixf(_ m: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10215)
-  c.writer.pointee.glArray(m, 64)
-  c.writer.pointee.end()
-  note_glMultTransposeMatrixf(c, m)
-}
-
-@c(glMultiDrawArrays)
-public func gl_MultiDrawArrays(
-  _ mode: UInt32, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glMultiDrawArrays(c, mode, first, count, drawcount)
-}
-
-func encode_glMultiDrawArrays(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
-  _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
-) {
-  guard first == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10216)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(mode, 0)
-  p.put32(UInt32(bitPattern: drawcount), 4)
-  writer.pointee.glArray(first, glProduct(Int(drawcount), 4))
-  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
-  writer.pointee.end()
-}
-
-@c(glMultiDrawArraysIndirect)
-public func gl_MultiDrawArraysIndirect(
-  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glMultiDrawArraysIndirect(c, mode, indirect, drawcount, stride)
-}
-
-func encode_glMultiDrawArraysIndirect(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
-  _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10217, 32) else { return }
-  p.put32(mode, 8)
-  p.put64(UInt64(UInt(bitPattern: indirect)), 12)
-  p.put32(UInt32(bitPattern: drawcount), 20)
-  p.put32(UInt32(bitPattern: stride), 24)
-  p.put32(0, 28)
-}
-
-@c(glMultiDrawArraysIndirectCount)
-public func gl_MultiDrawArraysIndirectCount(
-  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int, _ maxdrawcount: Int32,
-  _ stride: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10218, 40) else { return }
-  p.put32(mode, 8)
-  p.put64(UInt64(UInt(bitPattern: indirect)), 12)
-  p.put64(UInt64(bitPattern: Int64(drawcount)), 20)
-  p.put32(UInt32(bitPattern: maxdrawcount), 28)
-  p.put32(UInt32(bitPattern: stride), 32)
-  p.put32(0, 36)
-}
-
-@c(glMultiDrawElements)
-public func gl_MultiDrawElements(
-  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glMultiDrawElements(c, mode, count, type, indices, drawcount)
-}
-
-func encode_glMultiDrawElements(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
-  _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32
-) {
-  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10219)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(mode, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(bitPattern: drawcount), 8)
-  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
-  writer.pointee.end()
-}
-
-@c(glMultiDrawElementsBaseVertex)
-public func gl_MultiDrawElementsBaseVertex(
-  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
-  _ basevertex: UnsafePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glMultiDrawElementsBaseVertex(c, mode, count, type, indices, drawcount, basevertex)
-}
-
-func encode_glMultiDrawElementsBaseVertex(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
-  _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32,
-  _ basevertex: UnsafePointer<Int32>?
-) {
-  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  guard basevertex == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1021A)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(mode, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(bitPattern: drawcount), 8)
-  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
-  writer.pointee.glArray(basevertex, glProduct(Int(drawcount), 4))
-  writer.pointee.end()
-}
-
-@c(glMultiDrawElementsIndirect)
-public func gl_MultiDrawElementsIndirect(
-  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glMultiDrawElementsIndirect(c, mode, type, indirect, drawcount, stride)
-}
-
-func encode_glMultiDrawElementsIndirect(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ type: UInt32,
-  _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
-) {
-  guard let p = writer.pointee.fixedRecord(0x1021B, 32) else { return }
-  p.put32(mode, 8)
-  p.put32(type, 12)
-  p.put64(UInt64(UInt(bitPattern: indirect)), 16)
-  p.put32(UInt32(bitPattern: drawcount), 24)
-  p.put32(UInt32(bitPattern: stride), 28)
-}
-
-@c(glMultiDrawElementsIndirectCount)
-public func gl_MultiDrawElementsIndirectCount(
-  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int,
-  _ maxdrawcount: Int32, _ stride: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1021C, 40) else { return }
-  p.put32(mode, 8)
-  p.put32(type, 12)
-  p.put64(UInt64(UInt(bitPattern: indirect)), 16)
-  p.put64(UInt64(bitPattern: Int64(drawcount)), 24)
-  p.put32(UInt32(bitPattern: maxdrawcount), 32)
-  p.put32(UInt32(bitPattern: stride), 36)
-}
-
-@c(glMultiModeDrawArraysIBM)
-public func gl_MultiModeDrawArraysIBM(
-  _ mode: UnsafePointer<UInt32>?, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?,
-  _ primcount: Int32, _ modestride: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glMultiModeDrawArraysIBM(c, mode, first, count, primcount, modestride)
-}
-
-@c(glMultiModeDrawElementsIBM)
-public func gl_MultiModeDrawElementsIBM(
-  _ mode: UnsafePointer<UInt32>?, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ primcount: Int32, _ modestride: Int32
-) {
-  guard let c = currentContext() else { return }
-  hook_glMultiModeDrawElementsIBM(c, mode, count, type, indices, primcount, modestride)
-}
-
-@c(glMultiTexCoord1d)
-public func gl_MultiTexCoord1d(_ target: UInt32, _ s: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1021D, 24) else { return }
-  p.put32(target, 8)
-  p.put64(s.bitPattern, 12)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoord1dv)
-public func gl_MultiTexCoord1dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1021E)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord1f)
-public func gl_MultiTexCoord1f(_ target: UInt32, _ s: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1021F, 16) else { return }
-  p.put32(target, 8)
-  p.put32(s.bitPattern, 12)
-}
-
-@c(glMultiTexCoord1fv)
-public func gl_MultiTexCoord1fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10220)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord1hNV)
-public func gl_MultiTexCoord1hNV(_ target: UInt32, _ s: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104AE, 16) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(s), 12)
-}
-
-@c(glMultiTexCoord1hvNV)
-public func gl_MultiTexCoord1hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104AF)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord1i)
-public func gl_MultiTexCoord1i(_ target: UInt32, _ s: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10221, 16) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: s), 12)
-}
-
-@c(glMultiTexCoord1iv)
-public func gl_MultiTexCoord1iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10222)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord1s)
-public func gl_MultiTexCoord1s(_ target: UInt32, _ s: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10223, 16) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: Int32(s)), 12)
-}
-
-@c(glMultiTexCoord1sv)
-public func gl_MultiTexCoord1sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10224)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord2d)
-public func gl_MultiTexCoord2d(_ target: UInt32, _ s: Double, _ t: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10225, 32) else { return }
-  p.put32(target, 8)
-  p.put64(s.bitPattern, 12)
-  p.put64(t.bitPattern, 20)
-  p.put32(0, 28)
-}
-
-@c(glMultiTexCoord2dv)
-public func gl_MultiTexCoord2dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10226)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord2f)
-public func gl_MultiTexCoord2f(_ target: UInt32, _ s: Float, _ t: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10227, 24) else { return }
-  p.put32(target, 8)
-  p.put32(s.bitPattern, 12)
-  p.put32(t.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoord2fv)
-public func gl_MultiTexCoord2fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10228)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord2hNV)
-public func gl_MultiTexCoord2hNV(_ target: UInt32, _ s: UInt16, _ t: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104B0, 24) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(s), 12)
-  p.put32(UInt32(t), 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoord2hvNV)
-public func gl_MultiTexCoord2hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104B1)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord2i)
-public func gl_MultiTexCoord2i(_ target: UInt32, _ s: Int32, _ t: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10229, 24) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: s), 12)
-  p.put32(UInt32(bitPattern: t), 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoord2iv)
-public func gl_MultiTexCoord2iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1022A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord2s)
-public func gl_MultiTexCoord2s(_ target: UInt32, _ s: Int16, _ t: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1022B, 24) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: Int32(s)), 12)
-  p.put32(UInt32(bitPattern: Int32(t)), 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoord2sv)
-public func gl_MultiTexCoord2sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1022C)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord3d)
-public func gl_MultiTexCoord3d(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1022D, 40) else { return }
-  p.put32(target, 8)
-  p.put64(s.bitPattern, 12)
-  p.put64(t.bitPattern, 20)
-  p.put64(rValue.bitPattern, 28)
-  p.put32(0, 36)
-}
-
-@c(glMultiTexCoord3dv)
-public func gl_MultiTexCoord3dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1022E)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord3f)
-public func gl_MultiTexCoord3f(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1022F, 24) else { return }
-  p.put32(target, 8)
-  p.put32(s.bitPattern, 12)
-  p.put32(t.bitPattern, 16)
-  p.put32(rValue.bitPattern, 20)
-}
-
-@c(glMultiTexCoord3fv)
-public func gl_MultiTexCoord3fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10230)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord3hNV)
-public func gl_MultiTexCoord3hNV(_ target: UInt32, _ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104B2, 24) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(s), 12)
-  p.put32(UInt32(t), 16)
-  p.put32(UInt32(rValue), 20)
-}
-
-@c(glMultiTexCoord3hvNV)
-public func gl_MultiTexCoord3hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104B3)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord3i)
-public func gl_MultiTexCoord3i(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10231, 24) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: s), 12)
-  p.put32(UInt32(bitPattern: t), 16)
-  p.put32(UInt32(bitPattern: rValue), 20)
-}
-
-@c(glMultiTexCoord3iv)
-public func gl_MultiTexCoord3iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10232)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord3s)
-public func gl_MultiTexCoord3s(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10233, 24) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: Int32(s)), 12)
-  p.put32(UInt32(bitPattern: Int32(t)), 16)
-  p.put32(UInt32(bitPattern: Int32(rValue)), 20)
-}
-
-@c(glMultiTexCoord3sv)
-public func gl_MultiTexCoord3sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10234)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord4d)
-public func gl_MultiTexCoord4d(
-  _ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double, _ q: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10235, 48) else { return }
-  p.put32(target, 8)
-  p.put64(s.bitPattern, 12)
-  p.put64(t.bitPattern, 20)
-  p.put64(rValue.bitPattern, 28)
-  p.put64(q.bitPattern, 36)
-  p.put32(0, 44)
-}
-
-@c(glMultiTexCoord4dv)
-public func gl_MultiTexCoord4dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10236)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord4f)
-public func gl_MultiTexCoord4f(
-  _ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float, _ q: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10237, 32) else { return }
-  p.put32(target, 8)
-  p.put32(s.bitPattern, 12)
-  p.put32(t.bitPattern, 16)
-  p.put32(rValue.bitPattern, 20)
-  p.put32(q.bitPattern, 24)
-  p.put32(0, 28)
-}
-
-@c(glMultiTexCoord4fv)
-public func gl_MultiTexCoord4fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10238)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord4hNV)
-public func gl_MultiTexCoord4hNV(
-  _ target: UInt32, _ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104B4, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(s), 12)
-  p.put32(UInt32(t), 16)
-  p.put32(UInt32(rValue), 20)
-  p.put32(UInt32(q), 24)
-  p.put32(0, 28)
-}
-
-@c(glMultiTexCoord4hvNV)
-public func gl_MultiTexCoord4hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104B5)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord4i)
-public func gl_MultiTexCoord4i(
-  _ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10239, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: s), 12)
-  p.put32(UInt32(bitPattern: t), 16)
-  p.put32(UInt32(bitPattern: rValue), 20)
-  p.put32(UInt32(bitPattern: q), 24)
-  p.put32(0, 28)
-}
-
-@c(glMultiTexCoord4iv)
-public func gl_MultiTexCoord4iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1023A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord4s)
-public func gl_MultiTexCoord4s(
-  _ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1023B, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: Int32(s)), 12)
-  p.put32(UInt32(bitPattern: Int32(t)), 16)
-  p.put32(UInt32(bitPattern: Int32(rValue)), 20)
-  p.put32(UInt32(bitPattern: Int32(q)), 24)
-  p.put32(0, 28)
-}
-
-@c(glMultiTexCoord4sv)
-public func gl_MultiTexCoord4sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1023C)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoord4x)
-public func gl_MultiTexCoord4x(
-  _ texture: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1023D, 32) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: s), 12)
-  p.put32(UInt32(bitPattern: t), 16)
-  p.put32(UInt32(bitPattern: rValue), 20)
-  p.put32(UInt32(bitPattern: q), 24)
-  p.put32(0, 28)
-}
-
-@c(glMultiTexCoordP1ui)
-public func gl_MultiTexCoordP1ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1023E, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(type, 12)
-  p.put32(coords, 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoordP1uiv)
-public func gl_MultiTexCoordP1uiv(
-  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1023F)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(type, 4)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoordP2ui)
-public func gl_MultiTexCoordP2ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10240, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(type, 12)
-  p.put32(coords, 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoordP2uiv)
-public func gl_MultiTexCoordP2uiv(
-  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10241)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(type, 4)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoordP3ui)
-public func gl_MultiTexCoordP3ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10242, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(type, 12)
-  p.put32(coords, 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoordP3uiv)
-public func gl_MultiTexCoordP3uiv(
-  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10243)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(type, 4)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glMultiTexCoordP4ui)
-public func gl_MultiTexCoordP4ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10244, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(type, 12)
-  p.put32(coords, 16)
-  p.put32(0, 20)
-}
-
-@c(glMultiTexCoordP4uiv)
-public func gl_MultiTexCoordP4uiv(
-  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10245)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(type, 4)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glNamedBufferData)
-public func gl_NamedBufferData(
-  _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
-) {
-  guard let c = currentContext() else { return }
-  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10246)
-  guard let p = c.writer.pointee.reserve(16) else { return }
-  p.put32(buffer, 0)
-  p.put64(UInt64(bitPattern: Int64(size)), 4)
-  p.put32(usage, 12)
-  c.writer.pointee.glArray(data, max(Int(size), 0))
-  c.writer.pointee.end()
-  note_glNamedBufferData(c, buffer, size, data, usage)
-}
-
-@c(glNamedBufferStorage)
-public func gl_NamedBufferStorage(
-  _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
-) {
-  guard let c = currentContext() else { return }
-  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10247)
-  guard let p = c.writer.pointee.reserve(16) else { return }
-  p.put32(buffer, 0)
-  p.put64(UInt64(bitPattern: Int64(size)), 4)
-  p.put32(flags, 12)
-  c.writer.pointee.glArray(data, max(Int(size), 0))
-  c.writer.pointee.end()
-  note_glNamedBufferStorage(c, buffer, size, data, flags)
-}
-
-@c(glNamedBufferSubData)
-public func gl_NamedBufferSubData(
-  _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10248)
-  guard let p = c.writer.pointee.reserve(20) else { return }
-  p.put32(buffer, 0)
-  p.put64(UInt64(bitPattern: Int64(offset)), 4)
-  p.put64(UInt64(bitPattern: Int64(size)), 12)
-  c.writer.pointee.glArray(data, max(Int(size), 0))
-  c.writer.pointee.end()
-  note_glNamedBufferSubData(c, buffer, offset, size, data)
-}
-
-@c(glNamedFramebufferDrawBuffer)
-public func gl_NamedFramebufferDrawBuffer(_ framebuffer: UInt32, _ buf: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1040
-  guard let p = c.writer.pointee.fixedRecord(0x10249, 16) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(buf, 12)
-}
-
-@c(glNamedFramebufferDrawBuffers)
-public func gl_NamedFramebufferDrawBuffers(
-  _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1040
-  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1024A)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(framebuffer, 0)
-  p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
-  c.writer.pointee.end()
-}
-
-@c(glNamedFramebufferParameteri)
-public func gl_NamedFramebufferParameteri(_ framebuffer: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x1024B, 24) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glNamedFramebufferReadBuffer)
-public func gl_NamedFramebufferReadBuffer(_ framebuffer: UInt32, _ src: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1040
-  guard let p = c.writer.pointee.fixedRecord(0x1024C, 16) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(src, 12)
-}
-
-@c(glNamedFramebufferRenderbuffer)
-public func gl_NamedFramebufferRenderbuffer(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x1024D, 24) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(renderbuffertarget, 16)
-  p.put32(renderbuffer, 20)
-}
-
-@c(glNamedFramebufferTexture)
-public func gl_NamedFramebufferTexture(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x1024E, 24) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-}
-
-@c(glNamedFramebufferTextureLayer)
-public func gl_NamedFramebufferTextureLayer(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x1024F, 32) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(UInt32(bitPattern: layer), 24)
-  p.put32(0, 28)
-}
-
-@c(glNamedRenderbufferStorage)
-public func gl_NamedRenderbufferStorage(
-  _ renderbuffer: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10250, 24) else { return }
-  p.put32(renderbuffer, 8)
-  p.put32(internalformat, 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-}
-
-@c(glNamedRenderbufferStorageMultisample)
-public func gl_NamedRenderbufferStorageMultisample(
-  _ renderbuffer: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
-  _ height: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10251, 32) else { return }
-  p.put32(renderbuffer, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(0, 28)
-}
-
-@c(glNamedStringARB)
-public func gl_NamedStringARB(
-  _ type: UInt32, _ namelen: Int32, _ name: UnsafePointer<CChar>?, _ stringlen: Int32,
-  _ string: UnsafePointer<CChar>?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  c.writer.pointee.begin(0x1050B)
-  guard let p = c.writer.pointee.reserve(12) else { return }
-  p.put32(type, 0)
-  p.put32(UInt32(bitPattern: namelen), 4)
-  p.put32(UInt32(bitPattern: stringlen), 8)
-  c.writer.pointee.glArray(name, glTextLength(name, namelen))
-  c.writer.pointee.glArray(string, glTextLength(string, stringlen))
-  c.writer.pointee.end()
-}
-
-@c(glNewList)
-public func gl_NewList(_ list: UInt32, _ mode: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10252, 16) else { return }
-  p.put32(list, 8)
-  p.put32(mode, 12)
-  note_glNewList(c, list, mode)
-}
-
-@c(glNormal3b)
-public func gl_Normal3b(_ nx: Int8, _ ny: Int8, _ nz: Int8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10253, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(nx)), 8)
-  p.put32(UInt32(bitPattern: Int32(ny)), 12)
-  p.put32(UInt32(bitPattern: Int32(nz)), 16)
-  p.put32(0, 20)
-}
-
-@c(glNormal3bv)
-public func gl_Normal3bv(_ v: UnsafePointer<Int8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10254)
-  writer.pointee.glArray(v, 3)
-  writer.pointee.end()
-}
-
-@c(glNormal3d)
-public func gl_Normal3d(_ nx: Double, _ ny: Double, _ nz: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10255, 32) else { return }
-  p.put64(nx.bitPattern, 8)
-  p.put64(ny.bitPattern, 16)
-  p.put64(nz.bitPattern, 24)
-}
-
-@c(glNormal3dv)
-public func gl_Normal3dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10256)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glNormal3f)
-public func gl_Normal3f(_ nx: Float, _ ny: Float, _ nz: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10257, 24) else { return }
-  p.put32(nx.bitPattern, 8)
-  p.put32(ny.bitPattern, 12)
-  p.put32(nz.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glNormal3fv)
-public func gl_Normal3fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10258)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glNormal3hNV)
-public func gl_Normal3hNV(_ nx: UInt16, _ ny: UInt16, _ nz: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104B6, 24) else { return }
-  p.put32(UInt32(nx), 8)
-  p.put32(UInt32(ny), 12)
-  p.put32(UInt32(nz), 16)
-  p.put32(0, 20)
-}
-
-@c(glNormal3hvNV)
-public func gl_Normal3hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104B7)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glNormal3i)
-public func gl_Normal3i(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10259, 24) else { return }
-  p.put32(UInt32(bitPattern: nx), 8)
-  p.put32(UInt32(bitPattern: ny), 12)
-  p.put32(UInt32(bitPattern: nz), 16)
-  p.put32(0, 20)
-}
-
-@c(glNormal3iv)
-public func gl_Normal3iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1025A)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glNormal3s)
-public func gl_Normal3s(_ nx: Int16, _ ny: Int16, _ nz: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1025B, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(nx)), 8)
-  p.put32(UInt32(bitPattern: Int32(ny)), 12)
-  p.put32(UInt32(bitPattern: Int32(nz)), 16)
-  p.put32(0, 20)
-}
-
-@c(glNormal3sv)
-public func gl_Normal3sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1025C)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glNormal3x)
-public func gl_Normal3x(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1025D, 24) else { return }
-  p.put32(UInt32(bitPattern: nx), 8)
-  p.put32(UInt32(bitPattern: ny), 12)
-  p.put32(UInt32(bitPattern: nz), 16)
-  p.put32(0, 20)
-}
-
-@c(glNormalP3ui)
-public func gl_NormalP3ui(_ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1025E, 16) else { return }
-  p.put32(type, 8)
-  p.put32(coords, 12)
-}
-
-@c(glNormalP3uiv)
-public func gl_NormalP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1025F)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glNormalPointer)
-public func gl_NormalPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  hook_glNormalPointer(c, type, stride, pointer)
-}
-
-func encode_glNormalPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ type: UInt32, _ stride: Int32,
-  _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x10260, 24) else { return }
-  p.put32(type, 8)
-  p.put32(UInt32(bitPattern: stride), 12)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 16)
-}
-
-@c(glNormalPointerEXT)
-public func gl_NormalPointerEXT(
-  _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glNormalPointerEXT(c, type, stride, count, pointer)
-}
-
-@c(glObjectLabel)
-public func gl_ObjectLabel(
-  _ identifier: UInt32, _ name: UInt32, _ length: Int32, _ label: UnsafePointer<CChar>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10261)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(identifier, 0)
-  p.put32(name, 4)
-  p.put32(UInt32(bitPattern: length), 8)
-  writer.pointee.glArray(label, glTextLength(label, length))
-  writer.pointee.end()
-}
-
-@c(glObjectPtrLabel)
-public func gl_ObjectPtrLabel(
-  _ ptr: UnsafeRawPointer?, _ length: Int32, _ label: UnsafePointer<CChar>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10262)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put64(syncID(ptr), 0)
-  p.put32(UInt32(bitPattern: length), 8)
-  writer.pointee.glArray(label, glTextLength(label, length))
-  writer.pointee.end()
-}
-
-@c(glOrtho)
-public func gl_Ortho(
-  _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
-) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10263, 56) else { return }
-  p.put64(left.bitPattern, 8)
-  p.put64(right.bitPattern, 16)
-  p.put64(bottom.bitPattern, 24)
-  p.put64(top.bitPattern, 32)
-  p.put64(zNear.bitPattern, 40)
-  p.put64(zFar.bitPattern, 48)
-  note_glOrtho(c, left, right, bottom, top, zNear, zFar)
-}
-
-@c(glOrthof)
-public func gl_Orthof(_ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10264, 32) else { return }
-  p.put32(l.bitPattern, 8)
-  p.put32(rValue.bitPattern, 12)
-  p.put32(b.bitPattern, 16)
-  p.put32(t.bitPattern, 20)
-  p.put32(n.bitPattern, 24)
-  p.put32(f.bitPattern, 28)
-  note_glOrthof(c, l, rValue, b, t, n, f)
-}
-
-@c(glOrthox)
-public func gl_Orthox(_ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10265, 32) else { return }
-  p.put32(UInt32(bitPattern: l), 8)
-  p.put32(UInt32(bitPattern: rValue), 12)
-  p.put32(UInt32(bitPattern: b), 16)
-  p.put32(UInt32(bitPattern: t), 20)
-  p.put32(UInt32(bitPattern: n), 24)
-  p.put32(UInt32(bitPattern: f), 28)
-  note_glOrthox(c, l, rValue, b, t, n, f)
-}
-
-@c(glPassTexCoordATI)
-public func gl_PassTexCoordATI(_ dst: UInt32, _ coord: UInt32, _ swizzle: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x104B8, 24) else { return }
-  p.put32(dst, 8)
-  p.put32(coord, 12)
-  p.put32(swizzle, 16)
-  p.put32(0, 20)
-}
-
-@c(glPassThrough)
-public func gl_PassThrough(_ token: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10266, 16) else { return }
-  p.put32(token.bitPattern, 8)
-  p.put32(0, 12)
-}
-
-@c(glPatchParameterfv)
-public func gl_PatchParameterfv(_ pname: UInt32, _ values: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  guard values == nil || glProduct(glPatchValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10267)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(pname, 0)
-  writer.pointee.glArray(values, glProduct(glPatchValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glPatchParameteri)
-public func gl_PatchParameteri(_ pname: UInt32, _ value: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10268, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(UInt32(bitPattern: value), 12)
-}
-
-@c(glPauseTransformFeedback)
-public func gl_PauseTransformFeedback() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10269, 8) else { return }
-}
-
-@c(glPixelMapfv)
-public func gl_PixelMapfv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x1026A)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(map, 0)
-  p.put32(UInt32(bitPattern: mapsize), 4)
-  c.writer.pointee.glImage(c, 1, GL.RED, GL.FLOAT, Int(mapsize), 1, 1, values)
-  c.writer.pointee.end()
-}
-
-@c(glPixelMapuiv)
-public func gl_PixelMapuiv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x1026B)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(map, 0)
-  p.put32(UInt32(bitPattern: mapsize), 4)
-  c.writer.pointee.glImage(c, 1, GL.RED, GL.UNSIGNED_INT, Int(mapsize), 1, 1, values)
-  c.writer.pointee.end()
-}
-
-@c(glPixelMapusv)
-public func gl_PixelMapusv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<UInt16>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x1026C)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(map, 0)
-  p.put32(UInt32(bitPattern: mapsize), 4)
-  c.writer.pointee.glImage(c, 1, GL.RED, GL.UNSIGNED_SHORT, Int(mapsize), 1, 1, values)
-  c.writer.pointee.end()
-}
-
-@c(glPixelStoref)
-public func gl_PixelStoref(_ pname: UInt32, _ param: Float) {
-  guard let c = currentContext() else { return }
-  hook_glPixelStoref(c, pname, param)
-}
-
-@c(glPixelStorei)
-public func gl_PixelStorei(_ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  hook_glPixelStorei(c, pname, param)
-}
-
-@c(glPixelTransferf)
-public func gl_PixelTransferf(_ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1026D, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(param.bitPattern, 12)
-}
-
-@c(glPixelTransferi)
-public func gl_PixelTransferi(_ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1026E, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(UInt32(bitPattern: param), 12)
-}
-
-@c(glPixelZoom)
-public func gl_PixelZoom(_ xfactor: Float, _ yfactor: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1026F, 16) else { return }
-  p.put32(xfactor.bitPattern, 8)
-  p.put32(yfactor.bitPattern, 12)
-}
-
-@c(glPointParameterf)
-public func gl_PointParameterf(_ pname: UInt32, _ param: Float) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x10270, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(param.bitPattern, 12)
-}
-
-@c(glPointParameterfv)
-public func gl_PointParameterfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10271)
-  guard let p = c.writer.pointee.reserve(4) else { return }
-  p.put32(pname, 0)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glPointParameteri)
-public func gl_PointParameteri(_ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x10272, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(UInt32(bitPattern: param), 12)
-}
-
-@c(glPointParameteriv)
-public func gl_PointParameteriv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10273)
-  guard let p = c.writer.pointee.reserve(4) else { return }
-  p.put32(pname, 0)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glPointParameterx)
-public func gl_PointParameterx(_ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x10274, 16) else { return }
-  p.put32(pname, 8)
-  p.put32(UInt32(bitPattern: param), 12)
-}
-
-@c(glPointParameterxv)
-public func gl_PointParameterxv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10275)
-  guard let p = c.writer.pointee.reserve(4) else { return }
-  p.put32(pname, 0)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glPointSize)
-public func gl_PointSize(_ size: Float) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x10276, 16) else { return }
-  p.put32(size.bitPattern, 8)
-  p.put32(0, 12)
-}
-
-@c(glPointSizex)
-public func gl_PointSizex(_ size: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x10277, 16) else { return }
-  p.put32(UInt32(bitPattern: size), 8)
-  p.put32(0, 12)
-}
-
-@c(glPolygonMode)
-public func gl_PolygonMode(_ face: UInt32, _ mode: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10278, 16) else { return }
-  p.put32(face, 8)
-  p.put32(mode, 12)
-  note_glPolygonMode(c, face, mode)
-}
-
-@c(glPolygonOffset)
-public func gl_PolygonOffset(_ factor: Float, _ units: Float) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x10279, 16) else { return }
-  p.put32(factor.bitPattern, 8)
-  p.put32(units.bitPattern, 12)
-}
-
-@c(glPolygonOffsetClamp)
-public func gl_PolygonOffsetClamp(_ factor: Float, _ units: Float, _ clamp: Float) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x1027A, 24) else { return }
-  p.put32(factor.bitPattern, 8)
-  p.put32(units.bitPattern, 12)
-  p.put32(clamp.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glPolygonOffsetx)
-public func gl_PolygonOffsetx(_ factor: Int32, _ units: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x1027B, 16) else { return }
-  p.put32(UInt32(bitPattern: factor), 8)
-  p.put32(UInt32(bitPattern: units), 12)
-}
-
-@c(glPolygonStipple)
-public func gl_PolygonStipple(_ mask: UnsafePointer<UInt8>?) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x1027C)
-  c.writer.pointee.glImage(c, 2, GL.COLOR_INDEX, GL.BITMAP, Int(32), Int(32), 1, mask)
-  c.writer.pointee.end()
-}
-
-@c(glPopAttrib)
-public func gl_PopAttrib() {
-  guard let c = currentContext() else { return }
-  guard let _ = c.writer.pointee.fixedRecord(0x1027D, 8) else { return }
-  note_glPopAttrib(c)
-}
-
-@c(glPopClientAttrib)
-public func gl_PopClientAttrib() {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2100
-  hook_glPopClientAttrib(c)
-}
-
-func encode_glPopClientAttrib(_ c: Context, _ writer: UnsafeMutablePointer<Writer>) {
-  guard let _ = writer.pointee.fixedRecord(0x1027E, 8) else { return }
-}
-
-@c(glPopDebugGroup)
-public func gl_PopDebugGroup() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x1027F, 8) else { return }
-}
-
-@c(glPopMatrix)
-public func gl_PopMatrix() {
-  guard let c = currentContext() else { return }
-  guard let _ = c.writer.pointee.fixedRecord(0x10280, 8) else { return }
-  note_glPopMatrix(c)
-}
-
-@c(glPopName)
-public func gl_PopName() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10281, 8) else { return }
 }

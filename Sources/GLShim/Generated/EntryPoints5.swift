@@ -6,2497 +6,2490 @@ import Client
 import GLWire
 import Wire
 
-@c(glPrimitiveBoundingBox)
-public func gl_PrimitiveBoundingBox(
-  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
-  _ maxZ: Float, _ maxW: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10282, 40) else { return }
-  p.put32(minX.bitPattern, 8)
-  p.put32(minY.bitPattern, 12)
-  p.put32(minZ.bitPattern, 16)
-  p.put32(minW.bitPattern, 20)
-  p.put32(maxX.bitPattern, 24)
-  p.put32(maxY.bitPattern, 28)
-  p.put32(maxZ.bitPattern, 32)
-  p.put32(maxW.bitPattern, 36)
-}
-
-@c(glPrimitiveRestartIndex)
-public func gl_PrimitiveRestartIndex(_ index: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10283, 16) else { return }
-  p.put32(index, 8)
-  p.put32(0, 12)
-  note_glPrimitiveRestartIndex(c, index)
-}
-
-@c(glPrimitiveRestartIndexNV)
-public func gl_PrimitiveRestartIndexNV(_ index: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10284, 16) else { return }
-  p.put32(index, 8)
-  p.put32(0, 12)
-  note_glPrimitiveRestartIndexNV(c, index)
-}
-
-@c(glPrimitiveRestartNV)
-public func gl_PrimitiveRestartNV() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10285, 8) else { return }
-}
-
-@c(glPrioritizeTextures)
-public func gl_PrioritizeTextures(
-  _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard priorities == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10286)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(UInt32(bitPattern: n), 0)
-  writer.pointee.glArray(textures, glProduct(Int(n), 4))
-  writer.pointee.glArray(priorities, glProduct(Int(n), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramBinary)
-public func gl_ProgramBinary(
-  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
-  guard binary == nil || max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10287)
-  guard let p = c.writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(binaryFormat, 4)
-  p.put32(UInt32(bitPattern: length), 8)
-  c.writer.pointee.glArray(binary, max(Int(length), 0))
-  c.writer.pointee.end()
-  note_glProgramBinary(c, program, binaryFormat, binary, length)
-}
-
-@c(glProgramEnvParameter4dARB)
-public func gl_ProgramEnvParameter4dARB(
-  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10288, 48) else { return }
-  p.put32(target, 8)
-  p.put32(index, 12)
-  p.put64(x.bitPattern, 16)
-  p.put64(y.bitPattern, 24)
-  p.put64(z.bitPattern, 32)
-  p.put64(w.bitPattern, 40)
-}
-
-@c(glProgramEnvParameter4dvARB)
-public func gl_ProgramEnvParameter4dvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10289)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  writer.pointee.glArray(params, 32)
-  writer.pointee.end()
-}
-
-@c(glProgramEnvParameter4fARB)
-public func gl_ProgramEnvParameter4fARB(
-  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1028A, 32) else { return }
-  p.put32(target, 8)
-  p.put32(index, 12)
-  p.put32(x.bitPattern, 16)
-  p.put32(y.bitPattern, 20)
-  p.put32(z.bitPattern, 24)
-  p.put32(w.bitPattern, 28)
-}
-
-@c(glProgramEnvParameter4fvARB)
-public func gl_ProgramEnvParameter4fvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1028B)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  writer.pointee.glArray(params, 16)
-  writer.pointee.end()
-}
-
-@c(glProgramEnvParameters4fvEXT)
-public func gl_ProgramEnvParameters4fvEXT(
-  _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1028C)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramLocalParameter4dARB)
-public func gl_ProgramLocalParameter4dARB(
-  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1028D, 48) else { return }
-  p.put32(target, 8)
-  p.put32(index, 12)
-  p.put64(x.bitPattern, 16)
-  p.put64(y.bitPattern, 24)
-  p.put64(z.bitPattern, 32)
-  p.put64(w.bitPattern, 40)
-}
-
-@c(glProgramLocalParameter4dvARB)
-public func gl_ProgramLocalParameter4dvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1028E)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  writer.pointee.glArray(params, 32)
-  writer.pointee.end()
-}
-
-@c(glProgramLocalParameter4fARB)
-public func gl_ProgramLocalParameter4fARB(
-  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1028F, 32) else { return }
-  p.put32(target, 8)
-  p.put32(index, 12)
-  p.put32(x.bitPattern, 16)
-  p.put32(y.bitPattern, 20)
-  p.put32(z.bitPattern, 24)
-  p.put32(w.bitPattern, 28)
-}
-
-@c(glProgramLocalParameter4fvARB)
-public func gl_ProgramLocalParameter4fvARB(
-  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10290)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  writer.pointee.glArray(params, 16)
-  writer.pointee.end()
-}
-
-@c(glProgramLocalParameters4fvEXT)
-public func gl_ProgramLocalParameters4fvEXT(
-  _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10291)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(target, 0)
-  p.put32(index, 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramParameteri)
-public func gl_ProgramParameteri(_ program: UInt32, _ pname: UInt32, _ value: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10292, 24) else { return }
-  p.put32(program, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: value), 16)
-  p.put32(0, 20)
-}
-
-@c(glProgramStringARB)
-public func gl_ProgramStringARB(
-  _ target: UInt32, _ format: UInt32, _ len: Int32, _ string: UnsafeRawPointer?
-) {
-  guard let writer = contextWriter() else { return }
-  guard string == nil || max(Int(len), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10293)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(target, 0)
-  p.put32(format, 4)
-  p.put32(UInt32(bitPattern: len), 8)
-  writer.pointee.glArray(string, max(Int(len), 0))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1d)
-public func gl_ProgramUniform1d(_ program: UInt32, _ location: Int32, _ v0: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10294, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(v0.bitPattern, 16)
-}
-
-@c(glProgramUniform1dv)
-public func gl_ProgramUniform1dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x10295)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1f)
-public func gl_ProgramUniform1f(_ program: UInt32, _ location: Int32, _ v0: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10296, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glProgramUniform1fv)
-public func gl_ProgramUniform1fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x10297)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1i)
-public func gl_ProgramUniform1i(_ program: UInt32, _ location: Int32, _ v0: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10298, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(UInt32(bitPattern: v0), 16)
-  p.put32(0, 20)
-}
-
-@c(glProgramUniform1i64ARB)
-public func gl_ProgramUniform1i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10299, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-}
-
-@c(glProgramUniform1i64NV)
-public func gl_ProgramUniform1i64NV(_ program: UInt32, _ location: Int32, _ x: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104B9, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-}
-
-@c(glProgramUniform1i64vARB)
-public func gl_ProgramUniform1i64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x1029A)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1i64vNV)
-public func gl_ProgramUniform1i64vNV(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104BA)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1iv)
-public func gl_ProgramUniform1iv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x1029B)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1ui)
-public func gl_ProgramUniform1ui(_ program: UInt32, _ location: Int32, _ v0: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1029C, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0, 16)
-  p.put32(0, 20)
-}
-
-@c(glProgramUniform1ui64ARB)
-public func gl_ProgramUniform1ui64ARB(_ program: UInt32, _ location: Int32, _ x: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1029D, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-}
-
-@c(glProgramUniform1ui64NV)
-public func gl_ProgramUniform1ui64NV(_ program: UInt32, _ location: Int32, _ x: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104BB, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-}
-
-@c(glProgramUniform1ui64vARB)
-public func gl_ProgramUniform1ui64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x1029E)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1ui64vNV)
-public func gl_ProgramUniform1ui64vNV(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104BC)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform1uiv)
-public func gl_ProgramUniform1uiv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x1029F)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2d)
-public func gl_ProgramUniform2d(_ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A0, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(v0.bitPattern, 16)
-  p.put64(v1.bitPattern, 24)
-}
-
-@c(glProgramUniform2dv)
-public func gl_ProgramUniform2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102A1)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2f)
-public func gl_ProgramUniform2f(_ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A2, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0.bitPattern, 16)
-  p.put32(v1.bitPattern, 20)
-}
-
-@c(glProgramUniform2fv)
-public func gl_ProgramUniform2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102A3)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2i)
-public func gl_ProgramUniform2i(_ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A4, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(UInt32(bitPattern: v0), 16)
-  p.put32(UInt32(bitPattern: v1), 20)
-}
-
-@c(glProgramUniform2i64ARB)
-public func gl_ProgramUniform2i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A5, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-}
-
-@c(glProgramUniform2i64NV)
-public func gl_ProgramUniform2i64NV(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104BD, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-}
-
-@c(glProgramUniform2i64vARB)
-public func gl_ProgramUniform2i64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102A6)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2i64vNV)
-public func gl_ProgramUniform2i64vNV(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104BE)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2iv)
-public func gl_ProgramUniform2iv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102A7)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2ui)
-public func gl_ProgramUniform2ui(_ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A8, 24) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0, 16)
-  p.put32(v1, 20)
-}
-
-@c(glProgramUniform2ui64ARB)
-public func gl_ProgramUniform2ui64ARB(
-  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102A9, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-  p.put64(y, 24)
-}
-
-@c(glProgramUniform2ui64NV)
-public func gl_ProgramUniform2ui64NV(
-  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104BF, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-  p.put64(y, 24)
-}
-
-@c(glProgramUniform2ui64vARB)
-public func gl_ProgramUniform2ui64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102AA)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2ui64vNV)
-public func gl_ProgramUniform2ui64vNV(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104C0)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform2uiv)
-public func gl_ProgramUniform2uiv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102AB)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3d)
-public func gl_ProgramUniform3d(
-  _ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double, _ v2: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102AC, 40) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(v0.bitPattern, 16)
-  p.put64(v1.bitPattern, 24)
-  p.put64(v2.bitPattern, 32)
-}
-
-@c(glProgramUniform3dv)
-public func gl_ProgramUniform3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102AD)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3f)
-public func gl_ProgramUniform3f(
-  _ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102AE, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0.bitPattern, 16)
-  p.put32(v1.bitPattern, 20)
-  p.put32(v2.bitPattern, 24)
-  p.put32(0, 28)
-}
-
-@c(glProgramUniform3fv)
-public func gl_ProgramUniform3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102AF)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3i)
-public func gl_ProgramUniform3i(
-  _ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102B0, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(UInt32(bitPattern: v0), 16)
-  p.put32(UInt32(bitPattern: v1), 20)
-  p.put32(UInt32(bitPattern: v2), 24)
-  p.put32(0, 28)
-}
-
-@c(glProgramUniform3i64ARB)
-public func gl_ProgramUniform3i64ARB(
-  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102B1, 40) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-  p.put64(UInt64(bitPattern: Int64(z)), 32)
-}
-
-@c(glProgramUniform3i64NV)
-public func gl_ProgramUniform3i64NV(
-  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104C1, 40) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-  p.put64(UInt64(bitPattern: Int64(z)), 32)
-}
-
-@c(glProgramUniform3i64vARB)
-public func gl_ProgramUniform3i64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102B2)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3i64vNV)
-public func gl_ProgramUniform3i64vNV(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104C2)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3iv)
-public func gl_ProgramUniform3iv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102B3)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3ui)
-public func gl_ProgramUniform3ui(
-  _ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102B4, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0, 16)
-  p.put32(v1, 20)
-  p.put32(v2, 24)
-  p.put32(0, 28)
-}
-
-@c(glProgramUniform3ui64ARB)
-public func gl_ProgramUniform3ui64ARB(
-  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102B5, 40) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-  p.put64(y, 24)
-  p.put64(z, 32)
-}
-
-@c(glProgramUniform3ui64NV)
-public func gl_ProgramUniform3ui64NV(
-  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104C3, 40) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-  p.put64(y, 24)
-  p.put64(z, 32)
-}
-
-@c(glProgramUniform3ui64vARB)
-public func gl_ProgramUniform3ui64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102B6)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3ui64vNV)
-public func gl_ProgramUniform3ui64vNV(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104C4)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform3uiv)
-public func gl_ProgramUniform3uiv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102B7)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4d)
-public func gl_ProgramUniform4d(
-  _ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double, _ v2: Double, _ v3: Double
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102B8, 48) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(v0.bitPattern, 16)
-  p.put64(v1.bitPattern, 24)
-  p.put64(v2.bitPattern, 32)
-  p.put64(v3.bitPattern, 40)
-}
-
-@c(glProgramUniform4dv)
-public func gl_ProgramUniform4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102B9)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4f)
-public func gl_ProgramUniform4f(
-  _ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float, _ v3: Float
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102BA, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0.bitPattern, 16)
-  p.put32(v1.bitPattern, 20)
-  p.put32(v2.bitPattern, 24)
-  p.put32(v3.bitPattern, 28)
-}
-
-@c(glProgramUniform4fv)
-public func gl_ProgramUniform4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102BB)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4i)
-public func gl_ProgramUniform4i(
-  _ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32, _ v3: Int32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102BC, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(UInt32(bitPattern: v0), 16)
-  p.put32(UInt32(bitPattern: v1), 20)
-  p.put32(UInt32(bitPattern: v2), 24)
-  p.put32(UInt32(bitPattern: v3), 28)
-}
-
-@c(glProgramUniform4i64ARB)
-public func gl_ProgramUniform4i64ARB(
-  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102BD, 48) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-  p.put64(UInt64(bitPattern: Int64(z)), 32)
-  p.put64(UInt64(bitPattern: Int64(w)), 40)
-}
-
-@c(glProgramUniform4i64NV)
-public func gl_ProgramUniform4i64NV(
-  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104C5, 48) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(UInt64(bitPattern: Int64(x)), 16)
-  p.put64(UInt64(bitPattern: Int64(y)), 24)
-  p.put64(UInt64(bitPattern: Int64(z)), 32)
-  p.put64(UInt64(bitPattern: Int64(w)), 40)
-}
-
-@c(glProgramUniform4i64vARB)
-public func gl_ProgramUniform4i64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102BE)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4i64vNV)
-public func gl_ProgramUniform4i64vNV(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104C6)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4iv)
-public func gl_ProgramUniform4iv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102BF)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4ui)
-public func gl_ProgramUniform4ui(
-  _ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102C0, 32) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put32(v0, 16)
-  p.put32(v1, 20)
-  p.put32(v2, 24)
-  p.put32(v3, 28)
-}
-
-@c(glProgramUniform4ui64ARB)
-public func gl_ProgramUniform4ui64ARB(
-  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102C1, 48) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-  p.put64(y, 24)
-  p.put64(z, 32)
-  p.put64(w, 40)
-}
-
-@c(glProgramUniform4ui64NV)
-public func gl_ProgramUniform4ui64NV(
-  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104C7, 48) else { return }
-  p.put32(program, 8)
-  p.put32(UInt32(bitPattern: location), 12)
-  p.put64(x, 16)
-  p.put64(y, 24)
-  p.put64(z, 32)
-  p.put64(w, 40)
-}
-
-@c(glProgramUniform4ui64vARB)
-public func gl_ProgramUniform4ui64vARB(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102C2)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4ui64vNV)
-public func gl_ProgramUniform4ui64vNV(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104C8)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniform4uiv)
-public func gl_ProgramUniform4uiv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102C3)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2dv)
-public func gl_ProgramUniformMatrix2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102C4)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2fv)
-public func gl_ProgramUniformMatrix2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102C5)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2x3dv)
-public func gl_ProgramUniformMatrix2x3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102C6)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2x3fv)
-public func gl_ProgramUniformMatrix2x3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102C7)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2x4dv)
-public func gl_ProgramUniformMatrix2x4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102C8)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix2x4fv)
-public func gl_ProgramUniformMatrix2x4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102C9)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3dv)
-public func gl_ProgramUniformMatrix3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CA)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3fv)
-public func gl_ProgramUniformMatrix3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CB)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3x2dv)
-public func gl_ProgramUniformMatrix3x2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CC)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3x2fv)
-public func gl_ProgramUniformMatrix3x2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CD)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3x4dv)
-public func gl_ProgramUniformMatrix3x4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CE)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix3x4fv)
-public func gl_ProgramUniformMatrix3x4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CF)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4dv)
-public func gl_ProgramUniformMatrix4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102D0)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4fv)
-public func gl_ProgramUniformMatrix4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 16), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102D1)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4x2dv)
-public func gl_ProgramUniformMatrix4x2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102D2)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4x2fv)
-public func gl_ProgramUniformMatrix4x2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102D3)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4x3dv)
-public func gl_ProgramUniformMatrix4x3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102D4)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
-  writer.pointee.end()
-}
-
-@c(glProgramUniformMatrix4x3fv)
-public func gl_ProgramUniformMatrix4x3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102D5)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
-  writer.pointee.end()
-}
-
-@c(glProvokingVertex)
-public func gl_ProvokingVertex(_ mode: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102D6, 16) else { return }
-  p.put32(mode, 8)
-  p.put32(0, 12)
-}
-
-@c(glPushAttrib)
-public func gl_PushAttrib(_ mask: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x102D7, 16) else { return }
-  p.put32(mask, 8)
-  p.put32(0, 12)
-  note_glPushAttrib(c, mask)
-}
-
-@c(glPushClientAttrib)
-public func gl_PushClientAttrib(_ mask: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  hook_glPushClientAttrib(c, mask)
-}
-
-func encode_glPushClientAttrib(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mask: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x102D8, 16) else { return }
-  p.put32(mask, 8)
-  p.put32(0, 12)
-}
-
-@c(glPushDebugGroup)
-public func gl_PushDebugGroup(
-  _ source: UInt32, _ id: UInt32, _ length: Int32, _ message: UnsafePointer<CChar>?
-) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102D9)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(source, 0)
-  p.put32(id, 4)
-  p.put32(UInt32(bitPattern: length), 8)
-  writer.pointee.glArray(message, glTextLength(message, length))
-  writer.pointee.end()
-}
-
-@c(glPushMatrix)
-public func gl_PushMatrix() {
-  guard let c = currentContext() else { return }
-  guard let _ = c.writer.pointee.fixedRecord(0x102DA, 8) else { return }
-  note_glPushMatrix(c)
-}
-
-@c(glPushName)
-public func gl_PushName(_ name: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102DB, 16) else { return }
-  p.put32(name, 8)
-  p.put32(0, 12)
-}
-
-@c(glQueryCounter)
-public func gl_QueryCounter(_ id: UInt32, _ target: UInt32) {
-  guard let c = currentContext() else { return }
-  hook_glQueryCounter(c, id, target)
-}
-
-func encode_glQueryCounter(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ id: UInt32, _ target: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x102DC, 16) else { return }
-  p.put32(id, 8)
-  p.put32(target, 12)
-}
-
-@c(glRasterPos2d)
-public func gl_RasterPos2d(_ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102DD, 24) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-}
-
-@c(glRasterPos2dv)
-public func gl_RasterPos2dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102DE)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glRasterPos2f)
-public func gl_RasterPos2f(_ x: Float, _ y: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102DF, 16) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-}
-
-@c(glRasterPos2fv)
-public func gl_RasterPos2fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102E0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glRasterPos2i)
-public func gl_RasterPos2i(_ x: Int32, _ y: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102E1, 16) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-}
-
-@c(glRasterPos2iv)
-public func gl_RasterPos2iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102E2)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glRasterPos2s)
-public func gl_RasterPos2s(_ x: Int16, _ y: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102E3, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-}
-
-@c(glRasterPos2sv)
-public func gl_RasterPos2sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102E4)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glRasterPos3d)
-public func gl_RasterPos3d(_ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102E5, 32) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-}
-
-@c(glRasterPos3dv)
-public func gl_RasterPos3dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102E6)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glRasterPos3f)
-public func gl_RasterPos3f(_ x: Float, _ y: Float, _ z: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102E7, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glRasterPos3fv)
-public func gl_RasterPos3fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102E8)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glRasterPos3i)
-public func gl_RasterPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102E9, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(0, 20)
-}
-
-@c(glRasterPos3iv)
-public func gl_RasterPos3iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102EA)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glRasterPos3s)
-public func gl_RasterPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102EB, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-  p.put32(UInt32(bitPattern: Int32(z)), 16)
-  p.put32(0, 20)
-}
-
-@c(glRasterPos3sv)
-public func gl_RasterPos3sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102EC)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glRasterPos4d)
-public func gl_RasterPos4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102ED, 40) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-  p.put64(w.bitPattern, 32)
-}
-
-@c(glRasterPos4dv)
-public func gl_RasterPos4dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102EE)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
-}
-
-@c(glRasterPos4f)
-public func gl_RasterPos4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102EF, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(w.bitPattern, 20)
-}
-
-@c(glRasterPos4fv)
-public func gl_RasterPos4fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102F0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glRasterPos4i)
-public func gl_RasterPos4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102F1, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(UInt32(bitPattern: w), 20)
-}
-
-@c(glRasterPos4iv)
-public func gl_RasterPos4iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102F2)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glRasterPos4s)
-public func gl_RasterPos4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102F3, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-  p.put32(UInt32(bitPattern: Int32(z)), 16)
-  p.put32(UInt32(bitPattern: Int32(w)), 20)
-}
-
-@c(glRasterPos4sv)
-public func gl_RasterPos4sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102F4)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glReadBuffer)
-public func gl_ReadBuffer(_ src: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1040
-  guard let p = c.writer.pointee.fixedRecord(0x102F5, 16) else { return }
-  p.put32(src, 8)
-  p.put32(0, 12)
-}
-
-@c(glReadBufferNV)
-public func gl_ReadBufferNV(_ mode: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x104C9, 16) else { return }
-  p.put32(mode, 8)
-  p.put32(0, 12)
-}
-
-@c(glReadPixels)
-public func gl_ReadPixels(
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glReadPixels(c, x, y, width, height, format, type, pixels)
-}
-
-func encode_glReadPixels(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x102F6, 40) else { return }
+@c(glIsShader)
+public func gl_IsShader(_ shader: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101E1) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101E1, 24) else { return 0 }
   p.put64(UInt64(ticket), 8)
-  p.put32(UInt32(bitPattern: x), 16)
-  p.put32(UInt32(bitPattern: y), 20)
-  p.put32(UInt32(bitPattern: width), 24)
-  p.put32(UInt32(bitPattern: height), 28)
-  p.put32(format, 32)
-  p.put32(type, 36)
+  p.put32(shader, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
 }
 
-@c(glReadnPixels)
-public func gl_ReadnPixels(
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
-  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glReadnPixels(c, x, y, width, height, format, type, bufSize, data)
-}
-
-@c(glRectd)
-public func gl_Rectd(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102F8, 40) else { return }
-  p.put64(x1.bitPattern, 8)
-  p.put64(y1.bitPattern, 16)
-  p.put64(x2.bitPattern, 24)
-  p.put64(y2.bitPattern, 32)
-}
-
-@c(glRectdv)
-public func gl_Rectdv(_ v1: UnsafePointer<Double>?, _ v2: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102F9)
-  writer.pointee.glArray(v1, 16)
-  writer.pointee.glArray(v2, 16)
-  writer.pointee.end()
-}
-
-@c(glRectf)
-public func gl_Rectf(_ x1: Float, _ y1: Float, _ x2: Float, _ y2: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102FA, 24) else { return }
-  p.put32(x1.bitPattern, 8)
-  p.put32(y1.bitPattern, 12)
-  p.put32(x2.bitPattern, 16)
-  p.put32(y2.bitPattern, 20)
-}
-
-@c(glRectfv)
-public func gl_Rectfv(_ v1: UnsafePointer<Float>?, _ v2: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102FB)
-  writer.pointee.glArray(v1, 8)
-  writer.pointee.glArray(v2, 8)
-  writer.pointee.end()
-}
-
-@c(glRecti)
-public func gl_Recti(_ x1: Int32, _ y1: Int32, _ x2: Int32, _ y2: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102FC, 24) else { return }
-  p.put32(UInt32(bitPattern: x1), 8)
-  p.put32(UInt32(bitPattern: y1), 12)
-  p.put32(UInt32(bitPattern: x2), 16)
-  p.put32(UInt32(bitPattern: y2), 20)
-}
-
-@c(glRectiv)
-public func gl_Rectiv(_ v1: UnsafePointer<Int32>?, _ v2: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102FD)
-  writer.pointee.glArray(v1, 8)
-  writer.pointee.glArray(v2, 8)
-  writer.pointee.end()
-}
-
-@c(glRects)
-public func gl_Rects(_ x1: Int16, _ y1: Int16, _ x2: Int16, _ y2: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x102FE, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x1)), 8)
-  p.put32(UInt32(bitPattern: Int32(y1)), 12)
-  p.put32(UInt32(bitPattern: Int32(x2)), 16)
-  p.put32(UInt32(bitPattern: Int32(y2)), 20)
-}
-
-@c(glRectsv)
-public func gl_Rectsv(_ v1: UnsafePointer<Int16>?, _ v2: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x102FF)
-  writer.pointee.glArray(v1, 4)
-  writer.pointee.glArray(v2, 4)
-  writer.pointee.end()
-}
-
-@c(glReleaseShaderCompiler)
-public func gl_ReleaseShaderCompiler() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10300, 8) else { return }
-}
-
-@c(glRenderMode)
-public func gl_RenderMode(_ mode: UInt32) -> Int32 {
+@c(glIsSync)
+public func gl_IsSync(_ sync: UnsafeMutableRawPointer?) -> UInt8 {
   guard let c = currentContext() else { return 0 }
-  return hook_glRenderMode(c, mode)
+  let result = hook_glIsSync(c, sync)
+  finishCommand(c)
+  return result
 }
 
-func encode_glRenderMode(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ mode: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x10301, 24) else { return }
+@c(glIsTexture)
+public func gl_IsTexture(_ texture: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101E2) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101E2, 24) else { return 0 }
   p.put64(UInt64(ticket), 8)
-  p.put32(mode, 16)
+  p.put32(texture, 16)
   p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
 }
 
-@c(glRenderbufferStorage)
-public func gl_RenderbufferStorage(
-  _ target: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10302, 24) else { return }
-  p.put32(target, 8)
-  p.put32(internalformat, 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
+@c(glIsTextureEXT)
+public func gl_IsTextureEXT(_ texture: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x104AB) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x104AB, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(texture, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
 }
 
-@c(glRenderbufferStorageMultisample)
-public func gl_RenderbufferStorageMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10303, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(0, 28)
+@c(glIsTransformFeedback)
+public func gl_IsTransformFeedback(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101E3) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101E3, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
 }
 
-@c(glResumeTransformFeedback)
-public func gl_ResumeTransformFeedback() {
+@c(glIsVertexArray)
+public func gl_IsVertexArray(_ array: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101E4) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101E4, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(array, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glLightModelf)
+public func gl_LightModelf(_ pname: UInt32, _ param: Float) {
   guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10304, 8) else { return }
+  guard let p = writer.pointee.fixedRecord(0x101E5, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(param.bitPattern, 12)
+  finishCommand(writer)
 }
 
-@c(glRotated)
-public func gl_Rotated(_ angle: Double, _ x: Double, _ y: Double, _ z: Double) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10305, 40) else { return }
-  p.put64(angle.bitPattern, 8)
-  p.put64(x.bitPattern, 16)
-  p.put64(y.bitPattern, 24)
-  p.put64(z.bitPattern, 32)
-  note_glRotated(c, angle, x, y, z)
+@c(glLightModelfv)
+public func gl_LightModelfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x101E6)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(pname, 0)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glRotatef)
-public func gl_Rotatef(_ angle: Float, _ x: Float, _ y: Float, _ z: Float) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10306, 24) else { return }
-  p.put32(angle.bitPattern, 8)
-  p.put32(x.bitPattern, 12)
-  p.put32(y.bitPattern, 16)
-  p.put32(z.bitPattern, 20)
-  note_glRotatef(c, angle, x, y, z)
+@c(glLightModeli)
+public func gl_LightModeli(_ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101E7, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(UInt32(bitPattern: param), 12)
+  finishCommand(writer)
 }
 
-@c(glRotatex)
-public func gl_Rotatex(_ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10307, 24) else { return }
-  p.put32(UInt32(bitPattern: angle), 8)
-  p.put32(UInt32(bitPattern: x), 12)
-  p.put32(UInt32(bitPattern: y), 16)
-  p.put32(UInt32(bitPattern: z), 20)
-  note_glRotatex(c, angle, x, y, z)
+@c(glLightModeliv)
+public func gl_LightModeliv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x101E8)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(pname, 0)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glSampleCoverage)
-public func gl_SampleCoverage(_ value: Float, _ invert: UInt8) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x10308, 16) else { return }
-  p.put32(value.bitPattern, 8)
-  p.put32(UInt32(invert), 12)
+@c(glLightModelx)
+public func gl_LightModelx(_ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101E9, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(UInt32(bitPattern: param), 12)
+  finishCommand(writer)
 }
 
-@c(glSampleCoveragex)
-public func gl_SampleCoveragex(_ value: Int32, _ invert: UInt8) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x10309, 16) else { return }
-  p.put32(UInt32(bitPattern: value), 8)
-  p.put32(UInt32(invert), 12)
-}
-
-@c(glSampleMapATI)
-public func gl_SampleMapATI(_ dst: UInt32, _ interp: UInt32, _ swizzle: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x104CA, 24) else { return }
-  p.put32(dst, 8)
-  p.put32(interp, 12)
-  p.put32(swizzle, 16)
-  p.put32(0, 20)
-}
-
-@c(glSampleMaski)
-public func gl_SampleMaski(_ maskNumber: UInt32, _ mask: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x1030A, 16) else { return }
-  p.put32(maskNumber, 8)
-  p.put32(mask, 12)
-}
-
-@c(glSamplerParameterIiv)
-public func gl_SamplerParameterIiv(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
-) {
+@c(glLightModelxv)
+public func gl_LightModelxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1030B)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(sampler, 0)
-  p.put32(pname, 4)
+  writer.pointee.begin(0x101EA)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(pname, 0)
   writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glSamplerParameterIuiv)
-public func gl_SamplerParameterIuiv(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
-) {
+@c(glLightf)
+public func gl_Lightf(_ light: UInt32, _ pname: UInt32, _ param: Float) {
   guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1030C)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(sampler, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glSamplerParameterf)
-public func gl_SamplerParameterf(_ sampler: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1030D, 24) else { return }
-  p.put32(sampler, 8)
+  guard let p = writer.pointee.fixedRecord(0x101EB, 24) else { return }
+  p.put32(light, 8)
   p.put32(pname, 12)
   p.put32(param.bitPattern, 16)
   p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glSamplerParameterfv)
-public func gl_SamplerParameterfv(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?
-) {
+@c(glLightfv)
+public func gl_Lightfv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1030E)
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x101EC)
   guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(sampler, 0)
+  p.put32(light, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glSamplerParameteri)
-public func gl_SamplerParameteri(_ sampler: UInt32, _ pname: UInt32, _ param: Int32) {
+@c(glLighti)
+public func gl_Lighti(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1030F, 24) else { return }
-  p.put32(sampler, 8)
+  guard let p = writer.pointee.fixedRecord(0x101ED, 24) else { return }
+  p.put32(light, 8)
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
   p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glSamplerParameteriv)
-public func gl_SamplerParameteriv(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
+@c(glLightiv)
+public func gl_Lightiv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x101EE)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(light, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glLightx)
+public func gl_Lightx(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101EF, 24) else { return }
+  p.put32(light, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glLightxv)
+public func gl_Lightxv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x101F0)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(light, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glLineStipple)
+public func gl_LineStipple(_ factor: Int32, _ pattern: UInt16) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x101F1, 16) else { return }
+  p.put32(UInt32(bitPattern: factor), 8)
+  p.put32(UInt32(pattern), 12)
+  finishCommand(c)
+}
+
+@c(glLineWidth)
+public func gl_LineWidth(_ width: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x101F2, 16) else { return }
+  p.put32(width.bitPattern, 8)
+  p.put32(0, 12)
+  finishCommand(c)
+}
+
+@c(glLineWidthx)
+public func gl_LineWidthx(_ width: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x101F3, 16) else { return }
+  p.put32(UInt32(bitPattern: width), 8)
+  p.put32(0, 12)
+  finishCommand(c)
+}
+
+@c(glLinkProgram)
+public func gl_LinkProgram(_ program: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard let p = c.writer.pointee.fixedRecord(0x101F4, 16) else { return }
+  p.put32(program, 8)
+  p.put32(0, 12)
+  note_glLinkProgram(c, program)
+  finishCommand(c)
+}
+
+@c(glListBase)
+public func gl_ListBase(_ base: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x101F5, 16) else { return }
+  p.put32(base, 8)
+  p.put32(0, 12)
+  note_glListBase(c, base)
+  finishCommand(c)
+}
+
+@c(glLoadIdentity)
+public func gl_LoadIdentity() {
+  guard let c = currentContext() else { return }
+  guard let _ = c.writer.pointee.fixedRecord(0x101F6, 8) else { return }
+  note_glLoadIdentity(c)
+  finishCommand(c)
+}
+
+@c(glLoadMatrixd)
+public func gl_LoadMatrixd(_ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x101F7)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glLoadMatrixd(c, m)
+  finishCommand(c)
+}
+
+@c(glLoadMatrixf)
+public func gl_LoadMatrixf(_ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x101F8)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glLoadMatrixf(c, m)
+  finishCommand(c)
+}
+
+@c(glLoadMatrixx)
+public func gl_LoadMatrixx(_ m: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x101F9)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glLoadMatrixx(c, m)
+  finishCommand(c)
+}
+
+@c(glLoadName)
+public func gl_LoadName(_ name: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x101FA, 16) else { return }
+  p.put32(name, 8)
+  p.put32(0, 12)
+  finishCommand(writer)
+}
+
+@c(glLoadTransposeMatrixd)
+public func gl_LoadTransposeMatrixd(_ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x101FB)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glLoadTransposeMatrixd(c, m)
+  finishCommand(c)
+}
+
+@c(glLoadTransposeMatrixf)
+public func gl_LoadTransposeMatrixf(_ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x101FC)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glLoadTransposeMatrixf(c, m)
+  finishCommand(c)
+}
+
+@c(glLockArraysEXT)
+public func gl_LockArraysEXT(_ first: Int32, _ count: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x104AD, 16) else { return }
+  p.put32(UInt32(bitPattern: first), 8)
+  p.put32(UInt32(bitPattern: count), 12)
+  finishCommand(c)
+}
+
+@c(glLogicOp)
+public func gl_LogicOp(_ opcode: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x4
+  guard let p = c.writer.pointee.fixedRecord(0x101FD, 16) else { return }
+  p.put32(opcode, 8)
+  p.put32(0, 12)
+  finishCommand(c)
+}
+
+@c(glMap1d)
+public func gl_Map1d(
+  _ target: UInt32, _ u1: Double, _ u2: Double, _ stride: Int32, _ order: Int32,
+  _ points: UnsafePointer<Double>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glMap1d(c, target, u1, u2, stride, order, points)
+  finishCommand(c)
+}
+
+func encode_glMap1d(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Double,
+  _ u2: Double, _ stride: Int32, _ order: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x101FE, 40) else { return }
+  p.put32(target, 8)
+  p.put64(u1.bitPattern, 12)
+  p.put64(u2.bitPattern, 20)
+  p.put32(UInt32(bitPattern: stride), 28)
+  p.put32(UInt32(bitPattern: order), 32)
+  p.put32(0, 36)
+}
+
+@c(glMap1f)
+public func gl_Map1f(
+  _ target: UInt32, _ u1: Float, _ u2: Float, _ stride: Int32, _ order: Int32,
+  _ points: UnsafePointer<Float>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glMap1f(c, target, u1, u2, stride, order, points)
+  finishCommand(c)
+}
+
+func encode_glMap1f(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Float, _ u2: Float,
+  _ stride: Int32, _ order: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x101FF, 32) else { return }
+  p.put32(target, 8)
+  p.put32(u1.bitPattern, 12)
+  p.put32(u2.bitPattern, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put32(UInt32(bitPattern: order), 24)
+  p.put32(0, 28)
+}
+
+@c(glMap2d)
+public func gl_Map2d(
+  _ target: UInt32, _ u1: Double, _ u2: Double, _ ustride: Int32, _ uorder: Int32, _ v1: Double,
+  _ v2: Double, _ vstride: Int32, _ vorder: Int32, _ points: UnsafePointer<Double>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glMap2d(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, points)
+  finishCommand(c)
+}
+
+func encode_glMap2d(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Double,
+  _ u2: Double, _ ustride: Int32, _ uorder: Int32, _ v1: Double, _ v2: Double, _ vstride: Int32,
+  _ vorder: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10200, 64) else { return }
+  p.put32(target, 8)
+  p.put64(u1.bitPattern, 12)
+  p.put64(u2.bitPattern, 20)
+  p.put32(UInt32(bitPattern: ustride), 28)
+  p.put32(UInt32(bitPattern: uorder), 32)
+  p.put64(v1.bitPattern, 36)
+  p.put64(v2.bitPattern, 44)
+  p.put32(UInt32(bitPattern: vstride), 52)
+  p.put32(UInt32(bitPattern: vorder), 56)
+  p.put32(0, 60)
+}
+
+@c(glMap2f)
+public func gl_Map2f(
+  _ target: UInt32, _ u1: Float, _ u2: Float, _ ustride: Int32, _ uorder: Int32, _ v1: Float,
+  _ v2: Float, _ vstride: Int32, _ vorder: Int32, _ points: UnsafePointer<Float>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glMap2f(c, target, u1, u2, ustride, uorder, v1, v2, vstride, vorder, points)
+  finishCommand(c)
+}
+
+func encode_glMap2f(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ target: UInt32, _ u1: Float, _ u2: Float,
+  _ ustride: Int32, _ uorder: Int32, _ v1: Float, _ v2: Float, _ vstride: Int32, _ vorder: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10201, 48) else { return }
+  p.put32(target, 8)
+  p.put32(u1.bitPattern, 12)
+  p.put32(u2.bitPattern, 16)
+  p.put32(UInt32(bitPattern: ustride), 20)
+  p.put32(UInt32(bitPattern: uorder), 24)
+  p.put32(v1.bitPattern, 28)
+  p.put32(v2.bitPattern, 32)
+  p.put32(UInt32(bitPattern: vstride), 36)
+  p.put32(UInt32(bitPattern: vorder), 40)
+  p.put32(0, 44)
+}
+
+@c(glMapBuffer)
+public func gl_MapBuffer(_ target: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
+  guard let c = currentContext() else { return nil }
+  let result = hook_glMapBuffer(c, target, access)
+  finishCommand(c)
+  return result
+}
+
+@c(glMapBufferRange)
+public func gl_MapBufferRange(
+  _ target: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
+) -> UnsafeMutableRawPointer? {
+  guard let c = currentContext() else { return nil }
+  let result = hook_glMapBufferRange(c, target, offset, length, access)
+  finishCommand(c)
+  return result
+}
+
+@c(glMapGrid1d)
+public func gl_MapGrid1d(_ un: Int32, _ u1: Double, _ u2: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10202, 32) else { return }
+  p.put32(UInt32(bitPattern: un), 8)
+  p.put64(u1.bitPattern, 12)
+  p.put64(u2.bitPattern, 20)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glMapGrid1f)
+public func gl_MapGrid1f(_ un: Int32, _ u1: Float, _ u2: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10203, 24) else { return }
+  p.put32(UInt32(bitPattern: un), 8)
+  p.put32(u1.bitPattern, 12)
+  p.put32(u2.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMapGrid2d)
+public func gl_MapGrid2d(
+  _ un: Int32, _ u1: Double, _ u2: Double, _ vn: Int32, _ v1: Double, _ v2: Double
 ) {
   guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10310)
+  guard let p = writer.pointee.fixedRecord(0x10204, 48) else { return }
+  p.put32(UInt32(bitPattern: un), 8)
+  p.put64(u1.bitPattern, 12)
+  p.put64(u2.bitPattern, 20)
+  p.put32(UInt32(bitPattern: vn), 28)
+  p.put64(v1.bitPattern, 32)
+  p.put64(v2.bitPattern, 40)
+  finishCommand(writer)
+}
+
+@c(glMapGrid2f)
+public func gl_MapGrid2f(
+  _ un: Int32, _ u1: Float, _ u2: Float, _ vn: Int32, _ v1: Float, _ v2: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10205, 32) else { return }
+  p.put32(UInt32(bitPattern: un), 8)
+  p.put32(u1.bitPattern, 12)
+  p.put32(u2.bitPattern, 16)
+  p.put32(UInt32(bitPattern: vn), 20)
+  p.put32(v1.bitPattern, 24)
+  p.put32(v2.bitPattern, 28)
+  finishCommand(writer)
+}
+
+@c(glMapNamedBuffer)
+public func gl_MapNamedBuffer(_ buffer: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
+  guard let c = currentContext() else { return nil }
+  let result = hook_glMapNamedBuffer(c, buffer, access)
+  finishCommand(c)
+  return result
+}
+
+@c(glMapNamedBufferEXT)
+public func gl_MapNamedBufferEXT(_ buffer: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
+  guard let c = currentContext() else { return nil }
+  let result = hook_glMapNamedBufferEXT(c, buffer, access)
+  finishCommand(c)
+  return result
+}
+
+@c(glMapNamedBufferRange)
+public func gl_MapNamedBufferRange(
+  _ buffer: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
+) -> UnsafeMutableRawPointer? {
+  guard let c = currentContext() else { return nil }
+  let result = hook_glMapNamedBufferRange(c, buffer, offset, length, access)
+  finishCommand(c)
+  return result
+}
+
+@c(glMapNamedBufferRangeEXT)
+public func gl_MapNamedBufferRangeEXT(
+  _ buffer: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
+) -> UnsafeMutableRawPointer? {
+  guard let c = currentContext() else { return nil }
+  let result = hook_glMapNamedBufferRangeEXT(c, buffer, offset, length, access)
+  finishCommand(c)
+  return result
+}
+
+@c(glMaterialf)
+public func gl_Materialf(_ face: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10206, 24) else { return }
+  p.put32(face, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMaterialfv)
+public func gl_Materialfv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10207)
   guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(sampler, 0)
+  p.put32(face, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMateriali)
+public func gl_Materiali(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10208, 24) else { return }
+  p.put32(face, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMaterialiv)
+public func gl_Materialiv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10209)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(face, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMaterialx)
+public func gl_Materialx(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1020A, 24) else { return }
+  p.put32(face, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMaterialxv)
+public func gl_Materialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1020B)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(face, 0)
   p.put32(pname, 4)
   writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glScaled)
-public func gl_Scaled(_ x: Double, _ y: Double, _ z: Double) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10311, 32) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-  note_glScaled(c, x, y, z)
-}
-
-@c(glScalef)
-public func gl_Scalef(_ x: Float, _ y: Float, _ z: Float) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10312, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(0, 20)
-  note_glScalef(c, x, y, z)
-}
-
-@c(glScalex)
-public func gl_Scalex(_ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10313, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(0, 20)
-  note_glScalex(c, x, y, z)
-}
-
-@c(glScissor)
-public func gl_Scissor(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  guard let p = c.writer.pointee.fixedRecord(0x10314, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  note_glScissor(c, x, y, width, height)
-}
-
-@c(glScissorArrayv)
-public func gl_ScissorArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  guard v == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10315)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(first, 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
-  c.writer.pointee.end()
-}
-
-@c(glScissorIndexed)
-public func gl_ScissorIndexed(
-  _ index: UInt32, _ left: Int32, _ bottom: Int32, _ width: Int32, _ height: Int32
+@c(glMatrixFrustumEXT)
+public func gl_MatrixFrustumEXT(
+  _ mode: UInt32, _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double,
+  _ zFar: Double
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  guard let p = c.writer.pointee.fixedRecord(0x10316, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: left), 12)
-  p.put32(UInt32(bitPattern: bottom), 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
+  guard let p = c.writer.pointee.fixedRecord(0x1056D, 64) else { return }
+  p.put32(mode, 8)
+  p.put64(left.bitPattern, 12)
+  p.put64(right.bitPattern, 20)
+  p.put64(bottom.bitPattern, 28)
+  p.put64(top.bitPattern, 36)
+  p.put64(zNear.bitPattern, 44)
+  p.put64(zFar.bitPattern, 52)
+  p.put32(0, 60)
+  note_glMatrixFrustumEXT(c, mode, left, right, bottom, top, zNear, zFar)
+  finishCommand(c)
+}
+
+@c(glMatrixLoadIdentityEXT)
+public func gl_MatrixLoadIdentityEXT(_ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1056E, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+  note_glMatrixLoadIdentityEXT(c, mode)
+  finishCommand(c)
+}
+
+@c(glMatrixLoadTransposedEXT)
+public func gl_MatrixLoadTransposedEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1056F)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(mode, 0)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glMatrixLoadTransposedEXT(c, mode, m)
+  finishCommand(c)
+}
+
+@c(glMatrixLoadTransposefEXT)
+public func gl_MatrixLoadTransposefEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10570)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(mode, 0)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glMatrixLoadTransposefEXT(c, mode, m)
+  finishCommand(c)
+}
+
+@c(glMatrixLoaddEXT)
+public func gl_MatrixLoaddEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10571)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(mode, 0)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glMatrixLoaddEXT(c, mode, m)
+  finishCommand(c)
+}
+
+@c(glMatrixLoadfEXT)
+public func gl_MatrixLoadfEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10572)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(mode, 0)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glMatrixLoadfEXT(c, mode, m)
+  finishCommand(c)
+}
+
+@c(glMatrixMode)
+public func gl_MatrixMode(_ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1020C, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+  note_glMatrixMode(c, mode)
+  finishCommand(c)
+}
+
+@c(glMatrixMultTransposedEXT)
+public func gl_MatrixMultTransposedEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10573)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(mode, 0)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glMatrixMultTransposedEXT(c, mode, m)
+  finishCommand(c)
+}
+
+@c(glMatrixMultTransposefEXT)
+public func gl_MatrixMultTransposefEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10574)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(mode, 0)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glMatrixMultTransposefEXT(c, mode, m)
+  finishCommand(c)
+}
+
+@c(glMatrixMultdEXT)
+public func gl_MatrixMultdEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10575)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(mode, 0)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glMatrixMultdEXT(c, mode, m)
+  finishCommand(c)
+}
+
+@c(glMatrixMultfEXT)
+public func gl_MatrixMultfEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10576)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(mode, 0)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glMatrixMultfEXT(c, mode, m)
+  finishCommand(c)
+}
+
+@c(glMatrixOrthoEXT)
+public func gl_MatrixOrthoEXT(
+  _ mode: UInt32, _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double,
+  _ zFar: Double
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10577, 64) else { return }
+  p.put32(mode, 8)
+  p.put64(left.bitPattern, 12)
+  p.put64(right.bitPattern, 20)
+  p.put64(bottom.bitPattern, 28)
+  p.put64(top.bitPattern, 36)
+  p.put64(zNear.bitPattern, 44)
+  p.put64(zFar.bitPattern, 52)
+  p.put32(0, 60)
+  note_glMatrixOrthoEXT(c, mode, left, right, bottom, top, zNear, zFar)
+  finishCommand(c)
+}
+
+@c(glMatrixPopEXT)
+public func gl_MatrixPopEXT(_ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10578, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+  note_glMatrixPopEXT(c, mode)
+  finishCommand(c)
+}
+
+@c(glMatrixPushEXT)
+public func gl_MatrixPushEXT(_ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10579, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+  note_glMatrixPushEXT(c, mode)
+  finishCommand(c)
+}
+
+@c(glMatrixRotatedEXT)
+public func gl_MatrixRotatedEXT(
+  _ mode: UInt32, _ angle: Double, _ x: Double, _ y: Double, _ z: Double
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1057A, 48) else { return }
+  p.put32(mode, 8)
+  p.put64(angle.bitPattern, 12)
+  p.put64(x.bitPattern, 20)
+  p.put64(y.bitPattern, 28)
+  p.put64(z.bitPattern, 36)
+  p.put32(0, 44)
+  note_glMatrixRotatedEXT(c, mode, angle, x, y, z)
+  finishCommand(c)
+}
+
+@c(glMatrixRotatefEXT)
+public func gl_MatrixRotatefEXT(
+  _ mode: UInt32, _ angle: Float, _ x: Float, _ y: Float, _ z: Float
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1057B, 32) else { return }
+  p.put32(mode, 8)
+  p.put32(angle.bitPattern, 12)
+  p.put32(x.bitPattern, 16)
+  p.put32(y.bitPattern, 20)
+  p.put32(z.bitPattern, 24)
+  p.put32(0, 28)
+  note_glMatrixRotatefEXT(c, mode, angle, x, y, z)
+  finishCommand(c)
+}
+
+@c(glMatrixScaledEXT)
+public func gl_MatrixScaledEXT(_ mode: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1057C, 40) else { return }
+  p.put32(mode, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put32(0, 36)
+  note_glMatrixScaledEXT(c, mode, x, y, z)
+  finishCommand(c)
+}
+
+@c(glMatrixScalefEXT)
+public func gl_MatrixScalefEXT(_ mode: UInt32, _ x: Float, _ y: Float, _ z: Float) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1057D, 24) else { return }
+  p.put32(mode, 8)
+  p.put32(x.bitPattern, 12)
+  p.put32(y.bitPattern, 16)
+  p.put32(z.bitPattern, 20)
+  note_glMatrixScalefEXT(c, mode, x, y, z)
+  finishCommand(c)
+}
+
+@c(glMatrixTranslatedEXT)
+public func gl_MatrixTranslatedEXT(_ mode: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1057E, 40) else { return }
+  p.put32(mode, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put32(0, 36)
+  note_glMatrixTranslatedEXT(c, mode, x, y, z)
+  finishCommand(c)
+}
+
+@c(glMatrixTranslatefEXT)
+public func gl_MatrixTranslatefEXT(_ mode: UInt32, _ x: Float, _ y: Float, _ z: Float) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1057F, 24) else { return }
+  p.put32(mode, 8)
+  p.put32(x.bitPattern, 12)
+  p.put32(y.bitPattern, 16)
+  p.put32(z.bitPattern, 20)
+  note_glMatrixTranslatefEXT(c, mode, x, y, z)
+  finishCommand(c)
+}
+
+@c(glMaxShaderCompilerThreadsKHR)
+public func gl_MaxShaderCompilerThreadsKHR(_ count: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1020D, 16) else { return }
+  p.put32(count, 8)
+  p.put32(0, 12)
+  finishCommand(writer)
+}
+
+@c(glMemoryBarrier)
+public func gl_MemoryBarrier(_ barriers: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1020E, 16) else { return }
+  p.put32(barriers, 8)
+  p.put32(0, 12)
+  finishCommand(writer)
+}
+
+@c(glMemoryBarrierByRegion)
+public func gl_MemoryBarrierByRegion(_ barriers: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1020F, 16) else { return }
+  p.put32(barriers, 8)
+  p.put32(0, 12)
+  finishCommand(writer)
+}
+
+@c(glMinSampleShading)
+public func gl_MinSampleShading(_ value: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10210, 16) else { return }
+  p.put32(value.bitPattern, 8)
+  p.put32(0, 12)
+  finishCommand(writer)
+}
+
+@c(glMultMatrixd)
+public func gl_MultMatrixd(_ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10211)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glMultMatrixd(c, m)
+  finishCommand(c)
+}
+
+@c(glMultMatrixf)
+public func gl_MultMatrixf(_ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10212)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glMultMatrixf(c, m)
+  finishCommand(c)
+}
+
+@c(glMultMatrixx)
+public func gl_MultMatrixx(_ m: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10213)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glMultMatrixx(c, m)
+  finishCommand(c)
+}
+
+@c(glMultTransposeMatrixd)
+public func gl_MultTransposeMatrixd(_ m: UnsafePointer<Double>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10214)
+  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.end()
+  note_glMultTransposeMatrixd(c, m)
+  finishCommand(c)
+}
+
+@c(glMultTransposeMatrixf)
+public func gl_MultTransposeMatrixf(_ m: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10215)
+  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.end()
+  note_glMultTransposeMatrixf(c, m)
+  finishCommand(c)
+}
+
+@c(glMultiDrawArrays)
+public func gl_MultiDrawArrays(
+  _ mode: UInt32, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiDrawArrays(c, mode, first, count, drawcount)
+  finishCommand(c)
+}
+
+func encode_glMultiDrawArrays(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
+  _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
+) {
+  guard first == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10216)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(mode, 0)
+  p.put32(UInt32(bitPattern: drawcount), 4)
+  writer.pointee.glArray(first, glProduct(Int(drawcount), 4))
+  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
+  writer.pointee.end()
+}
+
+@c(glMultiDrawArraysIndirect)
+public func gl_MultiDrawArraysIndirect(
+  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiDrawArraysIndirect(c, mode, indirect, drawcount, stride)
+  finishCommand(c)
+}
+
+func encode_glMultiDrawArraysIndirect(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
+  _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10217, 32) else { return }
+  p.put32(mode, 8)
+  p.put64(UInt64(UInt(bitPattern: indirect)), 12)
+  p.put32(UInt32(bitPattern: drawcount), 20)
+  p.put32(UInt32(bitPattern: stride), 24)
   p.put32(0, 28)
 }
 
-@c(glScissorIndexedv)
-public func gl_ScissorIndexedv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+@c(glMultiDrawArraysIndirectCount)
+public func gl_MultiDrawArraysIndirectCount(
+  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int, _ maxdrawcount: Int32,
+  _ stride: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10218, 40) else { return }
+  p.put32(mode, 8)
+  p.put64(UInt64(UInt(bitPattern: indirect)), 12)
+  p.put64(UInt64(bitPattern: Int64(drawcount)), 20)
+  p.put32(UInt32(bitPattern: maxdrawcount), 28)
+  p.put32(UInt32(bitPattern: stride), 32)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glMultiDrawElements)
+public func gl_MultiDrawElements(
+  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
+) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  c.writer.pointee.begin(0x10317)
-  guard let p = c.writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  c.writer.pointee.glArray(v, 16)
-  c.writer.pointee.end()
+  hook_glMultiDrawElements(c, mode, count, type, indices, drawcount)
+  finishCommand(c)
 }
 
-@c(glSecondaryColor3b)
-public func gl_SecondaryColor3b(_ red: Int8, _ green: Int8, _ blue: Int8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10318, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(red)), 8)
-  p.put32(UInt32(bitPattern: Int32(green)), 12)
-  p.put32(UInt32(bitPattern: Int32(blue)), 16)
-  p.put32(0, 20)
-}
-
-@c(glSecondaryColor3bv)
-public func gl_SecondaryColor3bv(_ v: UnsafePointer<Int8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10319)
-  writer.pointee.glArray(v, 3)
+func encode_glMultiDrawElements(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
+  _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32
+) {
+  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10219)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(mode, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(bitPattern: drawcount), 8)
+  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
   writer.pointee.end()
 }
 
-@c(glSecondaryColor3d)
-public func gl_SecondaryColor3d(_ red: Double, _ green: Double, _ blue: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1031A, 32) else { return }
-  p.put64(red.bitPattern, 8)
-  p.put64(green.bitPattern, 16)
-  p.put64(blue.bitPattern, 24)
+@c(glMultiDrawElementsBaseVertex)
+public func gl_MultiDrawElementsBaseVertex(
+  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
+  _ basevertex: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiDrawElementsBaseVertex(c, mode, count, type, indices, drawcount, basevertex)
+  finishCommand(c)
 }
 
-@c(glSecondaryColor3dv)
-public func gl_SecondaryColor3dv(_ v: UnsafePointer<Double>?) {
+func encode_glMultiDrawElementsBaseVertex(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
+  _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32,
+  _ basevertex: UnsafePointer<Int32>?
+) {
+  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard basevertex == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1021A)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(mode, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(bitPattern: drawcount), 8)
+  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
+  writer.pointee.glArray(basevertex, glProduct(Int(drawcount), 4))
+  writer.pointee.end()
+}
+
+@c(glMultiDrawElementsIndirect)
+public func gl_MultiDrawElementsIndirect(
+  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiDrawElementsIndirect(c, mode, type, indirect, drawcount, stride)
+  finishCommand(c)
+}
+
+func encode_glMultiDrawElementsIndirect(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32, _ type: UInt32,
+  _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1021B, 32) else { return }
+  p.put32(mode, 8)
+  p.put32(type, 12)
+  p.put64(UInt64(UInt(bitPattern: indirect)), 16)
+  p.put32(UInt32(bitPattern: drawcount), 24)
+  p.put32(UInt32(bitPattern: stride), 28)
+}
+
+@c(glMultiDrawElementsIndirectCount)
+public func gl_MultiDrawElementsIndirectCount(
+  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int,
+  _ maxdrawcount: Int32, _ stride: Int32
+) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1031B)
+  guard let p = writer.pointee.fixedRecord(0x1021C, 40) else { return }
+  p.put32(mode, 8)
+  p.put32(type, 12)
+  p.put64(UInt64(UInt(bitPattern: indirect)), 16)
+  p.put64(UInt64(bitPattern: Int64(drawcount)), 24)
+  p.put32(UInt32(bitPattern: maxdrawcount), 32)
+  p.put32(UInt32(bitPattern: stride), 36)
+  finishCommand(writer)
+}
+
+@c(glMultiModeDrawArraysIBM)
+public func gl_MultiModeDrawArraysIBM(
+  _ mode: UnsafePointer<UInt32>?, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?,
+  _ primcount: Int32, _ modestride: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiModeDrawArraysIBM(c, mode, first, count, primcount, modestride)
+  finishCommand(c)
+}
+
+@c(glMultiModeDrawElementsIBM)
+public func gl_MultiModeDrawElementsIBM(
+  _ mode: UnsafePointer<UInt32>?, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ primcount: Int32, _ modestride: Int32
+) {
+  guard let c = currentContext() else { return }
+  hook_glMultiModeDrawElementsIBM(c, mode, count, type, indices, primcount, modestride)
+  finishCommand(c)
+}
+
+@c(glMultiTexBufferEXT)
+public func gl_MultiTexBufferEXT(
+  _ texunit: UInt32, _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10580, 24) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(internalformat, 16)
+  p.put32(buffer, 20)
+  note_glMultiTexBufferEXT(c, texunit, target, internalformat, buffer)
+  finishCommand(c)
+}
+
+@c(glMultiTexCoord1d)
+public func gl_MultiTexCoord1d(_ target: UInt32, _ s: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1021D, 24) else { return }
+  p.put32(target, 8)
+  p.put64(s.bitPattern, 12)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord1dv)
+public func gl_MultiTexCoord1dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1021E)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord1f)
+public func gl_MultiTexCoord1f(_ target: UInt32, _ s: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1021F, 16) else { return }
+  p.put32(target, 8)
+  p.put32(s.bitPattern, 12)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord1fv)
+public func gl_MultiTexCoord1fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10220)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord1hNV)
+public func gl_MultiTexCoord1hNV(_ target: UInt32, _ s: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104AE, 16) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(s), 12)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord1hvNV)
+public func gl_MultiTexCoord1hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104AF)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 2)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord1i)
+public func gl_MultiTexCoord1i(_ target: UInt32, _ s: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10221, 16) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: s), 12)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord1iv)
+public func gl_MultiTexCoord1iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10222)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord1s)
+public func gl_MultiTexCoord1s(_ target: UInt32, _ s: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10223, 16) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: Int32(s)), 12)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord1sv)
+public func gl_MultiTexCoord1sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10224)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 2)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord2d)
+public func gl_MultiTexCoord2d(_ target: UInt32, _ s: Double, _ t: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10225, 32) else { return }
+  p.put32(target, 8)
+  p.put64(s.bitPattern, 12)
+  p.put64(t.bitPattern, 20)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord2dv)
+public func gl_MultiTexCoord2dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10226)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord2f)
+public func gl_MultiTexCoord2f(_ target: UInt32, _ s: Float, _ t: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10227, 24) else { return }
+  p.put32(target, 8)
+  p.put32(s.bitPattern, 12)
+  p.put32(t.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord2fv)
+public func gl_MultiTexCoord2fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10228)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord2hNV)
+public func gl_MultiTexCoord2hNV(_ target: UInt32, _ s: UInt16, _ t: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B0, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(s), 12)
+  p.put32(UInt32(t), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord2hvNV)
+public func gl_MultiTexCoord2hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104B1)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord2i)
+public func gl_MultiTexCoord2i(_ target: UInt32, _ s: Int32, _ t: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10229, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: s), 12)
+  p.put32(UInt32(bitPattern: t), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord2iv)
+public func gl_MultiTexCoord2iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1022A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord2s)
+public func gl_MultiTexCoord2s(_ target: UInt32, _ s: Int16, _ t: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1022B, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: Int32(s)), 12)
+  p.put32(UInt32(bitPattern: Int32(t)), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord2sv)
+public func gl_MultiTexCoord2sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1022C)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord3d)
+public func gl_MultiTexCoord3d(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1022D, 40) else { return }
+  p.put32(target, 8)
+  p.put64(s.bitPattern, 12)
+  p.put64(t.bitPattern, 20)
+  p.put64(rValue.bitPattern, 28)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord3dv)
+public func gl_MultiTexCoord3dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1022E)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
   writer.pointee.glArray(v, 24)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glSecondaryColor3f)
-public func gl_SecondaryColor3f(_ red: Float, _ green: Float, _ blue: Float) {
+@c(glMultiTexCoord3f)
+public func gl_MultiTexCoord3f(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1031C, 24) else { return }
-  p.put32(red.bitPattern, 8)
-  p.put32(green.bitPattern, 12)
-  p.put32(blue.bitPattern, 16)
-  p.put32(0, 20)
+  guard let p = writer.pointee.fixedRecord(0x1022F, 24) else { return }
+  p.put32(target, 8)
+  p.put32(s.bitPattern, 12)
+  p.put32(t.bitPattern, 16)
+  p.put32(rValue.bitPattern, 20)
+  finishCommand(writer)
 }
 
-@c(glSecondaryColor3fv)
-public func gl_SecondaryColor3fv(_ v: UnsafePointer<Float>?) {
+@c(glMultiTexCoord3fv)
+public func gl_MultiTexCoord3fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1031D)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glSecondaryColor3hNV)
-public func gl_SecondaryColor3hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104CB, 24) else { return }
-  p.put32(UInt32(red), 8)
-  p.put32(UInt32(green), 12)
-  p.put32(UInt32(blue), 16)
-  p.put32(0, 20)
-}
-
-@c(glSecondaryColor3hvNV)
-public func gl_SecondaryColor3hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104CC)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glSecondaryColor3i)
-public func gl_SecondaryColor3i(_ red: Int32, _ green: Int32, _ blue: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1031E, 24) else { return }
-  p.put32(UInt32(bitPattern: red), 8)
-  p.put32(UInt32(bitPattern: green), 12)
-  p.put32(UInt32(bitPattern: blue), 16)
-  p.put32(0, 20)
-}
-
-@c(glSecondaryColor3iv)
-public func gl_SecondaryColor3iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1031F)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glSecondaryColor3s)
-public func gl_SecondaryColor3s(_ red: Int16, _ green: Int16, _ blue: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10320, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(red)), 8)
-  p.put32(UInt32(bitPattern: Int32(green)), 12)
-  p.put32(UInt32(bitPattern: Int32(blue)), 16)
-  p.put32(0, 20)
-}
-
-@c(glSecondaryColor3sv)
-public func gl_SecondaryColor3sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10321)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glSecondaryColor3ub)
-public func gl_SecondaryColor3ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10322, 24) else { return }
-  p.put32(UInt32(red), 8)
-  p.put32(UInt32(green), 12)
-  p.put32(UInt32(blue), 16)
-  p.put32(0, 20)
-}
-
-@c(glSecondaryColor3ubv)
-public func gl_SecondaryColor3ubv(_ v: UnsafePointer<UInt8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10323)
-  writer.pointee.glArray(v, 3)
-  writer.pointee.end()
-}
-
-@c(glSecondaryColor3ui)
-public func gl_SecondaryColor3ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10324, 24) else { return }
-  p.put32(red, 8)
-  p.put32(green, 12)
-  p.put32(blue, 16)
-  p.put32(0, 20)
-}
-
-@c(glSecondaryColor3uiv)
-public func gl_SecondaryColor3uiv(_ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10325)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glSecondaryColor3us)
-public func gl_SecondaryColor3us(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10326, 24) else { return }
-  p.put32(UInt32(red), 8)
-  p.put32(UInt32(green), 12)
-  p.put32(UInt32(blue), 16)
-  p.put32(0, 20)
-}
-
-@c(glSecondaryColor3usv)
-public func gl_SecondaryColor3usv(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10327)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glSecondaryColorP3ui)
-public func gl_SecondaryColorP3ui(_ type: UInt32, _ color: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10328, 16) else { return }
-  p.put32(type, 8)
-  p.put32(color, 12)
-}
-
-@c(glSecondaryColorP3uiv)
-public func gl_SecondaryColorP3uiv(_ type: UInt32, _ color: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10329)
+  writer.pointee.begin(0x10230)
   guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(color, 4)
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 12)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glSecondaryColorPointer)
-public func gl_SecondaryColorPointer(
-  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+@c(glMultiTexCoord3hNV)
+public func gl_MultiTexCoord3hNV(_ target: UInt32, _ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B2, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(s), 12)
+  p.put32(UInt32(t), 16)
+  p.put32(UInt32(rValue), 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord3hvNV)
+public func gl_MultiTexCoord3hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104B3)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord3i)
+public func gl_MultiTexCoord3i(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10231, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: s), 12)
+  p.put32(UInt32(bitPattern: t), 16)
+  p.put32(UInt32(bitPattern: rValue), 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord3iv)
+public func gl_MultiTexCoord3iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10232)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord3s)
+public func gl_MultiTexCoord3s(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10233, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: Int32(s)), 12)
+  p.put32(UInt32(bitPattern: Int32(t)), 16)
+  p.put32(UInt32(bitPattern: Int32(rValue)), 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord3sv)
+public func gl_MultiTexCoord3sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10234)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4d)
+public func gl_MultiTexCoord4d(
+  _ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double, _ q: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10235, 48) else { return }
+  p.put32(target, 8)
+  p.put64(s.bitPattern, 12)
+  p.put64(t.bitPattern, 20)
+  p.put64(rValue.bitPattern, 28)
+  p.put64(q.bitPattern, 36)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4dv)
+public func gl_MultiTexCoord4dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10236)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 32)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4f)
+public func gl_MultiTexCoord4f(
+  _ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float, _ q: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10237, 32) else { return }
+  p.put32(target, 8)
+  p.put32(s.bitPattern, 12)
+  p.put32(t.bitPattern, 16)
+  p.put32(rValue.bitPattern, 20)
+  p.put32(q.bitPattern, 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4fv)
+public func gl_MultiTexCoord4fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10238)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4hNV)
+public func gl_MultiTexCoord4hNV(
+  _ target: UInt32, _ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B4, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(s), 12)
+  p.put32(UInt32(t), 16)
+  p.put32(UInt32(rValue), 20)
+  p.put32(UInt32(q), 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4hvNV)
+public func gl_MultiTexCoord4hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104B5)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4i)
+public func gl_MultiTexCoord4i(
+  _ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10239, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: s), 12)
+  p.put32(UInt32(bitPattern: t), 16)
+  p.put32(UInt32(bitPattern: rValue), 20)
+  p.put32(UInt32(bitPattern: q), 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4iv)
+public func gl_MultiTexCoord4iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1023A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4s)
+public func gl_MultiTexCoord4s(
+  _ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1023B, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: Int32(s)), 12)
+  p.put32(UInt32(bitPattern: Int32(t)), 16)
+  p.put32(UInt32(bitPattern: Int32(rValue)), 20)
+  p.put32(UInt32(bitPattern: Int32(q)), 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4sv)
+public func gl_MultiTexCoord4sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1023C)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(target, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoord4x)
+public func gl_MultiTexCoord4x(
+  _ texture: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1023D, 32) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: s), 12)
+  p.put32(UInt32(bitPattern: t), 16)
+  p.put32(UInt32(bitPattern: rValue), 20)
+  p.put32(UInt32(bitPattern: q), 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoordP1ui)
+public func gl_MultiTexCoordP1ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1023E, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(type, 12)
+  p.put32(coords, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoordP1uiv)
+public func gl_MultiTexCoordP1uiv(
+  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1023F)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(type, 4)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoordP2ui)
+public func gl_MultiTexCoordP2ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10240, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(type, 12)
+  p.put32(coords, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoordP2uiv)
+public func gl_MultiTexCoordP2uiv(
+  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10241)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(type, 4)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoordP3ui)
+public func gl_MultiTexCoordP3ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10242, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(type, 12)
+  p.put32(coords, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoordP3uiv)
+public func gl_MultiTexCoordP3uiv(
+  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10243)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(type, 4)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoordP4ui)
+public func gl_MultiTexCoordP4ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10244, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(type, 12)
+  p.put32(coords, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoordP4uiv)
+public func gl_MultiTexCoordP4uiv(
+  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10245)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(type, 4)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexCoordPointerEXT)
+public func gl_MultiTexCoordPointerEXT(
+  _ texunit: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x100
-  hook_glSecondaryColorPointer(c, size, type, stride, pointer)
+  hook_glMultiTexCoordPointerEXT(c, texunit, size, type, stride, pointer)
+  finishCommand(c)
 }
 
-func encode_glSecondaryColorPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32, _ type: UInt32,
-  _ stride: Int32, _ pointer: UnsafeRawPointer?
+func encode_glMultiTexCoordPointerEXT(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ texunit: UInt32, _ size: Int32,
+  _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  guard let p = writer.pointee.fixedRecord(0x1032A, 32) else { return }
-  p.put32(UInt32(bitPattern: size), 8)
-  p.put32(type, 12)
-  p.put32(UInt32(bitPattern: stride), 16)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 20)
-  p.put32(0, 28)
+  guard let p = writer.pointee.fixedRecord(0x10581, 32) else { return }
+  p.put32(texunit, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 24)
 }
 
-@c(glSelectBuffer)
-public func gl_SelectBuffer(_ size: Int32, _ buffer: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext() else { return }
-  hook_glSelectBuffer(c, size, buffer)
-}
-
-func encode_glSelectBuffer(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32) {
-  guard let p = writer.pointee.fixedRecord(0x1032B, 16) else { return }
-  p.put32(UInt32(bitPattern: size), 8)
-  p.put32(0, 12)
-}
-
-@c(glSetFragmentShaderConstantATI)
-public func gl_SetFragmentShaderConstantATI(_ dst: UInt32, _ value: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  c.writer.pointee.begin(0x104CD)
-  guard let p = c.writer.pointee.reserve(4) else { return }
-  p.put32(dst, 0)
-  c.writer.pointee.glArray(value, 16)
-  c.writer.pointee.end()
-}
-
-@c(glShadeModel)
-public func gl_ShadeModel(_ mode: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x10
-  guard let p = c.writer.pointee.fixedRecord(0x1032C, 16) else { return }
-  p.put32(mode, 8)
-  p.put32(0, 12)
-}
-
-@c(glShaderBinary)
-public func gl_ShaderBinary(
-  _ count: Int32, _ shaders: UnsafePointer<UInt32>?, _ binaryFormat: UInt32,
-  _ binary: UnsafeRawPointer?, _ length: Int32
+@c(glMultiTexEnvfEXT)
+public func gl_MultiTexEnvfEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Float
 ) {
   guard let c = currentContext() else { return }
-  guard binary == nil || max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1032D)
+  c.pointee.touched |= 0x400
+  guard let p = c.writer.pointee.fixedRecord(0x10582, 24) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(pname, 16)
+  p.put32(param.bitPattern, 20)
+  finishCommand(c)
+}
+
+@c(glMultiTexEnvfvEXT)
+public func gl_MultiTexEnvfvEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10583)
   guard let p = c.writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: count), 0)
-  p.put32(binaryFormat, 4)
-  p.put32(UInt32(bitPattern: length), 8)
-  c.writer.pointee.glArray(shaders, glProduct(Int(count), 4))
-  c.writer.pointee.glArray(binary, max(Int(length), 0))
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(pname, 8)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
-  note_glShaderBinary(c, count, shaders, binaryFormat, binary, length)
+  finishCommand(c)
 }
 
-@c(glShaderSource)
-public func gl_ShaderSource(
-  _ shader: UInt32, _ count: Int32, _ string: UnsafePointer<UnsafePointer<CChar>?>?,
-  _ length: UnsafePointer<Int32>?
+@c(glMultiTexEnviEXT)
+public func gl_MultiTexEnviEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Int32
 ) {
   guard let c = currentContext() else { return }
-  hook_glShaderSource(c, shader, count, string, length)
+  c.pointee.touched |= 0x400
+  guard let p = c.writer.pointee.fixedRecord(0x10584, 24) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(pname, 16)
+  p.put32(UInt32(bitPattern: param), 20)
+  finishCommand(c)
 }
 
-func encode_glShaderSource(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ shader: UInt32, _ count: Int32
+@c(glMultiTexEnvivEXT)
+public func gl_MultiTexEnvivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
 ) {
-  guard let p = writer.pointee.fixedRecord(0x1032E, 16) else { return }
-  p.put32(shader, 8)
-  p.put32(UInt32(bitPattern: count), 12)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10585)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(pname, 8)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
 }
 
-@c(glShaderStorageBlockBinding)
-public func gl_ShaderStorageBlockBinding(
-  _ program: UInt32, _ storageBlockIndex: UInt32, _ storageBlockBinding: UInt32
+@c(glMultiTexGendEXT)
+public func gl_MultiTexGendEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ param: Double
 ) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1032F, 24) else { return }
-  p.put32(program, 8)
-  p.put32(storageBlockIndex, 12)
-  p.put32(storageBlockBinding, 16)
-  p.put32(0, 20)
+  guard let p = writer.pointee.fixedRecord(0x10586, 32) else { return }
+  p.put32(texunit, 8)
+  p.put32(coord, 12)
+  p.put32(pname, 16)
+  p.put64(param.bitPattern, 20)
+  p.put32(0, 28)
+  finishCommand(writer)
 }
 
-@c(glSpecializeShader)
-public func gl_SpecializeShader(
-  _ shader: UInt32, _ pEntryPoint: UnsafePointer<CChar>?, _ numSpecializationConstants: UInt32,
-  _ pConstantIndex: UnsafePointer<UInt32>?, _ pConstantValue: UnsafePointer<UInt32>?
+@c(glMultiTexGendvEXT)
+public func gl_MultiTexGendvEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10587)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(texunit, 0)
+  p.put32(coord, 4)
+  p.put32(pname, 8)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexGenfEXT)
+public func gl_MultiTexGenfEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ param: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10588, 24) else { return }
+  p.put32(texunit, 8)
+  p.put32(coord, 12)
+  p.put32(pname, 16)
+  p.put32(param.bitPattern, 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexGenfvEXT)
+public func gl_MultiTexGenfvEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10589)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(texunit, 0)
+  p.put32(coord, 4)
+  p.put32(pname, 8)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexGeniEXT)
+public func gl_MultiTexGeniEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ param: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1058A, 24) else { return }
+  p.put32(texunit, 8)
+  p.put32(coord, 12)
+  p.put32(pname, 16)
+  p.put32(UInt32(bitPattern: param), 20)
+  finishCommand(writer)
+}
+
+@c(glMultiTexGenivEXT)
+public func gl_MultiTexGenivEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1058B)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(texunit, 0)
+  p.put32(coord, 4)
+  p.put32(pname, 8)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glMultiTexImage1DEXT)
+public func gl_MultiTexImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  guard pConstantIndex == nil || glProduct(Int(numSpecializationConstants), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  guard pConstantValue == nil || glProduct(Int(numSpecializationConstants), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10330)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(shader, 0)
-  p.put32(numSpecializationConstants, 4)
-  c.writer.pointee.glString(pEntryPoint, isOptional: false)
-  c.writer.pointee.glArray(pConstantIndex, glProduct(Int(numSpecializationConstants), 4))
-  c.writer.pointee.glArray(pConstantValue, glProduct(Int(numSpecializationConstants), 4))
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x1058C)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: internalformat), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: border), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
   c.writer.pointee.end()
-  note_glSpecializeShader(c, shader, pEntryPoint, numSpecializationConstants, pConstantIndex, pConstantValue)
+  finishCommand(c)
 }
 
-@c(glStencilFunc)
-public func gl_StencilFunc(_ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
-  guard let p = c.writer.pointee.fixedRecord(0x10331, 24) else { return }
-  p.put32(`func`, 8)
-  p.put32(UInt32(bitPattern: ref), 12)
-  p.put32(mask, 16)
-  p.put32(0, 20)
-}
-
-@c(glStencilFuncSeparate)
-public func gl_StencilFuncSeparate(_ face: UInt32, _ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
-  guard let p = c.writer.pointee.fixedRecord(0x10332, 24) else { return }
-  p.put32(face, 8)
-  p.put32(`func`, 12)
-  p.put32(UInt32(bitPattern: ref), 16)
-  p.put32(mask, 20)
-}
-
-@c(glStencilFuncSeparateATI)
-public func gl_StencilFuncSeparateATI(
-  _ frontfunc: UInt32, _ backfunc: UInt32, _ ref: Int32, _ mask: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
-  guard let p = c.writer.pointee.fixedRecord(0x104CE, 24) else { return }
-  p.put32(frontfunc, 8)
-  p.put32(backfunc, 12)
-  p.put32(UInt32(bitPattern: ref), 16)
-  p.put32(mask, 20)
-}
-
-@c(glStencilMask)
-public func gl_StencilMask(_ mask: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
-  guard let p = c.writer.pointee.fixedRecord(0x10333, 16) else { return }
-  p.put32(mask, 8)
-  p.put32(0, 12)
-}
-
-@c(glStencilMaskSeparate)
-public func gl_StencilMaskSeparate(_ face: UInt32, _ mask: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
-  guard let p = c.writer.pointee.fixedRecord(0x10334, 16) else { return }
-  p.put32(face, 8)
-  p.put32(mask, 12)
-}
-
-@c(glStencilOp)
-public func gl_StencilOp(_ fail: UInt32, _ zfail: UInt32, _ zpass: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
-  guard let p = c.writer.pointee.fixedRecord(0x10335, 24) else { return }
-  p.put32(fail, 8)
-  p.put32(zfail, 12)
-  p.put32(zpass, 16)
-  p.put32(0, 20)
-}
-
-@c(glStencilOpSeparate)
-public func gl_StencilOpSeparate(
-  _ face: UInt32, _ sfail: UInt32, _ dpfail: UInt32, _ dppass: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x8
-  guard let p = c.writer.pointee.fixedRecord(0x10336, 24) else { return }
-  p.put32(face, 8)
-  p.put32(sfail, 12)
-  p.put32(dpfail, 16)
-  p.put32(dppass, 20)
-}
-
-@c(glTexBuffer)
-public func gl_TexBuffer(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10337, 24) else { return }
-  p.put32(target, 8)
-  p.put32(internalformat, 12)
-  p.put32(buffer, 16)
-  p.put32(0, 20)
-  note_glTexBuffer(c, target, internalformat, buffer)
-}
-
-@c(glTexBufferRange)
-public func gl_TexBufferRange(
-  _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+@c(glMultiTexImage2DEXT)
+public func gl_MultiTexImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ height: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10338, 40) else { return }
-  p.put32(target, 8)
-  p.put32(internalformat, 12)
-  p.put32(buffer, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put64(UInt64(bitPattern: Int64(size)), 28)
-  p.put32(0, 36)
-  note_glTexBufferRange(c, target, internalformat, buffer, offset, size)
+  c.writer.pointee.begin(0x1058D)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: internalformat), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(UInt32(bitPattern: border), 24)
+  p.put32(format, 28)
+  p.put32(type, 32)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glMultiTexImage3DEXT)
+public func gl_MultiTexImage3DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x1058E)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: internalformat), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(UInt32(bitPattern: depth), 24)
+  p.put32(UInt32(bitPattern: border), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glMultiTexParameterIivEXT)
+public func gl_MultiTexParameterIivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1058F)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(pname, 8)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glMultiTexParameterIuivEXT)
+public func gl_MultiTexParameterIuivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10590)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(pname, 8)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glMultiTexParameterfEXT)
+public func gl_MultiTexParameterfEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Float
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10591, 24) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(pname, 16)
+  p.put32(param.bitPattern, 20)
+  finishCommand(c)
+}
+
+@c(glMultiTexParameterfvEXT)
+public func gl_MultiTexParameterfvEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10592)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(pname, 8)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glMultiTexParameteriEXT)
+public func gl_MultiTexParameteriEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10593, 24) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(pname, 16)
+  p.put32(UInt32(bitPattern: param), 20)
+  finishCommand(c)
+}
+
+@c(glMultiTexParameterivEXT)
+public func gl_MultiTexParameterivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10594)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(pname, 8)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glMultiTexRenderbufferEXT)
+public func gl_MultiTexRenderbufferEXT(
+  _ texunit: UInt32, _ target: UInt32, _ renderbuffer: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10595, 24) else { return }
+  p.put32(texunit, 8)
+  p.put32(target, 12)
+  p.put32(renderbuffer, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glMultiTexSubImage1DEXT)
+public func gl_MultiTexSubImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
+  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10596)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(format, 20)
+  p.put32(type, 24)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glMultiTexSubImage2DEXT)
+public func gl_MultiTexSubImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10597)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: yoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(format, 28)
+  p.put32(type, 32)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glMultiTexSubImage3DEXT)
+public func gl_MultiTexSubImage3DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10598)
+  guard let p = c.writer.pointee.reserve(44) else { return }
+  p.put32(texunit, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: yoffset), 16)
+  p.put32(UInt32(bitPattern: zoffset), 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  p.put32(UInt32(bitPattern: depth), 32)
+  p.put32(format, 36)
+  p.put32(type, 40)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glNamedBufferData)
+public func gl_NamedBufferData(
+  _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
+) {
+  guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10246)
+  guard let p = c.writer.pointee.reserve(16) else { return }
+  p.put32(buffer, 0)
+  p.put64(UInt64(bitPattern: Int64(size)), 4)
+  p.put32(usage, 12)
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glNamedBufferData(c, buffer, size, data, usage)
+  finishCommand(c)
+}
+
+@c(glNamedBufferDataEXT)
+public func gl_NamedBufferDataEXT(
+  _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
+) {
+  guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10599)
+  guard let p = c.writer.pointee.reserve(16) else { return }
+  p.put32(buffer, 0)
+  p.put64(UInt64(bitPattern: Int64(size)), 4)
+  p.put32(usage, 12)
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glNamedBufferDataEXT(c, buffer, size, data, usage)
+  finishCommand(c)
+}
+
+@c(glNamedBufferStorage)
+public func gl_NamedBufferStorage(
+  _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
+) {
+  guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10247)
+  guard let p = c.writer.pointee.reserve(16) else { return }
+  p.put32(buffer, 0)
+  p.put64(UInt64(bitPattern: Int64(size)), 4)
+  p.put32(flags, 12)
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glNamedBufferStorage(c, buffer, size, data, flags)
+  finishCommand(c)
+}
+
+@c(glNamedBufferStorageEXT)
+public func gl_NamedBufferStorageEXT(
+  _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
+) {
+  guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1059A)
+  guard let p = c.writer.pointee.reserve(16) else { return }
+  p.put32(buffer, 0)
+  p.put64(UInt64(bitPattern: Int64(size)), 4)
+  p.put32(flags, 12)
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glNamedBufferStorageEXT(c, buffer, size, data, flags)
+  finishCommand(c)
+}
+
+@c(glNamedBufferSubData)
+public func gl_NamedBufferSubData(
+  _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10248)
+  guard let p = c.writer.pointee.reserve(20) else { return }
+  p.put32(buffer, 0)
+  p.put64(UInt64(bitPattern: Int64(offset)), 4)
+  p.put64(UInt64(bitPattern: Int64(size)), 12)
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glNamedBufferSubData(c, buffer, offset, size, data)
+  finishCommand(c)
+}
+
+@c(glNamedBufferSubDataEXT)
+public func gl_NamedBufferSubDataEXT(
+  _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1059B)
+  guard let p = c.writer.pointee.reserve(20) else { return }
+  p.put32(buffer, 0)
+  p.put64(UInt64(bitPattern: Int64(offset)), 4)
+  p.put64(UInt64(bitPattern: Int64(size)), 12)
+  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.end()
+  note_glNamedBufferSubDataEXT(c, buffer, offset, size, data)
+  finishCommand(c)
+}
+
+@c(glNamedCopyBufferSubDataEXT)
+public func gl_NamedCopyBufferSubDataEXT(
+  _ readBuffer: UInt32, _ writeBuffer: UInt32, _ readOffset: Int, _ writeOffset: Int, _ size: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1059C, 40) else { return }
+  p.put32(readBuffer, 8)
+  p.put32(writeBuffer, 12)
+  p.put64(UInt64(bitPattern: Int64(readOffset)), 16)
+  p.put64(UInt64(bitPattern: Int64(writeOffset)), 24)
+  p.put64(UInt64(bitPattern: Int64(size)), 32)
+  note_glNamedCopyBufferSubDataEXT(c, readBuffer, writeBuffer, readOffset, writeOffset, size)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferDrawBuffer)
+public func gl_NamedFramebufferDrawBuffer(_ framebuffer: UInt32, _ buf: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1040
+  guard let p = c.writer.pointee.fixedRecord(0x10249, 16) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(buf, 12)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferDrawBuffers)
+public func gl_NamedFramebufferDrawBuffers(
+  _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1040
+  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1024A)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(framebuffer, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferParameteri)
+public func gl_NamedFramebufferParameteri(_ framebuffer: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1024B, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferParameteriEXT)
+public func gl_NamedFramebufferParameteriEXT(
+  _ framebuffer: UInt32, _ pname: UInt32, _ param: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1059D, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferReadBuffer)
+public func gl_NamedFramebufferReadBuffer(_ framebuffer: UInt32, _ src: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1040
+  guard let p = c.writer.pointee.fixedRecord(0x1024C, 16) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(src, 12)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferRenderbuffer)
+public func gl_NamedFramebufferRenderbuffer(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1024D, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(renderbuffertarget, 16)
+  p.put32(renderbuffer, 20)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferRenderbufferEXT)
+public func gl_NamedFramebufferRenderbufferEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1059E, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(renderbuffertarget, 16)
+  p.put32(renderbuffer, 20)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTexture)
+public func gl_NamedFramebufferTexture(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1024E, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTexture1DEXT)
+public func gl_NamedFramebufferTexture1DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1059F, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTexture2DEXT)
+public func gl_NamedFramebufferTexture2DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A0, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTexture3DEXT)
+public func gl_NamedFramebufferTexture3DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32, _ zoffset: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A1, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(UInt32(bitPattern: zoffset), 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTextureEXT)
+public func gl_NamedFramebufferTextureEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A2, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTextureFaceEXT)
+public func gl_NamedFramebufferTextureFaceEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ face: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A3, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(face, 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTextureLayer)
+public func gl_NamedFramebufferTextureLayer(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1024F, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(UInt32(bitPattern: layer), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTextureLayerEXT)
+public func gl_NamedFramebufferTextureLayerEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A4, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(UInt32(bitPattern: layer), 24)
+  p.put32(0, 28)
+  finishCommand(c)
 }

@@ -6,2495 +6,2501 @@ import Client
 import GLWire
 import Wire
 
-@c(glTexCoord1d)
-public func gl_TexCoord1d(_ s: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10339, 16) else { return }
-  p.put64(s.bitPattern, 8)
-}
-
-@c(glTexCoord1dv)
-public func gl_TexCoord1dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1033A)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glTexCoord1f)
-public func gl_TexCoord1f(_ s: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1033B, 16) else { return }
-  p.put32(s.bitPattern, 8)
-  p.put32(0, 12)
-}
-
-@c(glTexCoord1fv)
-public func gl_TexCoord1fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1033C)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoord1hNV)
-public func gl_TexCoord1hNV(_ s: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104CF, 16) else { return }
-  p.put32(UInt32(s), 8)
-  p.put32(0, 12)
-}
-
-@c(glTexCoord1hvNV)
-public func gl_TexCoord1hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104D0)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glTexCoord1i)
-public func gl_TexCoord1i(_ s: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1033D, 16) else { return }
-  p.put32(UInt32(bitPattern: s), 8)
-  p.put32(0, 12)
-}
-
-@c(glTexCoord1iv)
-public func gl_TexCoord1iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1033E)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoord1s)
-public func gl_TexCoord1s(_ s: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1033F, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(s)), 8)
-  p.put32(0, 12)
-}
-
-@c(glTexCoord1sv)
-public func gl_TexCoord1sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10340)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glTexCoord2d)
-public func gl_TexCoord2d(_ s: Double, _ t: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10341, 24) else { return }
-  p.put64(s.bitPattern, 8)
-  p.put64(t.bitPattern, 16)
-}
-
-@c(glTexCoord2dv)
-public func gl_TexCoord2dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10342)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glTexCoord2f)
-public func gl_TexCoord2f(_ s: Float, _ t: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10343, 16) else { return }
-  p.put32(s.bitPattern, 8)
-  p.put32(t.bitPattern, 12)
-}
-
-@c(glTexCoord2fv)
-public func gl_TexCoord2fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10344)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glTexCoord2hNV)
-public func gl_TexCoord2hNV(_ s: UInt16, _ t: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104D1, 16) else { return }
-  p.put32(UInt32(s), 8)
-  p.put32(UInt32(t), 12)
-}
-
-@c(glTexCoord2hvNV)
-public func gl_TexCoord2hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104D2)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoord2i)
-public func gl_TexCoord2i(_ s: Int32, _ t: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10345, 16) else { return }
-  p.put32(UInt32(bitPattern: s), 8)
-  p.put32(UInt32(bitPattern: t), 12)
-}
-
-@c(glTexCoord2iv)
-public func gl_TexCoord2iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10346)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glTexCoord2s)
-public func gl_TexCoord2s(_ s: Int16, _ t: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10347, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(s)), 8)
-  p.put32(UInt32(bitPattern: Int32(t)), 12)
-}
-
-@c(glTexCoord2sv)
-public func gl_TexCoord2sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10348)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoord3d)
-public func gl_TexCoord3d(_ s: Double, _ t: Double, _ rValue: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10349, 32) else { return }
-  p.put64(s.bitPattern, 8)
-  p.put64(t.bitPattern, 16)
-  p.put64(rValue.bitPattern, 24)
-}
-
-@c(glTexCoord3dv)
-public func gl_TexCoord3dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1034A)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glTexCoord3f)
-public func gl_TexCoord3f(_ s: Float, _ t: Float, _ rValue: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1034B, 24) else { return }
-  p.put32(s.bitPattern, 8)
-  p.put32(t.bitPattern, 12)
-  p.put32(rValue.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glTexCoord3fv)
-public func gl_TexCoord3fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1034C)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glTexCoord3hNV)
-public func gl_TexCoord3hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104D3, 24) else { return }
-  p.put32(UInt32(s), 8)
-  p.put32(UInt32(t), 12)
-  p.put32(UInt32(rValue), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexCoord3hvNV)
-public func gl_TexCoord3hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104D4)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glTexCoord3i)
-public func gl_TexCoord3i(_ s: Int32, _ t: Int32, _ rValue: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1034D, 24) else { return }
-  p.put32(UInt32(bitPattern: s), 8)
-  p.put32(UInt32(bitPattern: t), 12)
-  p.put32(UInt32(bitPattern: rValue), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexCoord3iv)
-public func gl_TexCoord3iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1034E)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glTexCoord3s)
-public func gl_TexCoord3s(_ s: Int16, _ t: Int16, _ rValue: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1034F, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(s)), 8)
-  p.put32(UInt32(bitPattern: Int32(t)), 12)
-  p.put32(UInt32(bitPattern: Int32(rValue)), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexCoord3sv)
-public func gl_TexCoord3sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10350)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glTexCoord4d)
-public func gl_TexCoord4d(_ s: Double, _ t: Double, _ rValue: Double, _ q: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10351, 40) else { return }
-  p.put64(s.bitPattern, 8)
-  p.put64(t.bitPattern, 16)
-  p.put64(rValue.bitPattern, 24)
-  p.put64(q.bitPattern, 32)
-}
-
-@c(glTexCoord4dv)
-public func gl_TexCoord4dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10352)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
-}
-
-@c(glTexCoord4f)
-public func gl_TexCoord4f(_ s: Float, _ t: Float, _ rValue: Float, _ q: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10353, 24) else { return }
-  p.put32(s.bitPattern, 8)
-  p.put32(t.bitPattern, 12)
-  p.put32(rValue.bitPattern, 16)
-  p.put32(q.bitPattern, 20)
-}
-
-@c(glTexCoord4fv)
-public func gl_TexCoord4fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10354)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glTexCoord4hNV)
-public func gl_TexCoord4hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104D5, 24) else { return }
-  p.put32(UInt32(s), 8)
-  p.put32(UInt32(t), 12)
-  p.put32(UInt32(rValue), 16)
-  p.put32(UInt32(q), 20)
-}
-
-@c(glTexCoord4hvNV)
-public func gl_TexCoord4hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104D6)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glTexCoord4i)
-public func gl_TexCoord4i(_ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10355, 24) else { return }
-  p.put32(UInt32(bitPattern: s), 8)
-  p.put32(UInt32(bitPattern: t), 12)
-  p.put32(UInt32(bitPattern: rValue), 16)
-  p.put32(UInt32(bitPattern: q), 20)
-}
-
-@c(glTexCoord4iv)
-public func gl_TexCoord4iv(_ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10356)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glTexCoord4s)
-public func gl_TexCoord4s(_ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10357, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(s)), 8)
-  p.put32(UInt32(bitPattern: Int32(t)), 12)
-  p.put32(UInt32(bitPattern: Int32(rValue)), 16)
-  p.put32(UInt32(bitPattern: Int32(q)), 20)
-}
-
-@c(glTexCoord4sv)
-public func gl_TexCoord4sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10358)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glTexCoordP1ui)
-public func gl_TexCoordP1ui(_ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10359, 16) else { return }
-  p.put32(type, 8)
-  p.put32(coords, 12)
-}
-
-@c(glTexCoordP1uiv)
-public func gl_TexCoordP1uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1035A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoordP2ui)
-public func gl_TexCoordP2ui(_ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1035B, 16) else { return }
-  p.put32(type, 8)
-  p.put32(coords, 12)
-}
-
-@c(glTexCoordP2uiv)
-public func gl_TexCoordP2uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1035C)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoordP3ui)
-public func gl_TexCoordP3ui(_ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1035D, 16) else { return }
-  p.put32(type, 8)
-  p.put32(coords, 12)
-}
-
-@c(glTexCoordP3uiv)
-public func gl_TexCoordP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1035E)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoordP4ui)
-public func gl_TexCoordP4ui(_ type: UInt32, _ coords: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1035F, 16) else { return }
-  p.put32(type, 8)
-  p.put32(coords, 12)
-}
-
-@c(glTexCoordP4uiv)
-public func gl_TexCoordP4uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10360)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
-  writer.pointee.end()
-}
-
-@c(glTexCoordPointer)
-public func gl_TexCoordPointer(
-  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+@c(glNamedProgramLocalParameter4dEXT)
+public func gl_NamedProgramLocalParameter4dEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double,
+  _ w: Double
 ) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  hook_glTexCoordPointer(c, size, type, stride, pointer)
-}
-
-func encode_glTexCoordPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32, _ type: UInt32,
-  _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x10361, 32) else { return }
-  p.put32(UInt32(bitPattern: size), 8)
-  p.put32(type, 12)
-  p.put32(UInt32(bitPattern: stride), 16)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 20)
-  p.put32(0, 28)
-}
-
-@c(glTexCoordPointerEXT)
-public func gl_TexCoordPointerEXT(
-  _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  hook_glTexCoordPointerEXT(c, size, type, stride, count, pointer)
-}
-
-@c(glTexEnvf)
-public func gl_TexEnvf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10362, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-  note_glTexEnvf(c, target, pname, param)
-}
-
-@c(glTexEnvfv)
-public func gl_TexEnvfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x400
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10363)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTexEnvi)
-public func gl_TexEnvi(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10364, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-  note_glTexEnvi(c, target, pname, param)
-}
-
-@c(glTexEnviv)
-public func gl_TexEnviv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x400
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10365)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTexEnvx)
-public func gl_TexEnvx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x400
-  guard let p = c.writer.pointee.fixedRecord(0x10366, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexEnvxv)
-public func gl_TexEnvxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x400
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10367)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTexGend)
-public func gl_TexGend(_ coord: UInt32, _ pname: UInt32, _ param: Double) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10368, 24) else { return }
-  p.put32(coord, 8)
-  p.put32(pname, 12)
-  p.put64(param.bitPattern, 16)
-}
-
-@c(glTexGendv)
-public func gl_TexGendv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10369)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 8))
-  writer.pointee.end()
-}
-
-@c(glTexGenf)
-public func gl_TexGenf(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1036A, 24) else { return }
-  p.put32(coord, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glTexGenfOES)
-public func gl_TexGenfOES(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10517, 24) else { return }
-  p.put32(coord, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glTexGenfv)
-public func gl_TexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1036B)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexGenfvOES)
-public func gl_TexGenfvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x10518)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexGeni)
-public func gl_TexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1036C, 24) else { return }
-  p.put32(coord, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexGeniOES)
-public func gl_TexGeniOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10519, 24) else { return }
-  p.put32(coord, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexGeniv)
-public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1036D)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexGenivOES)
-public func gl_TexGenivOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1051A)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexGenxOES)
-public func gl_TexGenxOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1051B, 24) else { return }
-  p.put32(coord, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexGenxvOES)
-public func gl_TexGenxvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  writer.pointee.begin(0x1051C)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(coord, 0)
-  p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  writer.pointee.end()
-}
-
-@c(glTexImage1D)
-public func gl_TexImage1D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ border: Int32,
-  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  c.writer.pointee.begin(0x1036E)
-  guard let p = c.writer.pointee.reserve(28) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: internalformat), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(UInt32(bitPattern: border), 16)
-  p.put32(format, 20)
-  p.put32(type, 24)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
-  c.writer.pointee.end()
-  note_glTexImage1D(c, target, level, internalformat, width, border, format, type, pixels)
-}
-
-@c(glTexImage2D)
-public func gl_TexImage2D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
-  _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  c.writer.pointee.begin(0x1036F)
-  guard let p = c.writer.pointee.reserve(32) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: internalformat), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(UInt32(bitPattern: height), 16)
-  p.put32(UInt32(bitPattern: border), 20)
-  p.put32(format, 24)
-  p.put32(type, 28)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
-  c.writer.pointee.end()
-  note_glTexImage2D(c, target, level, internalformat, width, height, border, format, type, pixels)
-}
-
-@c(glTexImage2DMultisample)
-public func gl_TexImage2DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ fixedsamplelocations: UInt8
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10370, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(fixedsamplelocations), 28)
-}
-
-@c(glTexImage3D)
-public func gl_TexImage3D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  c.writer.pointee.begin(0x10371)
-  guard let p = c.writer.pointee.reserve(36) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: internalformat), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(UInt32(bitPattern: height), 16)
-  p.put32(UInt32(bitPattern: depth), 20)
-  p.put32(UInt32(bitPattern: border), 24)
-  p.put32(format, 28)
-  p.put32(type, 32)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTexImage3DMultisample)
-public func gl_TexImage3DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10372, 40) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(UInt32(fixedsamplelocations), 32)
-  p.put32(0, 36)
-}
-
-@c(glTexImage3DOES)
-public func gl_TexImage3DOES(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  c.writer.pointee.begin(0x104D7)
-  guard let p = c.writer.pointee.reserve(36) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(internalformat, 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(UInt32(bitPattern: height), 16)
-  p.put32(UInt32(bitPattern: depth), 20)
-  p.put32(UInt32(bitPattern: border), 24)
-  p.put32(format, 28)
-  p.put32(type, 32)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTexParameterIiv)
-public func gl_TexParameterIiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10373)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTexParameterIuiv)
-public func gl_TexParameterIuiv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10374)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTexParameterf)
-public func gl_TexParameterf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10375, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-  note_glTexParameterf(c, target, pname, param)
-}
-
-@c(glTexParameterfv)
-public func gl_TexParameterfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10376)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTexParameteri)
-public func gl_TexParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10377, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-  note_glTexParameteri(c, target, pname, param)
-}
-
-@c(glTexParameteriv)
-public func gl_TexParameteriv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10378)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTexParameterx)
-public func gl_TexParameterx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10379, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTexParameterxv)
-public func gl_TexParameterxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1037A)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(target, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTexStorage1D)
-public func gl_TexStorage1D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1037B, 24) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-}
-
-@c(glTexStorage2D)
-public func gl_TexStorage2D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1037C, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(0, 28)
-}
-
-@c(glTexStorage2DMultisample)
-public func gl_TexStorage2DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ fixedsamplelocations: UInt8
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1037D, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(fixedsamplelocations), 28)
-}
-
-@c(glTexStorage3D)
-public func gl_TexStorage3D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1037E, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-}
-
-@c(glTexStorage3DMultisample)
-public func gl_TexStorage3DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1037F, 40) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(UInt32(fixedsamplelocations), 32)
-  p.put32(0, 36)
-}
-
-@c(glTexSubImage1D)
-public func gl_TexSubImage1D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10380)
-  guard let p = c.writer.pointee.reserve(24) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(format, 16)
-  p.put32(type, 20)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTexSubImage2D)
-public func gl_TexSubImage2D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10381)
-  guard let p = c.writer.pointee.reserve(32) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  p.put32(format, 24)
-  p.put32(type, 28)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTexSubImage3D)
-public func gl_TexSubImage3D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10382)
-  guard let p = c.writer.pointee.reserve(40) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: zoffset), 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(format, 32)
-  p.put32(type, 36)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTexSubImage3DOES)
-public func gl_TexSubImage3DOES(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x104D8)
-  guard let p = c.writer.pointee.reserve(40) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: zoffset), 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(format, 32)
-  p.put32(type, 36)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTextureBarrier)
-public func gl_TextureBarrier() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10383, 8) else { return }
-}
-
-@c(glTextureBarrierNV)
-public func gl_TextureBarrierNV() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10384, 8) else { return }
-}
-
-@c(glTextureBuffer)
-public func gl_TextureBuffer(_ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10385, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(internalformat, 12)
-  p.put32(buffer, 16)
-  p.put32(0, 20)
-  note_glTextureBuffer(c, texture, internalformat, buffer)
-}
-
-@c(glTextureBufferRange)
-public func gl_TextureBufferRange(
-  _ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10386, 40) else { return }
-  p.put32(texture, 8)
-  p.put32(internalformat, 12)
-  p.put32(buffer, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put64(UInt64(bitPattern: Int64(size)), 28)
-  p.put32(0, 36)
-  note_glTextureBufferRange(c, texture, internalformat, buffer, offset, size)
-}
-
-@c(glTextureParameterIiv)
-public func gl_TextureParameterIiv(
-  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10387)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTextureParameterIuiv)
-public func gl_TextureParameterIuiv(
-  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10388)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTextureParameterf)
-public func gl_TextureParameterf(_ texture: UInt32, _ pname: UInt32, _ param: Float) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10389, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(pname, 12)
-  p.put32(param.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glTextureParameterfv)
-public func gl_TextureParameterfv(
-  _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1038A)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTextureParameteri)
-public func gl_TextureParameteri(_ texture: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1038B, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-}
-
-@c(glTextureParameteriv)
-public func gl_TextureParameteriv(
-  _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1038C)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(texture, 0)
-  p.put32(pname, 4)
-  c.writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
-  c.writer.pointee.end()
-}
-
-@c(glTextureStorage1D)
-public func gl_TextureStorage1D(
-  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1038D, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-}
-
-@c(glTextureStorage2D)
-public func gl_TextureStorage2D(
-  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1038E, 32) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(0, 28)
-}
-
-@c(glTextureStorage2DMultisample)
-public func gl_TextureStorage2DMultisample(
-  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ fixedsamplelocations: UInt8
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1038F, 32) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(fixedsamplelocations), 28)
-}
-
-@c(glTextureStorage3D)
-public func gl_TextureStorage3D(
-  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10390, 32) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-}
-
-@c(glTextureStorage3DMultisample)
-public func gl_TextureStorage3DMultisample(
-  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10391, 40) else { return }
-  p.put32(texture, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(UInt32(fixedsamplelocations), 32)
-  p.put32(0, 36)
-}
-
-@c(glTextureSubImage1D)
-public func gl_TextureSubImage1D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10392)
-  guard let p = c.writer.pointee.reserve(24) else { return }
-  p.put32(texture, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(format, 16)
-  p.put32(type, 20)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTextureSubImage2D)
-public func gl_TextureSubImage2D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10393)
-  guard let p = c.writer.pointee.reserve(32) else { return }
-  p.put32(texture, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  p.put32(format, 24)
-  p.put32(type, 28)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTextureSubImage3D)
-public func gl_TextureSubImage3D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10394)
-  guard let p = c.writer.pointee.reserve(40) else { return }
-  p.put32(texture, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: zoffset), 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(format, 32)
-  p.put32(type, 36)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
-  c.writer.pointee.end()
-}
-
-@c(glTextureView)
-public func gl_TextureView(
-  _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
-  _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10395, 40) else { return }
-  p.put32(texture, 8)
+  guard let p = writer.pointee.fixedRecord(0x105A5, 56) else { return }
+  p.put32(program, 8)
   p.put32(target, 12)
-  p.put32(origtexture, 16)
-  p.put32(internalformat, 20)
-  p.put32(minlevel, 24)
-  p.put32(numlevels, 28)
-  p.put32(minlayer, 32)
-  p.put32(numlayers, 36)
-  note_glTextureView(c, texture, target, origtexture, internalformat, minlevel, numlevels, minlayer, numlayers)
+  p.put32(index, 16)
+  p.put64(x.bitPattern, 20)
+  p.put64(y.bitPattern, 28)
+  p.put64(z.bitPattern, 36)
+  p.put64(w.bitPattern, 44)
+  p.put32(0, 52)
+  finishCommand(writer)
 }
 
-@c(glTransformFeedbackBufferBase)
-public func gl_TransformFeedbackBufferBase(_ xfb: UInt32, _ index: UInt32, _ buffer: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10396, 24) else { return }
-  p.put32(xfb, 8)
-  p.put32(index, 12)
-  p.put32(buffer, 16)
-  p.put32(0, 20)
-  note_glTransformFeedbackBufferBase(c, xfb, index, buffer)
-}
-
-@c(glTransformFeedbackBufferRange)
-public func gl_TransformFeedbackBufferRange(
-  _ xfb: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10397, 40) else { return }
-  p.put32(xfb, 8)
-  p.put32(index, 12)
-  p.put32(buffer, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put64(UInt64(bitPattern: Int64(size)), 28)
-  p.put32(0, 36)
-  note_glTransformFeedbackBufferRange(c, xfb, index, buffer, offset, size)
-}
-
-@c(glTransformFeedbackVaryings)
-public func gl_TransformFeedbackVaryings(
-  _ program: UInt32, _ count: Int32, _ varyings: UnsafePointer<UnsafePointer<CChar>?>?,
-  _ bufferMode: UInt32
+@c(glNamedProgramLocalParameter4dvEXT)
+public func gl_NamedProgramLocalParameter4dvEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10398)
+  writer.pointee.begin(0x105A6)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(bufferMode, 8)
-  writer.pointee.glStrings(varyings, Int(count))
+  p.put32(target, 4)
+  p.put32(index, 8)
+  writer.pointee.glArray(params, 32)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glTranslated)
-public func gl_Translated(_ x: Double, _ y: Double, _ z: Double) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10399, 32) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-  note_glTranslated(c, x, y, z)
-}
-
-@c(glTranslatef)
-public func gl_Translatef(_ x: Float, _ y: Float, _ z: Float) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x1039A, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(0, 20)
-  note_glTranslatef(c, x, y, z)
-}
-
-@c(glTranslatex)
-public func gl_Translatex(_ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x1039B, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(0, 20)
-  note_glTranslatex(c, x, y, z)
-}
-
-@c(glUniform1d)
-public func gl_Uniform1d(_ location: Int32, _ x: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1039C, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x.bitPattern, 12)
-  p.put32(0, 20)
-}
-
-@c(glUniform1dv)
-public func gl_Uniform1dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x1039D)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform1f)
-public func gl_Uniform1f(_ location: Int32, _ v0: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1039E, 16) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0.bitPattern, 12)
-}
-
-@c(glUniform1fv)
-public func gl_Uniform1fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x1039F)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform1i)
-public func gl_Uniform1i(_ location: Int32, _ v0: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103A0, 16) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(UInt32(bitPattern: v0), 12)
-}
-
-@c(glUniform1i64ARB)
-public func gl_Uniform1i64ARB(_ location: Int32, _ x: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103A1, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put32(0, 20)
-}
-
-@c(glUniform1i64NV)
-public func gl_Uniform1i64NV(_ location: Int32, _ x: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104D9, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put32(0, 20)
-}
-
-@c(glUniform1i64vARB)
-public func gl_Uniform1i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103A2)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform1i64vNV)
-public func gl_Uniform1i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104DA)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform1iv)
-public func gl_Uniform1iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103A3)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform1ui)
-public func gl_Uniform1ui(_ location: Int32, _ v0: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103A4, 16) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0, 12)
-}
-
-@c(glUniform1ui64ARB)
-public func gl_Uniform1ui64ARB(_ location: Int32, _ x: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103A5, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put32(0, 20)
-}
-
-@c(glUniform1ui64NV)
-public func gl_Uniform1ui64NV(_ location: Int32, _ x: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104DB, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put32(0, 20)
-}
-
-@c(glUniform1ui64vARB)
-public func gl_Uniform1ui64vARB(
-  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+@c(glNamedProgramLocalParameter4fEXT)
+public func gl_NamedProgramLocalParameter4fEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float,
+  _ w: Float
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103A6)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform1ui64vNV)
-public func gl_Uniform1ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104DC)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform1uiv)
-public func gl_Uniform1uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103A7)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform2d)
-public func gl_Uniform2d(_ location: Int32, _ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103A8, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put32(0, 28)
-}
-
-@c(glUniform2dv)
-public func gl_Uniform2dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103A9)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform2f)
-public func gl_Uniform2f(_ location: Int32, _ v0: Float, _ v1: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103AA, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0.bitPattern, 12)
-  p.put32(v1.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glUniform2fv)
-public func gl_Uniform2fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103AB)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform2i)
-public func gl_Uniform2i(_ location: Int32, _ v0: Int32, _ v1: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103AC, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(UInt32(bitPattern: v0), 12)
-  p.put32(UInt32(bitPattern: v1), 16)
-  p.put32(0, 20)
-}
-
-@c(glUniform2i64ARB)
-public func gl_Uniform2i64ARB(_ location: Int32, _ x: Int64, _ y: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103AD, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put64(UInt64(bitPattern: Int64(y)), 20)
-  p.put32(0, 28)
-}
-
-@c(glUniform2i64NV)
-public func gl_Uniform2i64NV(_ location: Int32, _ x: Int64, _ y: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104DD, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put64(UInt64(bitPattern: Int64(y)), 20)
-  p.put32(0, 28)
-}
-
-@c(glUniform2i64vARB)
-public func gl_Uniform2i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103AE)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform2i64vNV)
-public func gl_Uniform2i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104DE)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform2iv)
-public func gl_Uniform2iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103AF)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform2ui)
-public func gl_Uniform2ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B0, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0, 12)
-  p.put32(v1, 16)
-  p.put32(0, 20)
-}
-
-@c(glUniform2ui64ARB)
-public func gl_Uniform2ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B1, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put64(y, 20)
-  p.put32(0, 28)
-}
-
-@c(glUniform2ui64NV)
-public func gl_Uniform2ui64NV(_ location: Int32, _ x: UInt64, _ y: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104DF, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put64(y, 20)
-  p.put32(0, 28)
-}
-
-@c(glUniform2ui64vARB)
-public func gl_Uniform2ui64vARB(
-  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103B2)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform2ui64vNV)
-public func gl_Uniform2ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104E0)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform2uiv)
-public func gl_Uniform2uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103B3)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform3d)
-public func gl_Uniform3d(_ location: Int32, _ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B4, 40) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put32(0, 36)
-}
-
-@c(glUniform3dv)
-public func gl_Uniform3dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103B5)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform3f)
-public func gl_Uniform3f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B6, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0.bitPattern, 12)
-  p.put32(v1.bitPattern, 16)
-  p.put32(v2.bitPattern, 20)
-}
-
-@c(glUniform3fv)
-public func gl_Uniform3fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103B7)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform3i)
-public func gl_Uniform3i(_ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B8, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(UInt32(bitPattern: v0), 12)
-  p.put32(UInt32(bitPattern: v1), 16)
-  p.put32(UInt32(bitPattern: v2), 20)
-}
-
-@c(glUniform3i64ARB)
-public func gl_Uniform3i64ARB(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103B9, 40) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put64(UInt64(bitPattern: Int64(y)), 20)
-  p.put64(UInt64(bitPattern: Int64(z)), 28)
-  p.put32(0, 36)
-}
-
-@c(glUniform3i64NV)
-public func gl_Uniform3i64NV(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104E1, 40) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put64(UInt64(bitPattern: Int64(y)), 20)
-  p.put64(UInt64(bitPattern: Int64(z)), 28)
-  p.put32(0, 36)
-}
-
-@c(glUniform3i64vARB)
-public func gl_Uniform3i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103BA)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform3i64vNV)
-public func gl_Uniform3i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104E2)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform3iv)
-public func gl_Uniform3iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103BB)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform3ui)
-public func gl_Uniform3ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103BC, 24) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0, 12)
-  p.put32(v1, 16)
-  p.put32(v2, 20)
-}
-
-@c(glUniform3ui64ARB)
-public func gl_Uniform3ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103BD, 40) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put64(y, 20)
-  p.put64(z, 28)
-  p.put32(0, 36)
-}
-
-@c(glUniform3ui64NV)
-public func gl_Uniform3ui64NV(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104E3, 40) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put64(y, 20)
-  p.put64(z, 28)
-  p.put32(0, 36)
-}
-
-@c(glUniform3ui64vARB)
-public func gl_Uniform3ui64vARB(
-  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103BE)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform3ui64vNV)
-public func gl_Uniform3ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104E4)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform3uiv)
-public func gl_Uniform3uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103BF)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform4d)
-public func gl_Uniform4d(_ location: Int32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C0, 48) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put64(w.bitPattern, 36)
-  p.put32(0, 44)
-}
-
-@c(glUniform4dv)
-public func gl_Uniform4dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103C1)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform4f)
-public func gl_Uniform4f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float, _ v3: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C2, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0.bitPattern, 12)
-  p.put32(v1.bitPattern, 16)
-  p.put32(v2.bitPattern, 20)
-  p.put32(v3.bitPattern, 24)
-  p.put32(0, 28)
-}
-
-@c(glUniform4fv)
-public func gl_Uniform4fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103C3)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform4i)
-public func gl_Uniform4i(_ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32, _ v3: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C4, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(UInt32(bitPattern: v0), 12)
-  p.put32(UInt32(bitPattern: v1), 16)
-  p.put32(UInt32(bitPattern: v2), 20)
-  p.put32(UInt32(bitPattern: v3), 24)
-  p.put32(0, 28)
-}
-
-@c(glUniform4i64ARB)
-public func gl_Uniform4i64ARB(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C5, 48) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put64(UInt64(bitPattern: Int64(y)), 20)
-  p.put64(UInt64(bitPattern: Int64(z)), 28)
-  p.put64(UInt64(bitPattern: Int64(w)), 36)
-  p.put32(0, 44)
-}
-
-@c(glUniform4i64NV)
-public func gl_Uniform4i64NV(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104E5, 48) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(UInt64(bitPattern: Int64(x)), 12)
-  p.put64(UInt64(bitPattern: Int64(y)), 20)
-  p.put64(UInt64(bitPattern: Int64(z)), 28)
-  p.put64(UInt64(bitPattern: Int64(w)), 36)
-  p.put32(0, 44)
-}
-
-@c(glUniform4i64vARB)
-public func gl_Uniform4i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103C6)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform4i64vNV)
-public func gl_Uniform4i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104E6)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform4iv)
-public func gl_Uniform4iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103C7)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glUniform4ui)
-public func gl_Uniform4ui(
-  _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C8, 32) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put32(v0, 12)
-  p.put32(v1, 16)
-  p.put32(v2, 20)
-  p.put32(v3, 24)
-  p.put32(0, 28)
-}
-
-@c(glUniform4ui64ARB)
-public func gl_Uniform4ui64ARB(
-  _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103C9, 48) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put64(y, 20)
-  p.put64(z, 28)
-  p.put64(w, 36)
-  p.put32(0, 44)
-}
-
-@c(glUniform4ui64NV)
-public func gl_Uniform4ui64NV(
-  _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104E7, 48) else { return }
-  p.put32(UInt32(bitPattern: location), 8)
-  p.put64(x, 12)
-  p.put64(y, 20)
-  p.put64(z, 28)
-  p.put64(w, 36)
-  p.put32(0, 44)
-}
-
-@c(glUniform4ui64vARB)
-public func gl_Uniform4ui64vARB(
-  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103CA)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform4ui64vNV)
-public func gl_Uniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x104E8)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
-  writer.pointee.end()
-}
-
-@c(glUniform4uiv)
-public func gl_Uniform4uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103CB)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformBlockBinding)
-public func gl_UniformBlockBinding(
-  _ program: UInt32, _ uniformBlockIndex: UInt32, _ uniformBlockBinding: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103CC, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x105A7, 40) else { return }
   p.put32(program, 8)
-  p.put32(uniformBlockIndex, 12)
-  p.put32(uniformBlockBinding, 16)
-  p.put32(0, 20)
+  p.put32(target, 12)
+  p.put32(index, 16)
+  p.put32(x.bitPattern, 20)
+  p.put32(y.bitPattern, 24)
+  p.put32(z.bitPattern, 28)
+  p.put32(w.bitPattern, 32)
+  p.put32(0, 36)
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix2dv)
-public func gl_UniformMatrix2dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+@c(glNamedProgramLocalParameter4fvEXT)
+public func gl_NamedProgramLocalParameter4fvEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x105A8)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(target, 4)
+  p.put32(index, 8)
+  writer.pointee.glArray(params, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNamedProgramLocalParameterI4iEXT)
+public func gl_NamedProgramLocalParameterI4iEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32,
+  _ w: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x105A9, 40) else { return }
+  p.put32(program, 8)
+  p.put32(target, 12)
+  p.put32(index, 16)
+  p.put32(UInt32(bitPattern: x), 20)
+  p.put32(UInt32(bitPattern: y), 24)
+  p.put32(UInt32(bitPattern: z), 28)
+  p.put32(UInt32(bitPattern: w), 32)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glNamedProgramLocalParameterI4ivEXT)
+public func gl_NamedProgramLocalParameterI4ivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x105AA)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(target, 4)
+  p.put32(index, 8)
+  writer.pointee.glArray(params, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNamedProgramLocalParameterI4uiEXT)
+public func gl_NamedProgramLocalParameterI4uiEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32,
+  _ w: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x105AB, 40) else { return }
+  p.put32(program, 8)
+  p.put32(target, 12)
+  p.put32(index, 16)
+  p.put32(x, 20)
+  p.put32(y, 24)
+  p.put32(z, 28)
+  p.put32(w, 32)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glNamedProgramLocalParameterI4uivEXT)
+public func gl_NamedProgramLocalParameterI4uivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x105AC)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(target, 4)
+  p.put32(index, 8)
+  writer.pointee.glArray(params, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNamedProgramLocalParameters4fvEXT)
+public func gl_NamedProgramLocalParameters4fvEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ count: Int32,
+  _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x105AD)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(target, 4)
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: count), 12)
+  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNamedProgramLocalParametersI4ivEXT)
+public func gl_NamedProgramLocalParametersI4ivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ count: Int32,
+  _ params: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x105AE)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(target, 4)
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: count), 12)
+  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNamedProgramLocalParametersI4uivEXT)
+public func gl_NamedProgramLocalParametersI4uivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ count: Int32,
+  _ params: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x105AF)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(target, 4)
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: count), 12)
+  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNamedProgramStringEXT)
+public func gl_NamedProgramStringEXT(
+  _ program: UInt32, _ target: UInt32, _ format: UInt32, _ len: Int32, _ string: UnsafeRawPointer?
+) {
+  guard let writer = contextWriter() else { return }
+  guard string == nil || max(Int(len), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x105B0)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(target, 4)
+  p.put32(format, 8)
+  p.put32(UInt32(bitPattern: len), 12)
+  writer.pointee.glArray(string, max(Int(len), 0))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNamedRenderbufferStorage)
+public func gl_NamedRenderbufferStorage(
+  _ renderbuffer: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10250, 24) else { return }
+  p.put32(renderbuffer, 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  finishCommand(c)
+}
+
+@c(glNamedRenderbufferStorageEXT)
+public func gl_NamedRenderbufferStorageEXT(
+  _ renderbuffer: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105B1, 24) else { return }
+  p.put32(renderbuffer, 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  finishCommand(c)
+}
+
+@c(glNamedRenderbufferStorageMultisample)
+public func gl_NamedRenderbufferStorageMultisample(
+  _ renderbuffer: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10251, 32) else { return }
+  p.put32(renderbuffer, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedRenderbufferStorageMultisampleCoverageEXT)
+public func gl_NamedRenderbufferStorageMultisampleCoverageEXT(
+  _ renderbuffer: UInt32, _ coverageSamples: Int32, _ colorSamples: Int32, _ internalformat: UInt32,
+  _ width: Int32, _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105B2, 32) else { return }
+  p.put32(renderbuffer, 8)
+  p.put32(UInt32(bitPattern: coverageSamples), 12)
+  p.put32(UInt32(bitPattern: colorSamples), 16)
+  p.put32(internalformat, 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  finishCommand(c)
+}
+
+@c(glNamedRenderbufferStorageMultisampleEXT)
+public func gl_NamedRenderbufferStorageMultisampleEXT(
+  _ renderbuffer: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105B3, 32) else { return }
+  p.put32(renderbuffer, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedStringARB)
+public func gl_NamedStringARB(
+  _ type: UInt32, _ namelen: Int32, _ name: UnsafePointer<CChar>?, _ stringlen: Int32,
+  _ string: UnsafePointer<CChar>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x1050B)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(type, 0)
+  p.put32(UInt32(bitPattern: namelen), 4)
+  p.put32(UInt32(bitPattern: stringlen), 8)
+  c.writer.pointee.glArray(name, glTextLength(name, namelen))
+  c.writer.pointee.glArray(string, glTextLength(string, stringlen))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glNewList)
+public func gl_NewList(_ list: UInt32, _ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10252, 16) else { return }
+  p.put32(list, 8)
+  p.put32(mode, 12)
+  note_glNewList(c, list, mode)
+  finishCommand(c)
+}
+
+@c(glNormal3b)
+public func gl_Normal3b(_ nx: Int8, _ ny: Int8, _ nz: Int8) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10253, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(nx)), 8)
+  p.put32(UInt32(bitPattern: Int32(ny)), 12)
+  p.put32(UInt32(bitPattern: Int32(nz)), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glNormal3bv)
+public func gl_Normal3bv(_ v: UnsafePointer<Int8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10254)
+  writer.pointee.glArray(v, 3)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNormal3d)
+public func gl_Normal3d(_ nx: Double, _ ny: Double, _ nz: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10255, 32) else { return }
+  p.put64(nx.bitPattern, 8)
+  p.put64(ny.bitPattern, 16)
+  p.put64(nz.bitPattern, 24)
+  finishCommand(writer)
+}
+
+@c(glNormal3dv)
+public func gl_Normal3dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10256)
+  writer.pointee.glArray(v, 24)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNormal3f)
+public func gl_Normal3f(_ nx: Float, _ ny: Float, _ nz: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10257, 24) else { return }
+  p.put32(nx.bitPattern, 8)
+  p.put32(ny.bitPattern, 12)
+  p.put32(nz.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glNormal3fv)
+public func gl_Normal3fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10258)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNormal3hNV)
+public func gl_Normal3hNV(_ nx: UInt16, _ ny: UInt16, _ nz: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B6, 24) else { return }
+  p.put32(UInt32(nx), 8)
+  p.put32(UInt32(ny), 12)
+  p.put32(UInt32(nz), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glNormal3hvNV)
+public func gl_Normal3hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104B7)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNormal3i)
+public func gl_Normal3i(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10259, 24) else { return }
+  p.put32(UInt32(bitPattern: nx), 8)
+  p.put32(UInt32(bitPattern: ny), 12)
+  p.put32(UInt32(bitPattern: nz), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glNormal3iv)
+public func gl_Normal3iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1025A)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNormal3s)
+public func gl_Normal3s(_ nx: Int16, _ ny: Int16, _ nz: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1025B, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(nx)), 8)
+  p.put32(UInt32(bitPattern: Int32(ny)), 12)
+  p.put32(UInt32(bitPattern: Int32(nz)), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glNormal3sv)
+public func gl_Normal3sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1025C)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNormal3x)
+public func gl_Normal3x(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1025D, 24) else { return }
+  p.put32(UInt32(bitPattern: nx), 8)
+  p.put32(UInt32(bitPattern: ny), 12)
+  p.put32(UInt32(bitPattern: nz), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glNormalP3ui)
+public func gl_NormalP3ui(_ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1025E, 16) else { return }
+  p.put32(type, 8)
+  p.put32(coords, 12)
+  finishCommand(writer)
+}
+
+@c(glNormalP3uiv)
+public func gl_NormalP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1025F)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glNormalPointer)
+public func gl_NormalPointer(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  hook_glNormalPointer(c, type, stride, pointer)
+  finishCommand(c)
+}
+
+func encode_glNormalPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ type: UInt32, _ stride: Int32,
+  _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x10260, 24) else { return }
+  p.put32(type, 8)
+  p.put32(UInt32(bitPattern: stride), 12)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 16)
+}
+
+@c(glNormalPointerEXT)
+public func gl_NormalPointerEXT(
+  _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glNormalPointerEXT(c, type, stride, count, pointer)
+  finishCommand(c)
+}
+
+@c(glObjectLabel)
+public func gl_ObjectLabel(
+  _ identifier: UInt32, _ name: UInt32, _ length: Int32, _ label: UnsafePointer<CChar>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10261)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(identifier, 0)
+  p.put32(name, 4)
+  p.put32(UInt32(bitPattern: length), 8)
+  writer.pointee.glArray(label, glTextLength(label, length))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glObjectPtrLabel)
+public func gl_ObjectPtrLabel(
+  _ ptr: UnsafeRawPointer?, _ length: Int32, _ label: UnsafePointer<CChar>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10262)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put64(syncID(ptr), 0)
+  p.put32(UInt32(bitPattern: length), 8)
+  writer.pointee.glArray(label, glTextLength(label, length))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glOrtho)
+public func gl_Ortho(
+  _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10263, 56) else { return }
+  p.put64(left.bitPattern, 8)
+  p.put64(right.bitPattern, 16)
+  p.put64(bottom.bitPattern, 24)
+  p.put64(top.bitPattern, 32)
+  p.put64(zNear.bitPattern, 40)
+  p.put64(zFar.bitPattern, 48)
+  note_glOrtho(c, left, right, bottom, top, zNear, zFar)
+  finishCommand(c)
+}
+
+@c(glOrthof)
+public func gl_Orthof(_ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10264, 32) else { return }
+  p.put32(l.bitPattern, 8)
+  p.put32(rValue.bitPattern, 12)
+  p.put32(b.bitPattern, 16)
+  p.put32(t.bitPattern, 20)
+  p.put32(n.bitPattern, 24)
+  p.put32(f.bitPattern, 28)
+  note_glOrthof(c, l, rValue, b, t, n, f)
+  finishCommand(c)
+}
+
+@c(glOrthox)
+public func gl_Orthox(_ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10265, 32) else { return }
+  p.put32(UInt32(bitPattern: l), 8)
+  p.put32(UInt32(bitPattern: rValue), 12)
+  p.put32(UInt32(bitPattern: b), 16)
+  p.put32(UInt32(bitPattern: t), 20)
+  p.put32(UInt32(bitPattern: n), 24)
+  p.put32(UInt32(bitPattern: f), 28)
+  note_glOrthox(c, l, rValue, b, t, n, f)
+  finishCommand(c)
+}
+
+@c(glPassTexCoordATI)
+public func gl_PassTexCoordATI(_ dst: UInt32, _ coord: UInt32, _ swizzle: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x104B8, 24) else { return }
+  p.put32(dst, 8)
+  p.put32(coord, 12)
+  p.put32(swizzle, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glPassThrough)
+public func gl_PassThrough(_ token: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10266, 16) else { return }
+  p.put32(token.bitPattern, 8)
+  p.put32(0, 12)
+  finishCommand(writer)
+}
+
+@c(glPatchParameterfv)
+public func gl_PatchParameterfv(_ pname: UInt32, _ values: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  guard values == nil || glProduct(glPatchValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10267)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(pname, 0)
+  writer.pointee.glArray(values, glProduct(glPatchValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glPatchParameteri)
+public func gl_PatchParameteri(_ pname: UInt32, _ value: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10268, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(UInt32(bitPattern: value), 12)
+  finishCommand(writer)
+}
+
+@c(glPauseTransformFeedback)
+public func gl_PauseTransformFeedback() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10269, 8) else { return }
+  finishCommand(writer)
+}
+
+@c(glPixelMapfv)
+public func gl_PixelMapfv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1026A)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(map, 0)
+  p.put32(UInt32(bitPattern: mapsize), 4)
+  c.writer.pointee.glImage(c, 1, GL.RED, GL.FLOAT, Int(mapsize), 1, 1, values)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glPixelMapuiv)
+public func gl_PixelMapuiv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<UInt32>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1026B)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(map, 0)
+  p.put32(UInt32(bitPattern: mapsize), 4)
+  c.writer.pointee.glImage(c, 1, GL.RED, GL.UNSIGNED_INT, Int(mapsize), 1, 1, values)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glPixelMapusv)
+public func gl_PixelMapusv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1026C)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(map, 0)
+  p.put32(UInt32(bitPattern: mapsize), 4)
+  c.writer.pointee.glImage(c, 1, GL.RED, GL.UNSIGNED_SHORT, Int(mapsize), 1, 1, values)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glPixelStoref)
+public func gl_PixelStoref(_ pname: UInt32, _ param: Float) {
+  guard let c = currentContext() else { return }
+  hook_glPixelStoref(c, pname, param)
+  finishCommand(c)
+}
+
+@c(glPixelStorei)
+public func gl_PixelStorei(_ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  hook_glPixelStorei(c, pname, param)
+  finishCommand(c)
+}
+
+@c(glPixelTransferf)
+public func gl_PixelTransferf(_ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1026D, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(param.bitPattern, 12)
+  finishCommand(writer)
+}
+
+@c(glPixelTransferi)
+public func gl_PixelTransferi(_ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1026E, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(UInt32(bitPattern: param), 12)
+  finishCommand(writer)
+}
+
+@c(glPixelZoom)
+public func gl_PixelZoom(_ xfactor: Float, _ yfactor: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1026F, 16) else { return }
+  p.put32(xfactor.bitPattern, 8)
+  p.put32(yfactor.bitPattern, 12)
+  finishCommand(writer)
+}
+
+@c(glPointParameterf)
+public func gl_PointParameterf(_ pname: UInt32, _ param: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10270, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(param.bitPattern, 12)
+  finishCommand(c)
+}
+
+@c(glPointParameterfv)
+public func gl_PointParameterfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10271)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(pname, 0)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glPointParameteri)
+public func gl_PointParameteri(_ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10272, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(UInt32(bitPattern: param), 12)
+  finishCommand(c)
+}
+
+@c(glPointParameteriv)
+public func gl_PointParameteriv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10273)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(pname, 0)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glPointParameterx)
+public func gl_PointParameterx(_ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10274, 16) else { return }
+  p.put32(pname, 8)
+  p.put32(UInt32(bitPattern: param), 12)
+  finishCommand(c)
+}
+
+@c(glPointParameterxv)
+public func gl_PointParameterxv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10275)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(pname, 0)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glPointSize)
+public func gl_PointSize(_ size: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10276, 16) else { return }
+  p.put32(size.bitPattern, 8)
+  p.put32(0, 12)
+  finishCommand(c)
+}
+
+@c(glPointSizex)
+public func gl_PointSizex(_ size: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10277, 16) else { return }
+  p.put32(UInt32(bitPattern: size), 8)
+  p.put32(0, 12)
+  finishCommand(c)
+}
+
+@c(glPolygonMode)
+public func gl_PolygonMode(_ face: UInt32, _ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10278, 16) else { return }
+  p.put32(face, 8)
+  p.put32(mode, 12)
+  note_glPolygonMode(c, face, mode)
+  finishCommand(c)
+}
+
+@c(glPolygonOffset)
+public func gl_PolygonOffset(_ factor: Float, _ units: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10279, 16) else { return }
+  p.put32(factor.bitPattern, 8)
+  p.put32(units.bitPattern, 12)
+  finishCommand(c)
+}
+
+@c(glPolygonOffsetClamp)
+public func gl_PolygonOffsetClamp(_ factor: Float, _ units: Float, _ clamp: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x1027A, 24) else { return }
+  p.put32(factor.bitPattern, 8)
+  p.put32(units.bitPattern, 12)
+  p.put32(clamp.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glPolygonOffsetx)
+public func gl_PolygonOffsetx(_ factor: Int32, _ units: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x1027B, 16) else { return }
+  p.put32(UInt32(bitPattern: factor), 8)
+  p.put32(UInt32(bitPattern: units), 12)
+  finishCommand(c)
+}
+
+@c(glPolygonStipple)
+public func gl_PolygonStipple(_ mask: UnsafePointer<UInt8>?) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x1027C)
+  c.writer.pointee.glImage(c, 2, GL.COLOR_INDEX, GL.BITMAP, Int(32), Int(32), 1, mask)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glPopAttrib)
+public func gl_PopAttrib() {
+  guard let c = currentContext() else { return }
+  guard let _ = c.writer.pointee.fixedRecord(0x1027D, 8) else { return }
+  note_glPopAttrib(c)
+  finishCommand(c)
+}
+
+@c(glPopClientAttrib)
+public func gl_PopClientAttrib() {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2100
+  hook_glPopClientAttrib(c)
+  finishCommand(c)
+}
+
+func encode_glPopClientAttrib(_ c: Context, _ writer: UnsafeMutablePointer<Writer>) {
+  guard let _ = writer.pointee.fixedRecord(0x1027E, 8) else { return }
+}
+
+@c(glPopDebugGroup)
+public func gl_PopDebugGroup() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x1027F, 8) else { return }
+  finishCommand(writer)
+}
+
+@c(glPopMatrix)
+public func gl_PopMatrix() {
+  guard let c = currentContext() else { return }
+  guard let _ = c.writer.pointee.fixedRecord(0x10280, 8) else { return }
+  note_glPopMatrix(c)
+  finishCommand(c)
+}
+
+@c(glPopName)
+public func gl_PopName() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10281, 8) else { return }
+  finishCommand(writer)
+}
+
+@c(glPrimitiveBoundingBox)
+public func gl_PrimitiveBoundingBox(
+  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
+  _ maxZ: Float, _ maxW: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10282, 40) else { return }
+  p.put32(minX.bitPattern, 8)
+  p.put32(minY.bitPattern, 12)
+  p.put32(minZ.bitPattern, 16)
+  p.put32(minW.bitPattern, 20)
+  p.put32(maxX.bitPattern, 24)
+  p.put32(maxY.bitPattern, 28)
+  p.put32(maxZ.bitPattern, 32)
+  p.put32(maxW.bitPattern, 36)
+  finishCommand(writer)
+}
+
+@c(glPrimitiveRestartIndex)
+public func gl_PrimitiveRestartIndex(_ index: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10283, 16) else { return }
+  p.put32(index, 8)
+  p.put32(0, 12)
+  note_glPrimitiveRestartIndex(c, index)
+  finishCommand(c)
+}
+
+@c(glPrimitiveRestartIndexNV)
+public func gl_PrimitiveRestartIndexNV(_ index: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10284, 16) else { return }
+  p.put32(index, 8)
+  p.put32(0, 12)
+  note_glPrimitiveRestartIndexNV(c, index)
+  finishCommand(c)
+}
+
+@c(glPrimitiveRestartNV)
+public func gl_PrimitiveRestartNV() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10285, 8) else { return }
+  finishCommand(writer)
+}
+
+@c(glPrioritizeTextures)
+public func gl_PrioritizeTextures(
+  _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard priorities == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10286)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(UInt32(bitPattern: n), 0)
+  writer.pointee.glArray(textures, glProduct(Int(n), 4))
+  writer.pointee.glArray(priorities, glProduct(Int(n), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramBinary)
+public func gl_ProgramBinary(
+  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard binary == nil || max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10287)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(binaryFormat, 4)
+  p.put32(UInt32(bitPattern: length), 8)
+  c.writer.pointee.glArray(binary, max(Int(length), 0))
+  c.writer.pointee.end()
+  note_glProgramBinary(c, program, binaryFormat, binary, length)
+  finishCommand(c)
+}
+
+@c(glProgramEnvParameter4dARB)
+public func gl_ProgramEnvParameter4dARB(
+  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10288, 48) else { return }
+  p.put32(target, 8)
+  p.put32(index, 12)
+  p.put64(x.bitPattern, 16)
+  p.put64(y.bitPattern, 24)
+  p.put64(z.bitPattern, 32)
+  p.put64(w.bitPattern, 40)
+  finishCommand(writer)
+}
+
+@c(glProgramEnvParameter4dvARB)
+public func gl_ProgramEnvParameter4dvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10289)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  writer.pointee.glArray(params, 32)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramEnvParameter4fARB)
+public func gl_ProgramEnvParameter4fARB(
+  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1028A, 32) else { return }
+  p.put32(target, 8)
+  p.put32(index, 12)
+  p.put32(x.bitPattern, 16)
+  p.put32(y.bitPattern, 20)
+  p.put32(z.bitPattern, 24)
+  p.put32(w.bitPattern, 28)
+  finishCommand(writer)
+}
+
+@c(glProgramEnvParameter4fvARB)
+public func gl_ProgramEnvParameter4fvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1028B)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  writer.pointee.glArray(params, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramEnvParameters4fvEXT)
+public func gl_ProgramEnvParameters4fvEXT(
+  _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1028C)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramLocalParameter4dARB)
+public func gl_ProgramLocalParameter4dARB(
+  _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1028D, 48) else { return }
+  p.put32(target, 8)
+  p.put32(index, 12)
+  p.put64(x.bitPattern, 16)
+  p.put64(y.bitPattern, 24)
+  p.put64(z.bitPattern, 32)
+  p.put64(w.bitPattern, 40)
+  finishCommand(writer)
+}
+
+@c(glProgramLocalParameter4dvARB)
+public func gl_ProgramLocalParameter4dvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1028E)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  writer.pointee.glArray(params, 32)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramLocalParameter4fARB)
+public func gl_ProgramLocalParameter4fARB(
+  _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1028F, 32) else { return }
+  p.put32(target, 8)
+  p.put32(index, 12)
+  p.put32(x.bitPattern, 16)
+  p.put32(y.bitPattern, 20)
+  p.put32(z.bitPattern, 24)
+  p.put32(w.bitPattern, 28)
+  finishCommand(writer)
+}
+
+@c(glProgramLocalParameter4fvARB)
+public func gl_ProgramLocalParameter4fvARB(
+  _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10290)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  writer.pointee.glArray(params, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramLocalParameters4fvEXT)
+public func gl_ProgramLocalParameters4fvEXT(
+  _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10291)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(target, 0)
+  p.put32(index, 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramParameteri)
+public func gl_ProgramParameteri(_ program: UInt32, _ pname: UInt32, _ value: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10292, 24) else { return }
+  p.put32(program, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: value), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glProgramStringARB)
+public func gl_ProgramStringARB(
+  _ target: UInt32, _ format: UInt32, _ len: Int32, _ string: UnsafeRawPointer?
+) {
+  guard let writer = contextWriter() else { return }
+  guard string == nil || max(Int(len), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10293)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(target, 0)
+  p.put32(format, 4)
+  p.put32(UInt32(bitPattern: len), 8)
+  writer.pointee.glArray(string, max(Int(len), 0))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1d)
+public func gl_ProgramUniform1d(_ program: UInt32, _ location: Int32, _ v0: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10294, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(v0.bitPattern, 16)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1dEXT)
+public func gl_ProgramUniform1dEXT(_ program: UInt32, _ location: Int32, _ x: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x105B4, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x.bitPattern, 16)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1dv)
+public func gl_ProgramUniform1dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x10295)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1dvEXT)
+public func gl_ProgramUniform1dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105B5)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1f)
+public func gl_ProgramUniform1f(_ program: UInt32, _ location: Int32, _ v0: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10296, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1fv)
+public func gl_ProgramUniform1fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x10297)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1i)
+public func gl_ProgramUniform1i(_ program: UInt32, _ location: Int32, _ v0: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10298, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(UInt32(bitPattern: v0), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1i64ARB)
+public func gl_ProgramUniform1i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10299, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1i64NV)
+public func gl_ProgramUniform1i64NV(_ program: UInt32, _ location: Int32, _ x: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104B9, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1i64vARB)
+public func gl_ProgramUniform1i64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x1029A)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1i64vNV)
+public func gl_ProgramUniform1i64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104BA)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1iv)
+public func gl_ProgramUniform1iv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x1029B)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1ui)
+public func gl_ProgramUniform1ui(_ program: UInt32, _ location: Int32, _ v0: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1029C, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1ui64ARB)
+public func gl_ProgramUniform1ui64ARB(_ program: UInt32, _ location: Int32, _ x: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1029D, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1ui64NV)
+public func gl_ProgramUniform1ui64NV(_ program: UInt32, _ location: Int32, _ x: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104BB, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1ui64vARB)
+public func gl_ProgramUniform1ui64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x1029E)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1ui64vNV)
+public func gl_ProgramUniform1ui64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104BC)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform1uiv)
+public func gl_ProgramUniform1uiv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x1029F)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2d)
+public func gl_ProgramUniform2d(_ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A0, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(v0.bitPattern, 16)
+  p.put64(v1.bitPattern, 24)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2dEXT)
+public func gl_ProgramUniform2dEXT(_ program: UInt32, _ location: Int32, _ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x105B6, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x.bitPattern, 16)
+  p.put64(y.bitPattern, 24)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2dv)
+public func gl_ProgramUniform2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102A1)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2dvEXT)
+public func gl_ProgramUniform2dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105B7)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2f)
+public func gl_ProgramUniform2f(_ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A2, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0.bitPattern, 16)
+  p.put32(v1.bitPattern, 20)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2fv)
+public func gl_ProgramUniform2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102A3)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2i)
+public func gl_ProgramUniform2i(_ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A4, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(UInt32(bitPattern: v0), 16)
+  p.put32(UInt32(bitPattern: v1), 20)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2i64ARB)
+public func gl_ProgramUniform2i64ARB(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A5, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2i64NV)
+public func gl_ProgramUniform2i64NV(_ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104BD, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2i64vARB)
+public func gl_ProgramUniform2i64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102A6)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2i64vNV)
+public func gl_ProgramUniform2i64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104BE)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2iv)
+public func gl_ProgramUniform2iv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102A7)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2ui)
+public func gl_ProgramUniform2ui(_ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A8, 24) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0, 16)
+  p.put32(v1, 20)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2ui64ARB)
+public func gl_ProgramUniform2ui64ARB(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102A9, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2ui64NV)
+public func gl_ProgramUniform2ui64NV(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104BF, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2ui64vARB)
+public func gl_ProgramUniform2ui64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102AA)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2ui64vNV)
+public func gl_ProgramUniform2ui64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104C0)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform2uiv)
+public func gl_ProgramUniform2uiv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102AB)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3d)
+public func gl_ProgramUniform3d(
+  _ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double, _ v2: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102AC, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(v0.bitPattern, 16)
+  p.put64(v1.bitPattern, 24)
+  p.put64(v2.bitPattern, 32)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3dEXT)
+public func gl_ProgramUniform3dEXT(
+  _ program: UInt32, _ location: Int32, _ x: Double, _ y: Double, _ z: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x105B8, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x.bitPattern, 16)
+  p.put64(y.bitPattern, 24)
+  p.put64(z.bitPattern, 32)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3dv)
+public func gl_ProgramUniform3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102AD)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3dvEXT)
+public func gl_ProgramUniform3dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105B9)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3f)
+public func gl_ProgramUniform3f(
+  _ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102AE, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0.bitPattern, 16)
+  p.put32(v1.bitPattern, 20)
+  p.put32(v2.bitPattern, 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3fv)
+public func gl_ProgramUniform3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102AF)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3i)
+public func gl_ProgramUniform3i(
+  _ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102B0, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(UInt32(bitPattern: v0), 16)
+  p.put32(UInt32(bitPattern: v1), 20)
+  p.put32(UInt32(bitPattern: v2), 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3i64ARB)
+public func gl_ProgramUniform3i64ARB(
+  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102B1, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+  p.put64(UInt64(bitPattern: Int64(z)), 32)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3i64NV)
+public func gl_ProgramUniform3i64NV(
+  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104C1, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+  p.put64(UInt64(bitPattern: Int64(z)), 32)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3i64vARB)
+public func gl_ProgramUniform3i64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102B2)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3i64vNV)
+public func gl_ProgramUniform3i64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104C2)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3iv)
+public func gl_ProgramUniform3iv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102B3)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3ui)
+public func gl_ProgramUniform3ui(
+  _ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102B4, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0, 16)
+  p.put32(v1, 20)
+  p.put32(v2, 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3ui64ARB)
+public func gl_ProgramUniform3ui64ARB(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102B5, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+  p.put64(z, 32)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3ui64NV)
+public func gl_ProgramUniform3ui64NV(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104C3, 40) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+  p.put64(z, 32)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3ui64vARB)
+public func gl_ProgramUniform3ui64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102B6)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3ui64vNV)
+public func gl_ProgramUniform3ui64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104C4)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform3uiv)
+public func gl_ProgramUniform3uiv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102B7)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4d)
+public func gl_ProgramUniform4d(
+  _ program: UInt32, _ location: Int32, _ v0: Double, _ v1: Double, _ v2: Double, _ v3: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102B8, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(v0.bitPattern, 16)
+  p.put64(v1.bitPattern, 24)
+  p.put64(v2.bitPattern, 32)
+  p.put64(v3.bitPattern, 40)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4dEXT)
+public func gl_ProgramUniform4dEXT(
+  _ program: UInt32, _ location: Int32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x105BA, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x.bitPattern, 16)
+  p.put64(y.bitPattern, 24)
+  p.put64(z.bitPattern, 32)
+  p.put64(w.bitPattern, 40)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4dv)
+public func gl_ProgramUniform4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103CD)
+  writer.pointee.begin(0x102B9)
   guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix2fv)
-public func gl_UniformMatrix2fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+@c(glProgramUniform4dvEXT)
+public func gl_ProgramUniform4dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105BB)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4f)
+public func gl_ProgramUniform4f(
+  _ program: UInt32, _ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float, _ v3: Float
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102BA, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0.bitPattern, 16)
+  p.put32(v1.bitPattern, 20)
+  p.put32(v2.bitPattern, 24)
+  p.put32(v3.bitPattern, 28)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4fv)
+public func gl_ProgramUniform4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103CE)
+  writer.pointee.begin(0x102BB)
   guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix2x3dv)
-public func gl_UniformMatrix2x3dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+@c(glProgramUniform4i)
+public func gl_ProgramUniform4i(
+  _ program: UInt32, _ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32, _ v3: Int32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102BC, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(UInt32(bitPattern: v0), 16)
+  p.put32(UInt32(bitPattern: v1), 20)
+  p.put32(UInt32(bitPattern: v2), 24)
+  p.put32(UInt32(bitPattern: v3), 28)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4i64ARB)
+public func gl_ProgramUniform4i64ARB(
+  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102BD, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+  p.put64(UInt64(bitPattern: Int64(z)), 32)
+  p.put64(UInt64(bitPattern: Int64(w)), 40)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4i64NV)
+public func gl_ProgramUniform4i64NV(
+  _ program: UInt32, _ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104C5, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(UInt64(bitPattern: Int64(x)), 16)
+  p.put64(UInt64(bitPattern: Int64(y)), 24)
+  p.put64(UInt64(bitPattern: Int64(z)), 32)
+  p.put64(UInt64(bitPattern: Int64(w)), 40)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4i64vARB)
+public func gl_ProgramUniform4i64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102BE)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4i64vNV)
+public func gl_ProgramUniform4i64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104C6)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4iv)
+public func gl_ProgramUniform4iv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102BF)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4ui)
+public func gl_ProgramUniform4ui(
+  _ program: UInt32, _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102C0, 32) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put32(v0, 16)
+  p.put32(v1, 20)
+  p.put32(v2, 24)
+  p.put32(v3, 28)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4ui64ARB)
+public func gl_ProgramUniform4ui64ARB(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102C1, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+  p.put64(z, 32)
+  p.put64(w, 40)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4ui64NV)
+public func gl_ProgramUniform4ui64NV(
+  _ program: UInt32, _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104C7, 48) else { return }
+  p.put32(program, 8)
+  p.put32(UInt32(bitPattern: location), 12)
+  p.put64(x, 16)
+  p.put64(y, 24)
+  p.put64(z, 32)
+  p.put64(w, 40)
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4ui64vARB)
+public func gl_ProgramUniform4ui64vARB(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102C2)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4ui64vNV)
+public func gl_ProgramUniform4ui64vNV(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104C8)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniform4uiv)
+public func gl_ProgramUniform4uiv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102C3)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix2dv)
+public func gl_ProgramUniformMatrix2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102C4)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix2dvEXT)
+public func gl_ProgramUniformMatrix2dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105BC)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix2fv)
+public func gl_ProgramUniformMatrix2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102C5)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix2x3dv)
+public func gl_ProgramUniformMatrix2x3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103CF)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102C6)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix2x3fv)
-public func gl_UniformMatrix2x3fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+@c(glProgramUniformMatrix2x3dvEXT)
+public func gl_ProgramUniformMatrix2x3dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105BD)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix2x3fv)
+public func gl_ProgramUniformMatrix2x3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103D0)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102C7)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix2x4dv)
-public func gl_UniformMatrix2x4dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+@c(glProgramUniformMatrix2x4dv)
+public func gl_ProgramUniformMatrix2x4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103D1)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102C8)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix2x4fv)
-public func gl_UniformMatrix2x4fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+@c(glProgramUniformMatrix2x4dvEXT)
+public func gl_ProgramUniformMatrix2x4dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105BE)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix2x4fv)
+public func gl_ProgramUniformMatrix2x4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103D2)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102C9)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix3dv)
-public func gl_UniformMatrix3dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+@c(glProgramUniformMatrix3dv)
+public func gl_ProgramUniformMatrix3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103D3)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102CA)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix3fv)
-public func gl_UniformMatrix3fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+@c(glProgramUniformMatrix3dvEXT)
+public func gl_ProgramUniformMatrix3dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105BF)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3fv)
+public func gl_ProgramUniformMatrix3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103D4)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102CB)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix3x2dv)
-public func gl_UniformMatrix3x2dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+@c(glProgramUniformMatrix3x2dv)
+public func gl_ProgramUniformMatrix3x2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103D5)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102CC)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix3x2fv)
-public func gl_UniformMatrix3x2fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+@c(glProgramUniformMatrix3x2dvEXT)
+public func gl_ProgramUniformMatrix3x2dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105C0)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3x2fv)
+public func gl_ProgramUniformMatrix3x2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103D6)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102CD)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix3x4dv)
-public func gl_UniformMatrix3x4dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+@c(glProgramUniformMatrix3x4dv)
+public func gl_ProgramUniformMatrix3x4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103D7)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102CE)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix3x4fv)
-public func gl_UniformMatrix3x4fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+@c(glProgramUniformMatrix3x4dvEXT)
+public func gl_ProgramUniformMatrix3x4dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105C1)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3x4fv)
+public func gl_ProgramUniformMatrix3x4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103D8)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102CF)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glUniformMatrix4dv)
-public func gl_UniformMatrix4dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+@c(glProgramUniformMatrix4dv)
+public func gl_ProgramUniformMatrix4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
   guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103D9)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
+  writer.pointee.begin(0x102D0)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
   writer.pointee.end()
-}
-
-@c(glUniformMatrix4fv)
-public func gl_UniformMatrix4fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 16), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103DA)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix4x2dv)
-public func gl_UniformMatrix4x2dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103DB)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix4x2fv)
-public func gl_UniformMatrix4x2fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103DC)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix4x3dv)
-public func gl_UniformMatrix4x3dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103DD)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
-  writer.pointee.end()
-}
-
-@c(glUniformMatrix4x3fv)
-public func gl_UniformMatrix4x3fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103DE)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(UInt32(bitPattern: location), 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
-  writer.pointee.end()
-}
-
-@c(glUniformSubroutinesuiv)
-public func gl_UniformSubroutinesuiv(
-  _ shadertype: UInt32, _ count: Int32, _ indices: UnsafePointer<UInt32>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard indices == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x103DF)
-  guard let p = writer.pointee.reserve(8) else { return }
-  p.put32(shadertype, 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(indices, glProduct(Int(count), 4))
-  writer.pointee.end()
-}
-
-@c(glUnlockArraysEXT)
-public func gl_UnlockArraysEXT() {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let _ = c.writer.pointee.fixedRecord(0x104E9, 8) else { return }
-}
-
-@c(glUnmapBuffer)
-public func gl_UnmapBuffer(_ target: UInt32) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glUnmapBuffer(c, target)
-}
-
-@c(glUnmapNamedBuffer)
-public func gl_UnmapNamedBuffer(_ buffer: UInt32) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  return hook_glUnmapNamedBuffer(c, buffer)
-}
-
-@c(glUseProgram)
-public func gl_UseProgram(_ program: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
-  guard let p = c.writer.pointee.fixedRecord(0x103E0, 16) else { return }
-  p.put32(program, 8)
-  p.put32(0, 12)
-  note_glUseProgram(c, program)
-}
-
-@c(glUseProgramStages)
-public func gl_UseProgramStages(_ pipeline: UInt32, _ stages: UInt32, _ program: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x80
-  guard let p = c.writer.pointee.fixedRecord(0x103E1, 24) else { return }
-  p.put32(pipeline, 8)
-  p.put32(stages, 12)
-  p.put32(program, 16)
-  p.put32(0, 20)
-}
-
-@c(glValidateProgram)
-public func gl_ValidateProgram(_ program: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x103E2, 16) else { return }
-  p.put32(program, 8)
-  p.put32(0, 12)
-  note_glValidateProgram(c, program)
-}
-
-@c(glValidateProgramPipeline)
-public func gl_ValidateProgramPipeline(_ pipeline: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E3, 16) else { return }
-  p.put32(pipeline, 8)
-  p.put32(0, 12)
-}
-
-@c(glVertex2d)
-public func gl_Vertex2d(_ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E4, 24) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-}
-
-@c(glVertex2dv)
-public func gl_Vertex2dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103E5)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertex2f)
-public func gl_Vertex2f(_ x: Float, _ y: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E6, 16) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-}
-
-@c(glVertex2fv)
-public func gl_Vertex2fv(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103E7)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
+  finishCommand(writer)
 }

@@ -6,1442 +6,1133 @@ import Client
 import GLWire
 import Wire
 
-@c(glVertex2hNV)
-public func gl_Vertex2hNV(_ x: UInt16, _ y: UInt16) {
+@c(glProgramUniformMatrix4dvEXT)
+public func gl_ProgramUniformMatrix4dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104EA, 16) else { return }
-  p.put32(UInt32(x), 8)
-  p.put32(UInt32(y), 12)
-}
-
-@c(glVertex2hvNV)
-public func gl_Vertex2hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104EB)
-  writer.pointee.glArray(v, 4)
+  guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105C2)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex2i)
-public func gl_Vertex2i(_ x: Int32, _ y: Int32) {
+@c(glProgramUniformMatrix4fv)
+public func gl_ProgramUniformMatrix4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103E8, 16) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
+  guard value == nil || glProduct(glProduct(Int(count), 16), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102D1)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 4))
+  writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex2iv)
-public func gl_Vertex2iv(_ v: UnsafePointer<Int32>?) {
+@c(glProgramUniformMatrix4x2dv)
+public func gl_ProgramUniformMatrix4x2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103E9)
+  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102D2)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix4x2dvEXT)
+public func gl_ProgramUniformMatrix4x2dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105C3)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix4x2fv)
+public func gl_ProgramUniformMatrix4x2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102D3)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix4x3dv)
+public func gl_ProgramUniformMatrix4x3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102D4)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix4x3dvEXT)
+public func gl_ProgramUniformMatrix4x3dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105C4)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix4x3fv)
+public func gl_ProgramUniformMatrix4x3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102D5)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProvokingVertex)
+public func gl_ProvokingVertex(_ mode: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102D6, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+  finishCommand(writer)
+}
+
+@c(glPushAttrib)
+public func gl_PushAttrib(_ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x102D7, 16) else { return }
+  p.put32(mask, 8)
+  p.put32(0, 12)
+  note_glPushAttrib(c, mask)
+  finishCommand(c)
+}
+
+@c(glPushClientAttrib)
+public func gl_PushClientAttrib(_ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  hook_glPushClientAttrib(c, mask)
+  finishCommand(c)
+}
+
+func encode_glPushClientAttrib(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mask: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x102D8, 16) else { return }
+  p.put32(mask, 8)
+  p.put32(0, 12)
+}
+
+@c(glPushClientAttribDefaultEXT)
+public func gl_PushClientAttribDefaultEXT(_ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  hook_glPushClientAttribDefaultEXT(c, mask)
+  finishCommand(c)
+}
+
+@c(glPushDebugGroup)
+public func gl_PushDebugGroup(
+  _ source: UInt32, _ id: UInt32, _ length: Int32, _ message: UnsafePointer<CChar>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102D9)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(source, 0)
+  p.put32(id, 4)
+  p.put32(UInt32(bitPattern: length), 8)
+  writer.pointee.glArray(message, glTextLength(message, length))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glPushMatrix)
+public func gl_PushMatrix() {
+  guard let c = currentContext() else { return }
+  guard let _ = c.writer.pointee.fixedRecord(0x102DA, 8) else { return }
+  note_glPushMatrix(c)
+  finishCommand(c)
+}
+
+@c(glPushName)
+public func gl_PushName(_ name: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102DB, 16) else { return }
+  p.put32(name, 8)
+  p.put32(0, 12)
+  finishCommand(writer)
+}
+
+@c(glQueryCounter)
+public func gl_QueryCounter(_ id: UInt32, _ target: UInt32) {
+  guard let c = currentContext() else { return }
+  hook_glQueryCounter(c, id, target)
+  finishCommand(c)
+}
+
+func encode_glQueryCounter(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ id: UInt32, _ target: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x102DC, 16) else { return }
+  p.put32(id, 8)
+  p.put32(target, 12)
+}
+
+@c(glRasterPos2d)
+public func gl_RasterPos2d(_ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102DD, 24) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  finishCommand(writer)
+}
+
+@c(glRasterPos2dv)
+public func gl_RasterPos2dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102DE)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glRasterPos2f)
+public func gl_RasterPos2f(_ x: Float, _ y: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102DF, 16) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  finishCommand(writer)
+}
+
+@c(glRasterPos2fv)
+public func gl_RasterPos2fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102E0)
   writer.pointee.glArray(v, 8)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex2s)
-public func gl_Vertex2s(_ x: Int16, _ y: Int16) {
+@c(glRasterPos2i)
+public func gl_RasterPos2i(_ x: Int32, _ y: Int32) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103EA, 16) else { return }
+  guard let p = writer.pointee.fixedRecord(0x102E1, 16) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  finishCommand(writer)
+}
+
+@c(glRasterPos2iv)
+public func gl_RasterPos2iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102E2)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glRasterPos2s)
+public func gl_RasterPos2s(_ x: Int16, _ y: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102E3, 16) else { return }
   p.put32(UInt32(bitPattern: Int32(x)), 8)
   p.put32(UInt32(bitPattern: Int32(y)), 12)
+  finishCommand(writer)
 }
 
-@c(glVertex2sv)
-public func gl_Vertex2sv(_ v: UnsafePointer<Int16>?) {
+@c(glRasterPos2sv)
+public func gl_RasterPos2sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103EB)
+  writer.pointee.begin(0x102E4)
   writer.pointee.glArray(v, 4)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex3d)
-public func gl_Vertex3d(_ x: Double, _ y: Double, _ z: Double) {
+@c(glRasterPos3d)
+public func gl_RasterPos3d(_ x: Double, _ y: Double, _ z: Double) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103EC, 32) else { return }
+  guard let p = writer.pointee.fixedRecord(0x102E5, 32) else { return }
   p.put64(x.bitPattern, 8)
   p.put64(y.bitPattern, 16)
   p.put64(z.bitPattern, 24)
+  finishCommand(writer)
 }
 
-@c(glVertex3dv)
-public func gl_Vertex3dv(_ v: UnsafePointer<Double>?) {
+@c(glRasterPos3dv)
+public func gl_RasterPos3dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103ED)
+  writer.pointee.begin(0x102E6)
   writer.pointee.glArray(v, 24)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex3f)
-public func gl_Vertex3f(_ x: Float, _ y: Float, _ z: Float) {
+@c(glRasterPos3f)
+public func gl_RasterPos3f(_ x: Float, _ y: Float, _ z: Float) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103EE, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x102E7, 24) else { return }
   p.put32(x.bitPattern, 8)
   p.put32(y.bitPattern, 12)
   p.put32(z.bitPattern, 16)
   p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glVertex3fv)
-public func gl_Vertex3fv(_ v: UnsafePointer<Float>?) {
+@c(glRasterPos3fv)
+public func gl_RasterPos3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103EF)
+  writer.pointee.begin(0x102E8)
   writer.pointee.glArray(v, 12)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex3hNV)
-public func gl_Vertex3hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16) {
+@c(glRasterPos3i)
+public func gl_RasterPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104EC, 24) else { return }
-  p.put32(UInt32(x), 8)
-  p.put32(UInt32(y), 12)
-  p.put32(UInt32(z), 16)
-  p.put32(0, 20)
-}
-
-@c(glVertex3hvNV)
-public func gl_Vertex3hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104ED)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glVertex3i)
-public func gl_Vertex3i(_ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103F0, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x102E9, 24) else { return }
   p.put32(UInt32(bitPattern: x), 8)
   p.put32(UInt32(bitPattern: y), 12)
   p.put32(UInt32(bitPattern: z), 16)
   p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glVertex3iv)
-public func gl_Vertex3iv(_ v: UnsafePointer<Int32>?) {
+@c(glRasterPos3iv)
+public func gl_RasterPos3iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103F1)
+  writer.pointee.begin(0x102EA)
   writer.pointee.glArray(v, 12)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex3s)
-public func gl_Vertex3s(_ x: Int16, _ y: Int16, _ z: Int16) {
+@c(glRasterPos3s)
+public func gl_RasterPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103F2, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x102EB, 24) else { return }
   p.put32(UInt32(bitPattern: Int32(x)), 8)
   p.put32(UInt32(bitPattern: Int32(y)), 12)
   p.put32(UInt32(bitPattern: Int32(z)), 16)
   p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glVertex3sv)
-public func gl_Vertex3sv(_ v: UnsafePointer<Int16>?) {
+@c(glRasterPos3sv)
+public func gl_RasterPos3sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103F3)
+  writer.pointee.begin(0x102EC)
   writer.pointee.glArray(v, 6)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex4d)
-public func gl_Vertex4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+@c(glRasterPos4d)
+public func gl_RasterPos4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103F4, 40) else { return }
+  guard let p = writer.pointee.fixedRecord(0x102ED, 40) else { return }
   p.put64(x.bitPattern, 8)
   p.put64(y.bitPattern, 16)
   p.put64(z.bitPattern, 24)
   p.put64(w.bitPattern, 32)
+  finishCommand(writer)
 }
 
-@c(glVertex4dv)
-public func gl_Vertex4dv(_ v: UnsafePointer<Double>?) {
+@c(glRasterPos4dv)
+public func gl_RasterPos4dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103F5)
+  writer.pointee.begin(0x102EE)
   writer.pointee.glArray(v, 32)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex4f)
-public func gl_Vertex4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+@c(glRasterPos4f)
+public func gl_RasterPos4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103F6, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x102EF, 24) else { return }
   p.put32(x.bitPattern, 8)
   p.put32(y.bitPattern, 12)
   p.put32(z.bitPattern, 16)
   p.put32(w.bitPattern, 20)
+  finishCommand(writer)
 }
 
-@c(glVertex4fv)
-public func gl_Vertex4fv(_ v: UnsafePointer<Float>?) {
+@c(glRasterPos4fv)
+public func gl_RasterPos4fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103F7)
+  writer.pointee.begin(0x102F0)
   writer.pointee.glArray(v, 16)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex4hNV)
-public func gl_Vertex4hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16) {
+@c(glRasterPos4i)
+public func gl_RasterPos4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104EE, 24) else { return }
-  p.put32(UInt32(x), 8)
-  p.put32(UInt32(y), 12)
-  p.put32(UInt32(z), 16)
-  p.put32(UInt32(w), 20)
-}
-
-@c(glVertex4hvNV)
-public func gl_Vertex4hvNV(_ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104EF)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertex4i)
-public func gl_Vertex4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103F8, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x102F1, 24) else { return }
   p.put32(UInt32(bitPattern: x), 8)
   p.put32(UInt32(bitPattern: y), 12)
   p.put32(UInt32(bitPattern: z), 16)
   p.put32(UInt32(bitPattern: w), 20)
+  finishCommand(writer)
 }
 
-@c(glVertex4iv)
-public func gl_Vertex4iv(_ v: UnsafePointer<Int32>?) {
+@c(glRasterPos4iv)
+public func gl_RasterPos4iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103F9)
+  writer.pointee.begin(0x102F2)
   writer.pointee.glArray(v, 16)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertex4s)
-public func gl_Vertex4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+@c(glRasterPos4s)
+public func gl_RasterPos4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x103FA, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x102F3, 24) else { return }
   p.put32(UInt32(bitPattern: Int32(x)), 8)
   p.put32(UInt32(bitPattern: Int32(y)), 12)
   p.put32(UInt32(bitPattern: Int32(z)), 16)
   p.put32(UInt32(bitPattern: Int32(w)), 20)
+  finishCommand(writer)
 }
 
-@c(glVertex4sv)
-public func gl_Vertex4sv(_ v: UnsafePointer<Int16>?) {
+@c(glRasterPos4sv)
+public func gl_RasterPos4sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x103FB)
+  writer.pointee.begin(0x102F4)
   writer.pointee.glArray(v, 8)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertexArrayAttribBinding)
-public func gl_VertexArrayAttribBinding(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
+@c(glReadBuffer)
+public func gl_ReadBuffer(_ src: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1040
+  guard let p = c.writer.pointee.fixedRecord(0x102F5, 16) else { return }
+  p.put32(src, 8)
+  p.put32(0, 12)
+  finishCommand(c)
+}
+
+@c(glReadBufferNV)
+public func gl_ReadBufferNV(_ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x104C9, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+  finishCommand(c)
+}
+
+@c(glReadPixels)
+public func gl_ReadPixels(
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeMutableRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x103FC, 24) else { return }
-  p.put32(vaobj, 8)
-  p.put32(attribindex, 12)
-  p.put32(bindingindex, 16)
+  hook_glReadPixels(c, x, y, width, height, format, type, pixels)
+  finishCommand(c)
+}
+
+func encode_glReadPixels(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ x: Int32, _ y: Int32,
+  _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x102F6, 40) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(UInt32(bitPattern: x), 16)
+  p.put32(UInt32(bitPattern: y), 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+}
+
+@c(glReadnPixels)
+public func gl_ReadnPixels(
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
+  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glReadnPixels(c, x, y, width, height, format, type, bufSize, data)
+  finishCommand(c)
+}
+
+@c(glRectd)
+public func gl_Rectd(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102F8, 40) else { return }
+  p.put64(x1.bitPattern, 8)
+  p.put64(y1.bitPattern, 16)
+  p.put64(x2.bitPattern, 24)
+  p.put64(y2.bitPattern, 32)
+  finishCommand(writer)
+}
+
+@c(glRectdv)
+public func gl_Rectdv(_ v1: UnsafePointer<Double>?, _ v2: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102F9)
+  writer.pointee.glArray(v1, 16)
+  writer.pointee.glArray(v2, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glRectf)
+public func gl_Rectf(_ x1: Float, _ y1: Float, _ x2: Float, _ y2: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102FA, 24) else { return }
+  p.put32(x1.bitPattern, 8)
+  p.put32(y1.bitPattern, 12)
+  p.put32(x2.bitPattern, 16)
+  p.put32(y2.bitPattern, 20)
+  finishCommand(writer)
+}
+
+@c(glRectfv)
+public func gl_Rectfv(_ v1: UnsafePointer<Float>?, _ v2: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102FB)
+  writer.pointee.glArray(v1, 8)
+  writer.pointee.glArray(v2, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glRecti)
+public func gl_Recti(_ x1: Int32, _ y1: Int32, _ x2: Int32, _ y2: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102FC, 24) else { return }
+  p.put32(UInt32(bitPattern: x1), 8)
+  p.put32(UInt32(bitPattern: y1), 12)
+  p.put32(UInt32(bitPattern: x2), 16)
+  p.put32(UInt32(bitPattern: y2), 20)
+  finishCommand(writer)
+}
+
+@c(glRectiv)
+public func gl_Rectiv(_ v1: UnsafePointer<Int32>?, _ v2: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102FD)
+  writer.pointee.glArray(v1, 8)
+  writer.pointee.glArray(v2, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glRects)
+public func gl_Rects(_ x1: Int16, _ y1: Int16, _ x2: Int16, _ y2: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x102FE, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(x1)), 8)
+  p.put32(UInt32(bitPattern: Int32(y1)), 12)
+  p.put32(UInt32(bitPattern: Int32(x2)), 16)
+  p.put32(UInt32(bitPattern: Int32(y2)), 20)
+  finishCommand(writer)
+}
+
+@c(glRectsv)
+public func gl_Rectsv(_ v1: UnsafePointer<Int16>?, _ v2: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x102FF)
+  writer.pointee.glArray(v1, 4)
+  writer.pointee.glArray(v2, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glReleaseShaderCompiler)
+public func gl_ReleaseShaderCompiler() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10300, 8) else { return }
+  finishCommand(writer)
+}
+
+@c(glRenderMode)
+public func gl_RenderMode(_ mode: UInt32) -> Int32 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glRenderMode(c, mode)
+  finishCommand(c)
+  return result
+}
+
+func encode_glRenderMode(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ mode: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x10301, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(mode, 16)
   p.put32(0, 20)
 }
 
-@c(glVertexArrayAttribFormat)
-public func gl_VertexArrayAttribFormat(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
-  _ relativeoffset: UInt32
+@c(glRenderbufferStorage)
+public func gl_RenderbufferStorage(
+  _ target: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x103FD, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(attribindex, 12)
-  p.put32(UInt32(bitPattern: size), 16)
-  p.put32(type, 20)
-  p.put32(UInt32(normalized), 24)
-  p.put32(relativeoffset, 28)
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10302, 24) else { return }
+  p.put32(target, 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  finishCommand(c)
 }
 
-@c(glVertexArrayAttribIFormat)
-public func gl_VertexArrayAttribIFormat(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+@c(glRenderbufferStorageMultisample)
+public func gl_RenderbufferStorageMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x103FE, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(attribindex, 12)
-  p.put32(UInt32(bitPattern: size), 16)
-  p.put32(type, 20)
-  p.put32(relativeoffset, 24)
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10303, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
   p.put32(0, 28)
+  finishCommand(c)
 }
 
-@c(glVertexArrayAttribLFormat)
-public func gl_VertexArrayAttribLFormat(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
+@c(glResumeTransformFeedback)
+public func gl_ResumeTransformFeedback() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10304, 8) else { return }
+  finishCommand(writer)
+}
+
+@c(glRotated)
+public func gl_Rotated(_ angle: Double, _ x: Double, _ y: Double, _ z: Double) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x103FF, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(attribindex, 12)
-  p.put32(UInt32(bitPattern: size), 16)
-  p.put32(type, 20)
-  p.put32(relativeoffset, 24)
-  p.put32(0, 28)
+  guard let p = c.writer.pointee.fixedRecord(0x10305, 40) else { return }
+  p.put64(angle.bitPattern, 8)
+  p.put64(x.bitPattern, 16)
+  p.put64(y.bitPattern, 24)
+  p.put64(z.bitPattern, 32)
+  note_glRotated(c, angle, x, y, z)
+  finishCommand(c)
 }
 
-@c(glVertexArrayBindingDivisor)
-public func gl_VertexArrayBindingDivisor(
-  _ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32
-) {
+@c(glRotatef)
+public func gl_Rotatef(_ angle: Float, _ x: Float, _ y: Float, _ z: Float) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10400, 24) else { return }
-  p.put32(vaobj, 8)
-  p.put32(bindingindex, 12)
-  p.put32(divisor, 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexArrayElementBuffer)
-public func gl_VertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10401, 16) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  note_glVertexArrayElementBuffer(c, vaobj, buffer)
-}
-
-@c(glVertexArrayVertexBuffer)
-public func gl_VertexArrayVertexBuffer(
-  _ vaobj: UInt32, _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10402, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(bindingindex, 12)
-  p.put32(buffer, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(UInt32(bitPattern: stride), 28)
-}
-
-@c(glVertexArrayVertexBuffers)
-public func gl_VertexArrayVertexBuffers(
-  _ vaobj: UInt32, _ first: UInt32, _ count: Int32, _ buffers: UnsafePointer<UInt32>?,
-  _ offsets: UnsafePointer<Int>?, _ strides: UnsafePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard offsets == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  guard strides == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10403)
-  guard let p = c.writer.pointee.reserve(12) else { return }
-  p.put32(vaobj, 0)
-  p.put32(first, 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  c.writer.pointee.glArray(buffers, glProduct(Int(count), 4))
-  c.writer.pointee.glArray(offsets, glProduct(Int(count), 8))
-  c.writer.pointee.glArray(strides, glProduct(Int(count), 4))
-  c.writer.pointee.end()
-}
-
-@c(glVertexAttrib1d)
-public func gl_VertexAttrib1d(_ index: UInt32, _ x: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10404, 24) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttrib1dv)
-public func gl_VertexAttrib1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10405)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib1f)
-public func gl_VertexAttrib1f(_ index: UInt32, _ x: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10406, 16) else { return }
-  p.put32(index, 8)
-  p.put32(x.bitPattern, 12)
-}
-
-@c(glVertexAttrib1fv)
-public func gl_VertexAttrib1fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10407)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib1hNV)
-public func gl_VertexAttrib1hNV(_ index: UInt32, _ x: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104F0, 16) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(x), 12)
-}
-
-@c(glVertexAttrib1hvNV)
-public func gl_VertexAttrib1hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104F1)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib1s)
-public func gl_VertexAttrib1s(_ index: UInt32, _ x: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10408, 16) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: Int32(x)), 12)
-}
-
-@c(glVertexAttrib1sv)
-public func gl_VertexAttrib1sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10409)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 2)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib2d)
-public func gl_VertexAttrib2d(_ index: UInt32, _ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1040A, 32) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttrib2dv)
-public func gl_VertexAttrib2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1040B)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib2f)
-public func gl_VertexAttrib2f(_ index: UInt32, _ x: Float, _ y: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1040C, 24) else { return }
-  p.put32(index, 8)
-  p.put32(x.bitPattern, 12)
-  p.put32(y.bitPattern, 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttrib2fv)
-public func gl_VertexAttrib2fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1040D)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib2hNV)
-public func gl_VertexAttrib2hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104F2, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(x), 12)
-  p.put32(UInt32(y), 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttrib2hvNV)
-public func gl_VertexAttrib2hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104F3)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib2s)
-public func gl_VertexAttrib2s(_ index: UInt32, _ x: Int16, _ y: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1040E, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: Int32(x)), 12)
-  p.put32(UInt32(bitPattern: Int32(y)), 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttrib2sv)
-public func gl_VertexAttrib2sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1040F)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib3d)
-public func gl_VertexAttrib3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10410, 40) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put32(0, 36)
-}
-
-@c(glVertexAttrib3dv)
-public func gl_VertexAttrib3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10411)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 24)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib3f)
-public func gl_VertexAttrib3f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10412, 24) else { return }
-  p.put32(index, 8)
+  guard let p = c.writer.pointee.fixedRecord(0x10306, 24) else { return }
+  p.put32(angle.bitPattern, 8)
   p.put32(x.bitPattern, 12)
   p.put32(y.bitPattern, 16)
   p.put32(z.bitPattern, 20)
+  note_glRotatef(c, angle, x, y, z)
+  finishCommand(c)
 }
 
-@c(glVertexAttrib3fv)
-public func gl_VertexAttrib3fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10413)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib3hNV)
-public func gl_VertexAttrib3hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104F4, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(x), 12)
-  p.put32(UInt32(y), 16)
-  p.put32(UInt32(z), 20)
-}
-
-@c(glVertexAttrib3hvNV)
-public func gl_VertexAttrib3hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104F5)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib3s)
-public func gl_VertexAttrib3s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10414, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: Int32(x)), 12)
-  p.put32(UInt32(bitPattern: Int32(y)), 16)
-  p.put32(UInt32(bitPattern: Int32(z)), 20)
-}
-
-@c(glVertexAttrib3sv)
-public func gl_VertexAttrib3sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10415)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Nbv)
-public func gl_VertexAttrib4Nbv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10416)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Niv)
-public func gl_VertexAttrib4Niv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10417)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Nsv)
-public func gl_VertexAttrib4Nsv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10418)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Nub)
-public func gl_VertexAttrib4Nub(_ index: UInt32, _ x: UInt8, _ y: UInt8, _ z: UInt8, _ w: UInt8) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10419, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(x), 12)
-  p.put32(UInt32(y), 16)
-  p.put32(UInt32(z), 20)
-  p.put32(UInt32(w), 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttrib4Nubv)
-public func gl_VertexAttrib4Nubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1041A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Nuiv)
-public func gl_VertexAttrib4Nuiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1041B)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4Nusv)
-public func gl_VertexAttrib4Nusv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1041C)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4bv)
-public func gl_VertexAttrib4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1041D)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4d)
-public func gl_VertexAttrib4d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1041E, 48) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put64(w.bitPattern, 36)
-  p.put32(0, 44)
-}
-
-@c(glVertexAttrib4dv)
-public func gl_VertexAttrib4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1041F)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4f)
-public func gl_VertexAttrib4f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10420, 32) else { return }
-  p.put32(index, 8)
-  p.put32(x.bitPattern, 12)
-  p.put32(y.bitPattern, 16)
-  p.put32(z.bitPattern, 20)
-  p.put32(w.bitPattern, 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttrib4fv)
-public func gl_VertexAttrib4fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10421)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4hNV)
-public func gl_VertexAttrib4hNV(
-  _ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104F6, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(x), 12)
-  p.put32(UInt32(y), 16)
-  p.put32(UInt32(z), 20)
-  p.put32(UInt32(w), 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttrib4hvNV)
-public func gl_VertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104F7)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4iv)
-public func gl_VertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10422)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4s)
-public func gl_VertexAttrib4s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10423, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: Int32(x)), 12)
-  p.put32(UInt32(bitPattern: Int32(y)), 16)
-  p.put32(UInt32(bitPattern: Int32(z)), 20)
-  p.put32(UInt32(bitPattern: Int32(w)), 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttrib4sv)
-public func gl_VertexAttrib4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10424)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4ubv)
-public func gl_VertexAttrib4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10425)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4uiv)
-public func gl_VertexAttrib4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10426)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttrib4usv)
-public func gl_VertexAttrib4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10427)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribBinding)
-public func gl_VertexAttribBinding(_ attribindex: UInt32, _ bindingindex: UInt32) {
+@c(glRotatex)
+public func gl_Rotatex(_ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10428, 16) else { return }
-  p.put32(attribindex, 8)
-  p.put32(bindingindex, 12)
-  note_glVertexAttribBinding(c, attribindex, bindingindex)
-}
-
-@c(glVertexAttribDivisor)
-public func gl_VertexAttribDivisor(_ index: UInt32, _ divisor: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10429, 16) else { return }
-  p.put32(index, 8)
-  p.put32(divisor, 12)
-  note_glVertexAttribDivisor(c, index, divisor)
-}
-
-@c(glVertexAttribFormat)
-public func gl_VertexAttribFormat(
-  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
-  _ relativeoffset: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x1042A, 32) else { return }
-  p.put32(attribindex, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(UInt32(normalized), 20)
-  p.put32(relativeoffset, 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttribI1i)
-public func gl_VertexAttribI1i(_ index: UInt32, _ x: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1042B, 16) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: x), 12)
-}
-
-@c(glVertexAttribI1iv)
-public func gl_VertexAttribI1iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1042C)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI1ui)
-public func gl_VertexAttribI1ui(_ index: UInt32, _ x: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1042D, 16) else { return }
-  p.put32(index, 8)
-  p.put32(x, 12)
-}
-
-@c(glVertexAttribI1uiv)
-public func gl_VertexAttribI1uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1042E)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI2i)
-public func gl_VertexAttribI2i(_ index: UInt32, _ x: Int32, _ y: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1042F, 24) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: x), 12)
-  p.put32(UInt32(bitPattern: y), 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttribI2iv)
-public func gl_VertexAttribI2iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10430)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI2ui)
-public func gl_VertexAttribI2ui(_ index: UInt32, _ x: UInt32, _ y: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10431, 24) else { return }
-  p.put32(index, 8)
-  p.put32(x, 12)
-  p.put32(y, 16)
-  p.put32(0, 20)
-}
-
-@c(glVertexAttribI2uiv)
-public func gl_VertexAttribI2uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10432)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI3i)
-public func gl_VertexAttribI3i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10433, 24) else { return }
-  p.put32(index, 8)
+  guard let p = c.writer.pointee.fixedRecord(0x10307, 24) else { return }
+  p.put32(UInt32(bitPattern: angle), 8)
   p.put32(UInt32(bitPattern: x), 12)
   p.put32(UInt32(bitPattern: y), 16)
   p.put32(UInt32(bitPattern: z), 20)
+  note_glRotatex(c, angle, x, y, z)
+  finishCommand(c)
 }
 
-@c(glVertexAttribI3iv)
-public func gl_VertexAttribI3iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10434)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI3ui)
-public func gl_VertexAttribI3ui(_ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10435, 24) else { return }
-  p.put32(index, 8)
-  p.put32(x, 12)
-  p.put32(y, 16)
-  p.put32(z, 20)
-}
-
-@c(glVertexAttribI3uiv)
-public func gl_VertexAttribI3uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10436)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 12)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4bv)
-public func gl_VertexAttribI4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10437)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4i)
-public func gl_VertexAttribI4i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10438, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: x), 12)
-  p.put32(UInt32(bitPattern: y), 16)
-  p.put32(UInt32(bitPattern: z), 20)
-  p.put32(UInt32(bitPattern: w), 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttribI4iv)
-public func gl_VertexAttribI4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10439)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4sv)
-public func gl_VertexAttribI4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1043A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4ubv)
-public func gl_VertexAttribI4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1043B)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4ui)
-public func gl_VertexAttribI4ui(
-  _ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32, _ w: UInt32
-) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1043C, 32) else { return }
-  p.put32(index, 8)
-  p.put32(x, 12)
-  p.put32(y, 16)
-  p.put32(z, 20)
-  p.put32(w, 24)
-  p.put32(0, 28)
-}
-
-@c(glVertexAttribI4uiv)
-public func gl_VertexAttribI4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1043D)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribI4usv)
-public func gl_VertexAttribI4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1043E)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glVertexAttribIFormat)
-public func gl_VertexAttribIFormat(
-  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
+@c(glSampleCoverage)
+public func gl_SampleCoverage(_ value: Float, _ invert: UInt8) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x1043F, 24) else { return }
-  p.put32(attribindex, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(relativeoffset, 20)
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10308, 16) else { return }
+  p.put32(value.bitPattern, 8)
+  p.put32(UInt32(invert), 12)
+  finishCommand(c)
 }
 
-@c(glVertexAttribIPointer)
-public func gl_VertexAttribIPointer(
-  _ index: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
+@c(glSampleCoveragex)
+public func gl_SampleCoveragex(_ value: Int32, _ invert: UInt8) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  hook_glVertexAttribIPointer(c, index, size, type, stride, pointer)
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x10309, 16) else { return }
+  p.put32(UInt32(bitPattern: value), 8)
+  p.put32(UInt32(invert), 12)
+  finishCommand(c)
 }
 
-func encode_glVertexAttribIPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
-  _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x10440, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(UInt32(bitPattern: stride), 20)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 24)
-}
-
-@c(glVertexAttribL1d)
-public func gl_VertexAttribL1d(_ index: UInt32, _ x: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10441, 24) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
+@c(glSampleMapATI)
+public func gl_SampleMapATI(_ dst: UInt32, _ interp: UInt32, _ swizzle: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x104CA, 24) else { return }
+  p.put32(dst, 8)
+  p.put32(interp, 12)
+  p.put32(swizzle, 16)
   p.put32(0, 20)
+  finishCommand(c)
 }
 
-@c(glVertexAttribL1dv)
-public func gl_VertexAttribL1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+@c(glSampleMaski)
+public func gl_SampleMaski(_ maskNumber: UInt32, _ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x1030A, 16) else { return }
+  p.put32(maskNumber, 8)
+  p.put32(mask, 12)
+  finishCommand(c)
+}
+
+@c(glSamplerParameterIiv)
+public func gl_SamplerParameterIiv(
+  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
+) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10442)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1030B)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(sampler, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertexAttribL2d)
-public func gl_VertexAttribL2d(_ index: UInt32, _ x: Double, _ y: Double) {
+@c(glSamplerParameterIuiv)
+public func gl_SamplerParameterIuiv(
+  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
+) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10443, 32) else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1030C)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(sampler, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glSamplerParameterf)
+public func gl_SamplerParameterf(_ sampler: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1030D, 24) else { return }
+  p.put32(sampler, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glSamplerParameterfv)
+public func gl_SamplerParameterfv(
+  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1030E)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(sampler, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glSamplerParameteri)
+public func gl_SamplerParameteri(_ sampler: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1030F, 24) else { return }
+  p.put32(sampler, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glSamplerParameteriv)
+public func gl_SamplerParameteriv(
+  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10310)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(sampler, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glScaled)
+public func gl_Scaled(_ x: Double, _ y: Double, _ z: Double) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10311, 32) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  p.put64(z.bitPattern, 24)
+  note_glScaled(c, x, y, z)
+  finishCommand(c)
+}
+
+@c(glScalef)
+public func gl_Scalef(_ x: Float, _ y: Float, _ z: Float) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10312, 24) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(0, 20)
+  note_glScalef(c, x, y, z)
+  finishCommand(c)
+}
+
+@c(glScalex)
+public func gl_Scalex(_ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10313, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(0, 20)
+  note_glScalex(c, x, y, z)
+  finishCommand(c)
+}
+
+@c(glScissor)
+public func gl_Scissor(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2
+  guard let p = c.writer.pointee.fixedRecord(0x10314, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  note_glScissor(c, x, y, width, height)
+  finishCommand(c)
+}
+
+@c(glScissorArrayv)
+public func gl_ScissorArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2
+  guard v == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10315)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(first, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glScissorIndexed)
+public func gl_ScissorIndexed(
+  _ index: UInt32, _ left: Int32, _ bottom: Int32, _ width: Int32, _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2
+  guard let p = c.writer.pointee.fixedRecord(0x10316, 32) else { return }
   p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
+  p.put32(UInt32(bitPattern: left), 12)
+  p.put32(UInt32(bitPattern: bottom), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
   p.put32(0, 28)
+  finishCommand(c)
 }
 
-@c(glVertexAttribL2dv)
-public func gl_VertexAttribL2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10444)
-  guard let p = writer.pointee.reserve(4) else { return }
+@c(glScissorIndexedv)
+public func gl_ScissorIndexedv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2
+  c.writer.pointee.begin(0x10317)
+  guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
+  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glSecondaryColor3b)
+public func gl_SecondaryColor3b(_ red: Int8, _ green: Int8, _ blue: Int8) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10318, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(red)), 8)
+  p.put32(UInt32(bitPattern: Int32(green)), 12)
+  p.put32(UInt32(bitPattern: Int32(blue)), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glSecondaryColor3bv)
+public func gl_SecondaryColor3bv(_ v: UnsafePointer<Int8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10319)
+  writer.pointee.glArray(v, 3)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertexAttribL3d)
-public func gl_VertexAttribL3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+@c(glSecondaryColor3d)
+public func gl_SecondaryColor3d(_ red: Double, _ green: Double, _ blue: Double) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10445, 40) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put32(0, 36)
+  guard let p = writer.pointee.fixedRecord(0x1031A, 32) else { return }
+  p.put64(red.bitPattern, 8)
+  p.put64(green.bitPattern, 16)
+  p.put64(blue.bitPattern, 24)
+  finishCommand(writer)
 }
 
-@c(glVertexAttribL3dv)
-public func gl_VertexAttribL3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+@c(glSecondaryColor3dv)
+public func gl_SecondaryColor3dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10446)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
+  writer.pointee.begin(0x1031B)
   writer.pointee.glArray(v, 24)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertexAttribL4d)
-public func gl_VertexAttribL4d(
-  _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
-) {
+@c(glSecondaryColor3f)
+public func gl_SecondaryColor3f(_ red: Float, _ green: Float, _ blue: Float) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10447, 48) else { return }
-  p.put32(index, 8)
-  p.put64(x.bitPattern, 12)
-  p.put64(y.bitPattern, 20)
-  p.put64(z.bitPattern, 28)
-  p.put64(w.bitPattern, 36)
-  p.put32(0, 44)
+  guard let p = writer.pointee.fixedRecord(0x1031C, 24) else { return }
+  p.put32(red.bitPattern, 8)
+  p.put32(green.bitPattern, 12)
+  p.put32(blue.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glVertexAttribL4dv)
-public func gl_VertexAttribL4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+@c(glSecondaryColor3fv)
+public func gl_SecondaryColor3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10448)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  writer.pointee.glArray(v, 32)
+  writer.pointee.begin(0x1031D)
+  writer.pointee.glArray(v, 12)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertexAttribLFormat)
-public func gl_VertexAttribLFormat(
-  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10449, 24) else { return }
-  p.put32(attribindex, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(relativeoffset, 20)
-}
-
-@c(glVertexAttribLPointer)
-public func gl_VertexAttribLPointer(
-  _ index: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  hook_glVertexAttribLPointer(c, index, size, type, stride, pointer)
-}
-
-func encode_glVertexAttribLPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
-  _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x1044A, 32) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(UInt32(bitPattern: stride), 20)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 24)
-}
-
-@c(glVertexAttribP1ui)
-public func gl_VertexAttribP1ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
+@c(glSecondaryColor3hNV)
+public func gl_SecondaryColor3hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1044B, 24) else { return }
-  p.put32(index, 8)
-  p.put32(type, 12)
-  p.put32(UInt32(normalized), 16)
-  p.put32(value, 20)
+  guard let p = writer.pointee.fixedRecord(0x104CB, 24) else { return }
+  p.put32(UInt32(red), 8)
+  p.put32(UInt32(green), 12)
+  p.put32(UInt32(blue), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glVertexAttribP1uiv)
-public func gl_VertexAttribP1uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
+@c(glSecondaryColor3hvNV)
+public func gl_SecondaryColor3hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1044C)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(index, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.begin(0x104CC)
+  writer.pointee.glArray(v, 6)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertexAttribP2ui)
-public func gl_VertexAttribP2ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
+@c(glSecondaryColor3i)
+public func gl_SecondaryColor3i(_ red: Int32, _ green: Int32, _ blue: Int32) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1044D, 24) else { return }
-  p.put32(index, 8)
-  p.put32(type, 12)
-  p.put32(UInt32(normalized), 16)
-  p.put32(value, 20)
+  guard let p = writer.pointee.fixedRecord(0x1031E, 24) else { return }
+  p.put32(UInt32(bitPattern: red), 8)
+  p.put32(UInt32(bitPattern: green), 12)
+  p.put32(UInt32(bitPattern: blue), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glVertexAttribP2uiv)
-public func gl_VertexAttribP2uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
+@c(glSecondaryColor3iv)
+public func gl_SecondaryColor3iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1044E)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(index, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.begin(0x1031F)
+  writer.pointee.glArray(v, 12)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertexAttribP3ui)
-public func gl_VertexAttribP3ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
+@c(glSecondaryColor3s)
+public func gl_SecondaryColor3s(_ red: Int16, _ green: Int16, _ blue: Int16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1044F, 24) else { return }
-  p.put32(index, 8)
-  p.put32(type, 12)
-  p.put32(UInt32(normalized), 16)
-  p.put32(value, 20)
+  guard let p = writer.pointee.fixedRecord(0x10320, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(red)), 8)
+  p.put32(UInt32(bitPattern: Int32(green)), 12)
+  p.put32(UInt32(bitPattern: Int32(blue)), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glVertexAttribP3uiv)
-public func gl_VertexAttribP3uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
+@c(glSecondaryColor3sv)
+public func gl_SecondaryColor3sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10450)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(index, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.begin(0x10321)
+  writer.pointee.glArray(v, 6)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertexAttribP4ui)
-public func gl_VertexAttribP4ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
+@c(glSecondaryColor3ub)
+public func gl_SecondaryColor3ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10451, 24) else { return }
-  p.put32(index, 8)
-  p.put32(type, 12)
-  p.put32(UInt32(normalized), 16)
-  p.put32(value, 20)
+  guard let p = writer.pointee.fixedRecord(0x10322, 24) else { return }
+  p.put32(UInt32(red), 8)
+  p.put32(UInt32(green), 12)
+  p.put32(UInt32(blue), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glVertexAttribP4uiv)
-public func gl_VertexAttribP4uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
+@c(glSecondaryColor3ubv)
+public func gl_SecondaryColor3ubv(_ v: UnsafePointer<UInt8>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10452)
-  guard let p = writer.pointee.reserve(12) else { return }
-  p.put32(index, 0)
-  p.put32(type, 4)
-  p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.begin(0x10323)
+  writer.pointee.glArray(v, 3)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertexAttribPointer)
-public func gl_VertexAttribPointer(
-  _ index: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8, _ stride: Int32,
-  _ pointer: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  hook_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer)
-}
-
-func encode_glVertexAttribPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
-  _ type: UInt32, _ normalized: UInt8, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x10453, 40) else { return }
-  p.put32(index, 8)
-  p.put32(UInt32(bitPattern: size), 12)
-  p.put32(type, 16)
-  p.put32(UInt32(normalized), 20)
-  p.put32(UInt32(bitPattern: stride), 24)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 28)
-  p.put32(0, 36)
-}
-
-@c(glVertexAttribs1hvNV)
-public func gl_VertexAttribs1hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x104F8)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(index, 0)
-  p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
-  c.writer.pointee.end()
-}
-
-@c(glVertexAttribs2hvNV)
-public func gl_VertexAttribs2hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x104F9)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(index, 0)
-  p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
-  c.writer.pointee.end()
-}
-
-@c(glVertexAttribs3hvNV)
-public func gl_VertexAttribs3hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x104FA)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(index, 0)
-  p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
-  c.writer.pointee.end()
-}
-
-@c(glVertexAttribs4hvNV)
-public func gl_VertexAttribs4hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x104FB)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(index, 0)
-  p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
-  c.writer.pointee.end()
-}
-
-@c(glVertexBindingDivisor)
-public func gl_VertexBindingDivisor(_ bindingindex: UInt32, _ divisor: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10454, 16) else { return }
-  p.put32(bindingindex, 8)
-  p.put32(divisor, 12)
-}
-
-@c(glVertexP2ui)
-public func gl_VertexP2ui(_ type: UInt32, _ value: UInt32) {
+@c(glSecondaryColor3ui)
+public func gl_SecondaryColor3ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10455, 16) else { return }
+  guard let p = writer.pointee.fixedRecord(0x10324, 24) else { return }
+  p.put32(red, 8)
+  p.put32(green, 12)
+  p.put32(blue, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glSecondaryColor3uiv)
+public func gl_SecondaryColor3uiv(_ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10325)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glSecondaryColor3us)
+public func gl_SecondaryColor3us(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10326, 24) else { return }
+  p.put32(UInt32(red), 8)
+  p.put32(UInt32(green), 12)
+  p.put32(UInt32(blue), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glSecondaryColor3usv)
+public func gl_SecondaryColor3usv(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10327)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glSecondaryColorP3ui)
+public func gl_SecondaryColorP3ui(_ type: UInt32, _ color: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10328, 16) else { return }
   p.put32(type, 8)
-  p.put32(value, 12)
+  p.put32(color, 12)
+  finishCommand(writer)
 }
 
-@c(glVertexP2uiv)
-public func gl_VertexP2uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
+@c(glSecondaryColorP3uiv)
+public func gl_SecondaryColorP3uiv(_ type: UInt32, _ color: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10456)
+  writer.pointee.begin(0x10329)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.glArray(color, 4)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glVertexP3ui)
-public func gl_VertexP3ui(_ type: UInt32, _ value: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10457, 16) else { return }
-  p.put32(type, 8)
-  p.put32(value, 12)
-}
-
-@c(glVertexP3uiv)
-public func gl_VertexP3uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10458)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexP4ui)
-public func gl_VertexP4ui(_ type: UInt32, _ value: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10459, 16) else { return }
-  p.put32(type, 8)
-  p.put32(value, 12)
-}
-
-@c(glVertexP4uiv)
-public func gl_VertexP4uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1045A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-}
-
-@c(glVertexPointer)
-public func gl_VertexPointer(
+@c(glSecondaryColorPointer)
+public func gl_SecondaryColorPointer(
   _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x100
-  hook_glVertexPointer(c, size, type, stride, pointer)
+  hook_glSecondaryColorPointer(c, size, type, stride, pointer)
+  finishCommand(c)
 }
 
-func encode_glVertexPointer(
+func encode_glSecondaryColorPointer(
   _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32, _ type: UInt32,
   _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  guard let p = writer.pointee.fixedRecord(0x1045B, 32) else { return }
+  guard let p = writer.pointee.fixedRecord(0x1032A, 32) else { return }
   p.put32(UInt32(bitPattern: size), 8)
   p.put32(type, 12)
   p.put32(UInt32(bitPattern: stride), 16)
@@ -1449,301 +1140,1364 @@ func encode_glVertexPointer(
   p.put32(0, 28)
 }
 
-@c(glVertexPointerEXT)
-public func gl_VertexPointerEXT(
-  _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
-) {
+@c(glSelectBuffer)
+public func gl_SelectBuffer(_ size: Int32, _ buffer: UnsafeMutablePointer<UInt32>?) {
   guard let c = currentContext() else { return }
-  hook_glVertexPointerEXT(c, size, type, stride, count, pointer)
+  hook_glSelectBuffer(c, size, buffer)
+  finishCommand(c)
 }
 
-@c(glVertexWeighthNV)
-public func gl_VertexWeighthNV(_ weight: UInt16) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x104FC, 16) else { return }
-  p.put32(UInt32(weight), 8)
+func encode_glSelectBuffer(_ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32) {
+  guard let p = writer.pointee.fixedRecord(0x1032B, 16) else { return }
+  p.put32(UInt32(bitPattern: size), 8)
   p.put32(0, 12)
 }
 
-@c(glVertexWeighthvNV)
-public func gl_VertexWeighthvNV(_ weight: UnsafePointer<UInt16>?) {
+@c(glSetFragmentShaderConstantATI)
+public func gl_SetFragmentShaderConstantATI(_ dst: UInt32, _ value: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
-  c.writer.pointee.begin(0x104FD)
-  c.writer.pointee.glArray(weight, 2)
-  c.writer.pointee.end()
-}
-
-@c(glViewport)
-public func gl_Viewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  guard let p = c.writer.pointee.fixedRecord(0x1045C, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  note_glViewport(c, x, y, width, height)
-}
-
-@c(glViewportArrayv)
-public func gl_ViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  guard v == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1045D)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(first, 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
-  c.writer.pointee.end()
-}
-
-@c(glViewportIndexedf)
-public func gl_ViewportIndexedf(_ index: UInt32, _ x: Float, _ y: Float, _ w: Float, _ h: Float) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  guard let p = c.writer.pointee.fixedRecord(0x1045E, 32) else { return }
-  p.put32(index, 8)
-  p.put32(x.bitPattern, 12)
-  p.put32(y.bitPattern, 16)
-  p.put32(w.bitPattern, 20)
-  p.put32(h.bitPattern, 24)
-  p.put32(0, 28)
-}
-
-@c(glViewportIndexedfv)
-public func gl_ViewportIndexedfv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  c.writer.pointee.begin(0x1045F)
+  c.writer.pointee.begin(0x104CD)
   guard let p = c.writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  c.writer.pointee.glArray(v, 16)
+  p.put32(dst, 0)
+  c.writer.pointee.glArray(value, 16)
   c.writer.pointee.end()
+  finishCommand(c)
 }
 
-@c(glWaitSync)
-public func gl_WaitSync(_ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64) {
+@c(glShadeModel)
+public func gl_ShadeModel(_ mode: UInt32) {
   guard let c = currentContext() else { return }
-  hook_glWaitSync(c, sync, flags, timeout)
+  c.pointee.touched |= 0x10
+  guard let p = c.writer.pointee.fixedRecord(0x1032C, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+  finishCommand(c)
 }
 
-func encode_glWaitSync(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ sync: UnsafeMutableRawPointer?,
-  _ flags: UInt32, _ timeout: UInt64
+@c(glShaderBinary)
+public func gl_ShaderBinary(
+  _ count: Int32, _ shaders: UnsafePointer<UInt32>?, _ binaryFormat: UInt32,
+  _ binary: UnsafeRawPointer?, _ length: Int32
 ) {
-  guard let p = writer.pointee.fixedRecord(0x10460, 32) else { return }
-  p.put64(syncID(sync), 8)
-  p.put32(flags, 16)
-  p.put64(timeout, 20)
-  p.put32(0, 28)
+  guard let c = currentContext() else { return }
+  guard binary == nil || max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1032D)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: count), 0)
+  p.put32(binaryFormat, 4)
+  p.put32(UInt32(bitPattern: length), 8)
+  c.writer.pointee.glArray(shaders, glProduct(Int(count), 4))
+  c.writer.pointee.glArray(binary, max(Int(length), 0))
+  c.writer.pointee.end()
+  note_glShaderBinary(c, count, shaders, binaryFormat, binary, length)
+  finishCommand(c)
 }
 
-@c(glWindowPos2d)
-public func gl_WindowPos2d(_ x: Double, _ y: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10461, 24) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
+@c(glShaderSource)
+public func gl_ShaderSource(
+  _ shader: UInt32, _ count: Int32, _ string: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ length: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glShaderSource(c, shader, count, string, length)
+  finishCommand(c)
 }
 
-@c(glWindowPos2dv)
-public func gl_WindowPos2dv(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10462)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
+func encode_glShaderSource(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ shader: UInt32, _ count: Int32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1032E, 16) else { return }
+  p.put32(shader, 8)
+  p.put32(UInt32(bitPattern: count), 12)
 }
 
-@c(glWindowPos2f)
-public func gl_WindowPos2f(_ x: Float, _ y: Float) {
+@c(glShaderStorageBlockBinding)
+public func gl_ShaderStorageBlockBinding(
+  _ program: UInt32, _ storageBlockIndex: UInt32, _ storageBlockBinding: UInt32
+) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10463, 16) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
+  guard let p = writer.pointee.fixedRecord(0x1032F, 24) else { return }
+  p.put32(program, 8)
+  p.put32(storageBlockIndex, 12)
+  p.put32(storageBlockBinding, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
 }
 
-@c(glWindowPos2fv)
-public func gl_WindowPos2fv(_ v: UnsafePointer<Float>?) {
+@c(glSpecializeShader)
+public func gl_SpecializeShader(
+  _ shader: UInt32, _ pEntryPoint: UnsafePointer<CChar>?, _ numSpecializationConstants: UInt32,
+  _ pConstantIndex: UnsafePointer<UInt32>?, _ pConstantValue: UnsafePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  guard pConstantIndex == nil || glProduct(Int(numSpecializationConstants), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard pConstantValue == nil || glProduct(Int(numSpecializationConstants), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10330)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(shader, 0)
+  p.put32(numSpecializationConstants, 4)
+  c.writer.pointee.glString(pEntryPoint, isOptional: false)
+  c.writer.pointee.glArray(pConstantIndex, glProduct(Int(numSpecializationConstants), 4))
+  c.writer.pointee.glArray(pConstantValue, glProduct(Int(numSpecializationConstants), 4))
+  c.writer.pointee.end()
+  note_glSpecializeShader(c, shader, pEntryPoint, numSpecializationConstants, pConstantIndex, pConstantValue)
+  finishCommand(c)
+}
+
+@c(glStencilFunc)
+public func gl_StencilFunc(_ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10331, 24) else { return }
+  p.put32(`func`, 8)
+  p.put32(UInt32(bitPattern: ref), 12)
+  p.put32(mask, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glStencilFuncSeparate)
+public func gl_StencilFuncSeparate(_ face: UInt32, _ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10332, 24) else { return }
+  p.put32(face, 8)
+  p.put32(`func`, 12)
+  p.put32(UInt32(bitPattern: ref), 16)
+  p.put32(mask, 20)
+  finishCommand(c)
+}
+
+@c(glStencilFuncSeparateATI)
+public func gl_StencilFuncSeparateATI(
+  _ frontfunc: UInt32, _ backfunc: UInt32, _ ref: Int32, _ mask: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x104CE, 24) else { return }
+  p.put32(frontfunc, 8)
+  p.put32(backfunc, 12)
+  p.put32(UInt32(bitPattern: ref), 16)
+  p.put32(mask, 20)
+  finishCommand(c)
+}
+
+@c(glStencilMask)
+public func gl_StencilMask(_ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10333, 16) else { return }
+  p.put32(mask, 8)
+  p.put32(0, 12)
+  finishCommand(c)
+}
+
+@c(glStencilMaskSeparate)
+public func gl_StencilMaskSeparate(_ face: UInt32, _ mask: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10334, 16) else { return }
+  p.put32(face, 8)
+  p.put32(mask, 12)
+  finishCommand(c)
+}
+
+@c(glStencilOp)
+public func gl_StencilOp(_ fail: UInt32, _ zfail: UInt32, _ zpass: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10335, 24) else { return }
+  p.put32(fail, 8)
+  p.put32(zfail, 12)
+  p.put32(zpass, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glStencilOpSeparate)
+public func gl_StencilOpSeparate(
+  _ face: UInt32, _ sfail: UInt32, _ dpfail: UInt32, _ dppass: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x8
+  guard let p = c.writer.pointee.fixedRecord(0x10336, 24) else { return }
+  p.put32(face, 8)
+  p.put32(sfail, 12)
+  p.put32(dpfail, 16)
+  p.put32(dppass, 20)
+  finishCommand(c)
+}
+
+@c(glTexBuffer)
+public func gl_TexBuffer(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10337, 24) else { return }
+  p.put32(target, 8)
+  p.put32(internalformat, 12)
+  p.put32(buffer, 16)
+  p.put32(0, 20)
+  note_glTexBuffer(c, target, internalformat, buffer)
+  finishCommand(c)
+}
+
+@c(glTexBufferRange)
+public func gl_TexBufferRange(
+  _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10338, 40) else { return }
+  p.put32(target, 8)
+  p.put32(internalformat, 12)
+  p.put32(buffer, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put64(UInt64(bitPattern: Int64(size)), 28)
+  p.put32(0, 36)
+  note_glTexBufferRange(c, target, internalformat, buffer, offset, size)
+  finishCommand(c)
+}
+
+@c(glTexCoord1d)
+public func gl_TexCoord1d(_ s: Double) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10464)
+  guard let p = writer.pointee.fixedRecord(0x10339, 16) else { return }
+  p.put64(s.bitPattern, 8)
+  finishCommand(writer)
+}
+
+@c(glTexCoord1dv)
+public func gl_TexCoord1dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1033A)
   writer.pointee.glArray(v, 8)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glWindowPos2i)
-public func gl_WindowPos2i(_ x: Int32, _ y: Int32) {
+@c(glTexCoord1f)
+public func gl_TexCoord1f(_ s: Float) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10465, 16) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
+  guard let p = writer.pointee.fixedRecord(0x1033B, 16) else { return }
+  p.put32(s.bitPattern, 8)
+  p.put32(0, 12)
+  finishCommand(writer)
 }
 
-@c(glWindowPos2iv)
-public func gl_WindowPos2iv(_ v: UnsafePointer<Int32>?) {
+@c(glTexCoord1fv)
+public func gl_TexCoord1fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10466)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-}
-
-@c(glWindowPos2s)
-public func gl_WindowPos2s(_ x: Int16, _ y: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10467, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-}
-
-@c(glWindowPos2sv)
-public func gl_WindowPos2sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10468)
+  writer.pointee.begin(0x1033C)
   writer.pointee.glArray(v, 4)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glWindowPos3d)
-public func gl_WindowPos3d(_ x: Double, _ y: Double, _ z: Double) {
+@c(glTexCoord1hNV)
+public func gl_TexCoord1hNV(_ s: UInt16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10469, 32) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
+  guard let p = writer.pointee.fixedRecord(0x104CF, 16) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(0, 12)
+  finishCommand(writer)
 }
 
-@c(glWindowPos3dv)
-public func gl_WindowPos3dv(_ v: UnsafePointer<Double>?) {
+@c(glTexCoord1hvNV)
+public func gl_TexCoord1hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1046A)
-  writer.pointee.glArray(v, 24)
+  writer.pointee.begin(0x104D0)
+  writer.pointee.glArray(v, 2)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glWindowPos3f)
-public func gl_WindowPos3f(_ x: Float, _ y: Float, _ z: Float) {
+@c(glTexCoord1i)
+public func gl_TexCoord1i(_ s: Int32) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1046B, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(0, 20)
+  guard let p = writer.pointee.fixedRecord(0x1033D, 16) else { return }
+  p.put32(UInt32(bitPattern: s), 8)
+  p.put32(0, 12)
+  finishCommand(writer)
 }
 
-@c(glWindowPos3fv)
-public func gl_WindowPos3fv(_ v: UnsafePointer<Float>?) {
+@c(glTexCoord1iv)
+public func gl_TexCoord1iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1046C)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.begin(0x1033E)
+  writer.pointee.glArray(v, 4)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glWindowPos3i)
-public func gl_WindowPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
+@c(glTexCoord1s)
+public func gl_TexCoord1s(_ s: Int16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1046D, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(0, 20)
+  guard let p = writer.pointee.fixedRecord(0x1033F, 16) else { return }
+  p.put32(UInt32(bitPattern: Int32(s)), 8)
+  p.put32(0, 12)
+  finishCommand(writer)
 }
 
-@c(glWindowPos3iv)
-public func gl_WindowPos3iv(_ v: UnsafePointer<Int32>?) {
+@c(glTexCoord1sv)
+public func gl_TexCoord1sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1046E)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.begin(0x10340)
+  writer.pointee.glArray(v, 2)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glWindowPos3s)
-public func gl_WindowPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
+@c(glTexCoord2d)
+public func gl_TexCoord2d(_ s: Double, _ t: Double) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1046F, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-  p.put32(UInt32(bitPattern: Int32(z)), 16)
-  p.put32(0, 20)
+  guard let p = writer.pointee.fixedRecord(0x10341, 24) else { return }
+  p.put64(s.bitPattern, 8)
+  p.put64(t.bitPattern, 16)
+  finishCommand(writer)
 }
 
-@c(glWindowPos3sv)
-public func gl_WindowPos3sv(_ v: UnsafePointer<Int16>?) {
+@c(glTexCoord2dv)
+public func gl_TexCoord2dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10470)
-  writer.pointee.glArray(v, 6)
-  writer.pointee.end()
-}
-
-@c(glWindowPos4dMESA)
-public func gl_WindowPos4dMESA(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104FE, 40) else { return }
-  p.put64(x.bitPattern, 8)
-  p.put64(y.bitPattern, 16)
-  p.put64(z.bitPattern, 24)
-  p.put64(w.bitPattern, 32)
-}
-
-@c(glWindowPos4dvMESA)
-public func gl_WindowPos4dvMESA(_ v: UnsafePointer<Double>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104FF)
-  writer.pointee.glArray(v, 32)
-  writer.pointee.end()
-}
-
-@c(glWindowPos4fMESA)
-public func gl_WindowPos4fMESA(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10500, 24) else { return }
-  p.put32(x.bitPattern, 8)
-  p.put32(y.bitPattern, 12)
-  p.put32(z.bitPattern, 16)
-  p.put32(w.bitPattern, 20)
-}
-
-@c(glWindowPos4fvMESA)
-public func gl_WindowPos4fvMESA(_ v: UnsafePointer<Float>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10501)
+  writer.pointee.begin(0x10342)
   writer.pointee.glArray(v, 16)
   writer.pointee.end()
+  finishCommand(writer)
 }
 
-@c(glWindowPos4iMESA)
-public func gl_WindowPos4iMESA(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+@c(glTexCoord2f)
+public func gl_TexCoord2f(_ s: Float, _ t: Float) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10502, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
-  p.put32(UInt32(bitPattern: z), 16)
-  p.put32(UInt32(bitPattern: w), 20)
+  guard let p = writer.pointee.fixedRecord(0x10343, 16) else { return }
+  p.put32(s.bitPattern, 8)
+  p.put32(t.bitPattern, 12)
+  finishCommand(writer)
 }
 
-@c(glWindowPos4ivMESA)
-public func gl_WindowPos4ivMESA(_ v: UnsafePointer<Int32>?) {
+@c(glTexCoord2fv)
+public func gl_TexCoord2fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10503)
-  writer.pointee.glArray(v, 16)
-  writer.pointee.end()
-}
-
-@c(glWindowPos4sMESA)
-public func gl_WindowPos4sMESA(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10504, 24) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-  p.put32(UInt32(bitPattern: Int32(z)), 16)
-  p.put32(UInt32(bitPattern: Int32(w)), 20)
-}
-
-@c(glWindowPos4svMESA)
-public func gl_WindowPos4svMESA(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10505)
+  writer.pointee.begin(0x10344)
   writer.pointee.glArray(v, 8)
   writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord2hNV)
+public func gl_TexCoord2hNV(_ s: UInt16, _ t: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D1, 16) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(UInt32(t), 12)
+  finishCommand(writer)
+}
+
+@c(glTexCoord2hvNV)
+public func gl_TexCoord2hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D2)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord2i)
+public func gl_TexCoord2i(_ s: Int32, _ t: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10345, 16) else { return }
+  p.put32(UInt32(bitPattern: s), 8)
+  p.put32(UInt32(bitPattern: t), 12)
+  finishCommand(writer)
+}
+
+@c(glTexCoord2iv)
+public func gl_TexCoord2iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10346)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord2s)
+public func gl_TexCoord2s(_ s: Int16, _ t: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10347, 16) else { return }
+  p.put32(UInt32(bitPattern: Int32(s)), 8)
+  p.put32(UInt32(bitPattern: Int32(t)), 12)
+  finishCommand(writer)
+}
+
+@c(glTexCoord2sv)
+public func gl_TexCoord2sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10348)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord3d)
+public func gl_TexCoord3d(_ s: Double, _ t: Double, _ rValue: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10349, 32) else { return }
+  p.put64(s.bitPattern, 8)
+  p.put64(t.bitPattern, 16)
+  p.put64(rValue.bitPattern, 24)
+  finishCommand(writer)
+}
+
+@c(glTexCoord3dv)
+public func gl_TexCoord3dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1034A)
+  writer.pointee.glArray(v, 24)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord3f)
+public func gl_TexCoord3f(_ s: Float, _ t: Float, _ rValue: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1034B, 24) else { return }
+  p.put32(s.bitPattern, 8)
+  p.put32(t.bitPattern, 12)
+  p.put32(rValue.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glTexCoord3fv)
+public func gl_TexCoord3fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1034C)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord3hNV)
+public func gl_TexCoord3hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D3, 24) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(UInt32(t), 12)
+  p.put32(UInt32(rValue), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glTexCoord3hvNV)
+public func gl_TexCoord3hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D4)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord3i)
+public func gl_TexCoord3i(_ s: Int32, _ t: Int32, _ rValue: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1034D, 24) else { return }
+  p.put32(UInt32(bitPattern: s), 8)
+  p.put32(UInt32(bitPattern: t), 12)
+  p.put32(UInt32(bitPattern: rValue), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glTexCoord3iv)
+public func gl_TexCoord3iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1034E)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord3s)
+public func gl_TexCoord3s(_ s: Int16, _ t: Int16, _ rValue: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1034F, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(s)), 8)
+  p.put32(UInt32(bitPattern: Int32(t)), 12)
+  p.put32(UInt32(bitPattern: Int32(rValue)), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glTexCoord3sv)
+public func gl_TexCoord3sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10350)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord4d)
+public func gl_TexCoord4d(_ s: Double, _ t: Double, _ rValue: Double, _ q: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10351, 40) else { return }
+  p.put64(s.bitPattern, 8)
+  p.put64(t.bitPattern, 16)
+  p.put64(rValue.bitPattern, 24)
+  p.put64(q.bitPattern, 32)
+  finishCommand(writer)
+}
+
+@c(glTexCoord4dv)
+public func gl_TexCoord4dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10352)
+  writer.pointee.glArray(v, 32)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord4f)
+public func gl_TexCoord4f(_ s: Float, _ t: Float, _ rValue: Float, _ q: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10353, 24) else { return }
+  p.put32(s.bitPattern, 8)
+  p.put32(t.bitPattern, 12)
+  p.put32(rValue.bitPattern, 16)
+  p.put32(q.bitPattern, 20)
+  finishCommand(writer)
+}
+
+@c(glTexCoord4fv)
+public func gl_TexCoord4fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10354)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord4hNV)
+public func gl_TexCoord4hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D5, 24) else { return }
+  p.put32(UInt32(s), 8)
+  p.put32(UInt32(t), 12)
+  p.put32(UInt32(rValue), 16)
+  p.put32(UInt32(q), 20)
+  finishCommand(writer)
+}
+
+@c(glTexCoord4hvNV)
+public func gl_TexCoord4hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104D6)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord4i)
+public func gl_TexCoord4i(_ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10355, 24) else { return }
+  p.put32(UInt32(bitPattern: s), 8)
+  p.put32(UInt32(bitPattern: t), 12)
+  p.put32(UInt32(bitPattern: rValue), 16)
+  p.put32(UInt32(bitPattern: q), 20)
+  finishCommand(writer)
+}
+
+@c(glTexCoord4iv)
+public func gl_TexCoord4iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10356)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoord4s)
+public func gl_TexCoord4s(_ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10357, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(s)), 8)
+  p.put32(UInt32(bitPattern: Int32(t)), 12)
+  p.put32(UInt32(bitPattern: Int32(rValue)), 16)
+  p.put32(UInt32(bitPattern: Int32(q)), 20)
+  finishCommand(writer)
+}
+
+@c(glTexCoord4sv)
+public func gl_TexCoord4sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10358)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoordP1ui)
+public func gl_TexCoordP1ui(_ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10359, 16) else { return }
+  p.put32(type, 8)
+  p.put32(coords, 12)
+  finishCommand(writer)
+}
+
+@c(glTexCoordP1uiv)
+public func gl_TexCoordP1uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1035A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoordP2ui)
+public func gl_TexCoordP2ui(_ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1035B, 16) else { return }
+  p.put32(type, 8)
+  p.put32(coords, 12)
+  finishCommand(writer)
+}
+
+@c(glTexCoordP2uiv)
+public func gl_TexCoordP2uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1035C)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoordP3ui)
+public func gl_TexCoordP3ui(_ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1035D, 16) else { return }
+  p.put32(type, 8)
+  p.put32(coords, 12)
+  finishCommand(writer)
+}
+
+@c(glTexCoordP3uiv)
+public func gl_TexCoordP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1035E)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoordP4ui)
+public func gl_TexCoordP4ui(_ type: UInt32, _ coords: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1035F, 16) else { return }
+  p.put32(type, 8)
+  p.put32(coords, 12)
+  finishCommand(writer)
+}
+
+@c(glTexCoordP4uiv)
+public func gl_TexCoordP4uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10360)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(coords, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexCoordPointer)
+public func gl_TexCoordPointer(
+  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  hook_glTexCoordPointer(c, size, type, stride, pointer)
+  finishCommand(c)
+}
+
+func encode_glTexCoordPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x10361, 32) else { return }
+  p.put32(UInt32(bitPattern: size), 8)
+  p.put32(type, 12)
+  p.put32(UInt32(bitPattern: stride), 16)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 20)
+  p.put32(0, 28)
+}
+
+@c(glTexCoordPointerEXT)
+public func gl_TexCoordPointerEXT(
+  _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glTexCoordPointerEXT(c, size, type, stride, count, pointer)
+  finishCommand(c)
+}
+
+@c(glTexEnvf)
+public func gl_TexEnvf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10362, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+  note_glTexEnvf(c, target, pname, param)
+  finishCommand(c)
+}
+
+@c(glTexEnvfv)
+public func gl_TexEnvfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10363)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexEnvi)
+public func gl_TexEnvi(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10364, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  note_glTexEnvi(c, target, pname, param)
+  finishCommand(c)
+}
+
+@c(glTexEnviv)
+public func gl_TexEnviv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10365)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexEnvx)
+public func gl_TexEnvx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
+  guard let p = c.writer.pointee.fixedRecord(0x10366, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glTexEnvxv)
+public func gl_TexEnvxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x400
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10367)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexGend)
+public func gl_TexGend(_ coord: UInt32, _ pname: UInt32, _ param: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10368, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put64(param.bitPattern, 16)
+  finishCommand(writer)
+}
+
+@c(glTexGendv)
+public func gl_TexGendv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10369)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexGenf)
+public func gl_TexGenf(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1036A, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glTexGenfOES)
+public func gl_TexGenfOES(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10517, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glTexGenfv)
+public func gl_TexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1036B)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexGenfvOES)
+public func gl_TexGenfvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x10518)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexGeni)
+public func gl_TexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1036C, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glTexGeniOES)
+public func gl_TexGeniOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10519, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glTexGeniv)
+public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1036D)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexGenivOES)
+public func gl_TexGenivOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1051A)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexGenxOES)
+public func gl_TexGenxOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1051B, 24) else { return }
+  p.put32(coord, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glTexGenxvOES)
+public func gl_TexGenxvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  writer.pointee.begin(0x1051C)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(coord, 0)
+  p.put32(pname, 4)
+  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTexImage1D)
+public func gl_TexImage1D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ border: Int32,
+  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x1036E)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: internalformat), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: border), 16)
+  p.put32(format, 20)
+  p.put32(type, 24)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.end()
+  note_glTexImage1D(c, target, level, internalformat, width, border, format, type, pixels)
+  finishCommand(c)
+}
+
+@c(glTexImage2D)
+public func gl_TexImage2D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
+  _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x1036F)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: internalformat), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: height), 16)
+  p.put32(UInt32(bitPattern: border), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.end()
+  note_glTexImage2D(c, target, level, internalformat, width, height, border, format, type, pixels)
+  finishCommand(c)
+}
+
+@c(glTexImage2DMultisample)
+public func gl_TexImage2DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ fixedsamplelocations: UInt8
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10370, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(fixedsamplelocations), 28)
+  finishCommand(c)
+}
+
+@c(glTexImage3D)
+public func gl_TexImage3D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x10371)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: internalformat), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: height), 16)
+  p.put32(UInt32(bitPattern: depth), 20)
+  p.put32(UInt32(bitPattern: border), 24)
+  p.put32(format, 28)
+  p.put32(type, 32)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexImage3DMultisample)
+public func gl_TexImage3DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10372, 40) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(UInt32(fixedsamplelocations), 32)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glTexImage3DOES)
+public func gl_TexImage3DOES(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x104D7)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(internalformat, 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(UInt32(bitPattern: height), 16)
+  p.put32(UInt32(bitPattern: depth), 20)
+  p.put32(UInt32(bitPattern: border), 24)
+  p.put32(format, 28)
+  p.put32(type, 32)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexParameterIiv)
+public func gl_TexParameterIiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10373)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexParameterIuiv)
+public func gl_TexParameterIuiv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10374)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexParameterf)
+public func gl_TexParameterf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10375, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+  note_glTexParameterf(c, target, pname, param)
+  finishCommand(c)
+}
+
+@c(glTexParameterfv)
+public func gl_TexParameterfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10376)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexParameteri)
+public func gl_TexParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10377, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  note_glTexParameteri(c, target, pname, param)
+  finishCommand(c)
+}
+
+@c(glTexParameteriv)
+public func gl_TexParameteriv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10378)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexParameterx)
+public func gl_TexParameterx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10379, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glTexParameterxv)
+public func gl_TexParameterxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1037A)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(target, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexStorage1D)
+public func gl_TexStorage1D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037B, 24) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  finishCommand(c)
+}
+
+@c(glTexStorage2D)
+public func gl_TexStorage2D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037C, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glTexStorage2DMultisample)
+public func gl_TexStorage2DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ fixedsamplelocations: UInt8
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037D, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(fixedsamplelocations), 28)
+  finishCommand(c)
+}
+
+@c(glTexStorage3D)
+public func gl_TexStorage3D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037E, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  finishCommand(c)
+}
+
+@c(glTexStorage3DMultisample)
+public func gl_TexStorage3DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037F, 40) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(UInt32(fixedsamplelocations), 32)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glTexSubImage1D)
+public func gl_TexSubImage1D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10380)
+  guard let p = c.writer.pointee.reserve(24) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(format, 16)
+  p.put32(type, 20)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexSubImage2D)
+public func gl_TexSubImage2D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
+  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10381)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexSubImage3D)
+public func gl_TexSubImage3D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10382)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: zoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexSubImage3DOES)
+public func gl_TexSubImage3DOES(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x104D8)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: zoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureBarrier)
+public func gl_TextureBarrier() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10383, 8) else { return }
+  finishCommand(writer)
+}
+
+@c(glTextureBarrierNV)
+public func gl_TextureBarrierNV() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10384, 8) else { return }
+  finishCommand(writer)
+}
+
+@c(glTextureBuffer)
+public func gl_TextureBuffer(_ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10385, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(internalformat, 12)
+  p.put32(buffer, 16)
+  p.put32(0, 20)
+  note_glTextureBuffer(c, texture, internalformat, buffer)
+  finishCommand(c)
 }

@@ -6,335 +6,2063 @@ import Client
 import GLWire
 import Wire
 
-@c(glVertexAttribs2hvNV)
-public func gl_VertexAttribs2hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x104F9)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(index, 0)
-  p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glVertexAttribs3hvNV)
-public func gl_VertexAttribs3hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x104FA)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(index, 0)
-  p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glVertexAttribs4hvNV)
-public func gl_VertexAttribs4hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x104FB)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(index, 0)
-  p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glVertexBindingDivisor)
-public func gl_VertexBindingDivisor(_ bindingindex: UInt32, _ divisor: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10454, 16) else { return }
-  p.put32(bindingindex, 8)
-  p.put32(divisor, 12)
-  finishCommand(c)
-}
-
-@c(glVertexP2ui)
-public func gl_VertexP2ui(_ type: UInt32, _ value: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10455, 16) else { return }
-  p.put32(type, 8)
-  p.put32(value, 12)
-  finishCommand(writer)
-}
-
-@c(glVertexP2uiv)
-public func gl_VertexP2uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10456)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glVertexP3ui)
-public func gl_VertexP3ui(_ type: UInt32, _ value: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10457, 16) else { return }
-  p.put32(type, 8)
-  p.put32(value, 12)
-  finishCommand(writer)
-}
-
-@c(glVertexP3uiv)
-public func gl_VertexP3uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10458)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glVertexP4ui)
-public func gl_VertexP4ui(_ type: UInt32, _ value: UInt32) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10459, 16) else { return }
-  p.put32(type, 8)
-  p.put32(value, 12)
-  finishCommand(writer)
-}
-
-@c(glVertexP4uiv)
-public func gl_VertexP4uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1045A)
-  guard let p = writer.pointee.reserve(4) else { return }
-  p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glVertexPointer)
-public func gl_VertexPointer(
-  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+@c(glTextureBufferEXT)
+public func gl_TextureBufferEXT(
+  _ texture: UInt32, _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32
 ) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  hook_glVertexPointer(c, size, type, stride, pointer)
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105C5, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(internalformat, 16)
+  p.put32(buffer, 20)
+  note_glTextureBufferEXT(c, texture, target, internalformat, buffer)
   finishCommand(c)
 }
 
-func encode_glVertexPointer(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32, _ type: UInt32,
-  _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  guard let p = writer.pointee.fixedRecord(0x1045B, 32) else { return }
-  p.put32(UInt32(bitPattern: size), 8)
-  p.put32(type, 12)
-  p.put32(UInt32(bitPattern: stride), 16)
-  p.put64(UInt64(UInt(bitPattern: pointer)), 20)
-  p.put32(0, 28)
-}
-
-@c(glVertexPointerEXT)
-public func gl_VertexPointerEXT(
-  _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+@c(glTextureBufferRange)
+public func gl_TextureBufferRange(
+  _ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
 ) {
   guard let c = currentContext() else { return }
-  hook_glVertexPointerEXT(c, size, type, stride, count, pointer)
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10386, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(internalformat, 12)
+  p.put32(buffer, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put64(UInt64(bitPattern: Int64(size)), 28)
+  p.put32(0, 36)
+  note_glTextureBufferRange(c, texture, internalformat, buffer, offset, size)
   finishCommand(c)
 }
 
-@c(glVertexWeighthNV)
-public func gl_VertexWeighthNV(_ weight: UInt16) {
+@c(glTextureBufferRangeEXT)
+public func gl_TextureBufferRangeEXT(
+  _ texture: UInt32, _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int,
+  _ size: Int
+) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x104FC, 16) else { return }
-  p.put32(UInt32(weight), 8)
-  p.put32(0, 12)
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105C6, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(internalformat, 16)
+  p.put32(buffer, 20)
+  p.put64(UInt64(bitPattern: Int64(offset)), 24)
+  p.put64(UInt64(bitPattern: Int64(size)), 32)
+  note_glTextureBufferRangeEXT(c, texture, target, internalformat, buffer, offset, size)
   finishCommand(c)
 }
 
-@c(glVertexWeighthvNV)
-public func gl_VertexWeighthvNV(_ weight: UnsafePointer<UInt16>?) {
+@c(glTextureImage1DEXT)
+public func gl_TextureImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  c.writer.pointee.begin(0x104FD)
-  c.writer.pointee.glArray(weight, 2)
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x105C7)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: internalformat), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: border), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
   c.writer.pointee.end()
   finishCommand(c)
 }
 
-@c(glViewport)
-public func gl_Viewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
+@c(glTextureImage2DEXT)
+public func gl_TextureImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ height: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  guard let p = c.writer.pointee.fixedRecord(0x1045C, 24) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x105C8)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: internalformat), 12)
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(UInt32(bitPattern: height), 20)
-  note_glViewport(c, x, y, width, height)
-  finishCommand(c)
-}
-
-@c(glViewportArrayv)
-public func gl_ViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  guard v == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1045D)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(first, 0)
-  p.put32(UInt32(bitPattern: count), 4)
-  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
+  p.put32(UInt32(bitPattern: border), 24)
+  p.put32(format, 28)
+  p.put32(type, 32)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
   c.writer.pointee.end()
   finishCommand(c)
 }
 
-@c(glViewportIndexedf)
-public func gl_ViewportIndexedf(_ index: UInt32, _ x: Float, _ y: Float, _ w: Float, _ h: Float) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  guard let p = c.writer.pointee.fixedRecord(0x1045E, 32) else { return }
-  p.put32(index, 8)
-  p.put32(x.bitPattern, 12)
-  p.put32(y.bitPattern, 16)
-  p.put32(w.bitPattern, 20)
-  p.put32(h.bitPattern, 24)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glViewportIndexedfv)
-public func gl_ViewportIndexedfv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2
-  c.writer.pointee.begin(0x1045F)
-  guard let p = c.writer.pointee.reserve(4) else { return }
-  p.put32(index, 0)
-  c.writer.pointee.glArray(v, 16)
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glWaitSync)
-public func gl_WaitSync(_ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64) {
-  guard let c = currentContext() else { return }
-  hook_glWaitSync(c, sync, flags, timeout)
-  finishCommand(c)
-}
-
-func encode_glWaitSync(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ sync: UnsafeMutableRawPointer?,
-  _ flags: UInt32, _ timeout: UInt64
+@c(glTextureImage3DEXT)
+public func gl_TextureImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
 ) {
-  guard let p = writer.pointee.fixedRecord(0x10460, 32) else { return }
-  p.put64(syncID(sync), 8)
-  p.put32(flags, 16)
-  p.put64(timeout, 20)
-  p.put32(0, 28)
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  c.writer.pointee.begin(0x105C9)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: internalformat), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(UInt32(bitPattern: depth), 24)
+  p.put32(UInt32(bitPattern: border), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
 }
 
-@c(glWindowPos2d)
-public func gl_WindowPos2d(_ x: Double, _ y: Double) {
+@c(glTexturePageCommitmentEXT)
+public func gl_TexturePageCommitmentEXT(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ commit: UInt8
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x105CA, 48) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: level), 12)
+  p.put32(UInt32(bitPattern: xoffset), 16)
+  p.put32(UInt32(bitPattern: yoffset), 20)
+  p.put32(UInt32(bitPattern: zoffset), 24)
+  p.put32(UInt32(bitPattern: width), 28)
+  p.put32(UInt32(bitPattern: height), 32)
+  p.put32(UInt32(bitPattern: depth), 36)
+  p.put32(UInt32(commit), 40)
+  p.put32(0, 44)
+  finishCommand(c)
+}
+
+@c(glTextureParameterIiv)
+public func gl_TextureParameterIiv(
+  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10387)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureParameterIivEXT)
+public func gl_TextureParameterIivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x105CB)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(pname, 8)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureParameterIuiv)
+public func gl_TextureParameterIuiv(
+  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10388)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureParameterIuivEXT)
+public func gl_TextureParameterIuivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x105CC)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(pname, 8)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureParameterf)
+public func gl_TextureParameterf(_ texture: UInt32, _ pname: UInt32, _ param: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10389, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(pname, 12)
+  p.put32(param.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glTextureParameterfEXT)
+public func gl_TextureParameterfEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Float
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105CD, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(pname, 16)
+  p.put32(param.bitPattern, 20)
+  finishCommand(c)
+}
+
+@c(glTextureParameterfv)
+public func gl_TextureParameterfv(
+  _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1038A)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureParameterfvEXT)
+public func gl_TextureParameterfvEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x105CE)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(pname, 8)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureParameteri)
+public func gl_TextureParameteri(_ texture: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1038B, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glTextureParameteriEXT)
+public func gl_TextureParameteriEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105CF, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(pname, 16)
+  p.put32(UInt32(bitPattern: param), 20)
+  finishCommand(c)
+}
+
+@c(glTextureParameteriv)
+public func gl_TextureParameteriv(
+  _ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1038C)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(texture, 0)
+  p.put32(pname, 4)
+  c.writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureParameterivEXT)
+public func gl_TextureParameterivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x105D0)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(pname, 8)
+  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureRenderbufferEXT)
+public func gl_TextureRenderbufferEXT(_ texture: UInt32, _ target: UInt32, _ renderbuffer: UInt32) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105D1, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(renderbuffer, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glTextureStorage1D)
+public func gl_TextureStorage1D(
+  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1038D, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  finishCommand(c)
+}
+
+@c(glTextureStorage1DEXT)
+public func gl_TextureStorage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105D2, 32) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: levels), 16)
+  p.put32(internalformat, 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glTextureStorage2D)
+public func gl_TextureStorage2D(
+  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1038E, 32) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glTextureStorage2DEXT)
+public func gl_TextureStorage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105D3, 32) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: levels), 16)
+  p.put32(internalformat, 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  finishCommand(c)
+}
+
+@c(glTextureStorage2DMultisample)
+public func gl_TextureStorage2DMultisample(
+  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ fixedsamplelocations: UInt8
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1038F, 32) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(fixedsamplelocations), 28)
+  finishCommand(c)
+}
+
+@c(glTextureStorage2DMultisampleEXT)
+public func gl_TextureStorage2DMultisampleEXT(
+  _ texture: UInt32, _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ fixedsamplelocations: UInt8
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105D4, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: samples), 16)
+  p.put32(internalformat, 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  p.put32(UInt32(fixedsamplelocations), 32)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glTextureStorage3D)
+public func gl_TextureStorage3D(
+  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10390, 32) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  finishCommand(c)
+}
+
+@c(glTextureStorage3DEXT)
+public func gl_TextureStorage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ depth: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105D5, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: levels), 16)
+  p.put32(internalformat, 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  p.put32(UInt32(bitPattern: depth), 32)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glTextureStorage3DMultisample)
+public func gl_TextureStorage3DMultisample(
+  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10391, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(UInt32(fixedsamplelocations), 32)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glTextureStorage3DMultisampleEXT)
+public func gl_TextureStorage3DMultisampleEXT(
+  _ texture: UInt32, _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x105D6, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(UInt32(bitPattern: samples), 16)
+  p.put32(internalformat, 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  p.put32(UInt32(bitPattern: depth), 32)
+  p.put32(UInt32(fixedsamplelocations), 36)
+  finishCommand(c)
+}
+
+@c(glTextureSubImage1D)
+public func gl_TextureSubImage1D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10392)
+  guard let p = c.writer.pointee.reserve(24) else { return }
+  p.put32(texture, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(format, 16)
+  p.put32(type, 20)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureSubImage1DEXT)
+public func gl_TextureSubImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
+  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.writer.pointee.begin(0x105D7)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(format, 20)
+  p.put32(type, 24)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureSubImage2D)
+public func gl_TextureSubImage2D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
+  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10393)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(texture, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureSubImage2DEXT)
+public func gl_TextureSubImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.writer.pointee.begin(0x105D8)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: yoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(format, 28)
+  p.put32(type, 32)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureSubImage3D)
+public func gl_TextureSubImage3D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.writer.pointee.begin(0x10394)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(texture, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: zoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureSubImage3DEXT)
+public func gl_TextureSubImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.writer.pointee.begin(0x105D9)
+  guard let p = c.writer.pointee.reserve(44) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: yoffset), 16)
+  p.put32(UInt32(bitPattern: zoffset), 20)
+  p.put32(UInt32(bitPattern: width), 24)
+  p.put32(UInt32(bitPattern: height), 28)
+  p.put32(UInt32(bitPattern: depth), 32)
+  p.put32(format, 36)
+  p.put32(type, 40)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureView)
+public func gl_TextureView(
+  _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
+  _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10395, 40) else { return }
+  p.put32(texture, 8)
+  p.put32(target, 12)
+  p.put32(origtexture, 16)
+  p.put32(internalformat, 20)
+  p.put32(minlevel, 24)
+  p.put32(numlevels, 28)
+  p.put32(minlayer, 32)
+  p.put32(numlayers, 36)
+  note_glTextureView(c, texture, target, origtexture, internalformat, minlevel, numlevels, minlayer, numlayers)
+  finishCommand(c)
+}
+
+@c(glTransformFeedbackBufferBase)
+public func gl_TransformFeedbackBufferBase(_ xfb: UInt32, _ index: UInt32, _ buffer: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10396, 24) else { return }
+  p.put32(xfb, 8)
+  p.put32(index, 12)
+  p.put32(buffer, 16)
+  p.put32(0, 20)
+  note_glTransformFeedbackBufferBase(c, xfb, index, buffer)
+  finishCommand(c)
+}
+
+@c(glTransformFeedbackBufferRange)
+public func gl_TransformFeedbackBufferRange(
+  _ xfb: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10397, 40) else { return }
+  p.put32(xfb, 8)
+  p.put32(index, 12)
+  p.put32(buffer, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put64(UInt64(bitPattern: Int64(size)), 28)
+  p.put32(0, 36)
+  note_glTransformFeedbackBufferRange(c, xfb, index, buffer, offset, size)
+  finishCommand(c)
+}
+
+@c(glTransformFeedbackVaryings)
+public func gl_TransformFeedbackVaryings(
+  _ program: UInt32, _ count: Int32, _ varyings: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ bufferMode: UInt32
+) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10461, 24) else { return }
+  writer.pointee.begin(0x10398)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(bufferMode, 8)
+  writer.pointee.glStrings(varyings, Int(count))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glTranslated)
+public func gl_Translated(_ x: Double, _ y: Double, _ z: Double) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10399, 32) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  p.put64(z.bitPattern, 24)
+  note_glTranslated(c, x, y, z)
+  finishCommand(c)
+}
+
+@c(glTranslatef)
+public func gl_Translatef(_ x: Float, _ y: Float, _ z: Float) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1039A, 24) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(0, 20)
+  note_glTranslatef(c, x, y, z)
+  finishCommand(c)
+}
+
+@c(glTranslatex)
+public func gl_Translatex(_ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1039B, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(0, 20)
+  note_glTranslatex(c, x, y, z)
+  finishCommand(c)
+}
+
+@c(glUniform1d)
+public func gl_Uniform1d(_ location: Int32, _ x: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1039C, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x.bitPattern, 12)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glUniform1dv)
+public func gl_Uniform1dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x1039D)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform1f)
+public func gl_Uniform1f(_ location: Int32, _ v0: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1039E, 16) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0.bitPattern, 12)
+  finishCommand(writer)
+}
+
+@c(glUniform1fv)
+public func gl_Uniform1fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x1039F)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform1i)
+public func gl_Uniform1i(_ location: Int32, _ v0: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103A0, 16) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(UInt32(bitPattern: v0), 12)
+  finishCommand(writer)
+}
+
+@c(glUniform1i64ARB)
+public func gl_Uniform1i64ARB(_ location: Int32, _ x: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103A1, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glUniform1i64NV)
+public func gl_Uniform1i64NV(_ location: Int32, _ x: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104D9, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glUniform1i64vARB)
+public func gl_Uniform1i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103A2)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform1i64vNV)
+public func gl_Uniform1i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104DA)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform1iv)
+public func gl_Uniform1iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103A3)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform1ui)
+public func gl_Uniform1ui(_ location: Int32, _ v0: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103A4, 16) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0, 12)
+  finishCommand(writer)
+}
+
+@c(glUniform1ui64ARB)
+public func gl_Uniform1ui64ARB(_ location: Int32, _ x: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103A5, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glUniform1ui64NV)
+public func gl_Uniform1ui64NV(_ location: Int32, _ x: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104DB, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glUniform1ui64vARB)
+public func gl_Uniform1ui64vARB(
+  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103A6)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform1ui64vNV)
+public func gl_Uniform1ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104DC)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform1uiv)
+public func gl_Uniform1uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103A7)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform2d)
+public func gl_Uniform2d(_ location: Int32, _ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103A8, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glUniform2dv)
+public func gl_Uniform2dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103A9)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform2f)
+public func gl_Uniform2f(_ location: Int32, _ v0: Float, _ v1: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103AA, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0.bitPattern, 12)
+  p.put32(v1.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glUniform2fv)
+public func gl_Uniform2fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103AB)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform2i)
+public func gl_Uniform2i(_ location: Int32, _ v0: Int32, _ v1: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103AC, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(UInt32(bitPattern: v0), 12)
+  p.put32(UInt32(bitPattern: v1), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glUniform2i64ARB)
+public func gl_Uniform2i64ARB(_ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103AD, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glUniform2i64NV)
+public func gl_Uniform2i64NV(_ location: Int32, _ x: Int64, _ y: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104DD, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glUniform2i64vARB)
+public func gl_Uniform2i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103AE)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform2i64vNV)
+public func gl_Uniform2i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104DE)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform2iv)
+public func gl_Uniform2iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103AF)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform2ui)
+public func gl_Uniform2ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B0, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0, 12)
+  p.put32(v1, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glUniform2ui64ARB)
+public func gl_Uniform2ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B1, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glUniform2ui64NV)
+public func gl_Uniform2ui64NV(_ location: Int32, _ x: UInt64, _ y: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104DF, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glUniform2ui64vARB)
+public func gl_Uniform2ui64vARB(
+  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103B2)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform2ui64vNV)
+public func gl_Uniform2ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104E0)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform2uiv)
+public func gl_Uniform2uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103B3)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform3d)
+public func gl_Uniform3d(_ location: Int32, _ x: Double, _ y: Double, _ z: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B4, 40) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glUniform3dv)
+public func gl_Uniform3dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103B5)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform3f)
+public func gl_Uniform3f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B6, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0.bitPattern, 12)
+  p.put32(v1.bitPattern, 16)
+  p.put32(v2.bitPattern, 20)
+  finishCommand(writer)
+}
+
+@c(glUniform3fv)
+public func gl_Uniform3fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103B7)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform3i)
+public func gl_Uniform3i(_ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B8, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(UInt32(bitPattern: v0), 12)
+  p.put32(UInt32(bitPattern: v1), 16)
+  p.put32(UInt32(bitPattern: v2), 20)
+  finishCommand(writer)
+}
+
+@c(glUniform3i64ARB)
+public func gl_Uniform3i64ARB(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103B9, 40) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put64(UInt64(bitPattern: Int64(z)), 28)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glUniform3i64NV)
+public func gl_Uniform3i64NV(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104E1, 40) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put64(UInt64(bitPattern: Int64(z)), 28)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glUniform3i64vARB)
+public func gl_Uniform3i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103BA)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform3i64vNV)
+public func gl_Uniform3i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104E2)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform3iv)
+public func gl_Uniform3iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103BB)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform3ui)
+public func gl_Uniform3ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103BC, 24) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0, 12)
+  p.put32(v1, 16)
+  p.put32(v2, 20)
+  finishCommand(writer)
+}
+
+@c(glUniform3ui64ARB)
+public func gl_Uniform3ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103BD, 40) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put64(z, 28)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glUniform3ui64NV)
+public func gl_Uniform3ui64NV(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104E3, 40) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put64(z, 28)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glUniform3ui64vARB)
+public func gl_Uniform3ui64vARB(
+  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103BE)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform3ui64vNV)
+public func gl_Uniform3ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104E4)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform3uiv)
+public func gl_Uniform3uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103BF)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform4d)
+public func gl_Uniform4d(_ location: Int32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C0, 48) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put64(w.bitPattern, 36)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glUniform4dv)
+public func gl_Uniform4dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103C1)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform4f)
+public func gl_Uniform4f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float, _ v3: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C2, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0.bitPattern, 12)
+  p.put32(v1.bitPattern, 16)
+  p.put32(v2.bitPattern, 20)
+  p.put32(v3.bitPattern, 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glUniform4fv)
+public func gl_Uniform4fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103C3)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform4i)
+public func gl_Uniform4i(_ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32, _ v3: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C4, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(UInt32(bitPattern: v0), 12)
+  p.put32(UInt32(bitPattern: v1), 16)
+  p.put32(UInt32(bitPattern: v2), 20)
+  p.put32(UInt32(bitPattern: v3), 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glUniform4i64ARB)
+public func gl_Uniform4i64ARB(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C5, 48) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put64(UInt64(bitPattern: Int64(z)), 28)
+  p.put64(UInt64(bitPattern: Int64(w)), 36)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glUniform4i64NV)
+public func gl_Uniform4i64NV(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int64, _ w: Int64) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104E5, 48) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(UInt64(bitPattern: Int64(x)), 12)
+  p.put64(UInt64(bitPattern: Int64(y)), 20)
+  p.put64(UInt64(bitPattern: Int64(z)), 28)
+  p.put64(UInt64(bitPattern: Int64(w)), 36)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glUniform4i64vARB)
+public func gl_Uniform4i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103C6)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform4i64vNV)
+public func gl_Uniform4i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104E6)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform4iv)
+public func gl_Uniform4iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103C7)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform4ui)
+public func gl_Uniform4ui(
+  _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C8, 32) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put32(v0, 12)
+  p.put32(v1, 16)
+  p.put32(v2, 20)
+  p.put32(v3, 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glUniform4ui64ARB)
+public func gl_Uniform4ui64ARB(
+  _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103C9, 48) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put64(z, 28)
+  p.put64(w, 36)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glUniform4ui64NV)
+public func gl_Uniform4ui64NV(
+  _ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104E7, 48) else { return }
+  p.put32(UInt32(bitPattern: location), 8)
+  p.put64(x, 12)
+  p.put64(y, 20)
+  p.put64(z, 28)
+  p.put64(w, 36)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glUniform4ui64vARB)
+public func gl_Uniform4ui64vARB(
+  _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103CA)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform4ui64vNV)
+public func gl_Uniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x104E8)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniform4uiv)
+public func gl_Uniform4uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103CB)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformBlockBinding)
+public func gl_UniformBlockBinding(
+  _ program: UInt32, _ uniformBlockIndex: UInt32, _ uniformBlockBinding: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103CC, 24) else { return }
+  p.put32(program, 8)
+  p.put32(uniformBlockIndex, 12)
+  p.put32(uniformBlockBinding, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix2dv)
+public func gl_UniformMatrix2dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103CD)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix2fv)
+public func gl_UniformMatrix2fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103CE)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix2x3dv)
+public func gl_UniformMatrix2x3dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103CF)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix2x3fv)
+public func gl_UniformMatrix2x3fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103D0)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix2x4dv)
+public func gl_UniformMatrix2x4dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103D1)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix2x4fv)
+public func gl_UniformMatrix2x4fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103D2)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix3dv)
+public func gl_UniformMatrix3dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103D3)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix3fv)
+public func gl_UniformMatrix3fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103D4)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix3x2dv)
+public func gl_UniformMatrix3x2dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103D5)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix3x2fv)
+public func gl_UniformMatrix3x2fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103D6)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix3x4dv)
+public func gl_UniformMatrix3x4dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103D7)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix3x4fv)
+public func gl_UniformMatrix3x4fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103D8)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix4dv)
+public func gl_UniformMatrix4dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103D9)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix4fv)
+public func gl_UniformMatrix4fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 16), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103DA)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix4x2dv)
+public func gl_UniformMatrix4x2dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103DB)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix4x2fv)
+public func gl_UniformMatrix4x2fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103DC)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix4x3dv)
+public func gl_UniformMatrix4x3dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103DD)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformMatrix4x3fv)
+public func gl_UniformMatrix4x3fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103DE)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(UInt32(bitPattern: location), 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  p.put32(UInt32(transpose), 8)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUniformSubroutinesuiv)
+public func gl_UniformSubroutinesuiv(
+  _ shadertype: UInt32, _ count: Int32, _ indices: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard indices == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x103DF)
+  guard let p = writer.pointee.reserve(8) else { return }
+  p.put32(shadertype, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  writer.pointee.glArray(indices, glProduct(Int(count), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glUnlockArraysEXT)
+public func gl_UnlockArraysEXT() {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let _ = c.writer.pointee.fixedRecord(0x104E9, 8) else { return }
+  finishCommand(c)
+}
+
+@c(glUnmapBuffer)
+public func gl_UnmapBuffer(_ target: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glUnmapBuffer(c, target)
+  finishCommand(c)
+  return result
+}
+
+@c(glUnmapNamedBuffer)
+public func gl_UnmapNamedBuffer(_ buffer: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glUnmapNamedBuffer(c, buffer)
+  finishCommand(c)
+  return result
+}
+
+@c(glUnmapNamedBufferEXT)
+public func gl_UnmapNamedBufferEXT(_ buffer: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glUnmapNamedBufferEXT(c, buffer)
+  finishCommand(c)
+  return result
+}
+
+@c(glUseProgram)
+public func gl_UseProgram(_ program: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard let p = c.writer.pointee.fixedRecord(0x103E0, 16) else { return }
+  p.put32(program, 8)
+  p.put32(0, 12)
+  note_glUseProgram(c, program)
+  finishCommand(c)
+}
+
+@c(glUseProgramStages)
+public func gl_UseProgramStages(_ pipeline: UInt32, _ stages: UInt32, _ program: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x80
+  guard let p = c.writer.pointee.fixedRecord(0x103E1, 24) else { return }
+  p.put32(pipeline, 8)
+  p.put32(stages, 12)
+  p.put32(program, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glValidateProgram)
+public func gl_ValidateProgram(_ program: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x103E2, 16) else { return }
+  p.put32(program, 8)
+  p.put32(0, 12)
+  note_glValidateProgram(c, program)
+  finishCommand(c)
+}
+
+@c(glValidateProgramPipeline)
+public func gl_ValidateProgramPipeline(_ pipeline: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103E3, 16) else { return }
+  p.put32(pipeline, 8)
+  p.put32(0, 12)
+  finishCommand(writer)
+}
+
+@c(glVertex2d)
+public func gl_Vertex2d(_ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103E4, 24) else { return }
   p.put64(x.bitPattern, 8)
   p.put64(y.bitPattern, 16)
   finishCommand(writer)
 }
 
-@c(glWindowPos2dv)
-public func gl_WindowPos2dv(_ v: UnsafePointer<Double>?) {
+@c(glVertex2dv)
+public func gl_Vertex2dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10462)
+  writer.pointee.begin(0x103E5)
   writer.pointee.glArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glWindowPos2f)
-public func gl_WindowPos2f(_ x: Float, _ y: Float) {
+@c(glVertex2f)
+public func gl_Vertex2f(_ x: Float, _ y: Float) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10463, 16) else { return }
+  guard let p = writer.pointee.fixedRecord(0x103E6, 16) else { return }
   p.put32(x.bitPattern, 8)
   p.put32(y.bitPattern, 12)
   finishCommand(writer)
 }
 
-@c(glWindowPos2fv)
-public func gl_WindowPos2fv(_ v: UnsafePointer<Float>?) {
+@c(glVertex2fv)
+public func gl_Vertex2fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10464)
+  writer.pointee.begin(0x103E7)
   writer.pointee.glArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glWindowPos2i)
-public func gl_WindowPos2i(_ x: Int32, _ y: Int32) {
+@c(glVertex2hNV)
+public func gl_Vertex2hNV(_ x: UInt16, _ y: UInt16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10465, 16) else { return }
-  p.put32(UInt32(bitPattern: x), 8)
-  p.put32(UInt32(bitPattern: y), 12)
+  guard let p = writer.pointee.fixedRecord(0x104EA, 16) else { return }
+  p.put32(UInt32(x), 8)
+  p.put32(UInt32(y), 12)
   finishCommand(writer)
 }
 
-@c(glWindowPos2iv)
-public func gl_WindowPos2iv(_ v: UnsafePointer<Int32>?) {
+@c(glVertex2hvNV)
+public func gl_Vertex2hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10466)
-  writer.pointee.glArray(v, 8)
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glWindowPos2s)
-public func gl_WindowPos2s(_ x: Int16, _ y: Int16) {
-  guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10467, 16) else { return }
-  p.put32(UInt32(bitPattern: Int32(x)), 8)
-  p.put32(UInt32(bitPattern: Int32(y)), 12)
-  finishCommand(writer)
-}
-
-@c(glWindowPos2sv)
-public func gl_WindowPos2sv(_ v: UnsafePointer<Int16>?) {
-  guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10468)
+  writer.pointee.begin(0x104EB)
   writer.pointee.glArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glWindowPos3d)
-public func gl_WindowPos3d(_ x: Double, _ y: Double, _ z: Double) {
+@c(glVertex2i)
+public func gl_Vertex2i(_ x: Int32, _ y: Int32) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10469, 32) else { return }
+  guard let p = writer.pointee.fixedRecord(0x103E8, 16) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  finishCommand(writer)
+}
+
+@c(glVertex2iv)
+public func gl_Vertex2iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103E9)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertex2s)
+public func gl_Vertex2s(_ x: Int16, _ y: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103EA, 16) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  finishCommand(writer)
+}
+
+@c(glVertex2sv)
+public func gl_Vertex2sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x103EB)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertex3d)
+public func gl_Vertex3d(_ x: Double, _ y: Double, _ z: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103EC, 32) else { return }
   p.put64(x.bitPattern, 8)
   p.put64(y.bitPattern, 16)
   p.put64(z.bitPattern, 24)
   finishCommand(writer)
 }
 
-@c(glWindowPos3dv)
-public func gl_WindowPos3dv(_ v: UnsafePointer<Double>?) {
+@c(glVertex3dv)
+public func gl_Vertex3dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1046A)
+  writer.pointee.begin(0x103ED)
   writer.pointee.glArray(v, 24)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glWindowPos3f)
-public func gl_WindowPos3f(_ x: Float, _ y: Float, _ z: Float) {
+@c(glVertex3f)
+public func gl_Vertex3f(_ x: Float, _ y: Float, _ z: Float) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1046B, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x103EE, 24) else { return }
   p.put32(x.bitPattern, 8)
   p.put32(y.bitPattern, 12)
   p.put32(z.bitPattern, 16)
@@ -342,19 +2070,39 @@ public func gl_WindowPos3f(_ x: Float, _ y: Float, _ z: Float) {
   finishCommand(writer)
 }
 
-@c(glWindowPos3fv)
-public func gl_WindowPos3fv(_ v: UnsafePointer<Float>?) {
+@c(glVertex3fv)
+public func gl_Vertex3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1046C)
+  writer.pointee.begin(0x103EF)
   writer.pointee.glArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glWindowPos3i)
-public func gl_WindowPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
+@c(glVertex3hNV)
+public func gl_Vertex3hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1046D, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x104EC, 24) else { return }
+  p.put32(UInt32(x), 8)
+  p.put32(UInt32(y), 12)
+  p.put32(UInt32(z), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glVertex3hvNV)
+public func gl_Vertex3hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104ED)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertex3i)
+public func gl_Vertex3i(_ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103F0, 24) else { return }
   p.put32(UInt32(bitPattern: x), 8)
   p.put32(UInt32(bitPattern: y), 12)
   p.put32(UInt32(bitPattern: z), 16)
@@ -362,19 +2110,19 @@ public func gl_WindowPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
   finishCommand(writer)
 }
 
-@c(glWindowPos3iv)
-public func gl_WindowPos3iv(_ v: UnsafePointer<Int32>?) {
+@c(glVertex3iv)
+public func gl_Vertex3iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x1046E)
+  writer.pointee.begin(0x103F1)
   writer.pointee.glArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glWindowPos3s)
-public func gl_WindowPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
+@c(glVertex3s)
+public func gl_Vertex3s(_ x: Int16, _ y: Int16, _ z: Int16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x1046F, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x103F2, 24) else { return }
   p.put32(UInt32(bitPattern: Int32(x)), 8)
   p.put32(UInt32(bitPattern: Int32(y)), 12)
   p.put32(UInt32(bitPattern: Int32(z)), 16)
@@ -382,19 +2130,19 @@ public func gl_WindowPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
   finishCommand(writer)
 }
 
-@c(glWindowPos3sv)
-public func gl_WindowPos3sv(_ v: UnsafePointer<Int16>?) {
+@c(glVertex3sv)
+public func gl_Vertex3sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10470)
+  writer.pointee.begin(0x103F3)
   writer.pointee.glArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glWindowPos4dMESA)
-public func gl_WindowPos4dMESA(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+@c(glVertex4d)
+public func gl_Vertex4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x104FE, 40) else { return }
+  guard let p = writer.pointee.fixedRecord(0x103F4, 40) else { return }
   p.put64(x.bitPattern, 8)
   p.put64(y.bitPattern, 16)
   p.put64(z.bitPattern, 24)
@@ -402,19 +2150,19 @@ public func gl_WindowPos4dMESA(_ x: Double, _ y: Double, _ z: Double, _ w: Doubl
   finishCommand(writer)
 }
 
-@c(glWindowPos4dvMESA)
-public func gl_WindowPos4dvMESA(_ v: UnsafePointer<Double>?) {
+@c(glVertex4dv)
+public func gl_Vertex4dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x104FF)
+  writer.pointee.begin(0x103F5)
   writer.pointee.glArray(v, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glWindowPos4fMESA)
-public func gl_WindowPos4fMESA(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+@c(glVertex4f)
+public func gl_Vertex4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10500, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x103F6, 24) else { return }
   p.put32(x.bitPattern, 8)
   p.put32(y.bitPattern, 12)
   p.put32(z.bitPattern, 16)
@@ -422,19 +2170,39 @@ public func gl_WindowPos4fMESA(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
   finishCommand(writer)
 }
 
-@c(glWindowPos4fvMESA)
-public func gl_WindowPos4fvMESA(_ v: UnsafePointer<Float>?) {
+@c(glVertex4fv)
+public func gl_Vertex4fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10501)
+  writer.pointee.begin(0x103F7)
   writer.pointee.glArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glWindowPos4iMESA)
-public func gl_WindowPos4iMESA(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+@c(glVertex4hNV)
+public func gl_Vertex4hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10502, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x104EE, 24) else { return }
+  p.put32(UInt32(x), 8)
+  p.put32(UInt32(y), 12)
+  p.put32(UInt32(z), 16)
+  p.put32(UInt32(w), 20)
+  finishCommand(writer)
+}
+
+@c(glVertex4hvNV)
+public func gl_Vertex4hvNV(_ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104EF)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertex4i)
+public func gl_Vertex4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x103F8, 24) else { return }
   p.put32(UInt32(bitPattern: x), 8)
   p.put32(UInt32(bitPattern: y), 12)
   p.put32(UInt32(bitPattern: z), 16)
@@ -442,19 +2210,19 @@ public func gl_WindowPos4iMESA(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
   finishCommand(writer)
 }
 
-@c(glWindowPos4ivMESA)
-public func gl_WindowPos4ivMESA(_ v: UnsafePointer<Int32>?) {
+@c(glVertex4iv)
+public func gl_Vertex4iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10503)
+  writer.pointee.begin(0x103F9)
   writer.pointee.glArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glWindowPos4sMESA)
-public func gl_WindowPos4sMESA(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+@c(glVertex4s)
+public func gl_Vertex4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
   guard let writer = contextWriter() else { return }
-  guard let p = writer.pointee.fixedRecord(0x10504, 24) else { return }
+  guard let p = writer.pointee.fixedRecord(0x103FA, 24) else { return }
   p.put32(UInt32(bitPattern: Int32(x)), 8)
   p.put32(UInt32(bitPattern: Int32(y)), 12)
   p.put32(UInt32(bitPattern: Int32(z)), 16)
@@ -462,1513 +2230,271 @@ public func gl_WindowPos4sMESA(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
   finishCommand(writer)
 }
 
-@c(glWindowPos4svMESA)
-public func gl_WindowPos4svMESA(_ v: UnsafePointer<Int16>?) {
+@c(glVertex4sv)
+public func gl_Vertex4sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
-  writer.pointee.begin(0x10505)
+  writer.pointee.begin(0x103FB)
   writer.pointee.glArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
 
-@c(glActiveTextureARB)
-public func gl_ActiveTextureARB(_ texture: UInt32) {
-  gl_ActiveTexture(texture)
-}
-@c(glAlphaFuncxOES)
-public func gl_AlphaFuncxOES(_ `func`: UInt32, _ ref: Int32) {
-  gl_AlphaFuncx(`func`, ref)
-}
-@c(glArrayElementEXT)
-public func gl_ArrayElementEXT(_ i: Int32) {
-  gl_ArrayElement(i)
-}
-@c(glAttachObjectARB)
-public func gl_AttachObjectARB(_ program: UInt32, _ shader: UInt32) {
-  gl_AttachShader(program, shader)
-}
-@c(glBeginConditionalRenderNV)
-public func gl_BeginConditionalRenderNV(_ id: UInt32, _ mode: UInt32) {
-  gl_BeginConditionalRender(id, mode)
-}
-@c(glBeginQueryARB)
-public func gl_BeginQueryARB(_ target: UInt32, _ id: UInt32) {
-  gl_BeginQuery(target, id)
-}
-@c(glBeginTransformFeedbackEXT)
-public func gl_BeginTransformFeedbackEXT(_ primitiveMode: UInt32) {
-  gl_BeginTransformFeedback(primitiveMode)
-}
-@c(glBindAttribLocationARB)
-public func gl_BindAttribLocationARB(
-  _ program: UInt32, _ index: UInt32, _ name: UnsafePointer<CChar>?
-) {
-  gl_BindAttribLocation(program, index, name)
-}
-@c(glBindBufferARB)
-public func gl_BindBufferARB(_ target: UInt32, _ buffer: UInt32) {
-  gl_BindBuffer(target, buffer)
-}
-@c(glBindBufferBaseEXT)
-public func gl_BindBufferBaseEXT(_ target: UInt32, _ index: UInt32, _ buffer: UInt32) {
-  gl_BindBufferBase(target, index, buffer)
-}
-@c(glBindBufferRangeEXT)
-public func gl_BindBufferRangeEXT(
-  _ target: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  gl_BindBufferRange(target, index, buffer, offset, size)
-}
-@c(glBindFragDataLocationEXT)
-public func gl_BindFragDataLocationEXT(
-  _ program: UInt32, _ color: UInt32, _ name: UnsafePointer<CChar>?
-) {
-  gl_BindFragDataLocation(program, color, name)
-}
-@c(glBindFragDataLocationIndexedEXT)
-public func gl_BindFragDataLocationIndexedEXT(
-  _ program: UInt32, _ colorNumber: UInt32, _ index: UInt32, _ name: UnsafePointer<CChar>?
-) {
-  gl_BindFragDataLocationIndexed(program, colorNumber, index, name)
-}
-@c(glBindFramebufferOES)
-public func gl_BindFramebufferOES(_ target: UInt32, _ framebuffer: UInt32) {
-  gl_BindFramebuffer(target, framebuffer)
-}
-@c(glBindRenderbufferOES)
-public func gl_BindRenderbufferOES(_ target: UInt32, _ renderbuffer: UInt32) {
-  gl_BindRenderbuffer(target, renderbuffer)
-}
-@c(glBindTextureEXT)
-public func gl_BindTextureEXT(_ target: UInt32, _ texture: UInt32) {
-  gl_BindTexture(target, texture)
-}
-@c(glBindVertexArrayOES)
-public func gl_BindVertexArrayOES(_ array: UInt32) {
-  gl_BindVertexArray(array)
-}
-@c(glBlendBarrierKHR)
-public func gl_BlendBarrierKHR() {
-  gl_BlendBarrier()
-}
-@c(glBlendColorEXT)
-public func gl_BlendColorEXT(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Float) {
-  gl_BlendColor(red, green, blue, alpha)
-}
-@c(glBlendEquationEXT)
-public func gl_BlendEquationEXT(_ mode: UInt32) {
-  gl_BlendEquation(mode)
-}
-@c(glBlendEquationIndexedAMD)
-public func gl_BlendEquationIndexedAMD(_ buf: UInt32, _ mode: UInt32) {
-  gl_BlendEquationi(buf, mode)
-}
-@c(glBlendEquationOES)
-public func gl_BlendEquationOES(_ mode: UInt32) {
-  gl_BlendEquation(mode)
-}
-@c(glBlendEquationSeparateEXT)
-public func gl_BlendEquationSeparateEXT(_ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  gl_BlendEquationSeparate(modeRGB, modeAlpha)
-}
-@c(glBlendEquationSeparateIndexedAMD)
-public func gl_BlendEquationSeparateIndexedAMD(
-  _ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32
-) {
-  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
-}
-@c(glBlendEquationSeparateOES)
-public func gl_BlendEquationSeparateOES(_ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  gl_BlendEquationSeparate(modeRGB, modeAlpha)
-}
-@c(glBlendEquationSeparateiARB)
-public func gl_BlendEquationSeparateiARB(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
-}
-@c(glBlendEquationSeparateiEXT)
-public func gl_BlendEquationSeparateiEXT(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
-}
-@c(glBlendEquationSeparateiOES)
-public func gl_BlendEquationSeparateiOES(_ buf: UInt32, _ modeRGB: UInt32, _ modeAlpha: UInt32) {
-  gl_BlendEquationSeparatei(buf, modeRGB, modeAlpha)
-}
-@c(glBlendEquationiARB)
-public func gl_BlendEquationiARB(_ buf: UInt32, _ mode: UInt32) {
-  gl_BlendEquationi(buf, mode)
-}
-@c(glBlendEquationiEXT)
-public func gl_BlendEquationiEXT(_ buf: UInt32, _ mode: UInt32) {
-  gl_BlendEquationi(buf, mode)
-}
-@c(glBlendEquationiOES)
-public func gl_BlendEquationiOES(_ buf: UInt32, _ mode: UInt32) {
-  gl_BlendEquationi(buf, mode)
-}
-@c(glBlendFuncIndexedAMD)
-public func gl_BlendFuncIndexedAMD(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
-  gl_BlendFunci(buf, src, dst)
-}
-@c(glBlendFuncSeparateEXT)
-public func gl_BlendFuncSeparateEXT(
-  _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32, _ dfactorAlpha: UInt32
-) {
-  gl_BlendFuncSeparate(sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
-}
-@c(glBlendFuncSeparateINGR)
-public func gl_BlendFuncSeparateINGR(
-  _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32, _ dfactorAlpha: UInt32
-) {
-  gl_BlendFuncSeparate(sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
-}
-@c(glBlendFuncSeparateIndexedAMD)
-public func gl_BlendFuncSeparateIndexedAMD(
-  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
-) {
-  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
-}
-@c(glBlendFuncSeparateOES)
-public func gl_BlendFuncSeparateOES(
-  _ sfactorRGB: UInt32, _ dfactorRGB: UInt32, _ sfactorAlpha: UInt32, _ dfactorAlpha: UInt32
-) {
-  gl_BlendFuncSeparate(sfactorRGB, dfactorRGB, sfactorAlpha, dfactorAlpha)
-}
-@c(glBlendFuncSeparateiARB)
-public func gl_BlendFuncSeparateiARB(
-  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
-) {
-  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
-}
-@c(glBlendFuncSeparateiEXT)
-public func gl_BlendFuncSeparateiEXT(
-  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
-) {
-  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
-}
-@c(glBlendFuncSeparateiOES)
-public func gl_BlendFuncSeparateiOES(
-  _ buf: UInt32, _ srcRGB: UInt32, _ dstRGB: UInt32, _ srcAlpha: UInt32, _ dstAlpha: UInt32
-) {
-  gl_BlendFuncSeparatei(buf, srcRGB, dstRGB, srcAlpha, dstAlpha)
-}
-@c(glBlendFunciARB)
-public func gl_BlendFunciARB(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
-  gl_BlendFunci(buf, src, dst)
-}
-@c(glBlendFunciEXT)
-public func gl_BlendFunciEXT(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
-  gl_BlendFunci(buf, src, dst)
-}
-@c(glBlendFunciOES)
-public func gl_BlendFunciOES(_ buf: UInt32, _ src: UInt32, _ dst: UInt32) {
-  gl_BlendFunci(buf, src, dst)
-}
-@c(glBlitFramebufferEXT)
-public func gl_BlitFramebufferEXT(
-  _ srcX0: Int32, _ srcY0: Int32, _ srcX1: Int32, _ srcY1: Int32, _ dstX0: Int32, _ dstY0: Int32,
-  _ dstX1: Int32, _ dstY1: Int32, _ mask: UInt32, _ filter: UInt32
-) {
-  gl_BlitFramebuffer(srcX0, srcY0, srcX1, srcY1, dstX0, dstY0, dstX1, dstY1, mask, filter)
-}
-@c(glBufferDataARB)
-public func gl_BufferDataARB(
-  _ target: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
-) {
-  gl_BufferData(target, size, data, usage)
-}
-@c(glBufferStorageEXT)
-public func gl_BufferStorageEXT(
-  _ target: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
-) {
-  gl_BufferStorage(target, size, data, flags)
-}
-@c(glBufferSubDataARB)
-public func gl_BufferSubDataARB(
-  _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
-) {
-  gl_BufferSubData(target, offset, size, data)
-}
-@c(glCheckFramebufferStatusEXT)
-public func gl_CheckFramebufferStatusEXT(_ target: UInt32) -> UInt32 {
-  return gl_CheckFramebufferStatus(target)
-}
-@c(glCheckFramebufferStatusOES)
-public func gl_CheckFramebufferStatusOES(_ target: UInt32) -> UInt32 {
-  return gl_CheckFramebufferStatus(target)
-}
-@c(glClampColorARB)
-public func gl_ClampColorARB(_ target: UInt32, _ clamp: UInt32) {
-  gl_ClampColor(target, clamp)
-}
-@c(glClearColorxOES)
-public func gl_ClearColorxOES(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
-  gl_ClearColorx(red, green, blue, alpha)
-}
-@c(glClearDepthfOES)
-public func gl_ClearDepthfOES(_ d: Float) {
-  gl_ClearDepthf(d)
-}
-@c(glClearDepthxOES)
-public func gl_ClearDepthxOES(_ depth: Int32) {
-  gl_ClearDepthx(depth)
-}
-@c(glClearTexImageEXT)
-public func gl_ClearTexImageEXT(
-  _ texture: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ data: UnsafeRawPointer?
-) {
-  gl_ClearTexImage(texture, level, format, type, data)
-}
-@c(glClearTexSubImageEXT)
-public func gl_ClearTexSubImageEXT(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ data: UnsafeRawPointer?
-) {
-  gl_ClearTexSubImage(texture, level, xoffset, yoffset, zoffset, width, height, depth, format, type, data)
-}
-@c(glClientActiveTextureARB)
-public func gl_ClientActiveTextureARB(_ texture: UInt32) {
-  gl_ClientActiveTexture(texture)
-}
-@c(glClipControlEXT)
-public func gl_ClipControlEXT(_ origin: UInt32, _ depth: UInt32) {
-  gl_ClipControl(origin, depth)
-}
-@c(glClipPlanefOES)
-public func gl_ClipPlanefOES(_ pValue: UInt32, _ eqn: UnsafePointer<Float>?) {
-  gl_ClipPlanef(pValue, eqn)
-}
-@c(glClipPlanexOES)
-public func gl_ClipPlanexOES(_ plane: UInt32, _ equation: UnsafePointer<Int32>?) {
-  gl_ClipPlanex(plane, equation)
-}
-@c(glColor4xOES)
-public func gl_Color4xOES(_ red: Int32, _ green: Int32, _ blue: Int32, _ alpha: Int32) {
-  gl_Color4x(red, green, blue, alpha)
-}
-@c(glColorMaskIndexedEXT)
-public func gl_ColorMaskIndexedEXT(
-  _ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8
-) {
-  gl_ColorMaski(index, rValue, g, b, a)
-}
-@c(glColorMaskiEXT)
-public func gl_ColorMaskiEXT(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
-  gl_ColorMaski(index, rValue, g, b, a)
-}
-@c(glColorMaskiOES)
-public func gl_ColorMaskiOES(_ index: UInt32, _ rValue: UInt8, _ g: UInt8, _ b: UInt8, _ a: UInt8) {
-  gl_ColorMaski(index, rValue, g, b, a)
-}
-@c(glCompileShaderARB)
-public func gl_CompileShaderARB(_ shader: UInt32) {
-  gl_CompileShader(shader)
-}
-@c(glCompressedTexImage1DARB)
-public func gl_CompressedTexImage1DARB(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ border: Int32,
-  _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexImage1D(target, level, internalformat, width, border, imageSize, data)
-}
-@c(glCompressedTexImage2DARB)
-public func gl_CompressedTexImage2DARB(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexImage2D(target, level, internalformat, width, height, border, imageSize, data)
-}
-@c(glCompressedTexImage3DARB)
-public func gl_CompressedTexImage3DARB(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexImage3D(target, level, internalformat, width, height, depth, border, imageSize, data)
-}
-@c(glCompressedTexSubImage1DARB)
-public func gl_CompressedTexSubImage1DARB(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexSubImage1D(target, level, xoffset, width, format, imageSize, data)
-}
-@c(glCompressedTexSubImage2DARB)
-public func gl_CompressedTexSubImage2DARB(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexSubImage2D(target, level, xoffset, yoffset, width, height, format, imageSize, data)
-}
-@c(glCompressedTexSubImage3DARB)
-public func gl_CompressedTexSubImage3DARB(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ imageSize: Int32,
-  _ data: UnsafeRawPointer?
-) {
-  gl_CompressedTexSubImage3D(target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, data)
-}
-@c(glCopyImageSubDataEXT)
-public func gl_CopyImageSubDataEXT(
-  _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32, _ srcX: Int32, _ srcY: Int32,
-  _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32, _ dstLevel: Int32, _ dstX: Int32,
-  _ dstY: Int32, _ dstZ: Int32, _ srcWidth: Int32, _ srcHeight: Int32, _ srcDepth: Int32
-) {
-  gl_CopyImageSubData(srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, srcWidth, srcHeight, srcDepth)
-}
-@c(glCopyImageSubDataOES)
-public func gl_CopyImageSubDataOES(
-  _ srcName: UInt32, _ srcTarget: UInt32, _ srcLevel: Int32, _ srcX: Int32, _ srcY: Int32,
-  _ srcZ: Int32, _ dstName: UInt32, _ dstTarget: UInt32, _ dstLevel: Int32, _ dstX: Int32,
-  _ dstY: Int32, _ dstZ: Int32, _ srcWidth: Int32, _ srcHeight: Int32, _ srcDepth: Int32
-) {
-  gl_CopyImageSubData(srcName, srcTarget, srcLevel, srcX, srcY, srcZ, dstName, dstTarget, dstLevel, dstX, dstY, dstZ, srcWidth, srcHeight, srcDepth)
-}
-@c(glCopyTexImage1DEXT)
-public func gl_CopyTexImage1DEXT(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ border: Int32
-) {
-  gl_CopyTexImage1D(target, level, internalformat, x, y, width, border)
-}
-@c(glCopyTexImage2DEXT)
-public func gl_CopyTexImage2DEXT(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ height: Int32, _ border: Int32
-) {
-  gl_CopyTexImage2D(target, level, internalformat, x, y, width, height, border)
-}
-@c(glCopyTexSubImage1DEXT)
-public func gl_CopyTexSubImage1DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32
-) {
-  gl_CopyTexSubImage1D(target, level, xoffset, x, y, width)
-}
-@c(glCopyTexSubImage2DEXT)
-public func gl_CopyTexSubImage2DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ x: Int32, _ y: Int32,
-  _ width: Int32, _ height: Int32
-) {
-  gl_CopyTexSubImage2D(target, level, xoffset, yoffset, x, y, width, height)
-}
-@c(glCopyTexSubImage3DEXT)
-public func gl_CopyTexSubImage3DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
-) {
-  gl_CopyTexSubImage3D(target, level, xoffset, yoffset, zoffset, x, y, width, height)
-}
-@c(glCreateProgramObjectARB)
-public func gl_CreateProgramObjectARB() -> UInt32 {
-  return gl_CreateProgram()
-}
-@c(glCreateShaderObjectARB)
-public func gl_CreateShaderObjectARB(_ type: UInt32) -> UInt32 {
-  return gl_CreateShader(type)
-}
-@c(glDebugMessageCallbackARB)
-public func gl_DebugMessageCallbackARB(
-  _ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?
-) {
-  gl_DebugMessageCallback(callback, userParam)
-}
-@c(glDebugMessageCallbackKHR)
-public func gl_DebugMessageCallbackKHR(
-  _ callback: UnsafeRawPointer?, _ userParam: UnsafeRawPointer?
-) {
-  gl_DebugMessageCallback(callback, userParam)
-}
-@c(glDebugMessageControlARB)
-public func gl_DebugMessageControlARB(
-  _ source: UInt32, _ type: UInt32, _ severity: UInt32, _ count: Int32,
-  _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
-) {
-  gl_DebugMessageControl(source, type, severity, count, ids, enabled)
-}
-@c(glDebugMessageControlKHR)
-public func gl_DebugMessageControlKHR(
-  _ source: UInt32, _ type: UInt32, _ severity: UInt32, _ count: Int32,
-  _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
-) {
-  gl_DebugMessageControl(source, type, severity, count, ids, enabled)
-}
-@c(glDebugMessageInsertARB)
-public func gl_DebugMessageInsertARB(
-  _ source: UInt32, _ type: UInt32, _ id: UInt32, _ severity: UInt32, _ length: Int32,
-  _ buf: UnsafePointer<CChar>?
-) {
-  gl_DebugMessageInsert(source, type, id, severity, length, buf)
-}
-@c(glDebugMessageInsertKHR)
-public func gl_DebugMessageInsertKHR(
-  _ source: UInt32, _ type: UInt32, _ id: UInt32, _ severity: UInt32, _ length: Int32,
-  _ buf: UnsafePointer<CChar>?
-) {
-  gl_DebugMessageInsert(source, type, id, severity, length, buf)
-}
-@c(glDeleteBuffersARB)
-public func gl_DeleteBuffersARB(_ n: Int32, _ buffers: UnsafePointer<UInt32>?) {
-  gl_DeleteBuffers(n, buffers)
-}
-@c(glDeleteFramebuffersEXT)
-public func gl_DeleteFramebuffersEXT(_ n: Int32, _ framebuffers: UnsafePointer<UInt32>?) {
-  gl_DeleteFramebuffers(n, framebuffers)
-}
-@c(glDeleteFramebuffersOES)
-public func gl_DeleteFramebuffersOES(_ n: Int32, _ framebuffers: UnsafePointer<UInt32>?) {
-  gl_DeleteFramebuffers(n, framebuffers)
-}
-@c(glDeleteQueriesARB)
-public func gl_DeleteQueriesARB(_ n: Int32, _ ids: UnsafePointer<UInt32>?) {
-  gl_DeleteQueries(n, ids)
-}
-@c(glDeleteRenderbuffersEXT)
-public func gl_DeleteRenderbuffersEXT(_ n: Int32, _ renderbuffers: UnsafePointer<UInt32>?) {
-  gl_DeleteRenderbuffers(n, renderbuffers)
-}
-@c(glDeleteRenderbuffersOES)
-public func gl_DeleteRenderbuffersOES(_ n: Int32, _ renderbuffers: UnsafePointer<UInt32>?) {
-  gl_DeleteRenderbuffers(n, renderbuffers)
-}
-@c(glDeleteVertexArraysOES)
-public func gl_DeleteVertexArraysOES(_ n: Int32, _ arrays: UnsafePointer<UInt32>?) {
-  gl_DeleteVertexArrays(n, arrays)
-}
-@c(glDepthRangefOES)
-public func gl_DepthRangefOES(_ n: Float, _ f: Float) {
-  gl_DepthRangef(n, f)
-}
-@c(glDepthRangexOES)
-public func gl_DepthRangexOES(_ n: Int32, _ f: Int32) {
-  gl_DepthRangex(n, f)
-}
-@c(glDetachObjectARB)
-public func gl_DetachObjectARB(_ program: UInt32, _ shader: UInt32) {
-  gl_DetachShader(program, shader)
-}
-@c(glDisableIndexedEXT)
-public func gl_DisableIndexedEXT(_ target: UInt32, _ index: UInt32) {
-  gl_Disablei(target, index)
-}
-@c(glDisableVertexAttribArrayARB)
-public func gl_DisableVertexAttribArrayARB(_ index: UInt32) {
-  gl_DisableVertexAttribArray(index)
-}
-@c(glDisableiEXT)
-public func gl_DisableiEXT(_ target: UInt32, _ index: UInt32) {
-  gl_Disablei(target, index)
-}
-@c(glDisableiOES)
-public func gl_DisableiOES(_ target: UInt32, _ index: UInt32) {
-  gl_Disablei(target, index)
-}
-@c(glDrawArraysEXT)
-public func gl_DrawArraysEXT(_ mode: UInt32, _ first: Int32, _ count: Int32) {
-  gl_DrawArrays(mode, first, count)
-}
-@c(glDrawArraysInstancedARB)
-public func gl_DrawArraysInstancedARB(
-  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
-) {
-  gl_DrawArraysInstanced(mode, first, count, instancecount)
-}
-@c(glDrawArraysInstancedBaseInstanceEXT)
-public func gl_DrawArraysInstancedBaseInstanceEXT(
-  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32, _ baseinstance: UInt32
-) {
-  gl_DrawArraysInstancedBaseInstance(mode, first, count, instancecount, baseinstance)
-}
-@c(glDrawArraysInstancedEXT)
-public func gl_DrawArraysInstancedEXT(
-  _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
-) {
-  gl_DrawArraysInstanced(mode, first, count, instancecount)
-}
-@c(glDrawBuffersARB)
-public func gl_DrawBuffersARB(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
-  gl_DrawBuffers(n, bufs)
-}
-@c(glDrawBuffersATI)
-public func gl_DrawBuffersATI(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
-  gl_DrawBuffers(n, bufs)
-}
-@c(glDrawBuffersEXT)
-public func gl_DrawBuffersEXT(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
-  gl_DrawBuffers(n, bufs)
-}
-@c(glDrawElementsBaseVertexEXT)
-public func gl_DrawElementsBaseVertexEXT(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  gl_DrawElementsBaseVertex(mode, count, type, indices, basevertex)
-}
-@c(glDrawElementsBaseVertexOES)
-public func gl_DrawElementsBaseVertexOES(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  gl_DrawElementsBaseVertex(mode, count, type, indices, basevertex)
-}
-@c(glDrawElementsInstancedARB)
-public func gl_DrawElementsInstancedARB(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32
-) {
-  gl_DrawElementsInstanced(mode, count, type, indices, instancecount)
-}
-@c(glDrawElementsInstancedBaseInstanceEXT)
-public func gl_DrawElementsInstancedBaseInstanceEXT(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32, _ baseinstance: UInt32
-) {
-  gl_DrawElementsInstancedBaseInstance(mode, count, type, indices, instancecount, baseinstance)
-}
-@c(glDrawElementsInstancedBaseVertexBaseInstanceEXT)
-public func gl_DrawElementsInstancedBaseVertexBaseInstanceEXT(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32, _ basevertex: Int32, _ baseinstance: UInt32
-) {
-  gl_DrawElementsInstancedBaseVertexBaseInstance(mode, count, type, indices, instancecount, basevertex, baseinstance)
-}
-@c(glDrawElementsInstancedBaseVertexEXT)
-public func gl_DrawElementsInstancedBaseVertexEXT(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32, _ basevertex: Int32
-) {
-  gl_DrawElementsInstancedBaseVertex(mode, count, type, indices, instancecount, basevertex)
-}
-@c(glDrawElementsInstancedBaseVertexOES)
-public func gl_DrawElementsInstancedBaseVertexOES(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32, _ basevertex: Int32
-) {
-  gl_DrawElementsInstancedBaseVertex(mode, count, type, indices, instancecount, basevertex)
-}
-@c(glDrawElementsInstancedEXT)
-public func gl_DrawElementsInstancedEXT(
-  _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
-  _ instancecount: Int32
-) {
-  gl_DrawElementsInstanced(mode, count, type, indices, instancecount)
-}
-@c(glDrawRangeElementsBaseVertexEXT)
-public func gl_DrawRangeElementsBaseVertexEXT(
-  _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  gl_DrawRangeElementsBaseVertex(mode, start, end, count, type, indices, basevertex)
-}
-@c(glDrawRangeElementsBaseVertexOES)
-public func gl_DrawRangeElementsBaseVertexOES(
-  _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  gl_DrawRangeElementsBaseVertex(mode, start, end, count, type, indices, basevertex)
-}
-@c(glDrawRangeElementsEXT)
-public func gl_DrawRangeElementsEXT(
-  _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?
-) {
-  gl_DrawRangeElements(mode, start, end, count, type, indices)
-}
-@c(glEnableIndexedEXT)
-public func gl_EnableIndexedEXT(_ target: UInt32, _ index: UInt32) {
-  gl_Enablei(target, index)
-}
-@c(glEnableVertexAttribArrayARB)
-public func gl_EnableVertexAttribArrayARB(_ index: UInt32) {
-  gl_EnableVertexAttribArray(index)
-}
-@c(glEnableiEXT)
-public func gl_EnableiEXT(_ target: UInt32, _ index: UInt32) {
-  gl_Enablei(target, index)
-}
-@c(glEnableiOES)
-public func gl_EnableiOES(_ target: UInt32, _ index: UInt32) {
-  gl_Enablei(target, index)
-}
-@c(glEndConditionalRenderNV)
-public func gl_EndConditionalRenderNV() {
-  gl_EndConditionalRender()
-}
-@c(glEndQueryARB)
-public func gl_EndQueryARB(_ target: UInt32) {
-  gl_EndQuery(target)
-}
-@c(glEndTransformFeedbackEXT)
-public func gl_EndTransformFeedbackEXT() {
-  gl_EndTransformFeedback()
-}
-@c(glFlushMappedBufferRangeEXT)
-public func gl_FlushMappedBufferRangeEXT(_ target: UInt32, _ offset: Int, _ length: Int) {
-  gl_FlushMappedBufferRange(target, offset, length)
-}
-@c(glFogCoordPointerEXT)
-public func gl_FogCoordPointerEXT(_ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?) {
-  gl_FogCoordPointer(type, stride, pointer)
-}
-@c(glFogCoorddEXT)
-public func gl_FogCoorddEXT(_ coord: Double) {
-  gl_FogCoordd(coord)
-}
-@c(glFogCoorddvEXT)
-public func gl_FogCoorddvEXT(_ coord: UnsafePointer<Double>?) {
-  gl_FogCoorddv(coord)
-}
-@c(glFogCoordfEXT)
-public func gl_FogCoordfEXT(_ coord: Float) {
-  gl_FogCoordf(coord)
-}
-@c(glFogCoordfvEXT)
-public func gl_FogCoordfvEXT(_ coord: UnsafePointer<Float>?) {
-  gl_FogCoordfv(coord)
-}
-@c(glFogxOES)
-public func gl_FogxOES(_ pname: UInt32, _ param: Int32) {
-  gl_Fogx(pname, param)
-}
-@c(glFogxvOES)
-public func gl_FogxvOES(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  gl_Fogxv(pname, param)
-}
-@c(glFramebufferRenderbufferEXT)
-public func gl_FramebufferRenderbufferEXT(
-  _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
-) {
-  gl_FramebufferRenderbuffer(target, attachment, renderbuffertarget, renderbuffer)
-}
-@c(glFramebufferRenderbufferOES)
-public func gl_FramebufferRenderbufferOES(
-  _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
-) {
-  gl_FramebufferRenderbuffer(target, attachment, renderbuffertarget, renderbuffer)
-}
-@c(glFramebufferTexture1DEXT)
-public func gl_FramebufferTexture1DEXT(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  gl_FramebufferTexture1D(target, attachment, textarget, texture, level)
-}
-@c(glFramebufferTexture2DEXT)
-public func gl_FramebufferTexture2DEXT(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  gl_FramebufferTexture2D(target, attachment, textarget, texture, level)
-}
-@c(glFramebufferTexture2DOES)
-public func gl_FramebufferTexture2DOES(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  gl_FramebufferTexture2D(target, attachment, textarget, texture, level)
-}
-@c(glFramebufferTexture3DEXT)
-public func gl_FramebufferTexture3DEXT(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
-  _ zoffset: Int32
-) {
-  gl_FramebufferTexture3D(target, attachment, textarget, texture, level, zoffset)
-}
-@c(glFramebufferTextureEXT)
-public func gl_FramebufferTextureEXT(
-  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  gl_FramebufferTexture(target, attachment, texture, level)
-}
-@c(glFramebufferTextureLayerEXT)
-public func gl_FramebufferTextureLayerEXT(
-  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
-) {
-  gl_FramebufferTextureLayer(target, attachment, texture, level, layer)
-}
-@c(glFramebufferTextureOES)
-public func gl_FramebufferTextureOES(
-  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  gl_FramebufferTexture(target, attachment, texture, level)
-}
-@c(glFrustumfOES)
-public func gl_FrustumfOES(
-  _ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
-) {
-  gl_Frustumf(l, rValue, b, t, n, f)
-}
-@c(glFrustumxOES)
-public func gl_FrustumxOES(
-  _ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
-) {
-  gl_Frustumx(l, rValue, b, t, n, f)
-}
-@c(glGenBuffersARB)
-public func gl_GenBuffersARB(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) {
-  gl_GenBuffers(n, buffers)
-}
-@c(glGenFramebuffersEXT)
-public func gl_GenFramebuffersEXT(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
-  gl_GenFramebuffers(n, framebuffers)
-}
-@c(glGenFramebuffersOES)
-public func gl_GenFramebuffersOES(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
-  gl_GenFramebuffers(n, framebuffers)
-}
-@c(glGenQueriesARB)
-public func gl_GenQueriesARB(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  gl_GenQueries(n, ids)
-}
-@c(glGenRenderbuffersEXT)
-public func gl_GenRenderbuffersEXT(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
-  gl_GenRenderbuffers(n, renderbuffers)
-}
-@c(glGenRenderbuffersOES)
-public func gl_GenRenderbuffersOES(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
-  gl_GenRenderbuffers(n, renderbuffers)
-}
-@c(glGenVertexArraysOES)
-public func gl_GenVertexArraysOES(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32>?) {
-  gl_GenVertexArrays(n, arrays)
-}
-@c(glGenerateMipmapEXT)
-public func gl_GenerateMipmapEXT(_ target: UInt32) {
-  gl_GenerateMipmap(target)
-}
-@c(glGenerateMipmapOES)
-public func gl_GenerateMipmapOES(_ target: UInt32) {
-  gl_GenerateMipmap(target)
-}
-@c(glGetActiveAttribARB)
-public func gl_GetActiveAttribARB(
-  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
-  _ name: UnsafeMutablePointer<CChar>?
-) {
-  gl_GetActiveAttrib(program, index, bufSize, length, size, type, name)
-}
-@c(glGetActiveUniformARB)
-public func gl_GetActiveUniformARB(
-  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
-  _ name: UnsafeMutablePointer<CChar>?
-) {
-  gl_GetActiveUniform(program, index, bufSize, length, size, type, name)
-}
-@c(glGetAttribLocationARB)
-public func gl_GetAttribLocationARB(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  return gl_GetAttribLocation(program, name)
-}
-@c(glGetBooleanIndexedvEXT)
-public func gl_GetBooleanIndexedvEXT(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<UInt8>?
-) {
-  gl_GetBooleani_v(target, index, data)
-}
-@c(glGetBufferParameterivARB)
-public func gl_GetBufferParameterivARB(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetBufferParameteriv(target, pname, params)
-}
-@c(glGetBufferPointervARB)
-public func gl_GetBufferPointervARB(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  gl_GetBufferPointerv(target, pname, params)
-}
-@c(glGetBufferPointervOES)
-public func gl_GetBufferPointervOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  gl_GetBufferPointerv(target, pname, params)
-}
-@c(glGetBufferSubDataARB)
-public func gl_GetBufferSubDataARB(
-  _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
-) {
-  gl_GetBufferSubData(target, offset, size, data)
-}
-@c(glGetClipPlanefOES)
-public func gl_GetClipPlanefOES(_ plane: UInt32, _ equation: UnsafeMutablePointer<Float>?) {
-  gl_GetClipPlanef(plane, equation)
-}
-@c(glGetClipPlanexOES)
-public func gl_GetClipPlanexOES(_ plane: UInt32, _ equation: UnsafeMutablePointer<Int32>?) {
-  gl_GetClipPlanex(plane, equation)
-}
-@c(glGetCompressedTexImageARB)
-public func gl_GetCompressedTexImageARB(
-  _ target: UInt32, _ level: Int32, _ img: UnsafeMutableRawPointer?
-) {
-  gl_GetCompressedTexImage(target, level, img)
-}
-@c(glGetDebugMessageLogARB)
-public func gl_GetDebugMessageLogARB(
-  _ count: UInt32, _ bufSize: Int32, _ sources: UnsafeMutablePointer<UInt32>?,
-  _ types: UnsafeMutablePointer<UInt32>?, _ ids: UnsafeMutablePointer<UInt32>?,
-  _ severities: UnsafeMutablePointer<UInt32>?, _ lengths: UnsafeMutablePointer<Int32>?,
-  _ messageLog: UnsafeMutablePointer<CChar>?
-) -> UInt32 {
-  return gl_GetDebugMessageLog(count, bufSize, sources, types, ids, severities, lengths, messageLog)
-}
-@c(glGetDebugMessageLogKHR)
-public func gl_GetDebugMessageLogKHR(
-  _ count: UInt32, _ bufSize: Int32, _ sources: UnsafeMutablePointer<UInt32>?,
-  _ types: UnsafeMutablePointer<UInt32>?, _ ids: UnsafeMutablePointer<UInt32>?,
-  _ severities: UnsafeMutablePointer<UInt32>?, _ lengths: UnsafeMutablePointer<Int32>?,
-  _ messageLog: UnsafeMutablePointer<CChar>?
-) -> UInt32 {
-  return gl_GetDebugMessageLog(count, bufSize, sources, types, ids, severities, lengths, messageLog)
-}
-@c(glGetFixedvOES)
-public func gl_GetFixedvOES(_ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?) {
-  gl_GetFixedv(pname, params)
-}
-@c(glGetFloati_vOES)
-public func gl_GetFloati_vOES(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Float>?
-) {
-  gl_GetFloati_v(target, index, data)
-}
-@c(glGetFragDataIndexEXT)
-public func gl_GetFragDataIndexEXT(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  return gl_GetFragDataIndex(program, name)
-}
-@c(glGetFragDataLocationEXT)
-public func gl_GetFragDataLocationEXT(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  return gl_GetFragDataLocation(program, name)
-}
-@c(glGetFramebufferAttachmentParameterivEXT)
-public func gl_GetFramebufferAttachmentParameterivEXT(
-  _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetFramebufferAttachmentParameteriv(target, attachment, pname, params)
-}
-@c(glGetFramebufferAttachmentParameterivOES)
-public func gl_GetFramebufferAttachmentParameterivOES(
-  _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetFramebufferAttachmentParameteriv(target, attachment, pname, params)
-}
-@c(glGetGraphicsResetStatusEXT)
-public func gl_GetGraphicsResetStatusEXT() -> UInt32 {
-  return gl_GetGraphicsResetStatus()
-}
-@c(glGetGraphicsResetStatusKHR)
-public func gl_GetGraphicsResetStatusKHR() -> UInt32 {
-  return gl_GetGraphicsResetStatus()
-}
-@c(glGetInteger64vEXT)
-public func gl_GetInteger64vEXT(_ pname: UInt32, _ data: UnsafeMutablePointer<Int64>?) {
-  gl_GetInteger64v(pname, data)
-}
-@c(glGetIntegerIndexedvEXT)
-public func gl_GetIntegerIndexedvEXT(
-  _ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetIntegeri_v(target, index, data)
-}
-@c(glGetLightxvOES)
-public func gl_GetLightxvOES(
-  _ light: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetLightxv(light, pname, params)
-}
-@c(glGetMaterialxvOES)
-public func gl_GetMaterialxvOES(
-  _ face: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetMaterialxv(face, pname, params)
-}
-@c(glGetObjectLabelKHR)
-public func gl_GetObjectLabelKHR(
-  _ identifier: UInt32, _ name: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ label: UnsafeMutablePointer<CChar>?
-) {
-  gl_GetObjectLabel(identifier, name, bufSize, length, label)
-}
-@c(glGetObjectPtrLabelKHR)
-public func gl_GetObjectPtrLabelKHR(
-  _ ptr: UnsafeRawPointer?, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ label: UnsafeMutablePointer<CChar>?
-) {
-  gl_GetObjectPtrLabel(ptr, bufSize, length, label)
-}
-@c(glGetPointervEXT)
-public func gl_GetPointervEXT(
-  _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  gl_GetPointerv(pname, params)
-}
-@c(glGetPointervKHR)
-public func gl_GetPointervKHR(
-  _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  gl_GetPointerv(pname, params)
-}
-@c(glGetProgramBinaryOES)
-public func gl_GetProgramBinaryOES(
-  _ program: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ binaryFormat: UnsafeMutablePointer<UInt32>?, _ binary: UnsafeMutableRawPointer?
-) {
-  gl_GetProgramBinary(program, bufSize, length, binaryFormat, binary)
-}
-@c(glGetQueryObjecti64vEXT)
-public func gl_GetQueryObjecti64vEXT(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int64>?
-) {
-  gl_GetQueryObjecti64v(id, pname, params)
-}
-@c(glGetQueryObjectivARB)
-public func gl_GetQueryObjectivARB(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetQueryObjectiv(id, pname, params)
-}
-@c(glGetQueryObjectivEXT)
-public func gl_GetQueryObjectivEXT(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetQueryObjectiv(id, pname, params)
-}
-@c(glGetQueryObjectui64vEXT)
-public func gl_GetQueryObjectui64vEXT(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt64>?
-) {
-  gl_GetQueryObjectui64v(id, pname, params)
-}
-@c(glGetQueryObjectuivARB)
-public func gl_GetQueryObjectuivARB(
-  _ id: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetQueryObjectuiv(id, pname, params)
-}
-@c(glGetQueryivARB)
-public func gl_GetQueryivARB(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetQueryiv(target, pname, params)
-}
-@c(glGetRenderbufferParameterivEXT)
-public func gl_GetRenderbufferParameterivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetRenderbufferParameteriv(target, pname, params)
-}
-@c(glGetRenderbufferParameterivOES)
-public func gl_GetRenderbufferParameterivOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetRenderbufferParameteriv(target, pname, params)
-}
-@c(glGetSamplerParameterIivEXT)
-public func gl_GetSamplerParameterIivEXT(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetSamplerParameterIiv(sampler, pname, params)
-}
-@c(glGetSamplerParameterIivOES)
-public func gl_GetSamplerParameterIivOES(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetSamplerParameterIiv(sampler, pname, params)
-}
-@c(glGetSamplerParameterIuivEXT)
-public func gl_GetSamplerParameterIuivEXT(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetSamplerParameterIuiv(sampler, pname, params)
-}
-@c(glGetSamplerParameterIuivOES)
-public func gl_GetSamplerParameterIuivOES(
-  _ sampler: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetSamplerParameterIuiv(sampler, pname, params)
-}
-@c(glGetShaderSourceARB)
-public func gl_GetShaderSourceARB(
-  _ shader: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ source: UnsafeMutablePointer<CChar>?
-) {
-  gl_GetShaderSource(shader, bufSize, length, source)
-}
-@c(glGetTexEnvxvOES)
-public func gl_GetTexEnvxvOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetTexEnvxv(target, pname, params)
-}
-@c(glGetTexParameterIivEXT)
-public func gl_GetTexParameterIivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetTexParameterIiv(target, pname, params)
-}
-@c(glGetTexParameterIivOES)
-public func gl_GetTexParameterIivOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetTexParameterIiv(target, pname, params)
-}
-@c(glGetTexParameterIuivEXT)
-public func gl_GetTexParameterIuivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetTexParameterIuiv(target, pname, params)
-}
-@c(glGetTexParameterIuivOES)
-public func gl_GetTexParameterIuivOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetTexParameterIuiv(target, pname, params)
-}
-@c(glGetTexParameterxvOES)
-public func gl_GetTexParameterxvOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetTexParameterxv(target, pname, params)
-}
-@c(glGetTransformFeedbackVaryingEXT)
-public func gl_GetTransformFeedbackVaryingEXT(
-  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
-  _ name: UnsafeMutablePointer<CChar>?
-) {
-  gl_GetTransformFeedbackVarying(program, index, bufSize, length, size, type, name)
-}
-@c(glGetUniformLocationARB)
-public func gl_GetUniformLocationARB(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  return gl_GetUniformLocation(program, name)
-}
-@c(glGetUniformfvARB)
-public func gl_GetUniformfvARB(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Float>?
-) {
-  gl_GetUniformfv(program, location, params)
-}
-@c(glGetUniformivARB)
-public func gl_GetUniformivARB(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetUniformiv(program, location, params)
-}
-@c(glGetUniformuivEXT)
-public func gl_GetUniformuivEXT(
-  _ program: UInt32, _ location: Int32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetUniformuiv(program, location, params)
-}
-@c(glGetVertexAttribIivEXT)
-public func gl_GetVertexAttribIivEXT(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetVertexAttribIiv(index, pname, params)
-}
-@c(glGetVertexAttribIuivEXT)
-public func gl_GetVertexAttribIuivEXT(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetVertexAttribIuiv(index, pname, params)
-}
-@c(glGetVertexAttribLdvEXT)
-public func gl_GetVertexAttribLdvEXT(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
-) {
-  gl_GetVertexAttribLdv(index, pname, params)
-}
-@c(glGetVertexAttribPointervARB)
-public func gl_GetVertexAttribPointervARB(
-  _ index: UInt32, _ pname: UInt32, _ pointer: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) {
-  gl_GetVertexAttribPointerv(index, pname, pointer)
-}
-@c(glGetVertexAttribdvARB)
-public func gl_GetVertexAttribdvARB(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
-) {
-  gl_GetVertexAttribdv(index, pname, params)
-}
-@c(glGetVertexAttribfvARB)
-public func gl_GetVertexAttribfvARB(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
-) {
-  gl_GetVertexAttribfv(index, pname, params)
-}
-@c(glGetVertexAttribivARB)
-public func gl_GetVertexAttribivARB(
-  _ index: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetVertexAttribiv(index, pname, params)
-}
-@c(glGetnUniformfvEXT)
-public func gl_GetnUniformfvEXT(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
-) {
-  gl_GetnUniformfv(program, location, bufSize, params)
-}
-@c(glGetnUniformfvKHR)
-public func gl_GetnUniformfvKHR(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Float>?
-) {
-  gl_GetnUniformfv(program, location, bufSize, params)
-}
-@c(glGetnUniformivEXT)
-public func gl_GetnUniformivEXT(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetnUniformiv(program, location, bufSize, params)
-}
-@c(glGetnUniformivKHR)
-public func gl_GetnUniformivKHR(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  gl_GetnUniformiv(program, location, bufSize, params)
-}
-@c(glGetnUniformuivKHR)
-public func gl_GetnUniformuivKHR(
-  _ program: UInt32, _ location: Int32, _ bufSize: Int32, _ params: UnsafeMutablePointer<UInt32>?
-) {
-  gl_GetnUniformuiv(program, location, bufSize, params)
-}
-@c(glIsBufferARB)
-public func gl_IsBufferARB(_ buffer: UInt32) -> UInt8 {
-  return gl_IsBuffer(buffer)
-}
-@c(glIsEnabledIndexedEXT)
-public func gl_IsEnabledIndexedEXT(_ target: UInt32, _ index: UInt32) -> UInt8 {
-  return gl_IsEnabledi(target, index)
-}
-@c(glIsEnablediEXT)
-public func gl_IsEnablediEXT(_ target: UInt32, _ index: UInt32) -> UInt8 {
-  return gl_IsEnabledi(target, index)
-}
-@c(glIsEnablediOES)
-public func gl_IsEnablediOES(_ target: UInt32, _ index: UInt32) -> UInt8 {
-  return gl_IsEnabledi(target, index)
-}
-@c(glIsFramebufferEXT)
-public func gl_IsFramebufferEXT(_ framebuffer: UInt32) -> UInt8 {
-  return gl_IsFramebuffer(framebuffer)
-}
-@c(glIsFramebufferOES)
-public func gl_IsFramebufferOES(_ framebuffer: UInt32) -> UInt8 {
-  return gl_IsFramebuffer(framebuffer)
-}
-@c(glIsQueryARB)
-public func gl_IsQueryARB(_ id: UInt32) -> UInt8 {
-  return gl_IsQuery(id)
-}
-@c(glIsRenderbufferEXT)
-public func gl_IsRenderbufferEXT(_ renderbuffer: UInt32) -> UInt8 {
-  return gl_IsRenderbuffer(renderbuffer)
-}
-@c(glIsRenderbufferOES)
-public func gl_IsRenderbufferOES(_ renderbuffer: UInt32) -> UInt8 {
-  return gl_IsRenderbuffer(renderbuffer)
-}
-@c(glIsVertexArrayOES)
-public func gl_IsVertexArrayOES(_ array: UInt32) -> UInt8 {
-  return gl_IsVertexArray(array)
-}
-@c(glLightModelxOES)
-public func gl_LightModelxOES(_ pname: UInt32, _ param: Int32) {
-  gl_LightModelx(pname, param)
-}
-@c(glLightModelxvOES)
-public func gl_LightModelxvOES(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  gl_LightModelxv(pname, param)
-}
-@c(glLightxOES)
-public func gl_LightxOES(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
-  gl_Lightx(light, pname, param)
-}
-@c(glLightxvOES)
-public func gl_LightxvOES(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  gl_Lightxv(light, pname, params)
-}
-@c(glLineWidthxOES)
-public func gl_LineWidthxOES(_ width: Int32) {
-  gl_LineWidthx(width)
-}
-@c(glLinkProgramARB)
-public func gl_LinkProgramARB(_ program: UInt32) {
-  gl_LinkProgram(program)
-}
-@c(glLoadMatrixxOES)
-public func gl_LoadMatrixxOES(_ m: UnsafePointer<Int32>?) {
-  gl_LoadMatrixx(m)
-}
-@c(glLoadTransposeMatrixdARB)
-public func gl_LoadTransposeMatrixdARB(_ m: UnsafePointer<Double>?) {
-  gl_LoadTransposeMatrixd(m)
-}
-@c(glLoadTransposeMatrixfARB)
-public func gl_LoadTransposeMatrixfARB(_ m: UnsafePointer<Float>?) {
-  gl_LoadTransposeMatrixf(m)
-}
-@c(glMapBufferARB)
-public func gl_MapBufferARB(_ target: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
-  return gl_MapBuffer(target, access)
-}
-@c(glMapBufferOES)
-public func gl_MapBufferOES(_ target: UInt32, _ access: UInt32) -> UnsafeMutableRawPointer? {
-  return gl_MapBuffer(target, access)
-}
-@c(glMapBufferRangeEXT)
-public func gl_MapBufferRangeEXT(
-  _ target: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
-) -> UnsafeMutableRawPointer? {
-  return gl_MapBufferRange(target, offset, length, access)
-}
-@c(glMaterialxOES)
-public func gl_MaterialxOES(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
-  gl_Materialx(face, pname, param)
-}
-@c(glMaterialxvOES)
-public func gl_MaterialxvOES(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  gl_Materialxv(face, pname, param)
-}
-@c(glMaxShaderCompilerThreadsARB)
-public func gl_MaxShaderCompilerThreadsARB(_ count: UInt32) {
-  gl_MaxShaderCompilerThreadsKHR(count)
-}
-@c(glMinSampleShadingARB)
-public func gl_MinSampleShadingARB(_ value: Float) {
-  gl_MinSampleShading(value)
-}
-@c(glMinSampleShadingOES)
-public func gl_MinSampleShadingOES(_ value: Float) {
-  gl_MinSampleShading(value)
-}
-@c(glMultMatrixxOES)
-public func gl_MultMatrixxOES(_ m: UnsafePointer<Int32>?) {
-  gl_MultMatrixx(m)
-}
-@c(glMultTransposeMatrixdARB)
-public func gl_MultTransposeMatrixdARB(_ m: UnsafePointer<Double>?) {
-  gl_MultTransposeMatrixd(m)
-}
-@c(glMultTransposeMatrixfARB)
-public func gl_MultTransposeMatrixfARB(_ m: UnsafePointer<Float>?) {
-  gl_MultTransposeMatrixf(m)
-}
-@c(glMultiDrawArraysEXT)
-public func gl_MultiDrawArraysEXT(
-  _ mode: UInt32, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
-) {
-  gl_MultiDrawArrays(mode, first, count, drawcount)
-}
-@c(glMultiDrawArraysIndirectAMD)
-public func gl_MultiDrawArraysIndirectAMD(
-  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
-) {
-  gl_MultiDrawArraysIndirect(mode, indirect, drawcount, stride)
-}
-@c(glMultiDrawArraysIndirectCountARB)
-public func gl_MultiDrawArraysIndirectCountARB(
-  _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int, _ maxdrawcount: Int32,
-  _ stride: Int32
-) {
-  gl_MultiDrawArraysIndirectCount(mode, indirect, drawcount, maxdrawcount, stride)
-}
-@c(glMultiDrawElementsBaseVertexEXT)
-public func gl_MultiDrawElementsBaseVertexEXT(
-  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
-  _ basevertex: UnsafePointer<Int32>?
-) {
-  gl_MultiDrawElementsBaseVertex(mode, count, type, indices, drawcount, basevertex)
-}
-@c(glMultiDrawElementsEXT)
-public func gl_MultiDrawElementsEXT(
-  _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
-) {
-  gl_MultiDrawElements(mode, count, type, indices, drawcount)
-}
-@c(glMultiDrawElementsIndirectAMD)
-public func gl_MultiDrawElementsIndirectAMD(
-  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32
-) {
-  gl_MultiDrawElementsIndirect(mode, type, indirect, drawcount, stride)
-}
-@c(glMultiDrawElementsIndirectCountARB)
-public func gl_MultiDrawElementsIndirectCountARB(
-  _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int,
-  _ maxdrawcount: Int32, _ stride: Int32
-) {
-  gl_MultiDrawElementsIndirectCount(mode, type, indirect, drawcount, maxdrawcount, stride)
-}
-@c(glMultiTexCoord1dARB)
-public func gl_MultiTexCoord1dARB(_ target: UInt32, _ s: Double) {
-  gl_MultiTexCoord1d(target, s)
-}
-@c(glMultiTexCoord1dvARB)
-public func gl_MultiTexCoord1dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_MultiTexCoord1dv(target, v)
-}
-@c(glMultiTexCoord1fARB)
-public func gl_MultiTexCoord1fARB(_ target: UInt32, _ s: Float) {
-  gl_MultiTexCoord1f(target, s)
-}
-@c(glMultiTexCoord1fvARB)
-public func gl_MultiTexCoord1fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_MultiTexCoord1fv(target, v)
-}
-@c(glMultiTexCoord1iARB)
-public func gl_MultiTexCoord1iARB(_ target: UInt32, _ s: Int32) {
-  gl_MultiTexCoord1i(target, s)
-}
-@c(glMultiTexCoord1ivARB)
-public func gl_MultiTexCoord1ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_MultiTexCoord1iv(target, v)
-}
-@c(glMultiTexCoord1sARB)
-public func gl_MultiTexCoord1sARB(_ target: UInt32, _ s: Int16) {
-  gl_MultiTexCoord1s(target, s)
-}
-@c(glMultiTexCoord1svARB)
-public func gl_MultiTexCoord1svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_MultiTexCoord1sv(target, v)
-}
-@c(glMultiTexCoord2dARB)
-public func gl_MultiTexCoord2dARB(_ target: UInt32, _ s: Double, _ t: Double) {
-  gl_MultiTexCoord2d(target, s, t)
-}
-@c(glMultiTexCoord2dvARB)
-public func gl_MultiTexCoord2dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_MultiTexCoord2dv(target, v)
-}
-@c(glMultiTexCoord2fARB)
-public func gl_MultiTexCoord2fARB(_ target: UInt32, _ s: Float, _ t: Float) {
-  gl_MultiTexCoord2f(target, s, t)
-}
-@c(glMultiTexCoord2fvARB)
-public func gl_MultiTexCoord2fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_MultiTexCoord2fv(target, v)
-}
-@c(glMultiTexCoord2iARB)
-public func gl_MultiTexCoord2iARB(_ target: UInt32, _ s: Int32, _ t: Int32) {
-  gl_MultiTexCoord2i(target, s, t)
-}
-@c(glMultiTexCoord2ivARB)
-public func gl_MultiTexCoord2ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_MultiTexCoord2iv(target, v)
-}
-@c(glMultiTexCoord2sARB)
-public func gl_MultiTexCoord2sARB(_ target: UInt32, _ s: Int16, _ t: Int16) {
-  gl_MultiTexCoord2s(target, s, t)
-}
-@c(glMultiTexCoord2svARB)
-public func gl_MultiTexCoord2svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_MultiTexCoord2sv(target, v)
-}
-@c(glMultiTexCoord3dARB)
-public func gl_MultiTexCoord3dARB(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
-  gl_MultiTexCoord3d(target, s, t, rValue)
-}
-@c(glMultiTexCoord3dvARB)
-public func gl_MultiTexCoord3dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_MultiTexCoord3dv(target, v)
-}
-@c(glMultiTexCoord3fARB)
-public func gl_MultiTexCoord3fARB(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float) {
-  gl_MultiTexCoord3f(target, s, t, rValue)
-}
-@c(glMultiTexCoord3fvARB)
-public func gl_MultiTexCoord3fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_MultiTexCoord3fv(target, v)
-}
-@c(glMultiTexCoord3iARB)
-public func gl_MultiTexCoord3iARB(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32) {
-  gl_MultiTexCoord3i(target, s, t, rValue)
-}
-@c(glMultiTexCoord3ivARB)
-public func gl_MultiTexCoord3ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_MultiTexCoord3iv(target, v)
-}
-@c(glMultiTexCoord3sARB)
-public func gl_MultiTexCoord3sARB(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16) {
-  gl_MultiTexCoord3s(target, s, t, rValue)
-}
-@c(glMultiTexCoord3svARB)
-public func gl_MultiTexCoord3svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_MultiTexCoord3sv(target, v)
-}
-@c(glMultiTexCoord4dARB)
-public func gl_MultiTexCoord4dARB(
-  _ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double, _ q: Double
-) {
-  gl_MultiTexCoord4d(target, s, t, rValue, q)
-}
-@c(glMultiTexCoord4dvARB)
-public func gl_MultiTexCoord4dvARB(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_MultiTexCoord4dv(target, v)
-}
-@c(glMultiTexCoord4fARB)
-public func gl_MultiTexCoord4fARB(
-  _ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float, _ q: Float
-) {
-  gl_MultiTexCoord4f(target, s, t, rValue, q)
-}
-@c(glMultiTexCoord4fvARB)
-public func gl_MultiTexCoord4fvARB(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_MultiTexCoord4fv(target, v)
-}
-@c(glMultiTexCoord4iARB)
-public func gl_MultiTexCoord4iARB(
-  _ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
-) {
-  gl_MultiTexCoord4i(target, s, t, rValue, q)
-}
-@c(glMultiTexCoord4ivARB)
-public func gl_MultiTexCoord4ivARB(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_MultiTexCoord4iv(target, v)
-}
-@c(glMultiTexCoord4sARB)
-public func gl_MultiTexCoord4sARB(
-  _ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16
-) {
-  gl_MultiTexCoord4s(target, s, t, rValue, q)
-}
-@c(glMultiTexCoord4svARB)
-public func gl_MultiTexCoord4svARB(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_MultiTexCoord4sv(target, v)
-}
-@c(glMultiTexCoord4xOES)
-public func gl_MultiTexCoord4xOES(
-  _ texture: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
-) {
-  gl_MultiTexCoord4x(texture, s, t, rValue, q)
-}
-@c(glNormal3xOES)
-public func gl_Normal3xOES(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
-  gl_Normal3x(nx, ny, nz)
-}
-@c(glObjectLabelKHR)
-public func gl_ObjectLabelKHR(
-  _ identifier: UInt32, _ name: UInt32, _ length: Int32, _ label: UnsafePointer<CChar>?
-) {
-  gl_ObjectLabel(identifier, name, length, label)
-}
-@c(glObjectPtrLabelKHR)
-public func gl_ObjectPtrLabelKHR(
-  _ ptr: UnsafeRawPointer?, _ length: Int32, _ label: UnsafePointer<CChar>?
-) {
-  gl_ObjectPtrLabel(ptr, length, label)
-}
-@c(glOrthofOES)
-public func gl_OrthofOES(
-  _ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float
-) {
-  gl_Orthof(l, rValue, b, t, n, f)
-}
-@c(glOrthoxOES)
-public func gl_OrthoxOES(
-  _ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32
-) {
-  gl_Orthox(l, rValue, b, t, n, f)
-}
-@c(glPatchParameteriEXT)
-public func gl_PatchParameteriEXT(_ pname: UInt32, _ value: Int32) {
-  gl_PatchParameteri(pname, value)
-}
-@c(glPatchParameteriOES)
-public func gl_PatchParameteriOES(_ pname: UInt32, _ value: Int32) {
-  gl_PatchParameteri(pname, value)
+@c(glVertexArrayAttribBinding)
+public func gl_VertexArrayAttribBinding(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103FC, 24) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(bindingindex, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glVertexArrayAttribFormat)
+public func gl_VertexArrayAttribFormat(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
+  _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103FD, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(UInt32(normalized), 24)
+  p.put32(relativeoffset, 28)
+  finishCommand(c)
+}
+
+@c(glVertexArrayAttribIFormat)
+public func gl_VertexArrayAttribIFormat(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103FE, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(relativeoffset, 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glVertexArrayAttribLFormat)
+public func gl_VertexArrayAttribLFormat(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103FF, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(relativeoffset, 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glVertexArrayBindVertexBufferEXT)
+public func gl_VertexArrayBindVertexBufferEXT(
+  _ vaobj: UInt32, _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105DA, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(bindingindex, 12)
+  p.put32(buffer, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(UInt32(bitPattern: stride), 28)
+  finishCommand(c)
+}
+
+@c(glVertexArrayBindingDivisor)
+public func gl_VertexArrayBindingDivisor(
+  _ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10400, 24) else { return }
+  p.put32(vaobj, 8)
+  p.put32(bindingindex, 12)
+  p.put32(divisor, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glVertexArrayColorOffsetEXT)
+public func gl_VertexArrayColorOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2100
+  guard let p = c.writer.pointee.fixedRecord(0x105DB, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(UInt32(bitPattern: stride), 24)
+  p.put64(UInt64(bitPattern: Int64(offset)), 28)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glVertexArrayEdgeFlagOffsetEXT)
+public func gl_VertexArrayEdgeFlagOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105DC, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(UInt32(bitPattern: stride), 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glVertexArrayElementBuffer)
+public func gl_VertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10401, 16) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  note_glVertexArrayElementBuffer(c, vaobj, buffer)
+  finishCommand(c)
+}
+
+@c(glVertexArrayFogCoordOffsetEXT)
+public func gl_VertexArrayFogCoordOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105DD, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(bitPattern: Int64(offset)), 24)
+  finishCommand(c)
+}
+
+@c(glVertexArrayIndexOffsetEXT)
+public func gl_VertexArrayIndexOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105DE, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(bitPattern: Int64(offset)), 24)
+  finishCommand(c)
+}
+
+@c(glVertexArrayMultiTexCoordOffsetEXT)
+public func gl_VertexArrayMultiTexCoordOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ texunit: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105DF, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(texunit, 16)
+  p.put32(UInt32(bitPattern: size), 20)
+  p.put32(type, 24)
+  p.put32(UInt32(bitPattern: stride), 28)
+  p.put64(UInt64(bitPattern: Int64(offset)), 32)
+  finishCommand(c)
+}
+
+@c(glVertexArrayNormalOffsetEXT)
+public func gl_VertexArrayNormalOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E0, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(bitPattern: Int64(offset)), 24)
+  finishCommand(c)
+}
+
+@c(glVertexArraySecondaryColorOffsetEXT)
+public func gl_VertexArraySecondaryColorOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E1, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(UInt32(bitPattern: stride), 24)
+  p.put64(UInt64(bitPattern: Int64(offset)), 28)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glVertexArrayTexCoordOffsetEXT)
+public func gl_VertexArrayTexCoordOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E2, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(UInt32(bitPattern: stride), 24)
+  p.put64(UInt64(bitPattern: Int64(offset)), 28)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glVertexArrayVertexAttribBindingEXT)
+public func gl_VertexArrayVertexAttribBindingEXT(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E3, 24) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(bindingindex, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glVertexArrayVertexAttribDivisorEXT)
+public func gl_VertexArrayVertexAttribDivisorEXT(
+  _ vaobj: UInt32, _ index: UInt32, _ divisor: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E4, 24) else { return }
+  p.put32(vaobj, 8)
+  p.put32(index, 12)
+  p.put32(divisor, 16)
+  p.put32(0, 20)
+  finishCommand(c)
 }

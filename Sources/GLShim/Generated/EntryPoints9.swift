@@ -6,961 +6,1705 @@ import Client
 import GLWire
 import Wire
 
-@c(glPointParameterfARB)
-public func gl_PointParameterfARB(_ pname: UInt32, _ param: Float) {
-  gl_PointParameterf(pname, param)
-}
-@c(glPointParameterfEXT)
-public func gl_PointParameterfEXT(_ pname: UInt32, _ param: Float) {
-  gl_PointParameterf(pname, param)
-}
-@c(glPointParameterfvARB)
-public func gl_PointParameterfvARB(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  gl_PointParameterfv(pname, params)
-}
-@c(glPointParameterfvEXT)
-public func gl_PointParameterfvEXT(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  gl_PointParameterfv(pname, params)
-}
-@c(glPointParameterxOES)
-public func gl_PointParameterxOES(_ pname: UInt32, _ param: Int32) {
-  gl_PointParameterx(pname, param)
-}
-@c(glPointParameterxvOES)
-public func gl_PointParameterxvOES(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  gl_PointParameterxv(pname, params)
-}
-@c(glPointSizexOES)
-public func gl_PointSizexOES(_ size: Int32) {
-  gl_PointSizex(size)
-}
-@c(glPolygonOffsetClampEXT)
-public func gl_PolygonOffsetClampEXT(_ factor: Float, _ units: Float, _ clamp: Float) {
-  gl_PolygonOffsetClamp(factor, units, clamp)
-}
-@c(glPolygonOffsetxOES)
-public func gl_PolygonOffsetxOES(_ factor: Int32, _ units: Int32) {
-  gl_PolygonOffsetx(factor, units)
-}
-@c(glPopDebugGroupKHR)
-public func gl_PopDebugGroupKHR() {
-  gl_PopDebugGroup()
-}
-@c(glPrimitiveBoundingBoxARB)
-public func gl_PrimitiveBoundingBoxARB(
-  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
-  _ maxZ: Float, _ maxW: Float
+@c(glVertexArrayVertexAttribFormatEXT)
+public func gl_VertexArrayVertexAttribFormatEXT(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
+  _ relativeoffset: UInt32
 ) {
-  gl_PrimitiveBoundingBox(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E5, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(UInt32(normalized), 24)
+  p.put32(relativeoffset, 28)
+  finishCommand(c)
 }
-@c(glPrimitiveBoundingBoxEXT)
-public func gl_PrimitiveBoundingBoxEXT(
-  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
-  _ maxZ: Float, _ maxW: Float
+
+@c(glVertexArrayVertexAttribIFormatEXT)
+public func gl_VertexArrayVertexAttribIFormatEXT(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
 ) {
-  gl_PrimitiveBoundingBox(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E6, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(relativeoffset, 24)
+  p.put32(0, 28)
+  finishCommand(c)
 }
-@c(glPrimitiveBoundingBoxOES)
-public func gl_PrimitiveBoundingBoxOES(
-  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
-  _ maxZ: Float, _ maxW: Float
+
+@c(glVertexArrayVertexAttribIOffsetEXT)
+public func gl_VertexArrayVertexAttribIOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
 ) {
-  gl_PrimitiveBoundingBox(minX, minY, minZ, minW, maxX, maxY, maxZ, maxW)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E7, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(index, 16)
+  p.put32(UInt32(bitPattern: size), 20)
+  p.put32(type, 24)
+  p.put32(UInt32(bitPattern: stride), 28)
+  p.put64(UInt64(bitPattern: Int64(offset)), 32)
+  finishCommand(c)
 }
-@c(glPrioritizeTexturesEXT)
-public func gl_PrioritizeTexturesEXT(
-  _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
+
+@c(glVertexArrayVertexAttribLFormatEXT)
+public func gl_VertexArrayVertexAttribLFormatEXT(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
 ) {
-  gl_PrioritizeTextures(n, textures, priorities)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E8, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(relativeoffset, 24)
+  p.put32(0, 28)
+  finishCommand(c)
 }
-@c(glProgramBinaryOES)
-public func gl_ProgramBinaryOES(
-  _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?, _ length: Int32
+
+@c(glVertexArrayVertexAttribLOffsetEXT)
+public func gl_VertexArrayVertexAttribLOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
 ) {
-  gl_ProgramBinary(program, binaryFormat, binary, length)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E9, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(index, 16)
+  p.put32(UInt32(bitPattern: size), 20)
+  p.put32(type, 24)
+  p.put32(UInt32(bitPattern: stride), 28)
+  p.put64(UInt64(bitPattern: Int64(offset)), 32)
+  finishCommand(c)
 }
-@c(glProvokingVertexEXT)
-public func gl_ProvokingVertexEXT(_ mode: UInt32) {
-  gl_ProvokingVertex(mode)
-}
-@c(glPushDebugGroupKHR)
-public func gl_PushDebugGroupKHR(
-  _ source: UInt32, _ id: UInt32, _ length: Int32, _ message: UnsafePointer<CChar>?
+
+@c(glVertexArrayVertexAttribOffsetEXT)
+public func gl_VertexArrayVertexAttribOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32, _ type: UInt32,
+  _ normalized: UInt8, _ stride: Int32, _ offset: Int
 ) {
-  gl_PushDebugGroup(source, id, length, message)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105EA, 48) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(index, 16)
+  p.put32(UInt32(bitPattern: size), 20)
+  p.put32(type, 24)
+  p.put32(UInt32(normalized), 28)
+  p.put32(UInt32(bitPattern: stride), 32)
+  p.put64(UInt64(bitPattern: Int64(offset)), 36)
+  p.put32(0, 44)
+  finishCommand(c)
 }
-@c(glQueryCounterEXT)
-public func gl_QueryCounterEXT(_ id: UInt32, _ target: UInt32) {
-  gl_QueryCounter(id, target)
-}
-@c(glReadnPixelsARB)
-public func gl_ReadnPixelsARB(
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
-  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
+
+@c(glVertexArrayVertexBindingDivisorEXT)
+public func gl_VertexArrayVertexBindingDivisorEXT(
+  _ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32
 ) {
-  gl_ReadnPixels(x, y, width, height, format, type, bufSize, data)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105EB, 24) else { return }
+  p.put32(vaobj, 8)
+  p.put32(bindingindex, 12)
+  p.put32(divisor, 16)
+  p.put32(0, 20)
+  finishCommand(c)
 }
-@c(glReadnPixelsEXT)
-public func gl_ReadnPixelsEXT(
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
-  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
+
+@c(glVertexArrayVertexBuffer)
+public func gl_VertexArrayVertexBuffer(
+  _ vaobj: UInt32, _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
 ) {
-  gl_ReadnPixels(x, y, width, height, format, type, bufSize, data)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10402, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(bindingindex, 12)
+  p.put32(buffer, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(UInt32(bitPattern: stride), 28)
+  finishCommand(c)
 }
-@c(glReadnPixelsKHR)
-public func gl_ReadnPixelsKHR(
-  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32,
-  _ bufSize: Int32, _ data: UnsafeMutableRawPointer?
+
+@c(glVertexArrayVertexBuffers)
+public func gl_VertexArrayVertexBuffers(
+  _ vaobj: UInt32, _ first: UInt32, _ count: Int32, _ buffers: UnsafePointer<UInt32>?,
+  _ offsets: UnsafePointer<Int>?, _ strides: UnsafePointer<Int32>?
 ) {
-  gl_ReadnPixels(x, y, width, height, format, type, bufSize, data)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard offsets == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard strides == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10403)
+  guard let p = c.writer.pointee.reserve(12) else { return }
+  p.put32(vaobj, 0)
+  p.put32(first, 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  c.writer.pointee.glArray(buffers, glProduct(Int(count), 4))
+  c.writer.pointee.glArray(offsets, glProduct(Int(count), 8))
+  c.writer.pointee.glArray(strides, glProduct(Int(count), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
 }
-@c(glRenderbufferStorageEXT)
-public func gl_RenderbufferStorageEXT(
-  _ target: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+
+@c(glVertexArrayVertexOffsetEXT)
+public func gl_VertexArrayVertexOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
 ) {
-  gl_RenderbufferStorage(target, internalformat, width, height)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105EC, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(UInt32(bitPattern: stride), 24)
+  p.put64(UInt64(bitPattern: Int64(offset)), 28)
+  p.put32(0, 36)
+  finishCommand(c)
 }
-@c(glRenderbufferStorageMultisampleEXT)
-public func gl_RenderbufferStorageMultisampleEXT(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+
+@c(glVertexAttrib1d)
+public func gl_VertexAttrib1d(_ index: UInt32, _ x: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10404, 24) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib1dv)
+public func gl_VertexAttrib1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10405)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib1f)
+public func gl_VertexAttrib1f(_ index: UInt32, _ x: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10406, 16) else { return }
+  p.put32(index, 8)
+  p.put32(x.bitPattern, 12)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib1fv)
+public func gl_VertexAttrib1fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10407)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib1hNV)
+public func gl_VertexAttrib1hNV(_ index: UInt32, _ x: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F0, 16) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib1hvNV)
+public func gl_VertexAttrib1hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F1)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 2)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib1s)
+public func gl_VertexAttrib1s(_ index: UInt32, _ x: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10408, 16) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: Int32(x)), 12)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib1sv)
+public func gl_VertexAttrib1sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10409)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 2)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib2d)
+public func gl_VertexAttrib2d(_ index: UInt32, _ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1040A, 32) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib2dv)
+public func gl_VertexAttrib2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1040B)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib2f)
+public func gl_VertexAttrib2f(_ index: UInt32, _ x: Float, _ y: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1040C, 24) else { return }
+  p.put32(index, 8)
+  p.put32(x.bitPattern, 12)
+  p.put32(y.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib2fv)
+public func gl_VertexAttrib2fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1040D)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib2hNV)
+public func gl_VertexAttrib2hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F2, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+  p.put32(UInt32(y), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib2hvNV)
+public func gl_VertexAttrib2hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F3)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib2s)
+public func gl_VertexAttrib2s(_ index: UInt32, _ x: Int16, _ y: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1040E, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: Int32(x)), 12)
+  p.put32(UInt32(bitPattern: Int32(y)), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib2sv)
+public func gl_VertexAttrib2sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1040F)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib3d)
+public func gl_VertexAttrib3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10410, 40) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put32(0, 36)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib3dv)
+public func gl_VertexAttrib3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10411)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 24)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib3f)
+public func gl_VertexAttrib3f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10412, 24) else { return }
+  p.put32(index, 8)
+  p.put32(x.bitPattern, 12)
+  p.put32(y.bitPattern, 16)
+  p.put32(z.bitPattern, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib3fv)
+public func gl_VertexAttrib3fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10413)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib3hNV)
+public func gl_VertexAttrib3hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F4, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+  p.put32(UInt32(y), 16)
+  p.put32(UInt32(z), 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib3hvNV)
+public func gl_VertexAttrib3hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F5)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib3s)
+public func gl_VertexAttrib3s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10414, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: Int32(x)), 12)
+  p.put32(UInt32(bitPattern: Int32(y)), 16)
+  p.put32(UInt32(bitPattern: Int32(z)), 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib3sv)
+public func gl_VertexAttrib3sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10415)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4Nbv)
+public func gl_VertexAttrib4Nbv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10416)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4Niv)
+public func gl_VertexAttrib4Niv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10417)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4Nsv)
+public func gl_VertexAttrib4Nsv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10418)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4Nub)
+public func gl_VertexAttrib4Nub(_ index: UInt32, _ x: UInt8, _ y: UInt8, _ z: UInt8, _ w: UInt8) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10419, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+  p.put32(UInt32(y), 16)
+  p.put32(UInt32(z), 20)
+  p.put32(UInt32(w), 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4Nubv)
+public func gl_VertexAttrib4Nubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1041A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4Nuiv)
+public func gl_VertexAttrib4Nuiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1041B)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4Nusv)
+public func gl_VertexAttrib4Nusv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1041C)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4bv)
+public func gl_VertexAttrib4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1041D)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4d)
+public func gl_VertexAttrib4d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1041E, 48) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put64(w.bitPattern, 36)
+  p.put32(0, 44)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4dv)
+public func gl_VertexAttrib4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1041F)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 32)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4f)
+public func gl_VertexAttrib4f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10420, 32) else { return }
+  p.put32(index, 8)
+  p.put32(x.bitPattern, 12)
+  p.put32(y.bitPattern, 16)
+  p.put32(z.bitPattern, 20)
+  p.put32(w.bitPattern, 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4fv)
+public func gl_VertexAttrib4fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10421)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4hNV)
+public func gl_VertexAttrib4hNV(
+  _ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16
 ) {
-  gl_RenderbufferStorageMultisample(target, samples, internalformat, width, height)
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104F6, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(x), 12)
+  p.put32(UInt32(y), 16)
+  p.put32(UInt32(z), 20)
+  p.put32(UInt32(w), 24)
+  p.put32(0, 28)
+  finishCommand(writer)
 }
-@c(glRenderbufferStorageOES)
-public func gl_RenderbufferStorageOES(
-  _ target: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+
+@c(glVertexAttrib4hvNV)
+public func gl_VertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104F7)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4iv)
+public func gl_VertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10422)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4s)
+public func gl_VertexAttrib4s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10423, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: Int32(x)), 12)
+  p.put32(UInt32(bitPattern: Int32(y)), 16)
+  p.put32(UInt32(bitPattern: Int32(z)), 20)
+  p.put32(UInt32(bitPattern: Int32(w)), 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4sv)
+public func gl_VertexAttrib4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10424)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4ubv)
+public func gl_VertexAttrib4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10425)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4uiv)
+public func gl_VertexAttrib4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10426)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttrib4usv)
+public func gl_VertexAttrib4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10427)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribBinding)
+public func gl_VertexAttribBinding(_ attribindex: UInt32, _ bindingindex: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10428, 16) else { return }
+  p.put32(attribindex, 8)
+  p.put32(bindingindex, 12)
+  note_glVertexAttribBinding(c, attribindex, bindingindex)
+  finishCommand(c)
+}
+
+@c(glVertexAttribDivisor)
+public func gl_VertexAttribDivisor(_ index: UInt32, _ divisor: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10429, 16) else { return }
+  p.put32(index, 8)
+  p.put32(divisor, 12)
+  note_glVertexAttribDivisor(c, index, divisor)
+  finishCommand(c)
+}
+
+@c(glVertexAttribFormat)
+public func gl_VertexAttribFormat(
+  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
+  _ relativeoffset: UInt32
 ) {
-  gl_RenderbufferStorage(target, internalformat, width, height)
-}
-@c(glRotatexOES)
-public func gl_RotatexOES(_ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
-  gl_Rotatex(angle, x, y, z)
-}
-@c(glSampleCoverageARB)
-public func gl_SampleCoverageARB(_ value: Float, _ invert: UInt8) {
-  gl_SampleCoverage(value, invert)
-}
-@c(glSampleCoveragexOES)
-public func gl_SampleCoveragexOES(_ value: Int32, _ invert: UInt8) {
-  gl_SampleCoveragex(value, invert)
-}
-@c(glSamplerParameterIivEXT)
-public func gl_SamplerParameterIivEXT(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
-) {
-  gl_SamplerParameterIiv(sampler, pname, param)
-}
-@c(glSamplerParameterIivOES)
-public func gl_SamplerParameterIivOES(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
-) {
-  gl_SamplerParameterIiv(sampler, pname, param)
-}
-@c(glSamplerParameterIuivEXT)
-public func gl_SamplerParameterIuivEXT(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
-) {
-  gl_SamplerParameterIuiv(sampler, pname, param)
-}
-@c(glSamplerParameterIuivOES)
-public func gl_SamplerParameterIuivOES(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
-) {
-  gl_SamplerParameterIuiv(sampler, pname, param)
-}
-@c(glScalexOES)
-public func gl_ScalexOES(_ x: Int32, _ y: Int32, _ z: Int32) {
-  gl_Scalex(x, y, z)
-}
-@c(glScissorArrayvOES)
-public func gl_ScissorArrayvOES(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
-  gl_ScissorArrayv(first, count, v)
-}
-@c(glScissorIndexedOES)
-public func gl_ScissorIndexedOES(
-  _ index: UInt32, _ left: Int32, _ bottom: Int32, _ width: Int32, _ height: Int32
-) {
-  gl_ScissorIndexed(index, left, bottom, width, height)
-}
-@c(glScissorIndexedvOES)
-public func gl_ScissorIndexedvOES(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_ScissorIndexedv(index, v)
-}
-@c(glSecondaryColor3bEXT)
-public func gl_SecondaryColor3bEXT(_ red: Int8, _ green: Int8, _ blue: Int8) {
-  gl_SecondaryColor3b(red, green, blue)
-}
-@c(glSecondaryColor3bvEXT)
-public func gl_SecondaryColor3bvEXT(_ v: UnsafePointer<Int8>?) {
-  gl_SecondaryColor3bv(v)
-}
-@c(glSecondaryColor3dEXT)
-public func gl_SecondaryColor3dEXT(_ red: Double, _ green: Double, _ blue: Double) {
-  gl_SecondaryColor3d(red, green, blue)
-}
-@c(glSecondaryColor3dvEXT)
-public func gl_SecondaryColor3dvEXT(_ v: UnsafePointer<Double>?) {
-  gl_SecondaryColor3dv(v)
-}
-@c(glSecondaryColor3fEXT)
-public func gl_SecondaryColor3fEXT(_ red: Float, _ green: Float, _ blue: Float) {
-  gl_SecondaryColor3f(red, green, blue)
-}
-@c(glSecondaryColor3fvEXT)
-public func gl_SecondaryColor3fvEXT(_ v: UnsafePointer<Float>?) {
-  gl_SecondaryColor3fv(v)
-}
-@c(glSecondaryColor3iEXT)
-public func gl_SecondaryColor3iEXT(_ red: Int32, _ green: Int32, _ blue: Int32) {
-  gl_SecondaryColor3i(red, green, blue)
-}
-@c(glSecondaryColor3ivEXT)
-public func gl_SecondaryColor3ivEXT(_ v: UnsafePointer<Int32>?) {
-  gl_SecondaryColor3iv(v)
-}
-@c(glSecondaryColor3sEXT)
-public func gl_SecondaryColor3sEXT(_ red: Int16, _ green: Int16, _ blue: Int16) {
-  gl_SecondaryColor3s(red, green, blue)
-}
-@c(glSecondaryColor3svEXT)
-public func gl_SecondaryColor3svEXT(_ v: UnsafePointer<Int16>?) {
-  gl_SecondaryColor3sv(v)
-}
-@c(glSecondaryColor3ubEXT)
-public func gl_SecondaryColor3ubEXT(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
-  gl_SecondaryColor3ub(red, green, blue)
-}
-@c(glSecondaryColor3ubvEXT)
-public func gl_SecondaryColor3ubvEXT(_ v: UnsafePointer<UInt8>?) {
-  gl_SecondaryColor3ubv(v)
-}
-@c(glSecondaryColor3uiEXT)
-public func gl_SecondaryColor3uiEXT(_ red: UInt32, _ green: UInt32, _ blue: UInt32) {
-  gl_SecondaryColor3ui(red, green, blue)
-}
-@c(glSecondaryColor3uivEXT)
-public func gl_SecondaryColor3uivEXT(_ v: UnsafePointer<UInt32>?) {
-  gl_SecondaryColor3uiv(v)
-}
-@c(glSecondaryColor3usEXT)
-public func gl_SecondaryColor3usEXT(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
-  gl_SecondaryColor3us(red, green, blue)
-}
-@c(glSecondaryColor3usvEXT)
-public func gl_SecondaryColor3usvEXT(_ v: UnsafePointer<UInt16>?) {
-  gl_SecondaryColor3usv(v)
-}
-@c(glSecondaryColorPointerEXT)
-public func gl_SecondaryColorPointerEXT(
-  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
-) {
-  gl_SecondaryColorPointer(size, type, stride, pointer)
-}
-@c(glShaderSourceARB)
-public func gl_ShaderSourceARB(
-  _ shader: UInt32, _ count: Int32, _ string: UnsafePointer<UnsafePointer<CChar>?>?,
-  _ length: UnsafePointer<Int32>?
-) {
-  gl_ShaderSource(shader, count, string, length)
-}
-@c(glSpecializeShaderARB)
-public func gl_SpecializeShaderARB(
-  _ shader: UInt32, _ pEntryPoint: UnsafePointer<CChar>?, _ numSpecializationConstants: UInt32,
-  _ pConstantIndex: UnsafePointer<UInt32>?, _ pConstantValue: UnsafePointer<UInt32>?
-) {
-  gl_SpecializeShader(shader, pEntryPoint, numSpecializationConstants, pConstantIndex, pConstantValue)
-}
-@c(glStencilOpSeparateATI)
-public func gl_StencilOpSeparateATI(
-  _ face: UInt32, _ sfail: UInt32, _ dpfail: UInt32, _ dppass: UInt32
-) {
-  gl_StencilOpSeparate(face, sfail, dpfail, dppass)
-}
-@c(glTexBufferARB)
-public func gl_TexBufferARB(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  gl_TexBuffer(target, internalformat, buffer)
-}
-@c(glTexBufferEXT)
-public func gl_TexBufferEXT(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  gl_TexBuffer(target, internalformat, buffer)
-}
-@c(glTexBufferOES)
-public func gl_TexBufferOES(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  gl_TexBuffer(target, internalformat, buffer)
-}
-@c(glTexBufferRangeEXT)
-public func gl_TexBufferRangeEXT(
-  _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  gl_TexBufferRange(target, internalformat, buffer, offset, size)
-}
-@c(glTexBufferRangeOES)
-public func gl_TexBufferRangeOES(
-  _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  gl_TexBufferRange(target, internalformat, buffer, offset, size)
-}
-@c(glTexEnvxOES)
-public func gl_TexEnvxOES(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  gl_TexEnvx(target, pname, param)
-}
-@c(glTexEnvxvOES)
-public func gl_TexEnvxvOES(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  gl_TexEnvxv(target, pname, params)
-}
-@c(glTexImage3DEXT)
-public func gl_TexImage3DEXT(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  gl_TexImage3D(target, level, internalformat, width, height, depth, border, format, type, pixels)
-}
-@c(glTexParameterIivEXT)
-public func gl_TexParameterIivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
-) {
-  gl_TexParameterIiv(target, pname, params)
-}
-@c(glTexParameterIivOES)
-public func gl_TexParameterIivOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
-) {
-  gl_TexParameterIiv(target, pname, params)
-}
-@c(glTexParameterIuivEXT)
-public func gl_TexParameterIuivEXT(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
-) {
-  gl_TexParameterIuiv(target, pname, params)
-}
-@c(glTexParameterIuivOES)
-public func gl_TexParameterIuivOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
-) {
-  gl_TexParameterIuiv(target, pname, params)
-}
-@c(glTexParameterxOES)
-public func gl_TexParameterxOES(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  gl_TexParameterx(target, pname, param)
-}
-@c(glTexParameterxvOES)
-public func gl_TexParameterxvOES(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
-) {
-  gl_TexParameterxv(target, pname, params)
-}
-@c(glTexStorage3DMultisampleOES)
-public func gl_TexStorage3DMultisampleOES(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  gl_TexStorage3DMultisample(target, samples, internalformat, width, height, depth, fixedsamplelocations)
-}
-@c(glTexSubImage1DEXT)
-public func gl_TexSubImage1DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  gl_TexSubImage1D(target, level, xoffset, width, format, type, pixels)
-}
-@c(glTexSubImage2DEXT)
-public func gl_TexSubImage2DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  gl_TexSubImage2D(target, level, xoffset, yoffset, width, height, format, type, pixels)
-}
-@c(glTexSubImage3DEXT)
-public func gl_TexSubImage3DEXT(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  gl_TexSubImage3D(target, level, xoffset, yoffset, zoffset, width, height, depth, format, type, pixels)
-}
-@c(glTextureViewEXT)
-public func gl_TextureViewEXT(
-  _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
-  _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
-) {
-  gl_TextureView(texture, target, origtexture, internalformat, minlevel, numlevels, minlayer, numlayers)
-}
-@c(glTextureViewOES)
-public func gl_TextureViewOES(
-  _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
-  _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
-) {
-  gl_TextureView(texture, target, origtexture, internalformat, minlevel, numlevels, minlayer, numlayers)
-}
-@c(glTransformFeedbackVaryingsEXT)
-public func gl_TransformFeedbackVaryingsEXT(
-  _ program: UInt32, _ count: Int32, _ varyings: UnsafePointer<UnsafePointer<CChar>?>?,
-  _ bufferMode: UInt32
-) {
-  gl_TransformFeedbackVaryings(program, count, varyings, bufferMode)
-}
-@c(glTranslatexOES)
-public func gl_TranslatexOES(_ x: Int32, _ y: Int32, _ z: Int32) {
-  gl_Translatex(x, y, z)
-}
-@c(glUniform1fARB)
-public func gl_Uniform1fARB(_ location: Int32, _ v0: Float) {
-  gl_Uniform1f(location, v0)
-}
-@c(glUniform1fvARB)
-public func gl_Uniform1fvARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  gl_Uniform1fv(location, count, value)
-}
-@c(glUniform1iARB)
-public func gl_Uniform1iARB(_ location: Int32, _ v0: Int32) {
-  gl_Uniform1i(location, v0)
-}
-@c(glUniform1ivARB)
-public func gl_Uniform1ivARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  gl_Uniform1iv(location, count, value)
-}
-@c(glUniform1uiEXT)
-public func gl_Uniform1uiEXT(_ location: Int32, _ v0: UInt32) {
-  gl_Uniform1ui(location, v0)
-}
-@c(glUniform1uivEXT)
-public func gl_Uniform1uivEXT(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  gl_Uniform1uiv(location, count, value)
-}
-@c(glUniform2fARB)
-public func gl_Uniform2fARB(_ location: Int32, _ v0: Float, _ v1: Float) {
-  gl_Uniform2f(location, v0, v1)
-}
-@c(glUniform2fvARB)
-public func gl_Uniform2fvARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  gl_Uniform2fv(location, count, value)
-}
-@c(glUniform2iARB)
-public func gl_Uniform2iARB(_ location: Int32, _ v0: Int32, _ v1: Int32) {
-  gl_Uniform2i(location, v0, v1)
-}
-@c(glUniform2ivARB)
-public func gl_Uniform2ivARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  gl_Uniform2iv(location, count, value)
-}
-@c(glUniform2uiEXT)
-public func gl_Uniform2uiEXT(_ location: Int32, _ v0: UInt32, _ v1: UInt32) {
-  gl_Uniform2ui(location, v0, v1)
-}
-@c(glUniform2uivEXT)
-public func gl_Uniform2uivEXT(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  gl_Uniform2uiv(location, count, value)
-}
-@c(glUniform3fARB)
-public func gl_Uniform3fARB(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float) {
-  gl_Uniform3f(location, v0, v1, v2)
-}
-@c(glUniform3fvARB)
-public func gl_Uniform3fvARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  gl_Uniform3fv(location, count, value)
-}
-@c(glUniform3iARB)
-public func gl_Uniform3iARB(_ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32) {
-  gl_Uniform3i(location, v0, v1, v2)
-}
-@c(glUniform3ivARB)
-public func gl_Uniform3ivARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  gl_Uniform3iv(location, count, value)
-}
-@c(glUniform3uiEXT)
-public func gl_Uniform3uiEXT(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32) {
-  gl_Uniform3ui(location, v0, v1, v2)
-}
-@c(glUniform3uivEXT)
-public func gl_Uniform3uivEXT(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  gl_Uniform3uiv(location, count, value)
-}
-@c(glUniform4fARB)
-public func gl_Uniform4fARB(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Float, _ v3: Float) {
-  gl_Uniform4f(location, v0, v1, v2, v3)
-}
-@c(glUniform4fvARB)
-public func gl_Uniform4fvARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
-  gl_Uniform4fv(location, count, value)
-}
-@c(glUniform4iARB)
-public func gl_Uniform4iARB(_ location: Int32, _ v0: Int32, _ v1: Int32, _ v2: Int32, _ v3: Int32) {
-  gl_Uniform4i(location, v0, v1, v2, v3)
-}
-@c(glUniform4ivARB)
-public func gl_Uniform4ivARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  gl_Uniform4iv(location, count, value)
-}
-@c(glUniform4uiEXT)
-public func gl_Uniform4uiEXT(
-  _ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32
-) {
-  gl_Uniform4ui(location, v0, v1, v2, v3)
-}
-@c(glUniform4uivEXT)
-public func gl_Uniform4uivEXT(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  gl_Uniform4uiv(location, count, value)
-}
-@c(glUniformMatrix2fvARB)
-public func gl_UniformMatrix2fvARB(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  gl_UniformMatrix2fv(location, count, transpose, value)
-}
-@c(glUniformMatrix3fvARB)
-public func gl_UniformMatrix3fvARB(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  gl_UniformMatrix3fv(location, count, transpose, value)
-}
-@c(glUniformMatrix4fvARB)
-public func gl_UniformMatrix4fvARB(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  gl_UniformMatrix4fv(location, count, transpose, value)
-}
-@c(glUnmapBufferARB)
-public func gl_UnmapBufferARB(_ target: UInt32) -> UInt8 {
-  return gl_UnmapBuffer(target)
-}
-@c(glUnmapBufferOES)
-public func gl_UnmapBufferOES(_ target: UInt32) -> UInt8 {
-  return gl_UnmapBuffer(target)
-}
-@c(glUseProgramObjectARB)
-public func gl_UseProgramObjectARB(_ program: UInt32) {
-  gl_UseProgram(program)
-}
-@c(glValidateProgramARB)
-public func gl_ValidateProgramARB(_ program: UInt32) {
-  gl_ValidateProgram(program)
-}
-@c(glVertexAttrib1dARB)
-public func gl_VertexAttrib1dARB(_ index: UInt32, _ x: Double) {
-  gl_VertexAttrib1d(index, x)
-}
-@c(glVertexAttrib1dvARB)
-public func gl_VertexAttrib1dvARB(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttrib1dv(index, v)
-}
-@c(glVertexAttrib1fARB)
-public func gl_VertexAttrib1fARB(_ index: UInt32, _ x: Float) {
-  gl_VertexAttrib1f(index, x)
-}
-@c(glVertexAttrib1fvARB)
-public func gl_VertexAttrib1fvARB(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_VertexAttrib1fv(index, v)
-}
-@c(glVertexAttrib1sARB)
-public func gl_VertexAttrib1sARB(_ index: UInt32, _ x: Int16) {
-  gl_VertexAttrib1s(index, x)
-}
-@c(glVertexAttrib1svARB)
-public func gl_VertexAttrib1svARB(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttrib1sv(index, v)
-}
-@c(glVertexAttrib2dARB)
-public func gl_VertexAttrib2dARB(_ index: UInt32, _ x: Double, _ y: Double) {
-  gl_VertexAttrib2d(index, x, y)
-}
-@c(glVertexAttrib2dvARB)
-public func gl_VertexAttrib2dvARB(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttrib2dv(index, v)
-}
-@c(glVertexAttrib2fARB)
-public func gl_VertexAttrib2fARB(_ index: UInt32, _ x: Float, _ y: Float) {
-  gl_VertexAttrib2f(index, x, y)
-}
-@c(glVertexAttrib2fvARB)
-public func gl_VertexAttrib2fvARB(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_VertexAttrib2fv(index, v)
-}
-@c(glVertexAttrib2sARB)
-public func gl_VertexAttrib2sARB(_ index: UInt32, _ x: Int16, _ y: Int16) {
-  gl_VertexAttrib2s(index, x, y)
-}
-@c(glVertexAttrib2svARB)
-public func gl_VertexAttrib2svARB(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttrib2sv(index, v)
-}
-@c(glVertexAttrib3dARB)
-public func gl_VertexAttrib3dARB(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
-  gl_VertexAttrib3d(index, x, y, z)
-}
-@c(glVertexAttrib3dvARB)
-public func gl_VertexAttrib3dvARB(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttrib3dv(index, v)
-}
-@c(glVertexAttrib3fARB)
-public func gl_VertexAttrib3fARB(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float) {
-  gl_VertexAttrib3f(index, x, y, z)
-}
-@c(glVertexAttrib3fvARB)
-public func gl_VertexAttrib3fvARB(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_VertexAttrib3fv(index, v)
-}
-@c(glVertexAttrib3sARB)
-public func gl_VertexAttrib3sARB(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16) {
-  gl_VertexAttrib3s(index, x, y, z)
-}
-@c(glVertexAttrib3svARB)
-public func gl_VertexAttrib3svARB(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttrib3sv(index, v)
-}
-@c(glVertexAttrib4NbvARB)
-public func gl_VertexAttrib4NbvARB(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  gl_VertexAttrib4Nbv(index, v)
-}
-@c(glVertexAttrib4NivARB)
-public func gl_VertexAttrib4NivARB(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttrib4Niv(index, v)
-}
-@c(glVertexAttrib4NsvARB)
-public func gl_VertexAttrib4NsvARB(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttrib4Nsv(index, v)
-}
-@c(glVertexAttrib4NubARB)
-public func gl_VertexAttrib4NubARB(
-  _ index: UInt32, _ x: UInt8, _ y: UInt8, _ z: UInt8, _ w: UInt8
-) {
-  gl_VertexAttrib4Nub(index, x, y, z, w)
-}
-@c(glVertexAttrib4NubvARB)
-public func gl_VertexAttrib4NubvARB(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  gl_VertexAttrib4Nubv(index, v)
-}
-@c(glVertexAttrib4NuivARB)
-public func gl_VertexAttrib4NuivARB(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttrib4Nuiv(index, v)
-}
-@c(glVertexAttrib4NusvARB)
-public func gl_VertexAttrib4NusvARB(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  gl_VertexAttrib4Nusv(index, v)
-}
-@c(glVertexAttrib4bvARB)
-public func gl_VertexAttrib4bvARB(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  gl_VertexAttrib4bv(index, v)
-}
-@c(glVertexAttrib4dARB)
-public func gl_VertexAttrib4dARB(
-  _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
-) {
-  gl_VertexAttrib4d(index, x, y, z, w)
-}
-@c(glVertexAttrib4dvARB)
-public func gl_VertexAttrib4dvARB(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttrib4dv(index, v)
-}
-@c(glVertexAttrib4fARB)
-public func gl_VertexAttrib4fARB(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  gl_VertexAttrib4f(index, x, y, z, w)
-}
-@c(glVertexAttrib4fvARB)
-public func gl_VertexAttrib4fvARB(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_VertexAttrib4fv(index, v)
-}
-@c(glVertexAttrib4ivARB)
-public func gl_VertexAttrib4ivARB(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttrib4iv(index, v)
-}
-@c(glVertexAttrib4sARB)
-public func gl_VertexAttrib4sARB(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  gl_VertexAttrib4s(index, x, y, z, w)
-}
-@c(glVertexAttrib4svARB)
-public func gl_VertexAttrib4svARB(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttrib4sv(index, v)
-}
-@c(glVertexAttrib4ubvARB)
-public func gl_VertexAttrib4ubvARB(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  gl_VertexAttrib4ubv(index, v)
-}
-@c(glVertexAttrib4uivARB)
-public func gl_VertexAttrib4uivARB(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttrib4uiv(index, v)
-}
-@c(glVertexAttrib4usvARB)
-public func gl_VertexAttrib4usvARB(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  gl_VertexAttrib4usv(index, v)
-}
-@c(glVertexAttribDivisorARB)
-public func gl_VertexAttribDivisorARB(_ index: UInt32, _ divisor: UInt32) {
-  gl_VertexAttribDivisor(index, divisor)
-}
-@c(glVertexAttribI1iEXT)
-public func gl_VertexAttribI1iEXT(_ index: UInt32, _ x: Int32) {
-  gl_VertexAttribI1i(index, x)
-}
-@c(glVertexAttribI1ivEXT)
-public func gl_VertexAttribI1ivEXT(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttribI1iv(index, v)
-}
-@c(glVertexAttribI1uiEXT)
-public func gl_VertexAttribI1uiEXT(_ index: UInt32, _ x: UInt32) {
-  gl_VertexAttribI1ui(index, x)
-}
-@c(glVertexAttribI1uivEXT)
-public func gl_VertexAttribI1uivEXT(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttribI1uiv(index, v)
-}
-@c(glVertexAttribI2iEXT)
-public func gl_VertexAttribI2iEXT(_ index: UInt32, _ x: Int32, _ y: Int32) {
-  gl_VertexAttribI2i(index, x, y)
-}
-@c(glVertexAttribI2ivEXT)
-public func gl_VertexAttribI2ivEXT(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttribI2iv(index, v)
-}
-@c(glVertexAttribI2uiEXT)
-public func gl_VertexAttribI2uiEXT(_ index: UInt32, _ x: UInt32, _ y: UInt32) {
-  gl_VertexAttribI2ui(index, x, y)
-}
-@c(glVertexAttribI2uivEXT)
-public func gl_VertexAttribI2uivEXT(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttribI2uiv(index, v)
-}
-@c(glVertexAttribI3iEXT)
-public func gl_VertexAttribI3iEXT(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32) {
-  gl_VertexAttribI3i(index, x, y, z)
-}
-@c(glVertexAttribI3ivEXT)
-public func gl_VertexAttribI3ivEXT(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttribI3iv(index, v)
-}
-@c(glVertexAttribI3uiEXT)
-public func gl_VertexAttribI3uiEXT(_ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32) {
-  gl_VertexAttribI3ui(index, x, y, z)
-}
-@c(glVertexAttribI3uivEXT)
-public func gl_VertexAttribI3uivEXT(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttribI3uiv(index, v)
-}
-@c(glVertexAttribI4bvEXT)
-public func gl_VertexAttribI4bvEXT(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  gl_VertexAttribI4bv(index, v)
-}
-@c(glVertexAttribI4iEXT)
-public func gl_VertexAttribI4iEXT(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  gl_VertexAttribI4i(index, x, y, z, w)
-}
-@c(glVertexAttribI4ivEXT)
-public func gl_VertexAttribI4ivEXT(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  gl_VertexAttribI4iv(index, v)
-}
-@c(glVertexAttribI4svEXT)
-public func gl_VertexAttribI4svEXT(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  gl_VertexAttribI4sv(index, v)
-}
-@c(glVertexAttribI4ubvEXT)
-public func gl_VertexAttribI4ubvEXT(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  gl_VertexAttribI4ubv(index, v)
-}
-@c(glVertexAttribI4uiEXT)
-public func gl_VertexAttribI4uiEXT(
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x1042A, 32) else { return }
+  p.put32(attribindex, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(UInt32(normalized), 20)
+  p.put32(relativeoffset, 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glVertexAttribI1i)
+public func gl_VertexAttribI1i(_ index: UInt32, _ x: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1042B, 16) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: x), 12)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI1iv)
+public func gl_VertexAttribI1iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1042C)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI1ui)
+public func gl_VertexAttribI1ui(_ index: UInt32, _ x: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1042D, 16) else { return }
+  p.put32(index, 8)
+  p.put32(x, 12)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI1uiv)
+public func gl_VertexAttribI1uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1042E)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI2i)
+public func gl_VertexAttribI2i(_ index: UInt32, _ x: Int32, _ y: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1042F, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: x), 12)
+  p.put32(UInt32(bitPattern: y), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI2iv)
+public func gl_VertexAttribI2iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10430)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI2ui)
+public func gl_VertexAttribI2ui(_ index: UInt32, _ x: UInt32, _ y: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10431, 24) else { return }
+  p.put32(index, 8)
+  p.put32(x, 12)
+  p.put32(y, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI2uiv)
+public func gl_VertexAttribI2uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10432)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI3i)
+public func gl_VertexAttribI3i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10433, 24) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: x), 12)
+  p.put32(UInt32(bitPattern: y), 16)
+  p.put32(UInt32(bitPattern: z), 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI3iv)
+public func gl_VertexAttribI3iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10434)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI3ui)
+public func gl_VertexAttribI3ui(_ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10435, 24) else { return }
+  p.put32(index, 8)
+  p.put32(x, 12)
+  p.put32(y, 16)
+  p.put32(z, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI3uiv)
+public func gl_VertexAttribI3uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10436)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI4bv)
+public func gl_VertexAttribI4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10437)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI4i)
+public func gl_VertexAttribI4i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10438, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: x), 12)
+  p.put32(UInt32(bitPattern: y), 16)
+  p.put32(UInt32(bitPattern: z), 20)
+  p.put32(UInt32(bitPattern: w), 24)
+  p.put32(0, 28)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI4iv)
+public func gl_VertexAttribI4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10439)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI4sv)
+public func gl_VertexAttribI4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1043A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI4ubv)
+public func gl_VertexAttribI4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1043B)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribI4ui)
+public func gl_VertexAttribI4ui(
   _ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32, _ w: UInt32
 ) {
-  gl_VertexAttribI4ui(index, x, y, z, w)
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1043C, 32) else { return }
+  p.put32(index, 8)
+  p.put32(x, 12)
+  p.put32(y, 16)
+  p.put32(z, 20)
+  p.put32(w, 24)
+  p.put32(0, 28)
+  finishCommand(writer)
 }
-@c(glVertexAttribI4uivEXT)
-public func gl_VertexAttribI4uivEXT(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  gl_VertexAttribI4uiv(index, v)
+
+@c(glVertexAttribI4uiv)
+public func gl_VertexAttribI4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1043D)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glVertexAttribI4usvEXT)
-public func gl_VertexAttribI4usvEXT(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  gl_VertexAttribI4usv(index, v)
+
+@c(glVertexAttribI4usv)
+public func gl_VertexAttribI4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1043E)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glVertexAttribIPointerEXT)
-public func gl_VertexAttribIPointerEXT(
+
+@c(glVertexAttribIFormat)
+public func gl_VertexAttribIFormat(
+  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x1043F, 24) else { return }
+  p.put32(attribindex, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(relativeoffset, 20)
+  finishCommand(c)
+}
+
+@c(glVertexAttribIPointer)
+public func gl_VertexAttribIPointer(
   _ index: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  gl_VertexAttribIPointer(index, size, type, stride, pointer)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  hook_glVertexAttribIPointer(c, index, size, type, stride, pointer)
+  finishCommand(c)
 }
-@c(glVertexAttribL1dEXT)
-public func gl_VertexAttribL1dEXT(_ index: UInt32, _ x: Double) {
-  gl_VertexAttribL1d(index, x)
+
+func encode_glVertexAttribIPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
+  _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x10440, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 24)
 }
-@c(glVertexAttribL1dvEXT)
-public func gl_VertexAttribL1dvEXT(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttribL1dv(index, v)
+
+@c(glVertexAttribL1d)
+public func gl_VertexAttribL1d(_ index: UInt32, _ x: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10441, 24) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put32(0, 20)
+  finishCommand(writer)
 }
-@c(glVertexAttribL2dEXT)
-public func gl_VertexAttribL2dEXT(_ index: UInt32, _ x: Double, _ y: Double) {
-  gl_VertexAttribL2d(index, x, y)
+
+@c(glVertexAttribL1dv)
+public func gl_VertexAttribL1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10442)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glVertexAttribL2dvEXT)
-public func gl_VertexAttribL2dvEXT(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttribL2dv(index, v)
+
+@c(glVertexAttribL2d)
+public func gl_VertexAttribL2d(_ index: UInt32, _ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10443, 32) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put32(0, 28)
+  finishCommand(writer)
 }
-@c(glVertexAttribL3dEXT)
-public func gl_VertexAttribL3dEXT(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
-  gl_VertexAttribL3d(index, x, y, z)
+
+@c(glVertexAttribL2dv)
+public func gl_VertexAttribL2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10444)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glVertexAttribL3dvEXT)
-public func gl_VertexAttribL3dvEXT(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttribL3dv(index, v)
+
+@c(glVertexAttribL3d)
+public func gl_VertexAttribL3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10445, 40) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put32(0, 36)
+  finishCommand(writer)
 }
-@c(glVertexAttribL4dEXT)
-public func gl_VertexAttribL4dEXT(
+
+@c(glVertexAttribL3dv)
+public func gl_VertexAttribL3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10446)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 24)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribL4d)
+public func gl_VertexAttribL4d(
   _ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
 ) {
-  gl_VertexAttribL4d(index, x, y, z, w)
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10447, 48) else { return }
+  p.put32(index, 8)
+  p.put64(x.bitPattern, 12)
+  p.put64(y.bitPattern, 20)
+  p.put64(z.bitPattern, 28)
+  p.put64(w.bitPattern, 36)
+  p.put32(0, 44)
+  finishCommand(writer)
 }
-@c(glVertexAttribL4dvEXT)
-public func gl_VertexAttribL4dvEXT(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  gl_VertexAttribL4dv(index, v)
+
+@c(glVertexAttribL4dv)
+public func gl_VertexAttribL4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10448)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  writer.pointee.glArray(v, 32)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glVertexAttribLPointerEXT)
-public func gl_VertexAttribLPointerEXT(
+
+@c(glVertexAttribLFormat)
+public func gl_VertexAttribLFormat(
+  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10449, 24) else { return }
+  p.put32(attribindex, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(relativeoffset, 20)
+  finishCommand(c)
+}
+
+@c(glVertexAttribLPointer)
+public func gl_VertexAttribLPointer(
   _ index: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  gl_VertexAttribLPointer(index, size, type, stride, pointer)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  hook_glVertexAttribLPointer(c, index, size, type, stride, pointer)
+  finishCommand(c)
 }
-@c(glVertexAttribPointerARB)
-public func gl_VertexAttribPointerARB(
+
+func encode_glVertexAttribLPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
+  _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x1044A, 32) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 24)
+}
+
+@c(glVertexAttribP1ui)
+public func gl_VertexAttribP1ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1044B, 24) else { return }
+  p.put32(index, 8)
+  p.put32(type, 12)
+  p.put32(UInt32(normalized), 16)
+  p.put32(value, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribP1uiv)
+public func gl_VertexAttribP1uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1044C)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(index, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(normalized), 8)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribP2ui)
+public func gl_VertexAttribP2ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1044D, 24) else { return }
+  p.put32(index, 8)
+  p.put32(type, 12)
+  p.put32(UInt32(normalized), 16)
+  p.put32(value, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribP2uiv)
+public func gl_VertexAttribP2uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1044E)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(index, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(normalized), 8)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribP3ui)
+public func gl_VertexAttribP3ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1044F, 24) else { return }
+  p.put32(index, 8)
+  p.put32(type, 12)
+  p.put32(UInt32(normalized), 16)
+  p.put32(value, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribP3uiv)
+public func gl_VertexAttribP3uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10450)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(index, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(normalized), 8)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribP4ui)
+public func gl_VertexAttribP4ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10451, 24) else { return }
+  p.put32(index, 8)
+  p.put32(type, 12)
+  p.put32(UInt32(normalized), 16)
+  p.put32(value, 20)
+  finishCommand(writer)
+}
+
+@c(glVertexAttribP4uiv)
+public func gl_VertexAttribP4uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10452)
+  guard let p = writer.pointee.reserve(12) else { return }
+  p.put32(index, 0)
+  p.put32(type, 4)
+  p.put32(UInt32(normalized), 8)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glVertexAttribPointer)
+public func gl_VertexAttribPointer(
   _ index: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8, _ stride: Int32,
   _ pointer: UnsafeRawPointer?
 ) {
-  gl_VertexAttribPointer(index, size, type, normalized, stride, pointer)
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  hook_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer)
+  finishCommand(c)
 }
-@c(glViewportArrayvOES)
-public func gl_ViewportArrayvOES(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
-  gl_ViewportArrayv(first, count, v)
-}
-@c(glViewportIndexedfOES)
-public func gl_ViewportIndexedfOES(
-  _ index: UInt32, _ x: Float, _ y: Float, _ w: Float, _ h: Float
+
+func encode_glVertexAttribPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ index: UInt32, _ size: Int32,
+  _ type: UInt32, _ normalized: UInt8, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  gl_ViewportIndexedf(index, x, y, w, h)
+  guard let p = writer.pointee.fixedRecord(0x10453, 40) else { return }
+  p.put32(index, 8)
+  p.put32(UInt32(bitPattern: size), 12)
+  p.put32(type, 16)
+  p.put32(UInt32(normalized), 20)
+  p.put32(UInt32(bitPattern: stride), 24)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 28)
+  p.put32(0, 36)
 }
-@c(glViewportIndexedfvOES)
-public func gl_ViewportIndexedfvOES(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  gl_ViewportIndexedfv(index, v)
+
+@c(glVertexAttribs1hvNV)
+public func gl_VertexAttribs1hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x104F8)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(index, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.end()
+  finishCommand(c)
 }
-@c(glWindowPos2dARB)
-public func gl_WindowPos2dARB(_ x: Double, _ y: Double) {
-  gl_WindowPos2d(x, y)
+
+@c(glVertexAttribs2hvNV)
+public func gl_VertexAttribs2hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x104F9)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(index, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.end()
+  finishCommand(c)
 }
-@c(glWindowPos2dMESA)
-public func gl_WindowPos2dMESA(_ x: Double, _ y: Double) {
-  gl_WindowPos2d(x, y)
+
+@c(glVertexAttribs3hvNV)
+public func gl_VertexAttribs3hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x104FA)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(index, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.end()
+  finishCommand(c)
 }
-@c(glWindowPos2dvARB)
-public func gl_WindowPos2dvARB(_ v: UnsafePointer<Double>?) {
-  gl_WindowPos2dv(v)
+
+@c(glVertexAttribs4hvNV)
+public func gl_VertexAttribs4hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x104FB)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(index, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.end()
+  finishCommand(c)
 }
-@c(glWindowPos2dvMESA)
-public func gl_WindowPos2dvMESA(_ v: UnsafePointer<Double>?) {
-  gl_WindowPos2dv(v)
+
+@c(glVertexBindingDivisor)
+public func gl_VertexBindingDivisor(_ bindingindex: UInt32, _ divisor: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10454, 16) else { return }
+  p.put32(bindingindex, 8)
+  p.put32(divisor, 12)
+  finishCommand(c)
 }
-@c(glWindowPos2fARB)
-public func gl_WindowPos2fARB(_ x: Float, _ y: Float) {
-  gl_WindowPos2f(x, y)
+
+@c(glVertexP2ui)
+public func gl_VertexP2ui(_ type: UInt32, _ value: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10455, 16) else { return }
+  p.put32(type, 8)
+  p.put32(value, 12)
+  finishCommand(writer)
 }
-@c(glWindowPos2fMESA)
-public func gl_WindowPos2fMESA(_ x: Float, _ y: Float) {
-  gl_WindowPos2f(x, y)
+
+@c(glVertexP2uiv)
+public func gl_VertexP2uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10456)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glWindowPos2fvARB)
-public func gl_WindowPos2fvARB(_ v: UnsafePointer<Float>?) {
-  gl_WindowPos2fv(v)
+
+@c(glVertexP3ui)
+public func gl_VertexP3ui(_ type: UInt32, _ value: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10457, 16) else { return }
+  p.put32(type, 8)
+  p.put32(value, 12)
+  finishCommand(writer)
 }
-@c(glWindowPos2fvMESA)
-public func gl_WindowPos2fvMESA(_ v: UnsafePointer<Float>?) {
-  gl_WindowPos2fv(v)
+
+@c(glVertexP3uiv)
+public func gl_VertexP3uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10458)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glWindowPos2iARB)
-public func gl_WindowPos2iARB(_ x: Int32, _ y: Int32) {
-  gl_WindowPos2i(x, y)
+
+@c(glVertexP4ui)
+public func gl_VertexP4ui(_ type: UInt32, _ value: UInt32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10459, 16) else { return }
+  p.put32(type, 8)
+  p.put32(value, 12)
+  finishCommand(writer)
 }
-@c(glWindowPos2iMESA)
-public func gl_WindowPos2iMESA(_ x: Int32, _ y: Int32) {
-  gl_WindowPos2i(x, y)
+
+@c(glVertexP4uiv)
+public func gl_VertexP4uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1045A)
+  guard let p = writer.pointee.reserve(4) else { return }
+  p.put32(type, 0)
+  writer.pointee.glArray(value, 4)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glWindowPos2ivARB)
-public func gl_WindowPos2ivARB(_ v: UnsafePointer<Int32>?) {
-  gl_WindowPos2iv(v)
+
+@c(glVertexPointer)
+public func gl_VertexPointer(
+  _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  hook_glVertexPointer(c, size, type, stride, pointer)
+  finishCommand(c)
 }
-@c(glWindowPos2ivMESA)
-public func gl_WindowPos2ivMESA(_ v: UnsafePointer<Int32>?) {
-  gl_WindowPos2iv(v)
+
+func encode_glVertexPointer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let p = writer.pointee.fixedRecord(0x1045B, 32) else { return }
+  p.put32(UInt32(bitPattern: size), 8)
+  p.put32(type, 12)
+  p.put32(UInt32(bitPattern: stride), 16)
+  p.put64(UInt64(UInt(bitPattern: pointer)), 20)
+  p.put32(0, 28)
 }
-@c(glWindowPos2sARB)
-public func gl_WindowPos2sARB(_ x: Int16, _ y: Int16) {
-  gl_WindowPos2s(x, y)
+
+@c(glVertexPointerEXT)
+public func gl_VertexPointerEXT(
+  _ size: Int32, _ type: UInt32, _ stride: Int32, _ count: Int32, _ pointer: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  hook_glVertexPointerEXT(c, size, type, stride, count, pointer)
+  finishCommand(c)
 }
-@c(glWindowPos2sMESA)
-public func gl_WindowPos2sMESA(_ x: Int16, _ y: Int16) {
-  gl_WindowPos2s(x, y)
+
+@c(glVertexWeighthNV)
+public func gl_VertexWeighthNV(_ weight: UInt16) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x104FC, 16) else { return }
+  p.put32(UInt32(weight), 8)
+  p.put32(0, 12)
+  finishCommand(c)
 }
-@c(glWindowPos2svARB)
-public func gl_WindowPos2svARB(_ v: UnsafePointer<Int16>?) {
-  gl_WindowPos2sv(v)
+
+@c(glVertexWeighthvNV)
+public func gl_VertexWeighthvNV(_ weight: UnsafePointer<UInt16>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  c.writer.pointee.begin(0x104FD)
+  c.writer.pointee.glArray(weight, 2)
+  c.writer.pointee.end()
+  finishCommand(c)
 }
-@c(glWindowPos2svMESA)
-public func gl_WindowPos2svMESA(_ v: UnsafePointer<Int16>?) {
-  gl_WindowPos2sv(v)
+
+@c(glViewport)
+public func gl_Viewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2
+  guard let p = c.writer.pointee.fixedRecord(0x1045C, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  note_glViewport(c, x, y, width, height)
+  finishCommand(c)
 }
-@c(glWindowPos3dARB)
-public func gl_WindowPos3dARB(_ x: Double, _ y: Double, _ z: Double) {
-  gl_WindowPos3d(x, y, z)
+
+@c(glViewportArrayv)
+public func gl_ViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2
+  guard v == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1045D)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(first, 0)
+  p.put32(UInt32(bitPattern: count), 4)
+  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
+  c.writer.pointee.end()
+  finishCommand(c)
 }
-@c(glWindowPos3dMESA)
-public func gl_WindowPos3dMESA(_ x: Double, _ y: Double, _ z: Double) {
-  gl_WindowPos3d(x, y, z)
+
+@c(glViewportIndexedf)
+public func gl_ViewportIndexedf(_ index: UInt32, _ x: Float, _ y: Float, _ w: Float, _ h: Float) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2
+  guard let p = c.writer.pointee.fixedRecord(0x1045E, 32) else { return }
+  p.put32(index, 8)
+  p.put32(x.bitPattern, 12)
+  p.put32(y.bitPattern, 16)
+  p.put32(w.bitPattern, 20)
+  p.put32(h.bitPattern, 24)
+  p.put32(0, 28)
+  finishCommand(c)
 }
-@c(glWindowPos3dvARB)
-public func gl_WindowPos3dvARB(_ v: UnsafePointer<Double>?) {
-  gl_WindowPos3dv(v)
+
+@c(glViewportIndexedfv)
+public func gl_ViewportIndexedfv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2
+  c.writer.pointee.begin(0x1045F)
+  guard let p = c.writer.pointee.reserve(4) else { return }
+  p.put32(index, 0)
+  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.end()
+  finishCommand(c)
 }
-@c(glWindowPos3dvMESA)
-public func gl_WindowPos3dvMESA(_ v: UnsafePointer<Double>?) {
-  gl_WindowPos3dv(v)
+
+@c(glWaitSync)
+public func gl_WaitSync(_ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64) {
+  guard let c = currentContext() else { return }
+  hook_glWaitSync(c, sync, flags, timeout)
+  finishCommand(c)
 }
-@c(glWindowPos3fARB)
-public func gl_WindowPos3fARB(_ x: Float, _ y: Float, _ z: Float) {
-  gl_WindowPos3f(x, y, z)
+
+func encode_glWaitSync(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ sync: UnsafeMutableRawPointer?,
+  _ flags: UInt32, _ timeout: UInt64
+) {
+  guard let p = writer.pointee.fixedRecord(0x10460, 32) else { return }
+  p.put64(syncID(sync), 8)
+  p.put32(flags, 16)
+  p.put64(timeout, 20)
+  p.put32(0, 28)
 }
-@c(glWindowPos3fMESA)
-public func gl_WindowPos3fMESA(_ x: Float, _ y: Float, _ z: Float) {
-  gl_WindowPos3f(x, y, z)
+
+@c(glWindowPos2d)
+public func gl_WindowPos2d(_ x: Double, _ y: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10461, 24) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  finishCommand(writer)
 }
-@c(glWindowPos3fvARB)
-public func gl_WindowPos3fvARB(_ v: UnsafePointer<Float>?) {
-  gl_WindowPos3fv(v)
+
+@c(glWindowPos2dv)
+public func gl_WindowPos2dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10462)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glWindowPos3fvMESA)
-public func gl_WindowPos3fvMESA(_ v: UnsafePointer<Float>?) {
-  gl_WindowPos3fv(v)
+
+@c(glWindowPos2f)
+public func gl_WindowPos2f(_ x: Float, _ y: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10463, 16) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  finishCommand(writer)
 }
-@c(glWindowPos3iARB)
-public func gl_WindowPos3iARB(_ x: Int32, _ y: Int32, _ z: Int32) {
-  gl_WindowPos3i(x, y, z)
+
+@c(glWindowPos2fv)
+public func gl_WindowPos2fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10464)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glWindowPos3iMESA)
-public func gl_WindowPos3iMESA(_ x: Int32, _ y: Int32, _ z: Int32) {
-  gl_WindowPos3i(x, y, z)
+
+@c(glWindowPos2i)
+public func gl_WindowPos2i(_ x: Int32, _ y: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10465, 16) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  finishCommand(writer)
 }
-@c(glWindowPos3ivARB)
-public func gl_WindowPos3ivARB(_ v: UnsafePointer<Int32>?) {
-  gl_WindowPos3iv(v)
+
+@c(glWindowPos2iv)
+public func gl_WindowPos2iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10466)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glWindowPos3ivMESA)
-public func gl_WindowPos3ivMESA(_ v: UnsafePointer<Int32>?) {
-  gl_WindowPos3iv(v)
+
+@c(glWindowPos2s)
+public func gl_WindowPos2s(_ x: Int16, _ y: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10467, 16) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  finishCommand(writer)
 }
-@c(glWindowPos3sARB)
-public func gl_WindowPos3sARB(_ x: Int16, _ y: Int16, _ z: Int16) {
-  gl_WindowPos3s(x, y, z)
+
+@c(glWindowPos2sv)
+public func gl_WindowPos2sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10468)
+  writer.pointee.glArray(v, 4)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glWindowPos3sMESA)
-public func gl_WindowPos3sMESA(_ x: Int16, _ y: Int16, _ z: Int16) {
-  gl_WindowPos3s(x, y, z)
+
+@c(glWindowPos3d)
+public func gl_WindowPos3d(_ x: Double, _ y: Double, _ z: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10469, 32) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  p.put64(z.bitPattern, 24)
+  finishCommand(writer)
 }
-@c(glWindowPos3svARB)
-public func gl_WindowPos3svARB(_ v: UnsafePointer<Int16>?) {
-  gl_WindowPos3sv(v)
+
+@c(glWindowPos3dv)
+public func gl_WindowPos3dv(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1046A)
+  writer.pointee.glArray(v, 24)
+  writer.pointee.end()
+  finishCommand(writer)
 }
-@c(glWindowPos3svMESA)
-public func gl_WindowPos3svMESA(_ v: UnsafePointer<Int16>?) {
-  gl_WindowPos3sv(v)
+
+@c(glWindowPos3f)
+public func gl_WindowPos3f(_ x: Float, _ y: Float, _ z: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1046B, 24) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glWindowPos3fv)
+public func gl_WindowPos3fv(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1046C)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glWindowPos3i)
+public func gl_WindowPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1046D, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glWindowPos3iv)
+public func gl_WindowPos3iv(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x1046E)
+  writer.pointee.glArray(v, 12)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glWindowPos3s)
+public func gl_WindowPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x1046F, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  p.put32(UInt32(bitPattern: Int32(z)), 16)
+  p.put32(0, 20)
+  finishCommand(writer)
+}
+
+@c(glWindowPos3sv)
+public func gl_WindowPos3sv(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10470)
+  writer.pointee.glArray(v, 6)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glWindowPos4dMESA)
+public func gl_WindowPos4dMESA(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x104FE, 40) else { return }
+  p.put64(x.bitPattern, 8)
+  p.put64(y.bitPattern, 16)
+  p.put64(z.bitPattern, 24)
+  p.put64(w.bitPattern, 32)
+  finishCommand(writer)
+}
+
+@c(glWindowPos4dvMESA)
+public func gl_WindowPos4dvMESA(_ v: UnsafePointer<Double>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x104FF)
+  writer.pointee.glArray(v, 32)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glWindowPos4fMESA)
+public func gl_WindowPos4fMESA(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10500, 24) else { return }
+  p.put32(x.bitPattern, 8)
+  p.put32(y.bitPattern, 12)
+  p.put32(z.bitPattern, 16)
+  p.put32(w.bitPattern, 20)
+  finishCommand(writer)
+}
+
+@c(glWindowPos4fvMESA)
+public func gl_WindowPos4fvMESA(_ v: UnsafePointer<Float>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10501)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glWindowPos4iMESA)
+public func gl_WindowPos4iMESA(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10502, 24) else { return }
+  p.put32(UInt32(bitPattern: x), 8)
+  p.put32(UInt32(bitPattern: y), 12)
+  p.put32(UInt32(bitPattern: z), 16)
+  p.put32(UInt32(bitPattern: w), 20)
+  finishCommand(writer)
+}
+
+@c(glWindowPos4ivMESA)
+public func gl_WindowPos4ivMESA(_ v: UnsafePointer<Int32>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10503)
+  writer.pointee.glArray(v, 16)
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glWindowPos4sMESA)
+public func gl_WindowPos4sMESA(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  guard let writer = contextWriter() else { return }
+  guard let p = writer.pointee.fixedRecord(0x10504, 24) else { return }
+  p.put32(UInt32(bitPattern: Int32(x)), 8)
+  p.put32(UInt32(bitPattern: Int32(y)), 12)
+  p.put32(UInt32(bitPattern: Int32(z)), 16)
+  p.put32(UInt32(bitPattern: Int32(w)), 20)
+  finishCommand(writer)
+}
+
+@c(glWindowPos4svMESA)
+public func gl_WindowPos4svMESA(_ v: UnsafePointer<Int16>?) {
+  guard let writer = contextWriter() else { return }
+  writer.pointee.begin(0x10505)
+  writer.pointee.glArray(v, 8)
+  writer.pointee.end()
+  finishCommand(writer)
 }

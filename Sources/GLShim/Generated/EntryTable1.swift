@@ -51,6 +51,7 @@ let glEntryNames: StaticString = """
   glBindFramebufferOES\0\
   glBindImageTexture\0\
   glBindImageTextures\0\
+  glBindMultiTextureEXT\0\
   glBindProgramARB\0\
   glBindProgramPipeline\0\
   glBindRenderbuffer\0\
@@ -118,6 +119,7 @@ let glEntryNames: StaticString = """
   glCheckFramebufferStatusEXT\0\
   glCheckFramebufferStatusOES\0\
   glCheckNamedFramebufferStatus\0\
+  glCheckNamedFramebufferStatusEXT\0\
   glClampColor\0\
   glClampColorARB\0\
   glClear\0\
@@ -140,7 +142,9 @@ let glEntryNames: StaticString = """
   glClearDepthxOES\0\
   glClearIndex\0\
   glClearNamedBufferData\0\
+  glClearNamedBufferDataEXT\0\
   glClearNamedBufferSubData\0\
+  glClearNamedBufferSubDataEXT\0\
   glClearNamedFramebufferfi\0\
   glClearNamedFramebufferfv\0\
   glClearNamedFramebufferiv\0\
@@ -152,6 +156,7 @@ let glEntryNames: StaticString = """
   glClearTexSubImageEXT\0\
   glClientActiveTexture\0\
   glClientActiveTextureARB\0\
+  glClientAttribDefaultEXT\0\
   glClientWaitSync\0\
   glClipControl\0\
   glClipControlEXT\0\
@@ -216,6 +221,12 @@ let glEntryNames: StaticString = """
   glCompileShader\0\
   glCompileShaderARB\0\
   glCompileShaderIncludeARB\0\
+  glCompressedMultiTexImage1DEXT\0\
+  glCompressedMultiTexImage2DEXT\0\
+  glCompressedMultiTexImage3DEXT\0\
+  glCompressedMultiTexSubImage1DEXT\0\
+  glCompressedMultiTexSubImage2DEXT\0\
+  glCompressedMultiTexSubImage3DEXT\0\
   glCompressedTexImage1D\0\
   glCompressedTexImage1DARB\0\
   glCompressedTexImage2D\0\
@@ -230,14 +241,25 @@ let glEntryNames: StaticString = """
   glCompressedTexSubImage3D\0\
   glCompressedTexSubImage3DARB\0\
   glCompressedTexSubImage3DOES\0\
+  glCompressedTextureImage1DEXT\0\
+  glCompressedTextureImage2DEXT\0\
+  glCompressedTextureImage3DEXT\0\
   glCompressedTextureSubImage1D\0\
+  glCompressedTextureSubImage1DEXT\0\
   glCompressedTextureSubImage2D\0\
+  glCompressedTextureSubImage2DEXT\0\
   glCompressedTextureSubImage3D\0\
+  glCompressedTextureSubImage3DEXT\0\
   glCopyBufferSubData\0\
   glCopyImageSubData\0\
   glCopyImageSubDataEXT\0\
   glCopyImageSubDataNV\0\
   glCopyImageSubDataOES\0\
+  glCopyMultiTexImage1DEXT\0\
+  glCopyMultiTexImage2DEXT\0\
+  glCopyMultiTexSubImage1DEXT\0\
+  glCopyMultiTexSubImage2DEXT\0\
+  glCopyMultiTexSubImage3DEXT\0\
   glCopyNamedBufferSubData\0\
   glCopyPixels\0\
   glCopyTexImage1D\0\
@@ -251,9 +273,14 @@ let glEntryNames: StaticString = """
   glCopyTexSubImage3D\0\
   glCopyTexSubImage3DEXT\0\
   glCopyTexSubImage3DOES\0\
+  glCopyTextureImage1DEXT\0\
+  glCopyTextureImage2DEXT\0\
   glCopyTextureSubImage1D\0\
+  glCopyTextureSubImage1DEXT\0\
   glCopyTextureSubImage2D\0\
+  glCopyTextureSubImage2DEXT\0\
   glCopyTextureSubImage3D\0\
+  glCopyTextureSubImage3DEXT\0\
   glCreateBuffers\0\
   glCreateFramebuffers\0\
   glCreateProgram\0\
@@ -321,8 +348,12 @@ let glEntryNames: StaticString = """
   glDetachShader\0\
   glDisable\0\
   glDisableClientState\0\
+  glDisableClientStateIndexedEXT\0\
+  glDisableClientStateiEXT\0\
   glDisableIndexedEXT\0\
   glDisableVertexArrayAttrib\0\
+  glDisableVertexArrayAttribEXT\0\
+  glDisableVertexArrayEXT\0\
   glDisableVertexAttribArray\0\
   glDisableVertexAttribArrayARB\0\
   glDisablei\0\
@@ -386,8 +417,12 @@ let glEntryNames: StaticString = """
   glEdgeFlagv\0\
   glEnable\0\
   glEnableClientState\0\
+  glEnableClientStateIndexedEXT\0\
+  glEnableClientStateiEXT\0\
   glEnableIndexedEXT\0\
   glEnableVertexArrayAttrib\0\
+  glEnableVertexArrayAttribEXT\0\
+  glEnableVertexArrayEXT\0\
   glEnableVertexAttribArray\0\
   glEnableVertexAttribArrayARB\0\
   glEnablei\0\
@@ -423,6 +458,7 @@ let glEntryNames: StaticString = """
   glFlushMappedBufferRange\0\
   glFlushMappedBufferRangeEXT\0\
   glFlushMappedNamedBufferRange\0\
+  glFlushMappedNamedBufferRangeEXT\0\
   glFogCoordPointer\0\
   glFogCoordPointerEXT\0\
   glFogCoordd\0\
@@ -443,9 +479,12 @@ let glEntryNames: StaticString = """
   glFogxOES\0\
   glFogxv\0\
   glFogxvOES\0\
+  glFramebufferDrawBufferEXT\0\
+  glFramebufferDrawBuffersEXT\0\
   glFramebufferFetchBarrierEXT\0\
   glFramebufferParameteri\0\
   glFramebufferParameteriMESA\0\
+  glFramebufferReadBufferEXT\0\
   glFramebufferRenderbuffer\0\
   glFramebufferRenderbufferEXT\0\
   glFramebufferRenderbufferOES\0\
@@ -492,7 +531,9 @@ let glEntryNames: StaticString = """
   glGenerateMipmap\0\
   glGenerateMipmapEXT\0\
   glGenerateMipmapOES\0\
+  glGenerateMultiTexMipmapEXT\0\
   glGenerateTextureMipmap\0\
+  glGenerateTextureMipmapEXT\0\
   glGetActiveAtomicCounterBufferiv\0\
   glGetActiveAttrib\0\
   glGetActiveAttribARB\0\
@@ -525,19 +566,25 @@ let glEntryNames: StaticString = """
   glGetClipPlanefOES\0\
   glGetClipPlanex\0\
   glGetClipPlanexOES\0\
+  glGetCompressedMultiTexImageEXT\0\
   glGetCompressedTexImage\0\
   glGetCompressedTexImageARB\0\
   glGetCompressedTextureImage\0\
+  glGetCompressedTextureImageEXT\0\
   glGetCompressedTextureSubImage\0\
   glGetDebugMessageLog\0\
   glGetDebugMessageLogARB\0\
   glGetDebugMessageLogKHR\0\
+  glGetDoubleIndexedvEXT\0\
   glGetDoublei_v\0\
+  glGetDoublei_vEXT\0\
   glGetDoublev\0\
   glGetError\0\
   glGetFixedv\0\
   glGetFixedvOES\0\
+  glGetFloatIndexedvEXT\0\
   glGetFloati_v\0\
+  glGetFloati_vEXT\0\
   glGetFloati_vOES\0\
   glGetFloatv\0\
   glGetFragDataIndex\0\
@@ -548,6 +595,7 @@ let glEntryNames: StaticString = """
   glGetFramebufferAttachmentParameterivEXT\0\
   glGetFramebufferAttachmentParameterivOES\0\
   glGetFramebufferParameteriv\0\
+  glGetFramebufferParameterivEXT\0\
   glGetFramebufferParameterivMESA\0\
   glGetGraphicsResetStatus\0\
   glGetGraphicsResetStatusARB\0\
@@ -574,14 +622,38 @@ let glEntryNames: StaticString = """
   glGetMaterialiv\0\
   glGetMaterialxv\0\
   glGetMaterialxvOES\0\
+  glGetMultiTexEnvfvEXT\0\
+  glGetMultiTexEnvivEXT\0\
+  glGetMultiTexGendvEXT\0\
+  glGetMultiTexGenfvEXT\0\
+  glGetMultiTexGenivEXT\0\
+  glGetMultiTexImageEXT\0\
+  glGetMultiTexLevelParameterfvEXT\0\
+  glGetMultiTexLevelParameterivEXT\0\
+  glGetMultiTexParameterIivEXT\0\
+  glGetMultiTexParameterIuivEXT\0\
+  glGetMultiTexParameterfvEXT\0\
+  glGetMultiTexParameterivEXT\0\
   glGetMultisamplefv\0\
   glGetNamedBufferParameteri64v\0\
   glGetNamedBufferParameteriv\0\
+  glGetNamedBufferParameterivEXT\0\
   glGetNamedBufferPointerv\0\
+  glGetNamedBufferPointervEXT\0\
   glGetNamedBufferSubData\0\
+  glGetNamedBufferSubDataEXT\0\
   glGetNamedFramebufferAttachmentParameteriv\0\
+  glGetNamedFramebufferAttachmentParameterivEXT\0\
   glGetNamedFramebufferParameteriv\0\
+  glGetNamedFramebufferParameterivEXT\0\
+  glGetNamedProgramLocalParameterIivEXT\0\
+  glGetNamedProgramLocalParameterIuivEXT\0\
+  glGetNamedProgramLocalParameterdvEXT\0\
+  glGetNamedProgramLocalParameterfvEXT\0\
+  glGetNamedProgramStringEXT\0\
+  glGetNamedProgramivEXT\0\
   glGetNamedRenderbufferParameteriv\0\
+  glGetNamedRenderbufferParameterivEXT\0\
   glGetNamedStringARB\0\
   glGetNamedStringivARB\0\
   glGetObjectLabel\0\
@@ -593,6 +665,8 @@ let glEntryNames: StaticString = """
   glGetPixelMapfv\0\
   glGetPixelMapuiv\0\
   glGetPixelMapusv\0\
+  glGetPointerIndexedvEXT\0\
+  glGetPointeri_vEXT\0\
   glGetPointerv\0\
   glGetPointervEXT\0\
   glGetPointervKHR\0\
@@ -680,12 +754,19 @@ let glEntryNames: StaticString = """
   glGetTexParameterxv\0\
   glGetTexParameterxvOES\0\
   glGetTextureImage\0\
+  glGetTextureImageEXT\0\
   glGetTextureLevelParameterfv\0\
+  glGetTextureLevelParameterfvEXT\0\
   glGetTextureLevelParameteriv\0\
+  glGetTextureLevelParameterivEXT\0\
   glGetTextureParameterIiv\0\
+  glGetTextureParameterIivEXT\0\
   glGetTextureParameterIuiv\0\
+  glGetTextureParameterIuivEXT\0\
   glGetTextureParameterfv\0\
+  glGetTextureParameterfvEXT\0\
   glGetTextureParameteriv\0\
+  glGetTextureParameterivEXT\0\
   glGetTextureSubImage\0\
   glGetTransformFeedbackVarying\0\
   glGetTransformFeedbackVaryingEXT\0\
@@ -710,6 +791,10 @@ let glEntryNames: StaticString = """
   glGetUniformuivEXT\0\
   glGetVertexArrayIndexed64iv\0\
   glGetVertexArrayIndexediv\0\
+  glGetVertexArrayIntegeri_vEXT\0\
+  glGetVertexArrayIntegervEXT\0\
+  glGetVertexArrayPointeri_vEXT\0\
+  glGetVertexArrayPointervEXT\0\
   glGetVertexArrayiv\0\
   glGetVertexAttribIiv\0\
   glGetVertexAttribIivEXT\0\
@@ -860,7 +945,9 @@ let glEntryNames: StaticString = """
   glMapGrid2d\0\
   glMapGrid2f\0\
   glMapNamedBuffer\0\
+  glMapNamedBufferEXT\0\
   glMapNamedBufferRange\0\
+  glMapNamedBufferRangeEXT\0\
   glMaterialf\0\
   glMaterialfv\0\
   glMateriali\0\
@@ -869,7 +956,26 @@ let glEntryNames: StaticString = """
   glMaterialxOES\0\
   glMaterialxv\0\
   glMaterialxvOES\0\
+  glMatrixFrustumEXT\0\
+  glMatrixLoadIdentityEXT\0\
+  glMatrixLoadTransposedEXT\0\
+  glMatrixLoadTransposefEXT\0\
+  glMatrixLoaddEXT\0\
+  glMatrixLoadfEXT\0\
   glMatrixMode\0\
+  glMatrixMultTransposedEXT\0\
+  glMatrixMultTransposefEXT\0\
+  glMatrixMultdEXT\0\
+  glMatrixMultfEXT\0\
+  glMatrixOrthoEXT\0\
+  glMatrixPopEXT\0\
+  glMatrixPushEXT\0\
+  glMatrixRotatedEXT\0\
+  glMatrixRotatefEXT\0\
+  glMatrixScaledEXT\0\
+  glMatrixScalefEXT\0\
+  glMatrixTranslatedEXT\0\
+  glMatrixTranslatefEXT\0\
   glMaxShaderCompilerThreadsARB\0\
   glMaxShaderCompilerThreadsKHR\0\
   glMemoryBarrier\0\
@@ -901,6 +1007,7 @@ let glEntryNames: StaticString = """
   glMultiDrawElementsIndirectCountARB\0\
   glMultiModeDrawArraysIBM\0\
   glMultiModeDrawElementsIBM\0\
+  glMultiTexBufferEXT\0\
   glMultiTexCoord1d\0\
   glMultiTexCoord1dARB\0\
   glMultiTexCoord1dv\0\
@@ -983,18 +1090,69 @@ let glEntryNames: StaticString = """
   glMultiTexCoordP3uiv\0\
   glMultiTexCoordP4ui\0\
   glMultiTexCoordP4uiv\0\
+  glMultiTexCoordPointerEXT\0\
+  glMultiTexEnvfEXT\0\
+  glMultiTexEnvfvEXT\0\
+  glMultiTexEnviEXT\0\
+  glMultiTexEnvivEXT\0\
+  glMultiTexGendEXT\0\
+  glMultiTexGendvEXT\0\
+  glMultiTexGenfEXT\0\
+  glMultiTexGenfvEXT\0\
+  glMultiTexGeniEXT\0\
+  glMultiTexGenivEXT\0\
+  glMultiTexImage1DEXT\0\
+  glMultiTexImage2DEXT\0\
+  glMultiTexImage3DEXT\0\
+  glMultiTexParameterIivEXT\0\
+  glMultiTexParameterIuivEXT\0\
+  glMultiTexParameterfEXT\0\
+  glMultiTexParameterfvEXT\0\
+  glMultiTexParameteriEXT\0\
+  glMultiTexParameterivEXT\0\
+  glMultiTexRenderbufferEXT\0\
+  glMultiTexSubImage1DEXT\0\
+  glMultiTexSubImage2DEXT\0\
+  glMultiTexSubImage3DEXT\0\
   glNamedBufferData\0\
+  glNamedBufferDataEXT\0\
   glNamedBufferStorage\0\
+  glNamedBufferStorageEXT\0\
   glNamedBufferSubData\0\
+  glNamedBufferSubDataEXT\0\
+  glNamedCopyBufferSubDataEXT\0\
   glNamedFramebufferDrawBuffer\0\
   glNamedFramebufferDrawBuffers\0\
   glNamedFramebufferParameteri\0\
+  glNamedFramebufferParameteriEXT\0\
   glNamedFramebufferReadBuffer\0\
   glNamedFramebufferRenderbuffer\0\
+  glNamedFramebufferRenderbufferEXT\0\
   glNamedFramebufferTexture\0\
+  glNamedFramebufferTexture1DEXT\0\
+  glNamedFramebufferTexture2DEXT\0\
+  glNamedFramebufferTexture3DEXT\0\
+  glNamedFramebufferTextureEXT\0\
+  glNamedFramebufferTextureFaceEXT\0\
   glNamedFramebufferTextureLayer\0\
+  glNamedFramebufferTextureLayerEXT\0\
+  glNamedProgramLocalParameter4dEXT\0\
+  glNamedProgramLocalParameter4dvEXT\0\
+  glNamedProgramLocalParameter4fEXT\0\
+  glNamedProgramLocalParameter4fvEXT\0\
+  glNamedProgramLocalParameterI4iEXT\0\
+  glNamedProgramLocalParameterI4ivEXT\0\
+  glNamedProgramLocalParameterI4uiEXT\0\
+  glNamedProgramLocalParameterI4uivEXT\0\
+  glNamedProgramLocalParameters4fvEXT\0\
+  glNamedProgramLocalParametersI4ivEXT\0\
+  glNamedProgramLocalParametersI4uivEXT\0\
+  glNamedProgramStringEXT\0\
   glNamedRenderbufferStorage\0\
+  glNamedRenderbufferStorageEXT\0\
   glNamedRenderbufferStorageMultisample\0\
+  glNamedRenderbufferStorageMultisampleCoverageEXT\0\
+  glNamedRenderbufferStorageMultisampleEXT\0\
   glNamedStringARB\0\
   glNewList\0\
   glNormal3b\0\
@@ -1091,91 +1249,142 @@ let glEntryNames: StaticString = """
   glProgramParameteri\0\
   glProgramStringARB\0\
   glProgramUniform1d\0\
+  glProgramUniform1dEXT\0\
   glProgramUniform1dv\0\
+  glProgramUniform1dvEXT\0\
   glProgramUniform1f\0\
+  glProgramUniform1fEXT\0\
   glProgramUniform1fv\0\
+  glProgramUniform1fvEXT\0\
   glProgramUniform1i\0\
   glProgramUniform1i64ARB\0\
   glProgramUniform1i64NV\0\
   glProgramUniform1i64vARB\0\
   glProgramUniform1i64vNV\0\
+  glProgramUniform1iEXT\0\
   glProgramUniform1iv\0\
+  glProgramUniform1ivEXT\0\
   glProgramUniform1ui\0\
   glProgramUniform1ui64ARB\0\
   glProgramUniform1ui64NV\0\
   glProgramUniform1ui64vARB\0\
   glProgramUniform1ui64vNV\0\
+  glProgramUniform1uiEXT\0\
   glProgramUniform1uiv\0\
+  glProgramUniform1uivEXT\0\
   glProgramUniform2d\0\
+  glProgramUniform2dEXT\0\
   glProgramUniform2dv\0\
+  glProgramUniform2dvEXT\0\
   glProgramUniform2f\0\
+  glProgramUniform2fEXT\0\
   glProgramUniform2fv\0\
+  glProgramUniform2fvEXT\0\
   glProgramUniform2i\0\
   glProgramUniform2i64ARB\0\
   glProgramUniform2i64NV\0\
   glProgramUniform2i64vARB\0\
   glProgramUniform2i64vNV\0\
+  glProgramUniform2iEXT\0\
   glProgramUniform2iv\0\
+  glProgramUniform2ivEXT\0\
   glProgramUniform2ui\0\
   glProgramUniform2ui64ARB\0\
   glProgramUniform2ui64NV\0\
   glProgramUniform2ui64vARB\0\
   glProgramUniform2ui64vNV\0\
+  glProgramUniform2uiEXT\0\
   glProgramUniform2uiv\0\
+  glProgramUniform2uivEXT\0\
   glProgramUniform3d\0\
+  glProgramUniform3dEXT\0\
   glProgramUniform3dv\0\
+  glProgramUniform3dvEXT\0\
   glProgramUniform3f\0\
+  glProgramUniform3fEXT\0\
   glProgramUniform3fv\0\
+  glProgramUniform3fvEXT\0\
   glProgramUniform3i\0\
   glProgramUniform3i64ARB\0\
   glProgramUniform3i64NV\0\
   glProgramUniform3i64vARB\0\
   glProgramUniform3i64vNV\0\
+  glProgramUniform3iEXT\0\
   glProgramUniform3iv\0\
+  glProgramUniform3ivEXT\0\
   glProgramUniform3ui\0\
   glProgramUniform3ui64ARB\0\
   glProgramUniform3ui64NV\0\
   glProgramUniform3ui64vARB\0\
   glProgramUniform3ui64vNV\0\
+  glProgramUniform3uiEXT\0\
   glProgramUniform3uiv\0\
+  glProgramUniform3uivEXT\0\
   glProgramUniform4d\0\
+  glProgramUniform4dEXT\0\
   glProgramUniform4dv\0\
+  glProgramUniform4dvEXT\0\
   glProgramUniform4f\0\
+  glProgramUniform4fEXT\0\
   glProgramUniform4fv\0\
+  glProgramUniform4fvEXT\0\
   glProgramUniform4i\0\
   glProgramUniform4i64ARB\0\
   glProgramUniform4i64NV\0\
   glProgramUniform4i64vARB\0\
   glProgramUniform4i64vNV\0\
+  glProgramUniform4iEXT\0\
   glProgramUniform4iv\0\
+  glProgramUniform4ivEXT\0\
   glProgramUniform4ui\0\
   glProgramUniform4ui64ARB\0\
   glProgramUniform4ui64NV\0\
   glProgramUniform4ui64vARB\0\
   glProgramUniform4ui64vNV\0\
+  glProgramUniform4uiEXT\0\
   glProgramUniform4uiv\0\
+  glProgramUniform4uivEXT\0\
   glProgramUniformMatrix2dv\0\
+  glProgramUniformMatrix2dvEXT\0\
   glProgramUniformMatrix2fv\0\
+  glProgramUniformMatrix2fvEXT\0\
   glProgramUniformMatrix2x3dv\0\
+  glProgramUniformMatrix2x3dvEXT\0\
   glProgramUniformMatrix2x3fv\0\
+  glProgramUniformMatrix2x3fvEXT\0\
   glProgramUniformMatrix2x4dv\0\
+  glProgramUniformMatrix2x4dvEXT\0\
   glProgramUniformMatrix2x4fv\0\
+  glProgramUniformMatrix2x4fvEXT\0\
   glProgramUniformMatrix3dv\0\
+  glProgramUniformMatrix3dvEXT\0\
   glProgramUniformMatrix3fv\0\
+  glProgramUniformMatrix3fvEXT\0\
   glProgramUniformMatrix3x2dv\0\
+  glProgramUniformMatrix3x2dvEXT\0\
   glProgramUniformMatrix3x2fv\0\
+  glProgramUniformMatrix3x2fvEXT\0\
   glProgramUniformMatrix3x4dv\0\
+  glProgramUniformMatrix3x4dvEXT\0\
   glProgramUniformMatrix3x4fv\0\
+  glProgramUniformMatrix3x4fvEXT\0\
   glProgramUniformMatrix4dv\0\
+  glProgramUniformMatrix4dvEXT\0\
   glProgramUniformMatrix4fv\0\
+  glProgramUniformMatrix4fvEXT\0\
   glProgramUniformMatrix4x2dv\0\
+  glProgramUniformMatrix4x2dvEXT\0\
   glProgramUniformMatrix4x2fv\0\
+  glProgramUniformMatrix4x2fvEXT\0\
   glProgramUniformMatrix4x3dv\0\
+  glProgramUniformMatrix4x3dvEXT\0\
   glProgramUniformMatrix4x3fv\0\
+  glProgramUniformMatrix4x3fvEXT\0\
   glProvokingVertex\0\
   glProvokingVertexEXT\0\
   glPushAttrib\0\
   glPushClientAttrib\0\
+  glPushClientAttribDefaultEXT\0\
   glPushDebugGroup\0\
   glPushDebugGroupKHR\0\
   glPushMatrix\0\
@@ -1429,21 +1638,42 @@ let glEntryNames: StaticString = """
   glTextureBarrier\0\
   glTextureBarrierNV\0\
   glTextureBuffer\0\
+  glTextureBufferEXT\0\
   glTextureBufferRange\0\
+  glTextureBufferRangeEXT\0\
+  glTextureImage1DEXT\0\
+  glTextureImage2DEXT\0\
+  glTextureImage3DEXT\0\
+  glTexturePageCommitmentEXT\0\
   glTextureParameterIiv\0\
+  glTextureParameterIivEXT\0\
   glTextureParameterIuiv\0\
+  glTextureParameterIuivEXT\0\
   glTextureParameterf\0\
+  glTextureParameterfEXT\0\
   glTextureParameterfv\0\
+  glTextureParameterfvEXT\0\
   glTextureParameteri\0\
+  glTextureParameteriEXT\0\
   glTextureParameteriv\0\
+  glTextureParameterivEXT\0\
+  glTextureRenderbufferEXT\0\
   glTextureStorage1D\0\
+  glTextureStorage1DEXT\0\
   glTextureStorage2D\0\
+  glTextureStorage2DEXT\0\
   glTextureStorage2DMultisample\0\
+  glTextureStorage2DMultisampleEXT\0\
   glTextureStorage3D\0\
+  glTextureStorage3DEXT\0\
   glTextureStorage3DMultisample\0\
+  glTextureStorage3DMultisampleEXT\0\
   glTextureSubImage1D\0\
+  glTextureSubImage1DEXT\0\
   glTextureSubImage2D\0\
+  glTextureSubImage2DEXT\0\
   glTextureSubImage3D\0\
+  glTextureSubImage3DEXT\0\
   glTextureView\0\
   glTextureViewEXT\0\
   glTextureViewOES\0\
@@ -1571,6 +1801,7 @@ let glEntryNames: StaticString = """
   glUnmapBufferARB\0\
   glUnmapBufferOES\0\
   glUnmapNamedBuffer\0\
+  glUnmapNamedBufferEXT\0\
   glUseProgram\0\
   glUseProgramObjectARB\0\
   glUseProgramStages\0\
@@ -1611,10 +1842,29 @@ let glEntryNames: StaticString = """
   glVertexArrayAttribFormat\0\
   glVertexArrayAttribIFormat\0\
   glVertexArrayAttribLFormat\0\
+  glVertexArrayBindVertexBufferEXT\0\
   glVertexArrayBindingDivisor\0\
+  glVertexArrayColorOffsetEXT\0\
+  glVertexArrayEdgeFlagOffsetEXT\0\
   glVertexArrayElementBuffer\0\
+  glVertexArrayFogCoordOffsetEXT\0\
+  glVertexArrayIndexOffsetEXT\0\
+  glVertexArrayMultiTexCoordOffsetEXT\0\
+  glVertexArrayNormalOffsetEXT\0\
+  glVertexArraySecondaryColorOffsetEXT\0\
+  glVertexArrayTexCoordOffsetEXT\0\
+  glVertexArrayVertexAttribBindingEXT\0\
+  glVertexArrayVertexAttribDivisorEXT\0\
+  glVertexArrayVertexAttribFormatEXT\0\
+  glVertexArrayVertexAttribIFormatEXT\0\
+  glVertexArrayVertexAttribIOffsetEXT\0\
+  glVertexArrayVertexAttribLFormatEXT\0\
+  glVertexArrayVertexAttribLOffsetEXT\0\
+  glVertexArrayVertexAttribOffsetEXT\0\
+  glVertexArrayVertexBindingDivisorEXT\0\
   glVertexArrayVertexBuffer\0\
   glVertexArrayVertexBuffers\0\
+  glVertexArrayVertexOffsetEXT\0\
   glVertexAttrib1d\0\
   glVertexAttrib1dARB\0\
   glVertexAttrib1dv\0\
@@ -1851,7 +2101,7 @@ let glEntryNames: StaticString = """
   glWindowPos4sMESA\0\
   glWindowPos4svMESA\0
   """
-let glEntryCount = 1847
+let glEntryCount = 2097
 
 /// The address of the entry point at `index` of the names.
 func glEntryPoint(_ index: Int) -> UnsafeMutableRawPointer? {
@@ -1860,512 +2110,7 @@ func glEntryPoint(_ index: Int) -> UnsafeMutableRawPointer? {
   case 1: return glEntryPoint1(index % 500)
   case 2: return glEntryPoint2(index % 500)
   case 3: return glEntryPoint3(index % 500)
-  default: return nil
-  }
-}
-
-func glEntryPoint0(_ index: Int) -> UnsafeMutableRawPointer? {
-  switch index {
-  case 0: return unsafeBitCast(gl_Accum as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 1: return unsafeBitCast(gl_ActiveShaderProgram as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 2: return unsafeBitCast(gl_ActiveStencilFaceEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 3: return unsafeBitCast(gl_ActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 4: return unsafeBitCast(gl_ActiveTextureARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 5: return unsafeBitCast(gl_AlphaFragmentOp1ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 6: return unsafeBitCast(gl_AlphaFragmentOp2ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 7: return unsafeBitCast(gl_AlphaFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 8: return unsafeBitCast(gl_AlphaFunc as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 9: return unsafeBitCast(gl_AlphaFuncx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 10: return unsafeBitCast(gl_AlphaFuncxOES as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 11: return unsafeBitCast(gl_AreTexturesResident as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer?.self)
-  case 12: return unsafeBitCast(gl_AreTexturesResidentEXT as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer?.self)
-  case 13: return unsafeBitCast(gl_ArrayElement as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 14: return unsafeBitCast(gl_ArrayElementEXT as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 15: return unsafeBitCast(gl_AttachObjectARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 16: return unsafeBitCast(gl_AttachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 17: return unsafeBitCast(gl_Begin as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 18: return unsafeBitCast(gl_BeginConditionalRender as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 19: return unsafeBitCast(gl_BeginConditionalRenderNV as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 20: return unsafeBitCast(gl_BeginFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 21: return unsafeBitCast(gl_BeginQuery as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 22: return unsafeBitCast(gl_BeginQueryARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 23: return unsafeBitCast(gl_BeginQueryEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 24: return unsafeBitCast(gl_BeginQueryIndexed as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 25: return unsafeBitCast(gl_BeginTransformFeedback as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 26: return unsafeBitCast(gl_BeginTransformFeedbackEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 27: return unsafeBitCast(gl_BindAttribLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 28: return unsafeBitCast(gl_BindAttribLocationARB as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 29: return unsafeBitCast(gl_BindBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 30: return unsafeBitCast(gl_BindBufferARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 31: return unsafeBitCast(gl_BindBufferBase as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 32: return unsafeBitCast(gl_BindBufferBaseEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 33: return unsafeBitCast(gl_BindBufferOffsetEXT as @convention(c) (UInt32, UInt32, UInt32, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 34: return unsafeBitCast(gl_BindBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 35: return unsafeBitCast(gl_BindBufferRangeEXT as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 36: return unsafeBitCast(gl_BindBuffersBase as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 37: return unsafeBitCast(gl_BindBuffersRange as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 38: return unsafeBitCast(gl_BindFragDataLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 39: return unsafeBitCast(gl_BindFragDataLocationEXT as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 40: return unsafeBitCast(gl_BindFragDataLocationIndexed as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 41: return unsafeBitCast(gl_BindFragDataLocationIndexedEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 42: return unsafeBitCast(gl_BindFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 43: return unsafeBitCast(gl_BindFramebuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 44: return unsafeBitCast(gl_BindFramebufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 45: return unsafeBitCast(gl_BindFramebufferOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 46: return unsafeBitCast(gl_BindImageTexture as @convention(c) (UInt32, UInt32, Int32, UInt8, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 47: return unsafeBitCast(gl_BindImageTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 48: return unsafeBitCast(gl_BindProgramARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 49: return unsafeBitCast(gl_BindProgramPipeline as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 50: return unsafeBitCast(gl_BindRenderbuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 51: return unsafeBitCast(gl_BindRenderbufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 52: return unsafeBitCast(gl_BindRenderbufferOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 53: return unsafeBitCast(gl_BindSampler as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 54: return unsafeBitCast(gl_BindSamplers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 55: return unsafeBitCast(gl_BindTexture as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 56: return unsafeBitCast(gl_BindTextureEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 57: return unsafeBitCast(gl_BindTextureUnit as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 58: return unsafeBitCast(gl_BindTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 59: return unsafeBitCast(gl_BindTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 60: return unsafeBitCast(gl_BindVertexArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 61: return unsafeBitCast(gl_BindVertexArrayOES as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 62: return unsafeBitCast(gl_BindVertexBuffer as @convention(c) (UInt32, UInt32, Int, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 63: return unsafeBitCast(gl_BindVertexBuffers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 64: return unsafeBitCast(gl_Bitmap as @convention(c) (Int32, Int32, Float, Float, Float, Float, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 65: return unsafeBitCast(gl_BlendBarrier as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 66: return unsafeBitCast(gl_BlendBarrierKHR as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 67: return unsafeBitCast(gl_BlendColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 68: return unsafeBitCast(gl_BlendColorEXT as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 69: return unsafeBitCast(gl_BlendEquation as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 70: return unsafeBitCast(gl_BlendEquationEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 71: return unsafeBitCast(gl_BlendEquationIndexedAMD as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 72: return unsafeBitCast(gl_BlendEquationOES as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 73: return unsafeBitCast(gl_BlendEquationSeparate as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 74: return unsafeBitCast(gl_BlendEquationSeparateEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 75: return unsafeBitCast(gl_BlendEquationSeparateIndexedAMD as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 76: return unsafeBitCast(gl_BlendEquationSeparateOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 77: return unsafeBitCast(gl_BlendEquationSeparatei as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 78: return unsafeBitCast(gl_BlendEquationSeparateiARB as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 79: return unsafeBitCast(gl_BlendEquationSeparateiEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 80: return unsafeBitCast(gl_BlendEquationSeparateiOES as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 81: return unsafeBitCast(gl_BlendEquationi as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 82: return unsafeBitCast(gl_BlendEquationiARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 83: return unsafeBitCast(gl_BlendEquationiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 84: return unsafeBitCast(gl_BlendEquationiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 85: return unsafeBitCast(gl_BlendFunc as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 86: return unsafeBitCast(gl_BlendFuncIndexedAMD as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 87: return unsafeBitCast(gl_BlendFuncSeparate as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 88: return unsafeBitCast(gl_BlendFuncSeparateEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 89: return unsafeBitCast(gl_BlendFuncSeparateINGR as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 90: return unsafeBitCast(gl_BlendFuncSeparateIndexedAMD as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 91: return unsafeBitCast(gl_BlendFuncSeparateOES as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 92: return unsafeBitCast(gl_BlendFuncSeparatei as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 93: return unsafeBitCast(gl_BlendFuncSeparateiARB as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 94: return unsafeBitCast(gl_BlendFuncSeparateiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 95: return unsafeBitCast(gl_BlendFuncSeparateiOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 96: return unsafeBitCast(gl_BlendFunci as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 97: return unsafeBitCast(gl_BlendFunciARB as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 98: return unsafeBitCast(gl_BlendFunciEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 99: return unsafeBitCast(gl_BlendFunciOES as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 100: return unsafeBitCast(gl_BlitFramebuffer as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 101: return unsafeBitCast(gl_BlitFramebufferEXT as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 102: return unsafeBitCast(gl_BlitNamedFramebuffer as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 103: return unsafeBitCast(gl_BufferData as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 104: return unsafeBitCast(gl_BufferDataARB as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 105: return unsafeBitCast(gl_BufferStorage as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 106: return unsafeBitCast(gl_BufferStorageEXT as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 107: return unsafeBitCast(gl_BufferSubData as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 108: return unsafeBitCast(gl_BufferSubDataARB as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 109: return unsafeBitCast(gl_CallList as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 110: return unsafeBitCast(gl_CallLists as @convention(c) (Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 111: return unsafeBitCast(gl_CheckFramebufferStatus as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 112: return unsafeBitCast(gl_CheckFramebufferStatusEXT as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 113: return unsafeBitCast(gl_CheckFramebufferStatusOES as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 114: return unsafeBitCast(gl_CheckNamedFramebufferStatus as @convention(c) (UInt32, UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 115: return unsafeBitCast(gl_ClampColor as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 116: return unsafeBitCast(gl_ClampColorARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 117: return unsafeBitCast(gl_Clear as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 118: return unsafeBitCast(gl_ClearAccum as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 119: return unsafeBitCast(gl_ClearBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 120: return unsafeBitCast(gl_ClearBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 121: return unsafeBitCast(gl_ClearBufferfi as @convention(c) (UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 122: return unsafeBitCast(gl_ClearBufferfv as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 123: return unsafeBitCast(gl_ClearBufferiv as @convention(c) (UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 124: return unsafeBitCast(gl_ClearBufferuiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 125: return unsafeBitCast(gl_ClearColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 126: return unsafeBitCast(gl_ClearColorIiEXT as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 127: return unsafeBitCast(gl_ClearColorIuiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 128: return unsafeBitCast(gl_ClearColorx as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 129: return unsafeBitCast(gl_ClearColorxOES as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 130: return unsafeBitCast(gl_ClearDepth as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 131: return unsafeBitCast(gl_ClearDepthf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 132: return unsafeBitCast(gl_ClearDepthfOES as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 133: return unsafeBitCast(gl_ClearDepthx as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 134: return unsafeBitCast(gl_ClearDepthxOES as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 135: return unsafeBitCast(gl_ClearIndex as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 136: return unsafeBitCast(gl_ClearNamedBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 137: return unsafeBitCast(gl_ClearNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 138: return unsafeBitCast(gl_ClearNamedFramebufferfi as @convention(c) (UInt32, UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 139: return unsafeBitCast(gl_ClearNamedFramebufferfv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 140: return unsafeBitCast(gl_ClearNamedFramebufferiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 141: return unsafeBitCast(gl_ClearNamedFramebufferuiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 142: return unsafeBitCast(gl_ClearStencil as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 143: return unsafeBitCast(gl_ClearTexImage as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 144: return unsafeBitCast(gl_ClearTexImageEXT as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 145: return unsafeBitCast(gl_ClearTexSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 146: return unsafeBitCast(gl_ClearTexSubImageEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 147: return unsafeBitCast(gl_ClientActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 148: return unsafeBitCast(gl_ClientActiveTextureARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 149: return unsafeBitCast(gl_ClientWaitSync as @convention(c) (UnsafeMutableRawPointer?, UInt32, UInt64) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 150: return unsafeBitCast(gl_ClipControl as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 151: return unsafeBitCast(gl_ClipControlEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 152: return unsafeBitCast(gl_ClipPlane as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 153: return unsafeBitCast(gl_ClipPlanef as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 154: return unsafeBitCast(gl_ClipPlanefOES as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 155: return unsafeBitCast(gl_ClipPlanex as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 156: return unsafeBitCast(gl_ClipPlanexOES as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 157: return unsafeBitCast(gl_Color3b as @convention(c) (Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 158: return unsafeBitCast(gl_Color3bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 159: return unsafeBitCast(gl_Color3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 160: return unsafeBitCast(gl_Color3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 161: return unsafeBitCast(gl_Color3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 162: return unsafeBitCast(gl_Color3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 163: return unsafeBitCast(gl_Color3hNV as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 164: return unsafeBitCast(gl_Color3hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 165: return unsafeBitCast(gl_Color3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 166: return unsafeBitCast(gl_Color3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 167: return unsafeBitCast(gl_Color3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 168: return unsafeBitCast(gl_Color3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 169: return unsafeBitCast(gl_Color3ub as @convention(c) (UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 170: return unsafeBitCast(gl_Color3ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 171: return unsafeBitCast(gl_Color3ui as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 172: return unsafeBitCast(gl_Color3uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 173: return unsafeBitCast(gl_Color3us as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 174: return unsafeBitCast(gl_Color3usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 175: return unsafeBitCast(gl_Color4b as @convention(c) (Int8, Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 176: return unsafeBitCast(gl_Color4bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 177: return unsafeBitCast(gl_Color4d as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 178: return unsafeBitCast(gl_Color4dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 179: return unsafeBitCast(gl_Color4f as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 180: return unsafeBitCast(gl_Color4fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 181: return unsafeBitCast(gl_Color4hNV as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 182: return unsafeBitCast(gl_Color4hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 183: return unsafeBitCast(gl_Color4i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 184: return unsafeBitCast(gl_Color4iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 185: return unsafeBitCast(gl_Color4s as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 186: return unsafeBitCast(gl_Color4sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 187: return unsafeBitCast(gl_Color4ub as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 188: return unsafeBitCast(gl_Color4ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 189: return unsafeBitCast(gl_Color4ui as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 190: return unsafeBitCast(gl_Color4uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 191: return unsafeBitCast(gl_Color4us as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 192: return unsafeBitCast(gl_Color4usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 193: return unsafeBitCast(gl_Color4x as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 194: return unsafeBitCast(gl_Color4xOES as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 195: return unsafeBitCast(gl_ColorFragmentOp1ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 196: return unsafeBitCast(gl_ColorFragmentOp2ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 197: return unsafeBitCast(gl_ColorFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 198: return unsafeBitCast(gl_ColorMask as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 199: return unsafeBitCast(gl_ColorMaskIndexedEXT as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 200: return unsafeBitCast(gl_ColorMaski as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 201: return unsafeBitCast(gl_ColorMaskiEXT as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 202: return unsafeBitCast(gl_ColorMaskiOES as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 203: return unsafeBitCast(gl_ColorMaterial as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 204: return unsafeBitCast(gl_ColorP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 205: return unsafeBitCast(gl_ColorP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 206: return unsafeBitCast(gl_ColorP4ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 207: return unsafeBitCast(gl_ColorP4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 208: return unsafeBitCast(gl_ColorPointer as @convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 209: return unsafeBitCast(gl_ColorPointerEXT as @convention(c) (Int32, UInt32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 210: return unsafeBitCast(gl_CompileShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 211: return unsafeBitCast(gl_CompileShaderARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 212: return unsafeBitCast(gl_CompileShaderIncludeARB as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 213: return unsafeBitCast(gl_CompressedTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 214: return unsafeBitCast(gl_CompressedTexImage1DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 215: return unsafeBitCast(gl_CompressedTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 216: return unsafeBitCast(gl_CompressedTexImage2DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 217: return unsafeBitCast(gl_CompressedTexImage3D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 218: return unsafeBitCast(gl_CompressedTexImage3DARB as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 219: return unsafeBitCast(gl_CompressedTexImage3DOES as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 220: return unsafeBitCast(gl_CompressedTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 221: return unsafeBitCast(gl_CompressedTexSubImage1DARB as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 222: return unsafeBitCast(gl_CompressedTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 223: return unsafeBitCast(gl_CompressedTexSubImage2DARB as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 224: return unsafeBitCast(gl_CompressedTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 225: return unsafeBitCast(gl_CompressedTexSubImage3DARB as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 226: return unsafeBitCast(gl_CompressedTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 227: return unsafeBitCast(gl_CompressedTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 228: return unsafeBitCast(gl_CompressedTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 229: return unsafeBitCast(gl_CompressedTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 230: return unsafeBitCast(gl_CopyBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 231: return unsafeBitCast(gl_CopyImageSubData as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 232: return unsafeBitCast(gl_CopyImageSubDataEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 233: return unsafeBitCast(gl_CopyImageSubDataNV as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 234: return unsafeBitCast(gl_CopyImageSubDataOES as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 235: return unsafeBitCast(gl_CopyNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 236: return unsafeBitCast(gl_CopyPixels as @convention(c) (Int32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 237: return unsafeBitCast(gl_CopyTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 238: return unsafeBitCast(gl_CopyTexImage1DEXT as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 239: return unsafeBitCast(gl_CopyTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 240: return unsafeBitCast(gl_CopyTexImage2DEXT as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 241: return unsafeBitCast(gl_CopyTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 242: return unsafeBitCast(gl_CopyTexSubImage1DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 243: return unsafeBitCast(gl_CopyTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 244: return unsafeBitCast(gl_CopyTexSubImage2DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 245: return unsafeBitCast(gl_CopyTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 246: return unsafeBitCast(gl_CopyTexSubImage3DEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 247: return unsafeBitCast(gl_CopyTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 248: return unsafeBitCast(gl_CopyTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 249: return unsafeBitCast(gl_CopyTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 250: return unsafeBitCast(gl_CopyTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 251: return unsafeBitCast(gl_CreateBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 252: return unsafeBitCast(gl_CreateFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 253: return unsafeBitCast(gl_CreateProgram as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 254: return unsafeBitCast(gl_CreateProgramObjectARB as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 255: return unsafeBitCast(gl_CreateProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 256: return unsafeBitCast(gl_CreateQueries as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 257: return unsafeBitCast(gl_CreateRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 258: return unsafeBitCast(gl_CreateSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 259: return unsafeBitCast(gl_CreateShader as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 260: return unsafeBitCast(gl_CreateShaderObjectARB as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 261: return unsafeBitCast(gl_CreateShaderProgramv as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 262: return unsafeBitCast(gl_CreateTextures as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 263: return unsafeBitCast(gl_CreateTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 264: return unsafeBitCast(gl_CreateVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 265: return unsafeBitCast(gl_CullFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 266: return unsafeBitCast(gl_DebugMessageCallback as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 267: return unsafeBitCast(gl_DebugMessageCallbackARB as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 268: return unsafeBitCast(gl_DebugMessageCallbackKHR as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 269: return unsafeBitCast(gl_DebugMessageControl as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 270: return unsafeBitCast(gl_DebugMessageControlARB as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 271: return unsafeBitCast(gl_DebugMessageControlKHR as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 272: return unsafeBitCast(gl_DebugMessageInsert as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 273: return unsafeBitCast(gl_DebugMessageInsertARB as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 274: return unsafeBitCast(gl_DebugMessageInsertKHR as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 275: return unsafeBitCast(gl_DeleteBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 276: return unsafeBitCast(gl_DeleteBuffersARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 277: return unsafeBitCast(gl_DeleteFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 278: return unsafeBitCast(gl_DeleteFramebuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 279: return unsafeBitCast(gl_DeleteFramebuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 280: return unsafeBitCast(gl_DeleteFramebuffersOES as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 281: return unsafeBitCast(gl_DeleteLists as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 282: return unsafeBitCast(gl_DeleteNamedStringARB as @convention(c) (Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 283: return unsafeBitCast(gl_DeleteObjectARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 284: return unsafeBitCast(gl_DeleteProgram as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 285: return unsafeBitCast(gl_DeleteProgramPipelines as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 286: return unsafeBitCast(gl_DeleteProgramsARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 287: return unsafeBitCast(gl_DeleteQueries as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 288: return unsafeBitCast(gl_DeleteQueriesARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 289: return unsafeBitCast(gl_DeleteQueriesEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 290: return unsafeBitCast(gl_DeleteRenderbuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 291: return unsafeBitCast(gl_DeleteRenderbuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 292: return unsafeBitCast(gl_DeleteRenderbuffersOES as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 293: return unsafeBitCast(gl_DeleteSamplers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 294: return unsafeBitCast(gl_DeleteShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 295: return unsafeBitCast(gl_DeleteSync as @convention(c) (UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 296: return unsafeBitCast(gl_DeleteTextures as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 297: return unsafeBitCast(gl_DeleteTexturesEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 298: return unsafeBitCast(gl_DeleteTransformFeedbacks as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 299: return unsafeBitCast(gl_DeleteVertexArrays as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 300: return unsafeBitCast(gl_DeleteVertexArraysOES as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 301: return unsafeBitCast(gl_DepthFunc as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 302: return unsafeBitCast(gl_DepthMask as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 303: return unsafeBitCast(gl_DepthRange as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 304: return unsafeBitCast(gl_DepthRangeArraydvNV as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 305: return unsafeBitCast(gl_DepthRangeArrayfvOES as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 306: return unsafeBitCast(gl_DepthRangeArrayv as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 307: return unsafeBitCast(gl_DepthRangeIndexed as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 308: return unsafeBitCast(gl_DepthRangeIndexeddNV as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 309: return unsafeBitCast(gl_DepthRangeIndexedfOES as @convention(c) (UInt32, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 310: return unsafeBitCast(gl_DepthRangef as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 311: return unsafeBitCast(gl_DepthRangefOES as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 312: return unsafeBitCast(gl_DepthRangex as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 313: return unsafeBitCast(gl_DepthRangexOES as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 314: return unsafeBitCast(gl_DetachObjectARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 315: return unsafeBitCast(gl_DetachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 316: return unsafeBitCast(gl_Disable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 317: return unsafeBitCast(gl_DisableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 318: return unsafeBitCast(gl_DisableIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 319: return unsafeBitCast(gl_DisableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 320: return unsafeBitCast(gl_DisableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 321: return unsafeBitCast(gl_DisableVertexAttribArrayARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 322: return unsafeBitCast(gl_Disablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 323: return unsafeBitCast(gl_DisableiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 324: return unsafeBitCast(gl_DisableiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 325: return unsafeBitCast(gl_DiscardFramebufferEXT as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 326: return unsafeBitCast(gl_DispatchCompute as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 327: return unsafeBitCast(gl_DispatchComputeIndirect as @convention(c) (Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 328: return unsafeBitCast(gl_DrawArrays as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 329: return unsafeBitCast(gl_DrawArraysEXT as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 330: return unsafeBitCast(gl_DrawArraysIndirect as @convention(c) (UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 331: return unsafeBitCast(gl_DrawArraysInstanced as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 332: return unsafeBitCast(gl_DrawArraysInstancedARB as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 333: return unsafeBitCast(gl_DrawArraysInstancedBaseInstance as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 334: return unsafeBitCast(gl_DrawArraysInstancedBaseInstanceEXT as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 335: return unsafeBitCast(gl_DrawArraysInstancedEXT as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 336: return unsafeBitCast(gl_DrawBuffer as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 337: return unsafeBitCast(gl_DrawBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 338: return unsafeBitCast(gl_DrawBuffersARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 339: return unsafeBitCast(gl_DrawBuffersATI as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 340: return unsafeBitCast(gl_DrawBuffersEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 341: return unsafeBitCast(gl_DrawBuffersNV as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 342: return unsafeBitCast(gl_DrawElements as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 343: return unsafeBitCast(gl_DrawElementsBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 344: return unsafeBitCast(gl_DrawElementsBaseVertexEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 345: return unsafeBitCast(gl_DrawElementsBaseVertexOES as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 346: return unsafeBitCast(gl_DrawElementsIndirect as @convention(c) (UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 347: return unsafeBitCast(gl_DrawElementsInstanced as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 348: return unsafeBitCast(gl_DrawElementsInstancedARB as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 349: return unsafeBitCast(gl_DrawElementsInstancedBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 350: return unsafeBitCast(gl_DrawElementsInstancedBaseInstanceEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 351: return unsafeBitCast(gl_DrawElementsInstancedBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 352: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 353: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexBaseInstanceEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 354: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 355: return unsafeBitCast(gl_DrawElementsInstancedBaseVertexOES as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 356: return unsafeBitCast(gl_DrawElementsInstancedEXT as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 357: return unsafeBitCast(gl_DrawPixels as @convention(c) (Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 358: return unsafeBitCast(gl_DrawRangeElements as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 359: return unsafeBitCast(gl_DrawRangeElementsBaseVertex as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 360: return unsafeBitCast(gl_DrawRangeElementsBaseVertexEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 361: return unsafeBitCast(gl_DrawRangeElementsBaseVertexOES as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 362: return unsafeBitCast(gl_DrawRangeElementsEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 363: return unsafeBitCast(gl_DrawTexfOES as @convention(c) (Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 364: return unsafeBitCast(gl_DrawTexfvOES as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 365: return unsafeBitCast(gl_DrawTexiOES as @convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 366: return unsafeBitCast(gl_DrawTexivOES as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 367: return unsafeBitCast(gl_DrawTexsOES as @convention(c) (Int16, Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 368: return unsafeBitCast(gl_DrawTexsvOES as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 369: return unsafeBitCast(gl_DrawTexxOES as @convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 370: return unsafeBitCast(gl_DrawTexxvOES as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 371: return unsafeBitCast(gl_DrawTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 372: return unsafeBitCast(gl_DrawTransformFeedbackInstanced as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 373: return unsafeBitCast(gl_DrawTransformFeedbackStream as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 374: return unsafeBitCast(gl_DrawTransformFeedbackStreamInstanced as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 375: return unsafeBitCast(gl_EGLImageTargetRenderbufferStorageOES as @convention(c) (UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 376: return unsafeBitCast(gl_EGLImageTargetTexture2DOES as @convention(c) (UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 377: return unsafeBitCast(gl_EdgeFlag as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 378: return unsafeBitCast(gl_EdgeFlagPointer as @convention(c) (Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 379: return unsafeBitCast(gl_EdgeFlagPointerEXT as @convention(c) (Int32, Int32, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 380: return unsafeBitCast(gl_EdgeFlagv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 381: return unsafeBitCast(gl_Enable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 382: return unsafeBitCast(gl_EnableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 383: return unsafeBitCast(gl_EnableIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 384: return unsafeBitCast(gl_EnableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 385: return unsafeBitCast(gl_EnableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 386: return unsafeBitCast(gl_EnableVertexAttribArrayARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 387: return unsafeBitCast(gl_Enablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 388: return unsafeBitCast(gl_EnableiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 389: return unsafeBitCast(gl_EnableiOES as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 390: return unsafeBitCast(gl_End as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 391: return unsafeBitCast(gl_EndConditionalRender as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 392: return unsafeBitCast(gl_EndConditionalRenderNV as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 393: return unsafeBitCast(gl_EndFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 394: return unsafeBitCast(gl_EndList as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 395: return unsafeBitCast(gl_EndQuery as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 396: return unsafeBitCast(gl_EndQueryARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 397: return unsafeBitCast(gl_EndQueryEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 398: return unsafeBitCast(gl_EndQueryIndexed as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 399: return unsafeBitCast(gl_EndTransformFeedback as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 400: return unsafeBitCast(gl_EndTransformFeedbackEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 401: return unsafeBitCast(gl_EvalCoord1d as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 402: return unsafeBitCast(gl_EvalCoord1dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 403: return unsafeBitCast(gl_EvalCoord1f as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 404: return unsafeBitCast(gl_EvalCoord1fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 405: return unsafeBitCast(gl_EvalCoord2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 406: return unsafeBitCast(gl_EvalCoord2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 407: return unsafeBitCast(gl_EvalCoord2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 408: return unsafeBitCast(gl_EvalCoord2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 409: return unsafeBitCast(gl_EvalMesh1 as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 410: return unsafeBitCast(gl_EvalMesh2 as @convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 411: return unsafeBitCast(gl_EvalPoint1 as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 412: return unsafeBitCast(gl_EvalPoint2 as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 413: return unsafeBitCast(gl_FeedbackBuffer as @convention(c) (Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 414: return unsafeBitCast(gl_FenceSync as @convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?, to: UnsafeMutableRawPointer?.self)
-  case 415: return unsafeBitCast(gl_Finish as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 416: return unsafeBitCast(gl_Flush as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 417: return unsafeBitCast(gl_FlushMappedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 418: return unsafeBitCast(gl_FlushMappedBufferRangeEXT as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 419: return unsafeBitCast(gl_FlushMappedNamedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 420: return unsafeBitCast(gl_FogCoordPointer as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 421: return unsafeBitCast(gl_FogCoordPointerEXT as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 422: return unsafeBitCast(gl_FogCoordd as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 423: return unsafeBitCast(gl_FogCoorddEXT as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 424: return unsafeBitCast(gl_FogCoorddv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 425: return unsafeBitCast(gl_FogCoorddvEXT as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 426: return unsafeBitCast(gl_FogCoordf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 427: return unsafeBitCast(gl_FogCoordfEXT as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 428: return unsafeBitCast(gl_FogCoordfv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 429: return unsafeBitCast(gl_FogCoordfvEXT as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 430: return unsafeBitCast(gl_FogCoordhNV as @convention(c) (UInt16) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 431: return unsafeBitCast(gl_FogCoordhvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 432: return unsafeBitCast(gl_Fogf as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 433: return unsafeBitCast(gl_Fogfv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 434: return unsafeBitCast(gl_Fogi as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 435: return unsafeBitCast(gl_Fogiv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 436: return unsafeBitCast(gl_Fogx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 437: return unsafeBitCast(gl_FogxOES as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 438: return unsafeBitCast(gl_Fogxv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 439: return unsafeBitCast(gl_FogxvOES as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 440: return unsafeBitCast(gl_FramebufferFetchBarrierEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer?.self)
-  case 441: return unsafeBitCast(gl_FramebufferParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 442: return unsafeBitCast(gl_FramebufferParameteriMESA as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 443: return unsafeBitCast(gl_FramebufferRenderbuffer as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 444: return unsafeBitCast(gl_FramebufferRenderbufferEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 445: return unsafeBitCast(gl_FramebufferRenderbufferOES as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 446: return unsafeBitCast(gl_FramebufferTexture as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 447: return unsafeBitCast(gl_FramebufferTexture1D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 448: return unsafeBitCast(gl_FramebufferTexture1DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 449: return unsafeBitCast(gl_FramebufferTexture2D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 450: return unsafeBitCast(gl_FramebufferTexture2DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 451: return unsafeBitCast(gl_FramebufferTexture2DOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 452: return unsafeBitCast(gl_FramebufferTexture3D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 453: return unsafeBitCast(gl_FramebufferTexture3DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 454: return unsafeBitCast(gl_FramebufferTexture3DOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 455: return unsafeBitCast(gl_FramebufferTextureEXT as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 456: return unsafeBitCast(gl_FramebufferTextureLayer as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 457: return unsafeBitCast(gl_FramebufferTextureLayerEXT as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 458: return unsafeBitCast(gl_FramebufferTextureOES as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 459: return unsafeBitCast(gl_FrontFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 460: return unsafeBitCast(gl_Frustum as @convention(c) (Double, Double, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 461: return unsafeBitCast(gl_Frustumf as @convention(c) (Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 462: return unsafeBitCast(gl_FrustumfOES as @convention(c) (Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 463: return unsafeBitCast(gl_Frustumx as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 464: return unsafeBitCast(gl_FrustumxOES as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 465: return unsafeBitCast(gl_GenBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 466: return unsafeBitCast(gl_GenBuffersARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 467: return unsafeBitCast(gl_GenFragmentShadersATI as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 468: return unsafeBitCast(gl_GenFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 469: return unsafeBitCast(gl_GenFramebuffersEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 470: return unsafeBitCast(gl_GenFramebuffersOES as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 471: return unsafeBitCast(gl_GenLists as @convention(c) (Int32) -> UInt32, to: UnsafeMutableRawPointer?.self)
-  case 472: return unsafeBitCast(gl_GenProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 473: return unsafeBitCast(gl_GenProgramsARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 474: return unsafeBitCast(gl_GenQueries as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 475: return unsafeBitCast(gl_GenQueriesARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 476: return unsafeBitCast(gl_GenQueriesEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 477: return unsafeBitCast(gl_GenRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 478: return unsafeBitCast(gl_GenRenderbuffersEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 479: return unsafeBitCast(gl_GenRenderbuffersOES as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 480: return unsafeBitCast(gl_GenSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 481: return unsafeBitCast(gl_GenTextures as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 482: return unsafeBitCast(gl_GenTexturesEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 483: return unsafeBitCast(gl_GenTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 484: return unsafeBitCast(gl_GenVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 485: return unsafeBitCast(gl_GenVertexArraysOES as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 486: return unsafeBitCast(gl_GenerateMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 487: return unsafeBitCast(gl_GenerateMipmapEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 488: return unsafeBitCast(gl_GenerateMipmapOES as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 489: return unsafeBitCast(gl_GenerateTextureMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 490: return unsafeBitCast(gl_GetActiveAtomicCounterBufferiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 491: return unsafeBitCast(gl_GetActiveAttrib as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 492: return unsafeBitCast(gl_GetActiveAttribARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 493: return unsafeBitCast(gl_GetActiveSubroutineName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 494: return unsafeBitCast(gl_GetActiveSubroutineUniformName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 495: return unsafeBitCast(gl_GetActiveSubroutineUniformiv as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 496: return unsafeBitCast(gl_GetActiveUniform as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 497: return unsafeBitCast(gl_GetActiveUniformARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 498: return unsafeBitCast(gl_GetActiveUniformBlockName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer?.self)
-  case 499: return unsafeBitCast(gl_GetActiveUniformBlockiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer?.self)
+  case 4: return glEntryPoint4(index % 500)
   default: return nil
   }
 }

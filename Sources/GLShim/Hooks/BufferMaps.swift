@@ -362,6 +362,41 @@ func hook_glGetNamedBufferPointerv(
   params?.pointee = c.knownBuffer(buffer)?.pointee.map.pointer
 }
 
+// GL_EXT_direct_state_access
+
+func hook_glMapNamedBufferEXT(_ c: Context, _ buffer: UInt32, _ access: UInt32)
+  -> UnsafeMutableRawPointer?
+{
+  guard buffer != 0 else {
+    c.raise(GL.INVALID_OPERATION)
+    return nil
+  }
+  return hook_glMapNamedBuffer(c, buffer, access)
+}
+func hook_glMapNamedBufferRangeEXT(
+  _ c: Context, _ buffer: UInt32, _ offset: Int, _ length: Int, _ access: UInt32
+) -> UnsafeMutableRawPointer? {
+  guard buffer != 0 else {
+    c.raise(GL.INVALID_OPERATION)
+    return nil
+  }
+  return hook_glMapNamedBufferRange(c, buffer, offset, length, access)
+}
+func hook_glUnmapNamedBufferEXT(_ c: Context, _ buffer: UInt32) -> UInt8 {
+  hook_glUnmapNamedBuffer(c, buffer)
+}
+func hook_glFlushMappedNamedBufferRangeEXT(
+  _ c: Context, _ buffer: UInt32, _ offset: Int, _ length: Int
+) {
+  hook_glFlushMappedNamedBufferRange(c, buffer, offset, length)
+}
+func hook_glGetNamedBufferPointervEXT(
+  _ c: Context, _ buffer: UInt32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  hook_glGetNamedBufferPointerv(c, buffer, pname, params)
+}
+
 /// Whether the application may read what the GPU writes without a command.
 func readsMaps(_ c: Context) -> Bool {
   let share = c.pointee.share

@@ -174,6 +174,22 @@ func note_glTextureBufferRange(
 ) {
   noteTexture(c, buffer)
 }
+func note_glTextureBufferEXT(
+  _ c: Context, _ texture: UInt32, _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32
+) {
+  noteTexture(c, buffer)
+}
+func note_glTextureBufferRangeEXT(
+  _ c: Context, _ texture: UInt32, _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32,
+  _ offset: Int, _ size: Int
+) {
+  noteTexture(c, buffer)
+}
+func note_glMultiTexBufferEXT(
+  _ c: Context, _ texunit: UInt32, _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32
+) {
+  noteTexture(c, buffer)
+}
 func note_glBindImageTexture(
   _ c: Context, _ unit: UInt32, _ texture: UInt32, _ level: Int32, _ layered: UInt8,
   _ layer: Int32, _ access: UInt32, _ format: UInt32
@@ -357,6 +373,44 @@ func note_glClearNamedBufferSubData(
   noteTransfer(c, buffer)
 }
 
+// GL_EXT_direct_state_access makes the objects that its commands name.
+
+func note_glNamedBufferDataEXT(
+  _ c: Context, _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
+) {
+  c.useName(.buffer, buffer)
+  noteData(c, buffer, size, data, usage)
+}
+func note_glNamedBufferStorageEXT(
+  _ c: Context, _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
+) {
+  c.useName(.buffer, buffer)
+  noteStorage(c, buffer, size, data, flags)
+}
+func note_glNamedBufferSubDataEXT(
+  _ c: Context, _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
+) {
+  note_glNamedBufferSubData(c, buffer, offset, size, data)
+}
+func note_glNamedCopyBufferSubDataEXT(
+  _ c: Context, _ readBuffer: UInt32, _ writeBuffer: UInt32, _ readOffset: Int,
+  _ writeOffset: Int, _ size: Int
+) {
+  noteTransfer(c, writeBuffer)
+}
+func note_glClearNamedBufferDataEXT(
+  _ c: Context, _ buffer: UInt32, _ internalformat: UInt32, _ format: UInt32, _ type: UInt32,
+  _ data: UnsafeRawPointer?
+) {
+  noteTransfer(c, buffer)
+}
+func note_glClearNamedBufferSubDataEXT(
+  _ c: Context, _ buffer: UInt32, _ internalformat: UInt32, _ offset: Int, _ size: Int,
+  _ format: UInt32, _ type: UInt32, _ data: UnsafeRawPointer?
+) {
+  noteTransfer(c, buffer)
+}
+
 // MARK: Contents, in parts that fit a reply
 
 var largestPart: Int { 8 << 20 }
@@ -406,4 +460,9 @@ func hook_glGetNamedBufferSubData(
     c.finishCall(call)
     done &+= count
   } while done < size
+}
+func hook_glGetNamedBufferSubDataEXT(
+  _ c: Context, _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
+) {
+  hook_glGetNamedBufferSubData(c, buffer, offset, size, data)
 }

@@ -185,6 +185,83 @@ func note_glFrustumx(
   c.matrix(MatrixOp.frustum, of: (number(l), number(r), number(b), number(t), number(n), number(f)))
 }
 
+// MARK: Matrices by their names (GL_EXT_direct_state_access)
+
+/// Does to the matrices of `mode` what `body` does to those of the current one.
+private func withMatrices(_ c: Context, _ mode: UInt32, _ body: () -> Void) {
+  c.matrix(MatrixOp.select, of: mode)
+  body()
+  c.matrix(MatrixOp.reselect, of: UInt32(0))
+}
+func note_glMatrixLoadfEXT(_ c: Context, _ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  withMatrices(c, mode) { note_glLoadMatrixf(c, m) }
+}
+func note_glMatrixLoaddEXT(_ c: Context, _ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  withMatrices(c, mode) { note_glLoadMatrixd(c, m) }
+}
+func note_glMatrixMultfEXT(_ c: Context, _ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  withMatrices(c, mode) { note_glMultMatrixf(c, m) }
+}
+func note_glMatrixMultdEXT(_ c: Context, _ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  withMatrices(c, mode) { note_glMultMatrixd(c, m) }
+}
+func note_glMatrixLoadTransposefEXT(_ c: Context, _ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  withMatrices(c, mode) { note_glLoadTransposeMatrixf(c, m) }
+}
+func note_glMatrixLoadTransposedEXT(_ c: Context, _ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  withMatrices(c, mode) { note_glLoadTransposeMatrixd(c, m) }
+}
+func note_glMatrixMultTransposefEXT(_ c: Context, _ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  withMatrices(c, mode) { note_glMultTransposeMatrixf(c, m) }
+}
+func note_glMatrixMultTransposedEXT(_ c: Context, _ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  withMatrices(c, mode) { note_glMultTransposeMatrixd(c, m) }
+}
+func note_glMatrixLoadIdentityEXT(_ c: Context, _ mode: UInt32) {
+  withMatrices(c, mode) { note_glLoadIdentity(c) }
+}
+func note_glMatrixPushEXT(_ c: Context, _ mode: UInt32) {
+  withMatrices(c, mode) { note_glPushMatrix(c) }
+}
+func note_glMatrixPopEXT(_ c: Context, _ mode: UInt32) {
+  withMatrices(c, mode) { note_glPopMatrix(c) }
+}
+func note_glMatrixTranslatefEXT(_ c: Context, _ mode: UInt32, _ x: Float, _ y: Float, _ z: Float) {
+  withMatrices(c, mode) { note_glTranslatef(c, x, y, z) }
+}
+func note_glMatrixScalefEXT(_ c: Context, _ mode: UInt32, _ x: Float, _ y: Float, _ z: Float) {
+  withMatrices(c, mode) { note_glScalef(c, x, y, z) }
+}
+func note_glMatrixRotatefEXT(
+  _ c: Context, _ mode: UInt32, _ angle: Float, _ x: Float, _ y: Float, _ z: Float
+) {
+  withMatrices(c, mode) { note_glRotatef(c, angle, x, y, z) }
+}
+func note_glMatrixTranslatedEXT(_ c: Context, _ mode: UInt32, _ x: Double, _ y: Double, _ z: Double)
+{
+  withMatrices(c, mode) { note_glTranslated(c, x, y, z) }
+}
+func note_glMatrixScaledEXT(_ c: Context, _ mode: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  withMatrices(c, mode) { note_glScaled(c, x, y, z) }
+}
+func note_glMatrixRotatedEXT(
+  _ c: Context, _ mode: UInt32, _ angle: Double, _ x: Double, _ y: Double, _ z: Double
+) {
+  withMatrices(c, mode) { note_glRotated(c, angle, x, y, z) }
+}
+func note_glMatrixOrthoEXT(
+  _ c: Context, _ mode: UInt32, _ l: Double, _ r: Double, _ b: Double, _ t: Double, _ n: Double,
+  _ f: Double
+) {
+  withMatrices(c, mode) { note_glOrtho(c, l, r, b, t, n, f) }
+}
+func note_glMatrixFrustumEXT(
+  _ c: Context, _ mode: UInt32, _ l: Double, _ r: Double, _ b: Double, _ t: Double, _ n: Double,
+  _ f: Double
+) {
+  withMatrices(c, mode) { note_glFrustum(c, l, r, b, t, n, f) }
+}
+
 // MARK: What commands set
 
 /// Negative sizes are errors, and larger ones than the driver has are made smaller there.

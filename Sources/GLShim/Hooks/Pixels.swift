@@ -306,3 +306,38 @@ func hook_glGetnPolygonStippleARB(
 ) {
   hook_glGetnPolygonStipple(c, bufSize, pattern)
 }
+
+// MARK: GL_EXT_direct_state_access
+
+func hook_glGetTextureImageEXT(
+  _ c: Context, _ texture: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeMutableRawPointer?
+) {
+  guard c.takesTexture(texture, target) else { return c.raise(GL.INVALID_OPERATION) }
+  readImage(c, GLOpcode.glGetTextureImageEXT, dimensions(target), format, type, pixels) {
+    encode_glGetTextureImageEXT(c, $0.writer, $0.ticket, texture, target, level, format, type)
+  }
+}
+func hook_glGetMultiTexImageEXT(
+  _ c: Context, _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeMutableRawPointer?
+) {
+  readImage(c, GLOpcode.glGetMultiTexImageEXT, dimensions(target), format, type, pixels) {
+    encode_glGetMultiTexImageEXT(c, $0.writer, $0.ticket, texunit, target, level, format, type)
+  }
+}
+func hook_glGetCompressedTextureImageEXT(
+  _ c: Context, _ texture: UInt32, _ target: UInt32, _ lod: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  guard c.takesTexture(texture, target) else { return c.raise(GL.INVALID_OPERATION) }
+  readImage(c, GLOpcode.glGetCompressedTextureImageEXT, 2, GL.NONE, GL.NONE, img) {
+    encode_glGetCompressedTextureImageEXT(c, $0.writer, $0.ticket, texture, target, lod)
+  }
+}
+func hook_glGetCompressedMultiTexImageEXT(
+  _ c: Context, _ texunit: UInt32, _ target: UInt32, _ lod: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  readImage(c, GLOpcode.glGetCompressedMultiTexImageEXT, 2, GL.NONE, GL.NONE, img) {
+    encode_glGetCompressedMultiTexImageEXT(c, $0.writer, $0.ticket, texunit, target, lod)
+  }
+}

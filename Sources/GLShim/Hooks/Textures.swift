@@ -188,6 +188,32 @@ func bindTexture(_ c: Context, target: UInt32, _ texture: UInt32) {
   c.bind(target, texture, isLocked: true)
 }
 
+extension UnsafeMutablePointer<ContextState> {
+  /// A texture that a command of GL_EXT_direct_state_access names with its target becomes one of it. False when
+  /// it is one of another already, which is an error; nothing may be read for such a command.
+  func takesTexture(_ texture: UInt32, _ target: UInt32) -> Bool {
+    let isFace =
+      target >= GL.TEXTURE_CUBE_MAP_POSITIVE_X && target <= GL.TEXTURE_CUBE_MAP_NEGATIVE_Z
+    let place = TexturePlace.of(target: isFace ? GL.TEXTURE_CUBE_MAP : target)
+    guard texture != 0, place != nil || target == GL.TEXTURE_CUBE_MAP_ARRAY else { return true }
+    let shadow = pointee.shadow
+    // When a list is called something else may have become of it.
+    guard shadow.pointee.listMode == 0, !shadow.pointee.isInBegin, let place, has(target: target)
+    else {
+      _ = claim(texture, TexturePlace.count, isLocked: false)
+      return true
+    }
+    let known = Int(claim(texture, place, isLocked: false))
+    return known == 0 || known == place &+ 1 || known == TexturePlace.count &+ 1
+  }
+}
+
+func note_glBindMultiTextureEXT(
+  _ c: Context, _ texunit: UInt32, _ target: UInt32, _ texture: UInt32
+) {
+  _ = c.takesTexture(texture, target)
+}
+
 /// OpenGL 4.6, 8.1: these textures have their targets from the start.
 func note_glCreateTextures(
   _ c: Context, _ target: UInt32, _ n: Int32, _ textures: UnsafePointer<UInt32>?

@@ -1,4 +1,5 @@
 import CPlatform
+import Client
 import GLWire
 import Ring
 import Wire
@@ -84,6 +85,14 @@ func hook_glTexCoordPointer(
   let unit = Int(c.pointee.shadow.pointee.clientActiveTexture)
   setPointer(c, ArraySlot.texCoord &+ unit, size, type, stride, 0, pointer)
   encode_glTexCoordPointer(c, c.writer, size, type, stride, sent(c, pointer))
+}
+func hook_glMultiTexCoordPointerEXT(
+  _ c: Context, _ texunit: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32,
+  _ pointer: UnsafeRawPointer?
+) {
+  let unit = texunit &- GL.TEXTURE0
+  if unit < 24 { setPointer(c, ArraySlot.texCoord &+ Int(unit), size, type, stride, 0, pointer) }
+  encode_glMultiTexCoordPointerEXT(c, c.writer, texunit, size, type, stride, sent(c, pointer))
 }
 func hook_glVertexAttribPointer(
   _ c: Context, _ index: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
@@ -185,6 +194,23 @@ func noteArrayCapability(_ c: Context, _ cap: UInt32, _ isEnabled: Bool) {
   c.pointee.touched |= StateGroup.color
   enable(c, slot(c, cap), isEnabled)
 }
+/// Enables or disables the texture coordinates of a unit.
+private func enableIndexed(_ c: Context, _ array: UInt32, _ index: UInt32, _ isEnabled: Bool) {
+  guard array == GL.TEXTURE_COORD_ARRAY, index < 24 else { return }
+  enable(c, ArraySlot.texCoord &+ Int(index), isEnabled)
+}
+func note_glEnableClientStateiEXT(_ c: Context, _ array: UInt32, _ index: UInt32) {
+  enableIndexed(c, array, index, true)
+}
+func note_glDisableClientStateiEXT(_ c: Context, _ array: UInt32, _ index: UInt32) {
+  enableIndexed(c, array, index, false)
+}
+func note_glEnableClientStateIndexedEXT(_ c: Context, _ array: UInt32, _ index: UInt32) {
+  enableIndexed(c, array, index, true)
+}
+func note_glDisableClientStateIndexedEXT(_ c: Context, _ array: UInt32, _ index: UInt32) {
+  enableIndexed(c, array, index, false)
+}
 func note_glEnableVertexAttribArray(_ c: Context, _ index: UInt32) {
   if index < 32 { enable(c, Int(index), true) }
 }
@@ -241,6 +267,8 @@ func hook_glPushClientAttrib(_ c: Context, _ mask: UInt32) {
   let entry = shadow.pointee.stack + shadow.pointee.stackDepth
   shadow.pointee.stackDepth &+= 1
   entry.pointee.mask = mask
+  entry.pointee.pixelPack = shadow.pointee.buffers.pixelPack
+  entry.pointee.pixelUnpack = shadow.pointee.buffers.pixelUnpack
   entry.pointee.pack = shadow.pointee.pack
   entry.pointee.unpack = shadow.pointee.unpack
   if mask & GL.CLIENT_VERTEX_ARRAY_BIT != 0 {
@@ -269,6 +297,7 @@ func hook_glPopClientAttrib(_ c: Context) {
   if entry.pointee.mask & GL.CLIENT_PIXEL_STORE_BIT != 0 {
     shadow.pointee.pack = entry.pointee.pack
     shadow.pointee.unpack = entry.pointee.unpack
+    bindPixelBuffers(c, entry.pointee.pixelPack, entry.pointee.pixelUnpack)
   }
   if entry.pointee.mask & GL.CLIENT_VERTEX_ARRAY_BIT != 0, let arrays = entry.pointee.arrays {
     platform_copy(
@@ -281,6 +310,48 @@ func hook_glPopClientAttrib(_ c: Context) {
     shadow.pointee.setElementBuffer(entry.pointee.elementBuffer, of: entry.pointee.vertexArray)
   }
   encode_glPopClientAttrib(c, c.writer)
+}
+
+/// Where pixels are packed to and unpacked from is part of the pixel store.
+private func bindPixelBuffers(_ c: Context, _ pack: UInt32, _ unpack: UInt32) {
+  let buffers = c.pointee.shadow.pointee.buffers
+  if buffers.pixelPack != pack { gl_BindBuffer(GL.PIXEL_PACK_BUFFER, pack) }
+  if buffers.pixelUnpack != unpack { gl_BindBuffer(GL.PIXEL_UNPACK_BUFFER, unpack) }
+}
+
+// GL_EXT_direct_state_access: what glPushClientAttrib saves, as it is in a new context.
+
+func hook_glPushClientAttribDefaultEXT(_ c: Context, _ mask: UInt32) {
+  gl_PushClientAttrib(mask)
+  gl_ClientAttribDefaultEXT(mask)
+}
+
+func hook_glClientAttribDefaultEXT(_ c: Context, _ mask: UInt32) {
+  let shadow = c.pointee.shadow
+  if mask & GL.CLIENT_PIXEL_STORE_BIT != 0 {
+    shadow.pointee.pack = PixelStore()
+    shadow.pointee.unpack = PixelStore()
+    bindPixelBuffers(c, 0, 0)
+  }
+  guard mask & GL.CLIENT_VERTEX_ARRAY_BIT != 0 else { return }
+  shadow.pointee.clientActiveTexture = 0
+  shadow.pointee.buffers.array = 0
+  shadow.pointee.setElementBuffer(0, of: shadow.pointee.vertexArray)
+  shadow.pointee.restart = false
+  shadow.pointee.restartFixed = false
+  shadow.pointee.restartIndex = 0
+  if shadow.pointee.vertexArray == 0 {
+    shadow.pointee.enabled = 0
+    shadow.pointee.inMemory = 0
+    var slot = 0
+    while slot < ArraySlot.count {
+      let divisor = shadow.pointee.arrays[slot].divisor
+      shadow.pointee.arrays[slot] = ClientArray()
+      shadow.pointee.arrays[slot].divisor = divisor
+      slot &+= 1
+    }
+  }
+  encode_glClientAttribDefaultEXT(c, c.writer, mask & GL.CLIENT_VERTEX_ARRAY_BIT)
 }
 
 // MARK: Interleaved arrays
@@ -355,6 +426,12 @@ func hook_glGetVertexAttribPointerv(
 ) {
   guard pname == GL.VERTEX_ATTRIB_ARRAY_POINTER else { return c.raise(GL.INVALID_ENUM) }
   guard index < 32 else { return c.raise(GL.INVALID_VALUE) }
+  if c.pointee.shadow.pointee.vertexArray != 0 {
+    // The offset of another object's array.
+    return askForPointer(c, GLOpcode.glGetVertexAttribPointerv, pointer) {
+      encode_glGetVertexAttribPointerv(c, $0.writer, $0.ticket, index, pname)
+    }
+  }
   pointer?.pointee = UnsafeMutableRawPointer(
     mutating: c.pointee.shadow.pointee.arrays[Int(index)].pointer)
 }
@@ -389,5 +466,43 @@ func hook_glGetPointerv(
     return
   default: return c.raise(GL.INVALID_ENUM)
   }
+  if shadow.pointee.vertexArray != 0 {
+    return askForPointer(c, GLOpcode.glGetPointerv, params) {
+      encode_glGetPointerv(c, $0.writer, $0.ticket, pname)
+    }
+  }
   params?.pointee = UnsafeMutableRawPointer(mutating: shadow.pointee.arrays[slot].pointer)
+}
+
+/// A pointer that the node knows.
+private func askForPointer(
+  _ c: Context, _ opcode: UInt32, _ place: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+  _ encode: (Call) -> Void
+) {
+  guard let call = c.beginCall(opcode) else { return }
+  encode(call)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(place, 8)
+  c.finishCall(call)
+}
+
+func hook_glGetPointeri_vEXT(
+  _ c: Context, _ pname: UInt32, _ index: UInt32,
+  _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  let shadow = c.pointee.shadow
+  guard pname == GL.TEXTURE_COORD_ARRAY_POINTER else { return c.raise(GL.INVALID_ENUM) }
+  let units = c.pointee.binding.facts?.pointee.numbers(of: GL.MAX_TEXTURE_COORDS)?.first ?? 8
+  guard Double(index) < units, index < 24 else { return c.raise(GL.INVALID_VALUE) }
+  if shadow.pointee.vertexArray != 0 {
+    return gl_GetVertexArrayPointeri_vEXT(shadow.pointee.vertexArray, index, pname, params)
+  }
+  params?.pointee = UnsafeMutableRawPointer(
+    mutating: shadow.pointee.arrays[ArraySlot.texCoord &+ Int(index)].pointer)
+}
+func hook_glGetPointerIndexedvEXT(
+  _ c: Context, _ target: UInt32, _ index: UInt32,
+  _ data: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  hook_glGetPointeri_vEXT(c, target, index, data)
 }

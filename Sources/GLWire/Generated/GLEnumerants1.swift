@@ -1943,6 +1943,8 @@ extension GL {
   @inlinable public static var PROGRAM_INSTRUCTIONS_ARB: UInt32 { 0x88A0 }
   @inlinable public static var PROGRAM_KHR: UInt32 { 0x82E2 }
   @inlinable public static var PROGRAM_LENGTH_ARB: UInt32 { 0x8627 }
+  @inlinable public static var PROGRAM_MATRIX_EXT: UInt32 { 0x8E2D }
+  @inlinable public static var PROGRAM_MATRIX_STACK_DEPTH_EXT: UInt32 { 0x8E2F }
   @inlinable public static var PROGRAM_NATIVE_ADDRESS_REGISTERS_ARB: UInt32 { 0x88B2 }
   @inlinable public static var PROGRAM_NATIVE_ALU_INSTRUCTIONS_ARB: UInt32 { 0x8808 }
   @inlinable public static var PROGRAM_NATIVE_ATTRIBS_ARB: UInt32 { 0x88AE }
@@ -2013,6 +2015,4 @@ extension GL {
   @inlinable public static var QUERY_NO_WAIT_INVERTED: UInt32 { 0x8E18 }
   @inlinable public static var QUERY_NO_WAIT_NV: UInt32 { 0x8E14 }
   @inlinable public static var QUERY_RESULT: UInt32 { 0x8866 }
-  @inlinable public static var QUERY_RESULT_ARB: UInt32 { 0x8866 }
-  @inlinable public static var QUERY_RESULT_AVAILABLE: UInt32 { 0x8867 }
 }

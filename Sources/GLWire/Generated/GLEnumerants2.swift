@@ -3,6 +3,8 @@
 
 
 extension GL {
+  @inlinable public static var QUERY_RESULT_ARB: UInt32 { 0x8866 }
+  @inlinable public static var QUERY_RESULT_AVAILABLE: UInt32 { 0x8867 }
   @inlinable public static var QUERY_RESULT_AVAILABLE_ARB: UInt32 { 0x8867 }
   @inlinable public static var QUERY_RESULT_AVAILABLE_EXT: UInt32 { 0x8867 }
   @inlinable public static var QUERY_RESULT_EXT: UInt32 { 0x8866 }
@@ -501,12 +503,12 @@ extension GL {
   @inlinable public static var TEXTURE10: UInt32 { 0x84CA }
   @inlinable public static var TEXTURE10_ARB: UInt32 { 0x84CA }
   @inlinable public static var TEXTURE11: UInt32 { 0x84CB }
-  @inlinable public static var TEXTURE11_ARB: UInt32 { 0x84CB }
-  @inlinable public static var TEXTURE12: UInt32 { 0x84CC }
 }
 
 
 extension GL {
+  @inlinable public static var TEXTURE11_ARB: UInt32 { 0x84CB }
+  @inlinable public static var TEXTURE12: UInt32 { 0x84CC }
   @inlinable public static var TEXTURE12_ARB: UInt32 { 0x84CC }
   @inlinable public static var TEXTURE13: UInt32 { 0x84CD }
   @inlinable public static var TEXTURE13_ARB: UInt32 { 0x84CD }
@@ -789,6 +791,7 @@ extension GL {
   @inlinable public static var TRANSPOSE_CURRENT_MATRIX_ARB: UInt32 { 0x88B7 }
   @inlinable public static var TRANSPOSE_MODELVIEW_MATRIX: UInt32 { 0x84E3 }
   @inlinable public static var TRANSPOSE_MODELVIEW_MATRIX_ARB: UInt32 { 0x84E3 }
+  @inlinable public static var TRANSPOSE_PROGRAM_MATRIX_EXT: UInt32 { 0x8E2E }
   @inlinable public static var TRANSPOSE_PROJECTION_MATRIX: UInt32 { 0x84E4 }
   @inlinable public static var TRANSPOSE_PROJECTION_MATRIX_ARB: UInt32 { 0x84E4 }
   @inlinable public static var TRANSPOSE_TEXTURE_MATRIX: UInt32 { 0x84E5 }
@@ -1003,13 +1006,13 @@ extension GL {
   @inlinable public static var VIEWPORT_INDEX_PROVOKING_VERTEX_OES: UInt32 { 0x825F }
   @inlinable public static var VIEWPORT_SUBPIXEL_BITS: UInt32 { 0x825C }
   @inlinable public static var VIEWPORT_SUBPIXEL_BITS_OES: UInt32 { 0x825C }
-  @inlinable public static var VIEW_CLASS_128_BITS: UInt32 { 0x82C4 }
-  @inlinable public static var VIEW_CLASS_16_BITS: UInt32 { 0x82CA }
-  @inlinable public static var VIEW_CLASS_24_BITS: UInt32 { 0x82C9 }
 }
 
 
 extension GL {
+  @inlinable public static var VIEW_CLASS_128_BITS: UInt32 { 0x82C4 }
+  @inlinable public static var VIEW_CLASS_16_BITS: UInt32 { 0x82CA }
+  @inlinable public static var VIEW_CLASS_24_BITS: UInt32 { 0x82C9 }
   @inlinable public static var VIEW_CLASS_32_BITS: UInt32 { 0x82C8 }
   @inlinable public static var VIEW_CLASS_48_BITS: UInt32 { 0x82C7 }
   @inlinable public static var VIEW_CLASS_64_BITS: UInt32 { 0x82C6 }

@@ -4,7 +4,7 @@
 /// Opcodes of OpenGL's commands.
 public enum GLOpcode {
   @inlinable public static var first: UInt32 { 0x10000 }
-  @inlinable public static var last: UInt32 { 66846 }
+  @inlinable public static var last: UInt32 { 67052 }
   @inlinable public static var glAccum: UInt32 { 0x10000 }
   @inlinable public static var glActiveShaderProgram: UInt32 { 0x10001 }
   @inlinable public static var glActiveStencilFaceEXT: UInt32 { 0x10002 }
@@ -38,6 +38,7 @@ public enum GLOpcode {
   @inlinable public static var glBindFramebufferEXT: UInt32 { 0x10017 }
   @inlinable public static var glBindImageTexture: UInt32 { 0x10018 }
   @inlinable public static var glBindImageTextures: UInt32 { 0x10019 }
+  @inlinable public static var glBindMultiTextureEXT: UInt32 { 0x1051F }
   @inlinable public static var glBindProgramARB: UInt32 { 0x1001A }
   @inlinable public static var glBindProgramPipeline: UInt32 { 0x1001B }
   @inlinable public static var glBindRenderbuffer: UInt32 { 0x1001C }
@@ -71,6 +72,7 @@ public enum GLOpcode {
   @inlinable public static var glCallLists: UInt32 { 0x10038 }
   @inlinable public static var glCheckFramebufferStatus: UInt32 { 0x10039 }
   @inlinable public static var glCheckNamedFramebufferStatus: UInt32 { 0x1003A }
+  @inlinable public static var glCheckNamedFramebufferStatusEXT: UInt32 { 0x10520 }
   @inlinable public static var glClampColor: UInt32 { 0x1003B }
   @inlinable public static var glClear: UInt32 { 0x1003C }
   @inlinable public static var glClearAccum: UInt32 { 0x1003D }
@@ -89,7 +91,9 @@ public enum GLOpcode {
   @inlinable public static var glClearDepthx: UInt32 { 0x1004A }
   @inlinable public static var glClearIndex: UInt32 { 0x1004B }
   @inlinable public static var glClearNamedBufferData: UInt32 { 0x1004C }
+  @inlinable public static var glClearNamedBufferDataEXT: UInt32 { 0x10521 }
   @inlinable public static var glClearNamedBufferSubData: UInt32 { 0x1004D }
+  @inlinable public static var glClearNamedBufferSubDataEXT: UInt32 { 0x10522 }
   @inlinable public static var glClearNamedFramebufferfi: UInt32 { 0x1004E }
   @inlinable public static var glClearNamedFramebufferfv: UInt32 { 0x1004F }
   @inlinable public static var glClearNamedFramebufferiv: UInt32 { 0x10050 }
@@ -98,6 +102,7 @@ public enum GLOpcode {
   @inlinable public static var glClearTexImage: UInt32 { 0x10053 }
   @inlinable public static var glClearTexSubImage: UInt32 { 0x10054 }
   @inlinable public static var glClientActiveTexture: UInt32 { 0x10055 }
+  @inlinable public static var glClientAttribDefaultEXT: UInt32 { 0x10523 }
   @inlinable public static var glClientWaitSync: UInt32 { 0x10472 }
   @inlinable public static var glClipControl: UInt32 { 0x10056 }
   @inlinable public static var glClipPlane: UInt32 { 0x10057 }
@@ -153,6 +158,12 @@ public enum GLOpcode {
   @inlinable public static var glColorPointer: UInt32 { 0x10082 }
   @inlinable public static var glCompileShader: UInt32 { 0x10083 }
   @inlinable public static var glCompileShaderIncludeARB: UInt32 { 0x10506 }
+  @inlinable public static var glCompressedMultiTexImage1DEXT: UInt32 { 0x10524 }
+  @inlinable public static var glCompressedMultiTexImage2DEXT: UInt32 { 0x10525 }
+  @inlinable public static var glCompressedMultiTexImage3DEXT: UInt32 { 0x10526 }
+  @inlinable public static var glCompressedMultiTexSubImage1DEXT: UInt32 { 0x10527 }
+  @inlinable public static var glCompressedMultiTexSubImage2DEXT: UInt32 { 0x10528 }
+  @inlinable public static var glCompressedMultiTexSubImage3DEXT: UInt32 { 0x10529 }
   @inlinable public static var glCompressedTexImage1D: UInt32 { 0x10084 }
   @inlinable public static var glCompressedTexImage2D: UInt32 { 0x10085 }
   @inlinable public static var glCompressedTexImage3D: UInt32 { 0x10086 }
@@ -161,12 +172,23 @@ public enum GLOpcode {
   @inlinable public static var glCompressedTexSubImage2D: UInt32 { 0x10088 }
   @inlinable public static var glCompressedTexSubImage3D: UInt32 { 0x10089 }
   @inlinable public static var glCompressedTexSubImage3DOES: UInt32 { 0x10482 }
+  @inlinable public static var glCompressedTextureImage1DEXT: UInt32 { 0x1052A }
+  @inlinable public static var glCompressedTextureImage2DEXT: UInt32 { 0x1052B }
+  @inlinable public static var glCompressedTextureImage3DEXT: UInt32 { 0x1052C }
   @inlinable public static var glCompressedTextureSubImage1D: UInt32 { 0x1008A }
+  @inlinable public static var glCompressedTextureSubImage1DEXT: UInt32 { 0x1052D }
   @inlinable public static var glCompressedTextureSubImage2D: UInt32 { 0x1008B }
+  @inlinable public static var glCompressedTextureSubImage2DEXT: UInt32 { 0x1052E }
   @inlinable public static var glCompressedTextureSubImage3D: UInt32 { 0x1008C }
+  @inlinable public static var glCompressedTextureSubImage3DEXT: UInt32 { 0x1052F }
   @inlinable public static var glCopyBufferSubData: UInt32 { 0x1008D }
   @inlinable public static var glCopyImageSubData: UInt32 { 0x1008E }
   @inlinable public static var glCopyImageSubDataNV: UInt32 { 0x1008F }
+  @inlinable public static var glCopyMultiTexImage1DEXT: UInt32 { 0x10530 }
+  @inlinable public static var glCopyMultiTexImage2DEXT: UInt32 { 0x10531 }
+  @inlinable public static var glCopyMultiTexSubImage1DEXT: UInt32 { 0x10532 }
+  @inlinable public static var glCopyMultiTexSubImage2DEXT: UInt32 { 0x10533 }
+  @inlinable public static var glCopyMultiTexSubImage3DEXT: UInt32 { 0x10534 }
   @inlinable public static var glCopyNamedBufferSubData: UInt32 { 0x10090 }
   @inlinable public static var glCopyPixels: UInt32 { 0x10091 }
   @inlinable public static var glCopyTexImage1D: UInt32 { 0x10092 }
@@ -175,9 +197,14 @@ public enum GLOpcode {
   @inlinable public static var glCopyTexSubImage2D: UInt32 { 0x10095 }
   @inlinable public static var glCopyTexSubImage3D: UInt32 { 0x10096 }
   @inlinable public static var glCopyTexSubImage3DOES: UInt32 { 0x10483 }
+  @inlinable public static var glCopyTextureImage1DEXT: UInt32 { 0x10535 }
+  @inlinable public static var glCopyTextureImage2DEXT: UInt32 { 0x10536 }
   @inlinable public static var glCopyTextureSubImage1D: UInt32 { 0x10097 }
+  @inlinable public static var glCopyTextureSubImage1DEXT: UInt32 { 0x10537 }
   @inlinable public static var glCopyTextureSubImage2D: UInt32 { 0x10098 }
+  @inlinable public static var glCopyTextureSubImage2DEXT: UInt32 { 0x10538 }
   @inlinable public static var glCopyTextureSubImage3D: UInt32 { 0x10099 }
+  @inlinable public static var glCopyTextureSubImage3DEXT: UInt32 { 0x10539 }
   @inlinable public static var glCreateBuffers: UInt32 { 0x1009A }
   @inlinable public static var glCreateFramebuffers: UInt32 { 0x1009B }
   @inlinable public static var glCreateProgram: UInt32 { 0x1009C }
@@ -225,7 +252,11 @@ public enum GLOpcode {
   @inlinable public static var glDetachShader: UInt32 { 0x100BE }
   @inlinable public static var glDisable: UInt32 { 0x100BF }
   @inlinable public static var glDisableClientState: UInt32 { 0x100C0 }
+  @inlinable public static var glDisableClientStateIndexedEXT: UInt32 { 0x1053A }
+  @inlinable public static var glDisableClientStateiEXT: UInt32 { 0x1053B }
   @inlinable public static var glDisableVertexArrayAttrib: UInt32 { 0x100C1 }
+  @inlinable public static var glDisableVertexArrayAttribEXT: UInt32 { 0x1053C }
+  @inlinable public static var glDisableVertexArrayEXT: UInt32 { 0x1053D }
   @inlinable public static var glDisableVertexAttribArray: UInt32 { 0x100C2 }
   @inlinable public static var glDisablei: UInt32 { 0x100C3 }
   @inlinable public static var glDiscardFramebufferEXT: UInt32 { 0x1048C }
@@ -267,7 +298,11 @@ public enum GLOpcode {
   @inlinable public static var glEdgeFlagv: UInt32 { 0x100DC }
   @inlinable public static var glEnable: UInt32 { 0x100DD }
   @inlinable public static var glEnableClientState: UInt32 { 0x100DE }
+  @inlinable public static var glEnableClientStateIndexedEXT: UInt32 { 0x1053E }
+  @inlinable public static var glEnableClientStateiEXT: UInt32 { 0x1053F }
   @inlinable public static var glEnableVertexArrayAttrib: UInt32 { 0x100DF }
+  @inlinable public static var glEnableVertexArrayAttribEXT: UInt32 { 0x10540 }
+  @inlinable public static var glEnableVertexArrayEXT: UInt32 { 0x10541 }
   @inlinable public static var glEnableVertexAttribArray: UInt32 { 0x100E0 }
   @inlinable public static var glEnablei: UInt32 { 0x100E1 }
   @inlinable public static var glEnd: UInt32 { 0x100E2 }
@@ -305,9 +340,12 @@ public enum GLOpcode {
   @inlinable public static var glFogiv: UInt32 { 0x100FF }
   @inlinable public static var glFogx: UInt32 { 0x10100 }
   @inlinable public static var glFogxv: UInt32 { 0x10101 }
+  @inlinable public static var glFramebufferDrawBufferEXT: UInt32 { 0x10542 }
+  @inlinable public static var glFramebufferDrawBuffersEXT: UInt32 { 0x10543 }
   @inlinable public static var glFramebufferFetchBarrierEXT: UInt32 { 0x10102 }
   @inlinable public static var glFramebufferParameteri: UInt32 { 0x10103 }
   @inlinable public static var glFramebufferParameteriMESA: UInt32 { 0x10104 }
+  @inlinable public static var glFramebufferReadBufferEXT: UInt32 { 0x10544 }
   @inlinable public static var glFramebufferRenderbuffer: UInt32 { 0x10105 }
   @inlinable public static var glFramebufferTexture: UInt32 { 0x10106 }
   @inlinable public static var glFramebufferTexture1D: UInt32 { 0x10107 }
@@ -333,7 +371,9 @@ public enum GLOpcode {
   @inlinable public static var glGenTransformFeedbacks: UInt32 { 0x10118 }
   @inlinable public static var glGenVertexArrays: UInt32 { 0x10119 }
   @inlinable public static var glGenerateMipmap: UInt32 { 0x1011A }
+  @inlinable public static var glGenerateMultiTexMipmapEXT: UInt32 { 0x10545 }
   @inlinable public static var glGenerateTextureMipmap: UInt32 { 0x1011B }
+  @inlinable public static var glGenerateTextureMipmapEXT: UInt32 { 0x10546 }
   @inlinable public static var glGetActiveAtomicCounterBufferiv: UInt32 { 0x1011C }
   @inlinable public static var glGetActiveAttrib: UInt32 { 0x1011D }
   @inlinable public static var glGetActiveSubroutineName: UInt32 { 0x1011E }
@@ -355,8 +395,10 @@ public enum GLOpcode {
   @inlinable public static var glGetClipPlane: UInt32 { 0x1012D }
   @inlinable public static var glGetClipPlanef: UInt32 { 0x1012E }
   @inlinable public static var glGetClipPlanex: UInt32 { 0x1012F }
+  @inlinable public static var glGetCompressedMultiTexImageEXT: UInt32 { 0x10547 }
   @inlinable public static var glGetCompressedTexImage: UInt32 { 0x10130 }
   @inlinable public static var glGetCompressedTextureImage: UInt32 { 0x10131 }
+  @inlinable public static var glGetCompressedTextureImageEXT: UInt32 { 0x10548 }
   @inlinable public static var glGetCompressedTextureSubImage: UInt32 { 0x10132 }
   @inlinable public static var glGetDebugMessageLog: UInt32 { 0x10133 }
   @inlinable public static var glGetDoublei_v: UInt32 { 0x10134 }
@@ -368,6 +410,7 @@ public enum GLOpcode {
   @inlinable public static var glGetFragDataLocation: UInt32 { 0x1013A }
   @inlinable public static var glGetFramebufferAttachmentParameteriv: UInt32 { 0x1013B }
   @inlinable public static var glGetFramebufferParameteriv: UInt32 { 0x1013C }
+  @inlinable public static var glGetFramebufferParameterivEXT: UInt32 { 0x10549 }
   @inlinable public static var glGetFramebufferParameterivMESA: UInt32 { 0x1013D }
   @inlinable public static var glGetGraphicsResetStatus: UInt32 { 0x1013E }
   @inlinable public static var glGetGraphicsResetStatusARB: UInt32 { 0x10497 }
@@ -387,13 +430,35 @@ public enum GLOpcode {
   @inlinable public static var glGetMaterialfv: UInt32 { 0x1014B }
   @inlinable public static var glGetMaterialiv: UInt32 { 0x1014C }
   @inlinable public static var glGetMaterialxv: UInt32 { 0x1014D }
+  @inlinable public static var glGetMultiTexEnvfvEXT: UInt32 { 0x1054A }
+  @inlinable public static var glGetMultiTexEnvivEXT: UInt32 { 0x1054B }
+  @inlinable public static var glGetMultiTexGendvEXT: UInt32 { 0x1054C }
+  @inlinable public static var glGetMultiTexGenfvEXT: UInt32 { 0x1054D }
+  @inlinable public static var glGetMultiTexGenivEXT: UInt32 { 0x1054E }
+  @inlinable public static var glGetMultiTexImageEXT: UInt32 { 0x1054F }
+  @inlinable public static var glGetMultiTexLevelParameterfvEXT: UInt32 { 0x10550 }
+  @inlinable public static var glGetMultiTexLevelParameterivEXT: UInt32 { 0x10551 }
+  @inlinable public static var glGetMultiTexParameterIivEXT: UInt32 { 0x10552 }
+  @inlinable public static var glGetMultiTexParameterIuivEXT: UInt32 { 0x10553 }
+  @inlinable public static var glGetMultiTexParameterfvEXT: UInt32 { 0x10554 }
+  @inlinable public static var glGetMultiTexParameterivEXT: UInt32 { 0x10555 }
   @inlinable public static var glGetMultisamplefv: UInt32 { 0x1014E }
   @inlinable public static var glGetNamedBufferParameteri64v: UInt32 { 0x1014F }
   @inlinable public static var glGetNamedBufferParameteriv: UInt32 { 0x10150 }
+  @inlinable public static var glGetNamedBufferParameterivEXT: UInt32 { 0x10556 }
   @inlinable public static var glGetNamedBufferSubData: UInt32 { 0x10151 }
   @inlinable public static var glGetNamedFramebufferAttachmentParameteriv: UInt32 { 0x10152 }
+  @inlinable public static var glGetNamedFramebufferAttachmentParameterivEXT: UInt32 { 0x10557 }
   @inlinable public static var glGetNamedFramebufferParameteriv: UInt32 { 0x10153 }
+  @inlinable public static var glGetNamedFramebufferParameterivEXT: UInt32 { 0x10558 }
+  @inlinable public static var glGetNamedProgramLocalParameterIivEXT: UInt32 { 0x10559 }
+  @inlinable public static var glGetNamedProgramLocalParameterIuivEXT: UInt32 { 0x1055A }
+  @inlinable public static var glGetNamedProgramLocalParameterdvEXT: UInt32 { 0x1055B }
+  @inlinable public static var glGetNamedProgramLocalParameterfvEXT: UInt32 { 0x1055C }
+  @inlinable public static var glGetNamedProgramStringEXT: UInt32 { 0x1055D }
+  @inlinable public static var glGetNamedProgramivEXT: UInt32 { 0x1055E }
   @inlinable public static var glGetNamedRenderbufferParameteriv: UInt32 { 0x10154 }
+  @inlinable public static var glGetNamedRenderbufferParameterivEXT: UInt32 { 0x1055F }
   @inlinable public static var glGetNamedStringARB: UInt32 { 0x10508 }
   @inlinable public static var glGetNamedStringivARB: UInt32 { 0x10509 }
   @inlinable public static var glGetObjectLabel: UInt32 { 0x10155 }
@@ -403,6 +468,7 @@ public enum GLOpcode {
   @inlinable public static var glGetPixelMapfv: UInt32 { 0x10157 }
   @inlinable public static var glGetPixelMapuiv: UInt32 { 0x10158 }
   @inlinable public static var glGetPixelMapusv: UInt32 { 0x10159 }
+  @inlinable public static var glGetPointerv: UInt32 { 0x10560 }
   @inlinable public static var glGetPolygonStipple: UInt32 { 0x1015A }
   @inlinable public static var glGetProgramBinary: UInt32 { 0x1015B }
   @inlinable public static var glGetProgramEnvParameterdvARB: UInt32 { 0x1015C }
@@ -464,12 +530,19 @@ public enum GLOpcode {
   @inlinable public static var glGetTexParameteriv: UInt32 { 0x10190 }
   @inlinable public static var glGetTexParameterxv: UInt32 { 0x10191 }
   @inlinable public static var glGetTextureImage: UInt32 { 0x10192 }
+  @inlinable public static var glGetTextureImageEXT: UInt32 { 0x10561 }
   @inlinable public static var glGetTextureLevelParameterfv: UInt32 { 0x10193 }
+  @inlinable public static var glGetTextureLevelParameterfvEXT: UInt32 { 0x10562 }
   @inlinable public static var glGetTextureLevelParameteriv: UInt32 { 0x10194 }
+  @inlinable public static var glGetTextureLevelParameterivEXT: UInt32 { 0x10563 }
   @inlinable public static var glGetTextureParameterIiv: UInt32 { 0x10195 }
+  @inlinable public static var glGetTextureParameterIivEXT: UInt32 { 0x10564 }
   @inlinable public static var glGetTextureParameterIuiv: UInt32 { 0x10196 }
+  @inlinable public static var glGetTextureParameterIuivEXT: UInt32 { 0x10565 }
   @inlinable public static var glGetTextureParameterfv: UInt32 { 0x10197 }
+  @inlinable public static var glGetTextureParameterfvEXT: UInt32 { 0x10566 }
   @inlinable public static var glGetTextureParameteriv: UInt32 { 0x10198 }
+  @inlinable public static var glGetTextureParameterivEXT: UInt32 { 0x10567 }
   @inlinable public static var glGetTextureSubImage: UInt32 { 0x10199 }
   @inlinable public static var glGetTransformFeedbackVarying: UInt32 { 0x1019A }
   @inlinable public static var glGetTransformFeedbacki64_v: UInt32 { 0x1019B }
@@ -489,10 +562,15 @@ public enum GLOpcode {
   @inlinable public static var glGetUniformuiv: UInt32 { 0x101A7 }
   @inlinable public static var glGetVertexArrayIndexed64iv: UInt32 { 0x101A8 }
   @inlinable public static var glGetVertexArrayIndexediv: UInt32 { 0x101A9 }
+  @inlinable public static var glGetVertexArrayIntegeri_vEXT: UInt32 { 0x10568 }
+  @inlinable public static var glGetVertexArrayIntegervEXT: UInt32 { 0x10569 }
+  @inlinable public static var glGetVertexArrayPointeri_vEXT: UInt32 { 0x1056A }
+  @inlinable public static var glGetVertexArrayPointervEXT: UInt32 { 0x1056B }
   @inlinable public static var glGetVertexArrayiv: UInt32 { 0x101AA }
   @inlinable public static var glGetVertexAttribIiv: UInt32 { 0x101AB }
   @inlinable public static var glGetVertexAttribIuiv: UInt32 { 0x101AC }
   @inlinable public static var glGetVertexAttribLdv: UInt32 { 0x101AD }
+  @inlinable public static var glGetVertexAttribPointerv: UInt32 { 0x1056C }
   @inlinable public static var glGetVertexAttribdv: UInt32 { 0x101AE }
   @inlinable public static var glGetVertexAttribfv: UInt32 { 0x101AF }
   @inlinable public static var glGetVertexAttribiv: UInt32 { 0x101B0 }
@@ -597,7 +675,26 @@ public enum GLOpcode {
   @inlinable public static var glMaterialiv: UInt32 { 0x10209 }
   @inlinable public static var glMaterialx: UInt32 { 0x1020A }
   @inlinable public static var glMaterialxv: UInt32 { 0x1020B }
+  @inlinable public static var glMatrixFrustumEXT: UInt32 { 0x1056D }
+  @inlinable public static var glMatrixLoadIdentityEXT: UInt32 { 0x1056E }
+  @inlinable public static var glMatrixLoadTransposedEXT: UInt32 { 0x1056F }
+  @inlinable public static var glMatrixLoadTransposefEXT: UInt32 { 0x10570 }
+  @inlinable public static var glMatrixLoaddEXT: UInt32 { 0x10571 }
+  @inlinable public static var glMatrixLoadfEXT: UInt32 { 0x10572 }
   @inlinable public static var glMatrixMode: UInt32 { 0x1020C }
+  @inlinable public static var glMatrixMultTransposedEXT: UInt32 { 0x10573 }
+  @inlinable public static var glMatrixMultTransposefEXT: UInt32 { 0x10574 }
+  @inlinable public static var glMatrixMultdEXT: UInt32 { 0x10575 }
+  @inlinable public static var glMatrixMultfEXT: UInt32 { 0x10576 }
+  @inlinable public static var glMatrixOrthoEXT: UInt32 { 0x10577 }
+  @inlinable public static var glMatrixPopEXT: UInt32 { 0x10578 }
+  @inlinable public static var glMatrixPushEXT: UInt32 { 0x10579 }
+  @inlinable public static var glMatrixRotatedEXT: UInt32 { 0x1057A }
+  @inlinable public static var glMatrixRotatefEXT: UInt32 { 0x1057B }
+  @inlinable public static var glMatrixScaledEXT: UInt32 { 0x1057C }
+  @inlinable public static var glMatrixScalefEXT: UInt32 { 0x1057D }
+  @inlinable public static var glMatrixTranslatedEXT: UInt32 { 0x1057E }
+  @inlinable public static var glMatrixTranslatefEXT: UInt32 { 0x1057F }
   @inlinable public static var glMaxShaderCompilerThreadsKHR: UInt32 { 0x1020D }
   @inlinable public static var glMemoryBarrier: UInt32 { 0x1020E }
   @inlinable public static var glMemoryBarrierByRegion: UInt32 { 0x1020F }
@@ -614,6 +711,7 @@ public enum GLOpcode {
   @inlinable public static var glMultiDrawElementsBaseVertex: UInt32 { 0x1021A }
   @inlinable public static var glMultiDrawElementsIndirect: UInt32 { 0x1021B }
   @inlinable public static var glMultiDrawElementsIndirectCount: UInt32 { 0x1021C }
+  @inlinable public static var glMultiTexBufferEXT: UInt32 { 0x10580 }
   @inlinable public static var glMultiTexCoord1d: UInt32 { 0x1021D }
   @inlinable public static var glMultiTexCoord1dv: UInt32 { 0x1021E }
   @inlinable public static var glMultiTexCoord1f: UInt32 { 0x1021F }
@@ -663,18 +761,69 @@ public enum GLOpcode {
   @inlinable public static var glMultiTexCoordP3uiv: UInt32 { 0x10243 }
   @inlinable public static var glMultiTexCoordP4ui: UInt32 { 0x10244 }
   @inlinable public static var glMultiTexCoordP4uiv: UInt32 { 0x10245 }
+  @inlinable public static var glMultiTexCoordPointerEXT: UInt32 { 0x10581 }
+  @inlinable public static var glMultiTexEnvfEXT: UInt32 { 0x10582 }
+  @inlinable public static var glMultiTexEnvfvEXT: UInt32 { 0x10583 }
+  @inlinable public static var glMultiTexEnviEXT: UInt32 { 0x10584 }
+  @inlinable public static var glMultiTexEnvivEXT: UInt32 { 0x10585 }
+  @inlinable public static var glMultiTexGendEXT: UInt32 { 0x10586 }
+  @inlinable public static var glMultiTexGendvEXT: UInt32 { 0x10587 }
+  @inlinable public static var glMultiTexGenfEXT: UInt32 { 0x10588 }
+  @inlinable public static var glMultiTexGenfvEXT: UInt32 { 0x10589 }
+  @inlinable public static var glMultiTexGeniEXT: UInt32 { 0x1058A }
+  @inlinable public static var glMultiTexGenivEXT: UInt32 { 0x1058B }
+  @inlinable public static var glMultiTexImage1DEXT: UInt32 { 0x1058C }
+  @inlinable public static var glMultiTexImage2DEXT: UInt32 { 0x1058D }
+  @inlinable public static var glMultiTexImage3DEXT: UInt32 { 0x1058E }
+  @inlinable public static var glMultiTexParameterIivEXT: UInt32 { 0x1058F }
+  @inlinable public static var glMultiTexParameterIuivEXT: UInt32 { 0x10590 }
+  @inlinable public static var glMultiTexParameterfEXT: UInt32 { 0x10591 }
+  @inlinable public static var glMultiTexParameterfvEXT: UInt32 { 0x10592 }
+  @inlinable public static var glMultiTexParameteriEXT: UInt32 { 0x10593 }
+  @inlinable public static var glMultiTexParameterivEXT: UInt32 { 0x10594 }
+  @inlinable public static var glMultiTexRenderbufferEXT: UInt32 { 0x10595 }
+  @inlinable public static var glMultiTexSubImage1DEXT: UInt32 { 0x10596 }
+  @inlinable public static var glMultiTexSubImage2DEXT: UInt32 { 0x10597 }
+  @inlinable public static var glMultiTexSubImage3DEXT: UInt32 { 0x10598 }
   @inlinable public static var glNamedBufferData: UInt32 { 0x10246 }
+  @inlinable public static var glNamedBufferDataEXT: UInt32 { 0x10599 }
   @inlinable public static var glNamedBufferStorage: UInt32 { 0x10247 }
+  @inlinable public static var glNamedBufferStorageEXT: UInt32 { 0x1059A }
   @inlinable public static var glNamedBufferSubData: UInt32 { 0x10248 }
+  @inlinable public static var glNamedBufferSubDataEXT: UInt32 { 0x1059B }
+  @inlinable public static var glNamedCopyBufferSubDataEXT: UInt32 { 0x1059C }
   @inlinable public static var glNamedFramebufferDrawBuffer: UInt32 { 0x10249 }
   @inlinable public static var glNamedFramebufferDrawBuffers: UInt32 { 0x1024A }
   @inlinable public static var glNamedFramebufferParameteri: UInt32 { 0x1024B }
+  @inlinable public static var glNamedFramebufferParameteriEXT: UInt32 { 0x1059D }
   @inlinable public static var glNamedFramebufferReadBuffer: UInt32 { 0x1024C }
   @inlinable public static var glNamedFramebufferRenderbuffer: UInt32 { 0x1024D }
+  @inlinable public static var glNamedFramebufferRenderbufferEXT: UInt32 { 0x1059E }
   @inlinable public static var glNamedFramebufferTexture: UInt32 { 0x1024E }
+  @inlinable public static var glNamedFramebufferTexture1DEXT: UInt32 { 0x1059F }
+  @inlinable public static var glNamedFramebufferTexture2DEXT: UInt32 { 0x105A0 }
+  @inlinable public static var glNamedFramebufferTexture3DEXT: UInt32 { 0x105A1 }
+  @inlinable public static var glNamedFramebufferTextureEXT: UInt32 { 0x105A2 }
+  @inlinable public static var glNamedFramebufferTextureFaceEXT: UInt32 { 0x105A3 }
   @inlinable public static var glNamedFramebufferTextureLayer: UInt32 { 0x1024F }
+  @inlinable public static var glNamedFramebufferTextureLayerEXT: UInt32 { 0x105A4 }
+  @inlinable public static var glNamedProgramLocalParameter4dEXT: UInt32 { 0x105A5 }
+  @inlinable public static var glNamedProgramLocalParameter4dvEXT: UInt32 { 0x105A6 }
+  @inlinable public static var glNamedProgramLocalParameter4fEXT: UInt32 { 0x105A7 }
+  @inlinable public static var glNamedProgramLocalParameter4fvEXT: UInt32 { 0x105A8 }
+  @inlinable public static var glNamedProgramLocalParameterI4iEXT: UInt32 { 0x105A9 }
+  @inlinable public static var glNamedProgramLocalParameterI4ivEXT: UInt32 { 0x105AA }
+  @inlinable public static var glNamedProgramLocalParameterI4uiEXT: UInt32 { 0x105AB }
+  @inlinable public static var glNamedProgramLocalParameterI4uivEXT: UInt32 { 0x105AC }
+  @inlinable public static var glNamedProgramLocalParameters4fvEXT: UInt32 { 0x105AD }
+  @inlinable public static var glNamedProgramLocalParametersI4ivEXT: UInt32 { 0x105AE }
+  @inlinable public static var glNamedProgramLocalParametersI4uivEXT: UInt32 { 0x105AF }
+  @inlinable public static var glNamedProgramStringEXT: UInt32 { 0x105B0 }
   @inlinable public static var glNamedRenderbufferStorage: UInt32 { 0x10250 }
+  @inlinable public static var glNamedRenderbufferStorageEXT: UInt32 { 0x105B1 }
   @inlinable public static var glNamedRenderbufferStorageMultisample: UInt32 { 0x10251 }
+  @inlinable public static var glNamedRenderbufferStorageMultisampleCoverageEXT: UInt32 { 0x105B2 }
+  @inlinable public static var glNamedRenderbufferStorageMultisampleEXT: UInt32 { 0x105B3 }
   @inlinable public static var glNamedStringARB: UInt32 { 0x1050B }
   @inlinable public static var glNewList: UInt32 { 0x10252 }
   @inlinable public static var glNormal3b: UInt32 { 0x10253 }
@@ -746,7 +895,9 @@ public enum GLOpcode {
   @inlinable public static var glProgramParameteri: UInt32 { 0x10292 }
   @inlinable public static var glProgramStringARB: UInt32 { 0x10293 }
   @inlinable public static var glProgramUniform1d: UInt32 { 0x10294 }
+  @inlinable public static var glProgramUniform1dEXT: UInt32 { 0x105B4 }
   @inlinable public static var glProgramUniform1dv: UInt32 { 0x10295 }
+  @inlinable public static var glProgramUniform1dvEXT: UInt32 { 0x105B5 }
   @inlinable public static var glProgramUniform1f: UInt32 { 0x10296 }
   @inlinable public static var glProgramUniform1fv: UInt32 { 0x10297 }
   @inlinable public static var glProgramUniform1i: UInt32 { 0x10298 }
@@ -762,7 +913,9 @@ public enum GLOpcode {
   @inlinable public static var glProgramUniform1ui64vNV: UInt32 { 0x104BC }
   @inlinable public static var glProgramUniform1uiv: UInt32 { 0x1029F }
   @inlinable public static var glProgramUniform2d: UInt32 { 0x102A0 }
+  @inlinable public static var glProgramUniform2dEXT: UInt32 { 0x105B6 }
   @inlinable public static var glProgramUniform2dv: UInt32 { 0x102A1 }
+  @inlinable public static var glProgramUniform2dvEXT: UInt32 { 0x105B7 }
   @inlinable public static var glProgramUniform2f: UInt32 { 0x102A2 }
   @inlinable public static var glProgramUniform2fv: UInt32 { 0x102A3 }
   @inlinable public static var glProgramUniform2i: UInt32 { 0x102A4 }
@@ -778,7 +931,9 @@ public enum GLOpcode {
   @inlinable public static var glProgramUniform2ui64vNV: UInt32 { 0x104C0 }
   @inlinable public static var glProgramUniform2uiv: UInt32 { 0x102AB }
   @inlinable public static var glProgramUniform3d: UInt32 { 0x102AC }
+  @inlinable public static var glProgramUniform3dEXT: UInt32 { 0x105B8 }
   @inlinable public static var glProgramUniform3dv: UInt32 { 0x102AD }
+  @inlinable public static var glProgramUniform3dvEXT: UInt32 { 0x105B9 }
   @inlinable public static var glProgramUniform3f: UInt32 { 0x102AE }
   @inlinable public static var glProgramUniform3fv: UInt32 { 0x102AF }
   @inlinable public static var glProgramUniform3i: UInt32 { 0x102B0 }
@@ -794,7 +949,9 @@ public enum GLOpcode {
   @inlinable public static var glProgramUniform3ui64vNV: UInt32 { 0x104C4 }
   @inlinable public static var glProgramUniform3uiv: UInt32 { 0x102B7 }
   @inlinable public static var glProgramUniform4d: UInt32 { 0x102B8 }
+  @inlinable public static var glProgramUniform4dEXT: UInt32 { 0x105BA }
   @inlinable public static var glProgramUniform4dv: UInt32 { 0x102B9 }
+  @inlinable public static var glProgramUniform4dvEXT: UInt32 { 0x105BB }
   @inlinable public static var glProgramUniform4f: UInt32 { 0x102BA }
   @inlinable public static var glProgramUniform4fv: UInt32 { 0x102BB }
   @inlinable public static var glProgramUniform4i: UInt32 { 0x102BC }
@@ -810,22 +967,31 @@ public enum GLOpcode {
   @inlinable public static var glProgramUniform4ui64vNV: UInt32 { 0x104C8 }
   @inlinable public static var glProgramUniform4uiv: UInt32 { 0x102C3 }
   @inlinable public static var glProgramUniformMatrix2dv: UInt32 { 0x102C4 }
+  @inlinable public static var glProgramUniformMatrix2dvEXT: UInt32 { 0x105BC }
   @inlinable public static var glProgramUniformMatrix2fv: UInt32 { 0x102C5 }
   @inlinable public static var glProgramUniformMatrix2x3dv: UInt32 { 0x102C6 }
+  @inlinable public static var glProgramUniformMatrix2x3dvEXT: UInt32 { 0x105BD }
   @inlinable public static var glProgramUniformMatrix2x3fv: UInt32 { 0x102C7 }
   @inlinable public static var glProgramUniformMatrix2x4dv: UInt32 { 0x102C8 }
+  @inlinable public static var glProgramUniformMatrix2x4dvEXT: UInt32 { 0x105BE }
   @inlinable public static var glProgramUniformMatrix2x4fv: UInt32 { 0x102C9 }
   @inlinable public static var glProgramUniformMatrix3dv: UInt32 { 0x102CA }
+  @inlinable public static var glProgramUniformMatrix3dvEXT: UInt32 { 0x105BF }
   @inlinable public static var glProgramUniformMatrix3fv: UInt32 { 0x102CB }
   @inlinable public static var glProgramUniformMatrix3x2dv: UInt32 { 0x102CC }
+  @inlinable public static var glProgramUniformMatrix3x2dvEXT: UInt32 { 0x105C0 }
   @inlinable public static var glProgramUniformMatrix3x2fv: UInt32 { 0x102CD }
   @inlinable public static var glProgramUniformMatrix3x4dv: UInt32 { 0x102CE }
+  @inlinable public static var glProgramUniformMatrix3x4dvEXT: UInt32 { 0x105C1 }
   @inlinable public static var glProgramUniformMatrix3x4fv: UInt32 { 0x102CF }
   @inlinable public static var glProgramUniformMatrix4dv: UInt32 { 0x102D0 }
+  @inlinable public static var glProgramUniformMatrix4dvEXT: UInt32 { 0x105C2 }
   @inlinable public static var glProgramUniformMatrix4fv: UInt32 { 0x102D1 }
   @inlinable public static var glProgramUniformMatrix4x2dv: UInt32 { 0x102D2 }
+  @inlinable public static var glProgramUniformMatrix4x2dvEXT: UInt32 { 0x105C3 }
   @inlinable public static var glProgramUniformMatrix4x2fv: UInt32 { 0x102D3 }
   @inlinable public static var glProgramUniformMatrix4x3dv: UInt32 { 0x102D4 }
+  @inlinable public static var glProgramUniformMatrix4x3dvEXT: UInt32 { 0x105C4 }
   @inlinable public static var glProgramUniformMatrix4x3fv: UInt32 { 0x102D5 }
   @inlinable public static var glProvokingVertex: UInt32 { 0x102D6 }
   @inlinable public static var glPushAttrib: UInt32 { 0x102D7 }
@@ -1024,21 +1190,42 @@ public enum GLOpcode {
   @inlinable public static var glTextureBarrier: UInt32 { 0x10383 }
   @inlinable public static var glTextureBarrierNV: UInt32 { 0x10384 }
   @inlinable public static var glTextureBuffer: UInt32 { 0x10385 }
+  @inlinable public static var glTextureBufferEXT: UInt32 { 0x105C5 }
   @inlinable public static var glTextureBufferRange: UInt32 { 0x10386 }
+  @inlinable public static var glTextureBufferRangeEXT: UInt32 { 0x105C6 }
+  @inlinable public static var glTextureImage1DEXT: UInt32 { 0x105C7 }
+  @inlinable public static var glTextureImage2DEXT: UInt32 { 0x105C8 }
+  @inlinable public static var glTextureImage3DEXT: UInt32 { 0x105C9 }
+  @inlinable public static var glTexturePageCommitmentEXT: UInt32 { 0x105CA }
   @inlinable public static var glTextureParameterIiv: UInt32 { 0x10387 }
+  @inlinable public static var glTextureParameterIivEXT: UInt32 { 0x105CB }
   @inlinable public static var glTextureParameterIuiv: UInt32 { 0x10388 }
+  @inlinable public static var glTextureParameterIuivEXT: UInt32 { 0x105CC }
   @inlinable public static var glTextureParameterf: UInt32 { 0x10389 }
+  @inlinable public static var glTextureParameterfEXT: UInt32 { 0x105CD }
   @inlinable public static var glTextureParameterfv: UInt32 { 0x1038A }
+  @inlinable public static var glTextureParameterfvEXT: UInt32 { 0x105CE }
   @inlinable public static var glTextureParameteri: UInt32 { 0x1038B }
+  @inlinable public static var glTextureParameteriEXT: UInt32 { 0x105CF }
   @inlinable public static var glTextureParameteriv: UInt32 { 0x1038C }
+  @inlinable public static var glTextureParameterivEXT: UInt32 { 0x105D0 }
+  @inlinable public static var glTextureRenderbufferEXT: UInt32 { 0x105D1 }
   @inlinable public static var glTextureStorage1D: UInt32 { 0x1038D }
+  @inlinable public static var glTextureStorage1DEXT: UInt32 { 0x105D2 }
   @inlinable public static var glTextureStorage2D: UInt32 { 0x1038E }
+  @inlinable public static var glTextureStorage2DEXT: UInt32 { 0x105D3 }
   @inlinable public static var glTextureStorage2DMultisample: UInt32 { 0x1038F }
+  @inlinable public static var glTextureStorage2DMultisampleEXT: UInt32 { 0x105D4 }
   @inlinable public static var glTextureStorage3D: UInt32 { 0x10390 }
+  @inlinable public static var glTextureStorage3DEXT: UInt32 { 0x105D5 }
   @inlinable public static var glTextureStorage3DMultisample: UInt32 { 0x10391 }
+  @inlinable public static var glTextureStorage3DMultisampleEXT: UInt32 { 0x105D6 }
   @inlinable public static var glTextureSubImage1D: UInt32 { 0x10392 }
+  @inlinable public static var glTextureSubImage1DEXT: UInt32 { 0x105D7 }
   @inlinable public static var glTextureSubImage2D: UInt32 { 0x10393 }
+  @inlinable public static var glTextureSubImage2DEXT: UInt32 { 0x105D8 }
   @inlinable public static var glTextureSubImage3D: UInt32 { 0x10394 }
+  @inlinable public static var glTextureSubImage3DEXT: UInt32 { 0x105D9 }
   @inlinable public static var glTextureView: UInt32 { 0x10395 }
   @inlinable public static var glTransformFeedbackBufferBase: UInt32 { 0x10396 }
   @inlinable public static var glTransformFeedbackBufferRange: UInt32 { 0x10397 }
@@ -1169,10 +1356,29 @@ public enum GLOpcode {
   @inlinable public static var glVertexArrayAttribFormat: UInt32 { 0x103FD }
   @inlinable public static var glVertexArrayAttribIFormat: UInt32 { 0x103FE }
   @inlinable public static var glVertexArrayAttribLFormat: UInt32 { 0x103FF }
+  @inlinable public static var glVertexArrayBindVertexBufferEXT: UInt32 { 0x105DA }
   @inlinable public static var glVertexArrayBindingDivisor: UInt32 { 0x10400 }
+  @inlinable public static var glVertexArrayColorOffsetEXT: UInt32 { 0x105DB }
+  @inlinable public static var glVertexArrayEdgeFlagOffsetEXT: UInt32 { 0x105DC }
   @inlinable public static var glVertexArrayElementBuffer: UInt32 { 0x10401 }
+  @inlinable public static var glVertexArrayFogCoordOffsetEXT: UInt32 { 0x105DD }
+  @inlinable public static var glVertexArrayIndexOffsetEXT: UInt32 { 0x105DE }
+  @inlinable public static var glVertexArrayMultiTexCoordOffsetEXT: UInt32 { 0x105DF }
+  @inlinable public static var glVertexArrayNormalOffsetEXT: UInt32 { 0x105E0 }
+  @inlinable public static var glVertexArraySecondaryColorOffsetEXT: UInt32 { 0x105E1 }
+  @inlinable public static var glVertexArrayTexCoordOffsetEXT: UInt32 { 0x105E2 }
+  @inlinable public static var glVertexArrayVertexAttribBindingEXT: UInt32 { 0x105E3 }
+  @inlinable public static var glVertexArrayVertexAttribDivisorEXT: UInt32 { 0x105E4 }
+  @inlinable public static var glVertexArrayVertexAttribFormatEXT: UInt32 { 0x105E5 }
+  @inlinable public static var glVertexArrayVertexAttribIFormatEXT: UInt32 { 0x105E6 }
+  @inlinable public static var glVertexArrayVertexAttribIOffsetEXT: UInt32 { 0x105E7 }
+  @inlinable public static var glVertexArrayVertexAttribLFormatEXT: UInt32 { 0x105E8 }
+  @inlinable public static var glVertexArrayVertexAttribLOffsetEXT: UInt32 { 0x105E9 }
+  @inlinable public static var glVertexArrayVertexAttribOffsetEXT: UInt32 { 0x105EA }
+  @inlinable public static var glVertexArrayVertexBindingDivisorEXT: UInt32 { 0x105EB }
   @inlinable public static var glVertexArrayVertexBuffer: UInt32 { 0x10402 }
   @inlinable public static var glVertexArrayVertexBuffers: UInt32 { 0x10403 }
+  @inlinable public static var glVertexArrayVertexOffsetEXT: UInt32 { 0x105EC }
   @inlinable public static var glVertexAttrib1d: UInt32 { 0x10404 }
   @inlinable public static var glVertexAttrib1dv: UInt32 { 0x10405 }
   @inlinable public static var glVertexAttrib1f: UInt32 { 0x10406 }

@@ -91,8 +91,11 @@ extension GLGenerator {
     case "sync":
       syncBody(model, &out)
     default:
-      if model.words.contains("note") || model.words.contains("pixels") || touched(model) != 0 {
+      if model.words.contains("note") || model.words.contains("pixels") || touched(model) != 0
+        || model.namesTarget
+      {
         out.line("guard let c = currentContext() else { return }")
+        takeTexture(model, &out)
         touch(model, &out)
         encode(model, writer: "c.writer", &out)
         notice(model, &out)
@@ -116,6 +119,13 @@ extension GLGenerator {
     if bits != 0 {
       out.line("c.pointee.touched |= 0x\(String(bits, radix: 16, uppercase: true))")
     }
+  }
+
+  /// A texture that is named with its target becomes one of it.
+  private func takeTexture(_ model: GLModel, _ out: inout SourcePrinter) {
+    guard model.namesTarget else { return }
+    let names = model.parameters.prefix(2).map(\.name).joined(separator: ", ")
+    out.line("guard c.takesTexture(\(names)) else { return refuse(GL.INVALID_OPERATION) }")
   }
 
   private func notice(_ model: GLModel, _ out: inout SourcePrinter) {
@@ -244,9 +254,15 @@ extension GLGenerator {
   }
 
   private func syncBody(_ model: GLModel, _ out: inout SourcePrinter) {
-    out.line(
-      "guard let c = currentContext(), let call = c.beginCall(\(opcode(model))) else { \(failure(model)) }"
-    )
+    if model.namesTarget {
+      out.line("guard let c = currentContext() else { \(failure(model)) }")
+      takeTexture(model, &out)
+      out.line("guard let call = c.beginCall(\(opcode(model))) else { \(failure(model)) }")
+    } else {
+      out.line(
+        "guard let c = currentContext(), let call = c.beginCall(\(opcode(model))) else { \(failure(model)) }"
+      )
+    }
     out.line("let ticket = call.ticket")
     out.line("let writer = call.writer")
     var encoding = SourcePrinter()

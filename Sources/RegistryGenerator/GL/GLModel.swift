@@ -143,6 +143,11 @@ struct GLModel {
     default: true
     }
   }
+  /// GL_EXT_direct_state_access: the first two arguments are a texture and its target.
+  var namesTarget: Bool {
+    parameters.count >= 2 && name.hasSuffix("EXT") && parameters[0].base.kind == "texture"
+      && parameters[1].name == "target"
+  }
   var hasDoer: Bool { words.contains("doer") }
   /// Whether it changes a framebuffer, which must not be the window's.
   var attaches: Bool { words.contains("attach") }

@@ -191,6 +191,8 @@ extension GLGenerator {
     case .image:
       return p.base.base == "void"
         ? p.name : "\(p.name)?.assumingMemoryBound(to: \(p.type.swift).self)"
+    case .output where p.base.pointers == 2:
+      return "\(p.name)?.assumingMemoryBound(to: UnsafeMutableRawPointer?.self)"
     case .output, .probe, .outputString, .outputNames:
       return p.base.base == "void"
         ? "\(p.name)" : "\(p.name)?.assumingMemoryBound(to: \(p.type.swift).self)"

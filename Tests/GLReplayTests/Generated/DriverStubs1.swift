@@ -243,6 +243,13 @@ func stub_glBindImageTextures(_ first: UInt32, _ count: Int32, _ textures: Unsaf
   recorder.read(textures, glProduct(Int(count), 4), isNullable: true)
 }
 
+func stub_glBindMultiTextureEXT(_ texunit: UInt32, _ target: UInt32, _ texture: UInt32) {
+  recorder.enter("glBindMultiTextureEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(texture)
+}
+
 func stub_glBindProgramARB(_ target: UInt32, _ program: UInt32) {
   recorder.enter("glBindProgramARB")
   recorder.value(target)
@@ -452,6 +459,13 @@ func stub_glCheckNamedFramebufferStatus(_ framebuffer: UInt32, _ target: UInt32)
   return recorder.result()
 }
 
+func stub_glCheckNamedFramebufferStatusEXT(_ framebuffer: UInt32, _ target: UInt32) -> UInt32 {
+  recorder.enter("glCheckNamedFramebufferStatusEXT")
+  recorder.value(framebuffer)
+  recorder.value(target)
+  return recorder.result()
+}
+
 func stub_glClampColor(_ target: UInt32, _ clamp: UInt32) {
   recorder.enter("glClampColor")
   recorder.value(target)
@@ -590,6 +604,18 @@ func stub_glClearNamedBufferData(
   recorder.read(data, max(glPixelSize(format,type), 0), isNullable: true)
 }
 
+func stub_glClearNamedBufferDataEXT(
+  _ buffer: UInt32, _ internalformat: UInt32, _ format: UInt32, _ type: UInt32,
+  _ data: UnsafeRawPointer?
+) {
+  recorder.enter("glClearNamedBufferDataEXT")
+  recorder.value(buffer)
+  recorder.value(internalformat)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.read(data, max(glPixelSize(format,type), 0))
+}
+
 func stub_glClearNamedBufferSubData(
   _ buffer: UInt32, _ internalformat: UInt32, _ offset: Int, _ size: Int, _ format: UInt32,
   _ type: UInt32, _ data: UnsafeRawPointer?
@@ -602,6 +628,20 @@ func stub_glClearNamedBufferSubData(
   recorder.value(format)
   recorder.value(type)
   recorder.read(data, max(glPixelSize(format,type), 0), isNullable: true)
+}
+
+func stub_glClearNamedBufferSubDataEXT(
+  _ buffer: UInt32, _ internalformat: UInt32, _ offset: Int, _ size: Int, _ format: UInt32,
+  _ type: UInt32, _ data: UnsafeRawPointer?
+) {
+  recorder.enter("glClearNamedBufferSubDataEXT")
+  recorder.value(buffer)
+  recorder.value(internalformat)
+  recorder.value(offset)
+  recorder.value(size)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.read(data, max(glPixelSize(format,type), 0))
 }
 
 func stub_glClearNamedFramebufferfi(
@@ -678,6 +718,11 @@ func stub_glClearTexSubImage(
   recorder.value(format)
   recorder.value(type)
   recorder.read(data, max(glPixelSize(format,type), 0), isNullable: true)
+}
+
+func stub_glClientAttribDefaultEXT(_ mask: UInt32) {
+  recorder.enter("glClientAttribDefaultEXT")
+  recorder.value(mask)
 }
 
 func stub_glClipControl(_ origin: UInt32, _ depth: UInt32) {
@@ -1041,6 +1086,106 @@ func stub_glCompileShader(_ shader: UInt32) {
   recorder.value(shader)
 }
 
+func stub_glCompressedMultiTexImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedMultiTexImage1DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(border)
+  recorder.value(imageSize)
+  recorder.image(bits, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
+func stub_glCompressedMultiTexImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedMultiTexImage2DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(border)
+  recorder.value(imageSize)
+  recorder.image(bits, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
+func stub_glCompressedMultiTexImage3DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedMultiTexImage3DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(border)
+  recorder.value(imageSize)
+  recorder.image(bits, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
+func stub_glCompressedMultiTexSubImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
+  _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedMultiTexSubImage1DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(width)
+  recorder.value(format)
+  recorder.value(imageSize)
+  recorder.image(bits, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
+func stub_glCompressedMultiTexSubImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ width: Int32, _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedMultiTexSubImage2DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(format)
+  recorder.value(imageSize)
+  recorder.image(bits, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
+func stub_glCompressedMultiTexSubImage3DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
+  _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedMultiTexSubImage3DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(zoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(format)
+  recorder.value(imageSize)
+  recorder.image(bits, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
 func stub_glCompressedTexImage1D(
   _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ border: Int32,
   _ imageSize: Int32, _ data: UnsafeRawPointer?
@@ -1170,6 +1315,54 @@ func stub_glCompressedTexSubImage3DOES(
   recorder.read(data, Int(imageSize))
 }
 
+func stub_glCompressedTextureImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedTextureImage1DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(border)
+  recorder.value(imageSize)
+  recorder.image(bits, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
+func stub_glCompressedTextureImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedTextureImage2DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(border)
+  recorder.value(imageSize)
+  recorder.image(bits, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
+func stub_glCompressedTextureImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedTextureImage3DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(border)
+  recorder.value(imageSize)
+  recorder.image(bits, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
 func stub_glCompressedTextureSubImage1D(
   _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
   _ imageSize: Int32, _ data: UnsafeRawPointer?
@@ -1182,6 +1375,21 @@ func stub_glCompressedTextureSubImage1D(
   recorder.value(format)
   recorder.value(imageSize)
   recorder.image(data, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
+func stub_glCompressedTextureSubImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
+  _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedTextureSubImage1DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(width)
+  recorder.value(format)
+  recorder.value(imageSize)
+  recorder.image(bits, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
 }
 
 func stub_glCompressedTextureSubImage2D(
@@ -1198,6 +1406,23 @@ func stub_glCompressedTextureSubImage2D(
   recorder.value(format)
   recorder.value(imageSize)
   recorder.image(data, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
+func stub_glCompressedTextureSubImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ width: Int32, _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedTextureSubImage2DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(format)
+  recorder.value(imageSize)
+  recorder.image(bits, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
 }
 
 func stub_glCompressedTextureSubImage3D(
@@ -1217,6 +1442,26 @@ func stub_glCompressedTextureSubImage3D(
   recorder.value(format)
   recorder.value(imageSize)
   recorder.image(data, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
+}
+
+func stub_glCompressedTextureSubImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
+  _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  recorder.enter("glCompressedTextureSubImage3DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(zoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(format)
+  recorder.value(imageSize)
+  recorder.image(bits, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1)
 }
 
 func stub_glCopyBufferSubData(
@@ -1274,6 +1519,84 @@ func stub_glCopyImageSubDataNV(
   recorder.value(width)
   recorder.value(height)
   recorder.value(depth)
+}
+
+func stub_glCopyMultiTexImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32,
+  _ y: Int32, _ width: Int32, _ border: Int32
+) {
+  recorder.enter("glCopyMultiTexImage1DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+  recorder.value(border)
+}
+
+func stub_glCopyMultiTexImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32,
+  _ y: Int32, _ width: Int32, _ height: Int32, _ border: Int32
+) {
+  recorder.enter("glCopyMultiTexImage2DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(border)
+}
+
+func stub_glCopyMultiTexSubImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32,
+  _ width: Int32
+) {
+  recorder.enter("glCopyMultiTexSubImage1DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+}
+
+func stub_glCopyMultiTexSubImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  recorder.enter("glCopyMultiTexSubImage2DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glCopyMultiTexSubImage3DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  recorder.enter("glCopyMultiTexSubImage3DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(zoffset)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+  recorder.value(height)
 }
 
 func stub_glCopyNamedBufferSubData(
@@ -1384,11 +1707,56 @@ func stub_glCopyTexSubImage3DOES(
   recorder.value(height)
 }
 
+func stub_glCopyTextureImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32,
+  _ y: Int32, _ width: Int32, _ border: Int32
+) {
+  recorder.enter("glCopyTextureImage1DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+  recorder.value(border)
+}
+
+func stub_glCopyTextureImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ x: Int32,
+  _ y: Int32, _ width: Int32, _ height: Int32, _ border: Int32
+) {
+  recorder.enter("glCopyTextureImage2DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(border)
+}
+
 func stub_glCopyTextureSubImage1D(
   _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32
 ) {
   recorder.enter("glCopyTextureSubImage1D")
   recorder.value(texture)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+}
+
+func stub_glCopyTextureSubImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ x: Int32, _ y: Int32,
+  _ width: Int32
+) {
+  recorder.enter("glCopyTextureSubImage1DEXT")
+  recorder.value(texture)
+  recorder.value(target)
   recorder.value(level)
   recorder.value(xoffset)
   recorder.value(x)
@@ -1411,12 +1779,45 @@ func stub_glCopyTextureSubImage2D(
   recorder.value(height)
 }
 
+func stub_glCopyTextureSubImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  recorder.enter("glCopyTextureSubImage2DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+  recorder.value(height)
+}
+
 func stub_glCopyTextureSubImage3D(
   _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
   _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
 ) {
   recorder.enter("glCopyTextureSubImage3D")
   recorder.value(texture)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(zoffset)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glCopyTextureSubImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32
+) {
+  recorder.enter("glCopyTextureSubImage3DEXT")
+  recorder.value(texture)
+  recorder.value(target)
   recorder.value(level)
   recorder.value(xoffset)
   recorder.value(yoffset)
@@ -1689,10 +2090,34 @@ func stub_glDetachShader(_ program: UInt32, _ shader: UInt32) {
   recorder.value(shader)
 }
 
+func stub_glDisableClientStateIndexedEXT(_ array: UInt32, _ index: UInt32) {
+  recorder.enter("glDisableClientStateIndexedEXT")
+  recorder.value(array)
+  recorder.value(index)
+}
+
+func stub_glDisableClientStateiEXT(_ array: UInt32, _ index: UInt32) {
+  recorder.enter("glDisableClientStateiEXT")
+  recorder.value(array)
+  recorder.value(index)
+}
+
 func stub_glDisableVertexArrayAttrib(_ vaobj: UInt32, _ index: UInt32) {
   recorder.enter("glDisableVertexArrayAttrib")
   recorder.value(vaobj)
   recorder.value(index)
+}
+
+func stub_glDisableVertexArrayAttribEXT(_ vaobj: UInt32, _ index: UInt32) {
+  recorder.enter("glDisableVertexArrayAttribEXT")
+  recorder.value(vaobj)
+  recorder.value(index)
+}
+
+func stub_glDisableVertexArrayEXT(_ vaobj: UInt32, _ array: UInt32) {
+  recorder.enter("glDisableVertexArrayEXT")
+  recorder.value(vaobj)
+  recorder.value(array)
 }
 
 func stub_glDisablei(_ target: UInt32, _ index: UInt32) {
@@ -1854,6 +2279,30 @@ func stub_glEdgeFlag(_ flag: UInt8) {
 func stub_glEdgeFlagv(_ flag: UnsafePointer<UInt8>?) {
   recorder.enter("glEdgeFlagv")
   recorder.read(flag, 1)
+}
+
+func stub_glEnableClientStateIndexedEXT(_ array: UInt32, _ index: UInt32) {
+  recorder.enter("glEnableClientStateIndexedEXT")
+  recorder.value(array)
+  recorder.value(index)
+}
+
+func stub_glEnableClientStateiEXT(_ array: UInt32, _ index: UInt32) {
+  recorder.enter("glEnableClientStateiEXT")
+  recorder.value(array)
+  recorder.value(index)
+}
+
+func stub_glEnableVertexArrayAttribEXT(_ vaobj: UInt32, _ index: UInt32) {
+  recorder.enter("glEnableVertexArrayAttribEXT")
+  recorder.value(vaobj)
+  recorder.value(index)
+}
+
+func stub_glEnableVertexArrayEXT(_ vaobj: UInt32, _ array: UInt32) {
+  recorder.enter("glEnableVertexArrayEXT")
+  recorder.value(vaobj)
+  recorder.value(array)
 }
 
 func stub_glEnablei(_ target: UInt32, _ index: UInt32) {
@@ -2024,6 +2473,21 @@ func stub_glFogxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
   recorder.read(param, glProduct(glValueCount(pname), 4))
 }
 
+func stub_glFramebufferDrawBufferEXT(_ framebuffer: UInt32, _ mode: UInt32) {
+  recorder.enter("glFramebufferDrawBufferEXT")
+  recorder.value(framebuffer)
+  recorder.value(mode)
+}
+
+func stub_glFramebufferDrawBuffersEXT(
+  _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glFramebufferDrawBuffersEXT")
+  recorder.value(framebuffer)
+  recorder.value(n)
+  recorder.read(bufs, glProduct(Int(n), 4))
+}
+
 func stub_glFramebufferFetchBarrierEXT() {
   recorder.enter("glFramebufferFetchBarrierEXT")
 }
@@ -2033,466 +2497,4 @@ func stub_glFramebufferParameteri(_ target: UInt32, _ pname: UInt32, _ param: In
   recorder.value(target)
   recorder.value(pname)
   recorder.value(param)
-}
-
-func stub_glFramebufferParameteriMESA(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glFramebufferParameteriMESA")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glFramebufferRenderbuffer(
-  _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
-) {
-  recorder.enter("glFramebufferRenderbuffer")
-  recorder.value(target)
-  recorder.value(attachment)
-  recorder.value(renderbuffertarget)
-  recorder.value(renderbuffer)
-}
-
-func stub_glFramebufferTexture(
-  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  recorder.enter("glFramebufferTexture")
-  recorder.value(target)
-  recorder.value(attachment)
-  recorder.value(texture)
-  recorder.value(level)
-}
-
-func stub_glFramebufferTexture1D(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  recorder.enter("glFramebufferTexture1D")
-  recorder.value(target)
-  recorder.value(attachment)
-  recorder.value(textarget)
-  recorder.value(texture)
-  recorder.value(level)
-}
-
-func stub_glFramebufferTexture2D(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  recorder.enter("glFramebufferTexture2D")
-  recorder.value(target)
-  recorder.value(attachment)
-  recorder.value(textarget)
-  recorder.value(texture)
-  recorder.value(level)
-}
-
-func stub_glFramebufferTexture3D(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
-  _ zoffset: Int32
-) {
-  recorder.enter("glFramebufferTexture3D")
-  recorder.value(target)
-  recorder.value(attachment)
-  recorder.value(textarget)
-  recorder.value(texture)
-  recorder.value(level)
-  recorder.value(zoffset)
-}
-
-func stub_glFramebufferTexture3DOES(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
-  _ zoffset: Int32
-) {
-  recorder.enter("glFramebufferTexture3DOES")
-  recorder.value(target)
-  recorder.value(attachment)
-  recorder.value(textarget)
-  recorder.value(texture)
-  recorder.value(level)
-  recorder.value(zoffset)
-}
-
-func stub_glFramebufferTextureLayer(
-  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
-) {
-  recorder.enter("glFramebufferTextureLayer")
-  recorder.value(target)
-  recorder.value(attachment)
-  recorder.value(texture)
-  recorder.value(level)
-  recorder.value(layer)
-}
-
-func stub_glFrontFace(_ mode: UInt32) {
-  recorder.enter("glFrontFace")
-  recorder.value(mode)
-}
-
-func stub_glFrustum(
-  _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
-) {
-  recorder.enter("glFrustum")
-  recorder.value(left)
-  recorder.value(right)
-  recorder.value(bottom)
-  recorder.value(top)
-  recorder.value(zNear)
-  recorder.value(zFar)
-}
-
-func stub_glFrustumf(_ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
-  recorder.enter("glFrustumf")
-  recorder.value(l)
-  recorder.value(rValue)
-  recorder.value(b)
-  recorder.value(t)
-  recorder.value(n)
-  recorder.value(f)
-}
-
-func stub_glFrustumx(_ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
-  recorder.enter("glFrustumx")
-  recorder.value(l)
-  recorder.value(rValue)
-  recorder.value(b)
-  recorder.value(t)
-  recorder.value(n)
-  recorder.value(f)
-}
-
-func stub_glGenBuffers(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenBuffers")
-  recorder.value(n)
-  recorder.makeNames(buffers, n)
-}
-
-func stub_glGenFragmentShadersATI(_ range: UInt32) -> UInt32 {
-  recorder.enter("glGenFragmentShadersATI")
-  recorder.value(range)
-  return recorder.result()
-}
-
-func stub_glGenFramebuffers(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenFramebuffers")
-  recorder.value(n)
-  recorder.makeNames(framebuffers, n)
-}
-
-func stub_glGenLists(_ range: Int32) -> UInt32 {
-  recorder.enter("glGenLists")
-  recorder.value(range)
-  return recorder.result()
-}
-
-func stub_glGenProgramPipelines(_ n: Int32, _ pipelines: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenProgramPipelines")
-  recorder.value(n)
-  recorder.makeNames(pipelines, n)
-}
-
-func stub_glGenProgramsARB(_ n: Int32, _ programs: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenProgramsARB")
-  recorder.value(n)
-  recorder.makeNames(programs, n)
-}
-
-func stub_glGenQueries(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenQueries")
-  recorder.value(n)
-  recorder.makeNames(ids, n)
-}
-
-func stub_glGenRenderbuffers(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenRenderbuffers")
-  recorder.value(n)
-  recorder.makeNames(renderbuffers, n)
-}
-
-func stub_glGenSamplers(_ count: Int32, _ samplers: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenSamplers")
-  recorder.value(count)
-  recorder.makeNames(samplers, count)
-}
-
-func stub_glGenTextures(_ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenTextures")
-  recorder.value(n)
-  recorder.makeNames(textures, n)
-}
-
-func stub_glGenTexturesEXT(_ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenTexturesEXT")
-  recorder.value(n)
-  recorder.writeNames(textures, .texture, Int(n))
-}
-
-func stub_glGenTransformFeedbacks(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenTransformFeedbacks")
-  recorder.value(n)
-  recorder.makeNames(ids, n)
-}
-
-func stub_glGenVertexArrays(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32>?) {
-  recorder.enter("glGenVertexArrays")
-  recorder.value(n)
-  recorder.makeNames(arrays, n)
-}
-
-func stub_glGenerateMipmap(_ target: UInt32) {
-  recorder.enter("glGenerateMipmap")
-  recorder.value(target)
-}
-
-func stub_glGenerateTextureMipmap(_ texture: UInt32) {
-  recorder.enter("glGenerateTextureMipmap")
-  recorder.value(texture)
-}
-
-func stub_glGetActiveAtomicCounterBufferiv(
-  _ program: UInt32, _ bufferIndex: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  recorder.enter("glGetActiveAtomicCounterBufferiv")
-  recorder.value(program)
-  recorder.value(bufferIndex)
-  recorder.value(pname)
-  recorder.probe(params, 4)
-}
-
-func stub_glGetActiveAttrib(
-  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
-  _ name: UnsafeMutablePointer<CChar>?
-) {
-  recorder.enter("glGetActiveAttrib")
-  recorder.value(program)
-  recorder.value(index)
-  recorder.value(bufSize)
-  recorder.write(length, glProduct(1, 4))
-  recorder.write(size, glProduct(1, 4))
-  recorder.write(type, glProduct(1, 4))
-  recorder.writeString(name, Int(bufSize))
-}
-
-func stub_glGetActiveSubroutineName(
-  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ bufSize: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
-) {
-  recorder.enter("glGetActiveSubroutineName")
-  recorder.value(program)
-  recorder.value(shadertype)
-  recorder.value(index)
-  recorder.value(bufSize)
-  recorder.write(length, glProduct(1, 4))
-  recorder.writeString(name, Int(bufSize))
-}
-
-func stub_glGetActiveSubroutineUniformName(
-  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ bufSize: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
-) {
-  recorder.enter("glGetActiveSubroutineUniformName")
-  recorder.value(program)
-  recorder.value(shadertype)
-  recorder.value(index)
-  recorder.value(bufSize)
-  recorder.write(length, glProduct(1, 4))
-  recorder.writeString(name, Int(bufSize))
-}
-
-func stub_glGetActiveSubroutineUniformiv(
-  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ pname: UInt32,
-  _ values: UnsafeMutablePointer<Int32>?
-) {
-  recorder.enter("glGetActiveSubroutineUniformiv")
-  recorder.value(program)
-  recorder.value(shadertype)
-  recorder.value(index)
-  recorder.value(pname)
-  recorder.probe(values, 4)
-}
-
-func stub_glGetActiveUniform(
-  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
-  _ name: UnsafeMutablePointer<CChar>?
-) {
-  recorder.enter("glGetActiveUniform")
-  recorder.value(program)
-  recorder.value(index)
-  recorder.value(bufSize)
-  recorder.write(length, glProduct(1, 4))
-  recorder.write(size, glProduct(1, 4))
-  recorder.write(type, glProduct(1, 4))
-  recorder.writeString(name, Int(bufSize))
-}
-
-func stub_glGetActiveUniformBlockName(
-  _ program: UInt32, _ uniformBlockIndex: UInt32, _ bufSize: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ uniformBlockName: UnsafeMutablePointer<CChar>?
-) {
-  recorder.enter("glGetActiveUniformBlockName")
-  recorder.value(program)
-  recorder.value(uniformBlockIndex)
-  recorder.value(bufSize)
-  recorder.write(length, glProduct(1, 4))
-  recorder.writeString(uniformBlockName, Int(bufSize))
-}
-
-func stub_glGetActiveUniformBlockiv(
-  _ program: UInt32, _ uniformBlockIndex: UInt32, _ pname: UInt32,
-  _ params: UnsafeMutablePointer<Int32>?
-) {
-  recorder.enter("glGetActiveUniformBlockiv")
-  recorder.value(program)
-  recorder.value(uniformBlockIndex)
-  recorder.value(pname)
-  recorder.probe(params, 4)
-}
-
-func stub_glGetActiveUniformName(
-  _ program: UInt32, _ uniformIndex: UInt32, _ bufSize: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ uniformName: UnsafeMutablePointer<CChar>?
-) {
-  recorder.enter("glGetActiveUniformName")
-  recorder.value(program)
-  recorder.value(uniformIndex)
-  recorder.value(bufSize)
-  recorder.write(length, glProduct(1, 4))
-  recorder.writeString(uniformName, Int(bufSize))
-}
-
-func stub_glGetAttachedObjectsARB(
-  _ containerObj: UInt32, _ maxCount: Int32, _ count: UnsafeMutablePointer<Int32>?,
-  _ obj: UnsafeMutablePointer<UInt32>?
-) {
-  recorder.enter("glGetAttachedObjectsARB")
-  recorder.value(containerObj)
-  recorder.value(maxCount)
-  recorder.write(count, glProduct(1, 4))
-  recorder.writeNames(obj, .program, Int(maxCount))
-}
-
-func stub_glGetAttachedShaders(
-  _ program: UInt32, _ maxCount: Int32, _ count: UnsafeMutablePointer<Int32>?,
-  _ shaders: UnsafeMutablePointer<UInt32>?
-) {
-  recorder.enter("glGetAttachedShaders")
-  recorder.value(program)
-  recorder.value(maxCount)
-  recorder.write(count, glProduct(1, 4))
-  recorder.writeNames(shaders, .program, Int(maxCount))
-}
-
-func stub_glGetAttribLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  recorder.enter("glGetAttribLocation")
-  recorder.value(program)
-  recorder.string(name)
-  return recorder.result()
-}
-
-func stub_glGetBooleani_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<UInt8>?) {
-  recorder.enter("glGetBooleani_v")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.probe(data, 1)
-}
-
-func stub_glGetClipPlane(_ plane: UInt32, _ equation: UnsafeMutablePointer<Double>?) {
-  recorder.enter("glGetClipPlane")
-  recorder.value(plane)
-  recorder.write(equation, glProduct(4, 8))
-}
-
-func stub_glGetClipPlanef(_ plane: UInt32, _ equation: UnsafeMutablePointer<Float>?) {
-  recorder.enter("glGetClipPlanef")
-  recorder.value(plane)
-  recorder.write(equation, glProduct(4, 4))
-}
-
-func stub_glGetClipPlanex(_ plane: UInt32, _ equation: UnsafeMutablePointer<Int32>?) {
-  recorder.enter("glGetClipPlanex")
-  recorder.value(plane)
-  recorder.write(equation, glProduct(4, 4))
-}
-
-func stub_glGetDebugMessageLog(
-  _ count: UInt32, _ bufSize: Int32, _ sources: UnsafeMutablePointer<UInt32>?,
-  _ types: UnsafeMutablePointer<UInt32>?, _ ids: UnsafeMutablePointer<UInt32>?,
-  _ severities: UnsafeMutablePointer<UInt32>?, _ lengths: UnsafeMutablePointer<Int32>?,
-  _ messageLog: UnsafeMutablePointer<CChar>?
-) -> UInt32 {
-  recorder.enter("glGetDebugMessageLog")
-  recorder.value(count)
-  recorder.value(bufSize)
-  recorder.write(sources, glProduct(Int(count), 4))
-  recorder.write(types, glProduct(Int(count), 4))
-  recorder.write(ids, glProduct(Int(count), 4))
-  recorder.write(severities, glProduct(Int(count), 4))
-  recorder.write(lengths, glProduct(Int(count), 4))
-  recorder.write(messageLog, Int(bufSize))
-  return recorder.result()
-}
-
-func stub_glGetDoublei_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Double>?) {
-  recorder.enter("glGetDoublei_v")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.probe(data, 8)
-}
-
-func stub_glGetFloati_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Float>?) {
-  recorder.enter("glGetFloati_v")
-  recorder.value(target)
-  recorder.value(index)
-  recorder.probe(data, 4)
-}
-
-func stub_glGetFragDataIndex(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  recorder.enter("glGetFragDataIndex")
-  recorder.value(program)
-  recorder.string(name)
-  return recorder.result()
-}
-
-func stub_glGetFragDataLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
-  recorder.enter("glGetFragDataLocation")
-  recorder.value(program)
-  recorder.string(name)
-  return recorder.result()
-}
-
-func stub_glGetFramebufferAttachmentParameteriv(
-  _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  recorder.enter("glGetFramebufferAttachmentParameteriv")
-  recorder.value(target)
-  recorder.value(attachment)
-  recorder.value(pname)
-  recorder.probe(params, 4)
-}
-
-func stub_glGetFramebufferParameteriv(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  recorder.enter("glGetFramebufferParameteriv")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.probe(params, 4)
-}
-
-func stub_glGetFramebufferParameterivMESA(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  recorder.enter("glGetFramebufferParameterivMESA")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.probe(params, 4)
-}
-
-func stub_glGetGraphicsResetStatus() -> UInt32 {
-  recorder.enter("glGetGraphicsResetStatus")
-  return recorder.result()
-}
-
-func stub_glGetGraphicsResetStatusARB() -> UInt32 {
-  recorder.enter("glGetGraphicsResetStatusARB")
-  return recorder.result()
 }

@@ -4,6 +4,515 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glFramebufferParameteriMESA(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glFramebufferParameteriMESA")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glFramebufferReadBufferEXT(_ framebuffer: UInt32, _ mode: UInt32) {
+  recorder.enter("glFramebufferReadBufferEXT")
+  recorder.value(framebuffer)
+  recorder.value(mode)
+}
+
+func stub_glFramebufferRenderbuffer(
+  _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
+) {
+  recorder.enter("glFramebufferRenderbuffer")
+  recorder.value(target)
+  recorder.value(attachment)
+  recorder.value(renderbuffertarget)
+  recorder.value(renderbuffer)
+}
+
+func stub_glFramebufferTexture(
+  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  recorder.enter("glFramebufferTexture")
+  recorder.value(target)
+  recorder.value(attachment)
+  recorder.value(texture)
+  recorder.value(level)
+}
+
+func stub_glFramebufferTexture1D(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  recorder.enter("glFramebufferTexture1D")
+  recorder.value(target)
+  recorder.value(attachment)
+  recorder.value(textarget)
+  recorder.value(texture)
+  recorder.value(level)
+}
+
+func stub_glFramebufferTexture2D(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  recorder.enter("glFramebufferTexture2D")
+  recorder.value(target)
+  recorder.value(attachment)
+  recorder.value(textarget)
+  recorder.value(texture)
+  recorder.value(level)
+}
+
+func stub_glFramebufferTexture3D(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
+  _ zoffset: Int32
+) {
+  recorder.enter("glFramebufferTexture3D")
+  recorder.value(target)
+  recorder.value(attachment)
+  recorder.value(textarget)
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(zoffset)
+}
+
+func stub_glFramebufferTexture3DOES(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
+  _ zoffset: Int32
+) {
+  recorder.enter("glFramebufferTexture3DOES")
+  recorder.value(target)
+  recorder.value(attachment)
+  recorder.value(textarget)
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(zoffset)
+}
+
+func stub_glFramebufferTextureLayer(
+  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
+) {
+  recorder.enter("glFramebufferTextureLayer")
+  recorder.value(target)
+  recorder.value(attachment)
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(layer)
+}
+
+func stub_glFrontFace(_ mode: UInt32) {
+  recorder.enter("glFrontFace")
+  recorder.value(mode)
+}
+
+func stub_glFrustum(
+  _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
+) {
+  recorder.enter("glFrustum")
+  recorder.value(left)
+  recorder.value(right)
+  recorder.value(bottom)
+  recorder.value(top)
+  recorder.value(zNear)
+  recorder.value(zFar)
+}
+
+func stub_glFrustumf(_ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
+  recorder.enter("glFrustumf")
+  recorder.value(l)
+  recorder.value(rValue)
+  recorder.value(b)
+  recorder.value(t)
+  recorder.value(n)
+  recorder.value(f)
+}
+
+func stub_glFrustumx(_ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
+  recorder.enter("glFrustumx")
+  recorder.value(l)
+  recorder.value(rValue)
+  recorder.value(b)
+  recorder.value(t)
+  recorder.value(n)
+  recorder.value(f)
+}
+
+func stub_glGenBuffers(_ n: Int32, _ buffers: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenBuffers")
+  recorder.value(n)
+  recorder.makeNames(buffers, n)
+}
+
+func stub_glGenFragmentShadersATI(_ range: UInt32) -> UInt32 {
+  recorder.enter("glGenFragmentShadersATI")
+  recorder.value(range)
+  return recorder.result()
+}
+
+func stub_glGenFramebuffers(_ n: Int32, _ framebuffers: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenFramebuffers")
+  recorder.value(n)
+  recorder.makeNames(framebuffers, n)
+}
+
+func stub_glGenLists(_ range: Int32) -> UInt32 {
+  recorder.enter("glGenLists")
+  recorder.value(range)
+  return recorder.result()
+}
+
+func stub_glGenProgramPipelines(_ n: Int32, _ pipelines: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenProgramPipelines")
+  recorder.value(n)
+  recorder.makeNames(pipelines, n)
+}
+
+func stub_glGenProgramsARB(_ n: Int32, _ programs: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenProgramsARB")
+  recorder.value(n)
+  recorder.makeNames(programs, n)
+}
+
+func stub_glGenQueries(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenQueries")
+  recorder.value(n)
+  recorder.makeNames(ids, n)
+}
+
+func stub_glGenRenderbuffers(_ n: Int32, _ renderbuffers: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenRenderbuffers")
+  recorder.value(n)
+  recorder.makeNames(renderbuffers, n)
+}
+
+func stub_glGenSamplers(_ count: Int32, _ samplers: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenSamplers")
+  recorder.value(count)
+  recorder.makeNames(samplers, count)
+}
+
+func stub_glGenTextures(_ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenTextures")
+  recorder.value(n)
+  recorder.makeNames(textures, n)
+}
+
+func stub_glGenTexturesEXT(_ n: Int32, _ textures: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenTexturesEXT")
+  recorder.value(n)
+  recorder.writeNames(textures, .texture, Int(n))
+}
+
+func stub_glGenTransformFeedbacks(_ n: Int32, _ ids: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenTransformFeedbacks")
+  recorder.value(n)
+  recorder.makeNames(ids, n)
+}
+
+func stub_glGenVertexArrays(_ n: Int32, _ arrays: UnsafeMutablePointer<UInt32>?) {
+  recorder.enter("glGenVertexArrays")
+  recorder.value(n)
+  recorder.makeNames(arrays, n)
+}
+
+func stub_glGenerateMipmap(_ target: UInt32) {
+  recorder.enter("glGenerateMipmap")
+  recorder.value(target)
+}
+
+func stub_glGenerateMultiTexMipmapEXT(_ texunit: UInt32, _ target: UInt32) {
+  recorder.enter("glGenerateMultiTexMipmapEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+}
+
+func stub_glGenerateTextureMipmap(_ texture: UInt32) {
+  recorder.enter("glGenerateTextureMipmap")
+  recorder.value(texture)
+}
+
+func stub_glGenerateTextureMipmapEXT(_ texture: UInt32, _ target: UInt32) {
+  recorder.enter("glGenerateTextureMipmapEXT")
+  recorder.value(texture)
+  recorder.value(target)
+}
+
+func stub_glGetActiveAtomicCounterBufferiv(
+  _ program: UInt32, _ bufferIndex: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetActiveAtomicCounterBufferiv")
+  recorder.value(program)
+  recorder.value(bufferIndex)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetActiveAttrib(
+  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
+  _ name: UnsafeMutablePointer<CChar>?
+) {
+  recorder.enter("glGetActiveAttrib")
+  recorder.value(program)
+  recorder.value(index)
+  recorder.value(bufSize)
+  recorder.write(length, glProduct(1, 4))
+  recorder.write(size, glProduct(1, 4))
+  recorder.write(type, glProduct(1, 4))
+  recorder.writeString(name, Int(bufSize))
+}
+
+func stub_glGetActiveSubroutineName(
+  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
+) {
+  recorder.enter("glGetActiveSubroutineName")
+  recorder.value(program)
+  recorder.value(shadertype)
+  recorder.value(index)
+  recorder.value(bufSize)
+  recorder.write(length, glProduct(1, 4))
+  recorder.writeString(name, Int(bufSize))
+}
+
+func stub_glGetActiveSubroutineUniformName(
+  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
+) {
+  recorder.enter("glGetActiveSubroutineUniformName")
+  recorder.value(program)
+  recorder.value(shadertype)
+  recorder.value(index)
+  recorder.value(bufSize)
+  recorder.write(length, glProduct(1, 4))
+  recorder.writeString(name, Int(bufSize))
+}
+
+func stub_glGetActiveSubroutineUniformiv(
+  _ program: UInt32, _ shadertype: UInt32, _ index: UInt32, _ pname: UInt32,
+  _ values: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetActiveSubroutineUniformiv")
+  recorder.value(program)
+  recorder.value(shadertype)
+  recorder.value(index)
+  recorder.value(pname)
+  recorder.probe(values, 4)
+}
+
+func stub_glGetActiveUniform(
+  _ program: UInt32, _ index: UInt32, _ bufSize: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ size: UnsafeMutablePointer<Int32>?, _ type: UnsafeMutablePointer<UInt32>?,
+  _ name: UnsafeMutablePointer<CChar>?
+) {
+  recorder.enter("glGetActiveUniform")
+  recorder.value(program)
+  recorder.value(index)
+  recorder.value(bufSize)
+  recorder.write(length, glProduct(1, 4))
+  recorder.write(size, glProduct(1, 4))
+  recorder.write(type, glProduct(1, 4))
+  recorder.writeString(name, Int(bufSize))
+}
+
+func stub_glGetActiveUniformBlockName(
+  _ program: UInt32, _ uniformBlockIndex: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ uniformBlockName: UnsafeMutablePointer<CChar>?
+) {
+  recorder.enter("glGetActiveUniformBlockName")
+  recorder.value(program)
+  recorder.value(uniformBlockIndex)
+  recorder.value(bufSize)
+  recorder.write(length, glProduct(1, 4))
+  recorder.writeString(uniformBlockName, Int(bufSize))
+}
+
+func stub_glGetActiveUniformBlockiv(
+  _ program: UInt32, _ uniformBlockIndex: UInt32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetActiveUniformBlockiv")
+  recorder.value(program)
+  recorder.value(uniformBlockIndex)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetActiveUniformName(
+  _ program: UInt32, _ uniformIndex: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ uniformName: UnsafeMutablePointer<CChar>?
+) {
+  recorder.enter("glGetActiveUniformName")
+  recorder.value(program)
+  recorder.value(uniformIndex)
+  recorder.value(bufSize)
+  recorder.write(length, glProduct(1, 4))
+  recorder.writeString(uniformName, Int(bufSize))
+}
+
+func stub_glGetAttachedObjectsARB(
+  _ containerObj: UInt32, _ maxCount: Int32, _ count: UnsafeMutablePointer<Int32>?,
+  _ obj: UnsafeMutablePointer<UInt32>?
+) {
+  recorder.enter("glGetAttachedObjectsARB")
+  recorder.value(containerObj)
+  recorder.value(maxCount)
+  recorder.write(count, glProduct(1, 4))
+  recorder.writeNames(obj, .program, Int(maxCount))
+}
+
+func stub_glGetAttachedShaders(
+  _ program: UInt32, _ maxCount: Int32, _ count: UnsafeMutablePointer<Int32>?,
+  _ shaders: UnsafeMutablePointer<UInt32>?
+) {
+  recorder.enter("glGetAttachedShaders")
+  recorder.value(program)
+  recorder.value(maxCount)
+  recorder.write(count, glProduct(1, 4))
+  recorder.writeNames(shaders, .program, Int(maxCount))
+}
+
+func stub_glGetAttribLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  recorder.enter("glGetAttribLocation")
+  recorder.value(program)
+  recorder.string(name)
+  return recorder.result()
+}
+
+func stub_glGetBooleani_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<UInt8>?) {
+  recorder.enter("glGetBooleani_v")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.probe(data, 1)
+}
+
+func stub_glGetClipPlane(_ plane: UInt32, _ equation: UnsafeMutablePointer<Double>?) {
+  recorder.enter("glGetClipPlane")
+  recorder.value(plane)
+  recorder.write(equation, glProduct(4, 8))
+}
+
+func stub_glGetClipPlanef(_ plane: UInt32, _ equation: UnsafeMutablePointer<Float>?) {
+  recorder.enter("glGetClipPlanef")
+  recorder.value(plane)
+  recorder.write(equation, glProduct(4, 4))
+}
+
+func stub_glGetClipPlanex(_ plane: UInt32, _ equation: UnsafeMutablePointer<Int32>?) {
+  recorder.enter("glGetClipPlanex")
+  recorder.value(plane)
+  recorder.write(equation, glProduct(4, 4))
+}
+
+func stub_glGetCompressedMultiTexImageEXT(
+  _ texunit: UInt32, _ target: UInt32, _ lod: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  recorder.enter("glGetCompressedMultiTexImageEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(lod)
+  recorder.absent(img)
+}
+
+func stub_glGetCompressedTextureImageEXT(
+  _ texture: UInt32, _ target: UInt32, _ lod: Int32, _ img: UnsafeMutableRawPointer?
+) {
+  recorder.enter("glGetCompressedTextureImageEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(lod)
+  recorder.absent(img)
+}
+
+func stub_glGetDebugMessageLog(
+  _ count: UInt32, _ bufSize: Int32, _ sources: UnsafeMutablePointer<UInt32>?,
+  _ types: UnsafeMutablePointer<UInt32>?, _ ids: UnsafeMutablePointer<UInt32>?,
+  _ severities: UnsafeMutablePointer<UInt32>?, _ lengths: UnsafeMutablePointer<Int32>?,
+  _ messageLog: UnsafeMutablePointer<CChar>?
+) -> UInt32 {
+  recorder.enter("glGetDebugMessageLog")
+  recorder.value(count)
+  recorder.value(bufSize)
+  recorder.write(sources, glProduct(Int(count), 4))
+  recorder.write(types, glProduct(Int(count), 4))
+  recorder.write(ids, glProduct(Int(count), 4))
+  recorder.write(severities, glProduct(Int(count), 4))
+  recorder.write(lengths, glProduct(Int(count), 4))
+  recorder.write(messageLog, Int(bufSize))
+  return recorder.result()
+}
+
+func stub_glGetDoublei_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Double>?) {
+  recorder.enter("glGetDoublei_v")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.probe(data, 8)
+}
+
+func stub_glGetFloati_v(_ target: UInt32, _ index: UInt32, _ data: UnsafeMutablePointer<Float>?) {
+  recorder.enter("glGetFloati_v")
+  recorder.value(target)
+  recorder.value(index)
+  recorder.probe(data, 4)
+}
+
+func stub_glGetFragDataIndex(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  recorder.enter("glGetFragDataIndex")
+  recorder.value(program)
+  recorder.string(name)
+  return recorder.result()
+}
+
+func stub_glGetFragDataLocation(_ program: UInt32, _ name: UnsafePointer<CChar>?) -> Int32 {
+  recorder.enter("glGetFragDataLocation")
+  recorder.value(program)
+  recorder.string(name)
+  return recorder.result()
+}
+
+func stub_glGetFramebufferAttachmentParameteriv(
+  _ target: UInt32, _ attachment: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetFramebufferAttachmentParameteriv")
+  recorder.value(target)
+  recorder.value(attachment)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetFramebufferParameteriv(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetFramebufferParameteriv")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetFramebufferParameterivEXT(
+  _ framebuffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetFramebufferParameterivEXT")
+  recorder.value(framebuffer)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetFramebufferParameterivMESA(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetFramebufferParameterivMESA")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetGraphicsResetStatus() -> UInt32 {
+  recorder.enter("glGetGraphicsResetStatus")
+  return recorder.result()
+}
+
+func stub_glGetGraphicsResetStatusARB() -> UInt32 {
+  recorder.enter("glGetGraphicsResetStatusARB")
+  return recorder.result()
+}
+
 func stub_glGetInfoLogARB(
   _ obj: UInt32, _ maxLength: Int32, _ length: UnsafeMutablePointer<Int32>?,
   _ infoLog: UnsafeMutablePointer<CChar>?
@@ -97,6 +606,133 @@ func stub_glGetMaterialxv(_ face: UInt32, _ pname: UInt32, _ params: UnsafeMutab
   recorder.probe(params, 4)
 }
 
+func stub_glGetMultiTexEnvfvEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  recorder.enter("glGetMultiTexEnvfvEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetMultiTexEnvivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetMultiTexEnvivEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetMultiTexGendvEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  recorder.enter("glGetMultiTexGendvEXT")
+  recorder.value(texunit)
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.probe(params, 8)
+}
+
+func stub_glGetMultiTexGenfvEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  recorder.enter("glGetMultiTexGenfvEXT")
+  recorder.value(texunit)
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetMultiTexGenivEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetMultiTexGenivEXT")
+  recorder.value(texunit)
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetMultiTexImageEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  recorder.enter("glGetMultiTexImageEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.absent(pixels)
+}
+
+func stub_glGetMultiTexLevelParameterfvEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Float>?
+) {
+  recorder.enter("glGetMultiTexLevelParameterfvEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetMultiTexLevelParameterivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetMultiTexLevelParameterivEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetMultiTexParameterIivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetMultiTexParameterIivEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetMultiTexParameterIuivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  recorder.enter("glGetMultiTexParameterIuivEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetMultiTexParameterfvEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  recorder.enter("glGetMultiTexParameterfvEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetMultiTexParameterivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetMultiTexParameterivEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
 func stub_glGetMultisamplefv(
   _ pname: UInt32, _ index: UInt32, _ val: UnsafeMutablePointer<Float>?
 ) {
@@ -124,11 +760,31 @@ func stub_glGetNamedBufferParameteriv(
   recorder.probe(params, 4)
 }
 
+func stub_glGetNamedBufferParameterivEXT(
+  _ buffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetNamedBufferParameterivEXT")
+  recorder.value(buffer)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
 func stub_glGetNamedFramebufferAttachmentParameteriv(
   _ framebuffer: UInt32, _ attachment: UInt32, _ pname: UInt32,
   _ params: UnsafeMutablePointer<Int32>?
 ) {
   recorder.enter("glGetNamedFramebufferAttachmentParameteriv")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetNamedFramebufferAttachmentParameterivEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetNamedFramebufferAttachmentParameterivEXT")
   recorder.value(framebuffer)
   recorder.value(attachment)
   recorder.value(pname)
@@ -144,10 +800,88 @@ func stub_glGetNamedFramebufferParameteriv(
   recorder.probe(param, 4)
 }
 
+func stub_glGetNamedFramebufferParameterivEXT(
+  _ framebuffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetNamedFramebufferParameterivEXT")
+  recorder.value(framebuffer)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetNamedProgramLocalParameterIivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetNamedProgramLocalParameterIivEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.write(params, glProduct(4, 4))
+}
+
+func stub_glGetNamedProgramLocalParameterIuivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  recorder.enter("glGetNamedProgramLocalParameterIuivEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.write(params, glProduct(4, 4))
+}
+
+func stub_glGetNamedProgramLocalParameterdvEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Double>?
+) {
+  recorder.enter("glGetNamedProgramLocalParameterdvEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.write(params, glProduct(4, 8))
+}
+
+func stub_glGetNamedProgramLocalParameterfvEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  recorder.enter("glGetNamedProgramLocalParameterfvEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.write(params, glProduct(4, 4))
+}
+
+func stub_glGetNamedProgramStringEXT(
+  _ program: UInt32, _ target: UInt32, _ pname: UInt32, _ string: UnsafeMutableRawPointer?
+) {
+  recorder.enter("glGetNamedProgramStringEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(string, 1)
+}
+
+func stub_glGetNamedProgramivEXT(
+  _ program: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetNamedProgramivEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.write(params, glProduct(1, 4))
+}
+
 func stub_glGetNamedRenderbufferParameteriv(
   _ renderbuffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
   recorder.enter("glGetNamedRenderbufferParameteriv")
+  recorder.value(renderbuffer)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetNamedRenderbufferParameterivEXT(
+  _ renderbuffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetNamedRenderbufferParameterivEXT")
   recorder.value(renderbuffer)
   recorder.value(pname)
   recorder.probe(params, 4)
@@ -215,6 +949,14 @@ func stub_glGetObjectPtrLabel(
   recorder.value(bufSize)
   recorder.write(length, glProduct(1, 4))
   recorder.writeString(label, Int(bufSize))
+}
+
+func stub_glGetPointerv(
+  _ pname: UInt32, _ params: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  recorder.enter("glGetPointerv")
+  recorder.value(pname)
+  recorder.write(params, 1)
 }
 
 func stub_glGetProgramBinary(
@@ -720,11 +1462,48 @@ func stub_glGetTexParameterxv(
   recorder.probe(params, 4)
 }
 
+func stub_glGetTextureImageEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeMutableRawPointer?
+) {
+  recorder.enter("glGetTextureImageEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.absent(pixels)
+}
+
 func stub_glGetTextureLevelParameterfv(
   _ texture: UInt32, _ level: Int32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
 ) {
   recorder.enter("glGetTextureLevelParameterfv")
   recorder.value(texture)
+  recorder.value(level)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetTextureLevelParameterfvEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Float>?
+) {
+  recorder.enter("glGetTextureLevelParameterfvEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetTextureLevelParameterivEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ pname: UInt32,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetTextureLevelParameterivEXT")
+  recorder.value(texture)
+  recorder.value(target)
   recorder.value(level)
   recorder.value(pname)
   recorder.probe(params, 4)
@@ -739,6 +1518,16 @@ func stub_glGetTextureParameterIiv(
   recorder.probe(params, 4)
 }
 
+func stub_glGetTextureParameterIivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetTextureParameterIivEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
 func stub_glGetTextureParameterIuiv(
   _ texture: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
 ) {
@@ -748,11 +1537,41 @@ func stub_glGetTextureParameterIuiv(
   recorder.probe(params, 4)
 }
 
+func stub_glGetTextureParameterIuivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
+) {
+  recorder.enter("glGetTextureParameterIuivEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
 func stub_glGetTextureParameterfv(
   _ texture: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
 ) {
   recorder.enter("glGetTextureParameterfv")
   recorder.value(texture)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetTextureParameterfvEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
+) {
+  recorder.enter("glGetTextureParameterfvEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.probe(params, 4)
+}
+
+func stub_glGetTextureParameterivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetTextureParameterivEXT")
+  recorder.value(texture)
+  recorder.value(target)
   recorder.value(pname)
   recorder.probe(params, 4)
 }
@@ -929,6 +1748,45 @@ func stub_glGetVertexArrayIndexediv(
   recorder.probe(param, 4)
 }
 
+func stub_glGetVertexArrayIntegeri_vEXT(
+  _ vaobj: UInt32, _ index: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetVertexArrayIntegeri_vEXT")
+  recorder.value(vaobj)
+  recorder.value(index)
+  recorder.value(pname)
+  recorder.probe(param, 4)
+}
+
+func stub_glGetVertexArrayIntegervEXT(
+  _ vaobj: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetVertexArrayIntegervEXT")
+  recorder.value(vaobj)
+  recorder.value(pname)
+  recorder.probe(param, 4)
+}
+
+func stub_glGetVertexArrayPointeri_vEXT(
+  _ vaobj: UInt32, _ index: UInt32, _ pname: UInt32,
+  _ param: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  recorder.enter("glGetVertexArrayPointeri_vEXT")
+  recorder.value(vaobj)
+  recorder.value(index)
+  recorder.value(pname)
+  recorder.write(param, 1)
+}
+
+func stub_glGetVertexArrayPointervEXT(
+  _ vaobj: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  recorder.enter("glGetVertexArrayPointervEXT")
+  recorder.value(vaobj)
+  recorder.value(pname)
+  recorder.write(param, 1)
+}
+
 func stub_glGetVertexArrayiv(
   _ vaobj: UInt32, _ pname: UInt32, _ param: UnsafeMutablePointer<Int32>?
 ) {
@@ -963,6 +1821,15 @@ func stub_glGetVertexAttribLdv(
   recorder.value(index)
   recorder.value(pname)
   recorder.probe(params, 8)
+}
+
+func stub_glGetVertexAttribPointerv(
+  _ index: UInt32, _ pname: UInt32, _ pointer: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) {
+  recorder.enter("glGetVertexAttribPointerv")
+  recorder.value(index)
+  recorder.value(pname)
+  recorder.write(pointer, 1)
 }
 
 func stub_glGetVertexAttribdv(
@@ -1635,869 +2502,4 @@ func stub_glMapGrid2f(
   recorder.value(vn)
   recorder.value(v1)
   recorder.value(v2)
-}
-
-func stub_glMaterialf(_ face: UInt32, _ pname: UInt32, _ param: Float) {
-  recorder.enter("glMaterialf")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glMaterialfv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  recorder.enter("glMaterialfv")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glMateriali(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glMateriali")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glMaterialiv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glMaterialiv")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glMaterialx(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glMaterialx")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glMaterialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  recorder.enter("glMaterialxv")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.read(param, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glMatrixMode(_ mode: UInt32) {
-  recorder.enter("glMatrixMode")
-  recorder.value(mode)
-}
-
-func stub_glMaxShaderCompilerThreadsKHR(_ count: UInt32) {
-  recorder.enter("glMaxShaderCompilerThreadsKHR")
-  recorder.value(count)
-}
-
-func stub_glMemoryBarrier(_ barriers: UInt32) {
-  recorder.enter("glMemoryBarrier")
-  recorder.value(barriers)
-}
-
-func stub_glMemoryBarrierByRegion(_ barriers: UInt32) {
-  recorder.enter("glMemoryBarrierByRegion")
-  recorder.value(barriers)
-}
-
-func stub_glMinSampleShading(_ value: Float) {
-  recorder.enter("glMinSampleShading")
-  recorder.value(value)
-}
-
-func stub_glMultMatrixd(_ m: UnsafePointer<Double>?) {
-  recorder.enter("glMultMatrixd")
-  recorder.read(m, glProduct(16, 8))
-}
-
-func stub_glMultMatrixf(_ m: UnsafePointer<Float>?) {
-  recorder.enter("glMultMatrixf")
-  recorder.read(m, glProduct(16, 4))
-}
-
-func stub_glMultMatrixx(_ m: UnsafePointer<Int32>?) {
-  recorder.enter("glMultMatrixx")
-  recorder.read(m, glProduct(16, 4))
-}
-
-func stub_glMultTransposeMatrixd(_ m: UnsafePointer<Double>?) {
-  recorder.enter("glMultTransposeMatrixd")
-  recorder.read(m, glProduct(16, 8))
-}
-
-func stub_glMultTransposeMatrixf(_ m: UnsafePointer<Float>?) {
-  recorder.enter("glMultTransposeMatrixf")
-  recorder.read(m, glProduct(16, 4))
-}
-
-func stub_glMultiTexCoord1d(_ target: UInt32, _ s: Double) {
-  recorder.enter("glMultiTexCoord1d")
-  recorder.value(target)
-  recorder.value(s)
-}
-
-func stub_glMultiTexCoord1dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glMultiTexCoord1dv")
-  recorder.value(target)
-  recorder.read(v, glProduct(1, 8))
-}
-
-func stub_glMultiTexCoord1f(_ target: UInt32, _ s: Float) {
-  recorder.enter("glMultiTexCoord1f")
-  recorder.value(target)
-  recorder.value(s)
-}
-
-func stub_glMultiTexCoord1fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  recorder.enter("glMultiTexCoord1fv")
-  recorder.value(target)
-  recorder.read(v, glProduct(1, 4))
-}
-
-func stub_glMultiTexCoord1hNV(_ target: UInt32, _ s: UInt16) {
-  recorder.enter("glMultiTexCoord1hNV")
-  recorder.value(target)
-  recorder.value(s)
-}
-
-func stub_glMultiTexCoord1hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glMultiTexCoord1hvNV")
-  recorder.value(target)
-  recorder.read(v, glProduct(1, 2))
-}
-
-func stub_glMultiTexCoord1i(_ target: UInt32, _ s: Int32) {
-  recorder.enter("glMultiTexCoord1i")
-  recorder.value(target)
-  recorder.value(s)
-}
-
-func stub_glMultiTexCoord1iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glMultiTexCoord1iv")
-  recorder.value(target)
-  recorder.read(v, glProduct(1, 4))
-}
-
-func stub_glMultiTexCoord1s(_ target: UInt32, _ s: Int16) {
-  recorder.enter("glMultiTexCoord1s")
-  recorder.value(target)
-  recorder.value(s)
-}
-
-func stub_glMultiTexCoord1sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  recorder.enter("glMultiTexCoord1sv")
-  recorder.value(target)
-  recorder.read(v, glProduct(1, 2))
-}
-
-func stub_glMultiTexCoord2d(_ target: UInt32, _ s: Double, _ t: Double) {
-  recorder.enter("glMultiTexCoord2d")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-}
-
-func stub_glMultiTexCoord2dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glMultiTexCoord2dv")
-  recorder.value(target)
-  recorder.read(v, glProduct(2, 8))
-}
-
-func stub_glMultiTexCoord2f(_ target: UInt32, _ s: Float, _ t: Float) {
-  recorder.enter("glMultiTexCoord2f")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-}
-
-func stub_glMultiTexCoord2fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  recorder.enter("glMultiTexCoord2fv")
-  recorder.value(target)
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glMultiTexCoord2hNV(_ target: UInt32, _ s: UInt16, _ t: UInt16) {
-  recorder.enter("glMultiTexCoord2hNV")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-}
-
-func stub_glMultiTexCoord2hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glMultiTexCoord2hvNV")
-  recorder.value(target)
-  recorder.read(v, glProduct(2, 2))
-}
-
-func stub_glMultiTexCoord2i(_ target: UInt32, _ s: Int32, _ t: Int32) {
-  recorder.enter("glMultiTexCoord2i")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-}
-
-func stub_glMultiTexCoord2iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glMultiTexCoord2iv")
-  recorder.value(target)
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glMultiTexCoord2s(_ target: UInt32, _ s: Int16, _ t: Int16) {
-  recorder.enter("glMultiTexCoord2s")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-}
-
-func stub_glMultiTexCoord2sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  recorder.enter("glMultiTexCoord2sv")
-  recorder.value(target)
-  recorder.read(v, glProduct(2, 2))
-}
-
-func stub_glMultiTexCoord3d(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
-  recorder.enter("glMultiTexCoord3d")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-}
-
-func stub_glMultiTexCoord3dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glMultiTexCoord3dv")
-  recorder.value(target)
-  recorder.read(v, glProduct(3, 8))
-}
-
-func stub_glMultiTexCoord3f(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float) {
-  recorder.enter("glMultiTexCoord3f")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-}
-
-func stub_glMultiTexCoord3fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  recorder.enter("glMultiTexCoord3fv")
-  recorder.value(target)
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glMultiTexCoord3hNV(_ target: UInt32, _ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
-  recorder.enter("glMultiTexCoord3hNV")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-}
-
-func stub_glMultiTexCoord3hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glMultiTexCoord3hvNV")
-  recorder.value(target)
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glMultiTexCoord3i(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32) {
-  recorder.enter("glMultiTexCoord3i")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-}
-
-func stub_glMultiTexCoord3iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glMultiTexCoord3iv")
-  recorder.value(target)
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glMultiTexCoord3s(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16) {
-  recorder.enter("glMultiTexCoord3s")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-}
-
-func stub_glMultiTexCoord3sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  recorder.enter("glMultiTexCoord3sv")
-  recorder.value(target)
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glMultiTexCoord4d(
-  _ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double, _ q: Double
-) {
-  recorder.enter("glMultiTexCoord4d")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glMultiTexCoord4dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glMultiTexCoord4dv")
-  recorder.value(target)
-  recorder.read(v, glProduct(4, 8))
-}
-
-func stub_glMultiTexCoord4f(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float, _ q: Float) {
-  recorder.enter("glMultiTexCoord4f")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glMultiTexCoord4fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
-  recorder.enter("glMultiTexCoord4fv")
-  recorder.value(target)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glMultiTexCoord4hNV(
-  _ target: UInt32, _ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16
-) {
-  recorder.enter("glMultiTexCoord4hNV")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glMultiTexCoord4hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glMultiTexCoord4hvNV")
-  recorder.value(target)
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glMultiTexCoord4i(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
-  recorder.enter("glMultiTexCoord4i")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glMultiTexCoord4iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glMultiTexCoord4iv")
-  recorder.value(target)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glMultiTexCoord4s(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16) {
-  recorder.enter("glMultiTexCoord4s")
-  recorder.value(target)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glMultiTexCoord4sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
-  recorder.enter("glMultiTexCoord4sv")
-  recorder.value(target)
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glMultiTexCoord4x(
-  _ texture: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
-) {
-  recorder.enter("glMultiTexCoord4x")
-  recorder.value(texture)
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glMultiTexCoordP1ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
-  recorder.enter("glMultiTexCoordP1ui")
-  recorder.value(texture)
-  recorder.value(type)
-  recorder.value(coords)
-}
-
-func stub_glMultiTexCoordP1uiv(
-  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glMultiTexCoordP1uiv")
-  recorder.value(texture)
-  recorder.value(type)
-  recorder.read(coords, glProduct(1, 4))
-}
-
-func stub_glMultiTexCoordP2ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
-  recorder.enter("glMultiTexCoordP2ui")
-  recorder.value(texture)
-  recorder.value(type)
-  recorder.value(coords)
-}
-
-func stub_glMultiTexCoordP2uiv(
-  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glMultiTexCoordP2uiv")
-  recorder.value(texture)
-  recorder.value(type)
-  recorder.read(coords, glProduct(1, 4))
-}
-
-func stub_glMultiTexCoordP3ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
-  recorder.enter("glMultiTexCoordP3ui")
-  recorder.value(texture)
-  recorder.value(type)
-  recorder.value(coords)
-}
-
-func stub_glMultiTexCoordP3uiv(
-  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glMultiTexCoordP3uiv")
-  recorder.value(texture)
-  recorder.value(type)
-  recorder.read(coords, glProduct(1, 4))
-}
-
-func stub_glMultiTexCoordP4ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
-  recorder.enter("glMultiTexCoordP4ui")
-  recorder.value(texture)
-  recorder.value(type)
-  recorder.value(coords)
-}
-
-func stub_glMultiTexCoordP4uiv(
-  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glMultiTexCoordP4uiv")
-  recorder.value(texture)
-  recorder.value(type)
-  recorder.read(coords, glProduct(1, 4))
-}
-
-func stub_glNamedBufferSubData(
-  _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
-) {
-  recorder.enter("glNamedBufferSubData")
-  recorder.value(buffer)
-  recorder.value(offset)
-  recorder.value(size)
-  recorder.read(data, max(Int(size), 0))
-}
-
-func stub_glNamedFramebufferDrawBuffer(_ framebuffer: UInt32, _ buf: UInt32) {
-  recorder.enter("glNamedFramebufferDrawBuffer")
-  recorder.value(framebuffer)
-  recorder.value(buf)
-}
-
-func stub_glNamedFramebufferParameteri(_ framebuffer: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glNamedFramebufferParameteri")
-  recorder.value(framebuffer)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glNamedFramebufferReadBuffer(_ framebuffer: UInt32, _ src: UInt32) {
-  recorder.enter("glNamedFramebufferReadBuffer")
-  recorder.value(framebuffer)
-  recorder.value(src)
-}
-
-func stub_glNamedFramebufferRenderbuffer(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
-) {
-  recorder.enter("glNamedFramebufferRenderbuffer")
-  recorder.value(framebuffer)
-  recorder.value(attachment)
-  recorder.value(renderbuffertarget)
-  recorder.value(renderbuffer)
-}
-
-func stub_glNamedFramebufferTexture(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  recorder.enter("glNamedFramebufferTexture")
-  recorder.value(framebuffer)
-  recorder.value(attachment)
-  recorder.value(texture)
-  recorder.value(level)
-}
-
-func stub_glNamedFramebufferTextureLayer(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
-) {
-  recorder.enter("glNamedFramebufferTextureLayer")
-  recorder.value(framebuffer)
-  recorder.value(attachment)
-  recorder.value(texture)
-  recorder.value(level)
-  recorder.value(layer)
-}
-
-func stub_glNamedRenderbufferStorage(
-  _ renderbuffer: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  recorder.enter("glNamedRenderbufferStorage")
-  recorder.value(renderbuffer)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-}
-
-func stub_glNamedRenderbufferStorageMultisample(
-  _ renderbuffer: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
-  _ height: Int32
-) {
-  recorder.enter("glNamedRenderbufferStorageMultisample")
-  recorder.value(renderbuffer)
-  recorder.value(samples)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-}
-
-func stub_glNamedStringARB(
-  _ type: UInt32, _ namelen: Int32, _ name: UnsafePointer<CChar>?, _ stringlen: Int32,
-  _ string: UnsafePointer<CChar>?
-) {
-  recorder.enter("glNamedStringARB")
-  recorder.value(type)
-  recorder.value(namelen)
-  recorder.text(name, namelen, isNullable: false)
-  recorder.value(stringlen)
-  recorder.text(string, stringlen, isNullable: false)
-}
-
-func stub_glNormal3b(_ nx: Int8, _ ny: Int8, _ nz: Int8) {
-  recorder.enter("glNormal3b")
-  recorder.value(nx)
-  recorder.value(ny)
-  recorder.value(nz)
-}
-
-func stub_glNormal3bv(_ v: UnsafePointer<Int8>?) {
-  recorder.enter("glNormal3bv")
-  recorder.read(v, 3)
-}
-
-func stub_glNormal3d(_ nx: Double, _ ny: Double, _ nz: Double) {
-  recorder.enter("glNormal3d")
-  recorder.value(nx)
-  recorder.value(ny)
-  recorder.value(nz)
-}
-
-func stub_glNormal3dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glNormal3dv")
-  recorder.read(v, glProduct(3, 8))
-}
-
-func stub_glNormal3f(_ nx: Float, _ ny: Float, _ nz: Float) {
-  recorder.enter("glNormal3f")
-  recorder.value(nx)
-  recorder.value(ny)
-  recorder.value(nz)
-}
-
-func stub_glNormal3fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glNormal3fv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glNormal3hNV(_ nx: UInt16, _ ny: UInt16, _ nz: UInt16) {
-  recorder.enter("glNormal3hNV")
-  recorder.value(nx)
-  recorder.value(ny)
-  recorder.value(nz)
-}
-
-func stub_glNormal3hvNV(_ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glNormal3hvNV")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glNormal3i(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
-  recorder.enter("glNormal3i")
-  recorder.value(nx)
-  recorder.value(ny)
-  recorder.value(nz)
-}
-
-func stub_glNormal3iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glNormal3iv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glNormal3s(_ nx: Int16, _ ny: Int16, _ nz: Int16) {
-  recorder.enter("glNormal3s")
-  recorder.value(nx)
-  recorder.value(ny)
-  recorder.value(nz)
-}
-
-func stub_glNormal3sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glNormal3sv")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glNormal3x(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
-  recorder.enter("glNormal3x")
-  recorder.value(nx)
-  recorder.value(ny)
-  recorder.value(nz)
-}
-
-func stub_glNormalP3ui(_ type: UInt32, _ coords: UInt32) {
-  recorder.enter("glNormalP3ui")
-  recorder.value(type)
-  recorder.value(coords)
-}
-
-func stub_glNormalP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  recorder.enter("glNormalP3uiv")
-  recorder.value(type)
-  recorder.read(coords, glProduct(1, 4))
-}
-
-func stub_glObjectLabel(
-  _ identifier: UInt32, _ name: UInt32, _ length: Int32, _ label: UnsafePointer<CChar>?
-) {
-  recorder.enter("glObjectLabel")
-  recorder.value(identifier)
-  recorder.value(name)
-  recorder.value(length)
-  recorder.text(label, length, isNullable: true)
-}
-
-func stub_glObjectPtrLabel(
-  _ ptr: UnsafeRawPointer?, _ length: Int32, _ label: UnsafePointer<CChar>?
-) {
-  recorder.enter("glObjectPtrLabel")
-  recorder.pointer(ptr)
-  recorder.value(length)
-  recorder.text(label, length, isNullable: true)
-}
-
-func stub_glOrtho(
-  _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
-) {
-  recorder.enter("glOrtho")
-  recorder.value(left)
-  recorder.value(right)
-  recorder.value(bottom)
-  recorder.value(top)
-  recorder.value(zNear)
-  recorder.value(zFar)
-}
-
-func stub_glOrthof(_ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
-  recorder.enter("glOrthof")
-  recorder.value(l)
-  recorder.value(rValue)
-  recorder.value(b)
-  recorder.value(t)
-  recorder.value(n)
-  recorder.value(f)
-}
-
-func stub_glOrthox(_ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
-  recorder.enter("glOrthox")
-  recorder.value(l)
-  recorder.value(rValue)
-  recorder.value(b)
-  recorder.value(t)
-  recorder.value(n)
-  recorder.value(f)
-}
-
-func stub_glPassTexCoordATI(_ dst: UInt32, _ coord: UInt32, _ swizzle: UInt32) {
-  recorder.enter("glPassTexCoordATI")
-  recorder.value(dst)
-  recorder.value(coord)
-  recorder.value(swizzle)
-}
-
-func stub_glPassThrough(_ token: Float) {
-  recorder.enter("glPassThrough")
-  recorder.value(token)
-}
-
-func stub_glPatchParameterfv(_ pname: UInt32, _ values: UnsafePointer<Float>?) {
-  recorder.enter("glPatchParameterfv")
-  recorder.value(pname)
-  recorder.read(values, glProduct(glPatchValueCount(pname), 4))
-}
-
-func stub_glPatchParameteri(_ pname: UInt32, _ value: Int32) {
-  recorder.enter("glPatchParameteri")
-  recorder.value(pname)
-  recorder.value(value)
-}
-
-func stub_glPauseTransformFeedback() {
-  recorder.enter("glPauseTransformFeedback")
-}
-
-func stub_glPixelMapfv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<Float>?) {
-  recorder.enter("glPixelMapfv")
-  recorder.value(map)
-  recorder.value(mapsize)
-  recorder.image(values, 1, GL.RED, GL.FLOAT, Int(mapsize), 1, 1)
-}
-
-func stub_glPixelMapuiv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<UInt32>?) {
-  recorder.enter("glPixelMapuiv")
-  recorder.value(map)
-  recorder.value(mapsize)
-  recorder.image(values, 1, GL.RED, GL.UNSIGNED_INT, Int(mapsize), 1, 1)
-}
-
-func stub_glPixelMapusv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<UInt16>?) {
-  recorder.enter("glPixelMapusv")
-  recorder.value(map)
-  recorder.value(mapsize)
-  recorder.image(values, 1, GL.RED, GL.UNSIGNED_SHORT, Int(mapsize), 1, 1)
-}
-
-func stub_glPixelTransferf(_ pname: UInt32, _ param: Float) {
-  recorder.enter("glPixelTransferf")
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glPixelTransferi(_ pname: UInt32, _ param: Int32) {
-  recorder.enter("glPixelTransferi")
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glPixelZoom(_ xfactor: Float, _ yfactor: Float) {
-  recorder.enter("glPixelZoom")
-  recorder.value(xfactor)
-  recorder.value(yfactor)
-}
-
-func stub_glPointParameterf(_ pname: UInt32, _ param: Float) {
-  recorder.enter("glPointParameterf")
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glPointParameterfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  recorder.enter("glPointParameterfv")
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glPointParameteri(_ pname: UInt32, _ param: Int32) {
-  recorder.enter("glPointParameteri")
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glPointParameteriv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glPointParameteriv")
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glPointParameterx(_ pname: UInt32, _ param: Int32) {
-  recorder.enter("glPointParameterx")
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glPointParameterxv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glPointParameterxv")
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glPointSize(_ size: Float) {
-  recorder.enter("glPointSize")
-  recorder.value(size)
-}
-
-func stub_glPointSizex(_ size: Int32) {
-  recorder.enter("glPointSizex")
-  recorder.value(size)
-}
-
-func stub_glPolygonMode(_ face: UInt32, _ mode: UInt32) {
-  recorder.enter("glPolygonMode")
-  recorder.value(face)
-  recorder.value(mode)
-}
-
-func stub_glPolygonOffset(_ factor: Float, _ units: Float) {
-  recorder.enter("glPolygonOffset")
-  recorder.value(factor)
-  recorder.value(units)
-}
-
-func stub_glPolygonOffsetClamp(_ factor: Float, _ units: Float, _ clamp: Float) {
-  recorder.enter("glPolygonOffsetClamp")
-  recorder.value(factor)
-  recorder.value(units)
-  recorder.value(clamp)
-}
-
-func stub_glPolygonOffsetx(_ factor: Int32, _ units: Int32) {
-  recorder.enter("glPolygonOffsetx")
-  recorder.value(factor)
-  recorder.value(units)
-}
-
-func stub_glPolygonStipple(_ mask: UnsafePointer<UInt8>?) {
-  recorder.enter("glPolygonStipple")
-  recorder.image(mask, 2, GL.COLOR_INDEX, GL.BITMAP, Int(32), Int(32), 1)
-}
-
-func stub_glPopAttrib() {
-  recorder.enter("glPopAttrib")
-}
-
-func stub_glPopDebugGroup() {
-  recorder.enter("glPopDebugGroup")
-}
-
-func stub_glPopMatrix() {
-  recorder.enter("glPopMatrix")
-}
-
-func stub_glPopName() {
-  recorder.enter("glPopName")
-}
-
-func stub_glPrimitiveBoundingBox(
-  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
-  _ maxZ: Float, _ maxW: Float
-) {
-  recorder.enter("glPrimitiveBoundingBox")
-  recorder.value(minX)
-  recorder.value(minY)
-  recorder.value(minZ)
-  recorder.value(minW)
-  recorder.value(maxX)
-  recorder.value(maxY)
-  recorder.value(maxZ)
-  recorder.value(maxW)
-}
-
-func stub_glPrimitiveRestartIndex(_ index: UInt32) {
-  recorder.enter("glPrimitiveRestartIndex")
-  recorder.value(index)
-}
-
-func stub_glPrimitiveRestartIndexNV(_ index: UInt32) {
-  recorder.enter("glPrimitiveRestartIndexNV")
-  recorder.value(index)
-}
-
-func stub_glPrimitiveRestartNV() {
-  recorder.enter("glPrimitiveRestartNV")
 }

@@ -4,6 +4,1601 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glMaterialf(_ face: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glMaterialf")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMaterialfv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  recorder.enter("glMaterialfv")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMateriali(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glMateriali")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMaterialiv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glMaterialiv")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMaterialx(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glMaterialx")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMaterialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
+  recorder.enter("glMaterialxv")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.read(param, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMatrixFrustumEXT(
+  _ mode: UInt32, _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double,
+  _ zFar: Double
+) {
+  recorder.enter("glMatrixFrustumEXT")
+  recorder.value(mode)
+  recorder.value(left)
+  recorder.value(right)
+  recorder.value(bottom)
+  recorder.value(top)
+  recorder.value(zNear)
+  recorder.value(zFar)
+}
+
+func stub_glMatrixLoadIdentityEXT(_ mode: UInt32) {
+  recorder.enter("glMatrixLoadIdentityEXT")
+  recorder.value(mode)
+}
+
+func stub_glMatrixLoadTransposedEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  recorder.enter("glMatrixLoadTransposedEXT")
+  recorder.value(mode)
+  recorder.read(m, glProduct(16, 8))
+}
+
+func stub_glMatrixLoadTransposefEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  recorder.enter("glMatrixLoadTransposefEXT")
+  recorder.value(mode)
+  recorder.read(m, glProduct(16, 4))
+}
+
+func stub_glMatrixLoaddEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  recorder.enter("glMatrixLoaddEXT")
+  recorder.value(mode)
+  recorder.read(m, glProduct(16, 8))
+}
+
+func stub_glMatrixLoadfEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  recorder.enter("glMatrixLoadfEXT")
+  recorder.value(mode)
+  recorder.read(m, glProduct(16, 4))
+}
+
+func stub_glMatrixMode(_ mode: UInt32) {
+  recorder.enter("glMatrixMode")
+  recorder.value(mode)
+}
+
+func stub_glMatrixMultTransposedEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  recorder.enter("glMatrixMultTransposedEXT")
+  recorder.value(mode)
+  recorder.read(m, glProduct(16, 8))
+}
+
+func stub_glMatrixMultTransposefEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  recorder.enter("glMatrixMultTransposefEXT")
+  recorder.value(mode)
+  recorder.read(m, glProduct(16, 4))
+}
+
+func stub_glMatrixMultdEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  recorder.enter("glMatrixMultdEXT")
+  recorder.value(mode)
+  recorder.read(m, glProduct(16, 8))
+}
+
+func stub_glMatrixMultfEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
+  recorder.enter("glMatrixMultfEXT")
+  recorder.value(mode)
+  recorder.read(m, glProduct(16, 4))
+}
+
+func stub_glMatrixOrthoEXT(
+  _ mode: UInt32, _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double,
+  _ zFar: Double
+) {
+  recorder.enter("glMatrixOrthoEXT")
+  recorder.value(mode)
+  recorder.value(left)
+  recorder.value(right)
+  recorder.value(bottom)
+  recorder.value(top)
+  recorder.value(zNear)
+  recorder.value(zFar)
+}
+
+func stub_glMatrixPopEXT(_ mode: UInt32) {
+  recorder.enter("glMatrixPopEXT")
+  recorder.value(mode)
+}
+
+func stub_glMatrixPushEXT(_ mode: UInt32) {
+  recorder.enter("glMatrixPushEXT")
+  recorder.value(mode)
+}
+
+func stub_glMatrixRotatedEXT(
+  _ mode: UInt32, _ angle: Double, _ x: Double, _ y: Double, _ z: Double
+) {
+  recorder.enter("glMatrixRotatedEXT")
+  recorder.value(mode)
+  recorder.value(angle)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glMatrixRotatefEXT(_ mode: UInt32, _ angle: Float, _ x: Float, _ y: Float, _ z: Float) {
+  recorder.enter("glMatrixRotatefEXT")
+  recorder.value(mode)
+  recorder.value(angle)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glMatrixScaledEXT(_ mode: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  recorder.enter("glMatrixScaledEXT")
+  recorder.value(mode)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glMatrixScalefEXT(_ mode: UInt32, _ x: Float, _ y: Float, _ z: Float) {
+  recorder.enter("glMatrixScalefEXT")
+  recorder.value(mode)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glMatrixTranslatedEXT(_ mode: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  recorder.enter("glMatrixTranslatedEXT")
+  recorder.value(mode)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glMatrixTranslatefEXT(_ mode: UInt32, _ x: Float, _ y: Float, _ z: Float) {
+  recorder.enter("glMatrixTranslatefEXT")
+  recorder.value(mode)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glMaxShaderCompilerThreadsKHR(_ count: UInt32) {
+  recorder.enter("glMaxShaderCompilerThreadsKHR")
+  recorder.value(count)
+}
+
+func stub_glMemoryBarrier(_ barriers: UInt32) {
+  recorder.enter("glMemoryBarrier")
+  recorder.value(barriers)
+}
+
+func stub_glMemoryBarrierByRegion(_ barriers: UInt32) {
+  recorder.enter("glMemoryBarrierByRegion")
+  recorder.value(barriers)
+}
+
+func stub_glMinSampleShading(_ value: Float) {
+  recorder.enter("glMinSampleShading")
+  recorder.value(value)
+}
+
+func stub_glMultMatrixd(_ m: UnsafePointer<Double>?) {
+  recorder.enter("glMultMatrixd")
+  recorder.read(m, glProduct(16, 8))
+}
+
+func stub_glMultMatrixf(_ m: UnsafePointer<Float>?) {
+  recorder.enter("glMultMatrixf")
+  recorder.read(m, glProduct(16, 4))
+}
+
+func stub_glMultMatrixx(_ m: UnsafePointer<Int32>?) {
+  recorder.enter("glMultMatrixx")
+  recorder.read(m, glProduct(16, 4))
+}
+
+func stub_glMultTransposeMatrixd(_ m: UnsafePointer<Double>?) {
+  recorder.enter("glMultTransposeMatrixd")
+  recorder.read(m, glProduct(16, 8))
+}
+
+func stub_glMultTransposeMatrixf(_ m: UnsafePointer<Float>?) {
+  recorder.enter("glMultTransposeMatrixf")
+  recorder.read(m, glProduct(16, 4))
+}
+
+func stub_glMultiTexBufferEXT(
+  _ texunit: UInt32, _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32
+) {
+  recorder.enter("glMultiTexBufferEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(internalformat)
+  recorder.value(buffer)
+}
+
+func stub_glMultiTexCoord1d(_ target: UInt32, _ s: Double) {
+  recorder.enter("glMultiTexCoord1d")
+  recorder.value(target)
+  recorder.value(s)
+}
+
+func stub_glMultiTexCoord1dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glMultiTexCoord1dv")
+  recorder.value(target)
+  recorder.read(v, glProduct(1, 8))
+}
+
+func stub_glMultiTexCoord1f(_ target: UInt32, _ s: Float) {
+  recorder.enter("glMultiTexCoord1f")
+  recorder.value(target)
+  recorder.value(s)
+}
+
+func stub_glMultiTexCoord1fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  recorder.enter("glMultiTexCoord1fv")
+  recorder.value(target)
+  recorder.read(v, glProduct(1, 4))
+}
+
+func stub_glMultiTexCoord1hNV(_ target: UInt32, _ s: UInt16) {
+  recorder.enter("glMultiTexCoord1hNV")
+  recorder.value(target)
+  recorder.value(s)
+}
+
+func stub_glMultiTexCoord1hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glMultiTexCoord1hvNV")
+  recorder.value(target)
+  recorder.read(v, glProduct(1, 2))
+}
+
+func stub_glMultiTexCoord1i(_ target: UInt32, _ s: Int32) {
+  recorder.enter("glMultiTexCoord1i")
+  recorder.value(target)
+  recorder.value(s)
+}
+
+func stub_glMultiTexCoord1iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glMultiTexCoord1iv")
+  recorder.value(target)
+  recorder.read(v, glProduct(1, 4))
+}
+
+func stub_glMultiTexCoord1s(_ target: UInt32, _ s: Int16) {
+  recorder.enter("glMultiTexCoord1s")
+  recorder.value(target)
+  recorder.value(s)
+}
+
+func stub_glMultiTexCoord1sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  recorder.enter("glMultiTexCoord1sv")
+  recorder.value(target)
+  recorder.read(v, glProduct(1, 2))
+}
+
+func stub_glMultiTexCoord2d(_ target: UInt32, _ s: Double, _ t: Double) {
+  recorder.enter("glMultiTexCoord2d")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+}
+
+func stub_glMultiTexCoord2dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glMultiTexCoord2dv")
+  recorder.value(target)
+  recorder.read(v, glProduct(2, 8))
+}
+
+func stub_glMultiTexCoord2f(_ target: UInt32, _ s: Float, _ t: Float) {
+  recorder.enter("glMultiTexCoord2f")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+}
+
+func stub_glMultiTexCoord2fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  recorder.enter("glMultiTexCoord2fv")
+  recorder.value(target)
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glMultiTexCoord2hNV(_ target: UInt32, _ s: UInt16, _ t: UInt16) {
+  recorder.enter("glMultiTexCoord2hNV")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+}
+
+func stub_glMultiTexCoord2hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glMultiTexCoord2hvNV")
+  recorder.value(target)
+  recorder.read(v, glProduct(2, 2))
+}
+
+func stub_glMultiTexCoord2i(_ target: UInt32, _ s: Int32, _ t: Int32) {
+  recorder.enter("glMultiTexCoord2i")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+}
+
+func stub_glMultiTexCoord2iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glMultiTexCoord2iv")
+  recorder.value(target)
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glMultiTexCoord2s(_ target: UInt32, _ s: Int16, _ t: Int16) {
+  recorder.enter("glMultiTexCoord2s")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+}
+
+func stub_glMultiTexCoord2sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  recorder.enter("glMultiTexCoord2sv")
+  recorder.value(target)
+  recorder.read(v, glProduct(2, 2))
+}
+
+func stub_glMultiTexCoord3d(_ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double) {
+  recorder.enter("glMultiTexCoord3d")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+}
+
+func stub_glMultiTexCoord3dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glMultiTexCoord3dv")
+  recorder.value(target)
+  recorder.read(v, glProduct(3, 8))
+}
+
+func stub_glMultiTexCoord3f(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float) {
+  recorder.enter("glMultiTexCoord3f")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+}
+
+func stub_glMultiTexCoord3fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  recorder.enter("glMultiTexCoord3fv")
+  recorder.value(target)
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glMultiTexCoord3hNV(_ target: UInt32, _ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
+  recorder.enter("glMultiTexCoord3hNV")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+}
+
+func stub_glMultiTexCoord3hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glMultiTexCoord3hvNV")
+  recorder.value(target)
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glMultiTexCoord3i(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32) {
+  recorder.enter("glMultiTexCoord3i")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+}
+
+func stub_glMultiTexCoord3iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glMultiTexCoord3iv")
+  recorder.value(target)
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glMultiTexCoord3s(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16) {
+  recorder.enter("glMultiTexCoord3s")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+}
+
+func stub_glMultiTexCoord3sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  recorder.enter("glMultiTexCoord3sv")
+  recorder.value(target)
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glMultiTexCoord4d(
+  _ target: UInt32, _ s: Double, _ t: Double, _ rValue: Double, _ q: Double
+) {
+  recorder.enter("glMultiTexCoord4d")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glMultiTexCoord4dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glMultiTexCoord4dv")
+  recorder.value(target)
+  recorder.read(v, glProduct(4, 8))
+}
+
+func stub_glMultiTexCoord4f(_ target: UInt32, _ s: Float, _ t: Float, _ rValue: Float, _ q: Float) {
+  recorder.enter("glMultiTexCoord4f")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glMultiTexCoord4fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
+  recorder.enter("glMultiTexCoord4fv")
+  recorder.value(target)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glMultiTexCoord4hNV(
+  _ target: UInt32, _ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16
+) {
+  recorder.enter("glMultiTexCoord4hNV")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glMultiTexCoord4hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glMultiTexCoord4hvNV")
+  recorder.value(target)
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glMultiTexCoord4i(_ target: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
+  recorder.enter("glMultiTexCoord4i")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glMultiTexCoord4iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glMultiTexCoord4iv")
+  recorder.value(target)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glMultiTexCoord4s(_ target: UInt32, _ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16) {
+  recorder.enter("glMultiTexCoord4s")
+  recorder.value(target)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glMultiTexCoord4sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
+  recorder.enter("glMultiTexCoord4sv")
+  recorder.value(target)
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glMultiTexCoord4x(
+  _ texture: UInt32, _ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32
+) {
+  recorder.enter("glMultiTexCoord4x")
+  recorder.value(texture)
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glMultiTexCoordP1ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
+  recorder.enter("glMultiTexCoordP1ui")
+  recorder.value(texture)
+  recorder.value(type)
+  recorder.value(coords)
+}
+
+func stub_glMultiTexCoordP1uiv(
+  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glMultiTexCoordP1uiv")
+  recorder.value(texture)
+  recorder.value(type)
+  recorder.read(coords, glProduct(1, 4))
+}
+
+func stub_glMultiTexCoordP2ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
+  recorder.enter("glMultiTexCoordP2ui")
+  recorder.value(texture)
+  recorder.value(type)
+  recorder.value(coords)
+}
+
+func stub_glMultiTexCoordP2uiv(
+  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glMultiTexCoordP2uiv")
+  recorder.value(texture)
+  recorder.value(type)
+  recorder.read(coords, glProduct(1, 4))
+}
+
+func stub_glMultiTexCoordP3ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
+  recorder.enter("glMultiTexCoordP3ui")
+  recorder.value(texture)
+  recorder.value(type)
+  recorder.value(coords)
+}
+
+func stub_glMultiTexCoordP3uiv(
+  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glMultiTexCoordP3uiv")
+  recorder.value(texture)
+  recorder.value(type)
+  recorder.read(coords, glProduct(1, 4))
+}
+
+func stub_glMultiTexCoordP4ui(_ texture: UInt32, _ type: UInt32, _ coords: UInt32) {
+  recorder.enter("glMultiTexCoordP4ui")
+  recorder.value(texture)
+  recorder.value(type)
+  recorder.value(coords)
+}
+
+func stub_glMultiTexCoordP4uiv(
+  _ texture: UInt32, _ type: UInt32, _ coords: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glMultiTexCoordP4uiv")
+  recorder.value(texture)
+  recorder.value(type)
+  recorder.read(coords, glProduct(1, 4))
+}
+
+func stub_glMultiTexCoordPointerEXT(
+  _ texunit: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
+) {
+  recorder.enter("glMultiTexCoordPointerEXT")
+  recorder.value(texunit)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.pointer(pointer)
+}
+
+func stub_glMultiTexEnvfEXT(_ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glMultiTexEnvfEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMultiTexEnvfvEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?
+) {
+  recorder.enter("glMultiTexEnvfvEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMultiTexEnviEXT(_ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glMultiTexEnviEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMultiTexEnvivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  recorder.enter("glMultiTexEnvivEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMultiTexGendEXT(_ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ param: Double) {
+  recorder.enter("glMultiTexGendEXT")
+  recorder.value(texunit)
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMultiTexGendvEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?
+) {
+  recorder.enter("glMultiTexGendvEXT")
+  recorder.value(texunit)
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 8))
+}
+
+func stub_glMultiTexGenfEXT(_ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glMultiTexGenfEXT")
+  recorder.value(texunit)
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMultiTexGenfvEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?
+) {
+  recorder.enter("glMultiTexGenfvEXT")
+  recorder.value(texunit)
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMultiTexGeniEXT(_ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glMultiTexGeniEXT")
+  recorder.value(texunit)
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMultiTexGenivEXT(
+  _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  recorder.enter("glMultiTexGenivEXT")
+  recorder.value(texunit)
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMultiTexImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glMultiTexImage1DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(border)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 1, format, type, Int(width), 1, 1)
+}
+
+func stub_glMultiTexImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ height: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glMultiTexImage2DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(border)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
+}
+
+func stub_glMultiTexImage3DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glMultiTexImage3DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(border)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
+}
+
+func stub_glMultiTexParameterIivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  recorder.enter("glMultiTexParameterIivEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMultiTexParameterIuivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glMultiTexParameterIuivEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMultiTexParameterfEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Float
+) {
+  recorder.enter("glMultiTexParameterfEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMultiTexParameterfvEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?
+) {
+  recorder.enter("glMultiTexParameterfvEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMultiTexParameteriEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Int32
+) {
+  recorder.enter("glMultiTexParameteriEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMultiTexParameterivEXT(
+  _ texunit: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  recorder.enter("glMultiTexParameterivEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMultiTexRenderbufferEXT(_ texunit: UInt32, _ target: UInt32, _ renderbuffer: UInt32) {
+  recorder.enter("glMultiTexRenderbufferEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(renderbuffer)
+}
+
+func stub_glMultiTexSubImage1DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
+  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glMultiTexSubImage1DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(width)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 1, format, type, Int(width), 1, 1)
+}
+
+func stub_glMultiTexSubImage2DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glMultiTexSubImage2DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
+}
+
+func stub_glMultiTexSubImage3DEXT(
+  _ texunit: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glMultiTexSubImage3DEXT")
+  recorder.value(texunit)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(zoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
+}
+
+func stub_glNamedBufferDataEXT(
+  _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ usage: UInt32
+) {
+  recorder.enter("glNamedBufferDataEXT")
+  recorder.value(buffer)
+  recorder.value(size)
+  recorder.read(data, max(Int(size), 0))
+  recorder.value(usage)
+}
+
+func stub_glNamedBufferStorageEXT(
+  _ buffer: UInt32, _ size: Int, _ data: UnsafeRawPointer?, _ flags: UInt32
+) {
+  recorder.enter("glNamedBufferStorageEXT")
+  recorder.value(buffer)
+  recorder.value(size)
+  recorder.read(data, Int(size))
+  recorder.value(flags)
+}
+
+func stub_glNamedBufferSubData(
+  _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
+) {
+  recorder.enter("glNamedBufferSubData")
+  recorder.value(buffer)
+  recorder.value(offset)
+  recorder.value(size)
+  recorder.read(data, max(Int(size), 0))
+}
+
+func stub_glNamedBufferSubDataEXT(
+  _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
+) {
+  recorder.enter("glNamedBufferSubDataEXT")
+  recorder.value(buffer)
+  recorder.value(offset)
+  recorder.value(size)
+  recorder.read(data, max(Int(size), 0))
+}
+
+func stub_glNamedCopyBufferSubDataEXT(
+  _ readBuffer: UInt32, _ writeBuffer: UInt32, _ readOffset: Int, _ writeOffset: Int, _ size: Int
+) {
+  recorder.enter("glNamedCopyBufferSubDataEXT")
+  recorder.value(readBuffer)
+  recorder.value(writeBuffer)
+  recorder.value(readOffset)
+  recorder.value(writeOffset)
+  recorder.value(size)
+}
+
+func stub_glNamedFramebufferDrawBuffer(_ framebuffer: UInt32, _ buf: UInt32) {
+  recorder.enter("glNamedFramebufferDrawBuffer")
+  recorder.value(framebuffer)
+  recorder.value(buf)
+}
+
+func stub_glNamedFramebufferParameteri(_ framebuffer: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glNamedFramebufferParameteri")
+  recorder.value(framebuffer)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glNamedFramebufferParameteriEXT(_ framebuffer: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glNamedFramebufferParameteriEXT")
+  recorder.value(framebuffer)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glNamedFramebufferReadBuffer(_ framebuffer: UInt32, _ src: UInt32) {
+  recorder.enter("glNamedFramebufferReadBuffer")
+  recorder.value(framebuffer)
+  recorder.value(src)
+}
+
+func stub_glNamedFramebufferRenderbuffer(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
+) {
+  recorder.enter("glNamedFramebufferRenderbuffer")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(renderbuffertarget)
+  recorder.value(renderbuffer)
+}
+
+func stub_glNamedFramebufferRenderbufferEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
+) {
+  recorder.enter("glNamedFramebufferRenderbufferEXT")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(renderbuffertarget)
+  recorder.value(renderbuffer)
+}
+
+func stub_glNamedFramebufferTexture(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  recorder.enter("glNamedFramebufferTexture")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(texture)
+  recorder.value(level)
+}
+
+func stub_glNamedFramebufferTexture1DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32
+) {
+  recorder.enter("glNamedFramebufferTexture1DEXT")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(textarget)
+  recorder.value(texture)
+  recorder.value(level)
+}
+
+func stub_glNamedFramebufferTexture2DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32
+) {
+  recorder.enter("glNamedFramebufferTexture2DEXT")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(textarget)
+  recorder.value(texture)
+  recorder.value(level)
+}
+
+func stub_glNamedFramebufferTexture3DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32, _ zoffset: Int32
+) {
+  recorder.enter("glNamedFramebufferTexture3DEXT")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(textarget)
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(zoffset)
+}
+
+func stub_glNamedFramebufferTextureEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  recorder.enter("glNamedFramebufferTextureEXT")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(texture)
+  recorder.value(level)
+}
+
+func stub_glNamedFramebufferTextureFaceEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ face: UInt32
+) {
+  recorder.enter("glNamedFramebufferTextureFaceEXT")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(face)
+}
+
+func stub_glNamedFramebufferTextureLayer(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
+) {
+  recorder.enter("glNamedFramebufferTextureLayer")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(layer)
+}
+
+func stub_glNamedFramebufferTextureLayerEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
+) {
+  recorder.enter("glNamedFramebufferTextureLayerEXT")
+  recorder.value(framebuffer)
+  recorder.value(attachment)
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(layer)
+}
+
+func stub_glNamedProgramLocalParameter4dEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double,
+  _ w: Double
+) {
+  recorder.enter("glNamedProgramLocalParameter4dEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glNamedProgramLocalParameter4dvEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Double>?
+) {
+  recorder.enter("glNamedProgramLocalParameter4dvEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.read(params, glProduct(4, 8))
+}
+
+func stub_glNamedProgramLocalParameter4fEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ x: Float, _ y: Float, _ z: Float,
+  _ w: Float
+) {
+  recorder.enter("glNamedProgramLocalParameter4fEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glNamedProgramLocalParameter4fvEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Float>?
+) {
+  recorder.enter("glNamedProgramLocalParameter4fvEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.read(params, glProduct(4, 4))
+}
+
+func stub_glNamedProgramLocalParameterI4iEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32,
+  _ w: Int32
+) {
+  recorder.enter("glNamedProgramLocalParameterI4iEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glNamedProgramLocalParameterI4ivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  recorder.enter("glNamedProgramLocalParameterI4ivEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.read(params, glProduct(4, 4))
+}
+
+func stub_glNamedProgramLocalParameterI4uiEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32,
+  _ w: UInt32
+) {
+  recorder.enter("glNamedProgramLocalParameterI4uiEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glNamedProgramLocalParameterI4uivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glNamedProgramLocalParameterI4uivEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.read(params, glProduct(4, 4))
+}
+
+func stub_glNamedProgramLocalParameters4fvEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ count: Int32,
+  _ params: UnsafePointer<Float>?
+) {
+  recorder.enter("glNamedProgramLocalParameters4fvEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(count)
+  recorder.read(params, glProduct(glProduct(Int(count), 4), 4))
+}
+
+func stub_glNamedProgramLocalParametersI4ivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ count: Int32,
+  _ params: UnsafePointer<Int32>?
+) {
+  recorder.enter("glNamedProgramLocalParametersI4ivEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(count)
+  recorder.read(params, glProduct(glProduct(Int(count), 4), 4))
+}
+
+func stub_glNamedProgramLocalParametersI4uivEXT(
+  _ program: UInt32, _ target: UInt32, _ index: UInt32, _ count: Int32,
+  _ params: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glNamedProgramLocalParametersI4uivEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(index)
+  recorder.value(count)
+  recorder.read(params, glProduct(glProduct(Int(count), 4), 4))
+}
+
+func stub_glNamedProgramStringEXT(
+  _ program: UInt32, _ target: UInt32, _ format: UInt32, _ len: Int32, _ string: UnsafeRawPointer?
+) {
+  recorder.enter("glNamedProgramStringEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(format)
+  recorder.value(len)
+  recorder.read(string, Int(len))
+}
+
+func stub_glNamedRenderbufferStorage(
+  _ renderbuffer: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  recorder.enter("glNamedRenderbufferStorage")
+  recorder.value(renderbuffer)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glNamedRenderbufferStorageEXT(
+  _ renderbuffer: UInt32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  recorder.enter("glNamedRenderbufferStorageEXT")
+  recorder.value(renderbuffer)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glNamedRenderbufferStorageMultisample(
+  _ renderbuffer: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32
+) {
+  recorder.enter("glNamedRenderbufferStorageMultisample")
+  recorder.value(renderbuffer)
+  recorder.value(samples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glNamedRenderbufferStorageMultisampleCoverageEXT(
+  _ renderbuffer: UInt32, _ coverageSamples: Int32, _ colorSamples: Int32, _ internalformat: UInt32,
+  _ width: Int32, _ height: Int32
+) {
+  recorder.enter("glNamedRenderbufferStorageMultisampleCoverageEXT")
+  recorder.value(renderbuffer)
+  recorder.value(coverageSamples)
+  recorder.value(colorSamples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glNamedRenderbufferStorageMultisampleEXT(
+  _ renderbuffer: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32
+) {
+  recorder.enter("glNamedRenderbufferStorageMultisampleEXT")
+  recorder.value(renderbuffer)
+  recorder.value(samples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glNamedStringARB(
+  _ type: UInt32, _ namelen: Int32, _ name: UnsafePointer<CChar>?, _ stringlen: Int32,
+  _ string: UnsafePointer<CChar>?
+) {
+  recorder.enter("glNamedStringARB")
+  recorder.value(type)
+  recorder.value(namelen)
+  recorder.text(name, namelen, isNullable: false)
+  recorder.value(stringlen)
+  recorder.text(string, stringlen, isNullable: false)
+}
+
+func stub_glNormal3b(_ nx: Int8, _ ny: Int8, _ nz: Int8) {
+  recorder.enter("glNormal3b")
+  recorder.value(nx)
+  recorder.value(ny)
+  recorder.value(nz)
+}
+
+func stub_glNormal3bv(_ v: UnsafePointer<Int8>?) {
+  recorder.enter("glNormal3bv")
+  recorder.read(v, 3)
+}
+
+func stub_glNormal3d(_ nx: Double, _ ny: Double, _ nz: Double) {
+  recorder.enter("glNormal3d")
+  recorder.value(nx)
+  recorder.value(ny)
+  recorder.value(nz)
+}
+
+func stub_glNormal3dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glNormal3dv")
+  recorder.read(v, glProduct(3, 8))
+}
+
+func stub_glNormal3f(_ nx: Float, _ ny: Float, _ nz: Float) {
+  recorder.enter("glNormal3f")
+  recorder.value(nx)
+  recorder.value(ny)
+  recorder.value(nz)
+}
+
+func stub_glNormal3fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glNormal3fv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glNormal3hNV(_ nx: UInt16, _ ny: UInt16, _ nz: UInt16) {
+  recorder.enter("glNormal3hNV")
+  recorder.value(nx)
+  recorder.value(ny)
+  recorder.value(nz)
+}
+
+func stub_glNormal3hvNV(_ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glNormal3hvNV")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glNormal3i(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
+  recorder.enter("glNormal3i")
+  recorder.value(nx)
+  recorder.value(ny)
+  recorder.value(nz)
+}
+
+func stub_glNormal3iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glNormal3iv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glNormal3s(_ nx: Int16, _ ny: Int16, _ nz: Int16) {
+  recorder.enter("glNormal3s")
+  recorder.value(nx)
+  recorder.value(ny)
+  recorder.value(nz)
+}
+
+func stub_glNormal3sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glNormal3sv")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glNormal3x(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
+  recorder.enter("glNormal3x")
+  recorder.value(nx)
+  recorder.value(ny)
+  recorder.value(nz)
+}
+
+func stub_glNormalP3ui(_ type: UInt32, _ coords: UInt32) {
+  recorder.enter("glNormalP3ui")
+  recorder.value(type)
+  recorder.value(coords)
+}
+
+func stub_glNormalP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  recorder.enter("glNormalP3uiv")
+  recorder.value(type)
+  recorder.read(coords, glProduct(1, 4))
+}
+
+func stub_glObjectLabel(
+  _ identifier: UInt32, _ name: UInt32, _ length: Int32, _ label: UnsafePointer<CChar>?
+) {
+  recorder.enter("glObjectLabel")
+  recorder.value(identifier)
+  recorder.value(name)
+  recorder.value(length)
+  recorder.text(label, length, isNullable: true)
+}
+
+func stub_glObjectPtrLabel(
+  _ ptr: UnsafeRawPointer?, _ length: Int32, _ label: UnsafePointer<CChar>?
+) {
+  recorder.enter("glObjectPtrLabel")
+  recorder.pointer(ptr)
+  recorder.value(length)
+  recorder.text(label, length, isNullable: true)
+}
+
+func stub_glOrtho(
+  _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
+) {
+  recorder.enter("glOrtho")
+  recorder.value(left)
+  recorder.value(right)
+  recorder.value(bottom)
+  recorder.value(top)
+  recorder.value(zNear)
+  recorder.value(zFar)
+}
+
+func stub_glOrthof(_ l: Float, _ rValue: Float, _ b: Float, _ t: Float, _ n: Float, _ f: Float) {
+  recorder.enter("glOrthof")
+  recorder.value(l)
+  recorder.value(rValue)
+  recorder.value(b)
+  recorder.value(t)
+  recorder.value(n)
+  recorder.value(f)
+}
+
+func stub_glOrthox(_ l: Int32, _ rValue: Int32, _ b: Int32, _ t: Int32, _ n: Int32, _ f: Int32) {
+  recorder.enter("glOrthox")
+  recorder.value(l)
+  recorder.value(rValue)
+  recorder.value(b)
+  recorder.value(t)
+  recorder.value(n)
+  recorder.value(f)
+}
+
+func stub_glPassTexCoordATI(_ dst: UInt32, _ coord: UInt32, _ swizzle: UInt32) {
+  recorder.enter("glPassTexCoordATI")
+  recorder.value(dst)
+  recorder.value(coord)
+  recorder.value(swizzle)
+}
+
+func stub_glPassThrough(_ token: Float) {
+  recorder.enter("glPassThrough")
+  recorder.value(token)
+}
+
+func stub_glPatchParameterfv(_ pname: UInt32, _ values: UnsafePointer<Float>?) {
+  recorder.enter("glPatchParameterfv")
+  recorder.value(pname)
+  recorder.read(values, glProduct(glPatchValueCount(pname), 4))
+}
+
+func stub_glPatchParameteri(_ pname: UInt32, _ value: Int32) {
+  recorder.enter("glPatchParameteri")
+  recorder.value(pname)
+  recorder.value(value)
+}
+
+func stub_glPauseTransformFeedback() {
+  recorder.enter("glPauseTransformFeedback")
+}
+
+func stub_glPixelMapfv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<Float>?) {
+  recorder.enter("glPixelMapfv")
+  recorder.value(map)
+  recorder.value(mapsize)
+  recorder.image(values, 1, GL.RED, GL.FLOAT, Int(mapsize), 1, 1)
+}
+
+func stub_glPixelMapuiv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<UInt32>?) {
+  recorder.enter("glPixelMapuiv")
+  recorder.value(map)
+  recorder.value(mapsize)
+  recorder.image(values, 1, GL.RED, GL.UNSIGNED_INT, Int(mapsize), 1, 1)
+}
+
+func stub_glPixelMapusv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<UInt16>?) {
+  recorder.enter("glPixelMapusv")
+  recorder.value(map)
+  recorder.value(mapsize)
+  recorder.image(values, 1, GL.RED, GL.UNSIGNED_SHORT, Int(mapsize), 1, 1)
+}
+
+func stub_glPixelTransferf(_ pname: UInt32, _ param: Float) {
+  recorder.enter("glPixelTransferf")
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glPixelTransferi(_ pname: UInt32, _ param: Int32) {
+  recorder.enter("glPixelTransferi")
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glPixelZoom(_ xfactor: Float, _ yfactor: Float) {
+  recorder.enter("glPixelZoom")
+  recorder.value(xfactor)
+  recorder.value(yfactor)
+}
+
+func stub_glPointParameterf(_ pname: UInt32, _ param: Float) {
+  recorder.enter("glPointParameterf")
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glPointParameterfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  recorder.enter("glPointParameterfv")
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glPointParameteri(_ pname: UInt32, _ param: Int32) {
+  recorder.enter("glPointParameteri")
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glPointParameteriv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glPointParameteriv")
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glPointParameterx(_ pname: UInt32, _ param: Int32) {
+  recorder.enter("glPointParameterx")
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glPointParameterxv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glPointParameterxv")
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glPointSize(_ size: Float) {
+  recorder.enter("glPointSize")
+  recorder.value(size)
+}
+
+func stub_glPointSizex(_ size: Int32) {
+  recorder.enter("glPointSizex")
+  recorder.value(size)
+}
+
+func stub_glPolygonMode(_ face: UInt32, _ mode: UInt32) {
+  recorder.enter("glPolygonMode")
+  recorder.value(face)
+  recorder.value(mode)
+}
+
+func stub_glPolygonOffset(_ factor: Float, _ units: Float) {
+  recorder.enter("glPolygonOffset")
+  recorder.value(factor)
+  recorder.value(units)
+}
+
+func stub_glPolygonOffsetClamp(_ factor: Float, _ units: Float, _ clamp: Float) {
+  recorder.enter("glPolygonOffsetClamp")
+  recorder.value(factor)
+  recorder.value(units)
+  recorder.value(clamp)
+}
+
+func stub_glPolygonOffsetx(_ factor: Int32, _ units: Int32) {
+  recorder.enter("glPolygonOffsetx")
+  recorder.value(factor)
+  recorder.value(units)
+}
+
+func stub_glPolygonStipple(_ mask: UnsafePointer<UInt8>?) {
+  recorder.enter("glPolygonStipple")
+  recorder.image(mask, 2, GL.COLOR_INDEX, GL.BITMAP, Int(32), Int(32), 1)
+}
+
+func stub_glPopAttrib() {
+  recorder.enter("glPopAttrib")
+}
+
+func stub_glPopDebugGroup() {
+  recorder.enter("glPopDebugGroup")
+}
+
+func stub_glPopMatrix() {
+  recorder.enter("glPopMatrix")
+}
+
+func stub_glPopName() {
+  recorder.enter("glPopName")
+}
+
+func stub_glPrimitiveBoundingBox(
+  _ minX: Float, _ minY: Float, _ minZ: Float, _ minW: Float, _ maxX: Float, _ maxY: Float,
+  _ maxZ: Float, _ maxW: Float
+) {
+  recorder.enter("glPrimitiveBoundingBox")
+  recorder.value(minX)
+  recorder.value(minY)
+  recorder.value(minZ)
+  recorder.value(minW)
+  recorder.value(maxX)
+  recorder.value(maxY)
+  recorder.value(maxZ)
+  recorder.value(maxW)
+}
+
+func stub_glPrimitiveRestartIndex(_ index: UInt32) {
+  recorder.enter("glPrimitiveRestartIndex")
+  recorder.value(index)
+}
+
+func stub_glPrimitiveRestartIndexNV(_ index: UInt32) {
+  recorder.enter("glPrimitiveRestartIndexNV")
+  recorder.value(index)
+}
+
+func stub_glPrimitiveRestartNV() {
+  recorder.enter("glPrimitiveRestartNV")
+}
+
 func stub_glPrioritizeTextures(
   _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
 ) {
@@ -151,10 +1746,27 @@ func stub_glProgramUniform1d(_ program: UInt32, _ location: Int32, _ v0: Double)
   recorder.value(v0)
 }
 
+func stub_glProgramUniform1dEXT(_ program: UInt32, _ location: Int32, _ x: Double) {
+  recorder.enter("glProgramUniform1dEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(x)
+}
+
 func stub_glProgramUniform1dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   recorder.enter("glProgramUniform1dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(Int(count), 8))
+}
+
+func stub_glProgramUniform1dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniform1dvEXT")
   recorder.value(program)
   recorder.value(location)
   recorder.value(count)
@@ -288,10 +1900,28 @@ func stub_glProgramUniform2d(_ program: UInt32, _ location: Int32, _ v0: Double,
   recorder.value(v1)
 }
 
+func stub_glProgramUniform2dEXT(_ program: UInt32, _ location: Int32, _ x: Double, _ y: Double) {
+  recorder.enter("glProgramUniform2dEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(x)
+  recorder.value(y)
+}
+
 func stub_glProgramUniform2dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   recorder.enter("glProgramUniform2dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 2), 8))
+}
+
+func stub_glProgramUniform2dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniform2dvEXT")
   recorder.value(program)
   recorder.value(location)
   recorder.value(count)
@@ -435,10 +2065,31 @@ func stub_glProgramUniform3d(
   recorder.value(v2)
 }
 
+func stub_glProgramUniform3dEXT(
+  _ program: UInt32, _ location: Int32, _ x: Double, _ y: Double, _ z: Double
+) {
+  recorder.enter("glProgramUniform3dEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
 func stub_glProgramUniform3dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   recorder.enter("glProgramUniform3dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 3), 8))
+}
+
+func stub_glProgramUniform3dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniform3dvEXT")
   recorder.value(program)
   recorder.value(location)
   recorder.value(count)
@@ -604,10 +2255,32 @@ func stub_glProgramUniform4d(
   recorder.value(v3)
 }
 
+func stub_glProgramUniform4dEXT(
+  _ program: UInt32, _ location: Int32, _ x: Double, _ y: Double, _ z: Double, _ w: Double
+) {
+  recorder.enter("glProgramUniform4dEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
 func stub_glProgramUniform4dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   recorder.enter("glProgramUniform4dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
+}
+
+func stub_glProgramUniform4dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniform4dvEXT")
   recorder.value(program)
   recorder.value(location)
   recorder.value(count)
@@ -780,6 +2453,18 @@ func stub_glProgramUniformMatrix2dv(
   recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
 }
 
+func stub_glProgramUniformMatrix2dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix2dvEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
+}
+
 func stub_glProgramUniformMatrix2fv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
   _ value: UnsafePointer<Float>?
@@ -804,1700 +2489,14 @@ func stub_glProgramUniformMatrix2x3dv(
   recorder.read(value, glProduct(glProduct(Int(count), 6), 8))
 }
 
-func stub_glProgramUniformMatrix2x3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramUniformMatrix2x3fv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 6), 4))
-}
-
-func stub_glProgramUniformMatrix2x4dv(
+func stub_glProgramUniformMatrix2x3dvEXT(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
   _ value: UnsafePointer<Double>?
 ) {
-  recorder.enter("glProgramUniformMatrix2x4dv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
-}
-
-func stub_glProgramUniformMatrix2x4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramUniformMatrix2x4fv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 4))
-}
-
-func stub_glProgramUniformMatrix3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramUniformMatrix3dv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 9), 8))
-}
-
-func stub_glProgramUniformMatrix3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramUniformMatrix3fv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 9), 4))
-}
-
-func stub_glProgramUniformMatrix3x2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramUniformMatrix3x2dv")
+  recorder.enter("glProgramUniformMatrix2x3dvEXT")
   recorder.value(program)
   recorder.value(location)
   recorder.value(count)
   recorder.value(transpose)
   recorder.read(value, glProduct(glProduct(Int(count), 6), 8))
-}
-
-func stub_glProgramUniformMatrix3x2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramUniformMatrix3x2fv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 6), 4))
-}
-
-func stub_glProgramUniformMatrix3x4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramUniformMatrix3x4dv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 12), 8))
-}
-
-func stub_glProgramUniformMatrix3x4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramUniformMatrix3x4fv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 12), 4))
-}
-
-func stub_glProgramUniformMatrix4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramUniformMatrix4dv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 16), 8))
-}
-
-func stub_glProgramUniformMatrix4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramUniformMatrix4fv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 16), 4))
-}
-
-func stub_glProgramUniformMatrix4x2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramUniformMatrix4x2dv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
-}
-
-func stub_glProgramUniformMatrix4x2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramUniformMatrix4x2fv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 4))
-}
-
-func stub_glProgramUniformMatrix4x3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramUniformMatrix4x3dv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 12), 8))
-}
-
-func stub_glProgramUniformMatrix4x3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramUniformMatrix4x3fv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 12), 4))
-}
-
-func stub_glProvokingVertex(_ mode: UInt32) {
-  recorder.enter("glProvokingVertex")
-  recorder.value(mode)
-}
-
-func stub_glPushAttrib(_ mask: UInt32) {
-  recorder.enter("glPushAttrib")
-  recorder.value(mask)
-}
-
-func stub_glPushDebugGroup(
-  _ source: UInt32, _ id: UInt32, _ length: Int32, _ message: UnsafePointer<CChar>?
-) {
-  recorder.enter("glPushDebugGroup")
-  recorder.value(source)
-  recorder.value(id)
-  recorder.value(length)
-  recorder.text(message, length, isNullable: false)
-}
-
-func stub_glPushMatrix() {
-  recorder.enter("glPushMatrix")
-}
-
-func stub_glPushName(_ name: UInt32) {
-  recorder.enter("glPushName")
-  recorder.value(name)
-}
-
-func stub_glQueryCounter(_ id: UInt32, _ target: UInt32) {
-  recorder.enter("glQueryCounter")
-  recorder.value(id)
-  recorder.value(target)
-}
-
-func stub_glRasterPos2d(_ x: Double, _ y: Double) {
-  recorder.enter("glRasterPos2d")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glRasterPos2dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glRasterPos2dv")
-  recorder.read(v, glProduct(2, 8))
-}
-
-func stub_glRasterPos2f(_ x: Float, _ y: Float) {
-  recorder.enter("glRasterPos2f")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glRasterPos2fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glRasterPos2fv")
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glRasterPos2i(_ x: Int32, _ y: Int32) {
-  recorder.enter("glRasterPos2i")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glRasterPos2iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glRasterPos2iv")
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glRasterPos2s(_ x: Int16, _ y: Int16) {
-  recorder.enter("glRasterPos2s")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glRasterPos2sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glRasterPos2sv")
-  recorder.read(v, glProduct(2, 2))
-}
-
-func stub_glRasterPos3d(_ x: Double, _ y: Double, _ z: Double) {
-  recorder.enter("glRasterPos3d")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glRasterPos3dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glRasterPos3dv")
-  recorder.read(v, glProduct(3, 8))
-}
-
-func stub_glRasterPos3f(_ x: Float, _ y: Float, _ z: Float) {
-  recorder.enter("glRasterPos3f")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glRasterPos3fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glRasterPos3fv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glRasterPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
-  recorder.enter("glRasterPos3i")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glRasterPos3iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glRasterPos3iv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glRasterPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
-  recorder.enter("glRasterPos3s")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glRasterPos3sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glRasterPos3sv")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glRasterPos4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  recorder.enter("glRasterPos4d")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glRasterPos4dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glRasterPos4dv")
-  recorder.read(v, glProduct(4, 8))
-}
-
-func stub_glRasterPos4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  recorder.enter("glRasterPos4f")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glRasterPos4fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glRasterPos4fv")
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glRasterPos4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  recorder.enter("glRasterPos4i")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glRasterPos4iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glRasterPos4iv")
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glRasterPos4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  recorder.enter("glRasterPos4s")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glRasterPos4sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glRasterPos4sv")
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glReadBuffer(_ src: UInt32) {
-  recorder.enter("glReadBuffer")
-  recorder.value(src)
-}
-
-func stub_glReadBufferNV(_ mode: UInt32) {
-  recorder.enter("glReadBufferNV")
-  recorder.value(mode)
-}
-
-func stub_glRectd(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) {
-  recorder.enter("glRectd")
-  recorder.value(x1)
-  recorder.value(y1)
-  recorder.value(x2)
-  recorder.value(y2)
-}
-
-func stub_glRectdv(_ v1: UnsafePointer<Double>?, _ v2: UnsafePointer<Double>?) {
-  recorder.enter("glRectdv")
-  recorder.read(v1, glProduct(2, 8))
-  recorder.read(v2, glProduct(2, 8))
-}
-
-func stub_glRectf(_ x1: Float, _ y1: Float, _ x2: Float, _ y2: Float) {
-  recorder.enter("glRectf")
-  recorder.value(x1)
-  recorder.value(y1)
-  recorder.value(x2)
-  recorder.value(y2)
-}
-
-func stub_glRectfv(_ v1: UnsafePointer<Float>?, _ v2: UnsafePointer<Float>?) {
-  recorder.enter("glRectfv")
-  recorder.read(v1, glProduct(2, 4))
-  recorder.read(v2, glProduct(2, 4))
-}
-
-func stub_glRecti(_ x1: Int32, _ y1: Int32, _ x2: Int32, _ y2: Int32) {
-  recorder.enter("glRecti")
-  recorder.value(x1)
-  recorder.value(y1)
-  recorder.value(x2)
-  recorder.value(y2)
-}
-
-func stub_glRectiv(_ v1: UnsafePointer<Int32>?, _ v2: UnsafePointer<Int32>?) {
-  recorder.enter("glRectiv")
-  recorder.read(v1, glProduct(2, 4))
-  recorder.read(v2, glProduct(2, 4))
-}
-
-func stub_glRects(_ x1: Int16, _ y1: Int16, _ x2: Int16, _ y2: Int16) {
-  recorder.enter("glRects")
-  recorder.value(x1)
-  recorder.value(y1)
-  recorder.value(x2)
-  recorder.value(y2)
-}
-
-func stub_glRectsv(_ v1: UnsafePointer<Int16>?, _ v2: UnsafePointer<Int16>?) {
-  recorder.enter("glRectsv")
-  recorder.read(v1, glProduct(2, 2))
-  recorder.read(v2, glProduct(2, 2))
-}
-
-func stub_glReleaseShaderCompiler() {
-  recorder.enter("glReleaseShaderCompiler")
-}
-
-func stub_glResumeTransformFeedback() {
-  recorder.enter("glResumeTransformFeedback")
-}
-
-func stub_glRotated(_ angle: Double, _ x: Double, _ y: Double, _ z: Double) {
-  recorder.enter("glRotated")
-  recorder.value(angle)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glRotatef(_ angle: Float, _ x: Float, _ y: Float, _ z: Float) {
-  recorder.enter("glRotatef")
-  recorder.value(angle)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glRotatex(_ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
-  recorder.enter("glRotatex")
-  recorder.value(angle)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glSampleCoverage(_ value: Float, _ invert: UInt8) {
-  recorder.enter("glSampleCoverage")
-  recorder.value(value)
-  recorder.value(invert)
-}
-
-func stub_glSampleCoveragex(_ value: Int32, _ invert: UInt8) {
-  recorder.enter("glSampleCoveragex")
-  recorder.value(value)
-  recorder.value(invert)
-}
-
-func stub_glSampleMapATI(_ dst: UInt32, _ interp: UInt32, _ swizzle: UInt32) {
-  recorder.enter("glSampleMapATI")
-  recorder.value(dst)
-  recorder.value(interp)
-  recorder.value(swizzle)
-}
-
-func stub_glSampleMaski(_ maskNumber: UInt32, _ mask: UInt32) {
-  recorder.enter("glSampleMaski")
-  recorder.value(maskNumber)
-  recorder.value(mask)
-}
-
-func stub_glSamplerParameterIiv(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
-) {
-  recorder.enter("glSamplerParameterIiv")
-  recorder.value(sampler)
-  recorder.value(pname)
-  recorder.read(param, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glSamplerParameterIuiv(
-  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glSamplerParameterIuiv")
-  recorder.value(sampler)
-  recorder.value(pname)
-  recorder.read(param, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glSamplerParameterf(_ sampler: UInt32, _ pname: UInt32, _ param: Float) {
-  recorder.enter("glSamplerParameterf")
-  recorder.value(sampler)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glSamplerParameterfv(_ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?) {
-  recorder.enter("glSamplerParameterfv")
-  recorder.value(sampler)
-  recorder.value(pname)
-  recorder.read(param, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glSamplerParameteri(_ sampler: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glSamplerParameteri")
-  recorder.value(sampler)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glSamplerParameteriv(_ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  recorder.enter("glSamplerParameteriv")
-  recorder.value(sampler)
-  recorder.value(pname)
-  recorder.read(param, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glScaled(_ x: Double, _ y: Double, _ z: Double) {
-  recorder.enter("glScaled")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glScalef(_ x: Float, _ y: Float, _ z: Float) {
-  recorder.enter("glScalef")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glScalex(_ x: Int32, _ y: Int32, _ z: Int32) {
-  recorder.enter("glScalex")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glScissor(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
-  recorder.enter("glScissor")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(width)
-  recorder.value(height)
-}
-
-func stub_glScissorArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glScissorArrayv")
-  recorder.value(first)
-  recorder.value(count)
-  recorder.read(v, glProduct(glProduct(Int(count), 4), 4))
-}
-
-func stub_glScissorIndexed(
-  _ index: UInt32, _ left: Int32, _ bottom: Int32, _ width: Int32, _ height: Int32
-) {
-  recorder.enter("glScissorIndexed")
-  recorder.value(index)
-  recorder.value(left)
-  recorder.value(bottom)
-  recorder.value(width)
-  recorder.value(height)
-}
-
-func stub_glScissorIndexedv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glScissorIndexedv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glSecondaryColor3b(_ red: Int8, _ green: Int8, _ blue: Int8) {
-  recorder.enter("glSecondaryColor3b")
-  recorder.value(red)
-  recorder.value(green)
-  recorder.value(blue)
-}
-
-func stub_glSecondaryColor3bv(_ v: UnsafePointer<Int8>?) {
-  recorder.enter("glSecondaryColor3bv")
-  recorder.read(v, 3)
-}
-
-func stub_glSecondaryColor3d(_ red: Double, _ green: Double, _ blue: Double) {
-  recorder.enter("glSecondaryColor3d")
-  recorder.value(red)
-  recorder.value(green)
-  recorder.value(blue)
-}
-
-func stub_glSecondaryColor3dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glSecondaryColor3dv")
-  recorder.read(v, glProduct(3, 8))
-}
-
-func stub_glSecondaryColor3f(_ red: Float, _ green: Float, _ blue: Float) {
-  recorder.enter("glSecondaryColor3f")
-  recorder.value(red)
-  recorder.value(green)
-  recorder.value(blue)
-}
-
-func stub_glSecondaryColor3fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glSecondaryColor3fv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glSecondaryColor3hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
-  recorder.enter("glSecondaryColor3hNV")
-  recorder.value(red)
-  recorder.value(green)
-  recorder.value(blue)
-}
-
-func stub_glSecondaryColor3hvNV(_ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glSecondaryColor3hvNV")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glSecondaryColor3i(_ red: Int32, _ green: Int32, _ blue: Int32) {
-  recorder.enter("glSecondaryColor3i")
-  recorder.value(red)
-  recorder.value(green)
-  recorder.value(blue)
-}
-
-func stub_glSecondaryColor3iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glSecondaryColor3iv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glSecondaryColor3s(_ red: Int16, _ green: Int16, _ blue: Int16) {
-  recorder.enter("glSecondaryColor3s")
-  recorder.value(red)
-  recorder.value(green)
-  recorder.value(blue)
-}
-
-func stub_glSecondaryColor3sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glSecondaryColor3sv")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glSecondaryColor3ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
-  recorder.enter("glSecondaryColor3ub")
-  recorder.value(red)
-  recorder.value(green)
-  recorder.value(blue)
-}
-
-func stub_glSecondaryColor3ubv(_ v: UnsafePointer<UInt8>?) {
-  recorder.enter("glSecondaryColor3ubv")
-  recorder.read(v, 3)
-}
-
-func stub_glSecondaryColor3ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32) {
-  recorder.enter("glSecondaryColor3ui")
-  recorder.value(red)
-  recorder.value(green)
-  recorder.value(blue)
-}
-
-func stub_glSecondaryColor3uiv(_ v: UnsafePointer<UInt32>?) {
-  recorder.enter("glSecondaryColor3uiv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glSecondaryColor3us(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
-  recorder.enter("glSecondaryColor3us")
-  recorder.value(red)
-  recorder.value(green)
-  recorder.value(blue)
-}
-
-func stub_glSecondaryColor3usv(_ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glSecondaryColor3usv")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glSecondaryColorP3ui(_ type: UInt32, _ color: UInt32) {
-  recorder.enter("glSecondaryColorP3ui")
-  recorder.value(type)
-  recorder.value(color)
-}
-
-func stub_glSecondaryColorP3uiv(_ type: UInt32, _ color: UnsafePointer<UInt32>?) {
-  recorder.enter("glSecondaryColorP3uiv")
-  recorder.value(type)
-  recorder.read(color, glProduct(1, 4))
-}
-
-func stub_glSetFragmentShaderConstantATI(_ dst: UInt32, _ value: UnsafePointer<Float>?) {
-  recorder.enter("glSetFragmentShaderConstantATI")
-  recorder.value(dst)
-  recorder.read(value, glProduct(4, 4))
-}
-
-func stub_glShadeModel(_ mode: UInt32) {
-  recorder.enter("glShadeModel")
-  recorder.value(mode)
-}
-
-func stub_glShaderBinary(
-  _ count: Int32, _ shaders: UnsafePointer<UInt32>?, _ binaryFormat: UInt32,
-  _ binary: UnsafeRawPointer?, _ length: Int32
-) {
-  recorder.enter("glShaderBinary")
-  recorder.value(count)
-  recorder.read(shaders, glProduct(Int(count), 4))
-  recorder.value(binaryFormat)
-  recorder.read(binary, Int(length))
-  recorder.value(length)
-}
-
-func stub_glShaderStorageBlockBinding(
-  _ program: UInt32, _ storageBlockIndex: UInt32, _ storageBlockBinding: UInt32
-) {
-  recorder.enter("glShaderStorageBlockBinding")
-  recorder.value(program)
-  recorder.value(storageBlockIndex)
-  recorder.value(storageBlockBinding)
-}
-
-func stub_glStencilFunc(_ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
-  recorder.enter("glStencilFunc")
-  recorder.value(`func`)
-  recorder.value(ref)
-  recorder.value(mask)
-}
-
-func stub_glStencilFuncSeparate(_ face: UInt32, _ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
-  recorder.enter("glStencilFuncSeparate")
-  recorder.value(face)
-  recorder.value(`func`)
-  recorder.value(ref)
-  recorder.value(mask)
-}
-
-func stub_glStencilFuncSeparateATI(
-  _ frontfunc: UInt32, _ backfunc: UInt32, _ ref: Int32, _ mask: UInt32
-) {
-  recorder.enter("glStencilFuncSeparateATI")
-  recorder.value(frontfunc)
-  recorder.value(backfunc)
-  recorder.value(ref)
-  recorder.value(mask)
-}
-
-func stub_glStencilMask(_ mask: UInt32) {
-  recorder.enter("glStencilMask")
-  recorder.value(mask)
-}
-
-func stub_glStencilMaskSeparate(_ face: UInt32, _ mask: UInt32) {
-  recorder.enter("glStencilMaskSeparate")
-  recorder.value(face)
-  recorder.value(mask)
-}
-
-func stub_glStencilOp(_ fail: UInt32, _ zfail: UInt32, _ zpass: UInt32) {
-  recorder.enter("glStencilOp")
-  recorder.value(fail)
-  recorder.value(zfail)
-  recorder.value(zpass)
-}
-
-func stub_glStencilOpSeparate(_ face: UInt32, _ sfail: UInt32, _ dpfail: UInt32, _ dppass: UInt32) {
-  recorder.enter("glStencilOpSeparate")
-  recorder.value(face)
-  recorder.value(sfail)
-  recorder.value(dpfail)
-  recorder.value(dppass)
-}
-
-func stub_glTexBuffer(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  recorder.enter("glTexBuffer")
-  recorder.value(target)
-  recorder.value(internalformat)
-  recorder.value(buffer)
-}
-
-func stub_glTexBufferRange(
-  _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  recorder.enter("glTexBufferRange")
-  recorder.value(target)
-  recorder.value(internalformat)
-  recorder.value(buffer)
-  recorder.value(offset)
-  recorder.value(size)
-}
-
-func stub_glTexCoord1d(_ s: Double) {
-  recorder.enter("glTexCoord1d")
-  recorder.value(s)
-}
-
-func stub_glTexCoord1dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glTexCoord1dv")
-  recorder.read(v, glProduct(1, 8))
-}
-
-func stub_glTexCoord1f(_ s: Float) {
-  recorder.enter("glTexCoord1f")
-  recorder.value(s)
-}
-
-func stub_glTexCoord1fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glTexCoord1fv")
-  recorder.read(v, glProduct(1, 4))
-}
-
-func stub_glTexCoord1hNV(_ s: UInt16) {
-  recorder.enter("glTexCoord1hNV")
-  recorder.value(s)
-}
-
-func stub_glTexCoord1hvNV(_ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glTexCoord1hvNV")
-  recorder.read(v, glProduct(1, 2))
-}
-
-func stub_glTexCoord1i(_ s: Int32) {
-  recorder.enter("glTexCoord1i")
-  recorder.value(s)
-}
-
-func stub_glTexCoord1iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glTexCoord1iv")
-  recorder.read(v, glProduct(1, 4))
-}
-
-func stub_glTexCoord1s(_ s: Int16) {
-  recorder.enter("glTexCoord1s")
-  recorder.value(s)
-}
-
-func stub_glTexCoord1sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glTexCoord1sv")
-  recorder.read(v, glProduct(1, 2))
-}
-
-func stub_glTexCoord2d(_ s: Double, _ t: Double) {
-  recorder.enter("glTexCoord2d")
-  recorder.value(s)
-  recorder.value(t)
-}
-
-func stub_glTexCoord2dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glTexCoord2dv")
-  recorder.read(v, glProduct(2, 8))
-}
-
-func stub_glTexCoord2f(_ s: Float, _ t: Float) {
-  recorder.enter("glTexCoord2f")
-  recorder.value(s)
-  recorder.value(t)
-}
-
-func stub_glTexCoord2fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glTexCoord2fv")
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glTexCoord2hNV(_ s: UInt16, _ t: UInt16) {
-  recorder.enter("glTexCoord2hNV")
-  recorder.value(s)
-  recorder.value(t)
-}
-
-func stub_glTexCoord2hvNV(_ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glTexCoord2hvNV")
-  recorder.read(v, glProduct(2, 2))
-}
-
-func stub_glTexCoord2i(_ s: Int32, _ t: Int32) {
-  recorder.enter("glTexCoord2i")
-  recorder.value(s)
-  recorder.value(t)
-}
-
-func stub_glTexCoord2iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glTexCoord2iv")
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glTexCoord2s(_ s: Int16, _ t: Int16) {
-  recorder.enter("glTexCoord2s")
-  recorder.value(s)
-  recorder.value(t)
-}
-
-func stub_glTexCoord2sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glTexCoord2sv")
-  recorder.read(v, glProduct(2, 2))
-}
-
-func stub_glTexCoord3d(_ s: Double, _ t: Double, _ rValue: Double) {
-  recorder.enter("glTexCoord3d")
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-}
-
-func stub_glTexCoord3dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glTexCoord3dv")
-  recorder.read(v, glProduct(3, 8))
-}
-
-func stub_glTexCoord3f(_ s: Float, _ t: Float, _ rValue: Float) {
-  recorder.enter("glTexCoord3f")
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-}
-
-func stub_glTexCoord3fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glTexCoord3fv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glTexCoord3hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
-  recorder.enter("glTexCoord3hNV")
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-}
-
-func stub_glTexCoord3hvNV(_ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glTexCoord3hvNV")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glTexCoord3i(_ s: Int32, _ t: Int32, _ rValue: Int32) {
-  recorder.enter("glTexCoord3i")
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-}
-
-func stub_glTexCoord3iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glTexCoord3iv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glTexCoord3s(_ s: Int16, _ t: Int16, _ rValue: Int16) {
-  recorder.enter("glTexCoord3s")
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-}
-
-func stub_glTexCoord3sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glTexCoord3sv")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glTexCoord4d(_ s: Double, _ t: Double, _ rValue: Double, _ q: Double) {
-  recorder.enter("glTexCoord4d")
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glTexCoord4dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glTexCoord4dv")
-  recorder.read(v, glProduct(4, 8))
-}
-
-func stub_glTexCoord4f(_ s: Float, _ t: Float, _ rValue: Float, _ q: Float) {
-  recorder.enter("glTexCoord4f")
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glTexCoord4fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glTexCoord4fv")
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glTexCoord4hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16) {
-  recorder.enter("glTexCoord4hNV")
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glTexCoord4hvNV(_ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glTexCoord4hvNV")
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glTexCoord4i(_ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
-  recorder.enter("glTexCoord4i")
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glTexCoord4iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glTexCoord4iv")
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glTexCoord4s(_ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16) {
-  recorder.enter("glTexCoord4s")
-  recorder.value(s)
-  recorder.value(t)
-  recorder.value(rValue)
-  recorder.value(q)
-}
-
-func stub_glTexCoord4sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glTexCoord4sv")
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glTexCoordP1ui(_ type: UInt32, _ coords: UInt32) {
-  recorder.enter("glTexCoordP1ui")
-  recorder.value(type)
-  recorder.value(coords)
-}
-
-func stub_glTexCoordP1uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  recorder.enter("glTexCoordP1uiv")
-  recorder.value(type)
-  recorder.read(coords, glProduct(1, 4))
-}
-
-func stub_glTexCoordP2ui(_ type: UInt32, _ coords: UInt32) {
-  recorder.enter("glTexCoordP2ui")
-  recorder.value(type)
-  recorder.value(coords)
-}
-
-func stub_glTexCoordP2uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  recorder.enter("glTexCoordP2uiv")
-  recorder.value(type)
-  recorder.read(coords, glProduct(1, 4))
-}
-
-func stub_glTexCoordP3ui(_ type: UInt32, _ coords: UInt32) {
-  recorder.enter("glTexCoordP3ui")
-  recorder.value(type)
-  recorder.value(coords)
-}
-
-func stub_glTexCoordP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  recorder.enter("glTexCoordP3uiv")
-  recorder.value(type)
-  recorder.read(coords, glProduct(1, 4))
-}
-
-func stub_glTexCoordP4ui(_ type: UInt32, _ coords: UInt32) {
-  recorder.enter("glTexCoordP4ui")
-  recorder.value(type)
-  recorder.value(coords)
-}
-
-func stub_glTexCoordP4uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
-  recorder.enter("glTexCoordP4uiv")
-  recorder.value(type)
-  recorder.read(coords, glProduct(1, 4))
-}
-
-func stub_glTexEnvf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
-  recorder.enter("glTexEnvf")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexEnvfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  recorder.enter("glTexEnvfv")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexEnvi(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glTexEnvi")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexEnviv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glTexEnviv")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexEnvx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glTexEnvx")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexEnvxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glTexEnvxv")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexGend(_ coord: UInt32, _ pname: UInt32, _ param: Double) {
-  recorder.enter("glTexGend")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexGendv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?) {
-  recorder.enter("glTexGendv")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 8))
-}
-
-func stub_glTexGenf(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
-  recorder.enter("glTexGenf")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexGenfOES(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
-  recorder.enter("glTexGenfOES")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  recorder.enter("glTexGenfv")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexGenfvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  recorder.enter("glTexGenfvOES")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glTexGeni")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexGeniOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glTexGeniOES")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glTexGeniv")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexGenivOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glTexGenivOES")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexGenxOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glTexGenxOES")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexGenxvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glTexGenxvOES")
-  recorder.value(coord)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexImage1D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ border: Int32,
-  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTexImage1D")
-  recorder.value(target)
-  recorder.value(level)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(border)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 1, format, type, Int(width), 1, 1)
-}
-
-func stub_glTexImage2D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
-  _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTexImage2D")
-  recorder.value(target)
-  recorder.value(level)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(border)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
-}
-
-func stub_glTexImage2DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ fixedsamplelocations: UInt8
-) {
-  recorder.enter("glTexImage2DMultisample")
-  recorder.value(target)
-  recorder.value(samples)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(fixedsamplelocations)
-}
-
-func stub_glTexImage3D(
-  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTexImage3D")
-  recorder.value(target)
-  recorder.value(level)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(depth)
-  recorder.value(border)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
-}
-
-func stub_glTexImage3DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  recorder.enter("glTexImage3DMultisample")
-  recorder.value(target)
-  recorder.value(samples)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(depth)
-  recorder.value(fixedsamplelocations)
-}
-
-func stub_glTexImage3DOES(
-  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTexImage3DOES")
-  recorder.value(target)
-  recorder.value(level)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(depth)
-  recorder.value(border)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
-}
-
-func stub_glTexParameterIiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glTexParameterIiv")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexParameterIuiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?) {
-  recorder.enter("glTexParameterIuiv")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexParameterf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
-  recorder.enter("glTexParameterf")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexParameterfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  recorder.enter("glTexParameterfv")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glTexParameteri")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexParameteriv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glTexParameteriv")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexParameterx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glTexParameterx")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTexParameterxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glTexParameterxv")
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTexStorage1D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
-) {
-  recorder.enter("glTexStorage1D")
-  recorder.value(target)
-  recorder.value(levels)
-  recorder.value(internalformat)
-  recorder.value(width)
-}
-
-func stub_glTexStorage2D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  recorder.enter("glTexStorage2D")
-  recorder.value(target)
-  recorder.value(levels)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-}
-
-func stub_glTexStorage2DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ fixedsamplelocations: UInt8
-) {
-  recorder.enter("glTexStorage2DMultisample")
-  recorder.value(target)
-  recorder.value(samples)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(fixedsamplelocations)
-}
-
-func stub_glTexStorage3D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32
-) {
-  recorder.enter("glTexStorage3D")
-  recorder.value(target)
-  recorder.value(levels)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(depth)
-}
-
-func stub_glTexStorage3DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  recorder.enter("glTexStorage3DMultisample")
-  recorder.value(target)
-  recorder.value(samples)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(depth)
-  recorder.value(fixedsamplelocations)
-}
-
-func stub_glTexSubImage1D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTexSubImage1D")
-  recorder.value(target)
-  recorder.value(level)
-  recorder.value(xoffset)
-  recorder.value(width)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 1, format, type, Int(width), 1, 1)
-}
-
-func stub_glTexSubImage2D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTexSubImage2D")
-  recorder.value(target)
-  recorder.value(level)
-  recorder.value(xoffset)
-  recorder.value(yoffset)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
-}
-
-func stub_glTexSubImage3D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTexSubImage3D")
-  recorder.value(target)
-  recorder.value(level)
-  recorder.value(xoffset)
-  recorder.value(yoffset)
-  recorder.value(zoffset)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(depth)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
-}
-
-func stub_glTexSubImage3DOES(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTexSubImage3DOES")
-  recorder.value(target)
-  recorder.value(level)
-  recorder.value(xoffset)
-  recorder.value(yoffset)
-  recorder.value(zoffset)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(depth)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
-}
-
-func stub_glTextureBarrier() {
-  recorder.enter("glTextureBarrier")
-}
-
-func stub_glTextureBarrierNV() {
-  recorder.enter("glTextureBarrierNV")
-}
-
-func stub_glTextureBuffer(_ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  recorder.enter("glTextureBuffer")
-  recorder.value(texture)
-  recorder.value(internalformat)
-  recorder.value(buffer)
-}
-
-func stub_glTextureBufferRange(
-  _ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  recorder.enter("glTextureBufferRange")
-  recorder.value(texture)
-  recorder.value(internalformat)
-  recorder.value(buffer)
-  recorder.value(offset)
-  recorder.value(size)
-}
-
-func stub_glTextureParameterIiv(
-  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
-) {
-  recorder.enter("glTextureParameterIiv")
-  recorder.value(texture)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTextureParameterIuiv(
-  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glTextureParameterIuiv")
-  recorder.value(texture)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTextureParameterf(_ texture: UInt32, _ pname: UInt32, _ param: Float) {
-  recorder.enter("glTextureParameterf")
-  recorder.value(texture)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTextureParameterfv(_ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?) {
-  recorder.enter("glTextureParameterfv")
-  recorder.value(texture)
-  recorder.value(pname)
-  recorder.read(param, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTextureParameteri(_ texture: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glTextureParameteri")
-  recorder.value(texture)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glTextureParameteriv(_ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  recorder.enter("glTextureParameteriv")
-  recorder.value(texture)
-  recorder.value(pname)
-  recorder.read(param, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glTextureStorage1D(
-  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
-) {
-  recorder.enter("glTextureStorage1D")
-  recorder.value(texture)
-  recorder.value(levels)
-  recorder.value(internalformat)
-  recorder.value(width)
-}
-
-func stub_glTextureStorage2D(
-  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  recorder.enter("glTextureStorage2D")
-  recorder.value(texture)
-  recorder.value(levels)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-}
-
-func stub_glTextureStorage2DMultisample(
-  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ fixedsamplelocations: UInt8
-) {
-  recorder.enter("glTextureStorage2DMultisample")
-  recorder.value(texture)
-  recorder.value(samples)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(fixedsamplelocations)
-}
-
-func stub_glTextureStorage3D(
-  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32
-) {
-  recorder.enter("glTextureStorage3D")
-  recorder.value(texture)
-  recorder.value(levels)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(depth)
-}
-
-func stub_glTextureStorage3DMultisample(
-  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  recorder.enter("glTextureStorage3DMultisample")
-  recorder.value(texture)
-  recorder.value(samples)
-  recorder.value(internalformat)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(depth)
-  recorder.value(fixedsamplelocations)
-}
-
-func stub_glTextureSubImage1D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTextureSubImage1D")
-  recorder.value(texture)
-  recorder.value(level)
-  recorder.value(xoffset)
-  recorder.value(width)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 1, format, type, Int(width), 1, 1)
-}
-
-func stub_glTextureSubImage2D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTextureSubImage2D")
-  recorder.value(texture)
-  recorder.value(level)
-  recorder.value(xoffset)
-  recorder.value(yoffset)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
-}
-
-func stub_glTextureSubImage3D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  recorder.enter("glTextureSubImage3D")
-  recorder.value(texture)
-  recorder.value(level)
-  recorder.value(xoffset)
-  recorder.value(yoffset)
-  recorder.value(zoffset)
-  recorder.value(width)
-  recorder.value(height)
-  recorder.value(depth)
-  recorder.value(format)
-  recorder.value(type)
-  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
-}
-
-func stub_glTextureView(
-  _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
-  _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
-) {
-  recorder.enter("glTextureView")
-  recorder.value(texture)
-  recorder.value(target)
-  recorder.value(origtexture)
-  recorder.value(internalformat)
-  recorder.value(minlevel)
-  recorder.value(numlevels)
-  recorder.value(minlayer)
-  recorder.value(numlayers)
-}
-
-func stub_glTransformFeedbackBufferBase(_ xfb: UInt32, _ index: UInt32, _ buffer: UInt32) {
-  recorder.enter("glTransformFeedbackBufferBase")
-  recorder.value(xfb)
-  recorder.value(index)
-  recorder.value(buffer)
-}
-
-func stub_glTransformFeedbackBufferRange(
-  _ xfb: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
-) {
-  recorder.enter("glTransformFeedbackBufferRange")
-  recorder.value(xfb)
-  recorder.value(index)
-  recorder.value(buffer)
-  recorder.value(offset)
-  recorder.value(size)
 }

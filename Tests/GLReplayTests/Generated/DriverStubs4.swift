@@ -4,6 +4,2065 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glProgramUniformMatrix2x3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramUniformMatrix2x3fv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 6), 4))
+}
+
+func stub_glProgramUniformMatrix2x4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix2x4dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
+}
+
+func stub_glProgramUniformMatrix2x4dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix2x4dvEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
+}
+
+func stub_glProgramUniformMatrix2x4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramUniformMatrix2x4fv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 4))
+}
+
+func stub_glProgramUniformMatrix3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix3dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 9), 8))
+}
+
+func stub_glProgramUniformMatrix3dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix3dvEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 9), 8))
+}
+
+func stub_glProgramUniformMatrix3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramUniformMatrix3fv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 9), 4))
+}
+
+func stub_glProgramUniformMatrix3x2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix3x2dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 6), 8))
+}
+
+func stub_glProgramUniformMatrix3x2dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix3x2dvEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 6), 8))
+}
+
+func stub_glProgramUniformMatrix3x2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramUniformMatrix3x2fv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 6), 4))
+}
+
+func stub_glProgramUniformMatrix3x4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix3x4dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 12), 8))
+}
+
+func stub_glProgramUniformMatrix3x4dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix3x4dvEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 12), 8))
+}
+
+func stub_glProgramUniformMatrix3x4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramUniformMatrix3x4fv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 12), 4))
+}
+
+func stub_glProgramUniformMatrix4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix4dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 16), 8))
+}
+
+func stub_glProgramUniformMatrix4dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix4dvEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 16), 8))
+}
+
+func stub_glProgramUniformMatrix4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramUniformMatrix4fv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 16), 4))
+}
+
+func stub_glProgramUniformMatrix4x2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix4x2dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
+}
+
+func stub_glProgramUniformMatrix4x2dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix4x2dvEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
+}
+
+func stub_glProgramUniformMatrix4x2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramUniformMatrix4x2fv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 4))
+}
+
+func stub_glProgramUniformMatrix4x3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix4x3dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 12), 8))
+}
+
+func stub_glProgramUniformMatrix4x3dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix4x3dvEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 12), 8))
+}
+
+func stub_glProgramUniformMatrix4x3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramUniformMatrix4x3fv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 12), 4))
+}
+
+func stub_glProvokingVertex(_ mode: UInt32) {
+  recorder.enter("glProvokingVertex")
+  recorder.value(mode)
+}
+
+func stub_glPushAttrib(_ mask: UInt32) {
+  recorder.enter("glPushAttrib")
+  recorder.value(mask)
+}
+
+func stub_glPushDebugGroup(
+  _ source: UInt32, _ id: UInt32, _ length: Int32, _ message: UnsafePointer<CChar>?
+) {
+  recorder.enter("glPushDebugGroup")
+  recorder.value(source)
+  recorder.value(id)
+  recorder.value(length)
+  recorder.text(message, length, isNullable: false)
+}
+
+func stub_glPushMatrix() {
+  recorder.enter("glPushMatrix")
+}
+
+func stub_glPushName(_ name: UInt32) {
+  recorder.enter("glPushName")
+  recorder.value(name)
+}
+
+func stub_glQueryCounter(_ id: UInt32, _ target: UInt32) {
+  recorder.enter("glQueryCounter")
+  recorder.value(id)
+  recorder.value(target)
+}
+
+func stub_glRasterPos2d(_ x: Double, _ y: Double) {
+  recorder.enter("glRasterPos2d")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glRasterPos2dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glRasterPos2dv")
+  recorder.read(v, glProduct(2, 8))
+}
+
+func stub_glRasterPos2f(_ x: Float, _ y: Float) {
+  recorder.enter("glRasterPos2f")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glRasterPos2fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glRasterPos2fv")
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glRasterPos2i(_ x: Int32, _ y: Int32) {
+  recorder.enter("glRasterPos2i")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glRasterPos2iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glRasterPos2iv")
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glRasterPos2s(_ x: Int16, _ y: Int16) {
+  recorder.enter("glRasterPos2s")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glRasterPos2sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glRasterPos2sv")
+  recorder.read(v, glProduct(2, 2))
+}
+
+func stub_glRasterPos3d(_ x: Double, _ y: Double, _ z: Double) {
+  recorder.enter("glRasterPos3d")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glRasterPos3dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glRasterPos3dv")
+  recorder.read(v, glProduct(3, 8))
+}
+
+func stub_glRasterPos3f(_ x: Float, _ y: Float, _ z: Float) {
+  recorder.enter("glRasterPos3f")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glRasterPos3fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glRasterPos3fv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glRasterPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
+  recorder.enter("glRasterPos3i")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glRasterPos3iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glRasterPos3iv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glRasterPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
+  recorder.enter("glRasterPos3s")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glRasterPos3sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glRasterPos3sv")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glRasterPos4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  recorder.enter("glRasterPos4d")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glRasterPos4dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glRasterPos4dv")
+  recorder.read(v, glProduct(4, 8))
+}
+
+func stub_glRasterPos4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+  recorder.enter("glRasterPos4f")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glRasterPos4fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glRasterPos4fv")
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glRasterPos4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  recorder.enter("glRasterPos4i")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glRasterPos4iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glRasterPos4iv")
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glRasterPos4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  recorder.enter("glRasterPos4s")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glRasterPos4sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glRasterPos4sv")
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glReadBuffer(_ src: UInt32) {
+  recorder.enter("glReadBuffer")
+  recorder.value(src)
+}
+
+func stub_glReadBufferNV(_ mode: UInt32) {
+  recorder.enter("glReadBufferNV")
+  recorder.value(mode)
+}
+
+func stub_glRectd(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) {
+  recorder.enter("glRectd")
+  recorder.value(x1)
+  recorder.value(y1)
+  recorder.value(x2)
+  recorder.value(y2)
+}
+
+func stub_glRectdv(_ v1: UnsafePointer<Double>?, _ v2: UnsafePointer<Double>?) {
+  recorder.enter("glRectdv")
+  recorder.read(v1, glProduct(2, 8))
+  recorder.read(v2, glProduct(2, 8))
+}
+
+func stub_glRectf(_ x1: Float, _ y1: Float, _ x2: Float, _ y2: Float) {
+  recorder.enter("glRectf")
+  recorder.value(x1)
+  recorder.value(y1)
+  recorder.value(x2)
+  recorder.value(y2)
+}
+
+func stub_glRectfv(_ v1: UnsafePointer<Float>?, _ v2: UnsafePointer<Float>?) {
+  recorder.enter("glRectfv")
+  recorder.read(v1, glProduct(2, 4))
+  recorder.read(v2, glProduct(2, 4))
+}
+
+func stub_glRecti(_ x1: Int32, _ y1: Int32, _ x2: Int32, _ y2: Int32) {
+  recorder.enter("glRecti")
+  recorder.value(x1)
+  recorder.value(y1)
+  recorder.value(x2)
+  recorder.value(y2)
+}
+
+func stub_glRectiv(_ v1: UnsafePointer<Int32>?, _ v2: UnsafePointer<Int32>?) {
+  recorder.enter("glRectiv")
+  recorder.read(v1, glProduct(2, 4))
+  recorder.read(v2, glProduct(2, 4))
+}
+
+func stub_glRects(_ x1: Int16, _ y1: Int16, _ x2: Int16, _ y2: Int16) {
+  recorder.enter("glRects")
+  recorder.value(x1)
+  recorder.value(y1)
+  recorder.value(x2)
+  recorder.value(y2)
+}
+
+func stub_glRectsv(_ v1: UnsafePointer<Int16>?, _ v2: UnsafePointer<Int16>?) {
+  recorder.enter("glRectsv")
+  recorder.read(v1, glProduct(2, 2))
+  recorder.read(v2, glProduct(2, 2))
+}
+
+func stub_glReleaseShaderCompiler() {
+  recorder.enter("glReleaseShaderCompiler")
+}
+
+func stub_glResumeTransformFeedback() {
+  recorder.enter("glResumeTransformFeedback")
+}
+
+func stub_glRotated(_ angle: Double, _ x: Double, _ y: Double, _ z: Double) {
+  recorder.enter("glRotated")
+  recorder.value(angle)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glRotatef(_ angle: Float, _ x: Float, _ y: Float, _ z: Float) {
+  recorder.enter("glRotatef")
+  recorder.value(angle)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glRotatex(_ angle: Int32, _ x: Int32, _ y: Int32, _ z: Int32) {
+  recorder.enter("glRotatex")
+  recorder.value(angle)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glSampleCoverage(_ value: Float, _ invert: UInt8) {
+  recorder.enter("glSampleCoverage")
+  recorder.value(value)
+  recorder.value(invert)
+}
+
+func stub_glSampleCoveragex(_ value: Int32, _ invert: UInt8) {
+  recorder.enter("glSampleCoveragex")
+  recorder.value(value)
+  recorder.value(invert)
+}
+
+func stub_glSampleMapATI(_ dst: UInt32, _ interp: UInt32, _ swizzle: UInt32) {
+  recorder.enter("glSampleMapATI")
+  recorder.value(dst)
+  recorder.value(interp)
+  recorder.value(swizzle)
+}
+
+func stub_glSampleMaski(_ maskNumber: UInt32, _ mask: UInt32) {
+  recorder.enter("glSampleMaski")
+  recorder.value(maskNumber)
+  recorder.value(mask)
+}
+
+func stub_glSamplerParameterIiv(
+  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
+) {
+  recorder.enter("glSamplerParameterIiv")
+  recorder.value(sampler)
+  recorder.value(pname)
+  recorder.read(param, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glSamplerParameterIuiv(
+  _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glSamplerParameterIuiv")
+  recorder.value(sampler)
+  recorder.value(pname)
+  recorder.read(param, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glSamplerParameterf(_ sampler: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glSamplerParameterf")
+  recorder.value(sampler)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glSamplerParameterfv(_ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?) {
+  recorder.enter("glSamplerParameterfv")
+  recorder.value(sampler)
+  recorder.value(pname)
+  recorder.read(param, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glSamplerParameteri(_ sampler: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glSamplerParameteri")
+  recorder.value(sampler)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glSamplerParameteriv(_ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
+  recorder.enter("glSamplerParameteriv")
+  recorder.value(sampler)
+  recorder.value(pname)
+  recorder.read(param, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glScaled(_ x: Double, _ y: Double, _ z: Double) {
+  recorder.enter("glScaled")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glScalef(_ x: Float, _ y: Float, _ z: Float) {
+  recorder.enter("glScalef")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glScalex(_ x: Int32, _ y: Int32, _ z: Int32) {
+  recorder.enter("glScalex")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glScissor(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
+  recorder.enter("glScissor")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glScissorArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glScissorArrayv")
+  recorder.value(first)
+  recorder.value(count)
+  recorder.read(v, glProduct(glProduct(Int(count), 4), 4))
+}
+
+func stub_glScissorIndexed(
+  _ index: UInt32, _ left: Int32, _ bottom: Int32, _ width: Int32, _ height: Int32
+) {
+  recorder.enter("glScissorIndexed")
+  recorder.value(index)
+  recorder.value(left)
+  recorder.value(bottom)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glScissorIndexedv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glScissorIndexedv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glSecondaryColor3b(_ red: Int8, _ green: Int8, _ blue: Int8) {
+  recorder.enter("glSecondaryColor3b")
+  recorder.value(red)
+  recorder.value(green)
+  recorder.value(blue)
+}
+
+func stub_glSecondaryColor3bv(_ v: UnsafePointer<Int8>?) {
+  recorder.enter("glSecondaryColor3bv")
+  recorder.read(v, 3)
+}
+
+func stub_glSecondaryColor3d(_ red: Double, _ green: Double, _ blue: Double) {
+  recorder.enter("glSecondaryColor3d")
+  recorder.value(red)
+  recorder.value(green)
+  recorder.value(blue)
+}
+
+func stub_glSecondaryColor3dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glSecondaryColor3dv")
+  recorder.read(v, glProduct(3, 8))
+}
+
+func stub_glSecondaryColor3f(_ red: Float, _ green: Float, _ blue: Float) {
+  recorder.enter("glSecondaryColor3f")
+  recorder.value(red)
+  recorder.value(green)
+  recorder.value(blue)
+}
+
+func stub_glSecondaryColor3fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glSecondaryColor3fv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glSecondaryColor3hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
+  recorder.enter("glSecondaryColor3hNV")
+  recorder.value(red)
+  recorder.value(green)
+  recorder.value(blue)
+}
+
+func stub_glSecondaryColor3hvNV(_ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glSecondaryColor3hvNV")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glSecondaryColor3i(_ red: Int32, _ green: Int32, _ blue: Int32) {
+  recorder.enter("glSecondaryColor3i")
+  recorder.value(red)
+  recorder.value(green)
+  recorder.value(blue)
+}
+
+func stub_glSecondaryColor3iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glSecondaryColor3iv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glSecondaryColor3s(_ red: Int16, _ green: Int16, _ blue: Int16) {
+  recorder.enter("glSecondaryColor3s")
+  recorder.value(red)
+  recorder.value(green)
+  recorder.value(blue)
+}
+
+func stub_glSecondaryColor3sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glSecondaryColor3sv")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glSecondaryColor3ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
+  recorder.enter("glSecondaryColor3ub")
+  recorder.value(red)
+  recorder.value(green)
+  recorder.value(blue)
+}
+
+func stub_glSecondaryColor3ubv(_ v: UnsafePointer<UInt8>?) {
+  recorder.enter("glSecondaryColor3ubv")
+  recorder.read(v, 3)
+}
+
+func stub_glSecondaryColor3ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32) {
+  recorder.enter("glSecondaryColor3ui")
+  recorder.value(red)
+  recorder.value(green)
+  recorder.value(blue)
+}
+
+func stub_glSecondaryColor3uiv(_ v: UnsafePointer<UInt32>?) {
+  recorder.enter("glSecondaryColor3uiv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glSecondaryColor3us(_ red: UInt16, _ green: UInt16, _ blue: UInt16) {
+  recorder.enter("glSecondaryColor3us")
+  recorder.value(red)
+  recorder.value(green)
+  recorder.value(blue)
+}
+
+func stub_glSecondaryColor3usv(_ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glSecondaryColor3usv")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glSecondaryColorP3ui(_ type: UInt32, _ color: UInt32) {
+  recorder.enter("glSecondaryColorP3ui")
+  recorder.value(type)
+  recorder.value(color)
+}
+
+func stub_glSecondaryColorP3uiv(_ type: UInt32, _ color: UnsafePointer<UInt32>?) {
+  recorder.enter("glSecondaryColorP3uiv")
+  recorder.value(type)
+  recorder.read(color, glProduct(1, 4))
+}
+
+func stub_glSetFragmentShaderConstantATI(_ dst: UInt32, _ value: UnsafePointer<Float>?) {
+  recorder.enter("glSetFragmentShaderConstantATI")
+  recorder.value(dst)
+  recorder.read(value, glProduct(4, 4))
+}
+
+func stub_glShadeModel(_ mode: UInt32) {
+  recorder.enter("glShadeModel")
+  recorder.value(mode)
+}
+
+func stub_glShaderBinary(
+  _ count: Int32, _ shaders: UnsafePointer<UInt32>?, _ binaryFormat: UInt32,
+  _ binary: UnsafeRawPointer?, _ length: Int32
+) {
+  recorder.enter("glShaderBinary")
+  recorder.value(count)
+  recorder.read(shaders, glProduct(Int(count), 4))
+  recorder.value(binaryFormat)
+  recorder.read(binary, Int(length))
+  recorder.value(length)
+}
+
+func stub_glShaderStorageBlockBinding(
+  _ program: UInt32, _ storageBlockIndex: UInt32, _ storageBlockBinding: UInt32
+) {
+  recorder.enter("glShaderStorageBlockBinding")
+  recorder.value(program)
+  recorder.value(storageBlockIndex)
+  recorder.value(storageBlockBinding)
+}
+
+func stub_glStencilFunc(_ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
+  recorder.enter("glStencilFunc")
+  recorder.value(`func`)
+  recorder.value(ref)
+  recorder.value(mask)
+}
+
+func stub_glStencilFuncSeparate(_ face: UInt32, _ `func`: UInt32, _ ref: Int32, _ mask: UInt32) {
+  recorder.enter("glStencilFuncSeparate")
+  recorder.value(face)
+  recorder.value(`func`)
+  recorder.value(ref)
+  recorder.value(mask)
+}
+
+func stub_glStencilFuncSeparateATI(
+  _ frontfunc: UInt32, _ backfunc: UInt32, _ ref: Int32, _ mask: UInt32
+) {
+  recorder.enter("glStencilFuncSeparateATI")
+  recorder.value(frontfunc)
+  recorder.value(backfunc)
+  recorder.value(ref)
+  recorder.value(mask)
+}
+
+func stub_glStencilMask(_ mask: UInt32) {
+  recorder.enter("glStencilMask")
+  recorder.value(mask)
+}
+
+func stub_glStencilMaskSeparate(_ face: UInt32, _ mask: UInt32) {
+  recorder.enter("glStencilMaskSeparate")
+  recorder.value(face)
+  recorder.value(mask)
+}
+
+func stub_glStencilOp(_ fail: UInt32, _ zfail: UInt32, _ zpass: UInt32) {
+  recorder.enter("glStencilOp")
+  recorder.value(fail)
+  recorder.value(zfail)
+  recorder.value(zpass)
+}
+
+func stub_glStencilOpSeparate(_ face: UInt32, _ sfail: UInt32, _ dpfail: UInt32, _ dppass: UInt32) {
+  recorder.enter("glStencilOpSeparate")
+  recorder.value(face)
+  recorder.value(sfail)
+  recorder.value(dpfail)
+  recorder.value(dppass)
+}
+
+func stub_glTexBuffer(_ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
+  recorder.enter("glTexBuffer")
+  recorder.value(target)
+  recorder.value(internalformat)
+  recorder.value(buffer)
+}
+
+func stub_glTexBufferRange(
+  _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+) {
+  recorder.enter("glTexBufferRange")
+  recorder.value(target)
+  recorder.value(internalformat)
+  recorder.value(buffer)
+  recorder.value(offset)
+  recorder.value(size)
+}
+
+func stub_glTexCoord1d(_ s: Double) {
+  recorder.enter("glTexCoord1d")
+  recorder.value(s)
+}
+
+func stub_glTexCoord1dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glTexCoord1dv")
+  recorder.read(v, glProduct(1, 8))
+}
+
+func stub_glTexCoord1f(_ s: Float) {
+  recorder.enter("glTexCoord1f")
+  recorder.value(s)
+}
+
+func stub_glTexCoord1fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glTexCoord1fv")
+  recorder.read(v, glProduct(1, 4))
+}
+
+func stub_glTexCoord1hNV(_ s: UInt16) {
+  recorder.enter("glTexCoord1hNV")
+  recorder.value(s)
+}
+
+func stub_glTexCoord1hvNV(_ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glTexCoord1hvNV")
+  recorder.read(v, glProduct(1, 2))
+}
+
+func stub_glTexCoord1i(_ s: Int32) {
+  recorder.enter("glTexCoord1i")
+  recorder.value(s)
+}
+
+func stub_glTexCoord1iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glTexCoord1iv")
+  recorder.read(v, glProduct(1, 4))
+}
+
+func stub_glTexCoord1s(_ s: Int16) {
+  recorder.enter("glTexCoord1s")
+  recorder.value(s)
+}
+
+func stub_glTexCoord1sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glTexCoord1sv")
+  recorder.read(v, glProduct(1, 2))
+}
+
+func stub_glTexCoord2d(_ s: Double, _ t: Double) {
+  recorder.enter("glTexCoord2d")
+  recorder.value(s)
+  recorder.value(t)
+}
+
+func stub_glTexCoord2dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glTexCoord2dv")
+  recorder.read(v, glProduct(2, 8))
+}
+
+func stub_glTexCoord2f(_ s: Float, _ t: Float) {
+  recorder.enter("glTexCoord2f")
+  recorder.value(s)
+  recorder.value(t)
+}
+
+func stub_glTexCoord2fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glTexCoord2fv")
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glTexCoord2hNV(_ s: UInt16, _ t: UInt16) {
+  recorder.enter("glTexCoord2hNV")
+  recorder.value(s)
+  recorder.value(t)
+}
+
+func stub_glTexCoord2hvNV(_ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glTexCoord2hvNV")
+  recorder.read(v, glProduct(2, 2))
+}
+
+func stub_glTexCoord2i(_ s: Int32, _ t: Int32) {
+  recorder.enter("glTexCoord2i")
+  recorder.value(s)
+  recorder.value(t)
+}
+
+func stub_glTexCoord2iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glTexCoord2iv")
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glTexCoord2s(_ s: Int16, _ t: Int16) {
+  recorder.enter("glTexCoord2s")
+  recorder.value(s)
+  recorder.value(t)
+}
+
+func stub_glTexCoord2sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glTexCoord2sv")
+  recorder.read(v, glProduct(2, 2))
+}
+
+func stub_glTexCoord3d(_ s: Double, _ t: Double, _ rValue: Double) {
+  recorder.enter("glTexCoord3d")
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+}
+
+func stub_glTexCoord3dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glTexCoord3dv")
+  recorder.read(v, glProduct(3, 8))
+}
+
+func stub_glTexCoord3f(_ s: Float, _ t: Float, _ rValue: Float) {
+  recorder.enter("glTexCoord3f")
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+}
+
+func stub_glTexCoord3fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glTexCoord3fv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glTexCoord3hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
+  recorder.enter("glTexCoord3hNV")
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+}
+
+func stub_glTexCoord3hvNV(_ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glTexCoord3hvNV")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glTexCoord3i(_ s: Int32, _ t: Int32, _ rValue: Int32) {
+  recorder.enter("glTexCoord3i")
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+}
+
+func stub_glTexCoord3iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glTexCoord3iv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glTexCoord3s(_ s: Int16, _ t: Int16, _ rValue: Int16) {
+  recorder.enter("glTexCoord3s")
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+}
+
+func stub_glTexCoord3sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glTexCoord3sv")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glTexCoord4d(_ s: Double, _ t: Double, _ rValue: Double, _ q: Double) {
+  recorder.enter("glTexCoord4d")
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glTexCoord4dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glTexCoord4dv")
+  recorder.read(v, glProduct(4, 8))
+}
+
+func stub_glTexCoord4f(_ s: Float, _ t: Float, _ rValue: Float, _ q: Float) {
+  recorder.enter("glTexCoord4f")
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glTexCoord4fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glTexCoord4fv")
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glTexCoord4hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UInt16) {
+  recorder.enter("glTexCoord4hNV")
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glTexCoord4hvNV(_ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glTexCoord4hvNV")
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glTexCoord4i(_ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
+  recorder.enter("glTexCoord4i")
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glTexCoord4iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glTexCoord4iv")
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glTexCoord4s(_ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16) {
+  recorder.enter("glTexCoord4s")
+  recorder.value(s)
+  recorder.value(t)
+  recorder.value(rValue)
+  recorder.value(q)
+}
+
+func stub_glTexCoord4sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glTexCoord4sv")
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glTexCoordP1ui(_ type: UInt32, _ coords: UInt32) {
+  recorder.enter("glTexCoordP1ui")
+  recorder.value(type)
+  recorder.value(coords)
+}
+
+func stub_glTexCoordP1uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  recorder.enter("glTexCoordP1uiv")
+  recorder.value(type)
+  recorder.read(coords, glProduct(1, 4))
+}
+
+func stub_glTexCoordP2ui(_ type: UInt32, _ coords: UInt32) {
+  recorder.enter("glTexCoordP2ui")
+  recorder.value(type)
+  recorder.value(coords)
+}
+
+func stub_glTexCoordP2uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  recorder.enter("glTexCoordP2uiv")
+  recorder.value(type)
+  recorder.read(coords, glProduct(1, 4))
+}
+
+func stub_glTexCoordP3ui(_ type: UInt32, _ coords: UInt32) {
+  recorder.enter("glTexCoordP3ui")
+  recorder.value(type)
+  recorder.value(coords)
+}
+
+func stub_glTexCoordP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  recorder.enter("glTexCoordP3uiv")
+  recorder.value(type)
+  recorder.read(coords, glProduct(1, 4))
+}
+
+func stub_glTexCoordP4ui(_ type: UInt32, _ coords: UInt32) {
+  recorder.enter("glTexCoordP4ui")
+  recorder.value(type)
+  recorder.value(coords)
+}
+
+func stub_glTexCoordP4uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
+  recorder.enter("glTexCoordP4uiv")
+  recorder.value(type)
+  recorder.read(coords, glProduct(1, 4))
+}
+
+func stub_glTexEnvf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glTexEnvf")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexEnvfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  recorder.enter("glTexEnvfv")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexEnvi(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glTexEnvi")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexEnviv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glTexEnviv")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexEnvx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glTexEnvx")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexEnvxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glTexEnvxv")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexGend(_ coord: UInt32, _ pname: UInt32, _ param: Double) {
+  recorder.enter("glTexGend")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexGendv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?) {
+  recorder.enter("glTexGendv")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 8))
+}
+
+func stub_glTexGenf(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glTexGenf")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexGenfOES(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glTexGenfOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  recorder.enter("glTexGenfv")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexGenfvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  recorder.enter("glTexGenfvOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexGeni(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glTexGeni")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexGeniOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glTexGeniOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glTexGeniv")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexGenivOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glTexGenivOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexGenxOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glTexGenxOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexGenxvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glTexGenxvOES")
+  recorder.value(coord)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexImage1D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ border: Int32,
+  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTexImage1D")
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(border)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 1, format, type, Int(width), 1, 1)
+}
+
+func stub_glTexImage2D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
+  _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTexImage2D")
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(border)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
+}
+
+func stub_glTexImage2DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ fixedsamplelocations: UInt8
+) {
+  recorder.enter("glTexImage2DMultisample")
+  recorder.value(target)
+  recorder.value(samples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(fixedsamplelocations)
+}
+
+func stub_glTexImage3D(
+  _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTexImage3D")
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(border)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
+}
+
+func stub_glTexImage3DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  recorder.enter("glTexImage3DMultisample")
+  recorder.value(target)
+  recorder.value(samples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(fixedsamplelocations)
+}
+
+func stub_glTexImage3DOES(
+  _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTexImage3DOES")
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(border)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
+}
+
+func stub_glTexParameterIiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glTexParameterIiv")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexParameterIuiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?) {
+  recorder.enter("glTexParameterIuiv")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexParameterf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glTexParameterf")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexParameterfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  recorder.enter("glTexParameterfv")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glTexParameteri")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexParameteriv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glTexParameteriv")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexParameterx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glTexParameterx")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTexParameterxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glTexParameterxv")
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTexStorage1D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
+) {
+  recorder.enter("glTexStorage1D")
+  recorder.value(target)
+  recorder.value(levels)
+  recorder.value(internalformat)
+  recorder.value(width)
+}
+
+func stub_glTexStorage2D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  recorder.enter("glTexStorage2D")
+  recorder.value(target)
+  recorder.value(levels)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glTexStorage2DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ fixedsamplelocations: UInt8
+) {
+  recorder.enter("glTexStorage2DMultisample")
+  recorder.value(target)
+  recorder.value(samples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(fixedsamplelocations)
+}
+
+func stub_glTexStorage3D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32
+) {
+  recorder.enter("glTexStorage3D")
+  recorder.value(target)
+  recorder.value(levels)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+}
+
+func stub_glTexStorage3DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  recorder.enter("glTexStorage3DMultisample")
+  recorder.value(target)
+  recorder.value(samples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(fixedsamplelocations)
+}
+
+func stub_glTexSubImage1D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTexSubImage1D")
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(width)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 1, format, type, Int(width), 1, 1)
+}
+
+func stub_glTexSubImage2D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
+  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTexSubImage2D")
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
+}
+
+func stub_glTexSubImage3D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTexSubImage3D")
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(zoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
+}
+
+func stub_glTexSubImage3DOES(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTexSubImage3DOES")
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(zoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
+}
+
+func stub_glTextureBarrier() {
+  recorder.enter("glTextureBarrier")
+}
+
+func stub_glTextureBarrierNV() {
+  recorder.enter("glTextureBarrierNV")
+}
+
+func stub_glTextureBuffer(_ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
+  recorder.enter("glTextureBuffer")
+  recorder.value(texture)
+  recorder.value(internalformat)
+  recorder.value(buffer)
+}
+
+func stub_glTextureBufferEXT(
+  _ texture: UInt32, _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32
+) {
+  recorder.enter("glTextureBufferEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(internalformat)
+  recorder.value(buffer)
+}
+
+func stub_glTextureBufferRange(
+  _ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+) {
+  recorder.enter("glTextureBufferRange")
+  recorder.value(texture)
+  recorder.value(internalformat)
+  recorder.value(buffer)
+  recorder.value(offset)
+  recorder.value(size)
+}
+
+func stub_glTextureBufferRangeEXT(
+  _ texture: UInt32, _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32, _ offset: Int,
+  _ size: Int
+) {
+  recorder.enter("glTextureBufferRangeEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(internalformat)
+  recorder.value(buffer)
+  recorder.value(offset)
+  recorder.value(size)
+}
+
+func stub_glTextureImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTextureImage1DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(border)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 1, format, type, Int(width), 1, 1)
+}
+
+func stub_glTextureImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ height: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTextureImage2DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(border)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
+}
+
+func stub_glTextureImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: Int32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ border: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTextureImage3DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(border)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
+}
+
+func stub_glTexturePageCommitmentEXT(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ commit: UInt8
+) {
+  recorder.enter("glTexturePageCommitmentEXT")
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(zoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(commit)
+}
+
+func stub_glTextureParameterIiv(
+  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  recorder.enter("glTextureParameterIiv")
+  recorder.value(texture)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTextureParameterIivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  recorder.enter("glTextureParameterIivEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTextureParameterIuiv(
+  _ texture: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glTextureParameterIuiv")
+  recorder.value(texture)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTextureParameterIuivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glTextureParameterIuivEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTextureParameterf(_ texture: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glTextureParameterf")
+  recorder.value(texture)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTextureParameterfEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Float
+) {
+  recorder.enter("glTextureParameterfEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTextureParameterfv(_ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?) {
+  recorder.enter("glTextureParameterfv")
+  recorder.value(texture)
+  recorder.value(pname)
+  recorder.read(param, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTextureParameterfvEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?
+) {
+  recorder.enter("glTextureParameterfvEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTextureParameteri(_ texture: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glTextureParameteri")
+  recorder.value(texture)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTextureParameteriEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ param: Int32
+) {
+  recorder.enter("glTextureParameteriEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glTextureParameteriv(_ texture: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
+  recorder.enter("glTextureParameteriv")
+  recorder.value(texture)
+  recorder.value(pname)
+  recorder.read(param, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTextureParameterivEXT(
+  _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
+) {
+  recorder.enter("glTextureParameterivEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glTextureRenderbufferEXT(_ texture: UInt32, _ target: UInt32, _ renderbuffer: UInt32) {
+  recorder.enter("glTextureRenderbufferEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(renderbuffer)
+}
+
+func stub_glTextureStorage1D(
+  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
+) {
+  recorder.enter("glTextureStorage1D")
+  recorder.value(texture)
+  recorder.value(levels)
+  recorder.value(internalformat)
+  recorder.value(width)
+}
+
+func stub_glTextureStorage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32
+) {
+  recorder.enter("glTextureStorage1DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(levels)
+  recorder.value(internalformat)
+  recorder.value(width)
+}
+
+func stub_glTextureStorage2D(
+  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  recorder.enter("glTextureStorage2D")
+  recorder.value(texture)
+  recorder.value(levels)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glTextureStorage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32
+) {
+  recorder.enter("glTextureStorage2DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(levels)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glTextureStorage2DMultisample(
+  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ fixedsamplelocations: UInt8
+) {
+  recorder.enter("glTextureStorage2DMultisample")
+  recorder.value(texture)
+  recorder.value(samples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(fixedsamplelocations)
+}
+
+func stub_glTextureStorage2DMultisampleEXT(
+  _ texture: UInt32, _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ fixedsamplelocations: UInt8
+) {
+  recorder.enter("glTextureStorage2DMultisampleEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(samples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(fixedsamplelocations)
+}
+
+func stub_glTextureStorage3D(
+  _ texture: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32
+) {
+  recorder.enter("glTextureStorage3D")
+  recorder.value(texture)
+  recorder.value(levels)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+}
+
+func stub_glTextureStorage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ depth: Int32
+) {
+  recorder.enter("glTextureStorage3DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(levels)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+}
+
+func stub_glTextureStorage3DMultisample(
+  _ texture: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  recorder.enter("glTextureStorage3DMultisample")
+  recorder.value(texture)
+  recorder.value(samples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(fixedsamplelocations)
+}
+
+func stub_glTextureStorage3DMultisampleEXT(
+  _ texture: UInt32, _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  recorder.enter("glTextureStorage3DMultisampleEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(samples)
+  recorder.value(internalformat)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(fixedsamplelocations)
+}
+
+func stub_glTextureSubImage1D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTextureSubImage1D")
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(width)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 1, format, type, Int(width), 1, 1)
+}
+
+func stub_glTextureSubImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
+  _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTextureSubImage1DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(width)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 1, format, type, Int(width), 1, 1)
+}
+
+func stub_glTextureSubImage2D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
+  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTextureSubImage2D")
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
+}
+
+func stub_glTextureSubImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTextureSubImage2DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 2, format, type, Int(width), Int(height), 1)
+}
+
+func stub_glTextureSubImage3D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTextureSubImage3D")
+  recorder.value(texture)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(zoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
+}
+
+func stub_glTextureSubImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
+  _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  recorder.enter("glTextureSubImage3DEXT")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(level)
+  recorder.value(xoffset)
+  recorder.value(yoffset)
+  recorder.value(zoffset)
+  recorder.value(width)
+  recorder.value(height)
+  recorder.value(depth)
+  recorder.value(format)
+  recorder.value(type)
+  recorder.image(pixels, 3, format, type, Int(width), Int(height), Int(depth))
+}
+
+func stub_glTextureView(
+  _ texture: UInt32, _ target: UInt32, _ origtexture: UInt32, _ internalformat: UInt32,
+  _ minlevel: UInt32, _ numlevels: UInt32, _ minlayer: UInt32, _ numlayers: UInt32
+) {
+  recorder.enter("glTextureView")
+  recorder.value(texture)
+  recorder.value(target)
+  recorder.value(origtexture)
+  recorder.value(internalformat)
+  recorder.value(minlevel)
+  recorder.value(numlevels)
+  recorder.value(minlayer)
+  recorder.value(numlayers)
+}
+
+func stub_glTransformFeedbackBufferBase(_ xfb: UInt32, _ index: UInt32, _ buffer: UInt32) {
+  recorder.enter("glTransformFeedbackBufferBase")
+  recorder.value(xfb)
+  recorder.value(index)
+  recorder.value(buffer)
+}
+
+func stub_glTransformFeedbackBufferRange(
+  _ xfb: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int, _ size: Int
+) {
+  recorder.enter("glTransformFeedbackBufferRange")
+  recorder.value(xfb)
+  recorder.value(index)
+  recorder.value(buffer)
+  recorder.value(offset)
+  recorder.value(size)
+}
+
 func stub_glTransformFeedbackVaryings(
   _ program: UInt32, _ count: Int32, _ varyings: UnsafePointer<UnsafePointer<CChar>?>?,
   _ bufferMode: UInt32
@@ -443,1787 +2502,4 @@ func stub_glUniform4i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePoi
   recorder.value(location)
   recorder.value(count)
   recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
-}
-
-func stub_glUniform4iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  recorder.enter("glUniform4iv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(glProduct(Int(count), 4), 4))
-}
-
-func stub_glUniform4ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32) {
-  recorder.enter("glUniform4ui")
-  recorder.value(location)
-  recorder.value(v0)
-  recorder.value(v1)
-  recorder.value(v2)
-  recorder.value(v3)
-}
-
-func stub_glUniform4ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64) {
-  recorder.enter("glUniform4ui64ARB")
-  recorder.value(location)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glUniform4ui64NV(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64) {
-  recorder.enter("glUniform4ui64NV")
-  recorder.value(location)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glUniform4ui64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
-  recorder.enter("glUniform4ui64vARB")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
-}
-
-func stub_glUniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
-  recorder.enter("glUniform4ui64vNV")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
-}
-
-func stub_glUniform4uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  recorder.enter("glUniform4uiv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(glProduct(Int(count), 4), 4))
-}
-
-func stub_glUniformBlockBinding(
-  _ program: UInt32, _ uniformBlockIndex: UInt32, _ uniformBlockBinding: UInt32
-) {
-  recorder.enter("glUniformBlockBinding")
-  recorder.value(program)
-  recorder.value(uniformBlockIndex)
-  recorder.value(uniformBlockBinding)
-}
-
-func stub_glUniformMatrix2dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glUniformMatrix2dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
-}
-
-func stub_glUniformMatrix2fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glUniformMatrix2fv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 4), 4))
-}
-
-func stub_glUniformMatrix2x3dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glUniformMatrix2x3dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 6), 8))
-}
-
-func stub_glUniformMatrix2x3fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glUniformMatrix2x3fv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 6), 4))
-}
-
-func stub_glUniformMatrix2x4dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glUniformMatrix2x4dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
-}
-
-func stub_glUniformMatrix2x4fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glUniformMatrix2x4fv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 4))
-}
-
-func stub_glUniformMatrix3dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glUniformMatrix3dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 9), 8))
-}
-
-func stub_glUniformMatrix3fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glUniformMatrix3fv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 9), 4))
-}
-
-func stub_glUniformMatrix3x2dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glUniformMatrix3x2dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 6), 8))
-}
-
-func stub_glUniformMatrix3x2fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glUniformMatrix3x2fv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 6), 4))
-}
-
-func stub_glUniformMatrix3x4dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glUniformMatrix3x4dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 12), 8))
-}
-
-func stub_glUniformMatrix3x4fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glUniformMatrix3x4fv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 12), 4))
-}
-
-func stub_glUniformMatrix4dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glUniformMatrix4dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 16), 8))
-}
-
-func stub_glUniformMatrix4fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glUniformMatrix4fv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 16), 4))
-}
-
-func stub_glUniformMatrix4x2dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glUniformMatrix4x2dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
-}
-
-func stub_glUniformMatrix4x2fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glUniformMatrix4x2fv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 4))
-}
-
-func stub_glUniformMatrix4x3dv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glUniformMatrix4x3dv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 12), 8))
-}
-
-func stub_glUniformMatrix4x3fv(
-  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glUniformMatrix4x3fv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 12), 4))
-}
-
-func stub_glUniformSubroutinesuiv(
-  _ shadertype: UInt32, _ count: Int32, _ indices: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glUniformSubroutinesuiv")
-  recorder.value(shadertype)
-  recorder.value(count)
-  recorder.read(indices, glProduct(Int(count), 4))
-}
-
-func stub_glUnlockArraysEXT() {
-  recorder.enter("glUnlockArraysEXT")
-}
-
-func stub_glUseProgram(_ program: UInt32) {
-  recorder.enter("glUseProgram")
-  recorder.value(program)
-}
-
-func stub_glUseProgramStages(_ pipeline: UInt32, _ stages: UInt32, _ program: UInt32) {
-  recorder.enter("glUseProgramStages")
-  recorder.value(pipeline)
-  recorder.value(stages)
-  recorder.value(program)
-}
-
-func stub_glValidateProgram(_ program: UInt32) {
-  recorder.enter("glValidateProgram")
-  recorder.value(program)
-}
-
-func stub_glValidateProgramPipeline(_ pipeline: UInt32) {
-  recorder.enter("glValidateProgramPipeline")
-  recorder.value(pipeline)
-}
-
-func stub_glVertex2d(_ x: Double, _ y: Double) {
-  recorder.enter("glVertex2d")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertex2dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertex2dv")
-  recorder.read(v, glProduct(2, 8))
-}
-
-func stub_glVertex2f(_ x: Float, _ y: Float) {
-  recorder.enter("glVertex2f")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertex2fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glVertex2fv")
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glVertex2hNV(_ x: UInt16, _ y: UInt16) {
-  recorder.enter("glVertex2hNV")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertex2hvNV(_ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertex2hvNV")
-  recorder.read(v, glProduct(2, 2))
-}
-
-func stub_glVertex2i(_ x: Int32, _ y: Int32) {
-  recorder.enter("glVertex2i")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertex2iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glVertex2iv")
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glVertex2s(_ x: Int16, _ y: Int16) {
-  recorder.enter("glVertex2s")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertex2sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glVertex2sv")
-  recorder.read(v, glProduct(2, 2))
-}
-
-func stub_glVertex3d(_ x: Double, _ y: Double, _ z: Double) {
-  recorder.enter("glVertex3d")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertex3dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertex3dv")
-  recorder.read(v, glProduct(3, 8))
-}
-
-func stub_glVertex3f(_ x: Float, _ y: Float, _ z: Float) {
-  recorder.enter("glVertex3f")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertex3fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glVertex3fv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glVertex3hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16) {
-  recorder.enter("glVertex3hNV")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertex3hvNV(_ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertex3hvNV")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glVertex3i(_ x: Int32, _ y: Int32, _ z: Int32) {
-  recorder.enter("glVertex3i")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertex3iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glVertex3iv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glVertex3s(_ x: Int16, _ y: Int16, _ z: Int16) {
-  recorder.enter("glVertex3s")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertex3sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glVertex3sv")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glVertex4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  recorder.enter("glVertex4d")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertex4dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertex4dv")
-  recorder.read(v, glProduct(4, 8))
-}
-
-func stub_glVertex4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  recorder.enter("glVertex4f")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertex4fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glVertex4fv")
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glVertex4hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16) {
-  recorder.enter("glVertex4hNV")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertex4hvNV(_ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertex4hvNV")
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glVertex4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  recorder.enter("glVertex4i")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertex4iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glVertex4iv")
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glVertex4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  recorder.enter("glVertex4s")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertex4sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glVertex4sv")
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glVertexArrayAttribBinding(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
-) {
-  recorder.enter("glVertexArrayAttribBinding")
-  recorder.value(vaobj)
-  recorder.value(attribindex)
-  recorder.value(bindingindex)
-}
-
-func stub_glVertexArrayAttribFormat(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
-  _ relativeoffset: UInt32
-) {
-  recorder.enter("glVertexArrayAttribFormat")
-  recorder.value(vaobj)
-  recorder.value(attribindex)
-  recorder.value(size)
-  recorder.value(type)
-  recorder.value(normalized)
-  recorder.value(relativeoffset)
-}
-
-func stub_glVertexArrayAttribIFormat(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
-  recorder.enter("glVertexArrayAttribIFormat")
-  recorder.value(vaobj)
-  recorder.value(attribindex)
-  recorder.value(size)
-  recorder.value(type)
-  recorder.value(relativeoffset)
-}
-
-func stub_glVertexArrayAttribLFormat(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
-  recorder.enter("glVertexArrayAttribLFormat")
-  recorder.value(vaobj)
-  recorder.value(attribindex)
-  recorder.value(size)
-  recorder.value(type)
-  recorder.value(relativeoffset)
-}
-
-func stub_glVertexArrayBindingDivisor(_ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32) {
-  recorder.enter("glVertexArrayBindingDivisor")
-  recorder.value(vaobj)
-  recorder.value(bindingindex)
-  recorder.value(divisor)
-}
-
-func stub_glVertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
-  recorder.enter("glVertexArrayElementBuffer")
-  recorder.value(vaobj)
-  recorder.value(buffer)
-}
-
-func stub_glVertexAttrib1d(_ index: UInt32, _ x: Double) {
-  recorder.enter("glVertexAttrib1d")
-  recorder.value(index)
-  recorder.value(x)
-}
-
-func stub_glVertexAttrib1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertexAttrib1dv")
-  recorder.value(index)
-  recorder.read(v, glProduct(1, 8))
-}
-
-func stub_glVertexAttrib1f(_ index: UInt32, _ x: Float) {
-  recorder.enter("glVertexAttrib1f")
-  recorder.value(index)
-  recorder.value(x)
-}
-
-func stub_glVertexAttrib1fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  recorder.enter("glVertexAttrib1fv")
-  recorder.value(index)
-  recorder.read(v, glProduct(1, 4))
-}
-
-func stub_glVertexAttrib1hNV(_ index: UInt32, _ x: UInt16) {
-  recorder.enter("glVertexAttrib1hNV")
-  recorder.value(index)
-  recorder.value(x)
-}
-
-func stub_glVertexAttrib1hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttrib1hvNV")
-  recorder.value(index)
-  recorder.read(v, glProduct(1, 2))
-}
-
-func stub_glVertexAttrib1s(_ index: UInt32, _ x: Int16) {
-  recorder.enter("glVertexAttrib1s")
-  recorder.value(index)
-  recorder.value(x)
-}
-
-func stub_glVertexAttrib1sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  recorder.enter("glVertexAttrib1sv")
-  recorder.value(index)
-  recorder.read(v, glProduct(1, 2))
-}
-
-func stub_glVertexAttrib2d(_ index: UInt32, _ x: Double, _ y: Double) {
-  recorder.enter("glVertexAttrib2d")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertexAttrib2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertexAttrib2dv")
-  recorder.value(index)
-  recorder.read(v, glProduct(2, 8))
-}
-
-func stub_glVertexAttrib2f(_ index: UInt32, _ x: Float, _ y: Float) {
-  recorder.enter("glVertexAttrib2f")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertexAttrib2fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  recorder.enter("glVertexAttrib2fv")
-  recorder.value(index)
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glVertexAttrib2hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16) {
-  recorder.enter("glVertexAttrib2hNV")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertexAttrib2hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttrib2hvNV")
-  recorder.value(index)
-  recorder.read(v, glProduct(2, 2))
-}
-
-func stub_glVertexAttrib2s(_ index: UInt32, _ x: Int16, _ y: Int16) {
-  recorder.enter("glVertexAttrib2s")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertexAttrib2sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  recorder.enter("glVertexAttrib2sv")
-  recorder.value(index)
-  recorder.read(v, glProduct(2, 2))
-}
-
-func stub_glVertexAttrib3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
-  recorder.enter("glVertexAttrib3d")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertexAttrib3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertexAttrib3dv")
-  recorder.value(index)
-  recorder.read(v, glProduct(3, 8))
-}
-
-func stub_glVertexAttrib3f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float) {
-  recorder.enter("glVertexAttrib3f")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertexAttrib3fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  recorder.enter("glVertexAttrib3fv")
-  recorder.value(index)
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glVertexAttrib3hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16) {
-  recorder.enter("glVertexAttrib3hNV")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertexAttrib3hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttrib3hvNV")
-  recorder.value(index)
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glVertexAttrib3s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16) {
-  recorder.enter("glVertexAttrib3s")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertexAttrib3sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  recorder.enter("glVertexAttrib3sv")
-  recorder.value(index)
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glVertexAttrib4Nbv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  recorder.enter("glVertexAttrib4Nbv")
-  recorder.value(index)
-  recorder.read(v, 4)
-}
-
-func stub_glVertexAttrib4Niv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glVertexAttrib4Niv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glVertexAttrib4Nsv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  recorder.enter("glVertexAttrib4Nsv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glVertexAttrib4Nub(_ index: UInt32, _ x: UInt8, _ y: UInt8, _ z: UInt8, _ w: UInt8) {
-  recorder.enter("glVertexAttrib4Nub")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertexAttrib4Nubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  recorder.enter("glVertexAttrib4Nubv")
-  recorder.value(index)
-  recorder.read(v, 4)
-}
-
-func stub_glVertexAttrib4Nuiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  recorder.enter("glVertexAttrib4Nuiv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glVertexAttrib4Nusv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttrib4Nusv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glVertexAttrib4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  recorder.enter("glVertexAttrib4bv")
-  recorder.value(index)
-  recorder.read(v, 4)
-}
-
-func stub_glVertexAttrib4d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  recorder.enter("glVertexAttrib4d")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertexAttrib4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertexAttrib4dv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 8))
-}
-
-func stub_glVertexAttrib4f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  recorder.enter("glVertexAttrib4f")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertexAttrib4fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  recorder.enter("glVertexAttrib4fv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glVertexAttrib4hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16) {
-  recorder.enter("glVertexAttrib4hNV")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttrib4hvNV")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glVertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glVertexAttrib4iv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glVertexAttrib4s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  recorder.enter("glVertexAttrib4s")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertexAttrib4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  recorder.enter("glVertexAttrib4sv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glVertexAttrib4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  recorder.enter("glVertexAttrib4ubv")
-  recorder.value(index)
-  recorder.read(v, 4)
-}
-
-func stub_glVertexAttrib4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  recorder.enter("glVertexAttrib4uiv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glVertexAttrib4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttrib4usv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glVertexAttribBinding(_ attribindex: UInt32, _ bindingindex: UInt32) {
-  recorder.enter("glVertexAttribBinding")
-  recorder.value(attribindex)
-  recorder.value(bindingindex)
-}
-
-func stub_glVertexAttribFormat(
-  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
-  _ relativeoffset: UInt32
-) {
-  recorder.enter("glVertexAttribFormat")
-  recorder.value(attribindex)
-  recorder.value(size)
-  recorder.value(type)
-  recorder.value(normalized)
-  recorder.value(relativeoffset)
-}
-
-func stub_glVertexAttribI1i(_ index: UInt32, _ x: Int32) {
-  recorder.enter("glVertexAttribI1i")
-  recorder.value(index)
-  recorder.value(x)
-}
-
-func stub_glVertexAttribI1iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glVertexAttribI1iv")
-  recorder.value(index)
-  recorder.read(v, glProduct(1, 4))
-}
-
-func stub_glVertexAttribI1ui(_ index: UInt32, _ x: UInt32) {
-  recorder.enter("glVertexAttribI1ui")
-  recorder.value(index)
-  recorder.value(x)
-}
-
-func stub_glVertexAttribI1uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  recorder.enter("glVertexAttribI1uiv")
-  recorder.value(index)
-  recorder.read(v, glProduct(1, 4))
-}
-
-func stub_glVertexAttribI2i(_ index: UInt32, _ x: Int32, _ y: Int32) {
-  recorder.enter("glVertexAttribI2i")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertexAttribI2iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glVertexAttribI2iv")
-  recorder.value(index)
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glVertexAttribI2ui(_ index: UInt32, _ x: UInt32, _ y: UInt32) {
-  recorder.enter("glVertexAttribI2ui")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertexAttribI2uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  recorder.enter("glVertexAttribI2uiv")
-  recorder.value(index)
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glVertexAttribI3i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32) {
-  recorder.enter("glVertexAttribI3i")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertexAttribI3iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glVertexAttribI3iv")
-  recorder.value(index)
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glVertexAttribI3ui(_ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32) {
-  recorder.enter("glVertexAttribI3ui")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertexAttribI3uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  recorder.enter("glVertexAttribI3uiv")
-  recorder.value(index)
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glVertexAttribI4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
-  recorder.enter("glVertexAttribI4bv")
-  recorder.value(index)
-  recorder.read(v, 4)
-}
-
-func stub_glVertexAttribI4i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  recorder.enter("glVertexAttribI4i")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertexAttribI4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
-  recorder.enter("glVertexAttribI4iv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glVertexAttribI4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
-  recorder.enter("glVertexAttribI4sv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glVertexAttribI4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
-  recorder.enter("glVertexAttribI4ubv")
-  recorder.value(index)
-  recorder.read(v, 4)
-}
-
-func stub_glVertexAttribI4ui(_ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32, _ w: UInt32) {
-  recorder.enter("glVertexAttribI4ui")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertexAttribI4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
-  recorder.enter("glVertexAttribI4uiv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glVertexAttribI4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttribI4usv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 2))
-}
-
-func stub_glVertexAttribIFormat(
-  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
-  recorder.enter("glVertexAttribIFormat")
-  recorder.value(attribindex)
-  recorder.value(size)
-  recorder.value(type)
-  recorder.value(relativeoffset)
-}
-
-func stub_glVertexAttribL1d(_ index: UInt32, _ x: Double) {
-  recorder.enter("glVertexAttribL1d")
-  recorder.value(index)
-  recorder.value(x)
-}
-
-func stub_glVertexAttribL1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertexAttribL1dv")
-  recorder.value(index)
-  recorder.read(v, glProduct(1, 8))
-}
-
-func stub_glVertexAttribL2d(_ index: UInt32, _ x: Double, _ y: Double) {
-  recorder.enter("glVertexAttribL2d")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glVertexAttribL2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertexAttribL2dv")
-  recorder.value(index)
-  recorder.read(v, glProduct(2, 8))
-}
-
-func stub_glVertexAttribL3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
-  recorder.enter("glVertexAttribL3d")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glVertexAttribL3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertexAttribL3dv")
-  recorder.value(index)
-  recorder.read(v, glProduct(3, 8))
-}
-
-func stub_glVertexAttribL4d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  recorder.enter("glVertexAttribL4d")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glVertexAttribL4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
-  recorder.enter("glVertexAttribL4dv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 8))
-}
-
-func stub_glVertexAttribLFormat(
-  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
-  recorder.enter("glVertexAttribLFormat")
-  recorder.value(attribindex)
-  recorder.value(size)
-  recorder.value(type)
-  recorder.value(relativeoffset)
-}
-
-func stub_glVertexAttribP1ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
-  recorder.enter("glVertexAttribP1ui")
-  recorder.value(index)
-  recorder.value(type)
-  recorder.value(normalized)
-  recorder.value(value)
-}
-
-func stub_glVertexAttribP1uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glVertexAttribP1uiv")
-  recorder.value(index)
-  recorder.value(type)
-  recorder.value(normalized)
-  recorder.read(value, glProduct(1, 4))
-}
-
-func stub_glVertexAttribP2ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
-  recorder.enter("glVertexAttribP2ui")
-  recorder.value(index)
-  recorder.value(type)
-  recorder.value(normalized)
-  recorder.value(value)
-}
-
-func stub_glVertexAttribP2uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glVertexAttribP2uiv")
-  recorder.value(index)
-  recorder.value(type)
-  recorder.value(normalized)
-  recorder.read(value, glProduct(1, 4))
-}
-
-func stub_glVertexAttribP3ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
-  recorder.enter("glVertexAttribP3ui")
-  recorder.value(index)
-  recorder.value(type)
-  recorder.value(normalized)
-  recorder.value(value)
-}
-
-func stub_glVertexAttribP3uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glVertexAttribP3uiv")
-  recorder.value(index)
-  recorder.value(type)
-  recorder.value(normalized)
-  recorder.read(value, glProduct(1, 4))
-}
-
-func stub_glVertexAttribP4ui(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
-) {
-  recorder.enter("glVertexAttribP4ui")
-  recorder.value(index)
-  recorder.value(type)
-  recorder.value(normalized)
-  recorder.value(value)
-}
-
-func stub_glVertexAttribP4uiv(
-  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
-) {
-  recorder.enter("glVertexAttribP4uiv")
-  recorder.value(index)
-  recorder.value(type)
-  recorder.value(normalized)
-  recorder.read(value, glProduct(1, 4))
-}
-
-func stub_glVertexAttribs1hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttribs1hvNV")
-  recorder.value(index)
-  recorder.value(n)
-  recorder.read(v, glProduct(Int(n), 2))
-}
-
-func stub_glVertexAttribs2hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttribs2hvNV")
-  recorder.value(index)
-  recorder.value(n)
-  recorder.read(v, glProduct(Int(n), 2))
-}
-
-func stub_glVertexAttribs3hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttribs3hvNV")
-  recorder.value(index)
-  recorder.value(n)
-  recorder.read(v, glProduct(Int(n), 2))
-}
-
-func stub_glVertexAttribs4hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexAttribs4hvNV")
-  recorder.value(index)
-  recorder.value(n)
-  recorder.read(v, glProduct(Int(n), 2))
-}
-
-func stub_glVertexBindingDivisor(_ bindingindex: UInt32, _ divisor: UInt32) {
-  recorder.enter("glVertexBindingDivisor")
-  recorder.value(bindingindex)
-  recorder.value(divisor)
-}
-
-func stub_glVertexP2ui(_ type: UInt32, _ value: UInt32) {
-  recorder.enter("glVertexP2ui")
-  recorder.value(type)
-  recorder.value(value)
-}
-
-func stub_glVertexP2uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  recorder.enter("glVertexP2uiv")
-  recorder.value(type)
-  recorder.read(value, glProduct(1, 4))
-}
-
-func stub_glVertexP3ui(_ type: UInt32, _ value: UInt32) {
-  recorder.enter("glVertexP3ui")
-  recorder.value(type)
-  recorder.value(value)
-}
-
-func stub_glVertexP3uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  recorder.enter("glVertexP3uiv")
-  recorder.value(type)
-  recorder.read(value, glProduct(1, 4))
-}
-
-func stub_glVertexP4ui(_ type: UInt32, _ value: UInt32) {
-  recorder.enter("glVertexP4ui")
-  recorder.value(type)
-  recorder.value(value)
-}
-
-func stub_glVertexP4uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
-  recorder.enter("glVertexP4uiv")
-  recorder.value(type)
-  recorder.read(value, glProduct(1, 4))
-}
-
-func stub_glVertexWeighthNV(_ weight: UInt16) {
-  recorder.enter("glVertexWeighthNV")
-  recorder.value(weight)
-}
-
-func stub_glVertexWeighthvNV(_ weight: UnsafePointer<UInt16>?) {
-  recorder.enter("glVertexWeighthvNV")
-  recorder.read(weight, glProduct(1, 2))
-}
-
-func stub_glViewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
-  recorder.enter("glViewport")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(width)
-  recorder.value(height)
-}
-
-func stub_glViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
-  recorder.enter("glViewportArrayv")
-  recorder.value(first)
-  recorder.value(count)
-  recorder.read(v, glProduct(glProduct(Int(count), 4), 4))
-}
-
-func stub_glViewportIndexedf(_ index: UInt32, _ x: Float, _ y: Float, _ w: Float, _ h: Float) {
-  recorder.enter("glViewportIndexedf")
-  recorder.value(index)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(w)
-  recorder.value(h)
-}
-
-func stub_glViewportIndexedfv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
-  recorder.enter("glViewportIndexedfv")
-  recorder.value(index)
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glWaitSync(_ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64) {
-  recorder.enter("glWaitSync")
-  recorder.pointer(sync)
-  recorder.value(flags)
-  recorder.value(timeout)
-}
-
-func stub_glWindowPos2d(_ x: Double, _ y: Double) {
-  recorder.enter("glWindowPos2d")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glWindowPos2dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glWindowPos2dv")
-  recorder.read(v, glProduct(2, 8))
-}
-
-func stub_glWindowPos2f(_ x: Float, _ y: Float) {
-  recorder.enter("glWindowPos2f")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glWindowPos2fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glWindowPos2fv")
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glWindowPos2i(_ x: Int32, _ y: Int32) {
-  recorder.enter("glWindowPos2i")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glWindowPos2iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glWindowPos2iv")
-  recorder.read(v, glProduct(2, 4))
-}
-
-func stub_glWindowPos2s(_ x: Int16, _ y: Int16) {
-  recorder.enter("glWindowPos2s")
-  recorder.value(x)
-  recorder.value(y)
-}
-
-func stub_glWindowPos2sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glWindowPos2sv")
-  recorder.read(v, glProduct(2, 2))
-}
-
-func stub_glWindowPos3d(_ x: Double, _ y: Double, _ z: Double) {
-  recorder.enter("glWindowPos3d")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glWindowPos3dv(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glWindowPos3dv")
-  recorder.read(v, glProduct(3, 8))
-}
-
-func stub_glWindowPos3f(_ x: Float, _ y: Float, _ z: Float) {
-  recorder.enter("glWindowPos3f")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glWindowPos3fv(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glWindowPos3fv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glWindowPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
-  recorder.enter("glWindowPos3i")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glWindowPos3iv(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glWindowPos3iv")
-  recorder.read(v, glProduct(3, 4))
-}
-
-func stub_glWindowPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
-  recorder.enter("glWindowPos3s")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-}
-
-func stub_glWindowPos3sv(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glWindowPos3sv")
-  recorder.read(v, glProduct(3, 2))
-}
-
-func stub_glWindowPos4dMESA(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
-  recorder.enter("glWindowPos4dMESA")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glWindowPos4dvMESA(_ v: UnsafePointer<Double>?) {
-  recorder.enter("glWindowPos4dvMESA")
-  recorder.read(v, glProduct(4, 8))
-}
-
-func stub_glWindowPos4fMESA(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
-  recorder.enter("glWindowPos4fMESA")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glWindowPos4fvMESA(_ v: UnsafePointer<Float>?) {
-  recorder.enter("glWindowPos4fvMESA")
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glWindowPos4iMESA(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
-  recorder.enter("glWindowPos4iMESA")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glWindowPos4ivMESA(_ v: UnsafePointer<Int32>?) {
-  recorder.enter("glWindowPos4ivMESA")
-  recorder.read(v, glProduct(4, 4))
-}
-
-func stub_glWindowPos4sMESA(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
-  recorder.enter("glWindowPos4sMESA")
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glWindowPos4svMESA(_ v: UnsafePointer<Int16>?) {
-  recorder.enter("glWindowPos4svMESA")
-  recorder.read(v, glProduct(4, 2))
-}
-
-/// The stubs by the names of their commands, and the other names that those have.
-func addStubs(_ table: inout [String: UnsafeMutableRawPointer]) {
-  addStubs0(&table)
-  addStubs1(&table)
-  addStubs2(&table)
-  addStubs3(&table)
-}
-
-func addStubs0(_ table: inout [String: UnsafeMutableRawPointer]) {
-  table["glAccum"] = unsafeBitCast(stub_glAccum as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glActiveShaderProgram"] = unsafeBitCast(stub_glActiveShaderProgram as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glActiveStencilFaceEXT"] = unsafeBitCast(stub_glActiveStencilFaceEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glActiveTexture"] = unsafeBitCast(stub_glActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glAlphaFragmentOp1ATI"] = unsafeBitCast(stub_glAlphaFragmentOp1ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glAlphaFragmentOp2ATI"] = unsafeBitCast(stub_glAlphaFragmentOp2ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glAlphaFragmentOp3ATI"] = unsafeBitCast(stub_glAlphaFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glAlphaFunc"] = unsafeBitCast(stub_glAlphaFunc as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glAlphaFuncx"] = unsafeBitCast(stub_glAlphaFuncx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glAreTexturesResident"] = unsafeBitCast(stub_glAreTexturesResident as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer.self)
-  table["glAreTexturesResidentEXT"] = unsafeBitCast(stub_glAreTexturesResidentEXT as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer.self)
-  table["glArrayElement"] = unsafeBitCast(stub_glArrayElement as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glAttachShader"] = unsafeBitCast(stub_glAttachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBegin"] = unsafeBitCast(stub_glBegin as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBeginConditionalRender"] = unsafeBitCast(stub_glBeginConditionalRender as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBeginFragmentShaderATI"] = unsafeBitCast(stub_glBeginFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBeginQuery"] = unsafeBitCast(stub_glBeginQuery as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBeginQueryIndexed"] = unsafeBitCast(stub_glBeginQueryIndexed as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBeginTransformFeedback"] = unsafeBitCast(stub_glBeginTransformFeedback as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindAttribLocation"] = unsafeBitCast(stub_glBindAttribLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindBuffer"] = unsafeBitCast(stub_glBindBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindBufferBase"] = unsafeBitCast(stub_glBindBufferBase as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindBufferOffsetEXT"] = unsafeBitCast(stub_glBindBufferOffsetEXT as @convention(c) (UInt32, UInt32, UInt32, Int) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindBufferRange"] = unsafeBitCast(stub_glBindBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindBuffersBase"] = unsafeBitCast(stub_glBindBuffersBase as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindBuffersRange"] = unsafeBitCast(stub_glBindBuffersRange as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindFragDataLocation"] = unsafeBitCast(stub_glBindFragDataLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindFragDataLocationIndexed"] = unsafeBitCast(stub_glBindFragDataLocationIndexed as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindFragmentShaderATI"] = unsafeBitCast(stub_glBindFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindFramebuffer"] = unsafeBitCast(stub_glBindFramebuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindFramebufferEXT"] = unsafeBitCast(stub_glBindFramebufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindImageTexture"] = unsafeBitCast(stub_glBindImageTexture as @convention(c) (UInt32, UInt32, Int32, UInt8, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindImageTextures"] = unsafeBitCast(stub_glBindImageTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindProgramARB"] = unsafeBitCast(stub_glBindProgramARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindProgramPipeline"] = unsafeBitCast(stub_glBindProgramPipeline as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindRenderbuffer"] = unsafeBitCast(stub_glBindRenderbuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindRenderbufferEXT"] = unsafeBitCast(stub_glBindRenderbufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindSampler"] = unsafeBitCast(stub_glBindSampler as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindSamplers"] = unsafeBitCast(stub_glBindSamplers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindTexture"] = unsafeBitCast(stub_glBindTexture as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindTextureUnit"] = unsafeBitCast(stub_glBindTextureUnit as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindTextures"] = unsafeBitCast(stub_glBindTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindTransformFeedback"] = unsafeBitCast(stub_glBindTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindVertexArray"] = unsafeBitCast(stub_glBindVertexArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindVertexBuffer"] = unsafeBitCast(stub_glBindVertexBuffer as @convention(c) (UInt32, UInt32, Int, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBindVertexBuffers"] = unsafeBitCast(stub_glBindVertexBuffers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBitmap"] = unsafeBitCast(stub_glBitmap as @convention(c) (Int32, Int32, Float, Float, Float, Float, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlendBarrier"] = unsafeBitCast(stub_glBlendBarrier as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlendColor"] = unsafeBitCast(stub_glBlendColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlendEquation"] = unsafeBitCast(stub_glBlendEquation as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlendEquationSeparate"] = unsafeBitCast(stub_glBlendEquationSeparate as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlendEquationSeparatei"] = unsafeBitCast(stub_glBlendEquationSeparatei as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlendEquationi"] = unsafeBitCast(stub_glBlendEquationi as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlendFunc"] = unsafeBitCast(stub_glBlendFunc as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlendFuncSeparate"] = unsafeBitCast(stub_glBlendFuncSeparate as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlendFuncSeparatei"] = unsafeBitCast(stub_glBlendFuncSeparatei as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlendFunci"] = unsafeBitCast(stub_glBlendFunci as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlitFramebuffer"] = unsafeBitCast(stub_glBlitFramebuffer as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBlitNamedFramebuffer"] = unsafeBitCast(stub_glBlitNamedFramebuffer as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBufferData"] = unsafeBitCast(stub_glBufferData as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBufferStorage"] = unsafeBitCast(stub_glBufferStorage as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glBufferSubData"] = unsafeBitCast(stub_glBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCallList"] = unsafeBitCast(stub_glCallList as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCallLists"] = unsafeBitCast(stub_glCallLists as @convention(c) (Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCheckFramebufferStatus"] = unsafeBitCast(stub_glCheckFramebufferStatus as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glCheckNamedFramebufferStatus"] = unsafeBitCast(stub_glCheckNamedFramebufferStatus as @convention(c) (UInt32, UInt32) -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glClampColor"] = unsafeBitCast(stub_glClampColor as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClear"] = unsafeBitCast(stub_glClear as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearAccum"] = unsafeBitCast(stub_glClearAccum as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearBufferData"] = unsafeBitCast(stub_glClearBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearBufferSubData"] = unsafeBitCast(stub_glClearBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearBufferfi"] = unsafeBitCast(stub_glClearBufferfi as @convention(c) (UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearBufferfv"] = unsafeBitCast(stub_glClearBufferfv as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearBufferiv"] = unsafeBitCast(stub_glClearBufferiv as @convention(c) (UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearBufferuiv"] = unsafeBitCast(stub_glClearBufferuiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearColor"] = unsafeBitCast(stub_glClearColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearColorIiEXT"] = unsafeBitCast(stub_glClearColorIiEXT as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearColorIuiEXT"] = unsafeBitCast(stub_glClearColorIuiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearColorx"] = unsafeBitCast(stub_glClearColorx as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearDepth"] = unsafeBitCast(stub_glClearDepth as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearDepthf"] = unsafeBitCast(stub_glClearDepthf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearDepthx"] = unsafeBitCast(stub_glClearDepthx as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearIndex"] = unsafeBitCast(stub_glClearIndex as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearNamedBufferData"] = unsafeBitCast(stub_glClearNamedBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearNamedBufferSubData"] = unsafeBitCast(stub_glClearNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearNamedFramebufferfi"] = unsafeBitCast(stub_glClearNamedFramebufferfi as @convention(c) (UInt32, UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearNamedFramebufferfv"] = unsafeBitCast(stub_glClearNamedFramebufferfv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearNamedFramebufferiv"] = unsafeBitCast(stub_glClearNamedFramebufferiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearNamedFramebufferuiv"] = unsafeBitCast(stub_glClearNamedFramebufferuiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearStencil"] = unsafeBitCast(stub_glClearStencil as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearTexImage"] = unsafeBitCast(stub_glClearTexImage as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClearTexSubImage"] = unsafeBitCast(stub_glClearTexSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClientActiveTexture"] = unsafeBitCast(stub_glClientActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClientWaitSync"] = unsafeBitCast(stub_glClientWaitSync as @convention(c) (UnsafeMutableRawPointer?, UInt32, UInt64) -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glClipControl"] = unsafeBitCast(stub_glClipControl as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClipPlane"] = unsafeBitCast(stub_glClipPlane as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClipPlanef"] = unsafeBitCast(stub_glClipPlanef as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glClipPlanex"] = unsafeBitCast(stub_glClipPlanex as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3b"] = unsafeBitCast(stub_glColor3b as @convention(c) (Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3bv"] = unsafeBitCast(stub_glColor3bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3d"] = unsafeBitCast(stub_glColor3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3dv"] = unsafeBitCast(stub_glColor3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3f"] = unsafeBitCast(stub_glColor3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3fv"] = unsafeBitCast(stub_glColor3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3hNV"] = unsafeBitCast(stub_glColor3hNV as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3hvNV"] = unsafeBitCast(stub_glColor3hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3i"] = unsafeBitCast(stub_glColor3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3iv"] = unsafeBitCast(stub_glColor3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3s"] = unsafeBitCast(stub_glColor3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3sv"] = unsafeBitCast(stub_glColor3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3ub"] = unsafeBitCast(stub_glColor3ub as @convention(c) (UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3ubv"] = unsafeBitCast(stub_glColor3ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3ui"] = unsafeBitCast(stub_glColor3ui as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3uiv"] = unsafeBitCast(stub_glColor3uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3us"] = unsafeBitCast(stub_glColor3us as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor3usv"] = unsafeBitCast(stub_glColor3usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4b"] = unsafeBitCast(stub_glColor4b as @convention(c) (Int8, Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4bv"] = unsafeBitCast(stub_glColor4bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4d"] = unsafeBitCast(stub_glColor4d as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4dv"] = unsafeBitCast(stub_glColor4dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4f"] = unsafeBitCast(stub_glColor4f as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4fv"] = unsafeBitCast(stub_glColor4fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4hNV"] = unsafeBitCast(stub_glColor4hNV as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4hvNV"] = unsafeBitCast(stub_glColor4hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4i"] = unsafeBitCast(stub_glColor4i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4iv"] = unsafeBitCast(stub_glColor4iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4s"] = unsafeBitCast(stub_glColor4s as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4sv"] = unsafeBitCast(stub_glColor4sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4ub"] = unsafeBitCast(stub_glColor4ub as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4ubv"] = unsafeBitCast(stub_glColor4ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4ui"] = unsafeBitCast(stub_glColor4ui as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4uiv"] = unsafeBitCast(stub_glColor4uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4us"] = unsafeBitCast(stub_glColor4us as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4usv"] = unsafeBitCast(stub_glColor4usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColor4x"] = unsafeBitCast(stub_glColor4x as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorFragmentOp1ATI"] = unsafeBitCast(stub_glColorFragmentOp1ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorFragmentOp2ATI"] = unsafeBitCast(stub_glColorFragmentOp2ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorFragmentOp3ATI"] = unsafeBitCast(stub_glColorFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorMask"] = unsafeBitCast(stub_glColorMask as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorMaski"] = unsafeBitCast(stub_glColorMaski as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorMaterial"] = unsafeBitCast(stub_glColorMaterial as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorP3ui"] = unsafeBitCast(stub_glColorP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorP3uiv"] = unsafeBitCast(stub_glColorP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorP4ui"] = unsafeBitCast(stub_glColorP4ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorP4uiv"] = unsafeBitCast(stub_glColorP4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glColorPointer"] = unsafeBitCast(stub_glColorPointer as @convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompileShader"] = unsafeBitCast(stub_glCompileShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompileShaderIncludeARB"] = unsafeBitCast(stub_glCompileShaderIncludeARB as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTexImage1D"] = unsafeBitCast(stub_glCompressedTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTexImage2D"] = unsafeBitCast(stub_glCompressedTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTexImage3D"] = unsafeBitCast(stub_glCompressedTexImage3D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTexImage3DOES"] = unsafeBitCast(stub_glCompressedTexImage3DOES as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTexSubImage1D"] = unsafeBitCast(stub_glCompressedTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTexSubImage2D"] = unsafeBitCast(stub_glCompressedTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTexSubImage3D"] = unsafeBitCast(stub_glCompressedTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTexSubImage3DOES"] = unsafeBitCast(stub_glCompressedTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTextureSubImage1D"] = unsafeBitCast(stub_glCompressedTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTextureSubImage2D"] = unsafeBitCast(stub_glCompressedTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCompressedTextureSubImage3D"] = unsafeBitCast(stub_glCompressedTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyBufferSubData"] = unsafeBitCast(stub_glCopyBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyImageSubData"] = unsafeBitCast(stub_glCopyImageSubData as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyImageSubDataNV"] = unsafeBitCast(stub_glCopyImageSubDataNV as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyNamedBufferSubData"] = unsafeBitCast(stub_glCopyNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyPixels"] = unsafeBitCast(stub_glCopyPixels as @convention(c) (Int32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyTexImage1D"] = unsafeBitCast(stub_glCopyTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyTexImage2D"] = unsafeBitCast(stub_glCopyTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyTexSubImage1D"] = unsafeBitCast(stub_glCopyTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyTexSubImage2D"] = unsafeBitCast(stub_glCopyTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyTexSubImage3D"] = unsafeBitCast(stub_glCopyTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyTexSubImage3DOES"] = unsafeBitCast(stub_glCopyTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyTextureSubImage1D"] = unsafeBitCast(stub_glCopyTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyTextureSubImage2D"] = unsafeBitCast(stub_glCopyTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCopyTextureSubImage3D"] = unsafeBitCast(stub_glCopyTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCreateBuffers"] = unsafeBitCast(stub_glCreateBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCreateFramebuffers"] = unsafeBitCast(stub_glCreateFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCreateProgram"] = unsafeBitCast(stub_glCreateProgram as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glCreateProgramPipelines"] = unsafeBitCast(stub_glCreateProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCreateQueries"] = unsafeBitCast(stub_glCreateQueries as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCreateRenderbuffers"] = unsafeBitCast(stub_glCreateRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCreateSamplers"] = unsafeBitCast(stub_glCreateSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCreateShader"] = unsafeBitCast(stub_glCreateShader as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glCreateShaderProgramv"] = unsafeBitCast(stub_glCreateShaderProgramv as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?) -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glCreateTextures"] = unsafeBitCast(stub_glCreateTextures as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCreateTransformFeedbacks"] = unsafeBitCast(stub_glCreateTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCreateVertexArrays"] = unsafeBitCast(stub_glCreateVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glCullFace"] = unsafeBitCast(stub_glCullFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDebugMessageCallback"] = unsafeBitCast(stub_glDebugMessageCallback as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDebugMessageControl"] = unsafeBitCast(stub_glDebugMessageControl as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDebugMessageInsert"] = unsafeBitCast(stub_glDebugMessageInsert as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteBuffers"] = unsafeBitCast(stub_glDeleteBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteFragmentShaderATI"] = unsafeBitCast(stub_glDeleteFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteFramebuffers"] = unsafeBitCast(stub_glDeleteFramebuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteLists"] = unsafeBitCast(stub_glDeleteLists as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteNamedStringARB"] = unsafeBitCast(stub_glDeleteNamedStringARB as @convention(c) (Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteObjectARB"] = unsafeBitCast(stub_glDeleteObjectARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteProgram"] = unsafeBitCast(stub_glDeleteProgram as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteProgramPipelines"] = unsafeBitCast(stub_glDeleteProgramPipelines as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteProgramsARB"] = unsafeBitCast(stub_glDeleteProgramsARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteQueries"] = unsafeBitCast(stub_glDeleteQueries as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteRenderbuffers"] = unsafeBitCast(stub_glDeleteRenderbuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteSamplers"] = unsafeBitCast(stub_glDeleteSamplers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteShader"] = unsafeBitCast(stub_glDeleteShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteSync"] = unsafeBitCast(stub_glDeleteSync as @convention(c) (UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteTextures"] = unsafeBitCast(stub_glDeleteTextures as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteTexturesEXT"] = unsafeBitCast(stub_glDeleteTexturesEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteTransformFeedbacks"] = unsafeBitCast(stub_glDeleteTransformFeedbacks as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDeleteVertexArrays"] = unsafeBitCast(stub_glDeleteVertexArrays as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthFunc"] = unsafeBitCast(stub_glDepthFunc as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthMask"] = unsafeBitCast(stub_glDepthMask as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthRange"] = unsafeBitCast(stub_glDepthRange as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthRangeArraydvNV"] = unsafeBitCast(stub_glDepthRangeArraydvNV as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthRangeArrayfvOES"] = unsafeBitCast(stub_glDepthRangeArrayfvOES as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthRangeArrayv"] = unsafeBitCast(stub_glDepthRangeArrayv as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthRangeIndexed"] = unsafeBitCast(stub_glDepthRangeIndexed as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthRangeIndexeddNV"] = unsafeBitCast(stub_glDepthRangeIndexeddNV as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthRangeIndexedfOES"] = unsafeBitCast(stub_glDepthRangeIndexedfOES as @convention(c) (UInt32, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthRangef"] = unsafeBitCast(stub_glDepthRangef as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDepthRangex"] = unsafeBitCast(stub_glDepthRangex as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDetachShader"] = unsafeBitCast(stub_glDetachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDisable"] = unsafeBitCast(stub_glDisable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDisableClientState"] = unsafeBitCast(stub_glDisableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDisableVertexArrayAttrib"] = unsafeBitCast(stub_glDisableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDisableVertexAttribArray"] = unsafeBitCast(stub_glDisableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDisablei"] = unsafeBitCast(stub_glDisablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDiscardFramebufferEXT"] = unsafeBitCast(stub_glDiscardFramebufferEXT as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDispatchCompute"] = unsafeBitCast(stub_glDispatchCompute as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDispatchComputeIndirect"] = unsafeBitCast(stub_glDispatchComputeIndirect as @convention(c) (Int) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawArrays"] = unsafeBitCast(stub_glDrawArrays as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawArraysIndirect"] = unsafeBitCast(stub_glDrawArraysIndirect as @convention(c) (UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawArraysInstanced"] = unsafeBitCast(stub_glDrawArraysInstanced as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawArraysInstancedBaseInstance"] = unsafeBitCast(stub_glDrawArraysInstancedBaseInstance as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawBuffer"] = unsafeBitCast(stub_glDrawBuffer as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawBuffers"] = unsafeBitCast(stub_glDrawBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawBuffersNV"] = unsafeBitCast(stub_glDrawBuffersNV as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawElements"] = unsafeBitCast(stub_glDrawElements as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawElementsBaseVertex"] = unsafeBitCast(stub_glDrawElementsBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawElementsIndirect"] = unsafeBitCast(stub_glDrawElementsIndirect as @convention(c) (UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawElementsInstanced"] = unsafeBitCast(stub_glDrawElementsInstanced as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawElementsInstancedBaseInstance"] = unsafeBitCast(stub_glDrawElementsInstancedBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawElementsInstancedBaseVertex"] = unsafeBitCast(stub_glDrawElementsInstancedBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawElementsInstancedBaseVertexBaseInstance"] = unsafeBitCast(stub_glDrawElementsInstancedBaseVertexBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawPixels"] = unsafeBitCast(stub_glDrawPixels as @convention(c) (Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawRangeElements"] = unsafeBitCast(stub_glDrawRangeElements as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawRangeElementsBaseVertex"] = unsafeBitCast(stub_glDrawRangeElementsBaseVertex as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTexfOES"] = unsafeBitCast(stub_glDrawTexfOES as @convention(c) (Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTexfvOES"] = unsafeBitCast(stub_glDrawTexfvOES as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTexiOES"] = unsafeBitCast(stub_glDrawTexiOES as @convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTexivOES"] = unsafeBitCast(stub_glDrawTexivOES as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTexsOES"] = unsafeBitCast(stub_glDrawTexsOES as @convention(c) (Int16, Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTexsvOES"] = unsafeBitCast(stub_glDrawTexsvOES as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTexxOES"] = unsafeBitCast(stub_glDrawTexxOES as @convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTexxvOES"] = unsafeBitCast(stub_glDrawTexxvOES as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTransformFeedback"] = unsafeBitCast(stub_glDrawTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTransformFeedbackInstanced"] = unsafeBitCast(stub_glDrawTransformFeedbackInstanced as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTransformFeedbackStream"] = unsafeBitCast(stub_glDrawTransformFeedbackStream as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glDrawTransformFeedbackStreamInstanced"] = unsafeBitCast(stub_glDrawTransformFeedbackStreamInstanced as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEGLImageTargetRenderbufferStorageOES"] = unsafeBitCast(stub_glEGLImageTargetRenderbufferStorageOES as @convention(c) (UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEGLImageTargetTexture2DOES"] = unsafeBitCast(stub_glEGLImageTargetTexture2DOES as @convention(c) (UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEdgeFlag"] = unsafeBitCast(stub_glEdgeFlag as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEdgeFlagPointer"] = unsafeBitCast(stub_glEdgeFlagPointer as @convention(c) (Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEdgeFlagv"] = unsafeBitCast(stub_glEdgeFlagv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEnable"] = unsafeBitCast(stub_glEnable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEnableClientState"] = unsafeBitCast(stub_glEnableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEnableVertexArrayAttrib"] = unsafeBitCast(stub_glEnableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEnableVertexAttribArray"] = unsafeBitCast(stub_glEnableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEnablei"] = unsafeBitCast(stub_glEnablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEnd"] = unsafeBitCast(stub_glEnd as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEndConditionalRender"] = unsafeBitCast(stub_glEndConditionalRender as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEndFragmentShaderATI"] = unsafeBitCast(stub_glEndFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEndList"] = unsafeBitCast(stub_glEndList as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEndQuery"] = unsafeBitCast(stub_glEndQuery as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEndQueryIndexed"] = unsafeBitCast(stub_glEndQueryIndexed as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEndTransformFeedback"] = unsafeBitCast(stub_glEndTransformFeedback as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalCoord1d"] = unsafeBitCast(stub_glEvalCoord1d as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalCoord1dv"] = unsafeBitCast(stub_glEvalCoord1dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalCoord1f"] = unsafeBitCast(stub_glEvalCoord1f as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalCoord1fv"] = unsafeBitCast(stub_glEvalCoord1fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalCoord2d"] = unsafeBitCast(stub_glEvalCoord2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalCoord2dv"] = unsafeBitCast(stub_glEvalCoord2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalCoord2f"] = unsafeBitCast(stub_glEvalCoord2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalCoord2fv"] = unsafeBitCast(stub_glEvalCoord2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalMesh1"] = unsafeBitCast(stub_glEvalMesh1 as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalMesh2"] = unsafeBitCast(stub_glEvalMesh2 as @convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalPoint1"] = unsafeBitCast(stub_glEvalPoint1 as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glEvalPoint2"] = unsafeBitCast(stub_glEvalPoint2 as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFeedbackBuffer"] = unsafeBitCast(stub_glFeedbackBuffer as @convention(c) (Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFenceSync"] = unsafeBitCast(stub_glFenceSync as @convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?, to: UnsafeMutableRawPointer.self)
-  table["glFlush"] = unsafeBitCast(stub_glFlush as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFlushMappedBufferRange"] = unsafeBitCast(stub_glFlushMappedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFlushMappedNamedBufferRange"] = unsafeBitCast(stub_glFlushMappedNamedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogCoordPointer"] = unsafeBitCast(stub_glFogCoordPointer as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogCoordd"] = unsafeBitCast(stub_glFogCoordd as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogCoorddv"] = unsafeBitCast(stub_glFogCoorddv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogCoordf"] = unsafeBitCast(stub_glFogCoordf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogCoordfv"] = unsafeBitCast(stub_glFogCoordfv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogCoordhNV"] = unsafeBitCast(stub_glFogCoordhNV as @convention(c) (UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogCoordhvNV"] = unsafeBitCast(stub_glFogCoordhvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogf"] = unsafeBitCast(stub_glFogf as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogfv"] = unsafeBitCast(stub_glFogfv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogi"] = unsafeBitCast(stub_glFogi as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogiv"] = unsafeBitCast(stub_glFogiv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogx"] = unsafeBitCast(stub_glFogx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFogxv"] = unsafeBitCast(stub_glFogxv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFramebufferFetchBarrierEXT"] = unsafeBitCast(stub_glFramebufferFetchBarrierEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFramebufferParameteri"] = unsafeBitCast(stub_glFramebufferParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFramebufferParameteriMESA"] = unsafeBitCast(stub_glFramebufferParameteriMESA as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFramebufferRenderbuffer"] = unsafeBitCast(stub_glFramebufferRenderbuffer as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFramebufferTexture"] = unsafeBitCast(stub_glFramebufferTexture as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFramebufferTexture1D"] = unsafeBitCast(stub_glFramebufferTexture1D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFramebufferTexture2D"] = unsafeBitCast(stub_glFramebufferTexture2D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFramebufferTexture3D"] = unsafeBitCast(stub_glFramebufferTexture3D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFramebufferTexture3DOES"] = unsafeBitCast(stub_glFramebufferTexture3DOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFramebufferTextureLayer"] = unsafeBitCast(stub_glFramebufferTextureLayer as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFrontFace"] = unsafeBitCast(stub_glFrontFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFrustum"] = unsafeBitCast(stub_glFrustum as @convention(c) (Double, Double, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFrustumf"] = unsafeBitCast(stub_glFrustumf as @convention(c) (Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glFrustumx"] = unsafeBitCast(stub_glFrustumx as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenBuffers"] = unsafeBitCast(stub_glGenBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenFragmentShadersATI"] = unsafeBitCast(stub_glGenFragmentShadersATI as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glGenFramebuffers"] = unsafeBitCast(stub_glGenFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenLists"] = unsafeBitCast(stub_glGenLists as @convention(c) (Int32) -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glGenProgramPipelines"] = unsafeBitCast(stub_glGenProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenProgramsARB"] = unsafeBitCast(stub_glGenProgramsARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenQueries"] = unsafeBitCast(stub_glGenQueries as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenRenderbuffers"] = unsafeBitCast(stub_glGenRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenSamplers"] = unsafeBitCast(stub_glGenSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenTextures"] = unsafeBitCast(stub_glGenTextures as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenTexturesEXT"] = unsafeBitCast(stub_glGenTexturesEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenTransformFeedbacks"] = unsafeBitCast(stub_glGenTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenVertexArrays"] = unsafeBitCast(stub_glGenVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenerateMipmap"] = unsafeBitCast(stub_glGenerateMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGenerateTextureMipmap"] = unsafeBitCast(stub_glGenerateTextureMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetActiveAtomicCounterBufferiv"] = unsafeBitCast(stub_glGetActiveAtomicCounterBufferiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetActiveAttrib"] = unsafeBitCast(stub_glGetActiveAttrib as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetActiveSubroutineName"] = unsafeBitCast(stub_glGetActiveSubroutineName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetActiveSubroutineUniformName"] = unsafeBitCast(stub_glGetActiveSubroutineUniformName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetActiveSubroutineUniformiv"] = unsafeBitCast(stub_glGetActiveSubroutineUniformiv as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetActiveUniform"] = unsafeBitCast(stub_glGetActiveUniform as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetActiveUniformBlockName"] = unsafeBitCast(stub_glGetActiveUniformBlockName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetActiveUniformBlockiv"] = unsafeBitCast(stub_glGetActiveUniformBlockiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetActiveUniformName"] = unsafeBitCast(stub_glGetActiveUniformName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetActiveUniformsiv"] = unsafeBitCast(stub_glGetActiveUniformsiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetAttachedObjectsARB"] = unsafeBitCast(stub_glGetAttachedObjectsARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetAttachedShaders"] = unsafeBitCast(stub_glGetAttachedShaders as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetAttribLocation"] = unsafeBitCast(stub_glGetAttribLocation as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer.self)
-  table["glGetBooleani_v"] = unsafeBitCast(stub_glGetBooleani_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetBooleanv"] = unsafeBitCast(stub_glGetBooleanv as @convention(c) (UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetBufferParameteri64v"] = unsafeBitCast(stub_glGetBufferParameteri64v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetBufferParameteriv"] = unsafeBitCast(stub_glGetBufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetBufferPointerv"] = unsafeBitCast(stub_glGetBufferPointerv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetBufferSubData"] = unsafeBitCast(stub_glGetBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetClipPlane"] = unsafeBitCast(stub_glGetClipPlane as @convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetClipPlanef"] = unsafeBitCast(stub_glGetClipPlanef as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetClipPlanex"] = unsafeBitCast(stub_glGetClipPlanex as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetCompressedTexImage"] = unsafeBitCast(stub_glGetCompressedTexImage as @convention(c) (UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetCompressedTextureImage"] = unsafeBitCast(stub_glGetCompressedTextureImage as @convention(c) (UInt32, Int32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetCompressedTextureSubImage"] = unsafeBitCast(stub_glGetCompressedTextureSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetDebugMessageLog"] = unsafeBitCast(stub_glGetDebugMessageLog as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glGetDoublei_v"] = unsafeBitCast(stub_glGetDoublei_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetDoublev"] = unsafeBitCast(stub_glGetDoublev as @convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetFixedv"] = unsafeBitCast(stub_glGetFixedv as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetFloati_v"] = unsafeBitCast(stub_glGetFloati_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetFloatv"] = unsafeBitCast(stub_glGetFloatv as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetFragDataIndex"] = unsafeBitCast(stub_glGetFragDataIndex as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer.self)
-  table["glGetFragDataLocation"] = unsafeBitCast(stub_glGetFragDataLocation as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer.self)
-  table["glGetFramebufferAttachmentParameteriv"] = unsafeBitCast(stub_glGetFramebufferAttachmentParameteriv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetFramebufferParameteriv"] = unsafeBitCast(stub_glGetFramebufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetFramebufferParameterivMESA"] = unsafeBitCast(stub_glGetFramebufferParameterivMESA as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetGraphicsResetStatus"] = unsafeBitCast(stub_glGetGraphicsResetStatus as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glGetGraphicsResetStatusARB"] = unsafeBitCast(stub_glGetGraphicsResetStatusARB as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer.self)
-  table["glGetInfoLogARB"] = unsafeBitCast(stub_glGetInfoLogARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetInteger64i_v"] = unsafeBitCast(stub_glGetInteger64i_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetInteger64v"] = unsafeBitCast(stub_glGetInteger64v as @convention(c) (UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetIntegeri_v"] = unsafeBitCast(stub_glGetIntegeri_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetIntegerv"] = unsafeBitCast(stub_glGetIntegerv as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetInternalformati64v"] = unsafeBitCast(stub_glGetInternalformati64v as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetInternalformativ"] = unsafeBitCast(stub_glGetInternalformativ as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetLightfv"] = unsafeBitCast(stub_glGetLightfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetLightiv"] = unsafeBitCast(stub_glGetLightiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetLightxv"] = unsafeBitCast(stub_glGetLightxv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetMapdv"] = unsafeBitCast(stub_glGetMapdv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetMapfv"] = unsafeBitCast(stub_glGetMapfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetMapiv"] = unsafeBitCast(stub_glGetMapiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetMaterialfv"] = unsafeBitCast(stub_glGetMaterialfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetMaterialiv"] = unsafeBitCast(stub_glGetMaterialiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetMaterialxv"] = unsafeBitCast(stub_glGetMaterialxv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetMultisamplefv"] = unsafeBitCast(stub_glGetMultisamplefv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetNamedBufferParameteri64v"] = unsafeBitCast(stub_glGetNamedBufferParameteri64v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetNamedBufferParameteriv"] = unsafeBitCast(stub_glGetNamedBufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetNamedBufferPointerv"] = unsafeBitCast(stub_glGetNamedBufferPointerv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetNamedBufferSubData"] = unsafeBitCast(stub_glGetNamedBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetNamedFramebufferAttachmentParameteriv"] = unsafeBitCast(stub_glGetNamedFramebufferAttachmentParameteriv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetNamedFramebufferParameteriv"] = unsafeBitCast(stub_glGetNamedFramebufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetNamedRenderbufferParameteriv"] = unsafeBitCast(stub_glGetNamedRenderbufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetNamedStringARB"] = unsafeBitCast(stub_glGetNamedStringARB as @convention(c) (Int32, UnsafePointer<CChar>?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetNamedStringivARB"] = unsafeBitCast(stub_glGetNamedStringivARB as @convention(c) (Int32, UnsafePointer<CChar>?, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetObjectLabel"] = unsafeBitCast(stub_glGetObjectLabel as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetObjectParameterfvARB"] = unsafeBitCast(stub_glGetObjectParameterfvARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetObjectParameterivARB"] = unsafeBitCast(stub_glGetObjectParameterivARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetObjectPtrLabel"] = unsafeBitCast(stub_glGetObjectPtrLabel as @convention(c) (UnsafeRawPointer?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
 }

@@ -4,10 +4,2078 @@
 @testable import GLReplay
 import GLWire
 
+func stub_glUniform4iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
+  recorder.enter("glUniform4iv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 4))
+}
+
+func stub_glUniform4ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32) {
+  recorder.enter("glUniform4ui")
+  recorder.value(location)
+  recorder.value(v0)
+  recorder.value(v1)
+  recorder.value(v2)
+  recorder.value(v3)
+}
+
+func stub_glUniform4ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64) {
+  recorder.enter("glUniform4ui64ARB")
+  recorder.value(location)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glUniform4ui64NV(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64) {
+  recorder.enter("glUniform4ui64NV")
+  recorder.value(location)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glUniform4ui64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  recorder.enter("glUniform4ui64vARB")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
+}
+
+func stub_glUniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  recorder.enter("glUniform4ui64vNV")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
+}
+
+func stub_glUniform4uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
+  recorder.enter("glUniform4uiv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 4))
+}
+
+func stub_glUniformBlockBinding(
+  _ program: UInt32, _ uniformBlockIndex: UInt32, _ uniformBlockBinding: UInt32
+) {
+  recorder.enter("glUniformBlockBinding")
+  recorder.value(program)
+  recorder.value(uniformBlockIndex)
+  recorder.value(uniformBlockBinding)
+}
+
+func stub_glUniformMatrix2dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glUniformMatrix2dv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
+}
+
+func stub_glUniformMatrix2fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glUniformMatrix2fv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 4))
+}
+
+func stub_glUniformMatrix2x3dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glUniformMatrix2x3dv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 6), 8))
+}
+
+func stub_glUniformMatrix2x3fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glUniformMatrix2x3fv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 6), 4))
+}
+
+func stub_glUniformMatrix2x4dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glUniformMatrix2x4dv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
+}
+
+func stub_glUniformMatrix2x4fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glUniformMatrix2x4fv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 4))
+}
+
+func stub_glUniformMatrix3dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glUniformMatrix3dv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 9), 8))
+}
+
+func stub_glUniformMatrix3fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glUniformMatrix3fv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 9), 4))
+}
+
+func stub_glUniformMatrix3x2dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glUniformMatrix3x2dv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 6), 8))
+}
+
+func stub_glUniformMatrix3x2fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glUniformMatrix3x2fv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 6), 4))
+}
+
+func stub_glUniformMatrix3x4dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glUniformMatrix3x4dv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 12), 8))
+}
+
+func stub_glUniformMatrix3x4fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glUniformMatrix3x4fv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 12), 4))
+}
+
+func stub_glUniformMatrix4dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glUniformMatrix4dv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 16), 8))
+}
+
+func stub_glUniformMatrix4fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glUniformMatrix4fv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 16), 4))
+}
+
+func stub_glUniformMatrix4x2dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glUniformMatrix4x2dv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
+}
+
+func stub_glUniformMatrix4x2fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glUniformMatrix4x2fv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 4))
+}
+
+func stub_glUniformMatrix4x3dv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glUniformMatrix4x3dv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 12), 8))
+}
+
+func stub_glUniformMatrix4x3fv(
+  _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glUniformMatrix4x3fv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 12), 4))
+}
+
+func stub_glUniformSubroutinesuiv(
+  _ shadertype: UInt32, _ count: Int32, _ indices: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glUniformSubroutinesuiv")
+  recorder.value(shadertype)
+  recorder.value(count)
+  recorder.read(indices, glProduct(Int(count), 4))
+}
+
+func stub_glUnlockArraysEXT() {
+  recorder.enter("glUnlockArraysEXT")
+}
+
+func stub_glUseProgram(_ program: UInt32) {
+  recorder.enter("glUseProgram")
+  recorder.value(program)
+}
+
+func stub_glUseProgramStages(_ pipeline: UInt32, _ stages: UInt32, _ program: UInt32) {
+  recorder.enter("glUseProgramStages")
+  recorder.value(pipeline)
+  recorder.value(stages)
+  recorder.value(program)
+}
+
+func stub_glValidateProgram(_ program: UInt32) {
+  recorder.enter("glValidateProgram")
+  recorder.value(program)
+}
+
+func stub_glValidateProgramPipeline(_ pipeline: UInt32) {
+  recorder.enter("glValidateProgramPipeline")
+  recorder.value(pipeline)
+}
+
+func stub_glVertex2d(_ x: Double, _ y: Double) {
+  recorder.enter("glVertex2d")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertex2dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertex2dv")
+  recorder.read(v, glProduct(2, 8))
+}
+
+func stub_glVertex2f(_ x: Float, _ y: Float) {
+  recorder.enter("glVertex2f")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertex2fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glVertex2fv")
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glVertex2hNV(_ x: UInt16, _ y: UInt16) {
+  recorder.enter("glVertex2hNV")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertex2hvNV(_ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertex2hvNV")
+  recorder.read(v, glProduct(2, 2))
+}
+
+func stub_glVertex2i(_ x: Int32, _ y: Int32) {
+  recorder.enter("glVertex2i")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertex2iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glVertex2iv")
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glVertex2s(_ x: Int16, _ y: Int16) {
+  recorder.enter("glVertex2s")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertex2sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glVertex2sv")
+  recorder.read(v, glProduct(2, 2))
+}
+
+func stub_glVertex3d(_ x: Double, _ y: Double, _ z: Double) {
+  recorder.enter("glVertex3d")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertex3dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertex3dv")
+  recorder.read(v, glProduct(3, 8))
+}
+
+func stub_glVertex3f(_ x: Float, _ y: Float, _ z: Float) {
+  recorder.enter("glVertex3f")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertex3fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glVertex3fv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glVertex3hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16) {
+  recorder.enter("glVertex3hNV")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertex3hvNV(_ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertex3hvNV")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glVertex3i(_ x: Int32, _ y: Int32, _ z: Int32) {
+  recorder.enter("glVertex3i")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertex3iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glVertex3iv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glVertex3s(_ x: Int16, _ y: Int16, _ z: Int16) {
+  recorder.enter("glVertex3s")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertex3sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glVertex3sv")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glVertex4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  recorder.enter("glVertex4d")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertex4dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertex4dv")
+  recorder.read(v, glProduct(4, 8))
+}
+
+func stub_glVertex4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+  recorder.enter("glVertex4f")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertex4fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glVertex4fv")
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glVertex4hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16) {
+  recorder.enter("glVertex4hNV")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertex4hvNV(_ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertex4hvNV")
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glVertex4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  recorder.enter("glVertex4i")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertex4iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glVertex4iv")
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glVertex4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  recorder.enter("glVertex4s")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertex4sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glVertex4sv")
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glVertexArrayAttribBinding(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
+) {
+  recorder.enter("glVertexArrayAttribBinding")
+  recorder.value(vaobj)
+  recorder.value(attribindex)
+  recorder.value(bindingindex)
+}
+
+func stub_glVertexArrayAttribFormat(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
+  _ relativeoffset: UInt32
+) {
+  recorder.enter("glVertexArrayAttribFormat")
+  recorder.value(vaobj)
+  recorder.value(attribindex)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.value(relativeoffset)
+}
+
+func stub_glVertexArrayAttribIFormat(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  recorder.enter("glVertexArrayAttribIFormat")
+  recorder.value(vaobj)
+  recorder.value(attribindex)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(relativeoffset)
+}
+
+func stub_glVertexArrayAttribLFormat(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  recorder.enter("glVertexArrayAttribLFormat")
+  recorder.value(vaobj)
+  recorder.value(attribindex)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(relativeoffset)
+}
+
+func stub_glVertexArrayBindVertexBufferEXT(
+  _ vaobj: UInt32, _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
+) {
+  recorder.enter("glVertexArrayBindVertexBufferEXT")
+  recorder.value(vaobj)
+  recorder.value(bindingindex)
+  recorder.value(buffer)
+  recorder.value(offset)
+  recorder.value(stride)
+}
+
+func stub_glVertexArrayBindingDivisor(_ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32) {
+  recorder.enter("glVertexArrayBindingDivisor")
+  recorder.value(vaobj)
+  recorder.value(bindingindex)
+  recorder.value(divisor)
+}
+
+func stub_glVertexArrayColorOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayColorOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArrayEdgeFlagOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayEdgeFlagOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
+  recorder.enter("glVertexArrayElementBuffer")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+}
+
+func stub_glVertexArrayFogCoordOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayFogCoordOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArrayIndexOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayIndexOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArrayMultiTexCoordOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ texunit: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayMultiTexCoordOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(texunit)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArrayNormalOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayNormalOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArraySecondaryColorOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArraySecondaryColorOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArrayTexCoordOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayTexCoordOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArrayVertexAttribBindingEXT(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
+) {
+  recorder.enter("glVertexArrayVertexAttribBindingEXT")
+  recorder.value(vaobj)
+  recorder.value(attribindex)
+  recorder.value(bindingindex)
+}
+
+func stub_glVertexArrayVertexAttribDivisorEXT(_ vaobj: UInt32, _ index: UInt32, _ divisor: UInt32) {
+  recorder.enter("glVertexArrayVertexAttribDivisorEXT")
+  recorder.value(vaobj)
+  recorder.value(index)
+  recorder.value(divisor)
+}
+
+func stub_glVertexArrayVertexAttribFormatEXT(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
+  _ relativeoffset: UInt32
+) {
+  recorder.enter("glVertexArrayVertexAttribFormatEXT")
+  recorder.value(vaobj)
+  recorder.value(attribindex)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.value(relativeoffset)
+}
+
+func stub_glVertexArrayVertexAttribIFormatEXT(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  recorder.enter("glVertexArrayVertexAttribIFormatEXT")
+  recorder.value(vaobj)
+  recorder.value(attribindex)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(relativeoffset)
+}
+
+func stub_glVertexArrayVertexAttribIOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayVertexAttribIOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(index)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArrayVertexAttribLFormatEXT(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  recorder.enter("glVertexArrayVertexAttribLFormatEXT")
+  recorder.value(vaobj)
+  recorder.value(attribindex)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(relativeoffset)
+}
+
+func stub_glVertexArrayVertexAttribLOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayVertexAttribLOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(index)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArrayVertexAttribOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32, _ type: UInt32,
+  _ normalized: UInt8, _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayVertexAttribOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(index)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexArrayVertexBindingDivisorEXT(
+  _ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32
+) {
+  recorder.enter("glVertexArrayVertexBindingDivisorEXT")
+  recorder.value(vaobj)
+  recorder.value(bindingindex)
+  recorder.value(divisor)
+}
+
+func stub_glVertexArrayVertexOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  recorder.enter("glVertexArrayVertexOffsetEXT")
+  recorder.value(vaobj)
+  recorder.value(buffer)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(stride)
+  recorder.value(offset)
+}
+
+func stub_glVertexAttrib1d(_ index: UInt32, _ x: Double) {
+  recorder.enter("glVertexAttrib1d")
+  recorder.value(index)
+  recorder.value(x)
+}
+
+func stub_glVertexAttrib1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertexAttrib1dv")
+  recorder.value(index)
+  recorder.read(v, glProduct(1, 8))
+}
+
+func stub_glVertexAttrib1f(_ index: UInt32, _ x: Float) {
+  recorder.enter("glVertexAttrib1f")
+  recorder.value(index)
+  recorder.value(x)
+}
+
+func stub_glVertexAttrib1fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  recorder.enter("glVertexAttrib1fv")
+  recorder.value(index)
+  recorder.read(v, glProduct(1, 4))
+}
+
+func stub_glVertexAttrib1hNV(_ index: UInt32, _ x: UInt16) {
+  recorder.enter("glVertexAttrib1hNV")
+  recorder.value(index)
+  recorder.value(x)
+}
+
+func stub_glVertexAttrib1hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttrib1hvNV")
+  recorder.value(index)
+  recorder.read(v, glProduct(1, 2))
+}
+
+func stub_glVertexAttrib1s(_ index: UInt32, _ x: Int16) {
+  recorder.enter("glVertexAttrib1s")
+  recorder.value(index)
+  recorder.value(x)
+}
+
+func stub_glVertexAttrib1sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  recorder.enter("glVertexAttrib1sv")
+  recorder.value(index)
+  recorder.read(v, glProduct(1, 2))
+}
+
+func stub_glVertexAttrib2d(_ index: UInt32, _ x: Double, _ y: Double) {
+  recorder.enter("glVertexAttrib2d")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertexAttrib2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertexAttrib2dv")
+  recorder.value(index)
+  recorder.read(v, glProduct(2, 8))
+}
+
+func stub_glVertexAttrib2f(_ index: UInt32, _ x: Float, _ y: Float) {
+  recorder.enter("glVertexAttrib2f")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertexAttrib2fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  recorder.enter("glVertexAttrib2fv")
+  recorder.value(index)
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glVertexAttrib2hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16) {
+  recorder.enter("glVertexAttrib2hNV")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertexAttrib2hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttrib2hvNV")
+  recorder.value(index)
+  recorder.read(v, glProduct(2, 2))
+}
+
+func stub_glVertexAttrib2s(_ index: UInt32, _ x: Int16, _ y: Int16) {
+  recorder.enter("glVertexAttrib2s")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertexAttrib2sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  recorder.enter("glVertexAttrib2sv")
+  recorder.value(index)
+  recorder.read(v, glProduct(2, 2))
+}
+
+func stub_glVertexAttrib3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  recorder.enter("glVertexAttrib3d")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertexAttrib3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertexAttrib3dv")
+  recorder.value(index)
+  recorder.read(v, glProduct(3, 8))
+}
+
+func stub_glVertexAttrib3f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float) {
+  recorder.enter("glVertexAttrib3f")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertexAttrib3fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  recorder.enter("glVertexAttrib3fv")
+  recorder.value(index)
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glVertexAttrib3hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16) {
+  recorder.enter("glVertexAttrib3hNV")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertexAttrib3hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttrib3hvNV")
+  recorder.value(index)
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glVertexAttrib3s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16) {
+  recorder.enter("glVertexAttrib3s")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertexAttrib3sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  recorder.enter("glVertexAttrib3sv")
+  recorder.value(index)
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glVertexAttrib4Nbv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
+  recorder.enter("glVertexAttrib4Nbv")
+  recorder.value(index)
+  recorder.read(v, 4)
+}
+
+func stub_glVertexAttrib4Niv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glVertexAttrib4Niv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glVertexAttrib4Nsv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  recorder.enter("glVertexAttrib4Nsv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glVertexAttrib4Nub(_ index: UInt32, _ x: UInt8, _ y: UInt8, _ z: UInt8, _ w: UInt8) {
+  recorder.enter("glVertexAttrib4Nub")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertexAttrib4Nubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
+  recorder.enter("glVertexAttrib4Nubv")
+  recorder.value(index)
+  recorder.read(v, 4)
+}
+
+func stub_glVertexAttrib4Nuiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  recorder.enter("glVertexAttrib4Nuiv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glVertexAttrib4Nusv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttrib4Nusv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glVertexAttrib4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
+  recorder.enter("glVertexAttrib4bv")
+  recorder.value(index)
+  recorder.read(v, 4)
+}
+
+func stub_glVertexAttrib4d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  recorder.enter("glVertexAttrib4d")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertexAttrib4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertexAttrib4dv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 8))
+}
+
+func stub_glVertexAttrib4f(_ index: UInt32, _ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+  recorder.enter("glVertexAttrib4f")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertexAttrib4fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  recorder.enter("glVertexAttrib4fv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glVertexAttrib4hNV(_ index: UInt32, _ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16) {
+  recorder.enter("glVertexAttrib4hNV")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttrib4hvNV")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glVertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glVertexAttrib4iv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glVertexAttrib4s(_ index: UInt32, _ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  recorder.enter("glVertexAttrib4s")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertexAttrib4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  recorder.enter("glVertexAttrib4sv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glVertexAttrib4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
+  recorder.enter("glVertexAttrib4ubv")
+  recorder.value(index)
+  recorder.read(v, 4)
+}
+
+func stub_glVertexAttrib4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  recorder.enter("glVertexAttrib4uiv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glVertexAttrib4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttrib4usv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glVertexAttribBinding(_ attribindex: UInt32, _ bindingindex: UInt32) {
+  recorder.enter("glVertexAttribBinding")
+  recorder.value(attribindex)
+  recorder.value(bindingindex)
+}
+
+func stub_glVertexAttribFormat(
+  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,
+  _ relativeoffset: UInt32
+) {
+  recorder.enter("glVertexAttribFormat")
+  recorder.value(attribindex)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.value(relativeoffset)
+}
+
+func stub_glVertexAttribI1i(_ index: UInt32, _ x: Int32) {
+  recorder.enter("glVertexAttribI1i")
+  recorder.value(index)
+  recorder.value(x)
+}
+
+func stub_glVertexAttribI1iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glVertexAttribI1iv")
+  recorder.value(index)
+  recorder.read(v, glProduct(1, 4))
+}
+
+func stub_glVertexAttribI1ui(_ index: UInt32, _ x: UInt32) {
+  recorder.enter("glVertexAttribI1ui")
+  recorder.value(index)
+  recorder.value(x)
+}
+
+func stub_glVertexAttribI1uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  recorder.enter("glVertexAttribI1uiv")
+  recorder.value(index)
+  recorder.read(v, glProduct(1, 4))
+}
+
+func stub_glVertexAttribI2i(_ index: UInt32, _ x: Int32, _ y: Int32) {
+  recorder.enter("glVertexAttribI2i")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertexAttribI2iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glVertexAttribI2iv")
+  recorder.value(index)
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glVertexAttribI2ui(_ index: UInt32, _ x: UInt32, _ y: UInt32) {
+  recorder.enter("glVertexAttribI2ui")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertexAttribI2uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  recorder.enter("glVertexAttribI2uiv")
+  recorder.value(index)
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glVertexAttribI3i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32) {
+  recorder.enter("glVertexAttribI3i")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertexAttribI3iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glVertexAttribI3iv")
+  recorder.value(index)
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glVertexAttribI3ui(_ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32) {
+  recorder.enter("glVertexAttribI3ui")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertexAttribI3uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  recorder.enter("glVertexAttribI3uiv")
+  recorder.value(index)
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glVertexAttribI4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
+  recorder.enter("glVertexAttribI4bv")
+  recorder.value(index)
+  recorder.read(v, 4)
+}
+
+func stub_glVertexAttribI4i(_ index: UInt32, _ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  recorder.enter("glVertexAttribI4i")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertexAttribI4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
+  recorder.enter("glVertexAttribI4iv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glVertexAttribI4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
+  recorder.enter("glVertexAttribI4sv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glVertexAttribI4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
+  recorder.enter("glVertexAttribI4ubv")
+  recorder.value(index)
+  recorder.read(v, 4)
+}
+
+func stub_glVertexAttribI4ui(_ index: UInt32, _ x: UInt32, _ y: UInt32, _ z: UInt32, _ w: UInt32) {
+  recorder.enter("glVertexAttribI4ui")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertexAttribI4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
+  recorder.enter("glVertexAttribI4uiv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glVertexAttribI4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttribI4usv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 2))
+}
+
+func stub_glVertexAttribIFormat(
+  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  recorder.enter("glVertexAttribIFormat")
+  recorder.value(attribindex)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(relativeoffset)
+}
+
+func stub_glVertexAttribL1d(_ index: UInt32, _ x: Double) {
+  recorder.enter("glVertexAttribL1d")
+  recorder.value(index)
+  recorder.value(x)
+}
+
+func stub_glVertexAttribL1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertexAttribL1dv")
+  recorder.value(index)
+  recorder.read(v, glProduct(1, 8))
+}
+
+func stub_glVertexAttribL2d(_ index: UInt32, _ x: Double, _ y: Double) {
+  recorder.enter("glVertexAttribL2d")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glVertexAttribL2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertexAttribL2dv")
+  recorder.value(index)
+  recorder.read(v, glProduct(2, 8))
+}
+
+func stub_glVertexAttribL3d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double) {
+  recorder.enter("glVertexAttribL3d")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glVertexAttribL3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertexAttribL3dv")
+  recorder.value(index)
+  recorder.read(v, glProduct(3, 8))
+}
+
+func stub_glVertexAttribL4d(_ index: UInt32, _ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  recorder.enter("glVertexAttribL4d")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glVertexAttribL4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
+  recorder.enter("glVertexAttribL4dv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 8))
+}
+
+func stub_glVertexAttribLFormat(
+  _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  recorder.enter("glVertexAttribLFormat")
+  recorder.value(attribindex)
+  recorder.value(size)
+  recorder.value(type)
+  recorder.value(relativeoffset)
+}
+
+func stub_glVertexAttribP1ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  recorder.enter("glVertexAttribP1ui")
+  recorder.value(index)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.value(value)
+}
+
+func stub_glVertexAttribP1uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glVertexAttribP1uiv")
+  recorder.value(index)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.read(value, glProduct(1, 4))
+}
+
+func stub_glVertexAttribP2ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  recorder.enter("glVertexAttribP2ui")
+  recorder.value(index)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.value(value)
+}
+
+func stub_glVertexAttribP2uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glVertexAttribP2uiv")
+  recorder.value(index)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.read(value, glProduct(1, 4))
+}
+
+func stub_glVertexAttribP3ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  recorder.enter("glVertexAttribP3ui")
+  recorder.value(index)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.value(value)
+}
+
+func stub_glVertexAttribP3uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glVertexAttribP3uiv")
+  recorder.value(index)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.read(value, glProduct(1, 4))
+}
+
+func stub_glVertexAttribP4ui(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UInt32
+) {
+  recorder.enter("glVertexAttribP4ui")
+  recorder.value(index)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.value(value)
+}
+
+func stub_glVertexAttribP4uiv(
+  _ index: UInt32, _ type: UInt32, _ normalized: UInt8, _ value: UnsafePointer<UInt32>?
+) {
+  recorder.enter("glVertexAttribP4uiv")
+  recorder.value(index)
+  recorder.value(type)
+  recorder.value(normalized)
+  recorder.read(value, glProduct(1, 4))
+}
+
+func stub_glVertexAttribs1hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttribs1hvNV")
+  recorder.value(index)
+  recorder.value(n)
+  recorder.read(v, glProduct(Int(n), 2))
+}
+
+func stub_glVertexAttribs2hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttribs2hvNV")
+  recorder.value(index)
+  recorder.value(n)
+  recorder.read(v, glProduct(Int(n), 2))
+}
+
+func stub_glVertexAttribs3hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttribs3hvNV")
+  recorder.value(index)
+  recorder.value(n)
+  recorder.read(v, glProduct(Int(n), 2))
+}
+
+func stub_glVertexAttribs4hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexAttribs4hvNV")
+  recorder.value(index)
+  recorder.value(n)
+  recorder.read(v, glProduct(Int(n), 2))
+}
+
+func stub_glVertexBindingDivisor(_ bindingindex: UInt32, _ divisor: UInt32) {
+  recorder.enter("glVertexBindingDivisor")
+  recorder.value(bindingindex)
+  recorder.value(divisor)
+}
+
+func stub_glVertexP2ui(_ type: UInt32, _ value: UInt32) {
+  recorder.enter("glVertexP2ui")
+  recorder.value(type)
+  recorder.value(value)
+}
+
+func stub_glVertexP2uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
+  recorder.enter("glVertexP2uiv")
+  recorder.value(type)
+  recorder.read(value, glProduct(1, 4))
+}
+
+func stub_glVertexP3ui(_ type: UInt32, _ value: UInt32) {
+  recorder.enter("glVertexP3ui")
+  recorder.value(type)
+  recorder.value(value)
+}
+
+func stub_glVertexP3uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
+  recorder.enter("glVertexP3uiv")
+  recorder.value(type)
+  recorder.read(value, glProduct(1, 4))
+}
+
+func stub_glVertexP4ui(_ type: UInt32, _ value: UInt32) {
+  recorder.enter("glVertexP4ui")
+  recorder.value(type)
+  recorder.value(value)
+}
+
+func stub_glVertexP4uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
+  recorder.enter("glVertexP4uiv")
+  recorder.value(type)
+  recorder.read(value, glProduct(1, 4))
+}
+
+func stub_glVertexWeighthNV(_ weight: UInt16) {
+  recorder.enter("glVertexWeighthNV")
+  recorder.value(weight)
+}
+
+func stub_glVertexWeighthvNV(_ weight: UnsafePointer<UInt16>?) {
+  recorder.enter("glVertexWeighthvNV")
+  recorder.read(weight, glProduct(1, 2))
+}
+
+func stub_glViewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) {
+  recorder.enter("glViewport")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(width)
+  recorder.value(height)
+}
+
+func stub_glViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
+  recorder.enter("glViewportArrayv")
+  recorder.value(first)
+  recorder.value(count)
+  recorder.read(v, glProduct(glProduct(Int(count), 4), 4))
+}
+
+func stub_glViewportIndexedf(_ index: UInt32, _ x: Float, _ y: Float, _ w: Float, _ h: Float) {
+  recorder.enter("glViewportIndexedf")
+  recorder.value(index)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(w)
+  recorder.value(h)
+}
+
+func stub_glViewportIndexedfv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
+  recorder.enter("glViewportIndexedfv")
+  recorder.value(index)
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glWaitSync(_ sync: UnsafeMutableRawPointer?, _ flags: UInt32, _ timeout: UInt64) {
+  recorder.enter("glWaitSync")
+  recorder.pointer(sync)
+  recorder.value(flags)
+  recorder.value(timeout)
+}
+
+func stub_glWindowPos2d(_ x: Double, _ y: Double) {
+  recorder.enter("glWindowPos2d")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glWindowPos2dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glWindowPos2dv")
+  recorder.read(v, glProduct(2, 8))
+}
+
+func stub_glWindowPos2f(_ x: Float, _ y: Float) {
+  recorder.enter("glWindowPos2f")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glWindowPos2fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glWindowPos2fv")
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glWindowPos2i(_ x: Int32, _ y: Int32) {
+  recorder.enter("glWindowPos2i")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glWindowPos2iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glWindowPos2iv")
+  recorder.read(v, glProduct(2, 4))
+}
+
+func stub_glWindowPos2s(_ x: Int16, _ y: Int16) {
+  recorder.enter("glWindowPos2s")
+  recorder.value(x)
+  recorder.value(y)
+}
+
+func stub_glWindowPos2sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glWindowPos2sv")
+  recorder.read(v, glProduct(2, 2))
+}
+
+func stub_glWindowPos3d(_ x: Double, _ y: Double, _ z: Double) {
+  recorder.enter("glWindowPos3d")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glWindowPos3dv(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glWindowPos3dv")
+  recorder.read(v, glProduct(3, 8))
+}
+
+func stub_glWindowPos3f(_ x: Float, _ y: Float, _ z: Float) {
+  recorder.enter("glWindowPos3f")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glWindowPos3fv(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glWindowPos3fv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glWindowPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
+  recorder.enter("glWindowPos3i")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glWindowPos3iv(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glWindowPos3iv")
+  recorder.read(v, glProduct(3, 4))
+}
+
+func stub_glWindowPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
+  recorder.enter("glWindowPos3s")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+}
+
+func stub_glWindowPos3sv(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glWindowPos3sv")
+  recorder.read(v, glProduct(3, 2))
+}
+
+func stub_glWindowPos4dMESA(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
+  recorder.enter("glWindowPos4dMESA")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glWindowPos4dvMESA(_ v: UnsafePointer<Double>?) {
+  recorder.enter("glWindowPos4dvMESA")
+  recorder.read(v, glProduct(4, 8))
+}
+
+func stub_glWindowPos4fMESA(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
+  recorder.enter("glWindowPos4fMESA")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glWindowPos4fvMESA(_ v: UnsafePointer<Float>?) {
+  recorder.enter("glWindowPos4fvMESA")
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glWindowPos4iMESA(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
+  recorder.enter("glWindowPos4iMESA")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glWindowPos4ivMESA(_ v: UnsafePointer<Int32>?) {
+  recorder.enter("glWindowPos4ivMESA")
+  recorder.read(v, glProduct(4, 4))
+}
+
+func stub_glWindowPos4sMESA(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
+  recorder.enter("glWindowPos4sMESA")
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glWindowPos4svMESA(_ v: UnsafePointer<Int16>?) {
+  recorder.enter("glWindowPos4svMESA")
+  recorder.read(v, glProduct(4, 2))
+}
+
+/// The stubs by the names of their commands, and the other names that those have.
+func addStubs(_ table: inout [String: UnsafeMutableRawPointer]) {
+  addStubs0(&table)
+  addStubs1(&table)
+  addStubs2(&table)
+  addStubs3(&table)
+}
+
+func addStubs0(_ table: inout [String: UnsafeMutableRawPointer]) {
+  table["glAccum"] = unsafeBitCast(stub_glAccum as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glActiveShaderProgram"] = unsafeBitCast(stub_glActiveShaderProgram as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glActiveStencilFaceEXT"] = unsafeBitCast(stub_glActiveStencilFaceEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glActiveTexture"] = unsafeBitCast(stub_glActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glAlphaFragmentOp1ATI"] = unsafeBitCast(stub_glAlphaFragmentOp1ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glAlphaFragmentOp2ATI"] = unsafeBitCast(stub_glAlphaFragmentOp2ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glAlphaFragmentOp3ATI"] = unsafeBitCast(stub_glAlphaFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glAlphaFunc"] = unsafeBitCast(stub_glAlphaFunc as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glAlphaFuncx"] = unsafeBitCast(stub_glAlphaFuncx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glAreTexturesResident"] = unsafeBitCast(stub_glAreTexturesResident as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer.self)
+  table["glAreTexturesResidentEXT"] = unsafeBitCast(stub_glAreTexturesResidentEXT as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafeMutablePointer<UInt8>?) -> UInt8, to: UnsafeMutableRawPointer.self)
+  table["glArrayElement"] = unsafeBitCast(stub_glArrayElement as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glAttachShader"] = unsafeBitCast(stub_glAttachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBegin"] = unsafeBitCast(stub_glBegin as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBeginConditionalRender"] = unsafeBitCast(stub_glBeginConditionalRender as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBeginFragmentShaderATI"] = unsafeBitCast(stub_glBeginFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBeginQuery"] = unsafeBitCast(stub_glBeginQuery as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBeginQueryIndexed"] = unsafeBitCast(stub_glBeginQueryIndexed as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBeginTransformFeedback"] = unsafeBitCast(stub_glBeginTransformFeedback as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindAttribLocation"] = unsafeBitCast(stub_glBindAttribLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindBuffer"] = unsafeBitCast(stub_glBindBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindBufferBase"] = unsafeBitCast(stub_glBindBufferBase as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindBufferOffsetEXT"] = unsafeBitCast(stub_glBindBufferOffsetEXT as @convention(c) (UInt32, UInt32, UInt32, Int) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindBufferRange"] = unsafeBitCast(stub_glBindBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindBuffersBase"] = unsafeBitCast(stub_glBindBuffersBase as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindBuffersRange"] = unsafeBitCast(stub_glBindBuffersRange as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindFragDataLocation"] = unsafeBitCast(stub_glBindFragDataLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindFragDataLocationIndexed"] = unsafeBitCast(stub_glBindFragDataLocationIndexed as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindFragmentShaderATI"] = unsafeBitCast(stub_glBindFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindFramebuffer"] = unsafeBitCast(stub_glBindFramebuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindFramebufferEXT"] = unsafeBitCast(stub_glBindFramebufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindImageTexture"] = unsafeBitCast(stub_glBindImageTexture as @convention(c) (UInt32, UInt32, Int32, UInt8, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindImageTextures"] = unsafeBitCast(stub_glBindImageTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindMultiTextureEXT"] = unsafeBitCast(stub_glBindMultiTextureEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindProgramARB"] = unsafeBitCast(stub_glBindProgramARB as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindProgramPipeline"] = unsafeBitCast(stub_glBindProgramPipeline as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindRenderbuffer"] = unsafeBitCast(stub_glBindRenderbuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindRenderbufferEXT"] = unsafeBitCast(stub_glBindRenderbufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindSampler"] = unsafeBitCast(stub_glBindSampler as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindSamplers"] = unsafeBitCast(stub_glBindSamplers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindTexture"] = unsafeBitCast(stub_glBindTexture as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindTextureUnit"] = unsafeBitCast(stub_glBindTextureUnit as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindTextures"] = unsafeBitCast(stub_glBindTextures as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindTransformFeedback"] = unsafeBitCast(stub_glBindTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindVertexArray"] = unsafeBitCast(stub_glBindVertexArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindVertexBuffer"] = unsafeBitCast(stub_glBindVertexBuffer as @convention(c) (UInt32, UInt32, Int, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBindVertexBuffers"] = unsafeBitCast(stub_glBindVertexBuffers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBitmap"] = unsafeBitCast(stub_glBitmap as @convention(c) (Int32, Int32, Float, Float, Float, Float, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlendBarrier"] = unsafeBitCast(stub_glBlendBarrier as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlendColor"] = unsafeBitCast(stub_glBlendColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlendEquation"] = unsafeBitCast(stub_glBlendEquation as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlendEquationSeparate"] = unsafeBitCast(stub_glBlendEquationSeparate as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlendEquationSeparatei"] = unsafeBitCast(stub_glBlendEquationSeparatei as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlendEquationi"] = unsafeBitCast(stub_glBlendEquationi as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlendFunc"] = unsafeBitCast(stub_glBlendFunc as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlendFuncSeparate"] = unsafeBitCast(stub_glBlendFuncSeparate as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlendFuncSeparatei"] = unsafeBitCast(stub_glBlendFuncSeparatei as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlendFunci"] = unsafeBitCast(stub_glBlendFunci as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlitFramebuffer"] = unsafeBitCast(stub_glBlitFramebuffer as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBlitNamedFramebuffer"] = unsafeBitCast(stub_glBlitNamedFramebuffer as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBufferData"] = unsafeBitCast(stub_glBufferData as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBufferStorage"] = unsafeBitCast(stub_glBufferStorage as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glBufferSubData"] = unsafeBitCast(stub_glBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCallList"] = unsafeBitCast(stub_glCallList as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCallLists"] = unsafeBitCast(stub_glCallLists as @convention(c) (Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCheckFramebufferStatus"] = unsafeBitCast(stub_glCheckFramebufferStatus as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glCheckNamedFramebufferStatus"] = unsafeBitCast(stub_glCheckNamedFramebufferStatus as @convention(c) (UInt32, UInt32) -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glCheckNamedFramebufferStatusEXT"] = unsafeBitCast(stub_glCheckNamedFramebufferStatusEXT as @convention(c) (UInt32, UInt32) -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glClampColor"] = unsafeBitCast(stub_glClampColor as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClear"] = unsafeBitCast(stub_glClear as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearAccum"] = unsafeBitCast(stub_glClearAccum as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearBufferData"] = unsafeBitCast(stub_glClearBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearBufferSubData"] = unsafeBitCast(stub_glClearBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearBufferfi"] = unsafeBitCast(stub_glClearBufferfi as @convention(c) (UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearBufferfv"] = unsafeBitCast(stub_glClearBufferfv as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearBufferiv"] = unsafeBitCast(stub_glClearBufferiv as @convention(c) (UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearBufferuiv"] = unsafeBitCast(stub_glClearBufferuiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearColor"] = unsafeBitCast(stub_glClearColor as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearColorIiEXT"] = unsafeBitCast(stub_glClearColorIiEXT as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearColorIuiEXT"] = unsafeBitCast(stub_glClearColorIuiEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearColorx"] = unsafeBitCast(stub_glClearColorx as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearDepth"] = unsafeBitCast(stub_glClearDepth as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearDepthf"] = unsafeBitCast(stub_glClearDepthf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearDepthx"] = unsafeBitCast(stub_glClearDepthx as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearIndex"] = unsafeBitCast(stub_glClearIndex as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearNamedBufferData"] = unsafeBitCast(stub_glClearNamedBufferData as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearNamedBufferDataEXT"] = unsafeBitCast(stub_glClearNamedBufferDataEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearNamedBufferSubData"] = unsafeBitCast(stub_glClearNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearNamedBufferSubDataEXT"] = unsafeBitCast(stub_glClearNamedBufferSubDataEXT as @convention(c) (UInt32, UInt32, Int, Int, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearNamedFramebufferfi"] = unsafeBitCast(stub_glClearNamedFramebufferfi as @convention(c) (UInt32, UInt32, Int32, Float, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearNamedFramebufferfv"] = unsafeBitCast(stub_glClearNamedFramebufferfv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearNamedFramebufferiv"] = unsafeBitCast(stub_glClearNamedFramebufferiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearNamedFramebufferuiv"] = unsafeBitCast(stub_glClearNamedFramebufferuiv as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearStencil"] = unsafeBitCast(stub_glClearStencil as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearTexImage"] = unsafeBitCast(stub_glClearTexImage as @convention(c) (UInt32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClearTexSubImage"] = unsafeBitCast(stub_glClearTexSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClientActiveTexture"] = unsafeBitCast(stub_glClientActiveTexture as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClientAttribDefaultEXT"] = unsafeBitCast(stub_glClientAttribDefaultEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClientWaitSync"] = unsafeBitCast(stub_glClientWaitSync as @convention(c) (UnsafeMutableRawPointer?, UInt32, UInt64) -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glClipControl"] = unsafeBitCast(stub_glClipControl as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClipPlane"] = unsafeBitCast(stub_glClipPlane as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClipPlanef"] = unsafeBitCast(stub_glClipPlanef as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glClipPlanex"] = unsafeBitCast(stub_glClipPlanex as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3b"] = unsafeBitCast(stub_glColor3b as @convention(c) (Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3bv"] = unsafeBitCast(stub_glColor3bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3d"] = unsafeBitCast(stub_glColor3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3dv"] = unsafeBitCast(stub_glColor3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3f"] = unsafeBitCast(stub_glColor3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3fv"] = unsafeBitCast(stub_glColor3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3hNV"] = unsafeBitCast(stub_glColor3hNV as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3hvNV"] = unsafeBitCast(stub_glColor3hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3i"] = unsafeBitCast(stub_glColor3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3iv"] = unsafeBitCast(stub_glColor3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3s"] = unsafeBitCast(stub_glColor3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3sv"] = unsafeBitCast(stub_glColor3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3ub"] = unsafeBitCast(stub_glColor3ub as @convention(c) (UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3ubv"] = unsafeBitCast(stub_glColor3ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3ui"] = unsafeBitCast(stub_glColor3ui as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3uiv"] = unsafeBitCast(stub_glColor3uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3us"] = unsafeBitCast(stub_glColor3us as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor3usv"] = unsafeBitCast(stub_glColor3usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4b"] = unsafeBitCast(stub_glColor4b as @convention(c) (Int8, Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4bv"] = unsafeBitCast(stub_glColor4bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4d"] = unsafeBitCast(stub_glColor4d as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4dv"] = unsafeBitCast(stub_glColor4dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4f"] = unsafeBitCast(stub_glColor4f as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4fv"] = unsafeBitCast(stub_glColor4fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4hNV"] = unsafeBitCast(stub_glColor4hNV as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4hvNV"] = unsafeBitCast(stub_glColor4hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4i"] = unsafeBitCast(stub_glColor4i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4iv"] = unsafeBitCast(stub_glColor4iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4s"] = unsafeBitCast(stub_glColor4s as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4sv"] = unsafeBitCast(stub_glColor4sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4ub"] = unsafeBitCast(stub_glColor4ub as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4ubv"] = unsafeBitCast(stub_glColor4ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4ui"] = unsafeBitCast(stub_glColor4ui as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4uiv"] = unsafeBitCast(stub_glColor4uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4us"] = unsafeBitCast(stub_glColor4us as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4usv"] = unsafeBitCast(stub_glColor4usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColor4x"] = unsafeBitCast(stub_glColor4x as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorFragmentOp1ATI"] = unsafeBitCast(stub_glColorFragmentOp1ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorFragmentOp2ATI"] = unsafeBitCast(stub_glColorFragmentOp2ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorFragmentOp3ATI"] = unsafeBitCast(stub_glColorFragmentOp3ATI as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorMask"] = unsafeBitCast(stub_glColorMask as @convention(c) (UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorMaski"] = unsafeBitCast(stub_glColorMaski as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorMaterial"] = unsafeBitCast(stub_glColorMaterial as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorP3ui"] = unsafeBitCast(stub_glColorP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorP3uiv"] = unsafeBitCast(stub_glColorP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorP4ui"] = unsafeBitCast(stub_glColorP4ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorP4uiv"] = unsafeBitCast(stub_glColorP4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glColorPointer"] = unsafeBitCast(stub_glColorPointer as @convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompileShader"] = unsafeBitCast(stub_glCompileShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompileShaderIncludeARB"] = unsafeBitCast(stub_glCompileShaderIncludeARB as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedMultiTexImage1DEXT"] = unsafeBitCast(stub_glCompressedMultiTexImage1DEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedMultiTexImage2DEXT"] = unsafeBitCast(stub_glCompressedMultiTexImage2DEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedMultiTexImage3DEXT"] = unsafeBitCast(stub_glCompressedMultiTexImage3DEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedMultiTexSubImage1DEXT"] = unsafeBitCast(stub_glCompressedMultiTexSubImage1DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedMultiTexSubImage2DEXT"] = unsafeBitCast(stub_glCompressedMultiTexSubImage2DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedMultiTexSubImage3DEXT"] = unsafeBitCast(stub_glCompressedMultiTexSubImage3DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTexImage1D"] = unsafeBitCast(stub_glCompressedTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTexImage2D"] = unsafeBitCast(stub_glCompressedTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTexImage3D"] = unsafeBitCast(stub_glCompressedTexImage3D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTexImage3DOES"] = unsafeBitCast(stub_glCompressedTexImage3DOES as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTexSubImage1D"] = unsafeBitCast(stub_glCompressedTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTexSubImage2D"] = unsafeBitCast(stub_glCompressedTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTexSubImage3D"] = unsafeBitCast(stub_glCompressedTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTexSubImage3DOES"] = unsafeBitCast(stub_glCompressedTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTextureImage1DEXT"] = unsafeBitCast(stub_glCompressedTextureImage1DEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTextureImage2DEXT"] = unsafeBitCast(stub_glCompressedTextureImage2DEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTextureImage3DEXT"] = unsafeBitCast(stub_glCompressedTextureImage3DEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTextureSubImage1D"] = unsafeBitCast(stub_glCompressedTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTextureSubImage1DEXT"] = unsafeBitCast(stub_glCompressedTextureSubImage1DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTextureSubImage2D"] = unsafeBitCast(stub_glCompressedTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTextureSubImage2DEXT"] = unsafeBitCast(stub_glCompressedTextureSubImage2DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTextureSubImage3D"] = unsafeBitCast(stub_glCompressedTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCompressedTextureSubImage3DEXT"] = unsafeBitCast(stub_glCompressedTextureSubImage3DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyBufferSubData"] = unsafeBitCast(stub_glCopyBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyImageSubData"] = unsafeBitCast(stub_glCopyImageSubData as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyImageSubDataNV"] = unsafeBitCast(stub_glCopyImageSubDataNV as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyMultiTexImage1DEXT"] = unsafeBitCast(stub_glCopyMultiTexImage1DEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyMultiTexImage2DEXT"] = unsafeBitCast(stub_glCopyMultiTexImage2DEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyMultiTexSubImage1DEXT"] = unsafeBitCast(stub_glCopyMultiTexSubImage1DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyMultiTexSubImage2DEXT"] = unsafeBitCast(stub_glCopyMultiTexSubImage2DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyMultiTexSubImage3DEXT"] = unsafeBitCast(stub_glCopyMultiTexSubImage3DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyNamedBufferSubData"] = unsafeBitCast(stub_glCopyNamedBufferSubData as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyPixels"] = unsafeBitCast(stub_glCopyPixels as @convention(c) (Int32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTexImage1D"] = unsafeBitCast(stub_glCopyTexImage1D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTexImage2D"] = unsafeBitCast(stub_glCopyTexImage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTexSubImage1D"] = unsafeBitCast(stub_glCopyTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTexSubImage2D"] = unsafeBitCast(stub_glCopyTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTexSubImage3D"] = unsafeBitCast(stub_glCopyTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTexSubImage3DOES"] = unsafeBitCast(stub_glCopyTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTextureImage1DEXT"] = unsafeBitCast(stub_glCopyTextureImage1DEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTextureImage2DEXT"] = unsafeBitCast(stub_glCopyTextureImage2DEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTextureSubImage1D"] = unsafeBitCast(stub_glCopyTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTextureSubImage1DEXT"] = unsafeBitCast(stub_glCopyTextureSubImage1DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTextureSubImage2D"] = unsafeBitCast(stub_glCopyTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTextureSubImage2DEXT"] = unsafeBitCast(stub_glCopyTextureSubImage2DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTextureSubImage3D"] = unsafeBitCast(stub_glCopyTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCopyTextureSubImage3DEXT"] = unsafeBitCast(stub_glCopyTextureSubImage3DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCreateBuffers"] = unsafeBitCast(stub_glCreateBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCreateFramebuffers"] = unsafeBitCast(stub_glCreateFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCreateProgram"] = unsafeBitCast(stub_glCreateProgram as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glCreateProgramPipelines"] = unsafeBitCast(stub_glCreateProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCreateQueries"] = unsafeBitCast(stub_glCreateQueries as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCreateRenderbuffers"] = unsafeBitCast(stub_glCreateRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCreateSamplers"] = unsafeBitCast(stub_glCreateSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCreateShader"] = unsafeBitCast(stub_glCreateShader as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glCreateShaderProgramv"] = unsafeBitCast(stub_glCreateShaderProgramv as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?) -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glCreateTextures"] = unsafeBitCast(stub_glCreateTextures as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCreateTransformFeedbacks"] = unsafeBitCast(stub_glCreateTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCreateVertexArrays"] = unsafeBitCast(stub_glCreateVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glCullFace"] = unsafeBitCast(stub_glCullFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDebugMessageCallback"] = unsafeBitCast(stub_glDebugMessageCallback as @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDebugMessageControl"] = unsafeBitCast(stub_glDebugMessageControl as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDebugMessageInsert"] = unsafeBitCast(stub_glDebugMessageInsert as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteBuffers"] = unsafeBitCast(stub_glDeleteBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteFragmentShaderATI"] = unsafeBitCast(stub_glDeleteFragmentShaderATI as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteFramebuffers"] = unsafeBitCast(stub_glDeleteFramebuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteLists"] = unsafeBitCast(stub_glDeleteLists as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteNamedStringARB"] = unsafeBitCast(stub_glDeleteNamedStringARB as @convention(c) (Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteObjectARB"] = unsafeBitCast(stub_glDeleteObjectARB as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteProgram"] = unsafeBitCast(stub_glDeleteProgram as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteProgramPipelines"] = unsafeBitCast(stub_glDeleteProgramPipelines as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteProgramsARB"] = unsafeBitCast(stub_glDeleteProgramsARB as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteQueries"] = unsafeBitCast(stub_glDeleteQueries as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteRenderbuffers"] = unsafeBitCast(stub_glDeleteRenderbuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteSamplers"] = unsafeBitCast(stub_glDeleteSamplers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteShader"] = unsafeBitCast(stub_glDeleteShader as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteSync"] = unsafeBitCast(stub_glDeleteSync as @convention(c) (UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteTextures"] = unsafeBitCast(stub_glDeleteTextures as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteTexturesEXT"] = unsafeBitCast(stub_glDeleteTexturesEXT as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteTransformFeedbacks"] = unsafeBitCast(stub_glDeleteTransformFeedbacks as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDeleteVertexArrays"] = unsafeBitCast(stub_glDeleteVertexArrays as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthFunc"] = unsafeBitCast(stub_glDepthFunc as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthMask"] = unsafeBitCast(stub_glDepthMask as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthRange"] = unsafeBitCast(stub_glDepthRange as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthRangeArraydvNV"] = unsafeBitCast(stub_glDepthRangeArraydvNV as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthRangeArrayfvOES"] = unsafeBitCast(stub_glDepthRangeArrayfvOES as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthRangeArrayv"] = unsafeBitCast(stub_glDepthRangeArrayv as @convention(c) (UInt32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthRangeIndexed"] = unsafeBitCast(stub_glDepthRangeIndexed as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthRangeIndexeddNV"] = unsafeBitCast(stub_glDepthRangeIndexeddNV as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthRangeIndexedfOES"] = unsafeBitCast(stub_glDepthRangeIndexedfOES as @convention(c) (UInt32, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthRangef"] = unsafeBitCast(stub_glDepthRangef as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDepthRangex"] = unsafeBitCast(stub_glDepthRangex as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDetachShader"] = unsafeBitCast(stub_glDetachShader as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDisable"] = unsafeBitCast(stub_glDisable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDisableClientState"] = unsafeBitCast(stub_glDisableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDisableClientStateIndexedEXT"] = unsafeBitCast(stub_glDisableClientStateIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDisableClientStateiEXT"] = unsafeBitCast(stub_glDisableClientStateiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDisableVertexArrayAttrib"] = unsafeBitCast(stub_glDisableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDisableVertexArrayAttribEXT"] = unsafeBitCast(stub_glDisableVertexArrayAttribEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDisableVertexArrayEXT"] = unsafeBitCast(stub_glDisableVertexArrayEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDisableVertexAttribArray"] = unsafeBitCast(stub_glDisableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDisablei"] = unsafeBitCast(stub_glDisablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDiscardFramebufferEXT"] = unsafeBitCast(stub_glDiscardFramebufferEXT as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDispatchCompute"] = unsafeBitCast(stub_glDispatchCompute as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDispatchComputeIndirect"] = unsafeBitCast(stub_glDispatchComputeIndirect as @convention(c) (Int) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawArrays"] = unsafeBitCast(stub_glDrawArrays as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawArraysIndirect"] = unsafeBitCast(stub_glDrawArraysIndirect as @convention(c) (UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawArraysInstanced"] = unsafeBitCast(stub_glDrawArraysInstanced as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawArraysInstancedBaseInstance"] = unsafeBitCast(stub_glDrawArraysInstancedBaseInstance as @convention(c) (UInt32, Int32, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawBuffer"] = unsafeBitCast(stub_glDrawBuffer as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawBuffers"] = unsafeBitCast(stub_glDrawBuffers as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawBuffersNV"] = unsafeBitCast(stub_glDrawBuffersNV as @convention(c) (Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawElements"] = unsafeBitCast(stub_glDrawElements as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawElementsBaseVertex"] = unsafeBitCast(stub_glDrawElementsBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawElementsIndirect"] = unsafeBitCast(stub_glDrawElementsIndirect as @convention(c) (UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawElementsInstanced"] = unsafeBitCast(stub_glDrawElementsInstanced as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawElementsInstancedBaseInstance"] = unsafeBitCast(stub_glDrawElementsInstancedBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawElementsInstancedBaseVertex"] = unsafeBitCast(stub_glDrawElementsInstancedBaseVertex as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawElementsInstancedBaseVertexBaseInstance"] = unsafeBitCast(stub_glDrawElementsInstancedBaseVertexBaseInstance as @convention(c) (UInt32, Int32, UInt32, UnsafeRawPointer?, Int32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawPixels"] = unsafeBitCast(stub_glDrawPixels as @convention(c) (Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawRangeElements"] = unsafeBitCast(stub_glDrawRangeElements as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawRangeElementsBaseVertex"] = unsafeBitCast(stub_glDrawRangeElementsBaseVertex as @convention(c) (UInt32, UInt32, UInt32, Int32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTexfOES"] = unsafeBitCast(stub_glDrawTexfOES as @convention(c) (Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTexfvOES"] = unsafeBitCast(stub_glDrawTexfvOES as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTexiOES"] = unsafeBitCast(stub_glDrawTexiOES as @convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTexivOES"] = unsafeBitCast(stub_glDrawTexivOES as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTexsOES"] = unsafeBitCast(stub_glDrawTexsOES as @convention(c) (Int16, Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTexsvOES"] = unsafeBitCast(stub_glDrawTexsvOES as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTexxOES"] = unsafeBitCast(stub_glDrawTexxOES as @convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTexxvOES"] = unsafeBitCast(stub_glDrawTexxvOES as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTransformFeedback"] = unsafeBitCast(stub_glDrawTransformFeedback as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTransformFeedbackInstanced"] = unsafeBitCast(stub_glDrawTransformFeedbackInstanced as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTransformFeedbackStream"] = unsafeBitCast(stub_glDrawTransformFeedbackStream as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glDrawTransformFeedbackStreamInstanced"] = unsafeBitCast(stub_glDrawTransformFeedbackStreamInstanced as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEGLImageTargetRenderbufferStorageOES"] = unsafeBitCast(stub_glEGLImageTargetRenderbufferStorageOES as @convention(c) (UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEGLImageTargetTexture2DOES"] = unsafeBitCast(stub_glEGLImageTargetTexture2DOES as @convention(c) (UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEdgeFlag"] = unsafeBitCast(stub_glEdgeFlag as @convention(c) (UInt8) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEdgeFlagPointer"] = unsafeBitCast(stub_glEdgeFlagPointer as @convention(c) (Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEdgeFlagv"] = unsafeBitCast(stub_glEdgeFlagv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEnable"] = unsafeBitCast(stub_glEnable as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEnableClientState"] = unsafeBitCast(stub_glEnableClientState as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEnableClientStateIndexedEXT"] = unsafeBitCast(stub_glEnableClientStateIndexedEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEnableClientStateiEXT"] = unsafeBitCast(stub_glEnableClientStateiEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEnableVertexArrayAttrib"] = unsafeBitCast(stub_glEnableVertexArrayAttrib as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEnableVertexArrayAttribEXT"] = unsafeBitCast(stub_glEnableVertexArrayAttribEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEnableVertexArrayEXT"] = unsafeBitCast(stub_glEnableVertexArrayEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEnableVertexAttribArray"] = unsafeBitCast(stub_glEnableVertexAttribArray as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEnablei"] = unsafeBitCast(stub_glEnablei as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEnd"] = unsafeBitCast(stub_glEnd as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEndConditionalRender"] = unsafeBitCast(stub_glEndConditionalRender as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEndFragmentShaderATI"] = unsafeBitCast(stub_glEndFragmentShaderATI as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEndList"] = unsafeBitCast(stub_glEndList as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEndQuery"] = unsafeBitCast(stub_glEndQuery as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEndQueryIndexed"] = unsafeBitCast(stub_glEndQueryIndexed as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEndTransformFeedback"] = unsafeBitCast(stub_glEndTransformFeedback as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalCoord1d"] = unsafeBitCast(stub_glEvalCoord1d as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalCoord1dv"] = unsafeBitCast(stub_glEvalCoord1dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalCoord1f"] = unsafeBitCast(stub_glEvalCoord1f as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalCoord1fv"] = unsafeBitCast(stub_glEvalCoord1fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalCoord2d"] = unsafeBitCast(stub_glEvalCoord2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalCoord2dv"] = unsafeBitCast(stub_glEvalCoord2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalCoord2f"] = unsafeBitCast(stub_glEvalCoord2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalCoord2fv"] = unsafeBitCast(stub_glEvalCoord2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalMesh1"] = unsafeBitCast(stub_glEvalMesh1 as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalMesh2"] = unsafeBitCast(stub_glEvalMesh2 as @convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalPoint1"] = unsafeBitCast(stub_glEvalPoint1 as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glEvalPoint2"] = unsafeBitCast(stub_glEvalPoint2 as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFeedbackBuffer"] = unsafeBitCast(stub_glFeedbackBuffer as @convention(c) (Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFenceSync"] = unsafeBitCast(stub_glFenceSync as @convention(c) (UInt32, UInt32) -> UnsafeMutableRawPointer?, to: UnsafeMutableRawPointer.self)
+  table["glFlush"] = unsafeBitCast(stub_glFlush as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFlushMappedBufferRange"] = unsafeBitCast(stub_glFlushMappedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFlushMappedNamedBufferRange"] = unsafeBitCast(stub_glFlushMappedNamedBufferRange as @convention(c) (UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogCoordPointer"] = unsafeBitCast(stub_glFogCoordPointer as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogCoordd"] = unsafeBitCast(stub_glFogCoordd as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogCoorddv"] = unsafeBitCast(stub_glFogCoorddv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogCoordf"] = unsafeBitCast(stub_glFogCoordf as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogCoordfv"] = unsafeBitCast(stub_glFogCoordfv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogCoordhNV"] = unsafeBitCast(stub_glFogCoordhNV as @convention(c) (UInt16) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogCoordhvNV"] = unsafeBitCast(stub_glFogCoordhvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogf"] = unsafeBitCast(stub_glFogf as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogfv"] = unsafeBitCast(stub_glFogfv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogi"] = unsafeBitCast(stub_glFogi as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogiv"] = unsafeBitCast(stub_glFogiv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogx"] = unsafeBitCast(stub_glFogx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFogxv"] = unsafeBitCast(stub_glFogxv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferDrawBufferEXT"] = unsafeBitCast(stub_glFramebufferDrawBufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferDrawBuffersEXT"] = unsafeBitCast(stub_glFramebufferDrawBuffersEXT as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferFetchBarrierEXT"] = unsafeBitCast(stub_glFramebufferFetchBarrierEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferParameteri"] = unsafeBitCast(stub_glFramebufferParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferParameteriMESA"] = unsafeBitCast(stub_glFramebufferParameteriMESA as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferReadBufferEXT"] = unsafeBitCast(stub_glFramebufferReadBufferEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferRenderbuffer"] = unsafeBitCast(stub_glFramebufferRenderbuffer as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferTexture"] = unsafeBitCast(stub_glFramebufferTexture as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferTexture1D"] = unsafeBitCast(stub_glFramebufferTexture1D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferTexture2D"] = unsafeBitCast(stub_glFramebufferTexture2D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferTexture3D"] = unsafeBitCast(stub_glFramebufferTexture3D as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferTexture3DOES"] = unsafeBitCast(stub_glFramebufferTexture3DOES as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFramebufferTextureLayer"] = unsafeBitCast(stub_glFramebufferTextureLayer as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFrontFace"] = unsafeBitCast(stub_glFrontFace as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFrustum"] = unsafeBitCast(stub_glFrustum as @convention(c) (Double, Double, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFrustumf"] = unsafeBitCast(stub_glFrustumf as @convention(c) (Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glFrustumx"] = unsafeBitCast(stub_glFrustumx as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenBuffers"] = unsafeBitCast(stub_glGenBuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenFragmentShadersATI"] = unsafeBitCast(stub_glGenFragmentShadersATI as @convention(c) (UInt32) -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glGenFramebuffers"] = unsafeBitCast(stub_glGenFramebuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenLists"] = unsafeBitCast(stub_glGenLists as @convention(c) (Int32) -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glGenProgramPipelines"] = unsafeBitCast(stub_glGenProgramPipelines as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenProgramsARB"] = unsafeBitCast(stub_glGenProgramsARB as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenQueries"] = unsafeBitCast(stub_glGenQueries as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenRenderbuffers"] = unsafeBitCast(stub_glGenRenderbuffers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenSamplers"] = unsafeBitCast(stub_glGenSamplers as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenTextures"] = unsafeBitCast(stub_glGenTextures as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenTexturesEXT"] = unsafeBitCast(stub_glGenTexturesEXT as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenTransformFeedbacks"] = unsafeBitCast(stub_glGenTransformFeedbacks as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenVertexArrays"] = unsafeBitCast(stub_glGenVertexArrays as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenerateMipmap"] = unsafeBitCast(stub_glGenerateMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenerateMultiTexMipmapEXT"] = unsafeBitCast(stub_glGenerateMultiTexMipmapEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenerateTextureMipmap"] = unsafeBitCast(stub_glGenerateTextureMipmap as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGenerateTextureMipmapEXT"] = unsafeBitCast(stub_glGenerateTextureMipmapEXT as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetActiveAtomicCounterBufferiv"] = unsafeBitCast(stub_glGetActiveAtomicCounterBufferiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetActiveAttrib"] = unsafeBitCast(stub_glGetActiveAttrib as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetActiveSubroutineName"] = unsafeBitCast(stub_glGetActiveSubroutineName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetActiveSubroutineUniformName"] = unsafeBitCast(stub_glGetActiveSubroutineUniformName as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetActiveSubroutineUniformiv"] = unsafeBitCast(stub_glGetActiveSubroutineUniformiv as @convention(c) (UInt32, UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetActiveUniform"] = unsafeBitCast(stub_glGetActiveUniform as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetActiveUniformBlockName"] = unsafeBitCast(stub_glGetActiveUniformBlockName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetActiveUniformBlockiv"] = unsafeBitCast(stub_glGetActiveUniformBlockiv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetActiveUniformName"] = unsafeBitCast(stub_glGetActiveUniformName as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetActiveUniformsiv"] = unsafeBitCast(stub_glGetActiveUniformsiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetAttachedObjectsARB"] = unsafeBitCast(stub_glGetAttachedObjectsARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetAttachedShaders"] = unsafeBitCast(stub_glGetAttachedShaders as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetAttribLocation"] = unsafeBitCast(stub_glGetAttribLocation as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer.self)
+  table["glGetBooleani_v"] = unsafeBitCast(stub_glGetBooleani_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetBooleanv"] = unsafeBitCast(stub_glGetBooleanv as @convention(c) (UInt32, UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetBufferParameteri64v"] = unsafeBitCast(stub_glGetBufferParameteri64v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetBufferParameteriv"] = unsafeBitCast(stub_glGetBufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetBufferPointerv"] = unsafeBitCast(stub_glGetBufferPointerv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetBufferSubData"] = unsafeBitCast(stub_glGetBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetClipPlane"] = unsafeBitCast(stub_glGetClipPlane as @convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetClipPlanef"] = unsafeBitCast(stub_glGetClipPlanef as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetClipPlanex"] = unsafeBitCast(stub_glGetClipPlanex as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetCompressedMultiTexImageEXT"] = unsafeBitCast(stub_glGetCompressedMultiTexImageEXT as @convention(c) (UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetCompressedTexImage"] = unsafeBitCast(stub_glGetCompressedTexImage as @convention(c) (UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetCompressedTextureImage"] = unsafeBitCast(stub_glGetCompressedTextureImage as @convention(c) (UInt32, Int32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetCompressedTextureImageEXT"] = unsafeBitCast(stub_glGetCompressedTextureImageEXT as @convention(c) (UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetCompressedTextureSubImage"] = unsafeBitCast(stub_glGetCompressedTextureSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetDebugMessageLog"] = unsafeBitCast(stub_glGetDebugMessageLog as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer.self)
+}
+
 func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
+  table["glGetDoublei_v"] = unsafeBitCast(stub_glGetDoublei_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetDoublev"] = unsafeBitCast(stub_glGetDoublev as @convention(c) (UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetFixedv"] = unsafeBitCast(stub_glGetFixedv as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetFloati_v"] = unsafeBitCast(stub_glGetFloati_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetFloatv"] = unsafeBitCast(stub_glGetFloatv as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetFragDataIndex"] = unsafeBitCast(stub_glGetFragDataIndex as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer.self)
+  table["glGetFragDataLocation"] = unsafeBitCast(stub_glGetFragDataLocation as @convention(c) (UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer.self)
+  table["glGetFramebufferAttachmentParameteriv"] = unsafeBitCast(stub_glGetFramebufferAttachmentParameteriv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetFramebufferParameteriv"] = unsafeBitCast(stub_glGetFramebufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetFramebufferParameterivEXT"] = unsafeBitCast(stub_glGetFramebufferParameterivEXT as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetFramebufferParameterivMESA"] = unsafeBitCast(stub_glGetFramebufferParameterivMESA as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetGraphicsResetStatus"] = unsafeBitCast(stub_glGetGraphicsResetStatus as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glGetGraphicsResetStatusARB"] = unsafeBitCast(stub_glGetGraphicsResetStatusARB as @convention(c) () -> UInt32, to: UnsafeMutableRawPointer.self)
+  table["glGetInfoLogARB"] = unsafeBitCast(stub_glGetInfoLogARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetInteger64i_v"] = unsafeBitCast(stub_glGetInteger64i_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetInteger64v"] = unsafeBitCast(stub_glGetInteger64v as @convention(c) (UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetIntegeri_v"] = unsafeBitCast(stub_glGetIntegeri_v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetIntegerv"] = unsafeBitCast(stub_glGetIntegerv as @convention(c) (UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetInternalformati64v"] = unsafeBitCast(stub_glGetInternalformati64v as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetInternalformativ"] = unsafeBitCast(stub_glGetInternalformativ as @convention(c) (UInt32, UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetLightfv"] = unsafeBitCast(stub_glGetLightfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetLightiv"] = unsafeBitCast(stub_glGetLightiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetLightxv"] = unsafeBitCast(stub_glGetLightxv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMapdv"] = unsafeBitCast(stub_glGetMapdv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMapfv"] = unsafeBitCast(stub_glGetMapfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMapiv"] = unsafeBitCast(stub_glGetMapiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMaterialfv"] = unsafeBitCast(stub_glGetMaterialfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMaterialiv"] = unsafeBitCast(stub_glGetMaterialiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMaterialxv"] = unsafeBitCast(stub_glGetMaterialxv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexEnvfvEXT"] = unsafeBitCast(stub_glGetMultiTexEnvfvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexEnvivEXT"] = unsafeBitCast(stub_glGetMultiTexEnvivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexGendvEXT"] = unsafeBitCast(stub_glGetMultiTexGendvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexGenfvEXT"] = unsafeBitCast(stub_glGetMultiTexGenfvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexGenivEXT"] = unsafeBitCast(stub_glGetMultiTexGenivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexImageEXT"] = unsafeBitCast(stub_glGetMultiTexImageEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexLevelParameterfvEXT"] = unsafeBitCast(stub_glGetMultiTexLevelParameterfvEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexLevelParameterivEXT"] = unsafeBitCast(stub_glGetMultiTexLevelParameterivEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexParameterIivEXT"] = unsafeBitCast(stub_glGetMultiTexParameterIivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexParameterIuivEXT"] = unsafeBitCast(stub_glGetMultiTexParameterIuivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexParameterfvEXT"] = unsafeBitCast(stub_glGetMultiTexParameterfvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultiTexParameterivEXT"] = unsafeBitCast(stub_glGetMultiTexParameterivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetMultisamplefv"] = unsafeBitCast(stub_glGetMultisamplefv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedBufferParameteri64v"] = unsafeBitCast(stub_glGetNamedBufferParameteri64v as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedBufferParameteriv"] = unsafeBitCast(stub_glGetNamedBufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedBufferParameterivEXT"] = unsafeBitCast(stub_glGetNamedBufferParameterivEXT as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedBufferPointerv"] = unsafeBitCast(stub_glGetNamedBufferPointerv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedBufferSubData"] = unsafeBitCast(stub_glGetNamedBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedFramebufferAttachmentParameteriv"] = unsafeBitCast(stub_glGetNamedFramebufferAttachmentParameteriv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedFramebufferAttachmentParameterivEXT"] = unsafeBitCast(stub_glGetNamedFramebufferAttachmentParameterivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedFramebufferParameteriv"] = unsafeBitCast(stub_glGetNamedFramebufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedFramebufferParameterivEXT"] = unsafeBitCast(stub_glGetNamedFramebufferParameterivEXT as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedProgramLocalParameterIivEXT"] = unsafeBitCast(stub_glGetNamedProgramLocalParameterIivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedProgramLocalParameterIuivEXT"] = unsafeBitCast(stub_glGetNamedProgramLocalParameterIuivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedProgramLocalParameterdvEXT"] = unsafeBitCast(stub_glGetNamedProgramLocalParameterdvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedProgramLocalParameterfvEXT"] = unsafeBitCast(stub_glGetNamedProgramLocalParameterfvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedProgramStringEXT"] = unsafeBitCast(stub_glGetNamedProgramStringEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedProgramivEXT"] = unsafeBitCast(stub_glGetNamedProgramivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedRenderbufferParameteriv"] = unsafeBitCast(stub_glGetNamedRenderbufferParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedRenderbufferParameterivEXT"] = unsafeBitCast(stub_glGetNamedRenderbufferParameterivEXT as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedStringARB"] = unsafeBitCast(stub_glGetNamedStringARB as @convention(c) (Int32, UnsafePointer<CChar>?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetNamedStringivARB"] = unsafeBitCast(stub_glGetNamedStringivARB as @convention(c) (Int32, UnsafePointer<CChar>?, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetObjectLabel"] = unsafeBitCast(stub_glGetObjectLabel as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetObjectParameterfvARB"] = unsafeBitCast(stub_glGetObjectParameterfvARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetObjectParameterivARB"] = unsafeBitCast(stub_glGetObjectParameterivARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetObjectPtrLabel"] = unsafeBitCast(stub_glGetObjectPtrLabel as @convention(c) (UnsafeRawPointer?, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetPixelMapfv"] = unsafeBitCast(stub_glGetPixelMapfv as @convention(c) (UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetPixelMapuiv"] = unsafeBitCast(stub_glGetPixelMapuiv as @convention(c) (UInt32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetPixelMapusv"] = unsafeBitCast(stub_glGetPixelMapusv as @convention(c) (UInt32, UnsafeMutablePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetPointerv"] = unsafeBitCast(stub_glGetPointerv as @convention(c) (UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetPolygonStipple"] = unsafeBitCast(stub_glGetPolygonStipple as @convention(c) (UnsafeMutablePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetProgramBinary"] = unsafeBitCast(stub_glGetProgramBinary as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetProgramEnvParameterdvARB"] = unsafeBitCast(stub_glGetProgramEnvParameterdvARB as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
@@ -69,12 +2137,19 @@ func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glGetTexParameteriv"] = unsafeBitCast(stub_glGetTexParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTexParameterxv"] = unsafeBitCast(stub_glGetTexParameterxv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTextureImage"] = unsafeBitCast(stub_glGetTextureImage as @convention(c) (UInt32, Int32, UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetTextureImageEXT"] = unsafeBitCast(stub_glGetTextureImageEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTextureLevelParameterfv"] = unsafeBitCast(stub_glGetTextureLevelParameterfv as @convention(c) (UInt32, Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetTextureLevelParameterfvEXT"] = unsafeBitCast(stub_glGetTextureLevelParameterfvEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTextureLevelParameteriv"] = unsafeBitCast(stub_glGetTextureLevelParameteriv as @convention(c) (UInt32, Int32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetTextureLevelParameterivEXT"] = unsafeBitCast(stub_glGetTextureLevelParameterivEXT as @convention(c) (UInt32, UInt32, Int32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTextureParameterIiv"] = unsafeBitCast(stub_glGetTextureParameterIiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetTextureParameterIivEXT"] = unsafeBitCast(stub_glGetTextureParameterIivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTextureParameterIuiv"] = unsafeBitCast(stub_glGetTextureParameterIuiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetTextureParameterIuivEXT"] = unsafeBitCast(stub_glGetTextureParameterIuivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTextureParameterfv"] = unsafeBitCast(stub_glGetTextureParameterfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetTextureParameterfvEXT"] = unsafeBitCast(stub_glGetTextureParameterfvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTextureParameteriv"] = unsafeBitCast(stub_glGetTextureParameteriv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetTextureParameterivEXT"] = unsafeBitCast(stub_glGetTextureParameterivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTextureSubImage"] = unsafeBitCast(stub_glGetTextureSubImage as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTransformFeedbackVarying"] = unsafeBitCast(stub_glGetTransformFeedbackVarying as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<UInt32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetTransformFeedbacki64_v"] = unsafeBitCast(stub_glGetTransformFeedbacki64_v as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
@@ -94,10 +2169,15 @@ func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glGetUniformuiv"] = unsafeBitCast(stub_glGetUniformuiv as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetVertexArrayIndexed64iv"] = unsafeBitCast(stub_glGetVertexArrayIndexed64iv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetVertexArrayIndexediv"] = unsafeBitCast(stub_glGetVertexArrayIndexediv as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetVertexArrayIntegeri_vEXT"] = unsafeBitCast(stub_glGetVertexArrayIntegeri_vEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetVertexArrayIntegervEXT"] = unsafeBitCast(stub_glGetVertexArrayIntegervEXT as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetVertexArrayPointeri_vEXT"] = unsafeBitCast(stub_glGetVertexArrayPointeri_vEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetVertexArrayPointervEXT"] = unsafeBitCast(stub_glGetVertexArrayPointervEXT as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetVertexArrayiv"] = unsafeBitCast(stub_glGetVertexArrayiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetVertexAttribIiv"] = unsafeBitCast(stub_glGetVertexAttribIiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetVertexAttribIuiv"] = unsafeBitCast(stub_glGetVertexAttribIuiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetVertexAttribLdv"] = unsafeBitCast(stub_glGetVertexAttribLdv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetVertexAttribPointerv"] = unsafeBitCast(stub_glGetVertexAttribPointerv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetVertexAttribdv"] = unsafeBitCast(stub_glGetVertexAttribdv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetVertexAttribfv"] = unsafeBitCast(stub_glGetVertexAttribfv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetVertexAttribiv"] = unsafeBitCast(stub_glGetVertexAttribiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
@@ -208,7 +2288,26 @@ func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glMaterialiv"] = unsafeBitCast(stub_glMaterialiv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMaterialx"] = unsafeBitCast(stub_glMaterialx as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMaterialxv"] = unsafeBitCast(stub_glMaterialxv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixFrustumEXT"] = unsafeBitCast(stub_glMatrixFrustumEXT as @convention(c) (UInt32, Double, Double, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixLoadIdentityEXT"] = unsafeBitCast(stub_glMatrixLoadIdentityEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixLoadTransposedEXT"] = unsafeBitCast(stub_glMatrixLoadTransposedEXT as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixLoadTransposefEXT"] = unsafeBitCast(stub_glMatrixLoadTransposefEXT as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixLoaddEXT"] = unsafeBitCast(stub_glMatrixLoaddEXT as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixLoadfEXT"] = unsafeBitCast(stub_glMatrixLoadfEXT as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMatrixMode"] = unsafeBitCast(stub_glMatrixMode as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixMultTransposedEXT"] = unsafeBitCast(stub_glMatrixMultTransposedEXT as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixMultTransposefEXT"] = unsafeBitCast(stub_glMatrixMultTransposefEXT as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixMultdEXT"] = unsafeBitCast(stub_glMatrixMultdEXT as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixMultfEXT"] = unsafeBitCast(stub_glMatrixMultfEXT as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixOrthoEXT"] = unsafeBitCast(stub_glMatrixOrthoEXT as @convention(c) (UInt32, Double, Double, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixPopEXT"] = unsafeBitCast(stub_glMatrixPopEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixPushEXT"] = unsafeBitCast(stub_glMatrixPushEXT as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixRotatedEXT"] = unsafeBitCast(stub_glMatrixRotatedEXT as @convention(c) (UInt32, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixRotatefEXT"] = unsafeBitCast(stub_glMatrixRotatefEXT as @convention(c) (UInt32, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixScaledEXT"] = unsafeBitCast(stub_glMatrixScaledEXT as @convention(c) (UInt32, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixScalefEXT"] = unsafeBitCast(stub_glMatrixScalefEXT as @convention(c) (UInt32, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixTranslatedEXT"] = unsafeBitCast(stub_glMatrixTranslatedEXT as @convention(c) (UInt32, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMatrixTranslatefEXT"] = unsafeBitCast(stub_glMatrixTranslatefEXT as @convention(c) (UInt32, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMaxShaderCompilerThreadsKHR"] = unsafeBitCast(stub_glMaxShaderCompilerThreadsKHR as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMemoryBarrier"] = unsafeBitCast(stub_glMemoryBarrier as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMemoryBarrierByRegion"] = unsafeBitCast(stub_glMemoryBarrierByRegion as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
@@ -225,6 +2324,7 @@ func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glMultiDrawElementsBaseVertex"] = unsafeBitCast(stub_glMultiDrawElementsBaseVertex as @convention(c) (UInt32, UnsafePointer<Int32>?, UInt32, UnsafePointer<UnsafeRawPointer?>?, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMultiDrawElementsIndirect"] = unsafeBitCast(stub_glMultiDrawElementsIndirect as @convention(c) (UInt32, UInt32, UnsafeRawPointer?, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMultiDrawElementsIndirectCount"] = unsafeBitCast(stub_glMultiDrawElementsIndirectCount as @convention(c) (UInt32, UInt32, UnsafeRawPointer?, Int, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexBufferEXT"] = unsafeBitCast(stub_glMultiTexBufferEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMultiTexCoord1d"] = unsafeBitCast(stub_glMultiTexCoord1d as @convention(c) (UInt32, Double) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMultiTexCoord1dv"] = unsafeBitCast(stub_glMultiTexCoord1dv as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMultiTexCoord1f"] = unsafeBitCast(stub_glMultiTexCoord1f as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
@@ -274,654 +2374,37 @@ func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glMultiTexCoordP3uiv"] = unsafeBitCast(stub_glMultiTexCoordP3uiv as @convention(c) (UInt32, UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMultiTexCoordP4ui"] = unsafeBitCast(stub_glMultiTexCoordP4ui as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glMultiTexCoordP4uiv"] = unsafeBitCast(stub_glMultiTexCoordP4uiv as @convention(c) (UInt32, UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexCoordPointerEXT"] = unsafeBitCast(stub_glMultiTexCoordPointerEXT as @convention(c) (UInt32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexEnvfEXT"] = unsafeBitCast(stub_glMultiTexEnvfEXT as @convention(c) (UInt32, UInt32, UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexEnvfvEXT"] = unsafeBitCast(stub_glMultiTexEnvfvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexEnviEXT"] = unsafeBitCast(stub_glMultiTexEnviEXT as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexEnvivEXT"] = unsafeBitCast(stub_glMultiTexEnvivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexGendEXT"] = unsafeBitCast(stub_glMultiTexGendEXT as @convention(c) (UInt32, UInt32, UInt32, Double) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexGendvEXT"] = unsafeBitCast(stub_glMultiTexGendvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexGenfEXT"] = unsafeBitCast(stub_glMultiTexGenfEXT as @convention(c) (UInt32, UInt32, UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexGenfvEXT"] = unsafeBitCast(stub_glMultiTexGenfvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexGeniEXT"] = unsafeBitCast(stub_glMultiTexGeniEXT as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexGenivEXT"] = unsafeBitCast(stub_glMultiTexGenivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexImage1DEXT"] = unsafeBitCast(stub_glMultiTexImage1DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexImage2DEXT"] = unsafeBitCast(stub_glMultiTexImage2DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexImage3DEXT"] = unsafeBitCast(stub_glMultiTexImage3DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexParameterIivEXT"] = unsafeBitCast(stub_glMultiTexParameterIivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexParameterIuivEXT"] = unsafeBitCast(stub_glMultiTexParameterIuivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexParameterfEXT"] = unsafeBitCast(stub_glMultiTexParameterfEXT as @convention(c) (UInt32, UInt32, UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexParameterfvEXT"] = unsafeBitCast(stub_glMultiTexParameterfvEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexParameteriEXT"] = unsafeBitCast(stub_glMultiTexParameteriEXT as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexParameterivEXT"] = unsafeBitCast(stub_glMultiTexParameterivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexRenderbufferEXT"] = unsafeBitCast(stub_glMultiTexRenderbufferEXT as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexSubImage1DEXT"] = unsafeBitCast(stub_glMultiTexSubImage1DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexSubImage2DEXT"] = unsafeBitCast(stub_glMultiTexSubImage2DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glMultiTexSubImage3DEXT"] = unsafeBitCast(stub_glMultiTexSubImage3DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glNamedBufferData"] = unsafeBitCast(stub_glNamedBufferData as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glNamedBufferDataEXT"] = unsafeBitCast(stub_glNamedBufferDataEXT as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glNamedBufferStorage"] = unsafeBitCast(stub_glNamedBufferStorage as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glNamedBufferStorageEXT"] = unsafeBitCast(stub_glNamedBufferStorageEXT as @convention(c) (UInt32, Int, UnsafeRawPointer?, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glNamedBufferSubData"] = unsafeBitCast(stub_glNamedBufferSubData as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glNamedBufferSubDataEXT"] = unsafeBitCast(stub_glNamedBufferSubDataEXT as @convention(c) (UInt32, Int, Int, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glNamedCopyBufferSubDataEXT"] = unsafeBitCast(stub_glNamedCopyBufferSubDataEXT as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
   table["glNamedFramebufferDrawBuffer"] = unsafeBitCast(stub_glNamedFramebufferDrawBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glNamedFramebufferDrawBuffers"] = unsafeBitCast(stub_glNamedFramebufferDrawBuffers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedFramebufferParameteri"] = unsafeBitCast(stub_glNamedFramebufferParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedFramebufferReadBuffer"] = unsafeBitCast(stub_glNamedFramebufferReadBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedFramebufferRenderbuffer"] = unsafeBitCast(stub_glNamedFramebufferRenderbuffer as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedFramebufferTexture"] = unsafeBitCast(stub_glNamedFramebufferTexture as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedFramebufferTextureLayer"] = unsafeBitCast(stub_glNamedFramebufferTextureLayer as @convention(c) (UInt32, UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedRenderbufferStorage"] = unsafeBitCast(stub_glNamedRenderbufferStorage as @convention(c) (UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedRenderbufferStorageMultisample"] = unsafeBitCast(stub_glNamedRenderbufferStorageMultisample as @convention(c) (UInt32, Int32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedStringARB"] = unsafeBitCast(stub_glNamedStringARB as @convention(c) (UInt32, Int32, UnsafePointer<CChar>?, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNewList"] = unsafeBitCast(stub_glNewList as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3b"] = unsafeBitCast(stub_glNormal3b as @convention(c) (Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3bv"] = unsafeBitCast(stub_glNormal3bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3d"] = unsafeBitCast(stub_glNormal3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3dv"] = unsafeBitCast(stub_glNormal3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3f"] = unsafeBitCast(stub_glNormal3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3fv"] = unsafeBitCast(stub_glNormal3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3hNV"] = unsafeBitCast(stub_glNormal3hNV as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3hvNV"] = unsafeBitCast(stub_glNormal3hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3i"] = unsafeBitCast(stub_glNormal3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3iv"] = unsafeBitCast(stub_glNormal3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3s"] = unsafeBitCast(stub_glNormal3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3sv"] = unsafeBitCast(stub_glNormal3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormal3x"] = unsafeBitCast(stub_glNormal3x as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormalP3ui"] = unsafeBitCast(stub_glNormalP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormalP3uiv"] = unsafeBitCast(stub_glNormalP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNormalPointer"] = unsafeBitCast(stub_glNormalPointer as @convention(c) (UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glObjectLabel"] = unsafeBitCast(stub_glObjectLabel as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glObjectPtrLabel"] = unsafeBitCast(stub_glObjectPtrLabel as @convention(c) (UnsafeRawPointer?, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glOrtho"] = unsafeBitCast(stub_glOrtho as @convention(c) (Double, Double, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glOrthof"] = unsafeBitCast(stub_glOrthof as @convention(c) (Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glOrthox"] = unsafeBitCast(stub_glOrthox as @convention(c) (Int32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPassTexCoordATI"] = unsafeBitCast(stub_glPassTexCoordATI as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPassThrough"] = unsafeBitCast(stub_glPassThrough as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPatchParameterfv"] = unsafeBitCast(stub_glPatchParameterfv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPatchParameteri"] = unsafeBitCast(stub_glPatchParameteri as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPauseTransformFeedback"] = unsafeBitCast(stub_glPauseTransformFeedback as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPixelMapfv"] = unsafeBitCast(stub_glPixelMapfv as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPixelMapuiv"] = unsafeBitCast(stub_glPixelMapuiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPixelMapusv"] = unsafeBitCast(stub_glPixelMapusv as @convention(c) (UInt32, Int32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPixelStorei"] = unsafeBitCast(stub_glPixelStorei as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPixelTransferf"] = unsafeBitCast(stub_glPixelTransferf as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPixelTransferi"] = unsafeBitCast(stub_glPixelTransferi as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPixelZoom"] = unsafeBitCast(stub_glPixelZoom as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPointParameterf"] = unsafeBitCast(stub_glPointParameterf as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPointParameterfv"] = unsafeBitCast(stub_glPointParameterfv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPointParameteri"] = unsafeBitCast(stub_glPointParameteri as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPointParameteriv"] = unsafeBitCast(stub_glPointParameteriv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPointParameterx"] = unsafeBitCast(stub_glPointParameterx as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPointParameterxv"] = unsafeBitCast(stub_glPointParameterxv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPointSize"] = unsafeBitCast(stub_glPointSize as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPointSizex"] = unsafeBitCast(stub_glPointSizex as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPolygonMode"] = unsafeBitCast(stub_glPolygonMode as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPolygonOffset"] = unsafeBitCast(stub_glPolygonOffset as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPolygonOffsetClamp"] = unsafeBitCast(stub_glPolygonOffsetClamp as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPolygonOffsetx"] = unsafeBitCast(stub_glPolygonOffsetx as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPolygonStipple"] = unsafeBitCast(stub_glPolygonStipple as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPopAttrib"] = unsafeBitCast(stub_glPopAttrib as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPopClientAttrib"] = unsafeBitCast(stub_glPopClientAttrib as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPopDebugGroup"] = unsafeBitCast(stub_glPopDebugGroup as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPopMatrix"] = unsafeBitCast(stub_glPopMatrix as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPopName"] = unsafeBitCast(stub_glPopName as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPrimitiveBoundingBox"] = unsafeBitCast(stub_glPrimitiveBoundingBox as @convention(c) (Float, Float, Float, Float, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPrimitiveRestartIndex"] = unsafeBitCast(stub_glPrimitiveRestartIndex as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPrimitiveRestartIndexNV"] = unsafeBitCast(stub_glPrimitiveRestartIndexNV as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPrimitiveRestartNV"] = unsafeBitCast(stub_glPrimitiveRestartNV as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPrioritizeTextures"] = unsafeBitCast(stub_glPrioritizeTextures as @convention(c) (Int32, UnsafePointer<UInt32>?, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramBinary"] = unsafeBitCast(stub_glProgramBinary as @convention(c) (UInt32, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramEnvParameter4dARB"] = unsafeBitCast(stub_glProgramEnvParameter4dARB as @convention(c) (UInt32, UInt32, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramEnvParameter4dvARB"] = unsafeBitCast(stub_glProgramEnvParameter4dvARB as @convention(c) (UInt32, UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramEnvParameter4fARB"] = unsafeBitCast(stub_glProgramEnvParameter4fARB as @convention(c) (UInt32, UInt32, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramEnvParameter4fvARB"] = unsafeBitCast(stub_glProgramEnvParameter4fvARB as @convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramEnvParameters4fvEXT"] = unsafeBitCast(stub_glProgramEnvParameters4fvEXT as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramLocalParameter4dARB"] = unsafeBitCast(stub_glProgramLocalParameter4dARB as @convention(c) (UInt32, UInt32, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramLocalParameter4dvARB"] = unsafeBitCast(stub_glProgramLocalParameter4dvARB as @convention(c) (UInt32, UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramLocalParameter4fARB"] = unsafeBitCast(stub_glProgramLocalParameter4fARB as @convention(c) (UInt32, UInt32, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramLocalParameter4fvARB"] = unsafeBitCast(stub_glProgramLocalParameter4fvARB as @convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramLocalParameters4fvEXT"] = unsafeBitCast(stub_glProgramLocalParameters4fvEXT as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramParameteri"] = unsafeBitCast(stub_glProgramParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramStringARB"] = unsafeBitCast(stub_glProgramStringARB as @convention(c) (UInt32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1d"] = unsafeBitCast(stub_glProgramUniform1d as @convention(c) (UInt32, Int32, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1dv"] = unsafeBitCast(stub_glProgramUniform1dv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1f"] = unsafeBitCast(stub_glProgramUniform1f as @convention(c) (UInt32, Int32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1fv"] = unsafeBitCast(stub_glProgramUniform1fv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1i"] = unsafeBitCast(stub_glProgramUniform1i as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1i64ARB"] = unsafeBitCast(stub_glProgramUniform1i64ARB as @convention(c) (UInt32, Int32, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1i64NV"] = unsafeBitCast(stub_glProgramUniform1i64NV as @convention(c) (UInt32, Int32, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1i64vARB"] = unsafeBitCast(stub_glProgramUniform1i64vARB as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1i64vNV"] = unsafeBitCast(stub_glProgramUniform1i64vNV as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1iv"] = unsafeBitCast(stub_glProgramUniform1iv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1ui"] = unsafeBitCast(stub_glProgramUniform1ui as @convention(c) (UInt32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1ui64ARB"] = unsafeBitCast(stub_glProgramUniform1ui64ARB as @convention(c) (UInt32, Int32, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1ui64NV"] = unsafeBitCast(stub_glProgramUniform1ui64NV as @convention(c) (UInt32, Int32, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1ui64vARB"] = unsafeBitCast(stub_glProgramUniform1ui64vARB as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1ui64vNV"] = unsafeBitCast(stub_glProgramUniform1ui64vNV as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform1uiv"] = unsafeBitCast(stub_glProgramUniform1uiv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2d"] = unsafeBitCast(stub_glProgramUniform2d as @convention(c) (UInt32, Int32, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2dv"] = unsafeBitCast(stub_glProgramUniform2dv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2f"] = unsafeBitCast(stub_glProgramUniform2f as @convention(c) (UInt32, Int32, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2fv"] = unsafeBitCast(stub_glProgramUniform2fv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2i"] = unsafeBitCast(stub_glProgramUniform2i as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2i64ARB"] = unsafeBitCast(stub_glProgramUniform2i64ARB as @convention(c) (UInt32, Int32, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2i64NV"] = unsafeBitCast(stub_glProgramUniform2i64NV as @convention(c) (UInt32, Int32, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2i64vARB"] = unsafeBitCast(stub_glProgramUniform2i64vARB as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2i64vNV"] = unsafeBitCast(stub_glProgramUniform2i64vNV as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2iv"] = unsafeBitCast(stub_glProgramUniform2iv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2ui"] = unsafeBitCast(stub_glProgramUniform2ui as @convention(c) (UInt32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2ui64ARB"] = unsafeBitCast(stub_glProgramUniform2ui64ARB as @convention(c) (UInt32, Int32, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2ui64NV"] = unsafeBitCast(stub_glProgramUniform2ui64NV as @convention(c) (UInt32, Int32, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2ui64vARB"] = unsafeBitCast(stub_glProgramUniform2ui64vARB as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2ui64vNV"] = unsafeBitCast(stub_glProgramUniform2ui64vNV as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform2uiv"] = unsafeBitCast(stub_glProgramUniform2uiv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3d"] = unsafeBitCast(stub_glProgramUniform3d as @convention(c) (UInt32, Int32, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3dv"] = unsafeBitCast(stub_glProgramUniform3dv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3f"] = unsafeBitCast(stub_glProgramUniform3f as @convention(c) (UInt32, Int32, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3fv"] = unsafeBitCast(stub_glProgramUniform3fv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3i"] = unsafeBitCast(stub_glProgramUniform3i as @convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3i64ARB"] = unsafeBitCast(stub_glProgramUniform3i64ARB as @convention(c) (UInt32, Int32, Int64, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3i64NV"] = unsafeBitCast(stub_glProgramUniform3i64NV as @convention(c) (UInt32, Int32, Int64, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3i64vARB"] = unsafeBitCast(stub_glProgramUniform3i64vARB as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3i64vNV"] = unsafeBitCast(stub_glProgramUniform3i64vNV as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3iv"] = unsafeBitCast(stub_glProgramUniform3iv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3ui"] = unsafeBitCast(stub_glProgramUniform3ui as @convention(c) (UInt32, Int32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3ui64ARB"] = unsafeBitCast(stub_glProgramUniform3ui64ARB as @convention(c) (UInt32, Int32, UInt64, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3ui64NV"] = unsafeBitCast(stub_glProgramUniform3ui64NV as @convention(c) (UInt32, Int32, UInt64, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3ui64vARB"] = unsafeBitCast(stub_glProgramUniform3ui64vARB as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3ui64vNV"] = unsafeBitCast(stub_glProgramUniform3ui64vNV as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform3uiv"] = unsafeBitCast(stub_glProgramUniform3uiv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-}
-
-func addStubs2(_ table: inout [String: UnsafeMutableRawPointer]) {
-  table["glProgramUniform4d"] = unsafeBitCast(stub_glProgramUniform4d as @convention(c) (UInt32, Int32, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4dv"] = unsafeBitCast(stub_glProgramUniform4dv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4f"] = unsafeBitCast(stub_glProgramUniform4f as @convention(c) (UInt32, Int32, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4fv"] = unsafeBitCast(stub_glProgramUniform4fv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4i"] = unsafeBitCast(stub_glProgramUniform4i as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4i64ARB"] = unsafeBitCast(stub_glProgramUniform4i64ARB as @convention(c) (UInt32, Int32, Int64, Int64, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4i64NV"] = unsafeBitCast(stub_glProgramUniform4i64NV as @convention(c) (UInt32, Int32, Int64, Int64, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4i64vARB"] = unsafeBitCast(stub_glProgramUniform4i64vARB as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4i64vNV"] = unsafeBitCast(stub_glProgramUniform4i64vNV as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4iv"] = unsafeBitCast(stub_glProgramUniform4iv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4ui"] = unsafeBitCast(stub_glProgramUniform4ui as @convention(c) (UInt32, Int32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4ui64ARB"] = unsafeBitCast(stub_glProgramUniform4ui64ARB as @convention(c) (UInt32, Int32, UInt64, UInt64, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4ui64NV"] = unsafeBitCast(stub_glProgramUniform4ui64NV as @convention(c) (UInt32, Int32, UInt64, UInt64, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4ui64vARB"] = unsafeBitCast(stub_glProgramUniform4ui64vARB as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4ui64vNV"] = unsafeBitCast(stub_glProgramUniform4ui64vNV as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniform4uiv"] = unsafeBitCast(stub_glProgramUniform4uiv as @convention(c) (UInt32, Int32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix2dv"] = unsafeBitCast(stub_glProgramUniformMatrix2dv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix2fv"] = unsafeBitCast(stub_glProgramUniformMatrix2fv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix2x3dv"] = unsafeBitCast(stub_glProgramUniformMatrix2x3dv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix2x3fv"] = unsafeBitCast(stub_glProgramUniformMatrix2x3fv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix2x4dv"] = unsafeBitCast(stub_glProgramUniformMatrix2x4dv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix2x4fv"] = unsafeBitCast(stub_glProgramUniformMatrix2x4fv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix3dv"] = unsafeBitCast(stub_glProgramUniformMatrix3dv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix3fv"] = unsafeBitCast(stub_glProgramUniformMatrix3fv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix3x2dv"] = unsafeBitCast(stub_glProgramUniformMatrix3x2dv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix3x2fv"] = unsafeBitCast(stub_glProgramUniformMatrix3x2fv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix3x4dv"] = unsafeBitCast(stub_glProgramUniformMatrix3x4dv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix3x4fv"] = unsafeBitCast(stub_glProgramUniformMatrix3x4fv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix4dv"] = unsafeBitCast(stub_glProgramUniformMatrix4dv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix4fv"] = unsafeBitCast(stub_glProgramUniformMatrix4fv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix4x2dv"] = unsafeBitCast(stub_glProgramUniformMatrix4x2dv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix4x2fv"] = unsafeBitCast(stub_glProgramUniformMatrix4x2fv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix4x3dv"] = unsafeBitCast(stub_glProgramUniformMatrix4x3dv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProgramUniformMatrix4x3fv"] = unsafeBitCast(stub_glProgramUniformMatrix4x3fv as @convention(c) (UInt32, Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glProvokingVertex"] = unsafeBitCast(stub_glProvokingVertex as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPushAttrib"] = unsafeBitCast(stub_glPushAttrib as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPushClientAttrib"] = unsafeBitCast(stub_glPushClientAttrib as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPushDebugGroup"] = unsafeBitCast(stub_glPushDebugGroup as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPushMatrix"] = unsafeBitCast(stub_glPushMatrix as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glPushName"] = unsafeBitCast(stub_glPushName as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glQueryCounter"] = unsafeBitCast(stub_glQueryCounter as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos2d"] = unsafeBitCast(stub_glRasterPos2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos2dv"] = unsafeBitCast(stub_glRasterPos2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos2f"] = unsafeBitCast(stub_glRasterPos2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos2fv"] = unsafeBitCast(stub_glRasterPos2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos2i"] = unsafeBitCast(stub_glRasterPos2i as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos2iv"] = unsafeBitCast(stub_glRasterPos2iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos2s"] = unsafeBitCast(stub_glRasterPos2s as @convention(c) (Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos2sv"] = unsafeBitCast(stub_glRasterPos2sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos3d"] = unsafeBitCast(stub_glRasterPos3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos3dv"] = unsafeBitCast(stub_glRasterPos3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos3f"] = unsafeBitCast(stub_glRasterPos3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos3fv"] = unsafeBitCast(stub_glRasterPos3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos3i"] = unsafeBitCast(stub_glRasterPos3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos3iv"] = unsafeBitCast(stub_glRasterPos3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos3s"] = unsafeBitCast(stub_glRasterPos3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos3sv"] = unsafeBitCast(stub_glRasterPos3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos4d"] = unsafeBitCast(stub_glRasterPos4d as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos4dv"] = unsafeBitCast(stub_glRasterPos4dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos4f"] = unsafeBitCast(stub_glRasterPos4f as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos4fv"] = unsafeBitCast(stub_glRasterPos4fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos4i"] = unsafeBitCast(stub_glRasterPos4i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos4iv"] = unsafeBitCast(stub_glRasterPos4iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos4s"] = unsafeBitCast(stub_glRasterPos4s as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRasterPos4sv"] = unsafeBitCast(stub_glRasterPos4sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glReadBuffer"] = unsafeBitCast(stub_glReadBuffer as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glReadBufferNV"] = unsafeBitCast(stub_glReadBufferNV as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glReadPixels"] = unsafeBitCast(stub_glReadPixels as @convention(c) (Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRectd"] = unsafeBitCast(stub_glRectd as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRectdv"] = unsafeBitCast(stub_glRectdv as @convention(c) (UnsafePointer<Double>?, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRectf"] = unsafeBitCast(stub_glRectf as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRectfv"] = unsafeBitCast(stub_glRectfv as @convention(c) (UnsafePointer<Float>?, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRecti"] = unsafeBitCast(stub_glRecti as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRectiv"] = unsafeBitCast(stub_glRectiv as @convention(c) (UnsafePointer<Int32>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRects"] = unsafeBitCast(stub_glRects as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRectsv"] = unsafeBitCast(stub_glRectsv as @convention(c) (UnsafePointer<Int16>?, UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glReleaseShaderCompiler"] = unsafeBitCast(stub_glReleaseShaderCompiler as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRenderMode"] = unsafeBitCast(stub_glRenderMode as @convention(c) (UInt32) -> Int32, to: UnsafeMutableRawPointer.self)
-  table["glRenderbufferStorage"] = unsafeBitCast(stub_glRenderbufferStorage as @convention(c) (UInt32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRenderbufferStorageMultisample"] = unsafeBitCast(stub_glRenderbufferStorageMultisample as @convention(c) (UInt32, Int32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glResumeTransformFeedback"] = unsafeBitCast(stub_glResumeTransformFeedback as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRotated"] = unsafeBitCast(stub_glRotated as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRotatef"] = unsafeBitCast(stub_glRotatef as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glRotatex"] = unsafeBitCast(stub_glRotatex as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSampleCoverage"] = unsafeBitCast(stub_glSampleCoverage as @convention(c) (Float, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSampleCoveragex"] = unsafeBitCast(stub_glSampleCoveragex as @convention(c) (Int32, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSampleMapATI"] = unsafeBitCast(stub_glSampleMapATI as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSampleMaski"] = unsafeBitCast(stub_glSampleMaski as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSamplerParameterIiv"] = unsafeBitCast(stub_glSamplerParameterIiv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSamplerParameterIuiv"] = unsafeBitCast(stub_glSamplerParameterIuiv as @convention(c) (UInt32, UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSamplerParameterf"] = unsafeBitCast(stub_glSamplerParameterf as @convention(c) (UInt32, UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSamplerParameterfv"] = unsafeBitCast(stub_glSamplerParameterfv as @convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSamplerParameteri"] = unsafeBitCast(stub_glSamplerParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSamplerParameteriv"] = unsafeBitCast(stub_glSamplerParameteriv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glScaled"] = unsafeBitCast(stub_glScaled as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glScalef"] = unsafeBitCast(stub_glScalef as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glScalex"] = unsafeBitCast(stub_glScalex as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glScissor"] = unsafeBitCast(stub_glScissor as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glScissorArrayv"] = unsafeBitCast(stub_glScissorArrayv as @convention(c) (UInt32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glScissorIndexed"] = unsafeBitCast(stub_glScissorIndexed as @convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glScissorIndexedv"] = unsafeBitCast(stub_glScissorIndexedv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3b"] = unsafeBitCast(stub_glSecondaryColor3b as @convention(c) (Int8, Int8, Int8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3bv"] = unsafeBitCast(stub_glSecondaryColor3bv as @convention(c) (UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3d"] = unsafeBitCast(stub_glSecondaryColor3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3dv"] = unsafeBitCast(stub_glSecondaryColor3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3f"] = unsafeBitCast(stub_glSecondaryColor3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3fv"] = unsafeBitCast(stub_glSecondaryColor3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3hNV"] = unsafeBitCast(stub_glSecondaryColor3hNV as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3hvNV"] = unsafeBitCast(stub_glSecondaryColor3hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3i"] = unsafeBitCast(stub_glSecondaryColor3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3iv"] = unsafeBitCast(stub_glSecondaryColor3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3s"] = unsafeBitCast(stub_glSecondaryColor3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3sv"] = unsafeBitCast(stub_glSecondaryColor3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3ub"] = unsafeBitCast(stub_glSecondaryColor3ub as @convention(c) (UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3ubv"] = unsafeBitCast(stub_glSecondaryColor3ubv as @convention(c) (UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3ui"] = unsafeBitCast(stub_glSecondaryColor3ui as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3uiv"] = unsafeBitCast(stub_glSecondaryColor3uiv as @convention(c) (UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3us"] = unsafeBitCast(stub_glSecondaryColor3us as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColor3usv"] = unsafeBitCast(stub_glSecondaryColor3usv as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColorP3ui"] = unsafeBitCast(stub_glSecondaryColorP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColorP3uiv"] = unsafeBitCast(stub_glSecondaryColorP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSecondaryColorPointer"] = unsafeBitCast(stub_glSecondaryColorPointer as @convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSelectBuffer"] = unsafeBitCast(stub_glSelectBuffer as @convention(c) (Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSetFragmentShaderConstantATI"] = unsafeBitCast(stub_glSetFragmentShaderConstantATI as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glShadeModel"] = unsafeBitCast(stub_glShadeModel as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glShaderBinary"] = unsafeBitCast(stub_glShaderBinary as @convention(c) (Int32, UnsafePointer<UInt32>?, UInt32, UnsafeRawPointer?, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glShaderSource"] = unsafeBitCast(stub_glShaderSource as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glShaderStorageBlockBinding"] = unsafeBitCast(stub_glShaderStorageBlockBinding as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glSpecializeShader"] = unsafeBitCast(stub_glSpecializeShader as @convention(c) (UInt32, UnsafePointer<CChar>?, UInt32, UnsafePointer<UInt32>?, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glStencilFunc"] = unsafeBitCast(stub_glStencilFunc as @convention(c) (UInt32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glStencilFuncSeparate"] = unsafeBitCast(stub_glStencilFuncSeparate as @convention(c) (UInt32, UInt32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glStencilFuncSeparateATI"] = unsafeBitCast(stub_glStencilFuncSeparateATI as @convention(c) (UInt32, UInt32, Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glStencilMask"] = unsafeBitCast(stub_glStencilMask as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glStencilMaskSeparate"] = unsafeBitCast(stub_glStencilMaskSeparate as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glStencilOp"] = unsafeBitCast(stub_glStencilOp as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glStencilOpSeparate"] = unsafeBitCast(stub_glStencilOpSeparate as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexBuffer"] = unsafeBitCast(stub_glTexBuffer as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexBufferRange"] = unsafeBitCast(stub_glTexBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord1d"] = unsafeBitCast(stub_glTexCoord1d as @convention(c) (Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord1dv"] = unsafeBitCast(stub_glTexCoord1dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord1f"] = unsafeBitCast(stub_glTexCoord1f as @convention(c) (Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord1fv"] = unsafeBitCast(stub_glTexCoord1fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord1hNV"] = unsafeBitCast(stub_glTexCoord1hNV as @convention(c) (UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord1hvNV"] = unsafeBitCast(stub_glTexCoord1hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord1i"] = unsafeBitCast(stub_glTexCoord1i as @convention(c) (Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord1iv"] = unsafeBitCast(stub_glTexCoord1iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord1s"] = unsafeBitCast(stub_glTexCoord1s as @convention(c) (Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord1sv"] = unsafeBitCast(stub_glTexCoord1sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord2d"] = unsafeBitCast(stub_glTexCoord2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord2dv"] = unsafeBitCast(stub_glTexCoord2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord2f"] = unsafeBitCast(stub_glTexCoord2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord2fv"] = unsafeBitCast(stub_glTexCoord2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord2hNV"] = unsafeBitCast(stub_glTexCoord2hNV as @convention(c) (UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord2hvNV"] = unsafeBitCast(stub_glTexCoord2hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord2i"] = unsafeBitCast(stub_glTexCoord2i as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord2iv"] = unsafeBitCast(stub_glTexCoord2iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord2s"] = unsafeBitCast(stub_glTexCoord2s as @convention(c) (Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord2sv"] = unsafeBitCast(stub_glTexCoord2sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord3d"] = unsafeBitCast(stub_glTexCoord3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord3dv"] = unsafeBitCast(stub_glTexCoord3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord3f"] = unsafeBitCast(stub_glTexCoord3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord3fv"] = unsafeBitCast(stub_glTexCoord3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord3hNV"] = unsafeBitCast(stub_glTexCoord3hNV as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord3hvNV"] = unsafeBitCast(stub_glTexCoord3hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord3i"] = unsafeBitCast(stub_glTexCoord3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord3iv"] = unsafeBitCast(stub_glTexCoord3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord3s"] = unsafeBitCast(stub_glTexCoord3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord3sv"] = unsafeBitCast(stub_glTexCoord3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord4d"] = unsafeBitCast(stub_glTexCoord4d as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord4dv"] = unsafeBitCast(stub_glTexCoord4dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord4f"] = unsafeBitCast(stub_glTexCoord4f as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord4fv"] = unsafeBitCast(stub_glTexCoord4fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord4hNV"] = unsafeBitCast(stub_glTexCoord4hNV as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord4hvNV"] = unsafeBitCast(stub_glTexCoord4hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord4i"] = unsafeBitCast(stub_glTexCoord4i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord4iv"] = unsafeBitCast(stub_glTexCoord4iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord4s"] = unsafeBitCast(stub_glTexCoord4s as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoord4sv"] = unsafeBitCast(stub_glTexCoord4sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoordP1ui"] = unsafeBitCast(stub_glTexCoordP1ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoordP1uiv"] = unsafeBitCast(stub_glTexCoordP1uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoordP2ui"] = unsafeBitCast(stub_glTexCoordP2ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoordP2uiv"] = unsafeBitCast(stub_glTexCoordP2uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoordP3ui"] = unsafeBitCast(stub_glTexCoordP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoordP3uiv"] = unsafeBitCast(stub_glTexCoordP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoordP4ui"] = unsafeBitCast(stub_glTexCoordP4ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoordP4uiv"] = unsafeBitCast(stub_glTexCoordP4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexCoordPointer"] = unsafeBitCast(stub_glTexCoordPointer as @convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexEnvf"] = unsafeBitCast(stub_glTexEnvf as @convention(c) (UInt32, UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexEnvfv"] = unsafeBitCast(stub_glTexEnvfv as @convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexEnvi"] = unsafeBitCast(stub_glTexEnvi as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexEnviv"] = unsafeBitCast(stub_glTexEnviv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexEnvx"] = unsafeBitCast(stub_glTexEnvx as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexEnvxv"] = unsafeBitCast(stub_glTexEnvxv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGend"] = unsafeBitCast(stub_glTexGend as @convention(c) (UInt32, UInt32, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGendv"] = unsafeBitCast(stub_glTexGendv as @convention(c) (UInt32, UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGenf"] = unsafeBitCast(stub_glTexGenf as @convention(c) (UInt32, UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGenfOES"] = unsafeBitCast(stub_glTexGenfOES as @convention(c) (UInt32, UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGenfv"] = unsafeBitCast(stub_glTexGenfv as @convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGenfvOES"] = unsafeBitCast(stub_glTexGenfvOES as @convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGeni"] = unsafeBitCast(stub_glTexGeni as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGeniOES"] = unsafeBitCast(stub_glTexGeniOES as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGeniv"] = unsafeBitCast(stub_glTexGeniv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGenivOES"] = unsafeBitCast(stub_glTexGenivOES as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGenxOES"] = unsafeBitCast(stub_glTexGenxOES as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexGenxvOES"] = unsafeBitCast(stub_glTexGenxvOES as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexImage1D"] = unsafeBitCast(stub_glTexImage1D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexImage2D"] = unsafeBitCast(stub_glTexImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexImage2DMultisample"] = unsafeBitCast(stub_glTexImage2DMultisample as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexImage3D"] = unsafeBitCast(stub_glTexImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexImage3DMultisample"] = unsafeBitCast(stub_glTexImage3DMultisample as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexImage3DOES"] = unsafeBitCast(stub_glTexImage3DOES as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexParameterIiv"] = unsafeBitCast(stub_glTexParameterIiv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexParameterIuiv"] = unsafeBitCast(stub_glTexParameterIuiv as @convention(c) (UInt32, UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexParameterf"] = unsafeBitCast(stub_glTexParameterf as @convention(c) (UInt32, UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexParameterfv"] = unsafeBitCast(stub_glTexParameterfv as @convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexParameteri"] = unsafeBitCast(stub_glTexParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexParameteriv"] = unsafeBitCast(stub_glTexParameteriv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexParameterx"] = unsafeBitCast(stub_glTexParameterx as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexParameterxv"] = unsafeBitCast(stub_glTexParameterxv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexStorage1D"] = unsafeBitCast(stub_glTexStorage1D as @convention(c) (UInt32, Int32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexStorage2D"] = unsafeBitCast(stub_glTexStorage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexStorage2DMultisample"] = unsafeBitCast(stub_glTexStorage2DMultisample as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexStorage3D"] = unsafeBitCast(stub_glTexStorage3D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexStorage3DMultisample"] = unsafeBitCast(stub_glTexStorage3DMultisample as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexSubImage1D"] = unsafeBitCast(stub_glTexSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexSubImage2D"] = unsafeBitCast(stub_glTexSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexSubImage3D"] = unsafeBitCast(stub_glTexSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTexSubImage3DOES"] = unsafeBitCast(stub_glTexSubImage3DOES as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureBarrier"] = unsafeBitCast(stub_glTextureBarrier as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureBarrierNV"] = unsafeBitCast(stub_glTextureBarrierNV as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureBuffer"] = unsafeBitCast(stub_glTextureBuffer as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureBufferRange"] = unsafeBitCast(stub_glTextureBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureParameterIiv"] = unsafeBitCast(stub_glTextureParameterIiv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureParameterIuiv"] = unsafeBitCast(stub_glTextureParameterIuiv as @convention(c) (UInt32, UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureParameterf"] = unsafeBitCast(stub_glTextureParameterf as @convention(c) (UInt32, UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureParameterfv"] = unsafeBitCast(stub_glTextureParameterfv as @convention(c) (UInt32, UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureParameteri"] = unsafeBitCast(stub_glTextureParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureParameteriv"] = unsafeBitCast(stub_glTextureParameteriv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureStorage1D"] = unsafeBitCast(stub_glTextureStorage1D as @convention(c) (UInt32, Int32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureStorage2D"] = unsafeBitCast(stub_glTextureStorage2D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureStorage2DMultisample"] = unsafeBitCast(stub_glTextureStorage2DMultisample as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureStorage3D"] = unsafeBitCast(stub_glTextureStorage3D as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureStorage3DMultisample"] = unsafeBitCast(stub_glTextureStorage3DMultisample as @convention(c) (UInt32, Int32, UInt32, Int32, Int32, Int32, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureSubImage1D"] = unsafeBitCast(stub_glTextureSubImage1D as @convention(c) (UInt32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureSubImage2D"] = unsafeBitCast(stub_glTextureSubImage2D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureSubImage3D"] = unsafeBitCast(stub_glTextureSubImage3D as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTextureView"] = unsafeBitCast(stub_glTextureView as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTransformFeedbackBufferBase"] = unsafeBitCast(stub_glTransformFeedbackBufferBase as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTransformFeedbackBufferRange"] = unsafeBitCast(stub_glTransformFeedbackBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTransformFeedbackVaryings"] = unsafeBitCast(stub_glTransformFeedbackVaryings as @convention(c) (UInt32, Int32, UnsafePointer<UnsafePointer<CChar>?>?, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTranslated"] = unsafeBitCast(stub_glTranslated as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTranslatef"] = unsafeBitCast(stub_glTranslatef as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glTranslatex"] = unsafeBitCast(stub_glTranslatex as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1d"] = unsafeBitCast(stub_glUniform1d as @convention(c) (Int32, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1dv"] = unsafeBitCast(stub_glUniform1dv as @convention(c) (Int32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1f"] = unsafeBitCast(stub_glUniform1f as @convention(c) (Int32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1fv"] = unsafeBitCast(stub_glUniform1fv as @convention(c) (Int32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1i"] = unsafeBitCast(stub_glUniform1i as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1i64ARB"] = unsafeBitCast(stub_glUniform1i64ARB as @convention(c) (Int32, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1i64NV"] = unsafeBitCast(stub_glUniform1i64NV as @convention(c) (Int32, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1i64vARB"] = unsafeBitCast(stub_glUniform1i64vARB as @convention(c) (Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1i64vNV"] = unsafeBitCast(stub_glUniform1i64vNV as @convention(c) (Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1iv"] = unsafeBitCast(stub_glUniform1iv as @convention(c) (Int32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1ui"] = unsafeBitCast(stub_glUniform1ui as @convention(c) (Int32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1ui64ARB"] = unsafeBitCast(stub_glUniform1ui64ARB as @convention(c) (Int32, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1ui64NV"] = unsafeBitCast(stub_glUniform1ui64NV as @convention(c) (Int32, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1ui64vARB"] = unsafeBitCast(stub_glUniform1ui64vARB as @convention(c) (Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1ui64vNV"] = unsafeBitCast(stub_glUniform1ui64vNV as @convention(c) (Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform1uiv"] = unsafeBitCast(stub_glUniform1uiv as @convention(c) (Int32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2d"] = unsafeBitCast(stub_glUniform2d as @convention(c) (Int32, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2dv"] = unsafeBitCast(stub_glUniform2dv as @convention(c) (Int32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2f"] = unsafeBitCast(stub_glUniform2f as @convention(c) (Int32, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2fv"] = unsafeBitCast(stub_glUniform2fv as @convention(c) (Int32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2i"] = unsafeBitCast(stub_glUniform2i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2i64ARB"] = unsafeBitCast(stub_glUniform2i64ARB as @convention(c) (Int32, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2i64NV"] = unsafeBitCast(stub_glUniform2i64NV as @convention(c) (Int32, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2i64vARB"] = unsafeBitCast(stub_glUniform2i64vARB as @convention(c) (Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2i64vNV"] = unsafeBitCast(stub_glUniform2i64vNV as @convention(c) (Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2iv"] = unsafeBitCast(stub_glUniform2iv as @convention(c) (Int32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2ui"] = unsafeBitCast(stub_glUniform2ui as @convention(c) (Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2ui64ARB"] = unsafeBitCast(stub_glUniform2ui64ARB as @convention(c) (Int32, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2ui64NV"] = unsafeBitCast(stub_glUniform2ui64NV as @convention(c) (Int32, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2ui64vARB"] = unsafeBitCast(stub_glUniform2ui64vARB as @convention(c) (Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2ui64vNV"] = unsafeBitCast(stub_glUniform2ui64vNV as @convention(c) (Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform2uiv"] = unsafeBitCast(stub_glUniform2uiv as @convention(c) (Int32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3d"] = unsafeBitCast(stub_glUniform3d as @convention(c) (Int32, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3dv"] = unsafeBitCast(stub_glUniform3dv as @convention(c) (Int32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3f"] = unsafeBitCast(stub_glUniform3f as @convention(c) (Int32, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3fv"] = unsafeBitCast(stub_glUniform3fv as @convention(c) (Int32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3i"] = unsafeBitCast(stub_glUniform3i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3i64ARB"] = unsafeBitCast(stub_glUniform3i64ARB as @convention(c) (Int32, Int64, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3i64NV"] = unsafeBitCast(stub_glUniform3i64NV as @convention(c) (Int32, Int64, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3i64vARB"] = unsafeBitCast(stub_glUniform3i64vARB as @convention(c) (Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3i64vNV"] = unsafeBitCast(stub_glUniform3i64vNV as @convention(c) (Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3iv"] = unsafeBitCast(stub_glUniform3iv as @convention(c) (Int32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3ui"] = unsafeBitCast(stub_glUniform3ui as @convention(c) (Int32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3ui64ARB"] = unsafeBitCast(stub_glUniform3ui64ARB as @convention(c) (Int32, UInt64, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3ui64NV"] = unsafeBitCast(stub_glUniform3ui64NV as @convention(c) (Int32, UInt64, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3ui64vARB"] = unsafeBitCast(stub_glUniform3ui64vARB as @convention(c) (Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3ui64vNV"] = unsafeBitCast(stub_glUniform3ui64vNV as @convention(c) (Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform3uiv"] = unsafeBitCast(stub_glUniform3uiv as @convention(c) (Int32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4d"] = unsafeBitCast(stub_glUniform4d as @convention(c) (Int32, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4dv"] = unsafeBitCast(stub_glUniform4dv as @convention(c) (Int32, Int32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4f"] = unsafeBitCast(stub_glUniform4f as @convention(c) (Int32, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4fv"] = unsafeBitCast(stub_glUniform4fv as @convention(c) (Int32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4i"] = unsafeBitCast(stub_glUniform4i as @convention(c) (Int32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4i64ARB"] = unsafeBitCast(stub_glUniform4i64ARB as @convention(c) (Int32, Int64, Int64, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4i64NV"] = unsafeBitCast(stub_glUniform4i64NV as @convention(c) (Int32, Int64, Int64, Int64, Int64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4i64vARB"] = unsafeBitCast(stub_glUniform4i64vARB as @convention(c) (Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4i64vNV"] = unsafeBitCast(stub_glUniform4i64vNV as @convention(c) (Int32, Int32, UnsafePointer<Int64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4iv"] = unsafeBitCast(stub_glUniform4iv as @convention(c) (Int32, Int32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4ui"] = unsafeBitCast(stub_glUniform4ui as @convention(c) (Int32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4ui64ARB"] = unsafeBitCast(stub_glUniform4ui64ARB as @convention(c) (Int32, UInt64, UInt64, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4ui64NV"] = unsafeBitCast(stub_glUniform4ui64NV as @convention(c) (Int32, UInt64, UInt64, UInt64, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4ui64vARB"] = unsafeBitCast(stub_glUniform4ui64vARB as @convention(c) (Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4ui64vNV"] = unsafeBitCast(stub_glUniform4ui64vNV as @convention(c) (Int32, Int32, UnsafePointer<UInt64>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniform4uiv"] = unsafeBitCast(stub_glUniform4uiv as @convention(c) (Int32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformBlockBinding"] = unsafeBitCast(stub_glUniformBlockBinding as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix2dv"] = unsafeBitCast(stub_glUniformMatrix2dv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix2fv"] = unsafeBitCast(stub_glUniformMatrix2fv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix2x3dv"] = unsafeBitCast(stub_glUniformMatrix2x3dv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix2x3fv"] = unsafeBitCast(stub_glUniformMatrix2x3fv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix2x4dv"] = unsafeBitCast(stub_glUniformMatrix2x4dv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix2x4fv"] = unsafeBitCast(stub_glUniformMatrix2x4fv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix3dv"] = unsafeBitCast(stub_glUniformMatrix3dv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix3fv"] = unsafeBitCast(stub_glUniformMatrix3fv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix3x2dv"] = unsafeBitCast(stub_glUniformMatrix3x2dv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix3x2fv"] = unsafeBitCast(stub_glUniformMatrix3x2fv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix3x4dv"] = unsafeBitCast(stub_glUniformMatrix3x4dv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix3x4fv"] = unsafeBitCast(stub_glUniformMatrix3x4fv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix4dv"] = unsafeBitCast(stub_glUniformMatrix4dv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix4fv"] = unsafeBitCast(stub_glUniformMatrix4fv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix4x2dv"] = unsafeBitCast(stub_glUniformMatrix4x2dv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix4x2fv"] = unsafeBitCast(stub_glUniformMatrix4x2fv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix4x3dv"] = unsafeBitCast(stub_glUniformMatrix4x3dv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformMatrix4x3fv"] = unsafeBitCast(stub_glUniformMatrix4x3fv as @convention(c) (Int32, Int32, UInt8, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUniformSubroutinesuiv"] = unsafeBitCast(stub_glUniformSubroutinesuiv as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUnlockArraysEXT"] = unsafeBitCast(stub_glUnlockArraysEXT as @convention(c) () -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUnmapBuffer"] = unsafeBitCast(stub_glUnmapBuffer as @convention(c) (UInt32) -> UInt8, to: UnsafeMutableRawPointer.self)
-  table["glUnmapNamedBuffer"] = unsafeBitCast(stub_glUnmapNamedBuffer as @convention(c) (UInt32) -> UInt8, to: UnsafeMutableRawPointer.self)
-  table["glUseProgram"] = unsafeBitCast(stub_glUseProgram as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glUseProgramStages"] = unsafeBitCast(stub_glUseProgramStages as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glValidateProgram"] = unsafeBitCast(stub_glValidateProgram as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glValidateProgramPipeline"] = unsafeBitCast(stub_glValidateProgramPipeline as @convention(c) (UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex2d"] = unsafeBitCast(stub_glVertex2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex2dv"] = unsafeBitCast(stub_glVertex2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex2f"] = unsafeBitCast(stub_glVertex2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex2fv"] = unsafeBitCast(stub_glVertex2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex2hNV"] = unsafeBitCast(stub_glVertex2hNV as @convention(c) (UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex2hvNV"] = unsafeBitCast(stub_glVertex2hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex2i"] = unsafeBitCast(stub_glVertex2i as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex2iv"] = unsafeBitCast(stub_glVertex2iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex2s"] = unsafeBitCast(stub_glVertex2s as @convention(c) (Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex2sv"] = unsafeBitCast(stub_glVertex2sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex3d"] = unsafeBitCast(stub_glVertex3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex3dv"] = unsafeBitCast(stub_glVertex3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex3f"] = unsafeBitCast(stub_glVertex3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex3fv"] = unsafeBitCast(stub_glVertex3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex3hNV"] = unsafeBitCast(stub_glVertex3hNV as @convention(c) (UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex3hvNV"] = unsafeBitCast(stub_glVertex3hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex3i"] = unsafeBitCast(stub_glVertex3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex3iv"] = unsafeBitCast(stub_glVertex3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex3s"] = unsafeBitCast(stub_glVertex3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex3sv"] = unsafeBitCast(stub_glVertex3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex4d"] = unsafeBitCast(stub_glVertex4d as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex4dv"] = unsafeBitCast(stub_glVertex4dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex4f"] = unsafeBitCast(stub_glVertex4f as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex4fv"] = unsafeBitCast(stub_glVertex4fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex4hNV"] = unsafeBitCast(stub_glVertex4hNV as @convention(c) (UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex4hvNV"] = unsafeBitCast(stub_glVertex4hvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex4i"] = unsafeBitCast(stub_glVertex4i as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex4iv"] = unsafeBitCast(stub_glVertex4iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex4s"] = unsafeBitCast(stub_glVertex4s as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertex4sv"] = unsafeBitCast(stub_glVertex4sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexArrayAttribBinding"] = unsafeBitCast(stub_glVertexArrayAttribBinding as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexArrayAttribFormat"] = unsafeBitCast(stub_glVertexArrayAttribFormat as @convention(c) (UInt32, UInt32, Int32, UInt32, UInt8, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexArrayAttribIFormat"] = unsafeBitCast(stub_glVertexArrayAttribIFormat as @convention(c) (UInt32, UInt32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexArrayAttribLFormat"] = unsafeBitCast(stub_glVertexArrayAttribLFormat as @convention(c) (UInt32, UInt32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexArrayBindingDivisor"] = unsafeBitCast(stub_glVertexArrayBindingDivisor as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexArrayElementBuffer"] = unsafeBitCast(stub_glVertexArrayElementBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexArrayVertexBuffer"] = unsafeBitCast(stub_glVertexArrayVertexBuffer as @convention(c) (UInt32, UInt32, UInt32, Int, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexArrayVertexBuffers"] = unsafeBitCast(stub_glVertexArrayVertexBuffers as @convention(c) (UInt32, UInt32, Int32, UnsafePointer<UInt32>?, UnsafePointer<Int>?, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib1d"] = unsafeBitCast(stub_glVertexAttrib1d as @convention(c) (UInt32, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib1dv"] = unsafeBitCast(stub_glVertexAttrib1dv as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib1f"] = unsafeBitCast(stub_glVertexAttrib1f as @convention(c) (UInt32, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib1fv"] = unsafeBitCast(stub_glVertexAttrib1fv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib1hNV"] = unsafeBitCast(stub_glVertexAttrib1hNV as @convention(c) (UInt32, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib1hvNV"] = unsafeBitCast(stub_glVertexAttrib1hvNV as @convention(c) (UInt32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib1s"] = unsafeBitCast(stub_glVertexAttrib1s as @convention(c) (UInt32, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib1sv"] = unsafeBitCast(stub_glVertexAttrib1sv as @convention(c) (UInt32, UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib2d"] = unsafeBitCast(stub_glVertexAttrib2d as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib2dv"] = unsafeBitCast(stub_glVertexAttrib2dv as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib2f"] = unsafeBitCast(stub_glVertexAttrib2f as @convention(c) (UInt32, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib2fv"] = unsafeBitCast(stub_glVertexAttrib2fv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib2hNV"] = unsafeBitCast(stub_glVertexAttrib2hNV as @convention(c) (UInt32, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib2hvNV"] = unsafeBitCast(stub_glVertexAttrib2hvNV as @convention(c) (UInt32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib2s"] = unsafeBitCast(stub_glVertexAttrib2s as @convention(c) (UInt32, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib2sv"] = unsafeBitCast(stub_glVertexAttrib2sv as @convention(c) (UInt32, UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib3d"] = unsafeBitCast(stub_glVertexAttrib3d as @convention(c) (UInt32, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib3dv"] = unsafeBitCast(stub_glVertexAttrib3dv as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-}
-
-func addStubs3(_ table: inout [String: UnsafeMutableRawPointer]) {
-  table["glVertexAttrib3f"] = unsafeBitCast(stub_glVertexAttrib3f as @convention(c) (UInt32, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib3fv"] = unsafeBitCast(stub_glVertexAttrib3fv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib3hNV"] = unsafeBitCast(stub_glVertexAttrib3hNV as @convention(c) (UInt32, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib3hvNV"] = unsafeBitCast(stub_glVertexAttrib3hvNV as @convention(c) (UInt32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib3s"] = unsafeBitCast(stub_glVertexAttrib3s as @convention(c) (UInt32, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib3sv"] = unsafeBitCast(stub_glVertexAttrib3sv as @convention(c) (UInt32, UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4Nbv"] = unsafeBitCast(stub_glVertexAttrib4Nbv as @convention(c) (UInt32, UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4Niv"] = unsafeBitCast(stub_glVertexAttrib4Niv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4Nsv"] = unsafeBitCast(stub_glVertexAttrib4Nsv as @convention(c) (UInt32, UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4Nub"] = unsafeBitCast(stub_glVertexAttrib4Nub as @convention(c) (UInt32, UInt8, UInt8, UInt8, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4Nubv"] = unsafeBitCast(stub_glVertexAttrib4Nubv as @convention(c) (UInt32, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4Nuiv"] = unsafeBitCast(stub_glVertexAttrib4Nuiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4Nusv"] = unsafeBitCast(stub_glVertexAttrib4Nusv as @convention(c) (UInt32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4bv"] = unsafeBitCast(stub_glVertexAttrib4bv as @convention(c) (UInt32, UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4d"] = unsafeBitCast(stub_glVertexAttrib4d as @convention(c) (UInt32, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4dv"] = unsafeBitCast(stub_glVertexAttrib4dv as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4f"] = unsafeBitCast(stub_glVertexAttrib4f as @convention(c) (UInt32, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4fv"] = unsafeBitCast(stub_glVertexAttrib4fv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4hNV"] = unsafeBitCast(stub_glVertexAttrib4hNV as @convention(c) (UInt32, UInt16, UInt16, UInt16, UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4hvNV"] = unsafeBitCast(stub_glVertexAttrib4hvNV as @convention(c) (UInt32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4iv"] = unsafeBitCast(stub_glVertexAttrib4iv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4s"] = unsafeBitCast(stub_glVertexAttrib4s as @convention(c) (UInt32, Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4sv"] = unsafeBitCast(stub_glVertexAttrib4sv as @convention(c) (UInt32, UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4ubv"] = unsafeBitCast(stub_glVertexAttrib4ubv as @convention(c) (UInt32, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4uiv"] = unsafeBitCast(stub_glVertexAttrib4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttrib4usv"] = unsafeBitCast(stub_glVertexAttrib4usv as @convention(c) (UInt32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribBinding"] = unsafeBitCast(stub_glVertexAttribBinding as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribDivisor"] = unsafeBitCast(stub_glVertexAttribDivisor as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribFormat"] = unsafeBitCast(stub_glVertexAttribFormat as @convention(c) (UInt32, Int32, UInt32, UInt8, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI1i"] = unsafeBitCast(stub_glVertexAttribI1i as @convention(c) (UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI1iv"] = unsafeBitCast(stub_glVertexAttribI1iv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI1ui"] = unsafeBitCast(stub_glVertexAttribI1ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI1uiv"] = unsafeBitCast(stub_glVertexAttribI1uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI2i"] = unsafeBitCast(stub_glVertexAttribI2i as @convention(c) (UInt32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI2iv"] = unsafeBitCast(stub_glVertexAttribI2iv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI2ui"] = unsafeBitCast(stub_glVertexAttribI2ui as @convention(c) (UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI2uiv"] = unsafeBitCast(stub_glVertexAttribI2uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI3i"] = unsafeBitCast(stub_glVertexAttribI3i as @convention(c) (UInt32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI3iv"] = unsafeBitCast(stub_glVertexAttribI3iv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI3ui"] = unsafeBitCast(stub_glVertexAttribI3ui as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI3uiv"] = unsafeBitCast(stub_glVertexAttribI3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI4bv"] = unsafeBitCast(stub_glVertexAttribI4bv as @convention(c) (UInt32, UnsafePointer<Int8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI4i"] = unsafeBitCast(stub_glVertexAttribI4i as @convention(c) (UInt32, Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI4iv"] = unsafeBitCast(stub_glVertexAttribI4iv as @convention(c) (UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI4sv"] = unsafeBitCast(stub_glVertexAttribI4sv as @convention(c) (UInt32, UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI4ubv"] = unsafeBitCast(stub_glVertexAttribI4ubv as @convention(c) (UInt32, UnsafePointer<UInt8>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI4ui"] = unsafeBitCast(stub_glVertexAttribI4ui as @convention(c) (UInt32, UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI4uiv"] = unsafeBitCast(stub_glVertexAttribI4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribI4usv"] = unsafeBitCast(stub_glVertexAttribI4usv as @convention(c) (UInt32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribIFormat"] = unsafeBitCast(stub_glVertexAttribIFormat as @convention(c) (UInt32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribIPointer"] = unsafeBitCast(stub_glVertexAttribIPointer as @convention(c) (UInt32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribL1d"] = unsafeBitCast(stub_glVertexAttribL1d as @convention(c) (UInt32, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribL1dv"] = unsafeBitCast(stub_glVertexAttribL1dv as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribL2d"] = unsafeBitCast(stub_glVertexAttribL2d as @convention(c) (UInt32, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribL2dv"] = unsafeBitCast(stub_glVertexAttribL2dv as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribL3d"] = unsafeBitCast(stub_glVertexAttribL3d as @convention(c) (UInt32, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribL3dv"] = unsafeBitCast(stub_glVertexAttribL3dv as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribL4d"] = unsafeBitCast(stub_glVertexAttribL4d as @convention(c) (UInt32, Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribL4dv"] = unsafeBitCast(stub_glVertexAttribL4dv as @convention(c) (UInt32, UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribLFormat"] = unsafeBitCast(stub_glVertexAttribLFormat as @convention(c) (UInt32, Int32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribLPointer"] = unsafeBitCast(stub_glVertexAttribLPointer as @convention(c) (UInt32, Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribP1ui"] = unsafeBitCast(stub_glVertexAttribP1ui as @convention(c) (UInt32, UInt32, UInt8, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribP1uiv"] = unsafeBitCast(stub_glVertexAttribP1uiv as @convention(c) (UInt32, UInt32, UInt8, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribP2ui"] = unsafeBitCast(stub_glVertexAttribP2ui as @convention(c) (UInt32, UInt32, UInt8, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribP2uiv"] = unsafeBitCast(stub_glVertexAttribP2uiv as @convention(c) (UInt32, UInt32, UInt8, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribP3ui"] = unsafeBitCast(stub_glVertexAttribP3ui as @convention(c) (UInt32, UInt32, UInt8, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribP3uiv"] = unsafeBitCast(stub_glVertexAttribP3uiv as @convention(c) (UInt32, UInt32, UInt8, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribP4ui"] = unsafeBitCast(stub_glVertexAttribP4ui as @convention(c) (UInt32, UInt32, UInt8, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribP4uiv"] = unsafeBitCast(stub_glVertexAttribP4uiv as @convention(c) (UInt32, UInt32, UInt8, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribPointer"] = unsafeBitCast(stub_glVertexAttribPointer as @convention(c) (UInt32, Int32, UInt32, UInt8, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribs1hvNV"] = unsafeBitCast(stub_glVertexAttribs1hvNV as @convention(c) (UInt32, Int32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribs2hvNV"] = unsafeBitCast(stub_glVertexAttribs2hvNV as @convention(c) (UInt32, Int32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribs3hvNV"] = unsafeBitCast(stub_glVertexAttribs3hvNV as @convention(c) (UInt32, Int32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexAttribs4hvNV"] = unsafeBitCast(stub_glVertexAttribs4hvNV as @convention(c) (UInt32, Int32, UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexBindingDivisor"] = unsafeBitCast(stub_glVertexBindingDivisor as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexP2ui"] = unsafeBitCast(stub_glVertexP2ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexP2uiv"] = unsafeBitCast(stub_glVertexP2uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexP3ui"] = unsafeBitCast(stub_glVertexP3ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexP3uiv"] = unsafeBitCast(stub_glVertexP3uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexP4ui"] = unsafeBitCast(stub_glVertexP4ui as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexP4uiv"] = unsafeBitCast(stub_glVertexP4uiv as @convention(c) (UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexPointer"] = unsafeBitCast(stub_glVertexPointer as @convention(c) (Int32, UInt32, Int32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexWeighthNV"] = unsafeBitCast(stub_glVertexWeighthNV as @convention(c) (UInt16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glVertexWeighthvNV"] = unsafeBitCast(stub_glVertexWeighthvNV as @convention(c) (UnsafePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glViewport"] = unsafeBitCast(stub_glViewport as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glViewportArrayv"] = unsafeBitCast(stub_glViewportArrayv as @convention(c) (UInt32, Int32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glViewportIndexedf"] = unsafeBitCast(stub_glViewportIndexedf as @convention(c) (UInt32, Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glViewportIndexedfv"] = unsafeBitCast(stub_glViewportIndexedfv as @convention(c) (UInt32, UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWaitSync"] = unsafeBitCast(stub_glWaitSync as @convention(c) (UnsafeMutableRawPointer?, UInt32, UInt64) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos2d"] = unsafeBitCast(stub_glWindowPos2d as @convention(c) (Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos2dv"] = unsafeBitCast(stub_glWindowPos2dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos2f"] = unsafeBitCast(stub_glWindowPos2f as @convention(c) (Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos2fv"] = unsafeBitCast(stub_glWindowPos2fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos2i"] = unsafeBitCast(stub_glWindowPos2i as @convention(c) (Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos2iv"] = unsafeBitCast(stub_glWindowPos2iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos2s"] = unsafeBitCast(stub_glWindowPos2s as @convention(c) (Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos2sv"] = unsafeBitCast(stub_glWindowPos2sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos3d"] = unsafeBitCast(stub_glWindowPos3d as @convention(c) (Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos3dv"] = unsafeBitCast(stub_glWindowPos3dv as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos3f"] = unsafeBitCast(stub_glWindowPos3f as @convention(c) (Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos3fv"] = unsafeBitCast(stub_glWindowPos3fv as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos3i"] = unsafeBitCast(stub_glWindowPos3i as @convention(c) (Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos3iv"] = unsafeBitCast(stub_glWindowPos3iv as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos3s"] = unsafeBitCast(stub_glWindowPos3s as @convention(c) (Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos3sv"] = unsafeBitCast(stub_glWindowPos3sv as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos4dMESA"] = unsafeBitCast(stub_glWindowPos4dMESA as @convention(c) (Double, Double, Double, Double) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos4dvMESA"] = unsafeBitCast(stub_glWindowPos4dvMESA as @convention(c) (UnsafePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos4fMESA"] = unsafeBitCast(stub_glWindowPos4fMESA as @convention(c) (Float, Float, Float, Float) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos4fvMESA"] = unsafeBitCast(stub_glWindowPos4fvMESA as @convention(c) (UnsafePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos4iMESA"] = unsafeBitCast(stub_glWindowPos4iMESA as @convention(c) (Int32, Int32, Int32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos4ivMESA"] = unsafeBitCast(stub_glWindowPos4ivMESA as @convention(c) (UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos4sMESA"] = unsafeBitCast(stub_glWindowPos4sMESA as @convention(c) (Int16, Int16, Int16, Int16) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glWindowPos4svMESA"] = unsafeBitCast(stub_glWindowPos4svMESA as @convention(c) (UnsafePointer<Int16>?) -> Void, to: UnsafeMutableRawPointer.self)
 }

@@ -139,6 +139,10 @@ let recordDescriptions0: String = """
   P first value UInt32
   P count value Int32
   P textures names texture count
+  C glBindMultiTextureEXT 1051F async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P texture name texture
   C glBindProgramARB 1001A async - - - -
   P target value UInt32
   P program name arbProgram
@@ -277,6 +281,9 @@ let recordDescriptions0: String = """
   C glCheckNamedFramebufferStatus 1003A sync - replies - 4
   P framebuffer name framebuffer
   P target value UInt32
+  C glCheckNamedFramebufferStatusEXT 10520 sync - replies - 4
+  P framebuffer name framebuffer
+  P target value UInt32
   C glClampColor 1003B async - - - -
   P target value UInt32
   P clamp value UInt32
@@ -352,7 +359,21 @@ let recordDescriptions0: String = """
   P format value UInt32
   P type value UInt32
   P data array 1 {glPixelSize(format,type)}
+  C glClearNamedBufferDataEXT 10521 async - - - -
+  P buffer name buffer
+  P internalformat value UInt32
+  P format value UInt32
+  P type value UInt32
+  P data array 1 {glPixelSize(format,type)}
   C glClearNamedBufferSubData 1004D async - - - -
+  P buffer name buffer
+  P internalformat value UInt32
+  P offset value Int
+  P size value Int
+  P format value UInt32
+  P type value UInt32
+  P data array 1 {glPixelSize(format,type)}
+  C glClearNamedBufferSubDataEXT 10522 async - - - -
   P buffer name buffer
   P internalformat value UInt32
   P offset value Int
@@ -403,6 +424,8 @@ let recordDescriptions0: String = """
   P data array 1 {glPixelSize(format,type)}
   C glClientActiveTexture 10055 async - - own -
   P texture value UInt32
+  C glClientAttribDefaultEXT 10523 hook - - doer -
+  P mask value UInt32
   C glClientWaitSync 10472 hook - replies doer 4
   P sync sync
   P flags value UInt32
@@ -612,6 +635,69 @@ let recordDescriptions0: String = """
   P count value Int32
   P path strings count
   P length left
+  C glCompressedMultiTexImage1DEXT 10524 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P internalformat value UInt32
+  P width value Int32
+  P border value Int32
+  P imageSize value Int32
+  P bits image 1 GL.NONE GL.NONE imageSize
+  C glCompressedMultiTexImage2DEXT 10525 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P internalformat value UInt32
+  P width value Int32
+  P height value Int32
+  P border value Int32
+  P imageSize value Int32
+  P bits image 2 GL.NONE GL.NONE imageSize
+  C glCompressedMultiTexImage3DEXT 10526 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P internalformat value UInt32
+  P width value Int32
+  P height value Int32
+  P depth value Int32
+  P border value Int32
+  P imageSize value Int32
+  P bits image 3 GL.NONE GL.NONE imageSize
+  C glCompressedMultiTexSubImage1DEXT 10527 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P width value Int32
+  P format value UInt32
+  P imageSize value Int32
+  P bits image 1 GL.NONE GL.NONE imageSize
+  C glCompressedMultiTexSubImage2DEXT 10528 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P width value Int32
+  P height value Int32
+  P format value UInt32
+  P imageSize value Int32
+  P bits image 2 GL.NONE GL.NONE imageSize
+  C glCompressedMultiTexSubImage3DEXT 10529 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P zoffset value Int32
+  P width value Int32
+  P height value Int32
+  P depth value Int32
+  P format value UInt32
+  P imageSize value Int32
+  P bits image 3 GL.NONE GL.NONE imageSize
   C glCompressedTexImage1D 10084 async - - - -
   P target value UInt32
   P level value Int32
@@ -691,6 +777,36 @@ let recordDescriptions0: String = """
   P format value UInt32
   P imageSize value Int32
   P data array 1 imageSize
+  C glCompressedTextureImage1DEXT 1052A async - - - -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P internalformat value UInt32
+  P width value Int32
+  P border value Int32
+  P imageSize value Int32
+  P bits image 1 GL.NONE GL.NONE imageSize
+  C glCompressedTextureImage2DEXT 1052B async - - - -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P internalformat value UInt32
+  P width value Int32
+  P height value Int32
+  P border value Int32
+  P imageSize value Int32
+  P bits image 2 GL.NONE GL.NONE imageSize
+  C glCompressedTextureImage3DEXT 1052C async - - - -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P internalformat value UInt32
+  P width value Int32
+  P height value Int32
+  P depth value Int32
+  P border value Int32
+  P imageSize value Int32
+  P bits image 3 GL.NONE GL.NONE imageSize
   C glCompressedTextureSubImage1D 1008A async - - - -
   P texture name texture
   P level value Int32
@@ -699,6 +815,15 @@ let recordDescriptions0: String = """
   P format value UInt32
   P imageSize value Int32
   P data image 1 GL.NONE GL.NONE imageSize
+  C glCompressedTextureSubImage1DEXT 1052D async - - - -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P width value Int32
+  P format value UInt32
+  P imageSize value Int32
+  P bits image 1 GL.NONE GL.NONE imageSize
   C glCompressedTextureSubImage2D 1008B async - - - -
   P texture name texture
   P level value Int32
@@ -709,6 +834,17 @@ let recordDescriptions0: String = """
   P format value UInt32
   P imageSize value Int32
   P data image 2 GL.NONE GL.NONE imageSize
+  C glCompressedTextureSubImage2DEXT 1052E async - - - -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P width value Int32
+  P height value Int32
+  P format value UInt32
+  P imageSize value Int32
+  P bits image 2 GL.NONE GL.NONE imageSize
   C glCompressedTextureSubImage3D 1008C async - - - -
   P texture name texture
   P level value Int32
@@ -721,6 +857,19 @@ let recordDescriptions0: String = """
   P format value UInt32
   P imageSize value Int32
   P data image 3 GL.NONE GL.NONE imageSize
+  C glCompressedTextureSubImage3DEXT 1052F async - - - -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P zoffset value Int32
+  P width value Int32
+  P height value Int32
+  P depth value Int32
+  P format value UInt32
+  P imageSize value Int32
+  P bits image 3 GL.NONE GL.NONE imageSize
   C glCopyBufferSubData 1008D async - - - -
   P readTarget value UInt32
   P writeTarget value UInt32
@@ -759,6 +908,54 @@ let recordDescriptions0: String = """
   P width value Int32
   P height value Int32
   P depth value Int32
+  C glCopyMultiTexImage1DEXT 10530 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P internalformat value UInt32
+  P x value Int32
+  P y value Int32
+  P width value Int32
+  P border value Int32
+  C glCopyMultiTexImage2DEXT 10531 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P internalformat value UInt32
+  P x value Int32
+  P y value Int32
+  P width value Int32
+  P height value Int32
+  P border value Int32
+  C glCopyMultiTexSubImage1DEXT 10532 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P x value Int32
+  P y value Int32
+  P width value Int32
+  C glCopyMultiTexSubImage2DEXT 10533 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P x value Int32
+  P y value Int32
+  P width value Int32
+  P height value Int32
+  C glCopyMultiTexSubImage3DEXT 10534 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P zoffset value Int32
+  P x value Int32
+  P y value Int32
+  P width value Int32
+  P height value Int32
   C glCopyNamedBufferSubData 10090 async - - - -
   P readBuffer name buffer
   P writeBuffer name buffer
@@ -824,8 +1021,35 @@ let recordDescriptions0: String = """
   P y value Int32
   P width value Int32
   P height value Int32
+  C glCopyTextureImage1DEXT 10535 async - - - -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P internalformat value UInt32
+  P x value Int32
+  P y value Int32
+  P width value Int32
+  P border value Int32
+  C glCopyTextureImage2DEXT 10536 async - - - -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P internalformat value UInt32
+  P x value Int32
+  P y value Int32
+  P width value Int32
+  P height value Int32
+  P border value Int32
   C glCopyTextureSubImage1D 10097 async - - - -
   P texture name texture
+  P level value Int32
+  P xoffset value Int32
+  P x value Int32
+  P y value Int32
+  P width value Int32
+  C glCopyTextureSubImage1DEXT 10537 async - - - -
+  P texture name texture
+  P target value UInt32
   P level value Int32
   P xoffset value Int32
   P x value Int32
@@ -840,8 +1064,29 @@ let recordDescriptions0: String = """
   P y value Int32
   P width value Int32
   P height value Int32
+  C glCopyTextureSubImage2DEXT 10538 async - - - -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P x value Int32
+  P y value Int32
+  P width value Int32
+  P height value Int32
   C glCopyTextureSubImage3D 10099 async - - - -
   P texture name texture
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P zoffset value Int32
+  P x value Int32
+  P y value Int32
+  P width value Int32
+  P height value Int32
+  C glCopyTextureSubImage3DEXT 10539 async - - - -
+  P texture name texture
+  P target value UInt32
   P level value Int32
   P xoffset value Int32
   P yoffset value Int32
@@ -995,9 +1240,21 @@ let recordDescriptions0: String = """
   P cap value UInt32
   C glDisableClientState 100C0 async - - own -
   P array value UInt32
+  C glDisableClientStateIndexedEXT 1053A async - - - -
+  P array value UInt32
+  P index value UInt32
+  C glDisableClientStateiEXT 1053B async - - - -
+  P array value UInt32
+  P index value UInt32
   C glDisableVertexArrayAttrib 100C1 async - - - -
   P vaobj name vertexArray
   P index value UInt32
+  C glDisableVertexArrayAttribEXT 1053C async - - - -
+  P vaobj name vertexArray
+  P index value UInt32
+  C glDisableVertexArrayEXT 1053D async - - - -
+  P vaobj name vertexArray
+  P array value UInt32
   C glDisableVertexAttribArray 100C2 async - - own -
   P index value UInt32
   C glDisablei 100C3 async - - - -
@@ -1168,9 +1425,21 @@ let recordDescriptions0: String = """
   P cap value UInt32
   C glEnableClientState 100DE async - - doer -
   P array value UInt32
+  C glEnableClientStateIndexedEXT 1053E async - - doer -
+  P array value UInt32
+  P index value UInt32
+  C glEnableClientStateiEXT 1053F async - - doer -
+  P array value UInt32
+  P index value UInt32
   C glEnableVertexArrayAttrib 100DF async - - doer -
   P vaobj name vertexArray
   P index value UInt32
+  C glEnableVertexArrayAttribEXT 10540 async - - doer -
+  P vaobj name vertexArray
+  P index value UInt32
+  C glEnableVertexArrayEXT 10541 async - - doer -
+  P vaobj name vertexArray
+  P array value UInt32
   C glEnableVertexAttribArray 100E0 async - - doer -
   P index value UInt32
   C glEnablei 100E1 async - - - -
@@ -1233,273 +1502,4 @@ let recordDescriptions0: String = """
   P pointer offset
   C glFogCoordd 100F8 async - - - -
   P coord value Double
-  C glFogCoorddv 100F9 async - - - -
-  P coord array 8 1
-  C glFogCoordf 100FA async - - - -
-  P coord value Float
-  C glFogCoordfv 100FB async - - - -
-  P coord array 4 1
-  C glFogCoordhNV 10490 async - - - -
-  P fog value UInt16
-  C glFogCoordhvNV 10491 async - - - -
-  P fog array 2 1
-  C glFogf 100FC async - - - -
-  P pname value UInt32
-  P param value Float
-  C glFogfv 100FD async - - - -
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glFogi 100FE async - - - -
-  P pname value UInt32
-  P param value Int32
-  C glFogiv 100FF async - - - -
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glFogx 10100 async - - - -
-  P pname value UInt32
-  P param value Int32
-  C glFogxv 10101 async - - - -
-  P pname value UInt32
-  P param array 4 pname(pname)
-  C glFramebufferFetchBarrierEXT 10102 async - - - -
-  C glFramebufferParameteri 10103 async - - doer -
-  P target value UInt32
-  P pname value UInt32
-  P param value Int32
-  C glFramebufferParameteriMESA 10104 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P param value Int32
-  C glFramebufferRenderbuffer 10105 async - - doer -
-  P target value UInt32
-  P attachment value UInt32
-  P renderbuffertarget value UInt32
-  P renderbuffer name renderbuffer
-  C glFramebufferTexture 10106 async - - doer -
-  P target value UInt32
-  P attachment value UInt32
-  P texture name texture
-  P level value Int32
-  C glFramebufferTexture1D 10107 async - - doer -
-  P target value UInt32
-  P attachment value UInt32
-  P textarget value UInt32
-  P texture name texture
-  P level value Int32
-  C glFramebufferTexture2D 10108 async - - doer -
-  P target value UInt32
-  P attachment value UInt32
-  P textarget value UInt32
-  P texture name texture
-  P level value Int32
-  C glFramebufferTexture3D 10109 async - - doer -
-  P target value UInt32
-  P attachment value UInt32
-  P textarget value UInt32
-  P texture name texture
-  P level value Int32
-  P zoffset value Int32
-  C glFramebufferTexture3DOES 10492 async - - doer -
-  P target value UInt32
-  P attachment value UInt32
-  P textarget value UInt32
-  P texture name texture
-  P level value Int32
-  P zoffset value Int32
-  C glFramebufferTextureLayer 1010A async - - doer -
-  P target value UInt32
-  P attachment value UInt32
-  P texture name texture
-  P level value Int32
-  P layer value Int32
-  C glFrontFace 1010B async - - - -
-  P mode value UInt32
-  C glFrustum 1010C async - - - -
-  P left value Double
-  P right value Double
-  P bottom value Double
-  P top value Double
-  P zNear value Double
-  P zFar value Double
-  C glFrustumf 1010D async - - - -
-  P l value Float
-  P r value Float
-  P b value Float
-  P t value Float
-  P n value Float
-  P f value Float
-  C glFrustumx 1010E async - - - -
-  P l value Int32
-  P r value Int32
-  P b value Int32
-  P t value Int32
-  P n value Int32
-  P f value Int32
-  C glGenBuffers 1010F gen buffer - - -
-  P n value Int32
-  P buffers made
-  C glGenFragmentShadersATI 10493 sync - replies - 4
-  P range value UInt32
-  C glGenFramebuffers 10110 gen framebuffer - - -
-  P n value Int32
-  P framebuffers made
-  C glGenLists 10111 hook - - doer 4
-  P range value Int32
-  C glGenProgramPipelines 10112 gen programPipeline - - -
-  P n value Int32
-  P pipelines made
-  C glGenProgramsARB 10113 gen arbProgram - - -
-  P n value Int32
-  P programs made
-  C glGenQueries 10114 gen query - - -
-  P n value Int32
-  P ids made
-  C glGenRenderbuffers 10115 gen renderbuffer - - -
-  P n value Int32
-  P renderbuffers made
-  C glGenSamplers 10116 gen sampler - - -
-  P count value Int32
-  P samplers made
-  C glGenTextures 10117 gen texture - - -
-  P n value Int32
-  P textures made
-  C glGenTexturesEXT 10495 sync - replies - -
-  P n value Int32
-  P textures outnames texture n
-  C glGenTransformFeedbacks 10118 gen transformFeedback - - -
-  P n value Int32
-  P ids made
-  C glGenVertexArrays 10119 gen vertexArray - - -
-  P n value Int32
-  P arrays made
-  C glGenerateMipmap 1011A async - - - -
-  P target value UInt32
-  C glGenerateTextureMipmap 1011B async - - - -
-  P texture name texture
-  C glGetActiveAtomicCounterBufferiv 1011C sync - replies - -
-  P program name program
-  P bufferIndex value UInt32
-  P pname value UInt32
-  P params probe 4
-  C glGetActiveAttrib 1011D hook - replies - -
-  P program name program
-  P index value UInt32
-  P bufSize value Int32
-  P length output 4 1
-  P size output 4 1
-  P type output 4 1
-  P name outstring bufSize
-  C glGetActiveSubroutineName 1011E sync - replies - -
-  P program name program
-  P shadertype value UInt32
-  P index value UInt32
-  P bufSize value Int32
-  P length output 4 1
-  P name outstring bufSize
-  C glGetActiveSubroutineUniformName 1011F sync - replies - -
-  P program name program
-  P shadertype value UInt32
-  P index value UInt32
-  P bufSize value Int32
-  P length output 4 1
-  P name outstring bufSize
-  C glGetActiveSubroutineUniformiv 10120 sync - replies - -
-  P program name program
-  P shadertype value UInt32
-  P index value UInt32
-  P pname value UInt32
-  P values probe 4
-  C glGetActiveUniform 10121 hook - replies - -
-  P program name program
-  P index value UInt32
-  P bufSize value Int32
-  P length output 4 1
-  P size output 4 1
-  P type output 4 1
-  P name outstring bufSize
-  C glGetActiveUniformBlockName 10122 sync - replies - -
-  P program name program
-  P uniformBlockIndex value UInt32
-  P bufSize value Int32
-  P length output 4 1
-  P uniformBlockName outstring bufSize
-  C glGetActiveUniformBlockiv 10123 sync - replies - -
-  P program name program
-  P uniformBlockIndex value UInt32
-  P pname value UInt32
-  P params probe 4
-  C glGetActiveUniformName 10124 sync - replies - -
-  P program name program
-  P uniformIndex value UInt32
-  P bufSize value Int32
-  P length output 4 1
-  P uniformName outstring bufSize
-  C glGetActiveUniformsiv 10125 sync - replies own -
-  P program name program
-  P uniformCount value Int32
-  P uniformIndices array 4 uniformCount
-  P pname value UInt32
-  P params output 4 uniformCount
-  C glGetAttachedObjectsARB 10496 sync - replies doer -
-  P containerObj name program
-  P maxCount value Int32
-  P count output 4 1
-  P obj outnames program maxCount
-  C glGetAttachedShaders 10126 sync - replies doer -
-  P program name program
-  P maxCount value Int32
-  P count output 4 1
-  P shaders outnames program maxCount
-  C glGetAttribLocation 10127 hook - replies - 4
-  P program name program
-  P name string
-  C glGetBooleani_v 10128 sync - replies - -
-  P target value UInt32
-  P index value UInt32
-  P data probe 1
-  C glGetBooleanv 10129 hook - replies own -
-  P pname value UInt32
-  P data probe 1
-  C glGetBufferParameteri64v 1012A sync - replies own -
-  P target value UInt32
-  P pname value UInt32
-  P params probe 8
-  C glGetBufferParameteriv 1012B sync - replies own -
-  P target value UInt32
-  P pname value UInt32
-  P params probe 4
-  C glGetBufferSubData 1012C hook - replies own -
-  P target value UInt32
-  P offset value Int
-  P size value Int
-  P data output 1 size
-  C glGetClipPlane 1012D sync - replies - -
-  P plane value UInt32
-  P equation output 8 4
-  C glGetClipPlanef 1012E sync - replies - -
-  P plane value UInt32
-  P equation output 4 4
-  C glGetClipPlanex 1012F sync - replies - -
-  P plane value UInt32
-  P equation output 4 4
-  C glGetCompressedTexImage 10130 hook - replies doer -
-  P target value UInt32
-  P level value Int32
-  P img left
-  C glGetCompressedTextureImage 10131 hook - replies doer -
-  P texture name texture
-  P level value Int32
-  P bufSize value Int32
-  P pixels left
-  C glGetCompressedTextureSubImage 10132 hook - replies doer -
-  P texture name texture
-  P level value Int32
-  P xoffset value Int32
-  P yoffset value Int32
-  P zoffset value Int32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  P bufSize value Int32
-  P pixels left
   """

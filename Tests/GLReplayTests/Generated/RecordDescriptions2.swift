@@ -2,6 +2,301 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 let recordDescriptions1: String = """
+  C glFogCoorddv 100F9 async - - - -
+  P coord array 8 1
+  C glFogCoordf 100FA async - - - -
+  P coord value Float
+  C glFogCoordfv 100FB async - - - -
+  P coord array 4 1
+  C glFogCoordhNV 10490 async - - - -
+  P fog value UInt16
+  C glFogCoordhvNV 10491 async - - - -
+  P fog array 2 1
+  C glFogf 100FC async - - - -
+  P pname value UInt32
+  P param value Float
+  C glFogfv 100FD async - - - -
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glFogi 100FE async - - - -
+  P pname value UInt32
+  P param value Int32
+  C glFogiv 100FF async - - - -
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glFogx 10100 async - - - -
+  P pname value UInt32
+  P param value Int32
+  C glFogxv 10101 async - - - -
+  P pname value UInt32
+  P param array 4 pname(pname)
+  C glFramebufferDrawBufferEXT 10542 async - - doer -
+  P framebuffer name framebuffer
+  P mode value UInt32
+  C glFramebufferDrawBuffersEXT 10543 async - - doer -
+  P framebuffer name framebuffer
+  P n value Int32
+  P bufs array 4 n
+  C glFramebufferFetchBarrierEXT 10102 async - - - -
+  C glFramebufferParameteri 10103 async - - doer -
+  P target value UInt32
+  P pname value UInt32
+  P param value Int32
+  C glFramebufferParameteriMESA 10104 async - - - -
+  P target value UInt32
+  P pname value UInt32
+  P param value Int32
+  C glFramebufferReadBufferEXT 10544 async - - doer -
+  P framebuffer name framebuffer
+  P mode value UInt32
+  C glFramebufferRenderbuffer 10105 async - - doer -
+  P target value UInt32
+  P attachment value UInt32
+  P renderbuffertarget value UInt32
+  P renderbuffer name renderbuffer
+  C glFramebufferTexture 10106 async - - doer -
+  P target value UInt32
+  P attachment value UInt32
+  P texture name texture
+  P level value Int32
+  C glFramebufferTexture1D 10107 async - - doer -
+  P target value UInt32
+  P attachment value UInt32
+  P textarget value UInt32
+  P texture name texture
+  P level value Int32
+  C glFramebufferTexture2D 10108 async - - doer -
+  P target value UInt32
+  P attachment value UInt32
+  P textarget value UInt32
+  P texture name texture
+  P level value Int32
+  C glFramebufferTexture3D 10109 async - - doer -
+  P target value UInt32
+  P attachment value UInt32
+  P textarget value UInt32
+  P texture name texture
+  P level value Int32
+  P zoffset value Int32
+  C glFramebufferTexture3DOES 10492 async - - doer -
+  P target value UInt32
+  P attachment value UInt32
+  P textarget value UInt32
+  P texture name texture
+  P level value Int32
+  P zoffset value Int32
+  C glFramebufferTextureLayer 1010A async - - doer -
+  P target value UInt32
+  P attachment value UInt32
+  P texture name texture
+  P level value Int32
+  P layer value Int32
+  C glFrontFace 1010B async - - - -
+  P mode value UInt32
+  C glFrustum 1010C async - - - -
+  P left value Double
+  P right value Double
+  P bottom value Double
+  P top value Double
+  P zNear value Double
+  P zFar value Double
+  C glFrustumf 1010D async - - - -
+  P l value Float
+  P r value Float
+  P b value Float
+  P t value Float
+  P n value Float
+  P f value Float
+  C glFrustumx 1010E async - - - -
+  P l value Int32
+  P r value Int32
+  P b value Int32
+  P t value Int32
+  P n value Int32
+  P f value Int32
+  C glGenBuffers 1010F gen buffer - - -
+  P n value Int32
+  P buffers made
+  C glGenFragmentShadersATI 10493 sync - replies - 4
+  P range value UInt32
+  C glGenFramebuffers 10110 gen framebuffer - - -
+  P n value Int32
+  P framebuffers made
+  C glGenLists 10111 hook - - doer 4
+  P range value Int32
+  C glGenProgramPipelines 10112 gen programPipeline - - -
+  P n value Int32
+  P pipelines made
+  C glGenProgramsARB 10113 gen arbProgram - - -
+  P n value Int32
+  P programs made
+  C glGenQueries 10114 gen query - - -
+  P n value Int32
+  P ids made
+  C glGenRenderbuffers 10115 gen renderbuffer - - -
+  P n value Int32
+  P renderbuffers made
+  C glGenSamplers 10116 gen sampler - - -
+  P count value Int32
+  P samplers made
+  C glGenTextures 10117 gen texture - - -
+  P n value Int32
+  P textures made
+  C glGenTexturesEXT 10495 sync - replies - -
+  P n value Int32
+  P textures outnames texture n
+  C glGenTransformFeedbacks 10118 gen transformFeedback - - -
+  P n value Int32
+  P ids made
+  C glGenVertexArrays 10119 gen vertexArray - - -
+  P n value Int32
+  P arrays made
+  C glGenerateMipmap 1011A async - - - -
+  P target value UInt32
+  C glGenerateMultiTexMipmapEXT 10545 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  C glGenerateTextureMipmap 1011B async - - - -
+  P texture name texture
+  C glGenerateTextureMipmapEXT 10546 async - - - -
+  P texture name texture
+  P target value UInt32
+  C glGetActiveAtomicCounterBufferiv 1011C sync - replies - -
+  P program name program
+  P bufferIndex value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetActiveAttrib 1011D hook - replies - -
+  P program name program
+  P index value UInt32
+  P bufSize value Int32
+  P length output 4 1
+  P size output 4 1
+  P type output 4 1
+  P name outstring bufSize
+  C glGetActiveSubroutineName 1011E sync - replies - -
+  P program name program
+  P shadertype value UInt32
+  P index value UInt32
+  P bufSize value Int32
+  P length output 4 1
+  P name outstring bufSize
+  C glGetActiveSubroutineUniformName 1011F sync - replies - -
+  P program name program
+  P shadertype value UInt32
+  P index value UInt32
+  P bufSize value Int32
+  P length output 4 1
+  P name outstring bufSize
+  C glGetActiveSubroutineUniformiv 10120 sync - replies - -
+  P program name program
+  P shadertype value UInt32
+  P index value UInt32
+  P pname value UInt32
+  P values probe 4
+  C glGetActiveUniform 10121 hook - replies - -
+  P program name program
+  P index value UInt32
+  P bufSize value Int32
+  P length output 4 1
+  P size output 4 1
+  P type output 4 1
+  P name outstring bufSize
+  C glGetActiveUniformBlockName 10122 sync - replies - -
+  P program name program
+  P uniformBlockIndex value UInt32
+  P bufSize value Int32
+  P length output 4 1
+  P uniformBlockName outstring bufSize
+  C glGetActiveUniformBlockiv 10123 sync - replies - -
+  P program name program
+  P uniformBlockIndex value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetActiveUniformName 10124 sync - replies - -
+  P program name program
+  P uniformIndex value UInt32
+  P bufSize value Int32
+  P length output 4 1
+  P uniformName outstring bufSize
+  C glGetActiveUniformsiv 10125 sync - replies own -
+  P program name program
+  P uniformCount value Int32
+  P uniformIndices array 4 uniformCount
+  P pname value UInt32
+  P params output 4 uniformCount
+  C glGetAttachedObjectsARB 10496 sync - replies doer -
+  P containerObj name program
+  P maxCount value Int32
+  P count output 4 1
+  P obj outnames program maxCount
+  C glGetAttachedShaders 10126 sync - replies doer -
+  P program name program
+  P maxCount value Int32
+  P count output 4 1
+  P shaders outnames program maxCount
+  C glGetAttribLocation 10127 hook - replies - 4
+  P program name program
+  P name string
+  C glGetBooleani_v 10128 sync - replies - -
+  P target value UInt32
+  P index value UInt32
+  P data probe 1
+  C glGetBooleanv 10129 hook - replies own -
+  P pname value UInt32
+  P data probe 1
+  C glGetBufferParameteri64v 1012A sync - replies own -
+  P target value UInt32
+  P pname value UInt32
+  P params probe 8
+  C glGetBufferParameteriv 1012B sync - replies own -
+  P target value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetBufferSubData 1012C hook - replies own -
+  P target value UInt32
+  P offset value Int
+  P size value Int
+  P data output 1 size
+  C glGetClipPlane 1012D sync - replies - -
+  P plane value UInt32
+  P equation output 8 4
+  C glGetClipPlanef 1012E sync - replies - -
+  P plane value UInt32
+  P equation output 4 4
+  C glGetClipPlanex 1012F sync - replies - -
+  P plane value UInt32
+  P equation output 4 4
+  C glGetCompressedMultiTexImageEXT 10547 hook - replies doer -
+  P texunit value UInt32
+  P target value UInt32
+  P lod value Int32
+  P img left
+  C glGetCompressedTexImage 10130 hook - replies doer -
+  P target value UInt32
+  P level value Int32
+  P img left
+  C glGetCompressedTextureImage 10131 hook - replies doer -
+  P texture name texture
+  P level value Int32
+  P bufSize value Int32
+  P pixels left
+  C glGetCompressedTextureImageEXT 10548 hook - replies doer -
+  P texture name texture
+  P target value UInt32
+  P lod value Int32
+  P img left
+  C glGetCompressedTextureSubImage 10132 hook - replies doer -
+  P texture name texture
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P zoffset value Int32
+  P width value Int32
+  P height value Int32
+  P depth value Int32
+  P bufSize value Int32
+  P pixels left
   C glGetDebugMessageLog 10133 hook - replies doer 4
   P count value UInt32
   P bufSize value Int32
@@ -41,6 +336,10 @@ let recordDescriptions1: String = """
   P params probe 4
   C glGetFramebufferParameteriv 1013C sync - replies - -
   P target value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetFramebufferParameterivEXT 10549 sync - replies doer -
+  P framebuffer name framebuffer
   P pname value UInt32
   P params probe 4
   C glGetFramebufferParameterivMESA 1013D sync - replies - -
@@ -116,6 +415,70 @@ let recordDescriptions1: String = """
   P face value UInt32
   P pname value UInt32
   P params probe 4
+  C glGetMultiTexEnvfvEXT 1054A sync - replies - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetMultiTexEnvivEXT 1054B sync - replies - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetMultiTexGendvEXT 1054C sync - replies - -
+  P texunit value UInt32
+  P coord value UInt32
+  P pname value UInt32
+  P params probe 8
+  C glGetMultiTexGenfvEXT 1054D sync - replies - -
+  P texunit value UInt32
+  P coord value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetMultiTexGenivEXT 1054E sync - replies - -
+  P texunit value UInt32
+  P coord value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetMultiTexImageEXT 1054F hook - replies doer -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P format value UInt32
+  P type value UInt32
+  P pixels left
+  C glGetMultiTexLevelParameterfvEXT 10550 sync - replies - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P pname value UInt32
+  P params probe 4
+  C glGetMultiTexLevelParameterivEXT 10551 sync - replies - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P pname value UInt32
+  P params probe 4
+  C glGetMultiTexParameterIivEXT 10552 sync - replies - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetMultiTexParameterIuivEXT 10553 sync - replies - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetMultiTexParameterfvEXT 10554 sync - replies - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params probe 4
+  C glGetMultiTexParameterivEXT 10555 sync - replies - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params probe 4
   C glGetMultisamplefv 1014E sync - replies - -
   P pname value UInt32
   P index value UInt32
@@ -125,6 +488,10 @@ let recordDescriptions1: String = """
   P pname value UInt32
   P params probe 8
   C glGetNamedBufferParameteriv 10150 sync - replies - -
+  P buffer name buffer
+  P pname value UInt32
+  P params probe 4
+  C glGetNamedBufferParameterivEXT 10556 sync - replies - -
   P buffer name buffer
   P pname value UInt32
   P params probe 4
@@ -138,11 +505,54 @@ let recordDescriptions1: String = """
   P attachment value UInt32
   P pname value UInt32
   P params probe 4
+  C glGetNamedFramebufferAttachmentParameterivEXT 10557 sync - replies doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P pname value UInt32
+  P params probe 4
   C glGetNamedFramebufferParameteriv 10153 sync - replies - -
   P framebuffer name framebuffer
   P pname value UInt32
   P param probe 4
+  C glGetNamedFramebufferParameterivEXT 10558 sync - replies - -
+  P framebuffer name framebuffer
+  P pname value UInt32
+  P params probe 4
+  C glGetNamedProgramLocalParameterIivEXT 10559 sync - replies - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P params output 4 4
+  C glGetNamedProgramLocalParameterIuivEXT 1055A sync - replies - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P params output 4 4
+  C glGetNamedProgramLocalParameterdvEXT 1055B sync - replies - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P params output 8 4
+  C glGetNamedProgramLocalParameterfvEXT 1055C sync - replies - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P params output 4 4
+  C glGetNamedProgramStringEXT 1055D sync - replies doer -
+  P program name arbProgram
+  P target value UInt32
+  P pname value UInt32
+  P string probe 1
+  C glGetNamedProgramivEXT 1055E sync - replies - -
+  P program name arbProgram
+  P target value UInt32
+  P pname value UInt32
+  P params output 4 1
   C glGetNamedRenderbufferParameteriv 10154 sync - replies - -
+  P renderbuffer name renderbuffer
+  P pname value UInt32
+  P params probe 4
+  C glGetNamedRenderbufferParameterivEXT 1055F sync - replies - -
   P renderbuffer name renderbuffer
   P pname value UInt32
   P params probe 4
@@ -185,6 +595,9 @@ let recordDescriptions1: String = """
   C glGetPixelMapusv 10159 sync - replies own -
   P map value UInt32
   P values probe 2
+  C glGetPointerv 10560 hook - replies doer -
+  P pname value UInt32
+  P params output 1 8
   C glGetPolygonStipple 1015A hook - replies doer -
   P mask left
   C glGetProgramBinary 1015B sync - replies doer -
@@ -458,8 +871,21 @@ let recordDescriptions1: String = """
   P type value UInt32
   P bufSize value Int32
   P pixels left
+  C glGetTextureImageEXT 10561 hook - replies doer -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P format value UInt32
+  P type value UInt32
+  P pixels left
   C glGetTextureLevelParameterfv 10193 sync - replies - -
   P texture name texture
+  P level value Int32
+  P pname value UInt32
+  P params probe 4
+  C glGetTextureLevelParameterfvEXT 10562 sync - replies - -
+  P texture name texture
+  P target value UInt32
   P level value Int32
   P pname value UInt32
   P params probe 4
@@ -468,20 +894,46 @@ let recordDescriptions1: String = """
   P level value Int32
   P pname value UInt32
   P params probe 4
+  C glGetTextureLevelParameterivEXT 10563 sync - replies - -
+  P texture name texture
+  P target value UInt32
+  P level value Int32
+  P pname value UInt32
+  P params probe 4
   C glGetTextureParameterIiv 10195 sync - replies - -
   P texture name texture
+  P pname value UInt32
+  P params probe 4
+  C glGetTextureParameterIivEXT 10564 sync - replies - -
+  P texture name texture
+  P target value UInt32
   P pname value UInt32
   P params probe 4
   C glGetTextureParameterIuiv 10196 sync - replies - -
   P texture name texture
   P pname value UInt32
   P params probe 4
+  C glGetTextureParameterIuivEXT 10565 sync - replies - -
+  P texture name texture
+  P target value UInt32
+  P pname value UInt32
+  P params probe 4
   C glGetTextureParameterfv 10197 sync - replies - -
   P texture name texture
   P pname value UInt32
   P params probe 4
+  C glGetTextureParameterfvEXT 10566 sync - replies - -
+  P texture name texture
+  P target value UInt32
+  P pname value UInt32
+  P params probe 4
   C glGetTextureParameteriv 10198 sync - replies own -
   P texture name texture
+  P pname value UInt32
+  P params probe 4
+  C glGetTextureParameterivEXT 10567 sync - replies - -
+  P texture name texture
+  P target value UInt32
   P pname value UInt32
   P params probe 4
   C glGetTextureSubImage 10199 hook - replies doer -
@@ -576,6 +1028,24 @@ let recordDescriptions1: String = """
   P index value UInt32
   P pname value UInt32
   P param probe 4
+  C glGetVertexArrayIntegeri_vEXT 10568 sync - replies - -
+  P vaobj name vertexArray
+  P index value UInt32
+  P pname value UInt32
+  P param probe 4
+  C glGetVertexArrayIntegervEXT 10569 sync - replies - -
+  P vaobj name vertexArray
+  P pname value UInt32
+  P param probe 4
+  C glGetVertexArrayPointeri_vEXT 1056A sync - replies doer -
+  P vaobj name vertexArray
+  P index value UInt32
+  P pname value UInt32
+  P param output 1 8
+  C glGetVertexArrayPointervEXT 1056B sync - replies doer -
+  P vaobj name vertexArray
+  P pname value UInt32
+  P param output 1 8
   C glGetVertexArrayiv 101AA sync - replies - -
   P vaobj name vertexArray
   P pname value UInt32
@@ -592,6 +1062,10 @@ let recordDescriptions1: String = """
   P index value UInt32
   P pname value UInt32
   P params probe 8
+  C glGetVertexAttribPointerv 1056C hook - replies doer -
+  P index value UInt32
+  P pname value UInt32
+  P pointer output 1 8
   C glGetVertexAttribdv 101AE sync - replies - -
   P index value UInt32
   P pname value UInt32
@@ -969,537 +1443,63 @@ let recordDescriptions1: String = """
   P face value UInt32
   P pname value UInt32
   P param array 4 pname(pname)
-  C glMatrixMode 1020C async - - - -
+  C glMatrixFrustumEXT 1056D async - - - -
   P mode value UInt32
-  C glMaxShaderCompilerThreadsKHR 1020D async - - - -
-  P count value UInt32
-  C glMemoryBarrier 1020E async - - - -
-  P barriers value UInt32
-  C glMemoryBarrierByRegion 1020F async - - - -
-  P barriers value UInt32
-  C glMinSampleShading 10210 async - - - -
-  P value value Float
-  C glMultMatrixd 10211 async - - - -
-  P m array 8 16
-  C glMultMatrixf 10212 async - - - -
-  P m array 4 16
-  C glMultMatrixx 10213 async - - - -
-  P m array 4 16
-  C glMultTransposeMatrixd 10214 async - - - -
-  P m array 8 16
-  C glMultTransposeMatrixf 10215 async - - - -
-  P m array 4 16
-  C glMultiDrawArrays 10216 hook - - doer -
-  P mode value UInt32
-  P first array 4 drawcount
-  P count array 4 drawcount
-  P drawcount value Int32
-  C glMultiDrawArraysIndirect 10217 hook - - doer -
-  P mode value UInt32
-  P indirect offset
-  P drawcount value Int32
-  P stride value Int32
-  C glMultiDrawArraysIndirectCount 10218 async - - doer -
-  P mode value UInt32
-  P indirect offset
-  P drawcount value Int
-  P maxdrawcount value Int32
-  P stride value Int32
-  C glMultiDrawElements 10219 hook - - doer -
-  P mode value UInt32
-  P count array 4 drawcount
-  P type value UInt32
-  P indices left
-  P drawcount value Int32
-  C glMultiDrawElementsBaseVertex 1021A hook - - doer -
-  P mode value UInt32
-  P count array 4 drawcount
-  P type value UInt32
-  P indices left
-  P drawcount value Int32
-  P basevertex array 4 drawcount
-  C glMultiDrawElementsIndirect 1021B hook - - doer -
-  P mode value UInt32
-  P type value UInt32
-  P indirect offset
-  P drawcount value Int32
-  P stride value Int32
-  C glMultiDrawElementsIndirectCount 1021C async - - doer -
-  P mode value UInt32
-  P type value UInt32
-  P indirect offset
-  P drawcount value Int
-  P maxdrawcount value Int32
-  P stride value Int32
-  C glMultiTexCoord1d 1021D async - - - -
-  P target value UInt32
-  P s value Double
-  C glMultiTexCoord1dv 1021E async - - - -
-  P target value UInt32
-  P v array 8 1
-  C glMultiTexCoord1f 1021F async - - - -
-  P target value UInt32
-  P s value Float
-  C glMultiTexCoord1fv 10220 async - - - -
-  P target value UInt32
-  P v array 4 1
-  C glMultiTexCoord1hNV 104AE async - - - -
-  P target value UInt32
-  P s value UInt16
-  C glMultiTexCoord1hvNV 104AF async - - - -
-  P target value UInt32
-  P v array 2 1
-  C glMultiTexCoord1i 10221 async - - - -
-  P target value UInt32
-  P s value Int32
-  C glMultiTexCoord1iv 10222 async - - - -
-  P target value UInt32
-  P v array 4 1
-  C glMultiTexCoord1s 10223 async - - - -
-  P target value UInt32
-  P s value Int16
-  C glMultiTexCoord1sv 10224 async - - - -
-  P target value UInt32
-  P v array 2 1
-  C glMultiTexCoord2d 10225 async - - - -
-  P target value UInt32
-  P s value Double
-  P t value Double
-  C glMultiTexCoord2dv 10226 async - - - -
-  P target value UInt32
-  P v array 8 2
-  C glMultiTexCoord2f 10227 async - - - -
-  P target value UInt32
-  P s value Float
-  P t value Float
-  C glMultiTexCoord2fv 10228 async - - - -
-  P target value UInt32
-  P v array 4 2
-  C glMultiTexCoord2hNV 104B0 async - - - -
-  P target value UInt32
-  P s value UInt16
-  P t value UInt16
-  C glMultiTexCoord2hvNV 104B1 async - - - -
-  P target value UInt32
-  P v array 2 2
-  C glMultiTexCoord2i 10229 async - - - -
-  P target value UInt32
-  P s value Int32
-  P t value Int32
-  C glMultiTexCoord2iv 1022A async - - - -
-  P target value UInt32
-  P v array 4 2
-  C glMultiTexCoord2s 1022B async - - - -
-  P target value UInt32
-  P s value Int16
-  P t value Int16
-  C glMultiTexCoord2sv 1022C async - - - -
-  P target value UInt32
-  P v array 2 2
-  C glMultiTexCoord3d 1022D async - - - -
-  P target value UInt32
-  P s value Double
-  P t value Double
-  P r value Double
-  C glMultiTexCoord3dv 1022E async - - - -
-  P target value UInt32
-  P v array 8 3
-  C glMultiTexCoord3f 1022F async - - - -
-  P target value UInt32
-  P s value Float
-  P t value Float
-  P r value Float
-  C glMultiTexCoord3fv 10230 async - - - -
-  P target value UInt32
-  P v array 4 3
-  C glMultiTexCoord3hNV 104B2 async - - - -
-  P target value UInt32
-  P s value UInt16
-  P t value UInt16
-  P r value UInt16
-  C glMultiTexCoord3hvNV 104B3 async - - - -
-  P target value UInt32
-  P v array 2 3
-  C glMultiTexCoord3i 10231 async - - - -
-  P target value UInt32
-  P s value Int32
-  P t value Int32
-  P r value Int32
-  C glMultiTexCoord3iv 10232 async - - - -
-  P target value UInt32
-  P v array 4 3
-  C glMultiTexCoord3s 10233 async - - - -
-  P target value UInt32
-  P s value Int16
-  P t value Int16
-  P r value Int16
-  C glMultiTexCoord3sv 10234 async - - - -
-  P target value UInt32
-  P v array 2 3
-  C glMultiTexCoord4d 10235 async - - - -
-  P target value UInt32
-  P s value Double
-  P t value Double
-  P r value Double
-  P q value Double
-  C glMultiTexCoord4dv 10236 async - - - -
-  P target value UInt32
-  P v array 8 4
-  C glMultiTexCoord4f 10237 async - - - -
-  P target value UInt32
-  P s value Float
-  P t value Float
-  P r value Float
-  P q value Float
-  C glMultiTexCoord4fv 10238 async - - - -
-  P target value UInt32
-  P v array 4 4
-  C glMultiTexCoord4hNV 104B4 async - - - -
-  P target value UInt32
-  P s value UInt16
-  P t value UInt16
-  P r value UInt16
-  P q value UInt16
-  C glMultiTexCoord4hvNV 104B5 async - - - -
-  P target value UInt32
-  P v array 2 4
-  C glMultiTexCoord4i 10239 async - - - -
-  P target value UInt32
-  P s value Int32
-  P t value Int32
-  P r value Int32
-  P q value Int32
-  C glMultiTexCoord4iv 1023A async - - - -
-  P target value UInt32
-  P v array 4 4
-  C glMultiTexCoord4s 1023B async - - - -
-  P target value UInt32
-  P s value Int16
-  P t value Int16
-  P r value Int16
-  P q value Int16
-  C glMultiTexCoord4sv 1023C async - - - -
-  P target value UInt32
-  P v array 2 4
-  C glMultiTexCoord4x 1023D async - - - -
-  P texture value UInt32
-  P s value Int32
-  P t value Int32
-  P r value Int32
-  P q value Int32
-  C glMultiTexCoordP1ui 1023E async - - - -
-  P texture value UInt32
-  P type value UInt32
-  P coords value UInt32
-  C glMultiTexCoordP1uiv 1023F async - - - -
-  P texture value UInt32
-  P type value UInt32
-  P coords array 4 1
-  C glMultiTexCoordP2ui 10240 async - - - -
-  P texture value UInt32
-  P type value UInt32
-  P coords value UInt32
-  C glMultiTexCoordP2uiv 10241 async - - - -
-  P texture value UInt32
-  P type value UInt32
-  P coords array 4 1
-  C glMultiTexCoordP3ui 10242 async - - - -
-  P texture value UInt32
-  P type value UInt32
-  P coords value UInt32
-  C glMultiTexCoordP3uiv 10243 async - - - -
-  P texture value UInt32
-  P type value UInt32
-  P coords array 4 1
-  C glMultiTexCoordP4ui 10244 async - - - -
-  P texture value UInt32
-  P type value UInt32
-  P coords value UInt32
-  C glMultiTexCoordP4uiv 10245 async - - - -
-  P texture value UInt32
-  P type value UInt32
-  P coords array 4 1
-  C glNamedBufferData 10246 async - - own -
-  P buffer name buffer
-  P size value Int
-  P data array 1 size
-  P usage value UInt32
-  C glNamedBufferStorage 10247 async - - own -
-  P buffer name buffer
-  P size value Int
-  P data array 1 size
-  P flags value UInt32
-  C glNamedBufferSubData 10248 async - - - -
-  P buffer name buffer
-  P offset value Int
-  P size value Int
-  P data array 1 size
-  C glNamedFramebufferDrawBuffer 10249 async - - doer -
-  P framebuffer name framebuffer
-  P buf value UInt32
-  C glNamedFramebufferDrawBuffers 1024A async - - doer -
-  P framebuffer name framebuffer
-  P n value Int32
-  P bufs array 4 n
-  C glNamedFramebufferParameteri 1024B async - - doer -
-  P framebuffer name framebuffer
-  P pname value UInt32
-  P param value Int32
-  C glNamedFramebufferReadBuffer 1024C async - - doer -
-  P framebuffer name framebuffer
-  P src value UInt32
-  C glNamedFramebufferRenderbuffer 1024D async - - doer -
-  P framebuffer name framebuffer
-  P attachment value UInt32
-  P renderbuffertarget value UInt32
-  P renderbuffer name renderbuffer
-  C glNamedFramebufferTexture 1024E async - - doer -
-  P framebuffer name framebuffer
-  P attachment value UInt32
-  P texture name texture
-  P level value Int32
-  C glNamedFramebufferTextureLayer 1024F async - - doer -
-  P framebuffer name framebuffer
-  P attachment value UInt32
-  P texture name texture
-  P level value Int32
-  P layer value Int32
-  C glNamedRenderbufferStorage 10250 async - - - -
-  P renderbuffer name renderbuffer
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  C glNamedRenderbufferStorageMultisample 10251 async - - - -
-  P renderbuffer name renderbuffer
-  P samples value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  C glNamedStringARB 1050B async - - - -
-  P type value UInt32
-  P namelen value Int32
-  P name text namelen
-  P stringlen value Int32
-  P string text stringlen
-  C glNewList 10252 async - - own -
-  P list name list
-  P mode value UInt32
-  C glNormal3b 10253 async - - - -
-  P nx value Int8
-  P ny value Int8
-  P nz value Int8
-  C glNormal3bv 10254 async - - - -
-  P v array 1 3
-  C glNormal3d 10255 async - - - -
-  P nx value Double
-  P ny value Double
-  P nz value Double
-  C glNormal3dv 10256 async - - - -
-  P v array 8 3
-  C glNormal3f 10257 async - - - -
-  P nx value Float
-  P ny value Float
-  P nz value Float
-  C glNormal3fv 10258 async - - - -
-  P v array 4 3
-  C glNormal3hNV 104B6 async - - - -
-  P nx value UInt16
-  P ny value UInt16
-  P nz value UInt16
-  C glNormal3hvNV 104B7 async - - - -
-  P v array 2 3
-  C glNormal3i 10259 async - - - -
-  P nx value Int32
-  P ny value Int32
-  P nz value Int32
-  C glNormal3iv 1025A async - - - -
-  P v array 4 3
-  C glNormal3s 1025B async - - - -
-  P nx value Int16
-  P ny value Int16
-  P nz value Int16
-  C glNormal3sv 1025C async - - - -
-  P v array 2 3
-  C glNormal3x 1025D async - - - -
-  P nx value Int32
-  P ny value Int32
-  P nz value Int32
-  C glNormalP3ui 1025E async - - - -
-  P type value UInt32
-  P coords value UInt32
-  C glNormalP3uiv 1025F async - - - -
-  P type value UInt32
-  P coords array 4 1
-  C glNormalPointer 10260 hook - - doer -
-  P type value UInt32
-  P stride value Int32
-  P pointer offset
-  C glObjectLabel 10261 async - - doer -
-  P identifier value UInt32
-  P name value UInt32
-  P length value Int32
-  P label text length
-  C glObjectPtrLabel 10262 async - - - -
-  P ptr sync
-  P length value Int32
-  P label text length
-  C glOrtho 10263 async - - - -
   P left value Double
   P right value Double
   P bottom value Double
   P top value Double
   P zNear value Double
   P zFar value Double
-  C glOrthof 10264 async - - - -
-  P l value Float
-  P r value Float
-  P b value Float
-  P t value Float
-  P n value Float
-  P f value Float
-  C glOrthox 10265 async - - - -
-  P l value Int32
-  P r value Int32
-  P b value Int32
-  P t value Int32
-  P n value Int32
-  P f value Int32
-  C glPassTexCoordATI 104B8 async - - - -
-  P dst value UInt32
-  P coord value UInt32
-  P swizzle value UInt32
-  C glPassThrough 10266 async - - - -
-  P token value Float
-  C glPatchParameterfv 10267 async - - - -
-  P pname value UInt32
-  P values array 4 {glPatchValueCount(pname)}*1
-  C glPatchParameteri 10268 async - - - -
-  P pname value UInt32
-  P value value Int32
-  C glPauseTransformFeedback 10269 async - - - -
-  C glPixelMapfv 1026A async - - - -
-  P map value UInt32
-  P mapsize value Int32
-  P values image 1 GL.RED GL.FLOAT mapsize
-  C glPixelMapuiv 1026B async - - - -
-  P map value UInt32
-  P mapsize value Int32
-  P values image 1 GL.RED GL.UNSIGNED_INT mapsize
-  C glPixelMapusv 1026C async - - - -
-  P map value UInt32
-  P mapsize value Int32
-  P values image 1 GL.RED GL.UNSIGNED_SHORT mapsize
-  C glPixelTransferf 1026D async - - - -
-  P pname value UInt32
-  P param value Float
-  C glPixelTransferi 1026E async - - - -
-  P pname value UInt32
-  P param value Int32
-  C glPixelZoom 1026F async - - - -
-  P xfactor value Float
-  P yfactor value Float
-  C glPointParameterf 10270 async - - - -
-  P pname value UInt32
-  P param value Float
-  C glPointParameterfv 10271 async - - - -
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glPointParameteri 10272 async - - - -
-  P pname value UInt32
-  P param value Int32
-  C glPointParameteriv 10273 async - - - -
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glPointParameterx 10274 async - - - -
-  P pname value UInt32
-  P param value Int32
-  C glPointParameterxv 10275 async - - - -
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glPointSize 10276 async - - - -
-  P size value Float
-  C glPointSizex 10277 async - - - -
-  P size value Int32
-  C glPolygonMode 10278 async - - - -
-  P face value UInt32
+  C glMatrixLoadIdentityEXT 1056E async - - - -
   P mode value UInt32
-  C glPolygonOffset 10279 async - - - -
-  P factor value Float
-  P units value Float
-  C glPolygonOffsetClamp 1027A async - - - -
-  P factor value Float
-  P units value Float
-  P clamp value Float
-  C glPolygonOffsetx 1027B async - - - -
-  P factor value Int32
-  P units value Int32
-  C glPolygonStipple 1027C async - - - -
-  P mask image 2 GL.COLOR_INDEX GL.BITMAP 32 32
-  C glPopAttrib 1027D async - - - -
-  C glPopClientAttrib 1027E hook - - doer -
-  C glPopDebugGroup 1027F async - - doer -
-  C glPopMatrix 10280 async - - - -
-  C glPopName 10281 async - - - -
-  C glPrimitiveBoundingBox 10282 async - - - -
-  P minX value Float
-  P minY value Float
-  P minZ value Float
-  P minW value Float
-  P maxX value Float
-  P maxY value Float
-  P maxZ value Float
-  P maxW value Float
-  C glPrimitiveRestartIndex 10283 async - - - -
-  P index value UInt32
-  C glPrimitiveRestartIndexNV 10284 async - - - -
-  P index value UInt32
-  C glPrimitiveRestartNV 10285 async - - - -
-  C glPrioritizeTextures 10286 async - - - -
-  P n value Int32
-  P textures names texture n
-  P priorities array 4 n
-  C glProgramBinary 10287 async - - - -
-  P program name program
-  P binaryFormat value UInt32
-  P binary array 1 length
-  P length value Int32
-  C glProgramEnvParameter4dARB 10288 async - - - -
-  P target value UInt32
-  P index value UInt32
+  C glMatrixLoadTransposedEXT 1056F async - - - -
+  P mode value UInt32
+  P m array 8 16
+  C glMatrixLoadTransposefEXT 10570 async - - - -
+  P mode value UInt32
+  P m array 4 16
+  C glMatrixLoaddEXT 10571 async - - - -
+  P mode value UInt32
+  P m array 8 16
+  C glMatrixLoadfEXT 10572 async - - - -
+  P mode value UInt32
+  P m array 4 16
+  C glMatrixMode 1020C async - - - -
+  P mode value UInt32
+  C glMatrixMultTransposedEXT 10573 async - - - -
+  P mode value UInt32
+  P m array 8 16
+  C glMatrixMultTransposefEXT 10574 async - - - -
+  P mode value UInt32
+  P m array 4 16
+  C glMatrixMultdEXT 10575 async - - - -
+  P mode value UInt32
+  P m array 8 16
+  C glMatrixMultfEXT 10576 async - - - -
+  P mode value UInt32
+  P m array 4 16
+  C glMatrixOrthoEXT 10577 async - - - -
+  P mode value UInt32
+  P left value Double
+  P right value Double
+  P bottom value Double
+  P top value Double
+  P zNear value Double
+  P zFar value Double
+  C glMatrixPopEXT 10578 async - - - -
+  P mode value UInt32
+  C glMatrixPushEXT 10579 async - - - -
+  P mode value UInt32
+  C glMatrixRotatedEXT 1057A async - - - -
+  P mode value UInt32
+  P angle value Double
   P x value Double
   P y value Double
   P z value Double
-  P w value Double
-  C glProgramEnvParameter4dvARB 10289 async - - - -
-  P target value UInt32
-  P index value UInt32
-  P params array 8 4
-  C glProgramEnvParameter4fARB 1028A async - - - -
-  P target value UInt32
-  P index value UInt32
+  C glMatrixRotatefEXT 1057B async - - - -
+  P mode value UInt32
+  P angle value Float
   P x value Float
   P y value Float
-  P z value Float
-  P w value Float
-  C glProgramEnvParameter4fvARB 1028B async - - - -
-  P target value UInt32
-  P index value UInt32
-  P params array 4 4
-  C glProgramEnvParameters4fvEXT 1028C async - - - -
-  P target value UInt32
-  P index value UInt32
-  P count value Int32
-  P params array 4 count*4
-  C glProgramLocalParameter4dARB 1028D async - - - -
-  P target value UInt32
-  P index value UInt32
-  P x value Double
-  P y value Double
-  P z value Double
-  P w value Double
-  C glProgramLocalParameter4dvARB 1028E async - - - -
-  P target value UInt32
-  P index value UInt32
-  P params array 8 4
-  C glProgramLocalParameter4fARB 1028F async - - - -
   """

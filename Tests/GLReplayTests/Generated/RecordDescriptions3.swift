@@ -2,6 +2,879 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 let recordDescriptions2: String = """
+  P z value Float
+  C glMatrixScaledEXT 1057C async - - - -
+  P mode value UInt32
+  P x value Double
+  P y value Double
+  P z value Double
+  C glMatrixScalefEXT 1057D async - - - -
+  P mode value UInt32
+  P x value Float
+  P y value Float
+  P z value Float
+  C glMatrixTranslatedEXT 1057E async - - - -
+  P mode value UInt32
+  P x value Double
+  P y value Double
+  P z value Double
+  C glMatrixTranslatefEXT 1057F async - - - -
+  P mode value UInt32
+  P x value Float
+  P y value Float
+  P z value Float
+  C glMaxShaderCompilerThreadsKHR 1020D async - - - -
+  P count value UInt32
+  C glMemoryBarrier 1020E async - - - -
+  P barriers value UInt32
+  C glMemoryBarrierByRegion 1020F async - - - -
+  P barriers value UInt32
+  C glMinSampleShading 10210 async - - - -
+  P value value Float
+  C glMultMatrixd 10211 async - - - -
+  P m array 8 16
+  C glMultMatrixf 10212 async - - - -
+  P m array 4 16
+  C glMultMatrixx 10213 async - - - -
+  P m array 4 16
+  C glMultTransposeMatrixd 10214 async - - - -
+  P m array 8 16
+  C glMultTransposeMatrixf 10215 async - - - -
+  P m array 4 16
+  C glMultiDrawArrays 10216 hook - - doer -
+  P mode value UInt32
+  P first array 4 drawcount
+  P count array 4 drawcount
+  P drawcount value Int32
+  C glMultiDrawArraysIndirect 10217 hook - - doer -
+  P mode value UInt32
+  P indirect offset
+  P drawcount value Int32
+  P stride value Int32
+  C glMultiDrawArraysIndirectCount 10218 async - - doer -
+  P mode value UInt32
+  P indirect offset
+  P drawcount value Int
+  P maxdrawcount value Int32
+  P stride value Int32
+  C glMultiDrawElements 10219 hook - - doer -
+  P mode value UInt32
+  P count array 4 drawcount
+  P type value UInt32
+  P indices left
+  P drawcount value Int32
+  C glMultiDrawElementsBaseVertex 1021A hook - - doer -
+  P mode value UInt32
+  P count array 4 drawcount
+  P type value UInt32
+  P indices left
+  P drawcount value Int32
+  P basevertex array 4 drawcount
+  C glMultiDrawElementsIndirect 1021B hook - - doer -
+  P mode value UInt32
+  P type value UInt32
+  P indirect offset
+  P drawcount value Int32
+  P stride value Int32
+  C glMultiDrawElementsIndirectCount 1021C async - - doer -
+  P mode value UInt32
+  P type value UInt32
+  P indirect offset
+  P drawcount value Int
+  P maxdrawcount value Int32
+  P stride value Int32
+  C glMultiTexBufferEXT 10580 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P internalformat value UInt32
+  P buffer name buffer
+  C glMultiTexCoord1d 1021D async - - - -
+  P target value UInt32
+  P s value Double
+  C glMultiTexCoord1dv 1021E async - - - -
+  P target value UInt32
+  P v array 8 1
+  C glMultiTexCoord1f 1021F async - - - -
+  P target value UInt32
+  P s value Float
+  C glMultiTexCoord1fv 10220 async - - - -
+  P target value UInt32
+  P v array 4 1
+  C glMultiTexCoord1hNV 104AE async - - - -
+  P target value UInt32
+  P s value UInt16
+  C glMultiTexCoord1hvNV 104AF async - - - -
+  P target value UInt32
+  P v array 2 1
+  C glMultiTexCoord1i 10221 async - - - -
+  P target value UInt32
+  P s value Int32
+  C glMultiTexCoord1iv 10222 async - - - -
+  P target value UInt32
+  P v array 4 1
+  C glMultiTexCoord1s 10223 async - - - -
+  P target value UInt32
+  P s value Int16
+  C glMultiTexCoord1sv 10224 async - - - -
+  P target value UInt32
+  P v array 2 1
+  C glMultiTexCoord2d 10225 async - - - -
+  P target value UInt32
+  P s value Double
+  P t value Double
+  C glMultiTexCoord2dv 10226 async - - - -
+  P target value UInt32
+  P v array 8 2
+  C glMultiTexCoord2f 10227 async - - - -
+  P target value UInt32
+  P s value Float
+  P t value Float
+  C glMultiTexCoord2fv 10228 async - - - -
+  P target value UInt32
+  P v array 4 2
+  C glMultiTexCoord2hNV 104B0 async - - - -
+  P target value UInt32
+  P s value UInt16
+  P t value UInt16
+  C glMultiTexCoord2hvNV 104B1 async - - - -
+  P target value UInt32
+  P v array 2 2
+  C glMultiTexCoord2i 10229 async - - - -
+  P target value UInt32
+  P s value Int32
+  P t value Int32
+  C glMultiTexCoord2iv 1022A async - - - -
+  P target value UInt32
+  P v array 4 2
+  C glMultiTexCoord2s 1022B async - - - -
+  P target value UInt32
+  P s value Int16
+  P t value Int16
+  C glMultiTexCoord2sv 1022C async - - - -
+  P target value UInt32
+  P v array 2 2
+  C glMultiTexCoord3d 1022D async - - - -
+  P target value UInt32
+  P s value Double
+  P t value Double
+  P r value Double
+  C glMultiTexCoord3dv 1022E async - - - -
+  P target value UInt32
+  P v array 8 3
+  C glMultiTexCoord3f 1022F async - - - -
+  P target value UInt32
+  P s value Float
+  P t value Float
+  P r value Float
+  C glMultiTexCoord3fv 10230 async - - - -
+  P target value UInt32
+  P v array 4 3
+  C glMultiTexCoord3hNV 104B2 async - - - -
+  P target value UInt32
+  P s value UInt16
+  P t value UInt16
+  P r value UInt16
+  C glMultiTexCoord3hvNV 104B3 async - - - -
+  P target value UInt32
+  P v array 2 3
+  C glMultiTexCoord3i 10231 async - - - -
+  P target value UInt32
+  P s value Int32
+  P t value Int32
+  P r value Int32
+  C glMultiTexCoord3iv 10232 async - - - -
+  P target value UInt32
+  P v array 4 3
+  C glMultiTexCoord3s 10233 async - - - -
+  P target value UInt32
+  P s value Int16
+  P t value Int16
+  P r value Int16
+  C glMultiTexCoord3sv 10234 async - - - -
+  P target value UInt32
+  P v array 2 3
+  C glMultiTexCoord4d 10235 async - - - -
+  P target value UInt32
+  P s value Double
+  P t value Double
+  P r value Double
+  P q value Double
+  C glMultiTexCoord4dv 10236 async - - - -
+  P target value UInt32
+  P v array 8 4
+  C glMultiTexCoord4f 10237 async - - - -
+  P target value UInt32
+  P s value Float
+  P t value Float
+  P r value Float
+  P q value Float
+  C glMultiTexCoord4fv 10238 async - - - -
+  P target value UInt32
+  P v array 4 4
+  C glMultiTexCoord4hNV 104B4 async - - - -
+  P target value UInt32
+  P s value UInt16
+  P t value UInt16
+  P r value UInt16
+  P q value UInt16
+  C glMultiTexCoord4hvNV 104B5 async - - - -
+  P target value UInt32
+  P v array 2 4
+  C glMultiTexCoord4i 10239 async - - - -
+  P target value UInt32
+  P s value Int32
+  P t value Int32
+  P r value Int32
+  P q value Int32
+  C glMultiTexCoord4iv 1023A async - - - -
+  P target value UInt32
+  P v array 4 4
+  C glMultiTexCoord4s 1023B async - - - -
+  P target value UInt32
+  P s value Int16
+  P t value Int16
+  P r value Int16
+  P q value Int16
+  C glMultiTexCoord4sv 1023C async - - - -
+  P target value UInt32
+  P v array 2 4
+  C glMultiTexCoord4x 1023D async - - - -
+  P texture value UInt32
+  P s value Int32
+  P t value Int32
+  P r value Int32
+  P q value Int32
+  C glMultiTexCoordP1ui 1023E async - - - -
+  P texture value UInt32
+  P type value UInt32
+  P coords value UInt32
+  C glMultiTexCoordP1uiv 1023F async - - - -
+  P texture value UInt32
+  P type value UInt32
+  P coords array 4 1
+  C glMultiTexCoordP2ui 10240 async - - - -
+  P texture value UInt32
+  P type value UInt32
+  P coords value UInt32
+  C glMultiTexCoordP2uiv 10241 async - - - -
+  P texture value UInt32
+  P type value UInt32
+  P coords array 4 1
+  C glMultiTexCoordP3ui 10242 async - - - -
+  P texture value UInt32
+  P type value UInt32
+  P coords value UInt32
+  C glMultiTexCoordP3uiv 10243 async - - - -
+  P texture value UInt32
+  P type value UInt32
+  P coords array 4 1
+  C glMultiTexCoordP4ui 10244 async - - - -
+  P texture value UInt32
+  P type value UInt32
+  P coords value UInt32
+  C glMultiTexCoordP4uiv 10245 async - - - -
+  P texture value UInt32
+  P type value UInt32
+  P coords array 4 1
+  C glMultiTexCoordPointerEXT 10581 hook - - doer -
+  P texunit value UInt32
+  P size value Int32
+  P type value UInt32
+  P stride value Int32
+  P pointer offset
+  C glMultiTexEnvfEXT 10582 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P param value Float
+  C glMultiTexEnvfvEXT 10583 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glMultiTexEnviEXT 10584 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P param value Int32
+  C glMultiTexEnvivEXT 10585 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glMultiTexGendEXT 10586 async - - - -
+  P texunit value UInt32
+  P coord value UInt32
+  P pname value UInt32
+  P param value Double
+  C glMultiTexGendvEXT 10587 async - - - -
+  P texunit value UInt32
+  P coord value UInt32
+  P pname value UInt32
+  P params array 8 pname(pname)
+  C glMultiTexGenfEXT 10588 async - - - -
+  P texunit value UInt32
+  P coord value UInt32
+  P pname value UInt32
+  P param value Float
+  C glMultiTexGenfvEXT 10589 async - - - -
+  P texunit value UInt32
+  P coord value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glMultiTexGeniEXT 1058A async - - - -
+  P texunit value UInt32
+  P coord value UInt32
+  P pname value UInt32
+  P param value Int32
+  C glMultiTexGenivEXT 1058B async - - - -
+  P texunit value UInt32
+  P coord value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glMultiTexImage1DEXT 1058C async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P internalformat value Int32
+  P width value Int32
+  P border value Int32
+  P format value UInt32
+  P type value UInt32
+  P pixels image 1 format type width
+  C glMultiTexImage2DEXT 1058D async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P internalformat value Int32
+  P width value Int32
+  P height value Int32
+  P border value Int32
+  P format value UInt32
+  P type value UInt32
+  P pixels image 2 format type width height
+  C glMultiTexImage3DEXT 1058E async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P internalformat value Int32
+  P width value Int32
+  P height value Int32
+  P depth value Int32
+  P border value Int32
+  P format value UInt32
+  P type value UInt32
+  P pixels image 3 format type width height depth
+  C glMultiTexParameterIivEXT 1058F async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glMultiTexParameterIuivEXT 10590 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glMultiTexParameterfEXT 10591 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P param value Float
+  C glMultiTexParameterfvEXT 10592 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glMultiTexParameteriEXT 10593 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P param value Int32
+  C glMultiTexParameterivEXT 10594 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glMultiTexRenderbufferEXT 10595 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P renderbuffer name renderbuffer
+  C glMultiTexSubImage1DEXT 10596 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P width value Int32
+  P format value UInt32
+  P type value UInt32
+  P pixels image 1 format type width
+  C glMultiTexSubImage2DEXT 10597 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P width value Int32
+  P height value Int32
+  P format value UInt32
+  P type value UInt32
+  P pixels image 2 format type width height
+  C glMultiTexSubImage3DEXT 10598 async - - - -
+  P texunit value UInt32
+  P target value UInt32
+  P level value Int32
+  P xoffset value Int32
+  P yoffset value Int32
+  P zoffset value Int32
+  P width value Int32
+  P height value Int32
+  P depth value Int32
+  P format value UInt32
+  P type value UInt32
+  P pixels image 3 format type width height depth
+  C glNamedBufferData 10246 async - - own -
+  P buffer name buffer
+  P size value Int
+  P data array 1 size
+  P usage value UInt32
+  C glNamedBufferDataEXT 10599 async - - - -
+  P buffer name buffer
+  P size value Int
+  P data array 1 size
+  P usage value UInt32
+  C glNamedBufferStorage 10247 async - - own -
+  P buffer name buffer
+  P size value Int
+  P data array 1 size
+  P flags value UInt32
+  C glNamedBufferStorageEXT 1059A async - - - -
+  P buffer name buffer
+  P size value Int
+  P data array 1 size
+  P flags value UInt32
+  C glNamedBufferSubData 10248 async - - - -
+  P buffer name buffer
+  P offset value Int
+  P size value Int
+  P data array 1 size
+  C glNamedBufferSubDataEXT 1059B async - - - -
+  P buffer name buffer
+  P offset value Int
+  P size value Int
+  P data array 1 size
+  C glNamedCopyBufferSubDataEXT 1059C async - - - -
+  P readBuffer name buffer
+  P writeBuffer name buffer
+  P readOffset value Int
+  P writeOffset value Int
+  P size value Int
+  C glNamedFramebufferDrawBuffer 10249 async - - doer -
+  P framebuffer name framebuffer
+  P buf value UInt32
+  C glNamedFramebufferDrawBuffers 1024A async - - doer -
+  P framebuffer name framebuffer
+  P n value Int32
+  P bufs array 4 n
+  C glNamedFramebufferParameteri 1024B async - - doer -
+  P framebuffer name framebuffer
+  P pname value UInt32
+  P param value Int32
+  C glNamedFramebufferParameteriEXT 1059D async - - doer -
+  P framebuffer name framebuffer
+  P pname value UInt32
+  P param value Int32
+  C glNamedFramebufferReadBuffer 1024C async - - doer -
+  P framebuffer name framebuffer
+  P src value UInt32
+  C glNamedFramebufferRenderbuffer 1024D async - - doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P renderbuffertarget value UInt32
+  P renderbuffer name renderbuffer
+  C glNamedFramebufferRenderbufferEXT 1059E async - - doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P renderbuffertarget value UInt32
+  P renderbuffer name renderbuffer
+  C glNamedFramebufferTexture 1024E async - - doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P texture name texture
+  P level value Int32
+  C glNamedFramebufferTexture1DEXT 1059F async - - doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P textarget value UInt32
+  P texture name texture
+  P level value Int32
+  C glNamedFramebufferTexture2DEXT 105A0 async - - doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P textarget value UInt32
+  P texture name texture
+  P level value Int32
+  C glNamedFramebufferTexture3DEXT 105A1 async - - doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P textarget value UInt32
+  P texture name texture
+  P level value Int32
+  P zoffset value Int32
+  C glNamedFramebufferTextureEXT 105A2 async - - doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P texture name texture
+  P level value Int32
+  C glNamedFramebufferTextureFaceEXT 105A3 async - - doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P texture name texture
+  P level value Int32
+  P face value UInt32
+  C glNamedFramebufferTextureLayer 1024F async - - doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P texture name texture
+  P level value Int32
+  P layer value Int32
+  C glNamedFramebufferTextureLayerEXT 105A4 async - - doer -
+  P framebuffer name framebuffer
+  P attachment value UInt32
+  P texture name texture
+  P level value Int32
+  P layer value Int32
+  C glNamedProgramLocalParameter4dEXT 105A5 async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P x value Double
+  P y value Double
+  P z value Double
+  P w value Double
+  C glNamedProgramLocalParameter4dvEXT 105A6 async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P params array 8 4
+  C glNamedProgramLocalParameter4fEXT 105A7 async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P x value Float
+  P y value Float
+  P z value Float
+  P w value Float
+  C glNamedProgramLocalParameter4fvEXT 105A8 async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P params array 4 4
+  C glNamedProgramLocalParameterI4iEXT 105A9 async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P x value Int32
+  P y value Int32
+  P z value Int32
+  P w value Int32
+  C glNamedProgramLocalParameterI4ivEXT 105AA async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P params array 4 4
+  C glNamedProgramLocalParameterI4uiEXT 105AB async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P x value UInt32
+  P y value UInt32
+  P z value UInt32
+  P w value UInt32
+  C glNamedProgramLocalParameterI4uivEXT 105AC async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P params array 4 4
+  C glNamedProgramLocalParameters4fvEXT 105AD async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P count value Int32
+  P params array 4 count*4
+  C glNamedProgramLocalParametersI4ivEXT 105AE async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P count value Int32
+  P params array 4 count*4
+  C glNamedProgramLocalParametersI4uivEXT 105AF async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P index value UInt32
+  P count value Int32
+  P params array 4 count*4
+  C glNamedProgramStringEXT 105B0 async - - - -
+  P program name arbProgram
+  P target value UInt32
+  P format value UInt32
+  P len value Int32
+  P string array 1 len
+  C glNamedRenderbufferStorage 10250 async - - - -
+  P renderbuffer name renderbuffer
+  P internalformat value UInt32
+  P width value Int32
+  P height value Int32
+  C glNamedRenderbufferStorageEXT 105B1 async - - - -
+  P renderbuffer name renderbuffer
+  P internalformat value UInt32
+  P width value Int32
+  P height value Int32
+  C glNamedRenderbufferStorageMultisample 10251 async - - - -
+  P renderbuffer name renderbuffer
+  P samples value Int32
+  P internalformat value UInt32
+  P width value Int32
+  P height value Int32
+  C glNamedRenderbufferStorageMultisampleCoverageEXT 105B2 async - - - -
+  P renderbuffer name renderbuffer
+  P coverageSamples value Int32
+  P colorSamples value Int32
+  P internalformat value UInt32
+  P width value Int32
+  P height value Int32
+  C glNamedRenderbufferStorageMultisampleEXT 105B3 async - - - -
+  P renderbuffer name renderbuffer
+  P samples value Int32
+  P internalformat value UInt32
+  P width value Int32
+  P height value Int32
+  C glNamedStringARB 1050B async - - - -
+  P type value UInt32
+  P namelen value Int32
+  P name text namelen
+  P stringlen value Int32
+  P string text stringlen
+  C glNewList 10252 async - - own -
+  P list name list
+  P mode value UInt32
+  C glNormal3b 10253 async - - - -
+  P nx value Int8
+  P ny value Int8
+  P nz value Int8
+  C glNormal3bv 10254 async - - - -
+  P v array 1 3
+  C glNormal3d 10255 async - - - -
+  P nx value Double
+  P ny value Double
+  P nz value Double
+  C glNormal3dv 10256 async - - - -
+  P v array 8 3
+  C glNormal3f 10257 async - - - -
+  P nx value Float
+  P ny value Float
+  P nz value Float
+  C glNormal3fv 10258 async - - - -
+  P v array 4 3
+  C glNormal3hNV 104B6 async - - - -
+  P nx value UInt16
+  P ny value UInt16
+  P nz value UInt16
+  C glNormal3hvNV 104B7 async - - - -
+  P v array 2 3
+  C glNormal3i 10259 async - - - -
+  P nx value Int32
+  P ny value Int32
+  P nz value Int32
+  C glNormal3iv 1025A async - - - -
+  P v array 4 3
+  C glNormal3s 1025B async - - - -
+  P nx value Int16
+  P ny value Int16
+  P nz value Int16
+  C glNormal3sv 1025C async - - - -
+  P v array 2 3
+  C glNormal3x 1025D async - - - -
+  P nx value Int32
+  P ny value Int32
+  P nz value Int32
+  C glNormalP3ui 1025E async - - - -
+  P type value UInt32
+  P coords value UInt32
+  C glNormalP3uiv 1025F async - - - -
+  P type value UInt32
+  P coords array 4 1
+  C glNormalPointer 10260 hook - - doer -
+  P type value UInt32
+  P stride value Int32
+  P pointer offset
+  C glObjectLabel 10261 async - - doer -
+  P identifier value UInt32
+  P name value UInt32
+  P length value Int32
+  P label text length
+  C glObjectPtrLabel 10262 async - - - -
+  P ptr sync
+  P length value Int32
+  P label text length
+  C glOrtho 10263 async - - - -
+  P left value Double
+  P right value Double
+  P bottom value Double
+  P top value Double
+  P zNear value Double
+  P zFar value Double
+  C glOrthof 10264 async - - - -
+  P l value Float
+  P r value Float
+  P b value Float
+  P t value Float
+  P n value Float
+  P f value Float
+  C glOrthox 10265 async - - - -
+  P l value Int32
+  P r value Int32
+  P b value Int32
+  P t value Int32
+  P n value Int32
+  P f value Int32
+  C glPassTexCoordATI 104B8 async - - - -
+  P dst value UInt32
+  P coord value UInt32
+  P swizzle value UInt32
+  C glPassThrough 10266 async - - - -
+  P token value Float
+  C glPatchParameterfv 10267 async - - - -
+  P pname value UInt32
+  P values array 4 {glPatchValueCount(pname)}*1
+  C glPatchParameteri 10268 async - - - -
+  P pname value UInt32
+  P value value Int32
+  C glPauseTransformFeedback 10269 async - - - -
+  C glPixelMapfv 1026A async - - - -
+  P map value UInt32
+  P mapsize value Int32
+  P values image 1 GL.RED GL.FLOAT mapsize
+  C glPixelMapuiv 1026B async - - - -
+  P map value UInt32
+  P mapsize value Int32
+  P values image 1 GL.RED GL.UNSIGNED_INT mapsize
+  C glPixelMapusv 1026C async - - - -
+  P map value UInt32
+  P mapsize value Int32
+  P values image 1 GL.RED GL.UNSIGNED_SHORT mapsize
+  C glPixelTransferf 1026D async - - - -
+  P pname value UInt32
+  P param value Float
+  C glPixelTransferi 1026E async - - - -
+  P pname value UInt32
+  P param value Int32
+  C glPixelZoom 1026F async - - - -
+  P xfactor value Float
+  P yfactor value Float
+  C glPointParameterf 10270 async - - - -
+  P pname value UInt32
+  P param value Float
+  C glPointParameterfv 10271 async - - - -
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glPointParameteri 10272 async - - - -
+  P pname value UInt32
+  P param value Int32
+  C glPointParameteriv 10273 async - - - -
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glPointParameterx 10274 async - - - -
+  P pname value UInt32
+  P param value Int32
+  C glPointParameterxv 10275 async - - - -
+  P pname value UInt32
+  P params array 4 pname(pname)
+  C glPointSize 10276 async - - - -
+  P size value Float
+  C glPointSizex 10277 async - - - -
+  P size value Int32
+  C glPolygonMode 10278 async - - - -
+  P face value UInt32
+  P mode value UInt32
+  C glPolygonOffset 10279 async - - - -
+  P factor value Float
+  P units value Float
+  C glPolygonOffsetClamp 1027A async - - - -
+  P factor value Float
+  P units value Float
+  P clamp value Float
+  C glPolygonOffsetx 1027B async - - - -
+  P factor value Int32
+  P units value Int32
+  C glPolygonStipple 1027C async - - - -
+  P mask image 2 GL.COLOR_INDEX GL.BITMAP 32 32
+  C glPopAttrib 1027D async - - - -
+  C glPopClientAttrib 1027E hook - - doer -
+  C glPopDebugGroup 1027F async - - doer -
+  C glPopMatrix 10280 async - - - -
+  C glPopName 10281 async - - - -
+  C glPrimitiveBoundingBox 10282 async - - - -
+  P minX value Float
+  P minY value Float
+  P minZ value Float
+  P minW value Float
+  P maxX value Float
+  P maxY value Float
+  P maxZ value Float
+  P maxW value Float
+  C glPrimitiveRestartIndex 10283 async - - - -
+  P index value UInt32
+  C glPrimitiveRestartIndexNV 10284 async - - - -
+  P index value UInt32
+  C glPrimitiveRestartNV 10285 async - - - -
+  C glPrioritizeTextures 10286 async - - - -
+  P n value Int32
+  P textures names texture n
+  P priorities array 4 n
+  C glProgramBinary 10287 async - - - -
+  P program name program
+  P binaryFormat value UInt32
+  P binary array 1 length
+  P length value Int32
+  C glProgramEnvParameter4dARB 10288 async - - - -
+  P target value UInt32
+  P index value UInt32
+  P x value Double
+  P y value Double
+  P z value Double
+  P w value Double
+  C glProgramEnvParameter4dvARB 10289 async - - - -
+  P target value UInt32
+  P index value UInt32
+  P params array 8 4
+  C glProgramEnvParameter4fARB 1028A async - - - -
+  P target value UInt32
+  P index value UInt32
+  P x value Float
+  P y value Float
+  P z value Float
+  P w value Float
+  C glProgramEnvParameter4fvARB 1028B async - - - -
+  P target value UInt32
+  P index value UInt32
+  P params array 4 4
+  C glProgramEnvParameters4fvEXT 1028C async - - - -
+  P target value UInt32
+  P index value UInt32
+  P count value Int32
+  P params array 4 count*4
+  C glProgramLocalParameter4dARB 1028D async - - - -
+  P target value UInt32
+  P index value UInt32
+  P x value Double
+  P y value Double
+  P z value Double
+  P w value Double
+  C glProgramLocalParameter4dvARB 1028E async - - - -
+  P target value UInt32
+  P index value UInt32
+  P params array 8 4
+  C glProgramLocalParameter4fARB 1028F async - - - -
   P target value UInt32
   P index value UInt32
   P x value Float
@@ -30,7 +903,16 @@ let recordDescriptions2: String = """
   P program name program
   P location value Int32
   P v0 value Double
+  C glProgramUniform1dEXT 105B4 async - - - -
+  P program name program
+  P location value Int32
+  P x value Double
   C glProgramUniform1dv 10295 async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P value array 8 count
+  C glProgramUniform1dvEXT 105B5 async - - - -
   P program name program
   P location value Int32
   P count value Int32
@@ -103,7 +985,17 @@ let recordDescriptions2: String = """
   P location value Int32
   P v0 value Double
   P v1 value Double
+  C glProgramUniform2dEXT 105B6 async - - - -
+  P program name program
+  P location value Int32
+  P x value Double
+  P y value Double
   C glProgramUniform2dv 102A1 async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P value array 8 count*2
+  C glProgramUniform2dvEXT 105B7 async - - - -
   P program name program
   P location value Int32
   P count value Int32
@@ -184,7 +1076,18 @@ let recordDescriptions2: String = """
   P v0 value Double
   P v1 value Double
   P v2 value Double
+  C glProgramUniform3dEXT 105B8 async - - - -
+  P program name program
+  P location value Int32
+  P x value Double
+  P y value Double
+  P z value Double
   C glProgramUniform3dv 102AD async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P value array 8 count*3
+  C glProgramUniform3dvEXT 105B9 async - - - -
   P program name program
   P location value Int32
   P count value Int32
@@ -273,7 +1176,19 @@ let recordDescriptions2: String = """
   P v1 value Double
   P v2 value Double
   P v3 value Double
+  C glProgramUniform4dEXT 105BA async - - - -
+  P program name program
+  P location value Int32
+  P x value Double
+  P y value Double
+  P z value Double
+  P w value Double
   C glProgramUniform4dv 102B9 async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P value array 8 count*4
+  C glProgramUniform4dvEXT 105BB async - - - -
   P program name program
   P location value Int32
   P count value Int32
@@ -368,6 +1283,12 @@ let recordDescriptions2: String = """
   P count value Int32
   P transpose value UInt8
   P value array 8 count*4
+  C glProgramUniformMatrix2dvEXT 105BC async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P transpose value UInt8
+  P value array 8 count*4
   C glProgramUniformMatrix2fv 102C5 async - - - -
   P program name program
   P location value Int32
@@ -375,6 +1296,12 @@ let recordDescriptions2: String = """
   P transpose value UInt8
   P value array 4 count*4
   C glProgramUniformMatrix2x3dv 102C6 async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P transpose value UInt8
+  P value array 8 count*6
+  C glProgramUniformMatrix2x3dvEXT 105BD async - - - -
   P program name program
   P location value Int32
   P count value Int32
@@ -392,6 +1319,12 @@ let recordDescriptions2: String = """
   P count value Int32
   P transpose value UInt8
   P value array 8 count*8
+  C glProgramUniformMatrix2x4dvEXT 105BE async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P transpose value UInt8
+  P value array 8 count*8
   C glProgramUniformMatrix2x4fv 102C9 async - - - -
   P program name program
   P location value Int32
@@ -399,6 +1332,12 @@ let recordDescriptions2: String = """
   P transpose value UInt8
   P value array 4 count*8
   C glProgramUniformMatrix3dv 102CA async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P transpose value UInt8
+  P value array 8 count*9
+  C glProgramUniformMatrix3dvEXT 105BF async - - - -
   P program name program
   P location value Int32
   P count value Int32
@@ -416,6 +1355,12 @@ let recordDescriptions2: String = """
   P count value Int32
   P transpose value UInt8
   P value array 8 count*6
+  C glProgramUniformMatrix3x2dvEXT 105C0 async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P transpose value UInt8
+  P value array 8 count*6
   C glProgramUniformMatrix3x2fv 102CD async - - - -
   P program name program
   P location value Int32
@@ -423,6 +1368,12 @@ let recordDescriptions2: String = """
   P transpose value UInt8
   P value array 4 count*6
   C glProgramUniformMatrix3x4dv 102CE async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P transpose value UInt8
+  P value array 8 count*12
+  C glProgramUniformMatrix3x4dvEXT 105C1 async - - - -
   P program name program
   P location value Int32
   P count value Int32
@@ -440,6 +1391,12 @@ let recordDescriptions2: String = """
   P count value Int32
   P transpose value UInt8
   P value array 8 count*16
+  C glProgramUniformMatrix4dvEXT 105C2 async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P transpose value UInt8
+  P value array 8 count*16
   C glProgramUniformMatrix4fv 102D1 async - - - -
   P program name program
   P location value Int32
@@ -452,6 +1409,12 @@ let recordDescriptions2: String = """
   P count value Int32
   P transpose value UInt8
   P value array 8 count*8
+  C glProgramUniformMatrix4x2dvEXT 105C3 async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P transpose value UInt8
+  P value array 8 count*8
   C glProgramUniformMatrix4x2fv 102D3 async - - - -
   P program name program
   P location value Int32
@@ -459,6 +1422,12 @@ let recordDescriptions2: String = """
   P transpose value UInt8
   P value array 4 count*8
   C glProgramUniformMatrix4x3dv 102D4 async - - - -
+  P program name program
+  P location value Int32
+  P count value Int32
+  P transpose value UInt8
+  P value array 8 count*12
+  C glProgramUniformMatrix4x3dvEXT 105C4 async - - - -
   P program name program
   P location value Int32
   P count value Int32
@@ -533,1813 +1502,4 @@ let recordDescriptions2: String = """
   P v array 2 3
   C glRasterPos4d 102ED async - - - -
   P x value Double
-  P y value Double
-  P z value Double
-  P w value Double
-  C glRasterPos4dv 102EE async - - - -
-  P v array 8 4
-  C glRasterPos4f 102EF async - - - -
-  P x value Float
-  P y value Float
-  P z value Float
-  P w value Float
-  C glRasterPos4fv 102F0 async - - - -
-  P v array 4 4
-  C glRasterPos4i 102F1 async - - - -
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  P w value Int32
-  C glRasterPos4iv 102F2 async - - - -
-  P v array 4 4
-  C glRasterPos4s 102F3 async - - - -
-  P x value Int16
-  P y value Int16
-  P z value Int16
-  P w value Int16
-  C glRasterPos4sv 102F4 async - - - -
-  P v array 2 4
-  C glReadBuffer 102F5 async - - doer -
-  P src value UInt32
-  C glReadBufferNV 104C9 async - - - -
-  P mode value UInt32
-  C glReadPixels 102F6 hook - replies doer -
-  P x value Int32
-  P y value Int32
-  P width value Int32
-  P height value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels left
-  C glRectd 102F8 async - - - -
-  P x1 value Double
-  P y1 value Double
-  P x2 value Double
-  P y2 value Double
-  C glRectdv 102F9 async - - - -
-  P v1 array 8 2
-  P v2 array 8 2
-  C glRectf 102FA async - - - -
-  P x1 value Float
-  P y1 value Float
-  P x2 value Float
-  P y2 value Float
-  C glRectfv 102FB async - - - -
-  P v1 array 4 2
-  P v2 array 4 2
-  C glRecti 102FC async - - - -
-  P x1 value Int32
-  P y1 value Int32
-  P x2 value Int32
-  P y2 value Int32
-  C glRectiv 102FD async - - - -
-  P v1 array 4 2
-  P v2 array 4 2
-  C glRects 102FE async - - - -
-  P x1 value Int16
-  P y1 value Int16
-  P x2 value Int16
-  P y2 value Int16
-  C glRectsv 102FF async - - - -
-  P v1 array 2 2
-  P v2 array 2 2
-  C glReleaseShaderCompiler 10300 async - - - -
-  C glRenderMode 10301 hook - replies doer 4
-  P mode value UInt32
-  C glRenderbufferStorage 10302 async - - own -
-  P target value UInt32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  C glRenderbufferStorageMultisample 10303 async - - own -
-  P target value UInt32
-  P samples value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  C glResumeTransformFeedback 10304 async - - - -
-  C glRotated 10305 async - - - -
-  P angle value Double
-  P x value Double
-  P y value Double
-  P z value Double
-  C glRotatef 10306 async - - - -
-  P angle value Float
-  P x value Float
-  P y value Float
-  P z value Float
-  C glRotatex 10307 async - - - -
-  P angle value Int32
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  C glSampleCoverage 10308 async - - - -
-  P value value Float
-  P invert value UInt8
-  C glSampleCoveragex 10309 async - - - -
-  P value value Int32
-  P invert value UInt8
-  C glSampleMapATI 104CA async - - - -
-  P dst value UInt32
-  P interp value UInt32
-  P swizzle value UInt32
-  C glSampleMaski 1030A async - - - -
-  P maskNumber value UInt32
-  P mask value UInt32
-  C glSamplerParameterIiv 1030B async - - - -
-  P sampler name sampler
-  P pname value UInt32
-  P param array 4 pname(pname)
-  C glSamplerParameterIuiv 1030C async - - - -
-  P sampler name sampler
-  P pname value UInt32
-  P param array 4 pname(pname)
-  C glSamplerParameterf 1030D async - - - -
-  P sampler name sampler
-  P pname value UInt32
-  P param value Float
-  C glSamplerParameterfv 1030E async - - - -
-  P sampler name sampler
-  P pname value UInt32
-  P param array 4 pname(pname)
-  C glSamplerParameteri 1030F async - - - -
-  P sampler name sampler
-  P pname value UInt32
-  P param value Int32
-  C glSamplerParameteriv 10310 async - - - -
-  P sampler name sampler
-  P pname value UInt32
-  P param array 4 pname(pname)
-  C glScaled 10311 async - - - -
-  P x value Double
-  P y value Double
-  P z value Double
-  C glScalef 10312 async - - - -
-  P x value Float
-  P y value Float
-  P z value Float
-  C glScalex 10313 async - - - -
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  C glScissor 10314 async - - - -
-  P x value Int32
-  P y value Int32
-  P width value Int32
-  P height value Int32
-  C glScissorArrayv 10315 async - - - -
-  P first value UInt32
-  P count value Int32
-  P v array 4 count*4
-  C glScissorIndexed 10316 async - - - -
-  P index value UInt32
-  P left value Int32
-  P bottom value Int32
-  P width value Int32
-  P height value Int32
-  C glScissorIndexedv 10317 async - - - -
-  P index value UInt32
-  P v array 4 4
-  C glSecondaryColor3b 10318 async - - - -
-  P red value Int8
-  P green value Int8
-  P blue value Int8
-  C glSecondaryColor3bv 10319 async - - - -
-  P v array 1 3
-  C glSecondaryColor3d 1031A async - - - -
-  P red value Double
-  P green value Double
-  P blue value Double
-  C glSecondaryColor3dv 1031B async - - - -
-  P v array 8 3
-  C glSecondaryColor3f 1031C async - - - -
-  P red value Float
-  P green value Float
-  P blue value Float
-  C glSecondaryColor3fv 1031D async - - - -
-  P v array 4 3
-  C glSecondaryColor3hNV 104CB async - - - -
-  P red value UInt16
-  P green value UInt16
-  P blue value UInt16
-  C glSecondaryColor3hvNV 104CC async - - - -
-  P v array 2 3
-  C glSecondaryColor3i 1031E async - - - -
-  P red value Int32
-  P green value Int32
-  P blue value Int32
-  C glSecondaryColor3iv 1031F async - - - -
-  P v array 4 3
-  C glSecondaryColor3s 10320 async - - - -
-  P red value Int16
-  P green value Int16
-  P blue value Int16
-  C glSecondaryColor3sv 10321 async - - - -
-  P v array 2 3
-  C glSecondaryColor3ub 10322 async - - - -
-  P red value UInt8
-  P green value UInt8
-  P blue value UInt8
-  C glSecondaryColor3ubv 10323 async - - - -
-  P v array 1 3
-  C glSecondaryColor3ui 10324 async - - - -
-  P red value UInt32
-  P green value UInt32
-  P blue value UInt32
-  C glSecondaryColor3uiv 10325 async - - - -
-  P v array 4 3
-  C glSecondaryColor3us 10326 async - - - -
-  P red value UInt16
-  P green value UInt16
-  P blue value UInt16
-  C glSecondaryColor3usv 10327 async - - - -
-  P v array 2 3
-  C glSecondaryColorP3ui 10328 async - - - -
-  P type value UInt32
-  P color value UInt32
-  C glSecondaryColorP3uiv 10329 async - - - -
-  P type value UInt32
-  P color array 4 1
-  C glSecondaryColorPointer 1032A hook - - doer -
-  P size value Int32
-  P type value UInt32
-  P stride value Int32
-  P pointer offset
-  C glSelectBuffer 1032B hook - - doer -
-  P size value Int32
-  P buffer left
-  C glSetFragmentShaderConstantATI 104CD async - - - -
-  P dst value UInt32
-  P value array 4 4
-  C glShadeModel 1032C async - - - -
-  P mode value UInt32
-  C glShaderBinary 1032D async - - - -
-  P count value Int32
-  P shaders names program count
-  P binaryFormat value UInt32
-  P binary array 1 length
-  P length value Int32
-  C glShaderSource 1032E hook - - doer -
-  P shader name program
-  P count value Int32
-  P string left
-  P length left
-  C glShaderStorageBlockBinding 1032F async - - - -
-  P program name program
-  P storageBlockIndex value UInt32
-  P storageBlockBinding value UInt32
-  C glSpecializeShader 10330 async - - own -
-  P shader name program
-  P pEntryPoint string
-  P numSpecializationConstants value UInt32
-  P pConstantIndex array 4 numSpecializationConstants
-  P pConstantValue array 4 numSpecializationConstants
-  C glStencilFunc 10331 async - - - -
-  P func value UInt32
-  P ref value Int32
-  P mask value UInt32
-  C glStencilFuncSeparate 10332 async - - - -
-  P face value UInt32
-  P func value UInt32
-  P ref value Int32
-  P mask value UInt32
-  C glStencilFuncSeparateATI 104CE async - - - -
-  P frontfunc value UInt32
-  P backfunc value UInt32
-  P ref value Int32
-  P mask value UInt32
-  C glStencilMask 10333 async - - - -
-  P mask value UInt32
-  C glStencilMaskSeparate 10334 async - - - -
-  P face value UInt32
-  P mask value UInt32
-  C glStencilOp 10335 async - - - -
-  P fail value UInt32
-  P zfail value UInt32
-  P zpass value UInt32
-  C glStencilOpSeparate 10336 async - - - -
-  P face value UInt32
-  P sfail value UInt32
-  P dpfail value UInt32
-  P dppass value UInt32
-  C glTexBuffer 10337 async - - - -
-  P target value UInt32
-  P internalformat value UInt32
-  P buffer name buffer
-  C glTexBufferRange 10338 async - - - -
-  P target value UInt32
-  P internalformat value UInt32
-  P buffer name buffer
-  P offset value Int
-  P size value Int
-  C glTexCoord1d 10339 async - - - -
-  P s value Double
-  C glTexCoord1dv 1033A async - - - -
-  P v array 8 1
-  C glTexCoord1f 1033B async - - - -
-  P s value Float
-  C glTexCoord1fv 1033C async - - - -
-  P v array 4 1
-  C glTexCoord1hNV 104CF async - - - -
-  P s value UInt16
-  C glTexCoord1hvNV 104D0 async - - - -
-  P v array 2 1
-  C glTexCoord1i 1033D async - - - -
-  P s value Int32
-  C glTexCoord1iv 1033E async - - - -
-  P v array 4 1
-  C glTexCoord1s 1033F async - - - -
-  P s value Int16
-  C glTexCoord1sv 10340 async - - - -
-  P v array 2 1
-  C glTexCoord2d 10341 async - - - -
-  P s value Double
-  P t value Double
-  C glTexCoord2dv 10342 async - - - -
-  P v array 8 2
-  C glTexCoord2f 10343 async - - - -
-  P s value Float
-  P t value Float
-  C glTexCoord2fv 10344 async - - - -
-  P v array 4 2
-  C glTexCoord2hNV 104D1 async - - - -
-  P s value UInt16
-  P t value UInt16
-  C glTexCoord2hvNV 104D2 async - - - -
-  P v array 2 2
-  C glTexCoord2i 10345 async - - - -
-  P s value Int32
-  P t value Int32
-  C glTexCoord2iv 10346 async - - - -
-  P v array 4 2
-  C glTexCoord2s 10347 async - - - -
-  P s value Int16
-  P t value Int16
-  C glTexCoord2sv 10348 async - - - -
-  P v array 2 2
-  C glTexCoord3d 10349 async - - - -
-  P s value Double
-  P t value Double
-  P r value Double
-  C glTexCoord3dv 1034A async - - - -
-  P v array 8 3
-  C glTexCoord3f 1034B async - - - -
-  P s value Float
-  P t value Float
-  P r value Float
-  C glTexCoord3fv 1034C async - - - -
-  P v array 4 3
-  C glTexCoord3hNV 104D3 async - - - -
-  P s value UInt16
-  P t value UInt16
-  P r value UInt16
-  C glTexCoord3hvNV 104D4 async - - - -
-  P v array 2 3
-  C glTexCoord3i 1034D async - - - -
-  P s value Int32
-  P t value Int32
-  P r value Int32
-  C glTexCoord3iv 1034E async - - - -
-  P v array 4 3
-  C glTexCoord3s 1034F async - - - -
-  P s value Int16
-  P t value Int16
-  P r value Int16
-  C glTexCoord3sv 10350 async - - - -
-  P v array 2 3
-  C glTexCoord4d 10351 async - - - -
-  P s value Double
-  P t value Double
-  P r value Double
-  P q value Double
-  C glTexCoord4dv 10352 async - - - -
-  P v array 8 4
-  C glTexCoord4f 10353 async - - - -
-  P s value Float
-  P t value Float
-  P r value Float
-  P q value Float
-  C glTexCoord4fv 10354 async - - - -
-  P v array 4 4
-  C glTexCoord4hNV 104D5 async - - - -
-  P s value UInt16
-  P t value UInt16
-  P r value UInt16
-  P q value UInt16
-  C glTexCoord4hvNV 104D6 async - - - -
-  P v array 2 4
-  C glTexCoord4i 10355 async - - - -
-  P s value Int32
-  P t value Int32
-  P r value Int32
-  P q value Int32
-  C glTexCoord4iv 10356 async - - - -
-  P v array 4 4
-  C glTexCoord4s 10357 async - - - -
-  P s value Int16
-  P t value Int16
-  P r value Int16
-  P q value Int16
-  C glTexCoord4sv 10358 async - - - -
-  P v array 2 4
-  C glTexCoordP1ui 10359 async - - - -
-  P type value UInt32
-  P coords value UInt32
-  C glTexCoordP1uiv 1035A async - - - -
-  P type value UInt32
-  P coords array 4 1
-  C glTexCoordP2ui 1035B async - - - -
-  P type value UInt32
-  P coords value UInt32
-  C glTexCoordP2uiv 1035C async - - - -
-  P type value UInt32
-  P coords array 4 1
-  C glTexCoordP3ui 1035D async - - - -
-  P type value UInt32
-  P coords value UInt32
-  C glTexCoordP3uiv 1035E async - - - -
-  P type value UInt32
-  P coords array 4 1
-  C glTexCoordP4ui 1035F async - - - -
-  P type value UInt32
-  P coords value UInt32
-  C glTexCoordP4uiv 10360 async - - - -
-  P type value UInt32
-  P coords array 4 1
-  C glTexCoordPointer 10361 hook - - doer -
-  P size value Int32
-  P type value UInt32
-  P stride value Int32
-  P pointer offset
-  C glTexEnvf 10362 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P param value Float
-  C glTexEnvfv 10363 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexEnvi 10364 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P param value Int32
-  C glTexEnviv 10365 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexEnvx 10366 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P param value Int32
-  C glTexEnvxv 10367 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexGend 10368 async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P param value Double
-  C glTexGendv 10369 async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P params array 8 pname(pname)
-  C glTexGenf 1036A async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P param value Float
-  C glTexGenfOES 10517 async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P param value Float
-  C glTexGenfv 1036B async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexGenfvOES 10518 async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexGeni 1036C async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P param value Int32
-  C glTexGeniOES 10519 async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P param value Int32
-  C glTexGeniv 1036D async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexGenivOES 1051A async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexGenxOES 1051B async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P param value Int32
-  C glTexGenxvOES 1051C async - - - -
-  P coord value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexImage1D 1036E async - - - -
-  P target value UInt32
-  P level value Int32
-  P internalformat value Int32
-  P width value Int32
-  P border value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 1 format type width
-  C glTexImage2D 1036F async - - - -
-  P target value UInt32
-  P level value Int32
-  P internalformat value Int32
-  P width value Int32
-  P height value Int32
-  P border value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 2 format type width height
-  C glTexImage2DMultisample 10370 async - - - -
-  P target value UInt32
-  P samples value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  P fixedsamplelocations value UInt8
-  C glTexImage3D 10371 async - - - -
-  P target value UInt32
-  P level value Int32
-  P internalformat value Int32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  P border value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 3 format type width height depth
-  C glTexImage3DMultisample 10372 async - - - -
-  P target value UInt32
-  P samples value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  P fixedsamplelocations value UInt8
-  C glTexImage3DOES 104D7 async - - - -
-  P target value UInt32
-  P level value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  P border value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 3 format type width height depth
-  C glTexParameterIiv 10373 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexParameterIuiv 10374 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexParameterf 10375 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P param value Float
-  C glTexParameterfv 10376 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexParameteri 10377 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P param value Int32
-  C glTexParameteriv 10378 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexParameterx 10379 async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P param value Int32
-  C glTexParameterxv 1037A async - - - -
-  P target value UInt32
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTexStorage1D 1037B async - - - -
-  P target value UInt32
-  P levels value Int32
-  P internalformat value UInt32
-  P width value Int32
-  C glTexStorage2D 1037C async - - - -
-  P target value UInt32
-  P levels value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  C glTexStorage2DMultisample 1037D async - - - -
-  P target value UInt32
-  P samples value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  P fixedsamplelocations value UInt8
-  C glTexStorage3D 1037E async - - - -
-  P target value UInt32
-  P levels value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  C glTexStorage3DMultisample 1037F async - - - -
-  P target value UInt32
-  P samples value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  P fixedsamplelocations value UInt8
-  C glTexSubImage1D 10380 async - - - -
-  P target value UInt32
-  P level value Int32
-  P xoffset value Int32
-  P width value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 1 format type width
-  C glTexSubImage2D 10381 async - - - -
-  P target value UInt32
-  P level value Int32
-  P xoffset value Int32
-  P yoffset value Int32
-  P width value Int32
-  P height value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 2 format type width height
-  C glTexSubImage3D 10382 async - - - -
-  P target value UInt32
-  P level value Int32
-  P xoffset value Int32
-  P yoffset value Int32
-  P zoffset value Int32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 3 format type width height depth
-  C glTexSubImage3DOES 104D8 async - - - -
-  P target value UInt32
-  P level value Int32
-  P xoffset value Int32
-  P yoffset value Int32
-  P zoffset value Int32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 3 format type width height depth
-  C glTextureBarrier 10383 async - - - -
-  C glTextureBarrierNV 10384 async - - - -
-  C glTextureBuffer 10385 async - - - -
-  P texture name texture
-  P internalformat value UInt32
-  P buffer name buffer
-  C glTextureBufferRange 10386 async - - - -
-  P texture name texture
-  P internalformat value UInt32
-  P buffer name buffer
-  P offset value Int
-  P size value Int
-  C glTextureParameterIiv 10387 async - - - -
-  P texture name texture
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTextureParameterIuiv 10388 async - - - -
-  P texture name texture
-  P pname value UInt32
-  P params array 4 pname(pname)
-  C glTextureParameterf 10389 async - - - -
-  P texture name texture
-  P pname value UInt32
-  P param value Float
-  C glTextureParameterfv 1038A async - - - -
-  P texture name texture
-  P pname value UInt32
-  P param array 4 pname(pname)
-  C glTextureParameteri 1038B async - - - -
-  P texture name texture
-  P pname value UInt32
-  P param value Int32
-  C glTextureParameteriv 1038C async - - - -
-  P texture name texture
-  P pname value UInt32
-  P param array 4 pname(pname)
-  C glTextureStorage1D 1038D async - - - -
-  P texture name texture
-  P levels value Int32
-  P internalformat value UInt32
-  P width value Int32
-  C glTextureStorage2D 1038E async - - - -
-  P texture name texture
-  P levels value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  C glTextureStorage2DMultisample 1038F async - - - -
-  P texture name texture
-  P samples value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  P fixedsamplelocations value UInt8
-  C glTextureStorage3D 10390 async - - - -
-  P texture name texture
-  P levels value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  C glTextureStorage3DMultisample 10391 async - - - -
-  P texture name texture
-  P samples value Int32
-  P internalformat value UInt32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  P fixedsamplelocations value UInt8
-  C glTextureSubImage1D 10392 async - - - -
-  P texture name texture
-  P level value Int32
-  P xoffset value Int32
-  P width value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 1 format type width
-  C glTextureSubImage2D 10393 async - - - -
-  P texture name texture
-  P level value Int32
-  P xoffset value Int32
-  P yoffset value Int32
-  P width value Int32
-  P height value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 2 format type width height
-  C glTextureSubImage3D 10394 async - - - -
-  P texture name texture
-  P level value Int32
-  P xoffset value Int32
-  P yoffset value Int32
-  P zoffset value Int32
-  P width value Int32
-  P height value Int32
-  P depth value Int32
-  P format value UInt32
-  P type value UInt32
-  P pixels image 3 format type width height depth
-  C glTextureView 10395 async - - - -
-  P texture name texture
-  P target value UInt32
-  P origtexture name texture
-  P internalformat value UInt32
-  P minlevel value UInt32
-  P numlevels value UInt32
-  P minlayer value UInt32
-  P numlayers value UInt32
-  C glTransformFeedbackBufferBase 10396 async - - - -
-  P xfb name transformFeedback
-  P index value UInt32
-  P buffer name buffer
-  C glTransformFeedbackBufferRange 10397 async - - - -
-  P xfb name transformFeedback
-  P index value UInt32
-  P buffer name buffer
-  P offset value Int
-  P size value Int
-  C glTransformFeedbackVaryings 10398 async - - - -
-  P program name program
-  P count value Int32
-  P varyings strings count
-  P bufferMode value UInt32
-  C glTranslated 10399 async - - - -
-  P x value Double
-  P y value Double
-  P z value Double
-  C glTranslatef 1039A async - - - -
-  P x value Float
-  P y value Float
-  P z value Float
-  C glTranslatex 1039B async - - - -
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  C glUniform1d 1039C async - - - -
-  P location value Int32
-  P x value Double
-  C glUniform1dv 1039D async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*1
-  C glUniform1f 1039E async - - - -
-  P location value Int32
-  P v0 value Float
-  C glUniform1fv 1039F async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*1
-  C glUniform1i 103A0 async - - - -
-  P location value Int32
-  P v0 value Int32
-  C glUniform1i64ARB 103A1 async - - - -
-  P location value Int32
-  P x value Int64
-  C glUniform1i64NV 104D9 async - - - -
-  P location value Int32
-  P x value Int64
-  C glUniform1i64vARB 103A2 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*1
-  C glUniform1i64vNV 104DA async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*1
-  C glUniform1iv 103A3 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*1
-  C glUniform1ui 103A4 async - - - -
-  P location value Int32
-  P v0 value UInt32
-  C glUniform1ui64ARB 103A5 async - - - -
-  P location value Int32
-  P x value UInt64
-  C glUniform1ui64NV 104DB async - - - -
-  P location value Int32
-  P x value UInt64
-  C glUniform1ui64vARB 103A6 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*1
-  C glUniform1ui64vNV 104DC async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*1
-  C glUniform1uiv 103A7 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*1
-  C glUniform2d 103A8 async - - - -
-  P location value Int32
-  P x value Double
-  P y value Double
-  C glUniform2dv 103A9 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*2
-  C glUniform2f 103AA async - - - -
-  P location value Int32
-  P v0 value Float
-  P v1 value Float
-  C glUniform2fv 103AB async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*2
-  C glUniform2i 103AC async - - - -
-  P location value Int32
-  P v0 value Int32
-  P v1 value Int32
-  C glUniform2i64ARB 103AD async - - - -
-  P location value Int32
-  P x value Int64
-  P y value Int64
-  C glUniform2i64NV 104DD async - - - -
-  P location value Int32
-  P x value Int64
-  P y value Int64
-  C glUniform2i64vARB 103AE async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*2
-  C glUniform2i64vNV 104DE async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*2
-  C glUniform2iv 103AF async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*2
-  C glUniform2ui 103B0 async - - - -
-  P location value Int32
-  P v0 value UInt32
-  P v1 value UInt32
-  C glUniform2ui64ARB 103B1 async - - - -
-  P location value Int32
-  P x value UInt64
-  P y value UInt64
-  C glUniform2ui64NV 104DF async - - - -
-  P location value Int32
-  P x value UInt64
-  P y value UInt64
-  C glUniform2ui64vARB 103B2 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*2
-  C glUniform2ui64vNV 104E0 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*2
-  C glUniform2uiv 103B3 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*2
-  C glUniform3d 103B4 async - - - -
-  P location value Int32
-  P x value Double
-  P y value Double
-  P z value Double
-  C glUniform3dv 103B5 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*3
-  C glUniform3f 103B6 async - - - -
-  P location value Int32
-  P v0 value Float
-  P v1 value Float
-  P v2 value Float
-  C glUniform3fv 103B7 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*3
-  C glUniform3i 103B8 async - - - -
-  P location value Int32
-  P v0 value Int32
-  P v1 value Int32
-  P v2 value Int32
-  C glUniform3i64ARB 103B9 async - - - -
-  P location value Int32
-  P x value Int64
-  P y value Int64
-  P z value Int64
-  C glUniform3i64NV 104E1 async - - - -
-  P location value Int32
-  P x value Int64
-  P y value Int64
-  P z value Int64
-  C glUniform3i64vARB 103BA async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*3
-  C glUniform3i64vNV 104E2 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*3
   """
-
-let recordDescriptions3: String = """
-  C glUniform3iv 103BB async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*3
-  C glUniform3ui 103BC async - - - -
-  P location value Int32
-  P v0 value UInt32
-  P v1 value UInt32
-  P v2 value UInt32
-  C glUniform3ui64ARB 103BD async - - - -
-  P location value Int32
-  P x value UInt64
-  P y value UInt64
-  P z value UInt64
-  C glUniform3ui64NV 104E3 async - - - -
-  P location value Int32
-  P x value UInt64
-  P y value UInt64
-  P z value UInt64
-  C glUniform3ui64vARB 103BE async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*3
-  C glUniform3ui64vNV 104E4 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*3
-  C glUniform3uiv 103BF async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*3
-  C glUniform4d 103C0 async - - - -
-  P location value Int32
-  P x value Double
-  P y value Double
-  P z value Double
-  P w value Double
-  C glUniform4dv 103C1 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*4
-  C glUniform4f 103C2 async - - - -
-  P location value Int32
-  P v0 value Float
-  P v1 value Float
-  P v2 value Float
-  P v3 value Float
-  C glUniform4fv 103C3 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*4
-  C glUniform4i 103C4 async - - - -
-  P location value Int32
-  P v0 value Int32
-  P v1 value Int32
-  P v2 value Int32
-  P v3 value Int32
-  C glUniform4i64ARB 103C5 async - - - -
-  P location value Int32
-  P x value Int64
-  P y value Int64
-  P z value Int64
-  P w value Int64
-  C glUniform4i64NV 104E5 async - - - -
-  P location value Int32
-  P x value Int64
-  P y value Int64
-  P z value Int64
-  P w value Int64
-  C glUniform4i64vARB 103C6 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*4
-  C glUniform4i64vNV 104E6 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*4
-  C glUniform4iv 103C7 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*4
-  C glUniform4ui 103C8 async - - - -
-  P location value Int32
-  P v0 value UInt32
-  P v1 value UInt32
-  P v2 value UInt32
-  P v3 value UInt32
-  C glUniform4ui64ARB 103C9 async - - - -
-  P location value Int32
-  P x value UInt64
-  P y value UInt64
-  P z value UInt64
-  P w value UInt64
-  C glUniform4ui64NV 104E7 async - - - -
-  P location value Int32
-  P x value UInt64
-  P y value UInt64
-  P z value UInt64
-  P w value UInt64
-  C glUniform4ui64vARB 103CA async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*4
-  C glUniform4ui64vNV 104E8 async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 8 count*4
-  C glUniform4uiv 103CB async - - - -
-  P location value Int32
-  P count value Int32
-  P value array 4 count*4
-  C glUniformBlockBinding 103CC async - - - -
-  P program name program
-  P uniformBlockIndex value UInt32
-  P uniformBlockBinding value UInt32
-  C glUniformMatrix2dv 103CD async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 8 count*4
-  C glUniformMatrix2fv 103CE async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 4 count*4
-  C glUniformMatrix2x3dv 103CF async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 8 count*6
-  C glUniformMatrix2x3fv 103D0 async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 4 count*6
-  C glUniformMatrix2x4dv 103D1 async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 8 count*8
-  C glUniformMatrix2x4fv 103D2 async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 4 count*8
-  C glUniformMatrix3dv 103D3 async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 8 count*9
-  C glUniformMatrix3fv 103D4 async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 4 count*9
-  C glUniformMatrix3x2dv 103D5 async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 8 count*6
-  C glUniformMatrix3x2fv 103D6 async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 4 count*6
-  C glUniformMatrix3x4dv 103D7 async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 8 count*12
-  C glUniformMatrix3x4fv 103D8 async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 4 count*12
-  C glUniformMatrix4dv 103D9 async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 8 count*16
-  C glUniformMatrix4fv 103DA async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 4 count*16
-  C glUniformMatrix4x2dv 103DB async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 8 count*8
-  C glUniformMatrix4x2fv 103DC async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 4 count*8
-  C glUniformMatrix4x3dv 103DD async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 8 count*12
-  C glUniformMatrix4x3fv 103DE async - - - -
-  P location value Int32
-  P count value Int32
-  P transpose value UInt8
-  P value array 4 count*12
-  C glUniformSubroutinesuiv 103DF async - - - -
-  P shadertype value UInt32
-  P count value Int32
-  P indices array 4 count
-  C glUnlockArraysEXT 104E9 async - - - -
-  C glUseProgram 103E0 async - - - -
-  P program name program
-  C glUseProgramStages 103E1 async - - - -
-  P pipeline name programPipeline
-  P stages value UInt32
-  P program name program
-  C glValidateProgram 103E2 async - - - -
-  P program name program
-  C glValidateProgramPipeline 103E3 async - - - -
-  P pipeline name programPipeline
-  C glVertex2d 103E4 async - - - -
-  P x value Double
-  P y value Double
-  C glVertex2dv 103E5 async - - - -
-  P v array 8 2
-  C glVertex2f 103E6 async - - - -
-  P x value Float
-  P y value Float
-  C glVertex2fv 103E7 async - - - -
-  P v array 4 2
-  C glVertex2hNV 104EA async - - - -
-  P x value UInt16
-  P y value UInt16
-  C glVertex2hvNV 104EB async - - - -
-  P v array 2 2
-  C glVertex2i 103E8 async - - - -
-  P x value Int32
-  P y value Int32
-  C glVertex2iv 103E9 async - - - -
-  P v array 4 2
-  C glVertex2s 103EA async - - - -
-  P x value Int16
-  P y value Int16
-  C glVertex2sv 103EB async - - - -
-  P v array 2 2
-  C glVertex3d 103EC async - - - -
-  P x value Double
-  P y value Double
-  P z value Double
-  C glVertex3dv 103ED async - - - -
-  P v array 8 3
-  C glVertex3f 103EE async - - - -
-  P x value Float
-  P y value Float
-  P z value Float
-  C glVertex3fv 103EF async - - - -
-  P v array 4 3
-  C glVertex3hNV 104EC async - - - -
-  P x value UInt16
-  P y value UInt16
-  P z value UInt16
-  C glVertex3hvNV 104ED async - - - -
-  P v array 2 3
-  C glVertex3i 103F0 async - - - -
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  C glVertex3iv 103F1 async - - - -
-  P v array 4 3
-  C glVertex3s 103F2 async - - - -
-  P x value Int16
-  P y value Int16
-  P z value Int16
-  C glVertex3sv 103F3 async - - - -
-  P v array 2 3
-  C glVertex4d 103F4 async - - - -
-  P x value Double
-  P y value Double
-  P z value Double
-  P w value Double
-  C glVertex4dv 103F5 async - - - -
-  P v array 8 4
-  C glVertex4f 103F6 async - - - -
-  P x value Float
-  P y value Float
-  P z value Float
-  P w value Float
-  C glVertex4fv 103F7 async - - - -
-  P v array 4 4
-  C glVertex4hNV 104EE async - - - -
-  P x value UInt16
-  P y value UInt16
-  P z value UInt16
-  P w value UInt16
-  C glVertex4hvNV 104EF async - - - -
-  P v array 2 4
-  C glVertex4i 103F8 async - - - -
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  P w value Int32
-  C glVertex4iv 103F9 async - - - -
-  P v array 4 4
-  C glVertex4s 103FA async - - - -
-  P x value Int16
-  P y value Int16
-  P z value Int16
-  P w value Int16
-  C glVertex4sv 103FB async - - - -
-  P v array 2 4
-  C glVertexArrayAttribBinding 103FC async - - doer -
-  P vaobj name vertexArray
-  P attribindex value UInt32
-  P bindingindex value UInt32
-  C glVertexArrayAttribFormat 103FD async - - - -
-  P vaobj name vertexArray
-  P attribindex value UInt32
-  P size value Int32
-  P type value UInt32
-  P normalized value UInt8
-  P relativeoffset value UInt32
-  C glVertexArrayAttribIFormat 103FE async - - - -
-  P vaobj name vertexArray
-  P attribindex value UInt32
-  P size value Int32
-  P type value UInt32
-  P relativeoffset value UInt32
-  C glVertexArrayAttribLFormat 103FF async - - - -
-  P vaobj name vertexArray
-  P attribindex value UInt32
-  P size value Int32
-  P type value UInt32
-  P relativeoffset value UInt32
-  C glVertexArrayBindingDivisor 10400 async - - doer -
-  P vaobj name vertexArray
-  P bindingindex value UInt32
-  P divisor value UInt32
-  C glVertexArrayElementBuffer 10401 async - - - -
-  P vaobj name vertexArray
-  P buffer name buffer
-  C glVertexArrayVertexBuffer 10402 async - - doer -
-  P vaobj name vertexArray
-  P bindingindex value UInt32
-  P buffer name buffer
-  P offset value Int
-  P stride value Int32
-  C glVertexArrayVertexBuffers 10403 async - - doer -
-  P vaobj name vertexArray
-  P first value UInt32
-  P count value Int32
-  P buffers names buffer count
-  P offsets array 8 count
-  P strides array 4 count
-  C glVertexAttrib1d 10404 async - - - -
-  P index value UInt32
-  P x value Double
-  C glVertexAttrib1dv 10405 async - - - -
-  P index value UInt32
-  P v array 8 1
-  C glVertexAttrib1f 10406 async - - - -
-  P index value UInt32
-  P x value Float
-  C glVertexAttrib1fv 10407 async - - - -
-  P index value UInt32
-  P v array 4 1
-  C glVertexAttrib1hNV 104F0 async - - - -
-  P index value UInt32
-  P x value UInt16
-  C glVertexAttrib1hvNV 104F1 async - - - -
-  P index value UInt32
-  P v array 2 1
-  C glVertexAttrib1s 10408 async - - - -
-  P index value UInt32
-  P x value Int16
-  C glVertexAttrib1sv 10409 async - - - -
-  P index value UInt32
-  P v array 2 1
-  C glVertexAttrib2d 1040A async - - - -
-  P index value UInt32
-  P x value Double
-  P y value Double
-  C glVertexAttrib2dv 1040B async - - - -
-  P index value UInt32
-  P v array 8 2
-  C glVertexAttrib2f 1040C async - - - -
-  P index value UInt32
-  P x value Float
-  P y value Float
-  C glVertexAttrib2fv 1040D async - - - -
-  P index value UInt32
-  P v array 4 2
-  C glVertexAttrib2hNV 104F2 async - - - -
-  P index value UInt32
-  P x value UInt16
-  P y value UInt16
-  C glVertexAttrib2hvNV 104F3 async - - - -
-  P index value UInt32
-  P v array 2 2
-  C glVertexAttrib2s 1040E async - - - -
-  P index value UInt32
-  P x value Int16
-  P y value Int16
-  C glVertexAttrib2sv 1040F async - - - -
-  P index value UInt32
-  P v array 2 2
-  C glVertexAttrib3d 10410 async - - - -
-  P index value UInt32
-  P x value Double
-  P y value Double
-  P z value Double
-  C glVertexAttrib3dv 10411 async - - - -
-  P index value UInt32
-  P v array 8 3
-  C glVertexAttrib3f 10412 async - - - -
-  P index value UInt32
-  P x value Float
-  P y value Float
-  P z value Float
-  C glVertexAttrib3fv 10413 async - - - -
-  P index value UInt32
-  P v array 4 3
-  C glVertexAttrib3hNV 104F4 async - - - -
-  P index value UInt32
-  P x value UInt16
-  P y value UInt16
-  P z value UInt16
-  C glVertexAttrib3hvNV 104F5 async - - - -
-  P index value UInt32
-  P v array 2 3
-  C glVertexAttrib3s 10414 async - - - -
-  P index value UInt32
-  P x value Int16
-  P y value Int16
-  P z value Int16
-  C glVertexAttrib3sv 10415 async - - - -
-  P index value UInt32
-  P v array 2 3
-  C glVertexAttrib4Nbv 10416 async - - - -
-  P index value UInt32
-  P v array 1 4
-  C glVertexAttrib4Niv 10417 async - - - -
-  P index value UInt32
-  P v array 4 4
-  C glVertexAttrib4Nsv 10418 async - - - -
-  P index value UInt32
-  P v array 2 4
-  C glVertexAttrib4Nub 10419 async - - - -
-  P index value UInt32
-  P x value UInt8
-  P y value UInt8
-  P z value UInt8
-  P w value UInt8
-  C glVertexAttrib4Nubv 1041A async - - - -
-  P index value UInt32
-  P v array 1 4
-  C glVertexAttrib4Nuiv 1041B async - - - -
-  P index value UInt32
-  P v array 4 4
-  C glVertexAttrib4Nusv 1041C async - - - -
-  P index value UInt32
-  P v array 2 4
-  C glVertexAttrib4bv 1041D async - - - -
-  P index value UInt32
-  P v array 1 4
-  C glVertexAttrib4d 1041E async - - - -
-  P index value UInt32
-  P x value Double
-  P y value Double
-  P z value Double
-  P w value Double
-  C glVertexAttrib4dv 1041F async - - - -
-  P index value UInt32
-  P v array 8 4
-  C glVertexAttrib4f 10420 async - - - -
-  P index value UInt32
-  P x value Float
-  P y value Float
-  P z value Float
-  P w value Float
-  C glVertexAttrib4fv 10421 async - - - -
-  P index value UInt32
-  P v array 4 4
-  C glVertexAttrib4hNV 104F6 async - - - -
-  P index value UInt32
-  P x value UInt16
-  P y value UInt16
-  P z value UInt16
-  P w value UInt16
-  C glVertexAttrib4hvNV 104F7 async - - - -
-  P index value UInt32
-  P v array 2 4
-  C glVertexAttrib4iv 10422 async - - - -
-  P index value UInt32
-  P v array 4 4
-  C glVertexAttrib4s 10423 async - - - -
-  P index value UInt32
-  P x value Int16
-  P y value Int16
-  P z value Int16
-  P w value Int16
-  C glVertexAttrib4sv 10424 async - - - -
-  P index value UInt32
-  P v array 2 4
-  C glVertexAttrib4ubv 10425 async - - - -
-  P index value UInt32
-  P v array 1 4
-  C glVertexAttrib4uiv 10426 async - - - -
-  P index value UInt32
-  P v array 4 4
-  C glVertexAttrib4usv 10427 async - - - -
-  P index value UInt32
-  P v array 2 4
-  C glVertexAttribBinding 10428 async - - doer -
-  P attribindex value UInt32
-  P bindingindex value UInt32
-  C glVertexAttribDivisor 10429 async - - doer -
-  P index value UInt32
-  P divisor value UInt32
-  C glVertexAttribFormat 1042A async - - - -
-  P attribindex value UInt32
-  P size value Int32
-  P type value UInt32
-  P normalized value UInt8
-  P relativeoffset value UInt32
-  C glVertexAttribI1i 1042B async - - - -
-  P index value UInt32
-  P x value Int32
-  C glVertexAttribI1iv 1042C async - - - -
-  P index value UInt32
-  P v array 4 1
-  C glVertexAttribI1ui 1042D async - - - -
-  P index value UInt32
-  P x value UInt32
-  C glVertexAttribI1uiv 1042E async - - - -
-  P index value UInt32
-  P v array 4 1
-  C glVertexAttribI2i 1042F async - - - -
-  P index value UInt32
-  P x value Int32
-  P y value Int32
-  C glVertexAttribI2iv 10430 async - - - -
-  P index value UInt32
-  P v array 4 2
-  C glVertexAttribI2ui 10431 async - - - -
-  P index value UInt32
-  P x value UInt32
-  P y value UInt32
-  C glVertexAttribI2uiv 10432 async - - - -
-  P index value UInt32
-  P v array 4 2
-  C glVertexAttribI3i 10433 async - - - -
-  P index value UInt32
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  C glVertexAttribI3iv 10434 async - - - -
-  P index value UInt32
-  P v array 4 3
-  C glVertexAttribI3ui 10435 async - - - -
-  P index value UInt32
-  P x value UInt32
-  P y value UInt32
-  P z value UInt32
-  C glVertexAttribI3uiv 10436 async - - - -
-  P index value UInt32
-  P v array 4 3
-  C glVertexAttribI4bv 10437 async - - - -
-  P index value UInt32
-  P v array 1 4
-  C glVertexAttribI4i 10438 async - - - -
-  P index value UInt32
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  P w value Int32
-  C glVertexAttribI4iv 10439 async - - - -
-  P index value UInt32
-  P v array 4 4
-  C glVertexAttribI4sv 1043A async - - - -
-  P index value UInt32
-  P v array 2 4
-  C glVertexAttribI4ubv 1043B async - - - -
-  P index value UInt32
-  P v array 1 4
-  C glVertexAttribI4ui 1043C async - - - -
-  P index value UInt32
-  P x value UInt32
-  P y value UInt32
-  P z value UInt32
-  P w value UInt32
-  C glVertexAttribI4uiv 1043D async - - - -
-  P index value UInt32
-  P v array 4 4
-  C glVertexAttribI4usv 1043E async - - - -
-  P index value UInt32
-  P v array 2 4
-  C glVertexAttribIFormat 1043F async - - - -
-  P attribindex value UInt32
-  P size value Int32
-  P type value UInt32
-  P relativeoffset value UInt32
-  C glVertexAttribIPointer 10440 hook - - doer -
-  P index value UInt32
-  P size value Int32
-  P type value UInt32
-  P stride value Int32
-  P pointer offset
-  C glVertexAttribL1d 10441 async - - - -
-  P index value UInt32
-  P x value Double
-  C glVertexAttribL1dv 10442 async - - - -
-  P index value UInt32
-  P v array 8 1
-  C glVertexAttribL2d 10443 async - - - -
-  P index value UInt32
-  P x value Double
-  P y value Double
-  C glVertexAttribL2dv 10444 async - - - -
-  P index value UInt32
-  P v array 8 2
-  C glVertexAttribL3d 10445 async - - - -
-  P index value UInt32
-  P x value Double
-  P y value Double
-  P z value Double
-  C glVertexAttribL3dv 10446 async - - - -
-  P index value UInt32
-  P v array 8 3
-  C glVertexAttribL4d 10447 async - - - -
-  P index value UInt32
-  P x value Double
-  P y value Double
-  P z value Double
-  P w value Double
-  C glVertexAttribL4dv 10448 async - - - -
-  P index value UInt32
-  P v array 8 4
-  C glVertexAttribLFormat 10449 async - - - -
-  P attribindex value UInt32
-  P size value Int32
-  P type value UInt32
-  P relativeoffset value UInt32
-  C glVertexAttribLPointer 1044A hook - - doer -
-  P index value UInt32
-  P size value Int32
-  P type value UInt32
-  P stride value Int32
-  P pointer offset
-  C glVertexAttribP1ui 1044B async - - - -
-  P index value UInt32
-  P type value UInt32
-  P normalized value UInt8
-  P value value UInt32
-  C glVertexAttribP1uiv 1044C async - - - -
-  P index value UInt32
-  P type value UInt32
-  P normalized value UInt8
-  P value array 4 1
-  C glVertexAttribP2ui 1044D async - - - -
-  P index value UInt32
-  P type value UInt32
-  P normalized value UInt8
-  P value value UInt32
-  C glVertexAttribP2uiv 1044E async - - - -
-  P index value UInt32
-  P type value UInt32
-  P normalized value UInt8
-  P value array 4 1
-  C glVertexAttribP3ui 1044F async - - - -
-  P index value UInt32
-  P type value UInt32
-  P normalized value UInt8
-  P value value UInt32
-  C glVertexAttribP3uiv 10450 async - - - -
-  P index value UInt32
-  P type value UInt32
-  P normalized value UInt8
-  P value array 4 1
-  C glVertexAttribP4ui 10451 async - - - -
-  P index value UInt32
-  P type value UInt32
-  P normalized value UInt8
-  P value value UInt32
-  C glVertexAttribP4uiv 10452 async - - - -
-  P index value UInt32
-  P type value UInt32
-  P normalized value UInt8
-  P value array 4 1
-  C glVertexAttribPointer 10453 hook - - doer -
-  P index value UInt32
-  P size value Int32
-  P type value UInt32
-  P normalized value UInt8
-  P stride value Int32
-  P pointer offset
-  C glVertexAttribs1hvNV 104F8 async - - - -
-  P index value UInt32
-  P n value Int32
-  P v array 2 n
-  C glVertexAttribs2hvNV 104F9 async - - - -
-  P index value UInt32
-  P n value Int32
-  P v array 2 n
-  C glVertexAttribs3hvNV 104FA async - - - -
-  P index value UInt32
-  P n value Int32
-  P v array 2 n
-  C glVertexAttribs4hvNV 104FB async - - - -
-  P index value UInt32
-  P n value Int32
-  P v array 2 n
-  C glVertexBindingDivisor 10454 async - - doer -
-  P bindingindex value UInt32
-  P divisor value UInt32
-  C glVertexP2ui 10455 async - - - -
-  P type value UInt32
-  P value value UInt32
-  C glVertexP2uiv 10456 async - - - -
-  P type value UInt32
-  P value array 4 1
-  C glVertexP3ui 10457 async - - - -
-  P type value UInt32
-  P value value UInt32
-  C glVertexP3uiv 10458 async - - - -
-  P type value UInt32
-  P value array 4 1
-  C glVertexP4ui 10459 async - - - -
-  P type value UInt32
-  P value value UInt32
-  C glVertexP4uiv 1045A async - - - -
-  P type value UInt32
-  P value array 4 1
-  C glVertexPointer 1045B hook - - doer -
-  P size value Int32
-  P type value UInt32
-  P stride value Int32
-  P pointer offset
-  C glVertexWeighthNV 104FC async - - - -
-  P weight value UInt16
-  C glVertexWeighthvNV 104FD async - - - -
-  P weight array 2 1
-  C glViewport 1045C async - - - -
-  P x value Int32
-  P y value Int32
-  P width value Int32
-  P height value Int32
-  C glViewportArrayv 1045D async - - - -
-  P first value UInt32
-  P count value Int32
-  P v array 4 count*4
-  C glViewportIndexedf 1045E async - - - -
-  P index value UInt32
-  P x value Float
-  P y value Float
-  P w value Float
-  P h value Float
-  C glViewportIndexedfv 1045F async - - - -
-  P index value UInt32
-  P v array 4 4
-  C glWaitSync 10460 hook - - doer -
-  P sync sync
-  P flags value UInt32
-  P timeout value UInt64
-  C glWindowPos2d 10461 async - - - -
-  P x value Double
-  P y value Double
-  C glWindowPos2dv 10462 async - - - -
-  P v array 8 2
-  C glWindowPos2f 10463 async - - - -
-  P x value Float
-  P y value Float
-  C glWindowPos2fv 10464 async - - - -
-  P v array 4 2
-  C glWindowPos2i 10465 async - - - -
-  P x value Int32
-  P y value Int32
-  C glWindowPos2iv 10466 async - - - -
-  P v array 4 2
-  C glWindowPos2s 10467 async - - - -
-  P x value Int16
-  P y value Int16
-  C glWindowPos2sv 10468 async - - - -
-  P v array 2 2
-  C glWindowPos3d 10469 async - - - -
-  P x value Double
-  P y value Double
-  P z value Double
-  C glWindowPos3dv 1046A async - - - -
-  P v array 8 3
-  C glWindowPos3f 1046B async - - - -
-  P x value Float
-  P y value Float
-  P z value Float
-  C glWindowPos3fv 1046C async - - - -
-  P v array 4 3
-  C glWindowPos3i 1046D async - - - -
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  C glWindowPos3iv 1046E async - - - -
-  P v array 4 3
-  C glWindowPos3s 1046F async - - - -
-  P x value Int16
-  P y value Int16
-  P z value Int16
-  C glWindowPos3sv 10470 async - - - -
-  P v array 2 3
-  C glWindowPos4dMESA 104FE async - - - -
-  P x value Double
-  P y value Double
-  P z value Double
-  P w value Double
-  C glWindowPos4dvMESA 104FF async - - - -
-  P v array 8 4
-  C glWindowPos4fMESA 10500 async - - - -
-  P x value Float
-  P y value Float
-  P z value Float
-  P w value Float
-  C glWindowPos4fvMESA 10501 async - - - -
-  P v array 4 4
-  C glWindowPos4iMESA 10502 async - - - -
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  P w value Int32
-  C glWindowPos4ivMESA 10503 async - - - -
-  P v array 4 4
-  C glWindowPos4sMESA 10504 async - - - -
-  P x value Int16
-  P y value Int16
-  P z value Int16
-  P w value Int16
-  C glWindowPos4svMESA 10505 async - - - -
-  P v array 2 4
-  """
-
-let recordDescriptions: [String] = [recordDescriptions0, recordDescriptions1, recordDescriptions2, recordDescriptions3]
