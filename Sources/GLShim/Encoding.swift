@@ -67,36 +67,92 @@ extension Writer {
   /// Pixels by the context's pixel store, which does not travel itself.
   mutating func glImage(
     _ c: Context, _ dimensions: Int, _ format: UInt32, _ type: UInt32, _ width: Int,
-    _ height: Int, _ depth: Int, _ pixels: UnsafeRawPointer?
+    _ height: Int, _ depth: Int, _ source: ImageSource
   ) {
-    let shadow = c.pointee.shadow
-    if shadow.pointee.buffers.pixelUnpack != 0 {
-      u32(ImageMode.offset)
-      u64(UInt64(UInt(bitPattern: pixels)))
+    let store = c.pointee.shadow.pointee.unpack
+    u32(source.mode)
+    switch source.mode {
+    case ImageMode.offset:
+      u64(UInt64(UInt(bitPattern: source.pixels)))
       guard let p = reserve(PixelStore.byteCount) else { return }
-      return shadow.pointee.unpack.store(p)
+      store.store(p)
+    case ImageMode.raw:
+      guard let p = reserve(PixelStore.byteCount) else { return }
+      store.store(p)
+      glArray(source.pixels, source.byteCount)
+    case ImageMode.packed:
+      u32(UInt32(truncatingIfNeeded: source.byteCount))
+      guard let pixels = source.pixels, source.byteCount > 0 else { return }
+      if type == GL.NONE { return bytes(pixels, source.byteCount) }
+      let padded = (source.byteCount &+ 3) & ~3
+      guard let place = reserve(padded) else { return }
+      place.put32(0, padded &- 4)
+      copyRows(
+        from: pixels, store, dimensions, format, type, width, height, depth, to: place)
+    default: break
     }
-    guard let pixels else { return u32(ImageMode.none) }
+  }
+}
+
+/// Where the pixels of a command come from, and how they travel.
+struct ImageSource {
+  /// Of `ImageMode`.
+  var mode = ImageMode.none
+  /// An offset into the bound buffer with `ImageMode.offset`.
+  var pixels: UnsafeRawPointer?
+  /// Bytes that travel.
+  var byteCount = 0
+}
+
+extension UnsafeMutablePointer<ContextState> {
+  /// The pixels of a command; nil when they are more than a record holds. `target`: that of a command which
+  /// gives a texture an image.
+  func imageSource(
+    _ target: UInt32?, _ dimensions: Int, _ format: UInt32, _ type: UInt32, _ width: Int,
+    _ height: Int, _ depth: Int, _ pixels: UnsafeRawPointer?
+  ) -> ImageSource? {
+    let shadow = pointee.shadow
+    if shadow.pointee.buffers.pixelUnpack != 0 {
+      return ImageSource(mode: ImageMode.offset, pixels: pixels)
+    }
+    guard let pixels else { return ImageSource() }
+    if let target, !isRead(target, dimensions, type, width, height, depth) { return ImageSource() }
     let store = shadow.pointee.unpack
-    let size = glImageBytes(format, type, width, height, depth)
-    guard size <= 0x7FFF_FF00 else { return fail() }
+    var source = ImageSource(mode: ImageMode.packed, pixels: pixels)
     if type == GL.BITMAP && (store.skipPixels % 8 != 0 || store.lsbFirst != 0)
       || store.swapBytes != 0
     {
-      u32(ImageMode.raw)
-      guard let p = reserve(PixelStore.byteCount) else { return }
-      store.store(p)
-      return glArray(pixels, store.span(dimensions, format, type, width, height, depth).end)
+      source.mode = ImageMode.raw
+      source.byteCount = store.span(dimensions, format, type, width, height, depth).end
+    } else {
+      source.byteCount = glImageBytes(format, type, width, height, depth)
     }
-    u32(ImageMode.packed)
-    u32(UInt32(truncatingIfNeeded: size))
-    guard size > 0 else { return }
-    if type == GL.NONE { return bytes(pixels, size) }
-    let padded = (size &+ 3) & ~3
-    guard let place = reserve(padded) else { return }
-    place.put32(0, padded &- 4)
-    copyRows(
-      from: pixels, store, dimensions, format, type, width, height, depth, to: place)
+    return source.byteCount <= largestArray ? source : nil
+  }
+
+  /// Whether drivers look at the pixels of a command that gives a texture an image. They do not for a proxy
+  /// (OpenGL 4.6, 8.22), a target that the command does not have, or an image larger than any texture: the
+  /// pointer of such a command may lead nowhere.
+  private func isRead(
+    _ target: UInt32, _ dimensions: Int, _ type: UInt32, _ width: Int, _ height: Int, _ depth: Int
+  ) -> Bool {
+    switch (dimensions, target) {
+    case (1, GL.TEXTURE_1D): break
+    case (2, GL.TEXTURE_2D), (2, GL.TEXTURE_RECTANGLE), (2, GL.TEXTURE_1D_ARRAY),
+      (2, GL.TEXTURE_CUBE_MAP_POSITIVE_X...GL.TEXTURE_CUBE_MAP_NEGATIVE_Z):
+      break
+    case (3, GL.TEXTURE_3D), (3, GL.TEXTURE_2D_ARRAY), (3, GL.TEXTURE_CUBE_MAP_ARRAY): break
+    default: return false
+    }
+    let most = max(width, height, depth)
+    // Of compressed images the sizes are not here. Most images are not worth a look at the limits.
+    guard type != GL.NONE, most > 2048 else { return true }
+    let limits = max(
+      limit(GL.MAX_TEXTURE_SIZE) ?? 0, limit(GL.MAX_3D_TEXTURE_SIZE) ?? 0,
+      limit(GL.MAX_ARRAY_TEXTURE_LAYERS) ?? 0, limit(GL.MAX_RECTANGLE_TEXTURE_SIZE) ?? 0,
+      limit(GL.MAX_CUBE_MAP_TEXTURE_SIZE) ?? 0)
+    // Borders are a texel on each side.
+    return Double(most) <= limits + 2
   }
 }
 

@@ -46,13 +46,15 @@ enum MatrixOp {
   /// Until `reselect`, operations mean the matrices of a mode, and of a texture unit where the mode is a unit.
   static var select: UInt32 { 27 }
   static var reselect: UInt32 { 28 }
+  /// A texture and the target that a command of GL_EXT_direct_state_access names it with.
+  static var nameTexture: UInt32 { 29 }
 
   static func operandCount(_ op: UInt32) -> Int {
     switch op {
     case load, multiply: 16
     case translate, scale: 3
     case rotate, color: 4
-    case bindTexture, capability, state, polygonMode: 2
+    case bindTexture, nameTexture, capability, state, polygonMode: 2
     case state4: 5
     case ortho, frustum: 6
     case mode, select, activeTexture, call, callFromBase, pushAttributes, listBase, forget: 1

@@ -649,6 +649,8 @@ public func gl_Bitmap(
   _ bitmap: UnsafePointer<UInt8>?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 2, GL.COLOR_INDEX, GL.BITMAP, Int(width), Int(height), 1, bitmap)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10027)
   guard let p = c.writer.pointee.reserve(24) else { return }
   p.put32(UInt32(bitPattern: width), 0)
@@ -657,7 +659,7 @@ public func gl_Bitmap(
   p.put32(yorig.bitPattern, 12)
   p.put32(xmove.bitPattern, 16)
   p.put32(ymove.bitPattern, 20)
-  c.writer.pointee.glImage(c, 2, GL.COLOR_INDEX, GL.BITMAP, Int(width), Int(height), 1, bitmap)
+  c.writer.pointee.glImage(c, 2, GL.COLOR_INDEX, GL.BITMAP, Int(width), Int(height), 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2070,6 +2072,8 @@ public func gl_CompressedMultiTexImage1DEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10524)
   guard let p = c.writer.pointee.reserve(28) else { return }
   p.put32(texunit, 0)
@@ -2079,7 +2083,7 @@ public func gl_CompressedMultiTexImage1DEXT(
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(UInt32(bitPattern: border), 20)
   p.put32(UInt32(bitPattern: imageSize), 24)
-  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2091,6 +2095,8 @@ public func gl_CompressedMultiTexImage2DEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10525)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(texunit, 0)
@@ -2101,7 +2107,7 @@ public func gl_CompressedMultiTexImage2DEXT(
   p.put32(UInt32(bitPattern: height), 20)
   p.put32(UInt32(bitPattern: border), 24)
   p.put32(UInt32(bitPattern: imageSize), 28)
-  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2113,6 +2119,8 @@ public func gl_CompressedMultiTexImage3DEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10526)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(texunit, 0)
@@ -2124,7 +2132,7 @@ public func gl_CompressedMultiTexImage3DEXT(
   p.put32(UInt32(bitPattern: depth), 24)
   p.put32(UInt32(bitPattern: border), 28)
   p.put32(UInt32(bitPattern: imageSize), 32)
-  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2135,6 +2143,8 @@ public func gl_CompressedMultiTexSubImage1DEXT(
   _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10527)
   guard let p = c.writer.pointee.reserve(28) else { return }
   p.put32(texunit, 0)
@@ -2144,7 +2154,7 @@ public func gl_CompressedMultiTexSubImage1DEXT(
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(format, 20)
   p.put32(UInt32(bitPattern: imageSize), 24)
-  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2155,6 +2165,8 @@ public func gl_CompressedMultiTexSubImage2DEXT(
   _ width: Int32, _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10528)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(texunit, 0)
@@ -2166,7 +2178,7 @@ public func gl_CompressedMultiTexSubImage2DEXT(
   p.put32(UInt32(bitPattern: height), 24)
   p.put32(format, 28)
   p.put32(UInt32(bitPattern: imageSize), 32)
-  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2178,6 +2190,8 @@ public func gl_CompressedMultiTexSubImage3DEXT(
   _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10529)
   guard let p = c.writer.pointee.reserve(44) else { return }
   p.put32(texunit, 0)
@@ -2191,7 +2205,7 @@ public func gl_CompressedMultiTexSubImage3DEXT(
   p.put32(UInt32(bitPattern: depth), 32)
   p.put32(format, 36)
   p.put32(UInt32(bitPattern: imageSize), 40)
-  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2203,6 +2217,8 @@ public func gl_CompressedTexImage1D(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10084)
   guard let p = c.writer.pointee.reserve(24) else { return }
   p.put32(target, 0)
@@ -2211,7 +2227,7 @@ public func gl_CompressedTexImage1D(
   p.put32(UInt32(bitPattern: width), 12)
   p.put32(UInt32(bitPattern: border), 16)
   p.put32(UInt32(bitPattern: imageSize), 20)
-  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2223,6 +2239,8 @@ public func gl_CompressedTexImage2D(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10085)
   guard let p = c.writer.pointee.reserve(28) else { return }
   p.put32(target, 0)
@@ -2232,7 +2250,7 @@ public func gl_CompressedTexImage2D(
   p.put32(UInt32(bitPattern: height), 16)
   p.put32(UInt32(bitPattern: border), 20)
   p.put32(UInt32(bitPattern: imageSize), 24)
-  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2244,6 +2262,8 @@ public func gl_CompressedTexImage3D(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10086)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(target, 0)
@@ -2254,7 +2274,7 @@ public func gl_CompressedTexImage3D(
   p.put32(UInt32(bitPattern: depth), 20)
   p.put32(UInt32(bitPattern: border), 24)
   p.put32(UInt32(bitPattern: imageSize), 28)
-  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2288,6 +2308,8 @@ public func gl_CompressedTexSubImage1D(
   _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10087)
   guard let p = c.writer.pointee.reserve(24) else { return }
   p.put32(target, 0)
@@ -2296,7 +2318,7 @@ public func gl_CompressedTexSubImage1D(
   p.put32(UInt32(bitPattern: width), 12)
   p.put32(format, 16)
   p.put32(UInt32(bitPattern: imageSize), 20)
-  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2307,6 +2329,8 @@ public func gl_CompressedTexSubImage2D(
   _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10088)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(target, 0)
@@ -2317,7 +2341,7 @@ public func gl_CompressedTexSubImage2D(
   p.put32(UInt32(bitPattern: height), 20)
   p.put32(format, 24)
   p.put32(UInt32(bitPattern: imageSize), 28)
-  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2329,6 +2353,8 @@ public func gl_CompressedTexSubImage3D(
   _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10089)
   guard let p = c.writer.pointee.reserve(40) else { return }
   p.put32(target, 0)
@@ -2341,7 +2367,7 @@ public func gl_CompressedTexSubImage3D(
   p.put32(UInt32(bitPattern: depth), 28)
   p.put32(format, 32)
   p.put32(UInt32(bitPattern: imageSize), 36)
-  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2379,6 +2405,8 @@ public func gl_CompressedTextureImage1DEXT(
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1052A)
   guard let p = c.writer.pointee.reserve(28) else { return }
   p.put32(texture, 0)
@@ -2388,7 +2416,7 @@ public func gl_CompressedTextureImage1DEXT(
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(UInt32(bitPattern: border), 20)
   p.put32(UInt32(bitPattern: imageSize), 24)
-  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2401,6 +2429,8 @@ public func gl_CompressedTextureImage2DEXT(
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1052B)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(texture, 0)
@@ -2411,7 +2441,7 @@ public func gl_CompressedTextureImage2DEXT(
   p.put32(UInt32(bitPattern: height), 20)
   p.put32(UInt32(bitPattern: border), 24)
   p.put32(UInt32(bitPattern: imageSize), 28)
-  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2424,6 +2454,8 @@ public func gl_CompressedTextureImage3DEXT(
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1052C)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(texture, 0)
@@ -2435,7 +2467,7 @@ public func gl_CompressedTextureImage3DEXT(
   p.put32(UInt32(bitPattern: depth), 24)
   p.put32(UInt32(bitPattern: border), 28)
   p.put32(UInt32(bitPattern: imageSize), 32)
-  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2446,6 +2478,8 @@ public func gl_CompressedTextureSubImage1D(
   _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1008A)
   guard let p = c.writer.pointee.reserve(24) else { return }
   p.put32(texture, 0)
@@ -2454,49 +2488,7 @@ public func gl_CompressedTextureSubImage1D(
   p.put32(UInt32(bitPattern: width), 12)
   p.put32(format, 16)
   p.put32(UInt32(bitPattern: imageSize), 20)
-  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glCompressedTextureSubImage1DEXT)
-public func gl_CompressedTextureSubImage1DEXT(
-  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
-  _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
-  c.writer.pointee.begin(0x1052D)
-  guard let p = c.writer.pointee.reserve(28) else { return }
-  p.put32(texture, 0)
-  p.put32(target, 4)
-  p.put32(UInt32(bitPattern: level), 8)
-  p.put32(UInt32(bitPattern: xoffset), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(format, 20)
-  p.put32(UInt32(bitPattern: imageSize), 24)
-  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glCompressedTextureSubImage2D)
-public func gl_CompressedTextureSubImage2D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x1008B)
-  guard let p = c.writer.pointee.reserve(32) else { return }
-  p.put32(texture, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  p.put32(format, 24)
-  p.put32(UInt32(bitPattern: imageSize), 28)
-  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }

@@ -6,6 +6,52 @@ import Client
 import GLWire
 import Wire
 
+@c(glCompressedTextureSubImage1DEXT)
+public func gl_CompressedTextureSubImage1DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
+  _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1052D)
+  guard let p = c.writer.pointee.reserve(28) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(UInt32(bitPattern: xoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(format, 20)
+  p.put32(UInt32(bitPattern: imageSize), 24)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedTextureSubImage2D)
+public func gl_CompressedTextureSubImage2D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
+  _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ data: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1008B)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(texture, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(format, 24)
+  p.put32(UInt32(bitPattern: imageSize), 28)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
 @c(glCompressedTextureSubImage2DEXT)
 public func gl_CompressedTextureSubImage2DEXT(
   _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32,
@@ -13,6 +59,8 @@ public func gl_CompressedTextureSubImage2DEXT(
 ) {
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1052E)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(texture, 0)
@@ -24,7 +72,7 @@ public func gl_CompressedTextureSubImage2DEXT(
   p.put32(UInt32(bitPattern: height), 24)
   p.put32(format, 28)
   p.put32(UInt32(bitPattern: imageSize), 32)
-  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -36,6 +84,8 @@ public func gl_CompressedTextureSubImage3D(
   _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1008C)
   guard let p = c.writer.pointee.reserve(40) else { return }
   p.put32(texture, 0)
@@ -48,7 +98,7 @@ public func gl_CompressedTextureSubImage3D(
   p.put32(UInt32(bitPattern: depth), 28)
   p.put32(format, 32)
   p.put32(UInt32(bitPattern: imageSize), 36)
-  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -61,6 +111,8 @@ public func gl_CompressedTextureSubImage3DEXT(
 ) {
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1052F)
   guard let p = c.writer.pointee.reserve(44) else { return }
   p.put32(texture, 0)
@@ -74,7 +126,7 @@ public func gl_CompressedTextureSubImage3DEXT(
   p.put32(UInt32(bitPattern: depth), 32)
   p.put32(format, 36)
   p.put32(UInt32(bitPattern: imageSize), 40)
-  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1540,13 +1592,15 @@ public func gl_DrawPixels(
   _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 2, format, type, Int(width), Int(height), 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x100D3)
   guard let p = c.writer.pointee.reserve(16) else { return }
   p.put32(UInt32(bitPattern: width), 0)
   p.put32(UInt32(bitPattern: height), 4)
   p.put32(format, 8)
   p.put32(type, 12)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2321,6 +2375,7 @@ public func gl_FramebufferDrawBufferEXT(_ framebuffer: UInt32, _ mode: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x10542, 16) else { return }
   p.put32(framebuffer, 8)
   p.put32(mode, 12)
+  note_glFramebufferDrawBufferEXT(c, framebuffer, mode)
   finishCommand(c)
 }
 
@@ -2337,6 +2392,7 @@ public func gl_FramebufferDrawBuffersEXT(
   p.put32(UInt32(bitPattern: n), 4)
   c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
   c.writer.pointee.end()
+  note_glFramebufferDrawBuffersEXT(c, framebuffer, n, bufs)
   finishCommand(c)
 }
 
@@ -2375,7 +2431,7 @@ public func gl_FramebufferParameteriMESA(_ target: UInt32, _ pname: UInt32, _ pa
 @c(glFramebufferReadBufferEXT)
 public func gl_FramebufferReadBufferEXT(_ framebuffer: UInt32, _ mode: UInt32) {
   guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
+  c.pointee.touched |= 0x1040
   guard let p = c.writer.pointee.fixedRecord(0x10544, 16) else { return }
   p.put32(framebuffer, 8)
   p.put32(mode, 12)
@@ -2439,65 +2495,5 @@ public func gl_FramebufferTexture2D(
   p.put32(UInt32(bitPattern: level), 24)
   p.put32(0, 28)
   note_glFramebufferTexture2D(c, target, attachment, textarget, texture, level)
-  finishCommand(c)
-}
-
-@c(glFramebufferTexture3D)
-public func gl_FramebufferTexture3D(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
-  _ zoffset: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x10109, 32) else { return }
-  p.put32(target, 8)
-  p.put32(attachment, 12)
-  p.put32(textarget, 16)
-  p.put32(texture, 20)
-  p.put32(UInt32(bitPattern: level), 24)
-  p.put32(UInt32(bitPattern: zoffset), 28)
-  finishCommand(c)
-}
-
-@c(glFramebufferTexture3DOES)
-public func gl_FramebufferTexture3DOES(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
-  _ zoffset: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x10492, 32) else { return }
-  p.put32(target, 8)
-  p.put32(attachment, 12)
-  p.put32(textarget, 16)
-  p.put32(texture, 20)
-  p.put32(UInt32(bitPattern: level), 24)
-  p.put32(UInt32(bitPattern: zoffset), 28)
-  finishCommand(c)
-}
-
-@c(glFramebufferTextureLayer)
-public func gl_FramebufferTextureLayer(
-  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x1010A, 32) else { return }
-  p.put32(target, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(UInt32(bitPattern: layer), 24)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glFrontFace)
-public func gl_FrontFace(_ mode: UInt32) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x1010B, 16) else { return }
-  p.put32(mode, 8)
-  p.put32(0, 12)
-  note_glFrontFace(c, mode)
   finishCommand(c)
 }

@@ -6,6 +6,66 @@ import Client
 import GLWire
 import Wire
 
+@c(glFramebufferTexture3D)
+public func gl_FramebufferTexture3D(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
+  _ zoffset: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10109, 32) else { return }
+  p.put32(target, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(UInt32(bitPattern: zoffset), 28)
+  finishCommand(c)
+}
+
+@c(glFramebufferTexture3DOES)
+public func gl_FramebufferTexture3DOES(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
+  _ zoffset: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10492, 32) else { return }
+  p.put32(target, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(UInt32(bitPattern: zoffset), 28)
+  finishCommand(c)
+}
+
+@c(glFramebufferTextureLayer)
+public func gl_FramebufferTextureLayer(
+  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1010A, 32) else { return }
+  p.put32(target, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(UInt32(bitPattern: layer), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glFrontFace)
+public func gl_FrontFace(_ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x1010B, 16) else { return }
+  p.put32(mode, 8)
+  p.put32(0, 12)
+  note_glFrontFace(c, mode)
+  finishCommand(c)
+}
+
 @c(glFrustum)
 public func gl_Frustum(
   _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double, _ zFar: Double
@@ -2433,71 +2493,5 @@ public func gl_GetProgramStringARB(
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(string, Int.max)
   c.finishCall(call)
-  finishCommand(c)
-}
-
-@c(glGetProgramiv)
-public func gl_GetProgramiv(
-  _ program: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext() else { return }
-  hook_glGetProgramiv(c, program, pname, params)
-  finishCommand(c)
-}
-
-func encode_glGetProgramiv(
-  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
-  _ pname: UInt32
-) {
-  guard let p = writer.pointee.fixedRecord(0x1016C, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(pname, 20)
-}
-
-@c(glGetProgramivARB)
-public func gl_GetProgramivARB(
-  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1016D) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1016D, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(params, 4)
-  c.finishCall(call)
-  finishCommand(c)
-}
-
-@c(glGetQueryBufferObjecti64v)
-public func gl_GetQueryBufferObjecti64v(
-  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x1016E, 32) else { return }
-  p.put32(id, 8)
-  p.put32(buffer, 12)
-  p.put32(pname, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glGetQueryBufferObjectiv)
-public func gl_GetQueryBufferObjectiv(
-  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let p = c.writer.pointee.fixedRecord(0x1016F, 32) else { return }
-  p.put32(id, 8)
-  p.put32(buffer, 12)
-  p.put32(pname, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(0, 28)
   finishCommand(c)
 }

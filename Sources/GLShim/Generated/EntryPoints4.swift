@@ -6,6 +6,72 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetProgramiv)
+public func gl_GetProgramiv(
+  _ program: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext() else { return }
+  hook_glGetProgramiv(c, program, pname, params)
+  finishCommand(c)
+}
+
+func encode_glGetProgramiv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ program: UInt32,
+  _ pname: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x1016C, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(pname, 20)
+}
+
+@c(glGetProgramivARB)
+public func gl_GetProgramivARB(
+  _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1016D) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1016D, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(params, 4)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetQueryBufferObjecti64v)
+public func gl_GetQueryBufferObjecti64v(
+  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1016E, 32) else { return }
+  p.put32(id, 8)
+  p.put32(buffer, 12)
+  p.put32(pname, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glGetQueryBufferObjectiv)
+public func gl_GetQueryBufferObjectiv(
+  _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let p = c.writer.pointee.fixedRecord(0x1016F, 32) else { return }
+  p.put32(id, 8)
+  p.put32(buffer, 12)
+  p.put32(pname, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
 @c(glGetQueryBufferObjectui64v)
 public func gl_GetQueryBufferObjectui64v(
   _ id: UInt32, _ buffer: UInt32, _ pname: UInt32, _ offset: Int
@@ -790,7 +856,7 @@ public func gl_GetTextureLevelParameterfvEXT(
   _ params: UnsafeMutablePointer<Float>?
 ) {
   guard let c = currentContext() else { return }
-  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard c.takesTexture(texture, target, isCompiled: false) else { return refuse(GL.INVALID_OPERATION) }
   guard let call = c.beginCall(0x10562) else { return }
   let ticket = call.ticket
   let writer = call.writer
@@ -831,7 +897,7 @@ public func gl_GetTextureLevelParameterivEXT(
   _ params: UnsafeMutablePointer<Int32>?
 ) {
   guard let c = currentContext() else { return }
-  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard c.takesTexture(texture, target, isCompiled: false) else { return refuse(GL.INVALID_OPERATION) }
   guard let call = c.beginCall(0x10563) else { return }
   let ticket = call.ticket
   let writer = call.writer
@@ -869,7 +935,7 @@ public func gl_GetTextureParameterIivEXT(
   _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
   guard let c = currentContext() else { return }
-  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard c.takesTexture(texture, target, isCompiled: false) else { return refuse(GL.INVALID_OPERATION) }
   guard let call = c.beginCall(0x10564) else { return }
   let ticket = call.ticket
   let writer = call.writer
@@ -907,7 +973,7 @@ public func gl_GetTextureParameterIuivEXT(
   _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<UInt32>?
 ) {
   guard let c = currentContext() else { return }
-  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard c.takesTexture(texture, target, isCompiled: false) else { return refuse(GL.INVALID_OPERATION) }
   guard let call = c.beginCall(0x10565) else { return }
   let ticket = call.ticket
   let writer = call.writer
@@ -945,7 +1011,7 @@ public func gl_GetTextureParameterfvEXT(
   _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Float>?
 ) {
   guard let c = currentContext() else { return }
-  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard c.takesTexture(texture, target, isCompiled: false) else { return refuse(GL.INVALID_OPERATION) }
   guard let call = c.beginCall(0x10566) else { return }
   let ticket = call.ticket
   let writer = call.writer
@@ -983,7 +1049,7 @@ public func gl_GetTextureParameterivEXT(
   _ texture: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
   guard let c = currentContext() else { return }
-  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard c.takesTexture(texture, target, isCompiled: false) else { return refuse(GL.INVALID_OPERATION) }
   guard let call = c.beginCall(0x10567) else { return }
   let ticket = call.ticket
   let writer = call.writer
@@ -2422,78 +2488,6 @@ public func gl_IsProgramARB(_ program: UInt32) -> UInt8 {
   guard let p = writer.pointee.fixedRecord(0x101DC, 24) else { return 0 }
   p.put64(UInt64(ticket), 8)
   p.put32(program, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsProgramPipeline)
-public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pipeline, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsQuery)
-public func gl_IsQuery(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsQueryEXT)
-public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  let result = hook_glIsQueryEXT(c, id)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsRenderbuffer)
-public func gl_IsRenderbuffer(_ renderbuffer: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DF) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DF, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(renderbuffer, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsSampler)
-public func gl_IsSampler(_ sampler: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101E0) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101E0, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(sampler, 16)
   p.put32(0, 20)
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))

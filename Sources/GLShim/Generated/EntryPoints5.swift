@@ -6,6 +6,78 @@ import Client
 import GLWire
 import Wire
 
+@c(glIsProgramPipeline)
+public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pipeline, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsQuery)
+public func gl_IsQuery(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsQueryEXT)
+public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glIsQueryEXT(c, id)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsRenderbuffer)
+public func gl_IsRenderbuffer(_ renderbuffer: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DF) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DF, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(renderbuffer, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsSampler)
+public func gl_IsSampler(_ sampler: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101E0) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101E0, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(sampler, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
 @c(glIsShader)
 public func gl_IsShader(_ shader: UInt32) -> UInt8 {
   guard let c = currentContext(), let call = c.beginCall(0x101E1) else { return 0 }
@@ -1919,6 +1991,8 @@ public func gl_MultiTexImage1DEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 1, format, type, Int(width), 1, 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1058C)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(texunit, 0)
@@ -1929,7 +2003,7 @@ public func gl_MultiTexImage1DEXT(
   p.put32(UInt32(bitPattern: border), 20)
   p.put32(format, 24)
   p.put32(type, 28)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1941,6 +2015,8 @@ public func gl_MultiTexImage2DEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 2, format, type, Int(width), Int(height), 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1058D)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(texunit, 0)
@@ -1952,7 +2028,7 @@ public func gl_MultiTexImage2DEXT(
   p.put32(UInt32(bitPattern: border), 24)
   p.put32(format, 28)
   p.put32(type, 32)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1965,6 +2041,8 @@ public func gl_MultiTexImage3DEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1058E)
   guard let p = c.writer.pointee.reserve(40) else { return }
   p.put32(texunit, 0)
@@ -1977,7 +2055,7 @@ public func gl_MultiTexImage3DEXT(
   p.put32(UInt32(bitPattern: border), 28)
   p.put32(format, 32)
   p.put32(type, 36)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2098,6 +2176,8 @@ public func gl_MultiTexSubImage1DEXT(
   _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 1, format, type, Int(width), 1, 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10596)
   guard let p = c.writer.pointee.reserve(28) else { return }
   p.put32(texunit, 0)
@@ -2107,7 +2187,7 @@ public func gl_MultiTexSubImage1DEXT(
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(format, 20)
   p.put32(type, 24)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2118,6 +2198,8 @@ public func gl_MultiTexSubImage2DEXT(
   _ width: Int32, _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 2, format, type, Int(width), Int(height), 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10597)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(texunit, 0)
@@ -2129,7 +2211,7 @@ public func gl_MultiTexSubImage2DEXT(
   p.put32(UInt32(bitPattern: height), 24)
   p.put32(format, 28)
   p.put32(type, 32)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2141,6 +2223,8 @@ public func gl_MultiTexSubImage3DEXT(
   _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10598)
   guard let p = c.writer.pointee.reserve(44) else { return }
   p.put32(texunit, 0)
@@ -2154,7 +2238,7 @@ public func gl_MultiTexSubImage3DEXT(
   p.put32(UInt32(bitPattern: depth), 32)
   p.put32(format, 36)
   p.put32(type, 40)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2284,6 +2368,7 @@ public func gl_NamedFramebufferDrawBuffer(_ framebuffer: UInt32, _ buf: UInt32) 
   guard let p = c.writer.pointee.fixedRecord(0x10249, 16) else { return }
   p.put32(framebuffer, 8)
   p.put32(buf, 12)
+  note_glNamedFramebufferDrawBuffer(c, framebuffer, buf)
   finishCommand(c)
 }
 
@@ -2300,6 +2385,7 @@ public func gl_NamedFramebufferDrawBuffers(
   p.put32(UInt32(bitPattern: n), 4)
   c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
   c.writer.pointee.end()
+  note_glNamedFramebufferDrawBuffers(c, framebuffer, n, bufs)
   finishCommand(c)
 }
 
@@ -2411,85 +2497,6 @@ public func gl_NamedFramebufferTexture2DEXT(
   p.put32(textarget, 16)
   p.put32(texture, 20)
   p.put32(UInt32(bitPattern: level), 24)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTexture3DEXT)
-public func gl_NamedFramebufferTexture3DEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
-  _ level: Int32, _ zoffset: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x105A1, 32) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(textarget, 16)
-  p.put32(texture, 20)
-  p.put32(UInt32(bitPattern: level), 24)
-  p.put32(UInt32(bitPattern: zoffset), 28)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTextureEXT)
-public func gl_NamedFramebufferTextureEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x105A2, 24) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTextureFaceEXT)
-public func gl_NamedFramebufferTextureFaceEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ face: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x105A3, 32) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(face, 24)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTextureLayer)
-public func gl_NamedFramebufferTextureLayer(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x1024F, 32) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(UInt32(bitPattern: layer), 24)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTextureLayerEXT)
-public func gl_NamedFramebufferTextureLayerEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x105A4, 32) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  p.put32(UInt32(bitPattern: layer), 24)
   p.put32(0, 28)
   finishCommand(c)
 }

@@ -6,6 +6,85 @@ import Client
 import GLWire
 import Wire
 
+@c(glNamedFramebufferTexture3DEXT)
+public func gl_NamedFramebufferTexture3DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32, _ zoffset: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A1, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(UInt32(bitPattern: zoffset), 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTextureEXT)
+public func gl_NamedFramebufferTextureEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A2, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTextureFaceEXT)
+public func gl_NamedFramebufferTextureFaceEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ face: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A3, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(face, 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTextureLayer)
+public func gl_NamedFramebufferTextureLayer(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1024F, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(UInt32(bitPattern: layer), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTextureLayerEXT)
+public func gl_NamedFramebufferTextureLayerEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ layer: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A4, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  p.put32(UInt32(bitPattern: layer), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
 @c(glNamedProgramLocalParameter4dEXT)
 public func gl_NamedProgramLocalParameter4dEXT(
   _ program: UInt32, _ target: UInt32, _ index: UInt32, _ x: Double, _ y: Double, _ z: Double,
@@ -618,11 +697,13 @@ public func gl_PauseTransformFeedback() {
 @c(glPixelMapfv)
 public func gl_PixelMapfv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 1, GL.RED, GL.FLOAT, Int(mapsize), 1, 1, values)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1026A)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(map, 0)
   p.put32(UInt32(bitPattern: mapsize), 4)
-  c.writer.pointee.glImage(c, 1, GL.RED, GL.FLOAT, Int(mapsize), 1, 1, values)
+  c.writer.pointee.glImage(c, 1, GL.RED, GL.FLOAT, Int(mapsize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -630,11 +711,13 @@ public func gl_PixelMapfv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePoint
 @c(glPixelMapuiv)
 public func gl_PixelMapuiv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 1, GL.RED, GL.UNSIGNED_INT, Int(mapsize), 1, 1, values)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1026B)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(map, 0)
   p.put32(UInt32(bitPattern: mapsize), 4)
-  c.writer.pointee.glImage(c, 1, GL.RED, GL.UNSIGNED_INT, Int(mapsize), 1, 1, values)
+  c.writer.pointee.glImage(c, 1, GL.RED, GL.UNSIGNED_INT, Int(mapsize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -642,11 +725,13 @@ public func gl_PixelMapuiv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePoin
 @c(glPixelMapusv)
 public func gl_PixelMapusv(_ map: UInt32, _ mapsize: Int32, _ values: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 1, GL.RED, GL.UNSIGNED_SHORT, Int(mapsize), 1, 1, values)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1026C)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(map, 0)
   p.put32(UInt32(bitPattern: mapsize), 4)
-  c.writer.pointee.glImage(c, 1, GL.RED, GL.UNSIGNED_SHORT, Int(mapsize), 1, 1, values)
+  c.writer.pointee.glImage(c, 1, GL.RED, GL.UNSIGNED_SHORT, Int(mapsize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -826,8 +911,10 @@ public func gl_PolygonOffsetx(_ factor: Int32, _ units: Int32) {
 @c(glPolygonStipple)
 public func gl_PolygonStipple(_ mask: UnsafePointer<UInt8>?) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 2, GL.COLOR_INDEX, GL.BITMAP, Int(32), Int(32), 1, mask)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1027C)
-  c.writer.pointee.glImage(c, 2, GL.COLOR_INDEX, GL.BITMAP, Int(32), Int(32), 1, mask)
+  c.writer.pointee.glImage(c, 2, GL.COLOR_INDEX, GL.BITMAP, Int(32), Int(32), 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2411,96 +2498,6 @@ public func gl_ProgramUniformMatrix3x2dvEXT(
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix3x2fv)
-public func gl_ProgramUniformMatrix3x2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CD)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix3x4dv)
-public func gl_ProgramUniformMatrix3x4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CE)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix3x4dvEXT)
-public func gl_ProgramUniformMatrix3x4dvEXT(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x105C1)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix3x4fv)
-public func gl_ProgramUniformMatrix3x4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CF)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix4dv)
-public func gl_ProgramUniformMatrix4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102D0)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
   writer.pointee.end()
   finishCommand(writer)
 }

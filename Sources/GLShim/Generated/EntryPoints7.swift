@@ -6,6 +6,96 @@ import Client
 import GLWire
 import Wire
 
+@c(glProgramUniformMatrix3x2fv)
+public func gl_ProgramUniformMatrix3x2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102CD)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3x4dv)
+public func gl_ProgramUniformMatrix3x4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102CE)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3x4dvEXT)
+public func gl_ProgramUniformMatrix3x4dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105C1)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3x4fv)
+public func gl_ProgramUniformMatrix3x4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102CF)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix4dv)
+public func gl_ProgramUniformMatrix4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102D0)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
 @c(glProgramUniformMatrix4dvEXT)
 public func gl_ProgramUniformMatrix4dvEXT(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
@@ -2076,6 +2166,8 @@ public func gl_TexImage1D(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 1, format, type, Int(width), 1, 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1036E)
   guard let p = c.writer.pointee.reserve(28) else { return }
   p.put32(target, 0)
@@ -2085,7 +2177,7 @@ public func gl_TexImage1D(
   p.put32(UInt32(bitPattern: border), 16)
   p.put32(format, 20)
   p.put32(type, 24)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, source)
   c.writer.pointee.end()
   note_glTexImage1D(c, target, level, internalformat, width, border, format, type, pixels)
   finishCommand(c)
@@ -2098,6 +2190,8 @@ public func gl_TexImage2D(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 2, format, type, Int(width), Int(height), 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1036F)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(target, 0)
@@ -2108,7 +2202,7 @@ public func gl_TexImage2D(
   p.put32(UInt32(bitPattern: border), 20)
   p.put32(format, 24)
   p.put32(type, 28)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, source)
   c.writer.pointee.end()
   note_glTexImage2D(c, target, level, internalformat, width, height, border, format, type, pixels)
   finishCommand(c)
@@ -2138,6 +2232,8 @@ public func gl_TexImage3D(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10371)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(target, 0)
@@ -2149,7 +2245,7 @@ public func gl_TexImage3D(
   p.put32(UInt32(bitPattern: border), 24)
   p.put32(format, 28)
   p.put32(type, 32)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2180,6 +2276,8 @@ public func gl_TexImage3DOES(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x104D7)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(target, 0)
@@ -2191,7 +2289,7 @@ public func gl_TexImage3DOES(
   p.put32(UInt32(bitPattern: border), 24)
   p.put32(format, 28)
   p.put32(type, 32)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2393,6 +2491,8 @@ public func gl_TexSubImage1D(
   _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 1, format, type, Int(width), 1, 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10380)
   guard let p = c.writer.pointee.reserve(24) else { return }
   p.put32(target, 0)
@@ -2401,103 +2501,7 @@ public func gl_TexSubImage1D(
   p.put32(UInt32(bitPattern: width), 12)
   p.put32(format, 16)
   p.put32(type, 20)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, source)
   c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glTexSubImage2D)
-public func gl_TexSubImage2D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
-  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10381)
-  guard let p = c.writer.pointee.reserve(32) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  p.put32(format, 24)
-  p.put32(type, 28)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glTexSubImage3D)
-public func gl_TexSubImage3D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x10382)
-  guard let p = c.writer.pointee.reserve(40) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: zoffset), 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(format, 32)
-  p.put32(type, 36)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glTexSubImage3DOES)
-public func gl_TexSubImage3DOES(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
-  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
-  _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  c.writer.pointee.begin(0x104D8)
-  guard let p = c.writer.pointee.reserve(40) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: yoffset), 12)
-  p.put32(UInt32(bitPattern: zoffset), 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(format, 32)
-  p.put32(type, 36)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glTextureBarrier)
-public func gl_TextureBarrier() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10383, 8) else { return }
-  finishCommand(writer)
-}
-
-@c(glTextureBarrierNV)
-public func gl_TextureBarrierNV() {
-  guard let writer = contextWriter() else { return }
-  guard let _ = writer.pointee.fixedRecord(0x10384, 8) else { return }
-  finishCommand(writer)
-}
-
-@c(glTextureBuffer)
-public func gl_TextureBuffer(_ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x10385, 24) else { return }
-  p.put32(texture, 8)
-  p.put32(internalformat, 12)
-  p.put32(buffer, 16)
-  p.put32(0, 20)
-  note_glTextureBuffer(c, texture, internalformat, buffer)
   finishCommand(c)
 }

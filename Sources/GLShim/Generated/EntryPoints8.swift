@@ -6,6 +6,108 @@ import Client
 import GLWire
 import Wire
 
+@c(glTexSubImage2D)
+public func gl_TexSubImage2D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
+  _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 2, format, type, Int(width), Int(height), 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10381)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(format, 24)
+  p.put32(type, 28)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, source)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexSubImage3D)
+public func gl_TexSubImage3D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10382)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: zoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), source)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTexSubImage3DOES)
+public func gl_TexSubImage3DOES(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ zoffset: Int32,
+  _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32, _ type: UInt32,
+  _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x104D8)
+  guard let p = c.writer.pointee.reserve(40) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: yoffset), 12)
+  p.put32(UInt32(bitPattern: zoffset), 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(format, 32)
+  p.put32(type, 36)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), source)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glTextureBarrier)
+public func gl_TextureBarrier() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10383, 8) else { return }
+  finishCommand(writer)
+}
+
+@c(glTextureBarrierNV)
+public func gl_TextureBarrierNV() {
+  guard let writer = contextWriter() else { return }
+  guard let _ = writer.pointee.fixedRecord(0x10384, 8) else { return }
+  finishCommand(writer)
+}
+
+@c(glTextureBuffer)
+public func gl_TextureBuffer(_ texture: UInt32, _ internalformat: UInt32, _ buffer: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x10385, 24) else { return }
+  p.put32(texture, 8)
+  p.put32(internalformat, 12)
+  p.put32(buffer, 16)
+  p.put32(0, 20)
+  note_glTextureBuffer(c, texture, internalformat, buffer)
+  finishCommand(c)
+}
+
 @c(glTextureBufferEXT)
 public func gl_TextureBufferEXT(
   _ texture: UInt32, _ target: UInt32, _ internalformat: UInt32, _ buffer: UInt32
@@ -66,6 +168,8 @@ public func gl_TextureImage1DEXT(
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 1, format, type, Int(width), 1, 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x105C7)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(texture, 0)
@@ -76,7 +180,7 @@ public func gl_TextureImage1DEXT(
   p.put32(UInt32(bitPattern: border), 20)
   p.put32(format, 24)
   p.put32(type, 28)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -89,6 +193,8 @@ public func gl_TextureImage2DEXT(
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 2, format, type, Int(width), Int(height), 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x105C8)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(texture, 0)
@@ -100,7 +206,7 @@ public func gl_TextureImage2DEXT(
   p.put32(UInt32(bitPattern: border), 24)
   p.put32(format, 28)
   p.put32(type, 32)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -114,6 +220,8 @@ public func gl_TextureImage3DEXT(
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x105C9)
   guard let p = c.writer.pointee.reserve(40) else { return }
   p.put32(texture, 0)
@@ -126,7 +234,7 @@ public func gl_TextureImage3DEXT(
   p.put32(UInt32(bitPattern: border), 28)
   p.put32(format, 32)
   p.put32(type, 36)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -539,6 +647,8 @@ public func gl_TextureSubImage1D(
   _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 1, format, type, Int(width), 1, 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10392)
   guard let p = c.writer.pointee.reserve(24) else { return }
   p.put32(texture, 0)
@@ -547,7 +657,7 @@ public func gl_TextureSubImage1D(
   p.put32(UInt32(bitPattern: width), 12)
   p.put32(format, 16)
   p.put32(type, 20)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -559,6 +669,8 @@ public func gl_TextureSubImage1DEXT(
 ) {
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let source = c.imageSource(target, 1, format, type, Int(width), 1, 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x105D7)
   guard let p = c.writer.pointee.reserve(28) else { return }
   p.put32(texture, 0)
@@ -568,7 +680,7 @@ public func gl_TextureSubImage1DEXT(
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(format, 20)
   p.put32(type, 24)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, pixels)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -579,6 +691,8 @@ public func gl_TextureSubImage2D(
   _ height: Int32, _ format: UInt32, _ type: UInt32, _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 2, format, type, Int(width), Int(height), 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10393)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(texture, 0)
@@ -589,7 +703,7 @@ public func gl_TextureSubImage2D(
   p.put32(UInt32(bitPattern: height), 20)
   p.put32(format, 24)
   p.put32(type, 28)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -601,6 +715,8 @@ public func gl_TextureSubImage2DEXT(
 ) {
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let source = c.imageSource(target, 2, format, type, Int(width), Int(height), 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x105D8)
   guard let p = c.writer.pointee.reserve(36) else { return }
   p.put32(texture, 0)
@@ -612,7 +728,7 @@ public func gl_TextureSubImage2DEXT(
   p.put32(UInt32(bitPattern: height), 24)
   p.put32(format, 28)
   p.put32(type, 32)
-  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, pixels)
+  c.writer.pointee.glImage(c, 2, format, type, Int(width), Int(height), 1, source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -624,6 +740,8 @@ public func gl_TextureSubImage3D(
   _ pixels: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  guard let source = c.imageSource(nil, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10394)
   guard let p = c.writer.pointee.reserve(40) else { return }
   p.put32(texture, 0)
@@ -636,7 +754,7 @@ public func gl_TextureSubImage3D(
   p.put32(UInt32(bitPattern: depth), 28)
   p.put32(format, 32)
   p.put32(type, 36)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -649,6 +767,8 @@ public func gl_TextureSubImage3DEXT(
 ) {
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  guard let source = c.imageSource(target, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x105D9)
   guard let p = c.writer.pointee.reserve(44) else { return }
   p.put32(texture, 0)
@@ -662,7 +782,7 @@ public func gl_TextureSubImage3DEXT(
   p.put32(UInt32(bitPattern: depth), 32)
   p.put32(format, 36)
   p.put32(type, 40)
-  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), pixels)
+  c.writer.pointee.glImage(c, 3, format, type, Int(width), Int(height), Int(depth), source)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2371,130 +2491,5 @@ public func gl_VertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
   p.put32(vaobj, 8)
   p.put32(buffer, 12)
   note_glVertexArrayElementBuffer(c, vaobj, buffer)
-  finishCommand(c)
-}
-
-@c(glVertexArrayFogCoordOffsetEXT)
-public func gl_VertexArrayFogCoordOffsetEXT(
-  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x105DD, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  p.put32(type, 16)
-  p.put32(UInt32(bitPattern: stride), 20)
-  p.put64(UInt64(bitPattern: Int64(offset)), 24)
-  finishCommand(c)
-}
-
-@c(glVertexArrayIndexOffsetEXT)
-public func gl_VertexArrayIndexOffsetEXT(
-  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x105DE, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  p.put32(type, 16)
-  p.put32(UInt32(bitPattern: stride), 20)
-  p.put64(UInt64(bitPattern: Int64(offset)), 24)
-  finishCommand(c)
-}
-
-@c(glVertexArrayMultiTexCoordOffsetEXT)
-public func gl_VertexArrayMultiTexCoordOffsetEXT(
-  _ vaobj: UInt32, _ buffer: UInt32, _ texunit: UInt32, _ size: Int32, _ type: UInt32,
-  _ stride: Int32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x105DF, 40) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  p.put32(texunit, 16)
-  p.put32(UInt32(bitPattern: size), 20)
-  p.put32(type, 24)
-  p.put32(UInt32(bitPattern: stride), 28)
-  p.put64(UInt64(bitPattern: Int64(offset)), 32)
-  finishCommand(c)
-}
-
-@c(glVertexArrayNormalOffsetEXT)
-public func gl_VertexArrayNormalOffsetEXT(
-  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x105E0, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  p.put32(type, 16)
-  p.put32(UInt32(bitPattern: stride), 20)
-  p.put64(UInt64(bitPattern: Int64(offset)), 24)
-  finishCommand(c)
-}
-
-@c(glVertexArraySecondaryColorOffsetEXT)
-public func gl_VertexArraySecondaryColorOffsetEXT(
-  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x105E1, 40) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  p.put32(UInt32(bitPattern: size), 16)
-  p.put32(type, 20)
-  p.put32(UInt32(bitPattern: stride), 24)
-  p.put64(UInt64(bitPattern: Int64(offset)), 28)
-  p.put32(0, 36)
-  finishCommand(c)
-}
-
-@c(glVertexArrayTexCoordOffsetEXT)
-public func gl_VertexArrayTexCoordOffsetEXT(
-  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x105E2, 40) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  p.put32(UInt32(bitPattern: size), 16)
-  p.put32(type, 20)
-  p.put32(UInt32(bitPattern: stride), 24)
-  p.put64(UInt64(bitPattern: Int64(offset)), 28)
-  p.put32(0, 36)
-  finishCommand(c)
-}
-
-@c(glVertexArrayVertexAttribBindingEXT)
-public func gl_VertexArrayVertexAttribBindingEXT(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x105E3, 24) else { return }
-  p.put32(vaobj, 8)
-  p.put32(attribindex, 12)
-  p.put32(bindingindex, 16)
-  p.put32(0, 20)
-  finishCommand(c)
-}
-
-@c(glVertexArrayVertexAttribDivisorEXT)
-public func gl_VertexArrayVertexAttribDivisorEXT(
-  _ vaobj: UInt32, _ index: UInt32, _ divisor: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x105E4, 24) else { return }
-  p.put32(vaobj, 8)
-  p.put32(index, 12)
-  p.put32(divisor, 16)
-  p.put32(0, 20)
   finishCommand(c)
 }

@@ -6,6 +6,131 @@ import Client
 import GLWire
 import Wire
 
+@c(glVertexArrayFogCoordOffsetEXT)
+public func gl_VertexArrayFogCoordOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105DD, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(bitPattern: Int64(offset)), 24)
+  finishCommand(c)
+}
+
+@c(glVertexArrayIndexOffsetEXT)
+public func gl_VertexArrayIndexOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105DE, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(bitPattern: Int64(offset)), 24)
+  finishCommand(c)
+}
+
+@c(glVertexArrayMultiTexCoordOffsetEXT)
+public func gl_VertexArrayMultiTexCoordOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ texunit: UInt32, _ size: Int32, _ type: UInt32,
+  _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105DF, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(texunit, 16)
+  p.put32(UInt32(bitPattern: size), 20)
+  p.put32(type, 24)
+  p.put32(UInt32(bitPattern: stride), 28)
+  p.put64(UInt64(bitPattern: Int64(offset)), 32)
+  finishCommand(c)
+}
+
+@c(glVertexArrayNormalOffsetEXT)
+public func gl_VertexArrayNormalOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E0, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(type, 16)
+  p.put32(UInt32(bitPattern: stride), 20)
+  p.put64(UInt64(bitPattern: Int64(offset)), 24)
+  finishCommand(c)
+}
+
+@c(glVertexArraySecondaryColorOffsetEXT)
+public func gl_VertexArraySecondaryColorOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E1, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(UInt32(bitPattern: stride), 24)
+  p.put64(UInt64(bitPattern: Int64(offset)), 28)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glVertexArrayTexCoordOffsetEXT)
+public func gl_VertexArrayTexCoordOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E2, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(UInt32(bitPattern: stride), 24)
+  p.put64(UInt64(bitPattern: Int64(offset)), 28)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glVertexArrayVertexAttribBindingEXT)
+public func gl_VertexArrayVertexAttribBindingEXT(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ bindingindex: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E3, 24) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(bindingindex, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glVertexArrayVertexAttribDivisorEXT)
+public func gl_VertexArrayVertexAttribDivisorEXT(
+  _ vaobj: UInt32, _ index: UInt32, _ divisor: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105E4, 24) else { return }
+  p.put32(vaobj, 8)
+  p.put32(index, 12)
+  p.put32(divisor, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
 @c(glVertexArrayVertexAttribFormatEXT)
 public func gl_VertexArrayVertexAttribFormatEXT(
   _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ normalized: UInt8,

@@ -38,12 +38,78 @@ func note_glDeleteFramebuffers(
 }
 
 func note_glDrawBuffer(_ c: Context, _ buf: UInt32) {
-  guard c.pointee.shadow.pointee.drawFramebuffer == 0 else { return }
-  switch buf {
-  case GL.FRONT, GL.FRONT_LEFT, GL.FRONT_RIGHT, GL.LEFT, GL.RIGHT, GL.FRONT_AND_BACK:
-    c.pointee.binding.drawsToFront = true
-  default: c.pointee.binding.drawsToFront = false
+  noteDrawBuffer(c, c.pointee.shadow.pointee.drawFramebuffer, buf)
+}
+func note_glFramebufferDrawBufferEXT(_ c: Context, _ framebuffer: UInt32, _ mode: UInt32) {
+  noteDrawBuffer(c, framebuffer, mode)
+}
+func note_glFramebufferDrawBuffersEXT(
+  _ c: Context, _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
+) {
+  noteDrawBuffers(c, framebuffer, n, bufs)
+}
+func note_glNamedFramebufferDrawBuffer(_ c: Context, _ framebuffer: UInt32, _ buf: UInt32) {
+  noteDrawBuffer(c, framebuffer, buf)
+}
+func note_glNamedFramebufferDrawBuffers(
+  _ c: Context, _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
+) {
+  noteDrawBuffers(c, framebuffer, n, bufs)
+}
+
+/// Whether a buffer is one that is shown without a swap.
+private func isFront(_ buffer: UInt32) -> Bool {
+  switch buffer {
+  case GL.FRONT, GL.FRONT_LEFT, GL.FRONT_RIGHT, GL.LEFT, GL.RIGHT, GL.FRONT_AND_BACK: true
+  default: false
   }
+}
+
+private func noteDrawBuffer(_ c: Context, _ framebuffer: UInt32, _ buffer: UInt32) {
+  if framebuffer == 0 {
+    c.pointee.binding.drawsToFront = isFront(buffer)
+  } else {
+    setDrawBuffers(c, framebuffer, nil)
+  }
+}
+
+/// Draw buffers are set now, or when the list that is being compiled is called.
+private func setDrawBuffers(_ c: Context, _ framebuffer: UInt32, _ what: (UInt32, UInt32, Int32)?) {
+  guard c.pointee.shadow.pointee.listMode == 0 else {
+    c.pointee.touched |= StateGroup.attachments
+    return
+  }
+  c.settle()
+  c.pointee.shadow.pointee.answers.attach(framebuffer, ObjectAnswers.drawBuffers, what)
+}
+
+/// Draw buffers of a framebuffer object that can be no error (OpenGL 4.6, 17.4.1).
+private func noteDrawBuffers(
+  _ c: Context, _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
+) {
+  guard framebuffer != 0 else {
+    var i = 0
+    var drawsToFront = false
+    while let bufs, i < min(Int(n), 8) {
+      if isFront(bufs[i]) { drawsToFront = true }
+      i &+= 1
+    }
+    c.pointee.binding.drawsToFront = drawsToFront
+    return
+  }
+  var (packed, seen): (UInt32, UInt32) = (0, 0)
+  var isSure = n >= 0 && n <= 8 && bufs != nil
+  var i = 0
+  while isSure, let bufs, i < Int(n) {
+    let color = bufs[i] &- GL.COLOR_ATTACHMENT0
+    isSure = bufs[i] == GL.NONE || color < 8 && seen & (1 &<< color) == 0
+    if bufs[i] != GL.NONE, isSure {
+      seen |= 1 &<< color
+      packed |= (color &+ 1) &<< UInt32(i &* 4)
+    }
+    i &+= 1
+  }
+  setDrawBuffers(c, framebuffer, isSure ? (packed, 0, n) : nil)
 }
 
 /// A program that knows of a new size of its window before we do says so here.
@@ -193,25 +259,8 @@ func note_glDeleteRenderbuffers(
   c.forgetBoundFramebuffers()
 }
 
-/// Draw buffers of a framebuffer object that can be no error (OpenGL 4.6, 17.4.1).
 func note_glDrawBuffers(_ c: Context, _ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
-  let framebuffer = c.pointee.shadow.pointee.drawFramebuffer
-  guard framebuffer != 0 else { return }
-  var (packed, seen): (UInt32, UInt32) = (0, 0)
-  var isSure = n >= 0 && n <= 8 && bufs != nil
-  var i = 0
-  while isSure, let bufs, i < Int(n) {
-    let color = bufs[i] &- GL.COLOR_ATTACHMENT0
-    isSure = bufs[i] == GL.NONE || color < 8 && seen & (1 &<< color) == 0
-    if bufs[i] != GL.NONE, isSure {
-      seen |= 1 &<< color
-      packed |= (color &+ 1) &<< UInt32(i &* 4)
-    }
-    i &+= 1
-  }
-  c.settle()
-  c.pointee.shadow.pointee.answers.attach(
-    framebuffer, ObjectAnswers.drawBuffers, isSure ? (packed, 0, n) : nil)
+  noteDrawBuffers(c, c.pointee.shadow.pointee.drawFramebuffer, n, bufs)
 }
 
 func hook_glCheckFramebufferStatus(_ c: Context, _ target: UInt32) -> UInt32 {

@@ -73,6 +73,8 @@ private func apply(_ c: Context, _ list: UInt32, depth: Int) {
       base = shadow.pointee.matrices.listBase
     } else if op == MatrixOp.bindTexture {
       bindTexture(c, target: ops[i &+ 1], ops[i &+ 2])
+    } else if op == MatrixOp.nameTexture {
+      nameTexture(c, ops[i &+ 1], ops[i &+ 2])
     } else if op == MatrixOp.forget {
       c.pointee.touched |= ops[i &+ 1]
     } else if op == MatrixOp.capability {

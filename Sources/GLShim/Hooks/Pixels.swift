@@ -313,7 +313,9 @@ func hook_glGetTextureImageEXT(
   _ c: Context, _ texture: UInt32, _ target: UInt32, _ level: Int32, _ format: UInt32,
   _ type: UInt32, _ pixels: UnsafeMutableRawPointer?
 ) {
-  guard c.takesTexture(texture, target) else { return c.raise(GL.INVALID_OPERATION) }
+  guard c.takesTexture(texture, target, isCompiled: false) else {
+    return c.raise(GL.INVALID_OPERATION)
+  }
   readImage(c, GLOpcode.glGetTextureImageEXT, dimensions(target), format, type, pixels) {
     encode_glGetTextureImageEXT(c, $0.writer, $0.ticket, texture, target, level, format, type)
   }
@@ -329,7 +331,9 @@ func hook_glGetMultiTexImageEXT(
 func hook_glGetCompressedTextureImageEXT(
   _ c: Context, _ texture: UInt32, _ target: UInt32, _ lod: Int32, _ img: UnsafeMutableRawPointer?
 ) {
-  guard c.takesTexture(texture, target) else { return c.raise(GL.INVALID_OPERATION) }
+  guard c.takesTexture(texture, target, isCompiled: false) else {
+    return c.raise(GL.INVALID_OPERATION)
+  }
   readImage(c, GLOpcode.glGetCompressedTextureImageEXT, 2, GL.NONE, GL.NONE, img) {
     encode_glGetCompressedTextureImageEXT(c, $0.writer, $0.ticket, texture, target, lod)
   }

@@ -189,23 +189,38 @@ func bindTexture(_ c: Context, target: UInt32, _ texture: UInt32) {
 }
 
 extension UnsafeMutablePointer<ContextState> {
-  /// A texture that a command of GL_EXT_direct_state_access names with its target becomes one of it. False when
-  /// it is one of another already, which is an error; nothing may be read for such a command.
-  func takesTexture(_ texture: UInt32, _ target: UInt32) -> Bool {
+  /// A texture that a command of GL_EXT_direct_state_access names with its target becomes one of it, now or when
+  /// the list that is being compiled is called. False when it is one of another already, which is an error:
+  /// nothing may be read for such a command. `isCompiled`: unless it is one that no list has.
+  func takesTexture(_ texture: UInt32, _ target: UInt32, isCompiled: Bool = true) -> Bool {
+    guard texture != 0,
+      !isCompiled || records(MatrixOp.nameTexture, of: (texture, target))
+    else { return true }
+    let isRight = name(texture, target, isLocked: false)
+    // What is being compiled is read as it is, right or wrong.
+    return isRight || isCompiled && pointee.shadow.pointee.listMode != 0
+  }
+
+  /// What such a command does that is carried out. Whether it can.
+  fileprivate func name(_ texture: UInt32, _ target: UInt32, isLocked: Bool) -> Bool {
     let isFace =
       target >= GL.TEXTURE_CUBE_MAP_POSITIVE_X && target <= GL.TEXTURE_CUBE_MAP_NEGATIVE_Z
-    let place = TexturePlace.of(target: isFace ? GL.TEXTURE_CUBE_MAP : target)
-    guard texture != 0, place != nil || target == GL.TEXTURE_CUBE_MAP_ARRAY else { return true }
-    let shadow = pointee.shadow
-    // When a list is called something else may have become of it.
-    guard shadow.pointee.listMode == 0, !shadow.pointee.isInBegin, let place, has(target: target)
-    else {
-      _ = claim(texture, TexturePlace.count, isLocked: false)
+    let bound = isFace ? GL.TEXTURE_CUBE_MAP : target
+    guard let place = TexturePlace.of(target: bound), has(target: bound) else {
+      // Whether the driver has the target is not known here; if it has, the texture is there from now on.
+      if TexturePlace.of(target: bound) != nil || target == GL.TEXTURE_CUBE_MAP_ARRAY {
+        _ = claim(texture, TexturePlace.count, isLocked: isLocked)
+      }
       return true
     }
-    let known = Int(claim(texture, place, isLocked: false))
+    let known = Int(claim(texture, place, isLocked: isLocked))
     return known == 0 || known == place &+ 1 || known == TexturePlace.count &+ 1
   }
+}
+
+/// What a command does in a list that is called that names a texture with its target; with the group's lock held.
+func nameTexture(_ c: Context, _ texture: UInt32, _ target: UInt32) {
+  if !c.pointee.shadow.pointee.isInBegin { _ = c.name(texture, target, isLocked: true) }
 }
 
 func note_glBindMultiTextureEXT(

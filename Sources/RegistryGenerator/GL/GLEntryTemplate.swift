@@ -125,7 +125,8 @@ extension GLGenerator {
   private func takeTexture(_ model: GLModel, _ out: inout SourcePrinter) {
     guard model.namesTarget else { return }
     let names = model.parameters.prefix(2).map(\.name).joined(separator: ", ")
-    out.line("guard c.takesTexture(\(names)) else { return refuse(GL.INVALID_OPERATION) }")
+    let compiled = model.replies ? ", isCompiled: false" : ""
+    out.line("guard c.takesTexture(\(names)\(compiled)) else { return refuse(GL.INVALID_OPERATION) }")
   }
 
   private func notice(_ model: GLModel, _ out: inout SourcePrinter) {
@@ -211,6 +212,14 @@ extension GLGenerator {
           "guard \(p.name) == nil || \(bytes) <= largestArray else { return refuse(GL.\(error)) }")
       }
     }
+    for p in variable {
+      guard case .image(let dimensions, let format, let type, let size) = p.role else { continue }
+      let target = model.isTextureImage ? "target" : "nil"
+      out.line(
+        "guard let source = c.imageSource(\(target), \(dimensions), \(format), \(type), \(sizes(size)), \(p.name))"
+      )
+      out.line("else { return refuse(GL.OUT_OF_MEMORY) }")
+    }
     out.line("\(writer).pointee.begin(\(opcode(model)))")
     let head = start - 8 + values
     if head > 0 {
@@ -229,14 +238,17 @@ extension GLGenerator {
         out.line("\(writer).pointee.glArray(\(p.name), glTextLength(\(p.name), \(length)))")
       case .strings(let count): out.line("\(writer).pointee.glStrings(\(p.name), \(count))")
       case .image(let dimensions, let format, let type, let size):
-        let parts = size.map { "Int(\($0))" }
-        let whole = (parts + Array(repeating: "1", count: 3 - parts.count)).joined(separator: ", ")
         out.line(
-          "\(writer).pointee.glImage(c, \(dimensions), \(format), \(type), \(whole), \(p.name))")
+          "\(writer).pointee.glImage(c, \(dimensions), \(format), \(type), \(sizes(size)), source)")
       default: break
       }
     }
     out.line("\(writer).pointee.end()")
+  }
+
+  /// Width, height and depth of an image of as many sizes.
+  private func sizes(_ size: [String]) -> String {
+    (size.map { "Int(\($0))" } + Array(repeating: "1", count: 3 - size.count)).joined(separator: ", ")
   }
 
   /// `encode_glX` of a command that has a hook: the record alone.

@@ -148,6 +148,11 @@ struct GLModel {
     parameters.count >= 2 && name.hasSuffix("EXT") && parameters[0].base.kind == "texture"
       && parameters[1].name == "target"
   }
+  /// Whether it gives an image to a texture of a target.
+  var isTextureImage: Bool {
+    name.contains("Tex") && parameters.contains { $0.name == "target" }
+      && parameters.contains { if case .image = $0.role { true } else { false } }
+  }
   var hasDoer: Bool { words.contains("doer") }
   /// Whether it changes a framebuffer, which must not be the window's.
   var attaches: Bool { words.contains("attach") }
