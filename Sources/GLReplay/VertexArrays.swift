@@ -770,8 +770,9 @@ extension GLReplayContext {
   fileprivate mutating func didUnbindNamed() { didUnbind(namedArrays()) }
 
   /// The slot of a unit's texture coordinates; nil for a unit that has none.
-  fileprivate func textureSlot(_ unit: UInt32) -> Int? {
-    unit < UInt32(Slot.texCoordCount) ? Slot.texCoord + Int(unit) : nil
+  fileprivate mutating func textureSlot(_ unit: UInt32) -> Int? {
+    unit < min(driverValue(GL.MAX_TEXTURE_COORDS), UInt32(Slot.texCoordCount))
+      ? Slot.texCoord + Int(unit) : nil
   }
 }
 
@@ -820,7 +821,11 @@ func doer_glVertexArrayMultiTexCoordOffsetEXT(
   _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ texunit: UInt32, _ size: Int32,
   _ type: UInt32, _ stride: Int32, _ offset: Int
 ) {
-  c.pointee.didSetOffset(c.pointee.textureSlot(texunit &- GL.TEXTURE0), buffer)
+  // Mesa 22.3 does not look at the unit.
+  guard let slot = c.pointee.textureSlot(texunit &- GL.TEXTURE0) else {
+    return c.pointee.raise(GL.INVALID_ENUM)
+  }
+  c.pointee.didSetOffset(slot, buffer)
   c.pointee.gl.glVertexArrayMultiTexCoordOffsetEXT?(
     vaobj, buffer, texunit, size, type, stride, offset)
 }
@@ -901,7 +906,10 @@ func doer_glMultiTexCoordPointerEXT(
   _ c: GLContextPointer, _ texunit: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32,
   _ pointer: UnsafeRawPointer?
 ) {
-  if let slot = c.pointee.textureSlot(texunit &- GL.TEXTURE0) { c.pointee.didSetPointer(slot) }
+  guard let slot = c.pointee.textureSlot(texunit &- GL.TEXTURE0) else {
+    return c.pointee.raise(GL.INVALID_ENUM)
+  }
+  c.pointee.didSetPointer(slot)
   c.pointee.gl.glMultiTexCoordPointerEXT?(texunit, size, type, stride, pointer)
 }
 func doer_glEnableClientStateiEXT(_ c: GLContextPointer, _ array: UInt32, _ index: UInt32) {

@@ -339,6 +339,13 @@ def test_messages():
 
 
 @deadline(180)
+def test_direct():
+    """Objects that are named instead of bound."""
+    for seed in (1, 2, 3, 4):
+        assert same_answers("direct", seed) > 3000
+
+
+@deadline(180)
 def test_lists():
     for seed in (1, 2, 3, 4):
         assert same_answers("lists", seed, 600) > 400

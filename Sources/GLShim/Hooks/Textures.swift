@@ -213,7 +213,8 @@ extension UnsafeMutablePointer<ContextState> {
       }
       return true
     }
-    let known = Int(claim(texture, place, isLocked: isLocked))
+    // Drivers do not agree on whether a face makes a cube map of a new name.
+    let known = Int(claim(texture, isFace ? TexturePlace.count : place, isLocked: isLocked))
     return known == 0 || known == place &+ 1 || known == TexturePlace.count &+ 1
   }
 }

@@ -11,14 +11,26 @@ private func isClientPointer(_ c: Context) -> Bool {
   c.pointee.shadow.pointee.buffers.array == 0 && c.pointee.shadow.pointee.vertexArray == 0
 }
 
+/// Whether elements of an array may have so many components (OpenGL 4.6 compatibility, table 10.3).
+private func isSize(_ size: Int32, of slot: Int) -> Bool {
+  let isReversed = UInt32(bitPattern: size) == GL.BGRA
+  switch slot {
+  case ArraySlot.vertex: return size >= 2 && size <= 4
+  case ArraySlot.color, ArraySlot.secondaryColor: return size >= 3 && size <= 4 || isReversed
+  case ArraySlot.texCoord...: return size >= 1 && size <= 4
+  case ..<ArraySlot.vertex: return size >= 1 && size <= 4 || isReversed
+  default: return true
+  }
+}
+
 private func setPointer(
   _ c: Context, _ slot: Int, _ size: Int32, _ type: UInt32, _ stride: Int32, _ flags: UInt32,
   _ pointer: UnsafeRawPointer?
 ) {
   let shadow = c.pointee.shadow
-  guard shadow.pointee.vertexArray == 0, slot >= 0, slot < ArraySlot.count, stride >= 0 else {
-    return
-  }
+  guard shadow.pointee.vertexArray == 0, slot >= 0, slot < ArraySlot.count, stride >= 0,
+    isSize(size, of: slot)
+  else { return }
   let array = shadow.pointee.arrays + slot
   array.pointee.pointer = pointer
   array.pointee.size = size

@@ -126,7 +126,8 @@ extension GLGenerator {
     guard model.namesTarget else { return }
     let names = model.parameters.prefix(2).map(\.name).joined(separator: ", ")
     let compiled = model.replies ? ", isCompiled: false" : ""
-    out.line("guard c.takesTexture(\(names)\(compiled)) else { return refuse(GL.INVALID_OPERATION) }")
+    out.line(
+      "guard c.takesTexture(\(names)\(compiled)) else { return refuse(GL.INVALID_OPERATION) }")
   }
 
   private func notice(_ model: GLModel, _ out: inout SourcePrinter) {
@@ -248,7 +249,8 @@ extension GLGenerator {
 
   /// Width, height and depth of an image of as many sizes.
   private func sizes(_ size: [String]) -> String {
-    (size.map { "Int(\($0))" } + Array(repeating: "1", count: 3 - size.count)).joined(separator: ", ")
+    (size.map { "Int(\($0))" } + Array(repeating: "1", count: 3 - size.count))
+      .joined(separator: ", ")
   }
 
   /// `encode_glX` of a command that has a hook: the record alone.

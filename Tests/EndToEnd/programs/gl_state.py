@@ -13,6 +13,7 @@
   gl_state.py arrays                 more vertex array objects than there is room for at first
   gl_state.py capabilities           what is enabled, asked for in every way and after every way of setting it
   gl_state.py messages SEED [COUNT]  debug output: messages in the log and of callbacks, filters, groups, labels
+  gl_state.py direct SEED [COUNT]    objects that are named instead of bound (GL_EXT_direct_state_access)
   gl_state.py begin                  many vertices between Begin and End, with a context that shares
 """
 
@@ -971,6 +972,250 @@ def messages() -> None:
         gl.glDrawArrays(77, 0, 3)
     gl.glFinish()
     say(*heard)
+
+
+def direct() -> None:
+    """What is said of objects by their names, asked for by their names and where they are bound."""
+    seed, count = int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1500
+    gl, r = context(), random.Random(seed)
+    gl.glMapNamedBufferEXT.restype = gl.glMapNamedBufferRangeEXT.restype = C.c_void_p
+    # Names that nobody has given out; all but the first of each are made by commands that name them.
+    # The last texture is deleted now and then, and not in lists: they bring back what is.
+    targets = {100: 0xDE1, 101: 0xDE1, 102: 0xDE0, 103: 0x806F, 104: 0x8513, 105: 0x84F5, 106: 0xDE1}
+    textures, framebuffers, renderbuffers, buffers = list(targets), [300, 301], [200, 201], [400, 401, 402]
+    arrays = (C.c_uint * 2)()
+    gl.glGenVertexArrays(2, arrays)
+    for name in arrays:
+        gl.glBindVertexArray(name)
+    gl.glBindVertexArray(0)
+    gl.glBindFramebuffer(0x8D40, framebuffers[0])
+    for name, target in targets.items():
+        gl.glTextureParameteriEXT(name, target, 0x2801, 0x2600)
+    for name in buffers:
+        gl.glNamedBufferDataEXT(name, C.c_ssize_t(256), bytes(range(256)), 0x88E4)
+    made = (C.c_uint * 1)()
+    gl.glGenProgramsARB(1, made)
+    text = b"!!ARBvp1.0 MOV result.position, vertex.position; END"
+    gl.glNamedProgramStringEXT(made[0], 0x8620, 0x8875, len(text), text)
+    lists: list[int] = []
+    value, place = C.c_int(), C.c_void_p()
+
+    def matrix() -> None:
+        number = lambda: F(r.choice([0, 1, -1, 0.5, 2, r.uniform(-2, 2)]))  # noqa: E731
+        mode = r.choice([0x1700, 0x1700, 0x1701, 0x1702, 0x84C0, 0x84C1, 0x84C3, 0x1234])
+        m = (F * 16)(*[r.uniform(-1, 1) for _ in range(16)])
+        r.choice([
+            lambda: gl.glMatrixLoadfEXT(mode, m), lambda: gl.glMatrixMultfEXT(mode, m),
+            lambda: gl.glMatrixLoadTransposefEXT(mode, m), lambda: gl.glMatrixLoadIdentityEXT(mode),
+            lambda: gl.glMatrixTranslatefEXT(mode, number(), number(), number()),
+            lambda: gl.glMatrixScaledEXT(mode, D(r.uniform(0.5, 2)), D(2), D(1)),
+            lambda: gl.glMatrixRotatefEXT(mode, F(90), number(), number(), number()),
+            lambda: gl.glMatrixPushEXT(mode), lambda: gl.glMatrixPopEXT(mode),
+            lambda: gl.glMatrixOrthoEXT(mode, D(0), D(2), D(0), D(r.choice([1, 3])), D(-1), D(1)),
+            lambda: gl.glMatrixFrustumEXT(mode, D(-1), D(1), D(-1), D(1), D(r.choice([1, 0])), D(4)),
+            lambda: gl.glMatrixMode(r.choice([0x1700, 0x1701, 0x1702])), gl.glLoadIdentity,
+            lambda: gl.glTranslatef(F(1), F(2), F(3)),
+            lambda: gl.glActiveTexture(0x84C0 + r.choice([0, 1, 3])),
+        ])()
+
+    def texture() -> None:
+        compiling = integers(gl, 0xB33) != [0]
+        name = r.choice(textures[:-1] if compiling else textures)
+        target = r.choice([targets[name]] * 6 + [0xDE1, 0x8513])
+        image = 0x8515 if target == 0x8513 else target
+        unit = 0x84C0 + r.choice([0, 1, 1, 2, 3])
+        side = r.choice([4, 8, 8])
+        data = bytes(r.randrange(256) for _ in range(4 * side * side))
+        # Nothing is read for an image that is refused, or is none; for a list everything is.
+        nowhere = None if compiling else C.c_void_p(64)
+        r.choice([
+            lambda: gl.glTextureParameteriEXT(name, target, r.choice([0x2801, 0x2802, 0x813D]),
+                                              r.choice([0x2600, 0x2901, 1])),
+            lambda: gl.glTextureParameterfvEXT(name, target, 0x1004, (F * 4)(0, 1, r.random(), 1)),
+            lambda: gl.glTextureImage1DEXT(name, image, 0, 0x8058, side, 0, 0x1908, 0x1401, data),
+            lambda: gl.glTextureImage2DEXT(name, image, r.choice([0, 0, 1]), r.choice([0x8058, 0x8229]),
+                                           side, side, 0, 0x1908, 0x1401, data),
+            lambda: gl.glTextureImage2DEXT(name, image, 0, 0x8058, side, side, 0, 0x1908, 0x1401, data),
+            lambda: gl.glTextureImage3DEXT(name, image, 0, 0x8058, side, side, 1, 0, 0x1908, 0x1401, data),
+            lambda: gl.glTextureSubImage2DEXT(name, image, 0, 1, 1, 2, 2, 0x1908, 0x1401, data),
+            lambda: gl.glGenerateTextureMipmapEXT(name, target),
+            lambda: gl.glTextureImage2DEXT(102, 0xDE0, 0, 0x8058, 4096, 4096, 0, 0x1908, 0x1401, nowhere),
+            lambda: gl.glTexImage2D(0x8064, 0, 0x8058, 64, 64, 0, 0x1908, 0x1401, nowhere),
+            lambda: gl.glTexImage2D(0xDE1, 0, 0x8058, 1 << 20, 64, 0, 0x1908, 0x1401, nowhere),
+            lambda: gl.glBindMultiTextureEXT(unit, target, r.choice([0, name, name])),
+            lambda: gl.glBindTexture(target, r.choice([0, name])),
+            lambda: gl.glActiveTexture(unit),
+            lambda: gl.glMultiTexEnviEXT(unit, 0x2300, 0x2200, r.choice([0x2100, 0x1E01, 0x104, 9])),
+            lambda: gl.glTexEnvi(0x2300, 0x2200, r.choice([0x2100, 0x2101])),
+            lambda: gl.glMultiTexImage2DEXT(unit, image, 0, 0x8058, side, side, 0, 0x1908, 0x1401, data),
+            lambda: gl.glMultiTexParameteriEXT(unit, target, 0x2801, r.choice([0x2600, 0x2703])),
+            lambda: gl.glMultiTexGeniEXT(unit, 0x2000, 0x2500, r.choice([0x2400, 0x2401, 1])),
+            lambda: gl.glDeleteTextures(1, C.byref(C.c_uint(106))),
+        ])()
+
+    def framebuffer() -> None:
+        name = r.choice(framebuffers)
+        point = r.choice([0x8CE0, 0x8CE0, 0x8CE1, 0x8D00, 3])
+        r.choice([
+            lambda: gl.glNamedFramebufferTexture2DEXT(name, point, r.choice([0xDE1, 0xDE1, 0x8515]),
+                                                      r.choice([0, 100, 101, 104]), r.choice([0, 0, 1])),
+            lambda: gl.glNamedFramebufferRenderbufferEXT(name, point, 0x8D41, r.choice([0, *renderbuffers])),
+            lambda: gl.glNamedRenderbufferStorageEXT(r.choice(renderbuffers), r.choice([0x8058, 0x81A5, 5]),
+                                                     r.choice([4, 8]), 8),
+            lambda: gl.glFramebufferDrawBufferEXT(name, r.choice([0, 0x8CE0, 0x8CE1, 0x405, 7])),
+            lambda: gl.glFramebufferReadBufferEXT(name, r.choice([0, 0x8CE0, 0x8CE1, 0x404])),
+            lambda: gl.glFramebufferDrawBuffersEXT(name, 2, (C.c_uint * 2)(0x8CE0, r.choice([0, 0x8CE1]))),
+            lambda: gl.glFramebufferTexture2D(0x8D40, point, 0xDE1, r.choice([0, 100, 101]), 0),
+            lambda: gl.glBindFramebuffer(r.choice([0x8D40, 0x8CA8]), name),
+            lambda: gl.glDrawBuffer(r.choice([0, 0x8CE0, 0x8CE1, 0x405])),
+        ])()
+
+    def memory() -> None:
+        name, other = r.choice(buffers), r.choice(buffers)
+        size, offset = r.choice([64, 256]), r.choice([0, 8, 100])
+        data = bytes(r.randrange(256) for _ in range(size))
+        kind = r.randrange(7)
+        if kind == 0:
+            gl.glNamedBufferDataEXT(name, C.c_ssize_t(256), r.choice([data * 4, None]), r.choice([0x88E4, 5]))
+            # What is in a buffer without data is whatever was there.
+            gl.glNamedBufferSubDataEXT(name, C.c_ssize_t(0), C.c_ssize_t(256), (data * 4)[:256])
+        elif kind == 1:
+            gl.glNamedBufferSubDataEXT(name, C.c_ssize_t(offset), C.c_ssize_t(size), data)
+        elif kind == 2:
+            gl.glNamedCopyBufferSubDataEXT(name, other, C.c_ssize_t(offset), C.c_ssize_t(128), C.c_ssize_t(64))
+        elif kind == 3:
+            at = gl.glMapNamedBufferEXT(name, r.choice([0x88B8, 0x88B9, 0x88BA, 1]))
+            if at:
+                say("whole", digest(C.string_at(at, 256)))
+                gl.glGetNamedBufferPointervEXT(name, 0x88BD, C.byref(place))
+                say(place.value == at, gl.glUnmapNamedBufferEXT(name) & 0xFF)
+        elif kind == 4:
+            at = gl.glMapNamedBufferRangeEXT(name, C.c_ssize_t(offset), C.c_ssize_t(16), 0x12)
+            if at:
+                C.memmove(at, data, 16)
+                gl.glFlushMappedNamedBufferRangeEXT(name, C.c_ssize_t(0), C.c_ssize_t(8))
+                gl.glUnmapNamedBufferEXT(name)
+                # What was not flushed may be there or not.
+                gl.glNamedBufferSubDataEXT(name, C.c_ssize_t(offset + 8), C.c_ssize_t(8), data[8:16])
+        elif kind == 5:
+            gl.glClearNamedBufferSubDataEXT(name, 0x8229, C.c_ssize_t(offset), C.c_ssize_t(32), 0x1903, 0x1401, data)
+        got = C.create_string_buffer(64)
+        gl.glGetNamedBufferSubDataEXT(name, C.c_ssize_t(offset), C.c_ssize_t(64), got)
+        say("buffer", digest(got.raw))
+        gl.glGetNamedBufferParameterivEXT(name, r.choice([0x8764, 0x8765, 0x88BC]), C.byref(value))
+        say(value.value)
+
+    def clients() -> None:
+        unit, array, buffer = r.choice([0, 1, 7, 99]), r.choice(arrays), r.choice([0, *buffers])
+        # Where there is no buffer an offset is an address of the node's, which nobody is told.
+        offset = C.c_ssize_t(r.choice([0, 16, 32]) if buffer else 0)
+        # Mesa 22.3 forgets that vertex array objects have none (OpenGL 4.6, 10.3.9).
+        pointer = r.choice([0, 64, 128]) if integers(gl, 0x85B5) == [0] else 0
+        r.choice([
+            lambda: gl.glMultiTexCoordPointerEXT(0x84C0 + unit % 8, r.choice([2, 4, 9]), 0x1406, r.choice([0, 16]),
+                                                 C.c_void_p(pointer)),
+            lambda: gl.glEnableClientStateiEXT(r.choice([0x8078, 0x8074]), unit),
+            lambda: gl.glDisableClientStateiEXT(0x8078, unit),
+            lambda: gl.glPushClientAttribDefaultEXT(r.choice([1, 2, 3])),
+            lambda: gl.glClientAttribDefaultEXT(r.choice([1, 2, 3])), gl.glPopClientAttrib,
+            lambda: gl.glPixelStorei(r.choice([0xCF5, 0xD05]), r.choice([1, 2, 4, 3])),
+            lambda: gl.glBindBuffer(r.choice([0x8892, 0x88EC, 0x88EB]), r.choice([0, 0, *buffers])),
+            lambda: gl.glVertexArrayVertexOffsetEXT(array, buffer, 3, 0x1406, 12, offset),
+            lambda: gl.glVertexArrayColorOffsetEXT(array, buffer, 4, 0x1401, 4, offset),
+            lambda: gl.glVertexArrayMultiTexCoordOffsetEXT(array, buffer, 0x84C0 + unit % 8, 2, 0x1406, 8, offset),
+            lambda: gl.glVertexArrayVertexAttribOffsetEXT(array, buffer, unit, 4, 0x1406, 0, 16, offset),
+            lambda: gl.glEnableVertexArrayEXT(array, r.choice([0x8074, 0x8076, 1])),
+            lambda: gl.glDisableVertexArrayEXT(array, r.choice([0x8074, 0x8076])),
+            lambda: gl.glEnableVertexArrayAttribEXT(array, unit),
+            lambda: gl.glBindVertexArray(r.choice([0, 0, array])),
+        ])()
+        value.value, place.value = -7, 3
+        gl.glGetVertexArrayIntegeri_vEXT(array, r.choice([0, 1, 7]), r.choice([0x8622, 0x889F]), C.byref(value))
+        gl.glGetVertexArrayPointeri_vEXT(array, r.choice([0, 1]), 0x8645, C.byref(place))
+        say("array", value.value, place.value)
+        place.value = 3
+        gl.glGetPointeri_vEXT(0x8092, r.choice([0, 1, 7]), C.byref(place))
+        value.value = -7
+        gl.glGetIntegeri_v(0x8078, r.choice([0, 1, 7]), C.byref(value))
+        say("client", place.value, value.value, integers(gl, 0x8894), integers(gl, 0xCF5), integers(gl, 0xD05))
+
+    def program() -> None:
+        gl.glNamedProgramLocalParameter4fEXT(made[0], 0x8620, r.choice([0, 3, 1 << 20]), F(1), F(r.random()), F(3), F(4))
+        numbers = (F * 4)()
+        gl.glGetNamedProgramLocalParameterfvEXT(made[0], 0x8620, r.choice([0, 3]), numbers)
+        got = C.create_string_buffer(200)
+        gl.glGetNamedProgramStringEXT(made[0], 0x8620, r.choice([0x8628, 0x8628, 1]), got)
+        say("program", [n.hex() for n in numbers], got.value)
+
+    def ask() -> None:
+        kind, name, target = r.randrange(9), *r.choice(list(targets.items()))
+        image, unit = 0x8515 if target == 0x8513 else target, 0x84C0 + r.choice([0, 1, 2, 3])
+        value.value = -7
+        if kind == 0:
+            say("matrix", *floats(gl, r.choice([0xBA6, 0xBA7, 0xBA8, 0x84E3, 0x84E4])), integers(gl, 0xBA0))
+        elif kind == 1:
+            say("depth", integers(gl, r.choice([0xBA3, 0xBA4, 0xBA5])), integers(gl, 0x84E0))
+        elif kind == 2:
+            gl.glGetTextureLevelParameterivEXT(name, image, r.choice([0, 1]), r.choice([0x1000, 0x1003]), C.byref(value))
+            say("level", value.value)
+            gl.glGetTexLevelParameteriv(image, r.choice([0, 1]), 0x1000, C.byref(value))
+            say(value.value)
+        elif kind == 3:
+            gl.glGetMultiTexEnvivEXT(unit, 0x2300, 0x2200, C.byref(value))
+            say("environment", value.value)
+            gl.glGetTexEnviv(0x2300, 0x2200, C.byref(value))
+            say(value.value)
+        elif kind == 4:
+            say("bound", integers(gl, TARGETS.get(target, 0x8069)))
+            gl.glGetIntegeri_v(TARGETS.get(target, 0x8069), unit - 0x84C0, C.byref(value))
+            say(value.value)
+        elif kind == 5:
+            side = C.c_int()
+            # Mesa 22.3 gives nobody the faces of cube maps.
+            name, image = r.choice([(100, 0xDE1), (101, 0xDE1), (103, 0x806F), (105, 0x84F5)])
+            gl.glGetTextureLevelParameterivEXT(name, image, 0, 0x1000, C.byref(side))
+            room = C.create_string_buffer(64 * 64 * 8)
+            gl.glBindBuffer(0x88EB, 0)
+            r.choice([
+                lambda: gl.glGetTextureImageEXT(name, image, 0, 0x1908, 0x1401, room),
+                lambda: gl.glGetMultiTexImageEXT(unit, image, 0, 0x1908, 0x1401, room),
+            ])()
+            say("image", side.value, digest(room.raw))
+        elif kind == 6:
+            gl.glGetTextureParameterivEXT(name, target, r.choice([0x2801, 0x2802, 0x813D]), C.byref(value))
+            say("parameter", value.value)
+            gl.glGetMultiTexGenivEXT(unit, 0x2000, 0x2500, C.byref(value))
+            say(value.value)
+        elif kind == 7:
+            name = r.choice(framebuffers)
+            say("status", gl.glCheckNamedFramebufferStatusEXT(name, 0x8D40), gl.glCheckFramebufferStatus(0x8D40))
+            gl.glGetFramebufferParameterivEXT(name, r.choice([0xC01, 0xC02, 0x8825]), C.byref(value))
+            say(value.value, integers(gl, 0xC01), integers(gl, 0xC02))
+        else:
+            name = r.choice(framebuffers)
+            gl.glGetNamedFramebufferAttachmentParameterivEXT(
+                name, r.choice([0x8CE0, 0x8CE1, 0x8D00]), r.choice([0x8CD0, 0x8CD1, 0x8CD2]), C.byref(value))
+            say("attachment", value.value)
+            gl.glGetNamedRenderbufferParameterivEXT(r.choice(renderbuffers), 0x8D42, C.byref(value))
+            say(value.value)
+
+    gl.glGetError()
+    for _ in range(count):
+        if r.random() < 0.03:
+            name = gl.glGenLists(1) if len(lists) < 4 else r.choice(lists)
+            gl.glNewList(name, r.choice([0x1300, 0x1301]))
+            for _ in range(r.randrange(6)):
+                r.choice([matrix, texture])()
+            gl.glEndList()
+            lists = sorted({*lists, name})
+        r.choice([matrix, texture, texture, framebuffer, memory, clients, program])()
+        if lists and r.random() < 0.1:
+            gl.glCallList(r.choice(lists))
+        say("error", gl.glGetError() != 0)
+        while gl.glGetError():
+            pass
+        ask()
+        say("error", gl.glGetError() != 0)
 
 
 if __name__ == "__main__":
