@@ -245,7 +245,9 @@ extension GLReplayContext {
     _ kind: NameKind, _ count: Int32, _ bytes: UnsafeRawPointer?,
     _ make: (Int32, UnsafeMutablePointer<UInt32>?) -> Void
   ) {
-    guard count > 0, let bytes, let room = results.take(glProduct(Int(count), 4)) else { return }
+    // What is wrong with another argument is an error without names too.
+    guard count > 0 else { return make(0, nil) }
+    guard let bytes, let room = results.take(glProduct(Int(count), 4)) else { return }
     let made = room.bindMemory(to: UInt32.self, capacity: Int(count))
     make(count, made)
     for i in 0..<Int(count) {

@@ -78,7 +78,6 @@ let implementationConstants: [ImplementationConstant] = [
   .init(0x9143),  // GL_MAX_DEBUG_MESSAGE_LENGTH
   .init(0x9144),  // GL_MAX_DEBUG_LOGGED_MESSAGES
   .init(0x826C),  // GL_MAX_DEBUG_GROUP_STACK_DEPTH
-  .init(0x8C37),  // GL_MIN_SAMPLE_SHADING_VALUE
   .init(0x821D),  // GL_NUM_EXTENSIONS
   .init(0x821B),  // GL_MAJOR_VERSION
   .init(0x821C),  // GL_MINOR_VERSION
@@ -92,8 +91,6 @@ let implementationConstants: [ImplementationConstant] = [
   .init(0x87FE),  // GL_NUM_PROGRAM_BINARY_FORMATS
   .init(0x8DF9),  // GL_NUM_SHADER_BINARY_FORMATS
   .init(0x9554),  // GL_NUM_SPIR_V_EXTENSIONS
-  .init(0x8B9B),  // GL_IMPLEMENTATION_COLOR_READ_FORMAT
-  .init(0x8B9A),  // GL_IMPLEMENTATION_COLOR_READ_TYPE
   .init(0x8E4C),  // GL_QUADS_FOLLOW_PROVOKING_VERTEX_CONVENTION
   .init(0x8E5D),  // GL_FRAGMENT_INTERPOLATION_OFFSET_BITS
   .init(0x8E5B, .float),  // GL_MIN_FRAGMENT_INTERPOLATION_OFFSET

@@ -275,6 +275,17 @@ extension GLReplayContext {
     buffers(buffer, of: surface.draw).first ?? GL.NONE
   }
 
+  /// The same for lists of draw buffers, in which what may stand for several is an error (OpenGL 4.6, 17.4.1).
+  mutating func listed(_ buffer: UInt32) -> UInt32 {
+    switch buffer {
+    case GL.FRONT, GL.LEFT, GL.RIGHT, GL.FRONT_AND_BACK: return buffer
+    default:
+      // Objects have neither, and GL_BACK is another error.
+      let attachment = self.attachment(buffer)
+      return attachment == GL.BACK ? GL.BACK_LEFT : attachment
+    }
+  }
+
   /// The same for commands that name attachments of objects too, which framebuffer 0 has not.
   mutating func part(_ attachment: UInt32) -> UInt32 {
     switch attachment {
@@ -353,6 +364,17 @@ extension GLReplayContext {
     if isBufferOfDefault(attachments) { surface.drawBuffers = [buffer] }
   }
 
+  /// glClearBuffer*: `clear` gets the number of each draw buffer of the driver's object that a draw buffer of
+  /// framebuffer 0 stands for. GL_FRONT_AND_BACK is one, and two there (OpenGL 4.6, 17.4.3.1).
+  mutating func clearBuffers(_ buffer: UInt32, _ number: Int32, _ clear: (Int32) -> Void) {
+    clear(number)
+    guard drawsDefault, buffer == GL.COLOR, number == 0, let given = surface.drawBuffers,
+      given.count == 1
+    else { return }
+    let count = buffers(given[0], of: surface.draw).count
+    for other in 1..<max(count, 1) { clear(Int32(other)) }
+  }
+
   /// glDrawBuffers; `count` buffers lie at `list`.
   mutating func drawBuffers(_ count: Int32, _ list: UnsafeRawPointer?, available: Int) {
     guard let functions else { return }
@@ -373,11 +395,7 @@ extension GLReplayContext {
       functions.drawBuffers?(count, &given)
       return
     }
-    // GL_FRONT_AND_BACK and their like stand for several and are errors here.
-    let attachments = given.map { buffer -> UInt32 in
-      let all = buffers(buffer, of: surface.draw)
-      return all.count == 1 ? all[0] : buffer
-    }
+    let attachments = given.map { listed($0) }
     functions.drawBuffers?(count, attachments)
     if isBufferOfDefault(attachments) { surface.drawBuffers = given }
   }

@@ -371,6 +371,17 @@ extension GLReplayContext {
   }
 }
 
+/// A string of the driver's with an index, and its NUL.
+func doer_glGetStringi(_ c: GLContextPointer, _ ticket: UInt32, _ name: UInt32, _ index: UInt32) {
+  guard let call = c.pointee.gl.glGetStringi else {
+    return c.pointee.missing(GLOpcode.glGetStringi, ticket)
+  }
+  let text = UnsafeRawPointer(call(name, index))?.assumingMemoryBound(to: CChar.self)
+  c.pointee.beginReply(GLOpcode.glGetStringi)
+  c.pointee.put(text, text.map { Int(platform_string_length($0)) + 1 } ?? 0)
+  c.pointee.endReply(ticket)
+}
+
 // MARK: Names whose kind another argument says
 
 extension GLReplayContext {

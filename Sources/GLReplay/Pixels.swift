@@ -395,6 +395,45 @@ func doer_glGetPolygonStipple(
   }
 }
 
+// MARK: Pixel maps
+
+extension GLReplayContext {
+  /// Replies with a pixel map, or writes it to the bound buffer.
+  fileprivate mutating func answerPixelMap<Number>(
+    _ opcode: UInt32, _ ticket: UInt32, _ map: UInt32,
+    _ call: ((UInt32, UnsafeMutablePointer<Number>?) -> Void)?
+  ) {
+    guard let call else { return missing(opcode, ticket) }
+    let packing = Packing(memory.block)
+    var count = 0
+    if hasPackBuffer() {
+      if packing.isBuffer { call(map, packing.offset?.assumingMemoryBound(to: Number.self)) }
+    } else if !packing.isBuffer {
+      count = probe(MemoryLayout<Number>.size, room: tableRoom) {
+        call(map, $0?.assumingMemoryBound(to: Number.self))
+      }
+    }
+    beginReply(opcode)
+    put(count > 0 ? probed : nil, count)
+    endReply(ticket)
+  }
+}
+
+func doer_glGetPixelMapfv(_ c: GLContextPointer, _ ticket: UInt32, _ map: UInt32) {
+  c.pointee.answerPixelMap(
+    GLOpcode.glGetPixelMapfv, ticket, map, c.pointee.gl.glGetPixelMapfv.map { f in { f($0, $1) } })
+}
+func doer_glGetPixelMapuiv(_ c: GLContextPointer, _ ticket: UInt32, _ map: UInt32) {
+  c.pointee.answerPixelMap(
+    GLOpcode.glGetPixelMapuiv, ticket, map, c.pointee.gl.glGetPixelMapuiv.map { f in { f($0, $1) } }
+  )
+}
+func doer_glGetPixelMapusv(_ c: GLContextPointer, _ ticket: UInt32, _ map: UInt32) {
+  c.pointee.answerPixelMap(
+    GLOpcode.glGetPixelMapusv, ticket, map, c.pointee.gl.glGetPixelMapusv.map { f in { f($0, $1) } }
+  )
+}
+
 // MARK: GL_EXT_direct_state_access
 
 func doer_glGetTextureImageEXT(

@@ -111,6 +111,24 @@ func doer_glDrawBuffer(_ c: GLContextPointer, _ buf: UInt32) { c.pointee.drawBuf
 func doer_glDrawBuffers(_ c: GLContextPointer, _ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
   c.pointee.drawBuffers(n, bufs, available: bufs == nil ? 0 : Int(max(n, 0)) * 4)
 }
+func doer_glClearBufferfv(
+  _ c: GLContextPointer, _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<Float>?
+) {
+  let call = c.pointee.gl.glClearBufferfv
+  c.pointee.clearBuffers(buffer, drawbuffer) { call?(buffer, $0, value) }
+}
+func doer_glClearBufferiv(
+  _ c: GLContextPointer, _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<Int32>?
+) {
+  let call = c.pointee.gl.glClearBufferiv
+  c.pointee.clearBuffers(buffer, drawbuffer) { call?(buffer, $0, value) }
+}
+func doer_glClearBufferuiv(
+  _ c: GLContextPointer, _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<UInt32>?
+) {
+  let call = c.pointee.gl.glClearBufferuiv
+  c.pointee.clearBuffers(buffer, drawbuffer) { call?(buffer, $0, value) }
+}
 func doer_glReadBuffer(_ c: GLContextPointer, _ src: UInt32) { c.pointee.readBuffer(src) }
 
 func doer_glNamedFramebufferDrawBuffer(
@@ -134,7 +152,7 @@ func doer_glNamedFramebufferDrawBuffers(
     c.pointee.gl.glNamedFramebufferDrawBuffers?(framebuffer, n, bufs)
     return
   }
-  let attachments = (0..<Int(n)).map { c.pointee.attachment(bufs[$0]) }
+  let attachments = (0..<Int(n)).map { c.pointee.listed(bufs[$0]) }
   c.pointee.gl.glNamedFramebufferDrawBuffers?(framebuffer, n, attachments)
 }
 
@@ -231,6 +249,57 @@ func answerAttachment(
   c.pointee.beginReply(opcode)
   c.pointee.put(c.pointee.probed, count)
   c.pointee.endReply(ticket)
+}
+
+/// A parameter of a framebuffer. The window's has none that can be set (OpenGL 4.6, 9.2.3).
+private func answerParameter(
+  _ c: GLContextPointer, _ opcode: UInt32, _ ticket: UInt32, isDefault: Bool,
+  _ drawable: Drawable?, _ pname: UInt32, _ call: (UnsafeMutablePointer<Int32>?) -> Void
+) {
+  var count = 0
+  switch pname {
+  case GL.FRAMEBUFFER_DEFAULT_WIDTH, GL.FRAMEBUFFER_DEFAULT_HEIGHT,
+    GL.FRAMEBUFFER_DEFAULT_LAYERS, GL.FRAMEBUFFER_DEFAULT_SAMPLES,
+    GL.FRAMEBUFFER_DEFAULT_FIXED_SAMPLE_LOCATIONS:
+    guard !isDefault else {
+      c.pointee.raise(GL.INVALID_OPERATION)
+      break
+    }
+    fallthrough
+  default: count = c.pointee.probe(4) { call($0?.assumingMemoryBound(to: Int32.self)) }
+  }
+  if isDefault, count >= 4, pname == GL.DOUBLEBUFFER {
+    c.pointee.probed?.storeBytes(of: drawable?.isDoubleBuffered == true ? 1 : 0, as: UInt32.self)
+  }
+  c.pointee.beginReply(opcode)
+  c.pointee.put(count > 0 ? c.pointee.probed : nil, count)
+  c.pointee.endReply(ticket)
+}
+
+func doer_glGetFramebufferParameteriv(
+  _ c: GLContextPointer, _ ticket: UInt32, _ target: UInt32, _ pname: UInt32
+) {
+  let opcode = GLOpcode.glGetFramebufferParameteriv
+  guard let call = c.pointee.gl.glGetFramebufferParameteriv else {
+    return c.pointee.missing(opcode, ticket)
+  }
+  let reads = target == GL.READ_FRAMEBUFFER
+  answerParameter(
+    c, opcode, ticket, isDefault: reads ? c.pointee.readsDefault : c.pointee.drawsDefault,
+    reads ? c.pointee.surface.read : c.pointee.surface.draw, pname
+  ) { call(target, pname, $0) }
+}
+
+func doer_glGetNamedFramebufferParameteriv(
+  _ c: GLContextPointer, _ ticket: UInt32, _ framebuffer: UInt32, _ pname: UInt32
+) {
+  let opcode = GLOpcode.glGetNamedFramebufferParameteriv
+  guard let call = c.pointee.gl.glGetNamedFramebufferParameteriv else {
+    return c.pointee.missing(opcode, ticket)
+  }
+  answerParameter(
+    c, opcode, ticket, isDefault: c.pointee.recordWord(16) == 0, c.pointee.surface.draw, pname
+  ) { call(framebuffer, pname, $0) }
 }
 
 func doer_glGetFramebufferAttachmentParameteriv(

@@ -132,6 +132,8 @@ struct Shadow {
   var selectionSize = 0
 
   var debug = DebugOutput()
+  /// Strings that the node was asked for.
+  var strings: UnsafeMutablePointer<KeptString>?
 
   /// How often glFinish need not wait until the next swap.
   var freeFinishes = 0
@@ -158,6 +160,11 @@ struct Shadow {
   func free(_ connection: Connection) {
     queries.free(connection)
     fences.release(connection)
+    var kept = strings
+    while let one = kept {
+      kept = one.pointee.next
+      platform_free(one)
+    }
     var i = 0
     while i < Shadow.deepest {
       platform_free(stack[i].arrays)

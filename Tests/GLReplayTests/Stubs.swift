@@ -1171,6 +1171,27 @@ func stub_glGetProgramStringARB(_ target: UInt32, _ pname: UInt32, _ p: MutableR
   if !recorder.state.isRefused, pname == GL.PROGRAM_STRING_ARB { recorder.write(p, programLength) }
 }
 
+func stub_glGetNamedProgramivEXT(
+  _ program: UInt32, _ target: UInt32, _ pname: UInt32, _ p: UnsafeMutablePointer<Int32>?
+) {
+  recorder.enter("glGetNamedProgramivEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(pname)
+  guard !recorder.state.isRefused else { return }
+  recorder.write(p, 4)
+  p?.pointee = pname == GL.PROGRAM_LENGTH_ARB ? Int32(programLength) : 1
+}
+func stub_glGetNamedProgramStringEXT(
+  _ program: UInt32, _ target: UInt32, _ pname: UInt32, _ p: MutableRaw?
+) {
+  recorder.enter("glGetNamedProgramStringEXT")
+  recorder.value(program)
+  recorder.value(target)
+  recorder.value(pname)
+  if !recorder.state.isRefused, pname == GL.PROGRAM_STRING_ARB { recorder.write(p, programLength) }
+}
+
 // MARK: Evaluators and pixel maps
 
 private func map(

@@ -512,6 +512,7 @@ public struct GLDispatch {
   public var glGetShaderPrecisionFormat: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetShaderSource: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void)?
   public var glGetShaderiv: (@convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void)?
+  public var glGetStringi: (@convention(c) (UInt32, UInt32) -> UnsafePointer<UInt8>?)?
   public var glGetSubroutineIndex: (@convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> UInt32)?
   public var glGetSubroutineUniformLocation: (@convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Int32)?
   public var glGetSynciv: (@convention(c) (UnsafeMutableRawPointer?, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?) -> Void)?
@@ -584,12 +585,6 @@ public struct GLDispatch {
   public var glGetnMapfvARB: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Float>?) -> Void)?
   public var glGetnMapiv: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?) -> Void)?
   public var glGetnMapivARB: (@convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?) -> Void)?
-  public var glGetnPixelMapfv: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<Float>?) -> Void)?
-  public var glGetnPixelMapfvARB: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<Float>?) -> Void)?
-  public var glGetnPixelMapuiv: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
-  public var glGetnPixelMapuivARB: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void)?
-  public var glGetnPixelMapusv: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt16>?) -> Void)?
-  public var glGetnPixelMapusvARB: (@convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt16>?) -> Void)?
   public var glGetnTexImageARB: (@convention(c) (UInt32, Int32, UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void)?
   public var glGetnUniformdv: (@convention(c) (UInt32, Int32, Int32, UnsafeMutablePointer<Double>?) -> Void)?
   public var glGetnUniformdvARB: (@convention(c) (UInt32, Int32, Int32, UnsafeMutablePointer<Double>?) -> Void)?

@@ -523,6 +523,7 @@ extension GLDispatch {
     glGetShaderPrecisionFormat = find(get, "glGetShaderPrecisionFormat")
     glGetShaderSource = find(get, "glGetShaderSource", "glGetShaderSourceARB")
     glGetShaderiv = find(get, "glGetShaderiv")
+    glGetStringi = find(get, "glGetStringi")
     glGetSubroutineIndex = find(get, "glGetSubroutineIndex")
     glGetSubroutineUniformLocation = find(get, "glGetSubroutineUniformLocation")
     glGetSynciv = find(get, "glGetSynciv")
@@ -595,12 +596,6 @@ extension GLDispatch {
     glGetnMapfvARB = find(get, "glGetnMapfvARB")
     glGetnMapiv = find(get, "glGetnMapiv")
     glGetnMapivARB = find(get, "glGetnMapivARB")
-    glGetnPixelMapfv = find(get, "glGetnPixelMapfv")
-    glGetnPixelMapfvARB = find(get, "glGetnPixelMapfvARB")
-    glGetnPixelMapuiv = find(get, "glGetnPixelMapuiv")
-    glGetnPixelMapuivARB = find(get, "glGetnPixelMapuivARB")
-    glGetnPixelMapusv = find(get, "glGetnPixelMapusv")
-    glGetnPixelMapusvARB = find(get, "glGetnPixelMapusvARB")
     glGetnTexImageARB = find(get, "glGetnTexImageARB")
     glGetnUniformdv = find(get, "glGetnUniformdv")
     glGetnUniformdvARB = find(get, "glGetnUniformdvARB")
@@ -814,14 +809,14 @@ extension GLDispatch {
     glNamedCopyBufferSubDataEXT = find(get, "glNamedCopyBufferSubDataEXT")
     glNamedFramebufferDrawBuffer = find(get, "glNamedFramebufferDrawBuffer")
     glNamedFramebufferDrawBuffers = find(get, "glNamedFramebufferDrawBuffers")
-  }
-
-  private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glNamedFramebufferParameteri = find(get, "glNamedFramebufferParameteri")
     glNamedFramebufferParameteriEXT = find(get, "glNamedFramebufferParameteriEXT")
     glNamedFramebufferReadBuffer = find(get, "glNamedFramebufferReadBuffer")
     glNamedFramebufferRenderbuffer = find(get, "glNamedFramebufferRenderbuffer")
     glNamedFramebufferRenderbufferEXT = find(get, "glNamedFramebufferRenderbufferEXT")
+  }
+
+  private mutating func load2(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glNamedFramebufferTexture = find(get, "glNamedFramebufferTexture")
     glNamedFramebufferTexture1DEXT = find(get, "glNamedFramebufferTexture1DEXT")
     glNamedFramebufferTexture2DEXT = find(get, "glNamedFramebufferTexture2DEXT")
@@ -1217,14 +1212,14 @@ extension GLDispatch {
     glTextureBufferEXT = find(get, "glTextureBufferEXT")
     glTextureBufferRange = find(get, "glTextureBufferRange")
     glTextureBufferRangeEXT = find(get, "glTextureBufferRangeEXT")
-  }
-
-  private mutating func load3(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glTextureImage1DEXT = find(get, "glTextureImage1DEXT")
     glTextureImage2DEXT = find(get, "glTextureImage2DEXT")
     glTextureImage3DEXT = find(get, "glTextureImage3DEXT")
     glTexturePageCommitmentEXT = find(get, "glTexturePageCommitmentEXT")
     glTextureParameterIiv = find(get, "glTextureParameterIiv")
+  }
+
+  private mutating func load3(_ get: (UnsafePointer<CChar>) -> UnsafeMutableRawPointer?) {
     glTextureParameterIivEXT = find(get, "glTextureParameterIivEXT")
     glTextureParameterIuiv = find(get, "glTextureParameterIuiv")
     glTextureParameterIuivEXT = find(get, "glTextureParameterIuivEXT")

@@ -513,6 +513,7 @@ func replayGL(
   case 0x1017E: replay_glGetShaderPrecisionFormat(c, &r)
   case 0x1017F: replay_glGetShaderSource(c, &r)
   case 0x10180: replay_glGetShaderiv(c, &r)
+  case 0x105ED: replay_glGetStringi(c, &r)
   case 0x10181: replay_glGetSubroutineIndex(c, &r)
   case 0x10182: replay_glGetSubroutineUniformLocation(c, &r)
   case 0x10183: replay_glGetSynciv(c, &r)
@@ -584,12 +585,6 @@ func replayGL(
   case 0x104A1: replay_glGetnMapfvARB(c, &r)
   case 0x101B4: replay_glGetnMapiv(c, &r)
   case 0x104A2: replay_glGetnMapivARB(c, &r)
-  case 0x101B5: replay_glGetnPixelMapfv(c, &r)
-  case 0x104A3: replay_glGetnPixelMapfvARB(c, &r)
-  case 0x101B6: replay_glGetnPixelMapuiv(c, &r)
-  case 0x104A4: replay_glGetnPixelMapuivARB(c, &r)
-  case 0x101B7: replay_glGetnPixelMapusv(c, &r)
-  case 0x104A5: replay_glGetnPixelMapusvARB(c, &r)
   case 0x101BA: replay_glGetnUniformdv(c, &r)
   case 0x104A6: replay_glGetnUniformdvARB(c, &r)
   case 0x101BB: replay_glGetnUniformfv(c, &r)
@@ -2276,8 +2271,7 @@ func replay_glClearBufferfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   let drawbuffer = Int32(bitPattern: r.take32())
   let valueBytes = r.array(glProduct(glClearValueCount(buffer), 4), isOptional: false, "glClearBufferfv.value")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glClearBufferfv else { return c.pointee.missing(0x10041) }
-  call(buffer, drawbuffer, valueBytes?.assumingMemoryBound(to: Float.self))
+  doer_glClearBufferfv(c, buffer, drawbuffer, valueBytes?.assumingMemoryBound(to: Float.self))
 }
 
 func replay_glClearBufferiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2286,8 +2280,7 @@ func replay_glClearBufferiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   let drawbuffer = Int32(bitPattern: r.take32())
   let valueBytes = r.array(glProduct(glClearValueCount(buffer), 4), isOptional: false, "glClearBufferiv.value")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glClearBufferiv else { return c.pointee.missing(0x10042) }
-  call(buffer, drawbuffer, valueBytes?.assumingMemoryBound(to: Int32.self))
+  doer_glClearBufferiv(c, buffer, drawbuffer, valueBytes?.assumingMemoryBound(to: Int32.self))
 }
 
 func replay_glClearBufferuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2296,8 +2289,7 @@ func replay_glClearBufferuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   let drawbuffer = Int32(bitPattern: r.take32())
   let valueBytes = r.array(glProduct(glClearValueCount(buffer), 4), isOptional: false, "glClearBufferuiv.value")
   guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glClearBufferuiv else { return c.pointee.missing(0x10043) }
-  call(buffer, drawbuffer, valueBytes?.assumingMemoryBound(to: UInt32.self))
+  doer_glClearBufferuiv(c, buffer, drawbuffer, valueBytes?.assumingMemoryBound(to: UInt32.self))
 }
 
 func replay_glClearColor(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {

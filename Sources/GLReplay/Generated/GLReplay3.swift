@@ -946,11 +946,7 @@ func replay_glGetFramebufferParameteriv(
   r.skip(4)
   let target = r.take32()
   let pname = r.take32()
-  guard let call = c.pointee.gl.glGetFramebufferParameteriv else { return c.pointee.missing(0x1013C, ticket) }
-  let paramsCount = c.pointee.probe(4) { params in call(target, pname, params?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x1013C)
-  c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
+  doer_glGetFramebufferParameteriv(c, ticket, target, pname)
 }
 
 func replay_glGetFramebufferParameterivEXT(
@@ -1513,11 +1509,7 @@ func replay_glGetNamedFramebufferParameteriv(
   r.skip(4)
   let framebuffer = c.pointee.name(.framebuffer, r.take32())
   let pname = r.take32()
-  guard let call = c.pointee.gl.glGetNamedFramebufferParameteriv else { return c.pointee.missing(0x10153, ticket) }
-  let paramCount = c.pointee.probe(4) { param in call(framebuffer, pname, param?.assumingMemoryBound(to: Int32.self)) }
-  c.pointee.beginReply(0x10153)
-  c.pointee.putProbe(paramCount, as: Int32.self, about: pname)
-  c.pointee.endReply(ticket)
+  doer_glGetNamedFramebufferParameteriv(c, ticket, framebuffer, pname)
 }
 
 func replay_glGetNamedFramebufferParameterivEXT(
@@ -1777,11 +1769,7 @@ func replay_glGetPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: ino
   let ticket = r.take32()
   r.skip(4)
   let map = r.take32()
-  guard let call = c.pointee.gl.glGetPixelMapfv else { return c.pointee.missing(0x10157, ticket) }
-  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, values?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x10157)
-  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
-  c.pointee.endReply(ticket)
+  doer_glGetPixelMapfv(c, ticket, map)
 }
 
 func replay_glGetPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1789,11 +1777,7 @@ func replay_glGetPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   let ticket = r.take32()
   r.skip(4)
   let map = r.take32()
-  guard let call = c.pointee.gl.glGetPixelMapuiv else { return c.pointee.missing(0x10158, ticket) }
-  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, values?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x10158)
-  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
-  c.pointee.endReply(ticket)
+  doer_glGetPixelMapuiv(c, ticket, map)
 }
 
 func replay_glGetPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -1801,11 +1785,7 @@ func replay_glGetPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: in
   let ticket = r.take32()
   r.skip(4)
   let map = r.take32()
-  guard let call = c.pointee.gl.glGetPixelMapusv else { return c.pointee.missing(0x10159, ticket) }
-  let valuesCount = c.pointee.probe(2, room: c.pointee.tableRoom) { values in call(map, values?.assumingMemoryBound(to: UInt16.self)) }
-  c.pointee.beginReply(0x10159)
-  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
-  c.pointee.endReply(ticket)
+  doer_glGetPixelMapusv(c, ticket, map)
 }
 
 func replay_glGetPointerv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
@@ -2438,6 +2418,15 @@ func replay_glGetShaderiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout
   c.pointee.beginReply(0x10180)
   c.pointee.putProbe(paramsCount, as: Int32.self, about: pname)
   c.pointee.endReply(ticket)
+}
+
+func replay_glGetStringi(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glGetStringi") else { return }
+  let ticket = r.take32()
+  r.skip(4)
+  let name = r.take32()
+  let index = r.take32()
+  doer_glGetStringi(c, ticket, name, index)
 }
 
 func replay_glGetSubroutineIndex(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {

@@ -965,84 +965,6 @@ func replay_glGetnMapivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inou
   c.pointee.endReply(ticket)
 }
 
-func replay_glGetnPixelMapfv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapfv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapfv else { return c.pointee.missing(0x101B5, ticket) }
-  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x101B5)
-  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapfvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapfvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapfvARB else { return c.pointee.missing(0x104A3, ticket) }
-  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: Float.self)) }
-  c.pointee.beginReply(0x104A3)
-  c.pointee.putProbe(valuesCount, as: Float.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapuiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapuiv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapuiv else { return c.pointee.missing(0x101B6, ticket) }
-  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x101B6)
-  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapuivARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapuivARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapuivARB else { return c.pointee.missing(0x104A4, ticket) }
-  let valuesCount = c.pointee.probe(4, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt32.self)) }
-  c.pointee.beginReply(0x104A4)
-  c.pointee.putProbe(valuesCount, as: UInt32.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapusv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapusv") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapusv else { return c.pointee.missing(0x101B7, ticket) }
-  let valuesCount = c.pointee.probe(2, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
-  c.pointee.beginReply(0x101B7)
-  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
-func replay_glGetnPixelMapusvARB(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glGetnPixelMapusvARB") else { return }
-  let ticket = r.take32()
-  r.skip(4)
-  let map = r.take32()
-  let bufSize = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glGetnPixelMapusvARB else { return c.pointee.missing(0x104A5, ticket) }
-  let valuesCount = c.pointee.probe(2, room: c.pointee.tableRoom) { values in call(map, bufSize, values?.assumingMemoryBound(to: UInt16.self)) }
-  c.pointee.beginReply(0x104A5)
-  c.pointee.putProbe(valuesCount, as: UInt16.self, about: map)
-  c.pointee.endReply(ticket)
-}
-
 func replay_glGetnUniformdv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(20, "glGetnUniformdv") else { return }
   let ticket = r.take32()
@@ -2494,4 +2416,80 @@ func replay_glMultiTexCoord3dv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: 
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glMultiTexCoord3dv else { return c.pointee.missing(0x1022E) }
   call(target, vBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glMultiTexCoord3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3f") else { return }
+  let target = r.take32()
+  let s = Float(bitPattern: r.take32())
+  let t = Float(bitPattern: r.take32())
+  let rValue = Float(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3f else { return c.pointee.missing(0x1022F) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3fv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3fv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3fv else { return c.pointee.missing(0x10230) }
+  call(target, vBytes?.assumingMemoryBound(to: Float.self))
+}
+
+func replay_glMultiTexCoord3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3hNV") else { return }
+  let target = r.take32()
+  let s = UInt16(truncatingIfNeeded: r.take32())
+  let t = UInt16(truncatingIfNeeded: r.take32())
+  let rValue = UInt16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3hNV else { return c.pointee.missing(0x104B2) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3hvNV") else { return }
+  let target = r.take32()
+  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3hvNV else { return c.pointee.missing(0x104B3) }
+  call(target, vBytes?.assumingMemoryBound(to: UInt16.self))
+}
+
+func replay_glMultiTexCoord3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3i") else { return }
+  let target = r.take32()
+  let s = Int32(bitPattern: r.take32())
+  let t = Int32(bitPattern: r.take32())
+  let rValue = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3i else { return c.pointee.missing(0x10231) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3iv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3iv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3iv else { return c.pointee.missing(0x10232) }
+  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
+}
+
+func replay_glMultiTexCoord3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glMultiTexCoord3s") else { return }
+  let target = r.take32()
+  let s = Int16(truncatingIfNeeded: r.take32())
+  let t = Int16(truncatingIfNeeded: r.take32())
+  let rValue = Int16(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glMultiTexCoord3s else { return c.pointee.missing(0x10233) }
+  call(target, s, t, rValue)
+}
+
+func replay_glMultiTexCoord3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(4, "glMultiTexCoord3sv") else { return }
+  let target = r.take32()
+  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3sv.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glMultiTexCoord3sv else { return c.pointee.missing(0x10234) }
+  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
 }

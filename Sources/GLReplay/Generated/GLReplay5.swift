@@ -4,82 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glMultiTexCoord3f(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3f") else { return }
-  let target = r.take32()
-  let s = Float(bitPattern: r.take32())
-  let t = Float(bitPattern: r.take32())
-  let rValue = Float(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3f else { return c.pointee.missing(0x1022F) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3fv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3fv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3fv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3fv else { return c.pointee.missing(0x10230) }
-  call(target, vBytes?.assumingMemoryBound(to: Float.self))
-}
-
-func replay_glMultiTexCoord3hNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3hNV") else { return }
-  let target = r.take32()
-  let s = UInt16(truncatingIfNeeded: r.take32())
-  let t = UInt16(truncatingIfNeeded: r.take32())
-  let rValue = UInt16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3hNV else { return c.pointee.missing(0x104B2) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3hvNV") else { return }
-  let target = r.take32()
-  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3hvNV else { return c.pointee.missing(0x104B3) }
-  call(target, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
-func replay_glMultiTexCoord3i(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3i") else { return }
-  let target = r.take32()
-  let s = Int32(bitPattern: r.take32())
-  let t = Int32(bitPattern: r.take32())
-  let rValue = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3i else { return c.pointee.missing(0x10231) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3iv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3iv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(12, isOptional: false, "glMultiTexCoord3iv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3iv else { return c.pointee.missing(0x10232) }
-  call(target, vBytes?.assumingMemoryBound(to: Int32.self))
-}
-
-func replay_glMultiTexCoord3s(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glMultiTexCoord3s") else { return }
-  let target = r.take32()
-  let s = Int16(truncatingIfNeeded: r.take32())
-  let t = Int16(truncatingIfNeeded: r.take32())
-  let rValue = Int16(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glMultiTexCoord3s else { return c.pointee.missing(0x10233) }
-  call(target, s, t, rValue)
-}
-
-func replay_glMultiTexCoord3sv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(4, "glMultiTexCoord3sv") else { return }
-  let target = r.take32()
-  let vBytes = r.array(6, isOptional: false, "glMultiTexCoord3sv.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glMultiTexCoord3sv else { return c.pointee.missing(0x10234) }
-  call(target, vBytes?.assumingMemoryBound(to: Int16.self))
-}
-
 func replay_glMultiTexCoord4d(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(36, "glMultiTexCoord4d") else { return }
   let target = r.take32()
@@ -2499,4 +2423,83 @@ func replay_glProgramUniform4ui64ARB(
   let w = r.take64()
   guard let call = c.pointee.gl.glProgramUniform4ui64ARB else { return c.pointee.missing(0x102C1) }
   call(program, location, x, y, z, w)
+}
+
+func replay_glProgramUniform4ui64NV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(40, "glProgramUniform4ui64NV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let x = r.take64()
+  let y = r.take64()
+  let z = r.take64()
+  let w = r.take64()
+  guard let call = c.pointee.gl.glProgramUniform4ui64NV else { return c.pointee.missing(0x104C7) }
+  call(program, location, x, y, z, w)
+}
+
+func replay_glProgramUniform4ui64vARB(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform4ui64vARB") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vARB.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4ui64vARB else { return c.pointee.missing(0x102C2) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform4ui64vNV(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(12, "glProgramUniform4ui64vNV") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vNV.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4ui64vNV else { return c.pointee.missing(0x104C8) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
+}
+
+func replay_glProgramUniform4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glProgramUniform4uiv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniform4uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniform4uiv else { return c.pointee.missing(0x102C3) }
+  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glProgramUniformMatrix2dv(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2dv") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2dv else { return c.pointee.missing(0x102C4) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
+}
+
+func replay_glProgramUniformMatrix2dvEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(16, "glProgramUniformMatrix2dvEXT") else { return }
+  let program = c.pointee.name(.program, r.take32())
+  let location = Int32(bitPattern: r.take32())
+  let count = Int32(bitPattern: r.take32())
+  let transpose = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dvEXT.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glProgramUniformMatrix2dvEXT else { return c.pointee.missing(0x105BC) }
+  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
 }

@@ -4,85 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glProgramUniform4ui64NV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(40, "glProgramUniform4ui64NV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let x = r.take64()
-  let y = r.take64()
-  let z = r.take64()
-  let w = r.take64()
-  guard let call = c.pointee.gl.glProgramUniform4ui64NV else { return c.pointee.missing(0x104C7) }
-  call(program, location, x, y, z, w)
-}
-
-func replay_glProgramUniform4ui64vARB(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4ui64vARB") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vARB.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4ui64vARB else { return c.pointee.missing(0x102C2) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform4ui64vNV(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(12, "glProgramUniform4ui64vNV") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniform4ui64vNV.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4ui64vNV else { return c.pointee.missing(0x104C8) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt64.self))
-}
-
-func replay_glProgramUniform4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glProgramUniform4uiv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 4), isOptional: false, "glProgramUniform4uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniform4uiv else { return c.pointee.missing(0x102C3) }
-  call(program, location, count, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glProgramUniformMatrix2dv(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2dv") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2dv else { return c.pointee.missing(0x102C4) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
-func replay_glProgramUniformMatrix2dvEXT(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(16, "glProgramUniformMatrix2dvEXT") else { return }
-  let program = c.pointee.name(.program, r.take32())
-  let location = Int32(bitPattern: r.take32())
-  let count = Int32(bitPattern: r.take32())
-  let transpose = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(glProduct(glProduct(Int(count), 4), 8), isOptional: false, "glProgramUniformMatrix2dvEXT.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glProgramUniformMatrix2dvEXT else { return c.pointee.missing(0x105BC) }
-  call(program, location, count, transpose, valueBytes?.assumingMemoryBound(to: Double.self))
-}
-
 func replay_glProgramUniformMatrix2fv(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -2499,4 +2420,73 @@ func replay_glTextureStorage2DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ 
   let height = Int32(bitPattern: r.take32())
   guard let call = c.pointee.gl.glTextureStorage2DEXT else { return c.pointee.missing(0x105D3) }
   call(texture, target, levels, internalformat, width, height)
+}
+
+func replay_glTextureStorage2DMultisample(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(24, "glTextureStorage2DMultisample") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let samples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTextureStorage2DMultisample else { return c.pointee.missing(0x1038F) }
+  call(texture, samples, internalformat, width, height, fixedsamplelocations)
+}
+
+func replay_glTextureStorage2DMultisampleEXT(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glTextureStorage2DMultisampleEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let samples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTextureStorage2DMultisampleEXT else { return c.pointee.missing(0x105D4) }
+  call(texture, target, samples, internalformat, width, height, fixedsamplelocations)
+}
+
+func replay_glTextureStorage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(24, "glTextureStorage3D") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let levels = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTextureStorage3D else { return c.pointee.missing(0x10390) }
+  call(texture, levels, internalformat, width, height, depth)
+}
+
+func replay_glTextureStorage3DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glTextureStorage3DEXT") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let target = r.take32()
+  let levels = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  guard let call = c.pointee.gl.glTextureStorage3DEXT else { return c.pointee.missing(0x105D5) }
+  call(texture, target, levels, internalformat, width, height, depth)
+}
+
+func replay_glTextureStorage3DMultisample(
+  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
+) {
+  guard r.need(28, "glTextureStorage3DMultisample") else { return }
+  let texture = c.pointee.name(.texture, r.take32())
+  let samples = Int32(bitPattern: r.take32())
+  let internalformat = r.take32()
+  let width = Int32(bitPattern: r.take32())
+  let height = Int32(bitPattern: r.take32())
+  let depth = Int32(bitPattern: r.take32())
+  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
+  guard let call = c.pointee.gl.glTextureStorage3DMultisample else { return c.pointee.missing(0x10391) }
+  call(texture, samples, internalformat, width, height, depth, fixedsamplelocations)
 }

@@ -4,75 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glTextureStorage2DMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(24, "glTextureStorage2DMultisample") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTextureStorage2DMultisample else { return c.pointee.missing(0x1038F) }
-  call(texture, samples, internalformat, width, height, fixedsamplelocations)
-}
-
-func replay_glTextureStorage2DMultisampleEXT(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(28, "glTextureStorage2DMultisampleEXT") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let target = r.take32()
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTextureStorage2DMultisampleEXT else { return c.pointee.missing(0x105D4) }
-  call(texture, target, samples, internalformat, width, height, fixedsamplelocations)
-}
-
-func replay_glTextureStorage3D(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(24, "glTextureStorage3D") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let levels = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTextureStorage3D else { return c.pointee.missing(0x10390) }
-  call(texture, levels, internalformat, width, height, depth)
-}
-
-func replay_glTextureStorage3DEXT(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glTextureStorage3DEXT") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let target = r.take32()
-  let levels = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  guard let call = c.pointee.gl.glTextureStorage3DEXT else { return c.pointee.missing(0x105D5) }
-  call(texture, target, levels, internalformat, width, height, depth)
-}
-
-func replay_glTextureStorage3DMultisample(
-  _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
-) {
-  guard r.need(28, "glTextureStorage3DMultisample") else { return }
-  let texture = c.pointee.name(.texture, r.take32())
-  let samples = Int32(bitPattern: r.take32())
-  let internalformat = r.take32()
-  let width = Int32(bitPattern: r.take32())
-  let height = Int32(bitPattern: r.take32())
-  let depth = Int32(bitPattern: r.take32())
-  let fixedsamplelocations = UInt8(truncatingIfNeeded: r.take32())
-  guard let call = c.pointee.gl.glTextureStorage3DMultisample else { return c.pointee.missing(0x10391) }
-  call(texture, samples, internalformat, width, height, depth, fixedsamplelocations)
-}
-
 func replay_glTextureStorage3DMultisampleEXT(
   _ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord
 ) {
@@ -2499,4 +2430,67 @@ func replay_glVertexAttribP2uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r:
   guard r.failure == nil else { return }
   guard let call = c.pointee.gl.glVertexAttribP2uiv else { return c.pointee.missing(0x1044E) }
   call(index, type, normalized, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glVertexAttribP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertexAttribP3ui") else { return }
+  let index = r.take32()
+  let type = r.take32()
+  let normalized = UInt8(truncatingIfNeeded: r.take32())
+  let value = r.take32()
+  guard let call = c.pointee.gl.glVertexAttribP3ui else { return c.pointee.missing(0x1044F) }
+  call(index, type, normalized, value)
+}
+
+func replay_glVertexAttribP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertexAttribP3uiv") else { return }
+  let index = r.take32()
+  let type = r.take32()
+  let normalized = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(4, isOptional: false, "glVertexAttribP3uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribP3uiv else { return c.pointee.missing(0x10450) }
+  call(index, type, normalized, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glVertexAttribP4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(16, "glVertexAttribP4ui") else { return }
+  let index = r.take32()
+  let type = r.take32()
+  let normalized = UInt8(truncatingIfNeeded: r.take32())
+  let value = r.take32()
+  guard let call = c.pointee.gl.glVertexAttribP4ui else { return c.pointee.missing(0x10451) }
+  call(index, type, normalized, value)
+}
+
+func replay_glVertexAttribP4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(12, "glVertexAttribP4uiv") else { return }
+  let index = r.take32()
+  let type = r.take32()
+  let normalized = UInt8(truncatingIfNeeded: r.take32())
+  let valueBytes = r.array(4, isOptional: false, "glVertexAttribP4uiv.value")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribP4uiv else { return c.pointee.missing(0x10452) }
+  call(index, type, normalized, valueBytes?.assumingMemoryBound(to: UInt32.self))
+}
+
+func replay_glVertexAttribPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(28, "glVertexAttribPointer") else { return }
+  let index = r.take32()
+  let size = Int32(bitPattern: r.take32())
+  let type = r.take32()
+  let normalized = UInt8(truncatingIfNeeded: r.take32())
+  let stride = Int32(bitPattern: r.take32())
+  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
+  doer_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer)
+}
+
+func replay_glVertexAttribs1hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
+  guard r.need(8, "glVertexAttribs1hvNV") else { return }
+  let index = r.take32()
+  let n = Int32(bitPattern: r.take32())
+  let vBytes = r.array(glProduct(Int(n), 2), isOptional: false, "glVertexAttribs1hvNV.v")
+  guard r.failure == nil else { return }
+  guard let call = c.pointee.gl.glVertexAttribs1hvNV else { return c.pointee.missing(0x104F8) }
+  call(index, n, vBytes?.assumingMemoryBound(to: UInt16.self))
 }

@@ -4,69 +4,6 @@
 import GLWire
 import Wire
 
-func replay_glVertexAttribP3ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttribP3ui") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let value = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribP3ui else { return c.pointee.missing(0x1044F) }
-  call(index, type, normalized, value)
-}
-
-func replay_glVertexAttribP3uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttribP3uiv") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(4, isOptional: false, "glVertexAttribP3uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribP3uiv else { return c.pointee.missing(0x10450) }
-  call(index, type, normalized, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttribP4ui(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(16, "glVertexAttribP4ui") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let value = r.take32()
-  guard let call = c.pointee.gl.glVertexAttribP4ui else { return c.pointee.missing(0x10451) }
-  call(index, type, normalized, value)
-}
-
-func replay_glVertexAttribP4uiv(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(12, "glVertexAttribP4uiv") else { return }
-  let index = r.take32()
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let valueBytes = r.array(4, isOptional: false, "glVertexAttribP4uiv.value")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribP4uiv else { return c.pointee.missing(0x10452) }
-  call(index, type, normalized, valueBytes?.assumingMemoryBound(to: UInt32.self))
-}
-
-func replay_glVertexAttribPointer(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(28, "glVertexAttribPointer") else { return }
-  let index = r.take32()
-  let size = Int32(bitPattern: r.take32())
-  let type = r.take32()
-  let normalized = UInt8(truncatingIfNeeded: r.take32())
-  let stride = Int32(bitPattern: r.take32())
-  let pointer = UnsafeRawPointer(bitPattern: UInt(r.take64()))
-  doer_glVertexAttribPointer(c, index, size, type, normalized, stride, pointer)
-}
-
-func replay_glVertexAttribs1hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
-  guard r.need(8, "glVertexAttribs1hvNV") else { return }
-  let index = r.take32()
-  let n = Int32(bitPattern: r.take32())
-  let vBytes = r.array(glProduct(Int(n), 2), isOptional: false, "glVertexAttribs1hvNV.v")
-  guard r.failure == nil else { return }
-  guard let call = c.pointee.gl.glVertexAttribs1hvNV else { return c.pointee.missing(0x104F8) }
-  call(index, n, vBytes?.assumingMemoryBound(to: UInt16.self))
-}
-
 func replay_glVertexAttribs2hvNV(_ c: UnsafeMutablePointer<GLReplayContext>, _ r: inout GLRecord) {
   guard r.need(8, "glVertexAttribs2hvNV") else { return }
   let index = r.take32()

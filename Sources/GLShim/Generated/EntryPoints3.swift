@@ -2072,47 +2072,50 @@ public func gl_GetObjectPtrLabel(
 
 @c(glGetPixelMapfv)
 public func gl_GetPixelMapfv(_ map: UInt32, _ values: UnsafeMutablePointer<Float>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x10157) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetPixelMapfv(c, map, values)
+  finishCommand(c)
+}
+
+func encode_glGetPixelMapfv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ map: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x10157, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(map, 16)
   p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-  finishCommand(c)
 }
 
 @c(glGetPixelMapuiv)
 public func gl_GetPixelMapuiv(_ map: UInt32, _ values: UnsafeMutablePointer<UInt32>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x10158) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetPixelMapuiv(c, map, values)
+  finishCommand(c)
+}
+
+func encode_glGetPixelMapuiv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ map: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x10158, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(map, 16)
   p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-  finishCommand(c)
 }
 
 @c(glGetPixelMapusv)
 public func gl_GetPixelMapusv(_ map: UInt32, _ values: UnsafeMutablePointer<UInt16>?) {
-  guard let c = currentContext(), let call = c.beginCall(0x10159) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
+  guard let c = currentContext() else { return }
+  hook_glGetPixelMapusv(c, map, values)
+  finishCommand(c)
+}
+
+func encode_glGetPixelMapusv(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ map: UInt32
+) {
   guard let p = writer.pointee.fixedRecord(0x10159, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(map, 16)
   p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
-  finishCommand(c)
 }
 
 @c(glGetPointerIndexedvEXT)

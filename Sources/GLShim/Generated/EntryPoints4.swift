@@ -418,6 +418,16 @@ public func gl_GetStringi(_ name: UInt32, _ index: UInt32) -> UnsafePointer<UInt
   return result
 }
 
+func encode_glGetStringi(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ name: UInt32,
+  _ index: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x105ED, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(name, 16)
+  p.put32(index, 20)
+}
+
 @c(glGetSubroutineIndex)
 public func gl_GetSubroutineIndex(
   _ program: UInt32, _ shadertype: UInt32, _ name: UnsafePointer<CChar>?
@@ -1777,16 +1787,8 @@ public func gl_GetnMapivARB(
 public func gl_GetnPixelMapfv(
   _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x101B5) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101B5, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
+  guard let c = currentContext() else { return }
+  hook_glGetnPixelMapfv(c, map, bufSize, values)
   finishCommand(c)
 }
 
@@ -1794,16 +1796,8 @@ public func gl_GetnPixelMapfv(
 public func gl_GetnPixelMapfvARB(
   _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A3) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A3, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
+  guard let c = currentContext() else { return }
+  hook_glGetnPixelMapfvARB(c, map, bufSize, values)
   finishCommand(c)
 }
 
@@ -1811,16 +1805,8 @@ public func gl_GetnPixelMapfvARB(
 public func gl_GetnPixelMapuiv(
   _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x101B6) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101B6, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
+  guard let c = currentContext() else { return }
+  hook_glGetnPixelMapuiv(c, map, bufSize, values)
   finishCommand(c)
 }
 
@@ -1828,16 +1814,8 @@ public func gl_GetnPixelMapuiv(
 public func gl_GetnPixelMapuivARB(
   _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A4) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A4, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
+  guard let c = currentContext() else { return }
+  hook_glGetnPixelMapuivARB(c, map, bufSize, values)
   finishCommand(c)
 }
 
@@ -1845,16 +1823,8 @@ public func gl_GetnPixelMapuivARB(
 public func gl_GetnPixelMapusv(
   _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x101B7) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101B7, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
+  guard let c = currentContext() else { return }
+  hook_glGetnPixelMapusv(c, map, bufSize, values)
   finishCommand(c)
 }
 
@@ -1862,16 +1832,8 @@ public func gl_GetnPixelMapusv(
 public func gl_GetnPixelMapusvARB(
   _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
 ) {
-  guard let c = currentContext(), let call = c.beginCall(0x104A5) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x104A5, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(map, 16)
-  p.put32(UInt32(bitPattern: bufSize), 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, Int.max)
-  c.finishCall(call)
+  guard let c = currentContext() else { return }
+  hook_glGetnPixelMapusvARB(c, map, bufSize, values)
   finishCommand(c)
 }
 
@@ -2492,6 +2454,46 @@ public func gl_IsProgramARB(_ program: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsProgramPipeline)
+public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pipeline, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsQuery)
+public func gl_IsQuery(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsQueryEXT)
+public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glIsQueryEXT(c, id)
   finishCommand(c)
   return result
 }

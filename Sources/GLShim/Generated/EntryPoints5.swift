@@ -6,46 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glIsProgramPipeline)
-public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pipeline, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsQuery)
-public func gl_IsQuery(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsQueryEXT)
-public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  let result = hook_glIsQueryEXT(c, id)
-  finishCommand(c)
-  return result
-}
-
 @c(glIsRenderbuffer)
 public func gl_IsRenderbuffer(_ renderbuffer: UInt32) -> UInt8 {
   guard let c = currentContext(), let call = c.beginCall(0x101DF) else { return 0 }
@@ -2498,5 +2458,36 @@ public func gl_NamedFramebufferTexture2DEXT(
   p.put32(texture, 20)
   p.put32(UInt32(bitPattern: level), 24)
   p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTexture3DEXT)
+public func gl_NamedFramebufferTexture3DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32, _ zoffset: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A1, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(UInt32(bitPattern: zoffset), 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTextureEXT)
+public func gl_NamedFramebufferTextureEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A2, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
   finishCommand(c)
 }

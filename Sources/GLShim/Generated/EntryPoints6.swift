@@ -6,37 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glNamedFramebufferTexture3DEXT)
-public func gl_NamedFramebufferTexture3DEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
-  _ level: Int32, _ zoffset: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x105A1, 32) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(textarget, 16)
-  p.put32(texture, 20)
-  p.put32(UInt32(bitPattern: level), 24)
-  p.put32(UInt32(bitPattern: zoffset), 28)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTextureEXT)
-public func gl_NamedFramebufferTextureEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x105A2, 24) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  finishCommand(c)
-}
-
 @c(glNamedFramebufferTextureFaceEXT)
 public func gl_NamedFramebufferTextureFaceEXT(
   _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ face: UInt32
@@ -2498,6 +2467,24 @@ public func gl_ProgramUniformMatrix3x2dvEXT(
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3x2fv)
+public func gl_ProgramUniformMatrix3x2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102CD)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
   writer.pointee.end()
   finishCommand(writer)
 }

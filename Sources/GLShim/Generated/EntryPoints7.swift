@@ -6,24 +6,6 @@ import Client
 import GLWire
 import Wire
 
-@c(glProgramUniformMatrix3x2fv)
-public func gl_ProgramUniformMatrix3x2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CD)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
 @c(glProgramUniformMatrix3x4dv)
 public func gl_ProgramUniformMatrix3x4dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,

@@ -146,9 +146,17 @@ func hook_glDrawArrays(_ c: Context, _ mode: UInt32, _ first: Int32, _ count: In
   encode_glDrawArrays(c, c.writer, mode, first, count)
 }
 
+/// Lists have no instances (OpenGL 4.6 compatibility, 21.4.1): true, with the error, while one is being compiled.
+private func isRefusedInList(_ c: Context) -> Bool {
+  guard c.pointee.shadow.pointee.listMode != 0 else { return false }
+  c.raise(GL.INVALID_OPERATION)
+  return true
+}
+
 func hook_glDrawArraysInstanced(
   _ c: Context, _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32
 ) {
+  if isRefusedInList(c) { return }
   guard sendArrays(c, first: Int(first), count: Int(count), instances: Int(instancecount)) else {
     return
   }
@@ -159,6 +167,7 @@ func hook_glDrawArraysInstancedBaseInstance(
   _ c: Context, _ mode: UInt32, _ first: Int32, _ count: Int32, _ instancecount: Int32,
   _ baseinstance: UInt32
 ) {
+  if isRefusedInList(c) { return }
   guard
     sendArrays(
       c, first: Int(first), count: Int(count), instances: Int(instancecount),
@@ -245,6 +254,7 @@ func hook_glDrawElementsInstanced(
   _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
   _ instancecount: Int32
 ) {
+  if isRefusedInList(c) { return }
   guard sendIndexed(c, count, type, indices, instances: instancecount) else { return }
   encode_glDrawElementsInstanced(c, c.writer, mode, count, type, indices, instancecount)
 }
@@ -253,6 +263,7 @@ func hook_glDrawElementsInstancedBaseVertex(
   _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
   _ instancecount: Int32, _ basevertex: Int32
 ) {
+  if isRefusedInList(c) { return }
   guard sendIndexed(c, count, type, indices, base: basevertex, instances: instancecount) else {
     return
   }
@@ -264,6 +275,7 @@ func hook_glDrawElementsInstancedBaseInstance(
   _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
   _ instancecount: Int32, _ baseinstance: UInt32
 ) {
+  if isRefusedInList(c) { return }
   guard sendIndexed(c, count, type, indices, instances: instancecount, baseInstance: baseinstance)
   else { return }
   encode_glDrawElementsInstancedBaseInstance(
@@ -274,6 +286,7 @@ func hook_glDrawElementsInstancedBaseVertexBaseInstance(
   _ c: Context, _ mode: UInt32, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
   _ instancecount: Int32, _ basevertex: Int32, _ baseinstance: UInt32
 ) {
+  if isRefusedInList(c) { return }
   guard
     sendIndexed(
       c, count, type, indices, base: basevertex, instances: instancecount,

@@ -299,11 +299,45 @@ func hook_glGetString(_ c: Context, _ name: UInt32) -> UnsafePointer<UInt8>? {
   return UnsafeRawPointer(text).assumingMemoryBound(to: UInt8.self)
 }
 
-func hook_glGetStringi(_ c: Context, _ name: UInt32, _ index: UInt32) -> UnsafePointer<UInt8>? {
-  guard name == GL.EXTENSIONS else {
-    c.raise(GL.INVALID_ENUM)
-    return nil
+/// A string that the node has given, which stays where it is as long as the context (OpenGL 4.6, 22.2).
+struct KeptString {
+  var next: UnsafeMutablePointer<KeptString>?
+  let name: UInt32
+  let index: UInt32
+
+  /// The text behind it, with its NUL.
+  static func text(_ kept: UnsafeMutablePointer<KeptString>) -> UnsafePointer<UInt8> {
+    UnsafeRawPointer(kept + 1).assumingMemoryBound(to: UInt8.self)
   }
+}
+
+/// A string with an index that did not come with the context; nil, with the driver's error, when there is none.
+private func askString(_ c: Context, _ name: UInt32, _ index: UInt32) -> UnsafePointer<UInt8>? {
+  let shadow = c.pointee.shadow
+  var known = shadow.pointee.strings
+  while let one = known {
+    if one.pointee.name == name, one.pointee.index == index { return KeptString.text(one) }
+    known = one.pointee.next
+  }
+  guard let call = c.beginCall(GLOpcode.glGetStringi) else { return nil }
+  encode_glGetStringi(c, call.writer, call.ticket, name, index)
+  guard var reply = c.endCall(call) else { return nil }
+  defer { c.finishCall(call) }
+  let (bytes, count) = reply.array(minimumBytes: 0, field: "reply")
+  guard let bytes, count > 0,
+    let raw = platform_malloc(MemoryLayout<KeptString>.stride &+ count)
+  else { return nil }
+  let kept = raw.bindMemory(to: KeptString.self, capacity: 1)
+  kept.initialize(to: KeptString(next: shadow.pointee.strings, name: name, index: index))
+  let text = raw + MemoryLayout<KeptString>.stride
+  platform_copy(text, bytes, count)
+  text.storeBytes(of: 0, toByteOffset: count &- 1, as: UInt8.self)
+  shadow.pointee.strings = kept
+  return KeptString.text(kept)
+}
+
+func hook_glGetStringi(_ c: Context, _ name: UInt32, _ index: UInt32) -> UnsafePointer<UInt8>? {
+  guard name == GL.EXTENSIONS else { return askString(c, name, index) }
   guard let facts = c.pointee.binding.facts, Int(index) < facts.pointee.extensionCount else {
     c.raise(GL.INVALID_VALUE)
     return nil

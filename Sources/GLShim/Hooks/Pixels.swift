@@ -288,7 +288,76 @@ func hook_glGetnPolygonStipple(
   hook_glGetPolygonStipple(c, pattern)
 }
 
+// MARK: Pixel maps
+
+/// Asks for a pixel map, which goes to the bound buffer, or to `values`, where `room` bytes are.
+private func askPixelMap(
+  _ c: Context, _ opcode: UInt32, _ values: UnsafeMutableRawPointer?, room: Int32,
+  _ encode: (Call) -> Void
+) {
+  let isBuffer = c.pointee.shadow.pointee.buffers.pixelPack != 0
+  if isBuffer { sendPack(c, values) }
+  guard let call = c.beginCall(opcode) else { return }
+  encode(call)
+  guard var reply = c.endCall(call) else { return }
+  let (bytes, count) = reply.array(minimumBytes: 0, field: "reply")
+  if let bytes, let values, !isBuffer {
+    if count > Int(room) {
+      c.raise(GL.INVALID_OPERATION)
+    } else {
+      platform_copy(values, bytes, count)
+    }
+  }
+  c.finishCall(call)
+}
+func hook_glGetPixelMapfv(_ c: Context, _ map: UInt32, _ values: UnsafeMutablePointer<Float>?) {
+  hook_glGetnPixelMapfv(c, map, Int32.max, values)
+}
+func hook_glGetPixelMapuiv(_ c: Context, _ map: UInt32, _ values: UnsafeMutablePointer<UInt32>?) {
+  hook_glGetnPixelMapuiv(c, map, Int32.max, values)
+}
+func hook_glGetPixelMapusv(_ c: Context, _ map: UInt32, _ values: UnsafeMutablePointer<UInt16>?) {
+  hook_glGetnPixelMapusv(c, map, Int32.max, values)
+}
+func hook_glGetnPixelMapfv(
+  _ c: Context, _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
+) {
+  askPixelMap(c, GLOpcode.glGetPixelMapfv, values, room: bufSize) {
+    encode_glGetPixelMapfv(c, $0.writer, $0.ticket, map)
+  }
+}
+func hook_glGetnPixelMapuiv(
+  _ c: Context, _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
+) {
+  askPixelMap(c, GLOpcode.glGetPixelMapuiv, values, room: bufSize) {
+    encode_glGetPixelMapuiv(c, $0.writer, $0.ticket, map)
+  }
+}
+func hook_glGetnPixelMapusv(
+  _ c: Context, _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
+) {
+  askPixelMap(c, GLOpcode.glGetPixelMapusv, values, room: bufSize) {
+    encode_glGetPixelMapusv(c, $0.writer, $0.ticket, map)
+  }
+}
+
 // MARK: GL_ARB_robustness
+
+func hook_glGetnPixelMapfvARB(
+  _ c: Context, _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
+) {
+  hook_glGetnPixelMapfv(c, map, bufSize, values)
+}
+func hook_glGetnPixelMapuivARB(
+  _ c: Context, _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
+) {
+  hook_glGetnPixelMapuiv(c, map, bufSize, values)
+}
+func hook_glGetnPixelMapusvARB(
+  _ c: Context, _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
+) {
+  hook_glGetnPixelMapusv(c, map, bufSize, values)
+}
 
 func hook_glGetnTexImageARB(
   _ c: Context, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,

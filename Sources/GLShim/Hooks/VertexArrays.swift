@@ -437,7 +437,9 @@ func hook_glGetVertexAttribPointerv(
   _ pointer: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
 ) {
   guard pname == GL.VERTEX_ATTRIB_ARRAY_POINTER else { return c.raise(GL.INVALID_ENUM) }
-  guard index < 32 else { return c.raise(GL.INVALID_VALUE) }
+  guard index < 32, Double(index) < c.limit(GL.MAX_VERTEX_ATTRIBS) ?? 32 else {
+    return c.raise(GL.INVALID_VALUE)
+  }
   if c.pointee.shadow.pointee.vertexArray != 0 {
     // The offset of another object's array.
     return askForPointer(c, GLOpcode.glGetVertexAttribPointerv, pointer) {

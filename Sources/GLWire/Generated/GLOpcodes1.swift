@@ -4,7 +4,7 @@
 /// Opcodes of OpenGL's commands.
 public enum GLOpcode {
   @inlinable public static var first: UInt32 { 0x10000 }
-  @inlinable public static var last: UInt32 { 67052 }
+  @inlinable public static var last: UInt32 { 67053 }
   @inlinable public static var glAccum: UInt32 { 0x10000 }
   @inlinable public static var glActiveShaderProgram: UInt32 { 0x10001 }
   @inlinable public static var glActiveStencilFaceEXT: UInt32 { 0x10002 }
@@ -509,6 +509,7 @@ public enum GLOpcode {
   @inlinable public static var glGetShaderPrecisionFormat: UInt32 { 0x1017E }
   @inlinable public static var glGetShaderSource: UInt32 { 0x1017F }
   @inlinable public static var glGetShaderiv: UInt32 { 0x10180 }
+  @inlinable public static var glGetStringi: UInt32 { 0x105ED }
   @inlinable public static var glGetSubroutineIndex: UInt32 { 0x10181 }
   @inlinable public static var glGetSubroutineUniformLocation: UInt32 { 0x10182 }
   @inlinable public static var glGetSynciv: UInt32 { 0x10183 }
@@ -580,12 +581,6 @@ public enum GLOpcode {
   @inlinable public static var glGetnMapfvARB: UInt32 { 0x104A1 }
   @inlinable public static var glGetnMapiv: UInt32 { 0x101B4 }
   @inlinable public static var glGetnMapivARB: UInt32 { 0x104A2 }
-  @inlinable public static var glGetnPixelMapfv: UInt32 { 0x101B5 }
-  @inlinable public static var glGetnPixelMapfvARB: UInt32 { 0x104A3 }
-  @inlinable public static var glGetnPixelMapuiv: UInt32 { 0x101B6 }
-  @inlinable public static var glGetnPixelMapuivARB: UInt32 { 0x104A4 }
-  @inlinable public static var glGetnPixelMapusv: UInt32 { 0x101B7 }
-  @inlinable public static var glGetnPixelMapusvARB: UInt32 { 0x104A5 }
   @inlinable public static var glGetnUniformdv: UInt32 { 0x101BA }
   @inlinable public static var glGetnUniformdvARB: UInt32 { 0x104A6 }
   @inlinable public static var glGetnUniformfv: UInt32 { 0x101BB }

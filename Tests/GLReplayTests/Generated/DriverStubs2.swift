@@ -849,26 +849,6 @@ func stub_glGetNamedProgramLocalParameterfvEXT(
   recorder.write(params, glProduct(4, 4))
 }
 
-func stub_glGetNamedProgramStringEXT(
-  _ program: UInt32, _ target: UInt32, _ pname: UInt32, _ string: UnsafeMutableRawPointer?
-) {
-  recorder.enter("glGetNamedProgramStringEXT")
-  recorder.value(program)
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.probe(string, 1)
-}
-
-func stub_glGetNamedProgramivEXT(
-  _ program: UInt32, _ target: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
-) {
-  recorder.enter("glGetNamedProgramivEXT")
-  recorder.value(program)
-  recorder.value(target)
-  recorder.value(pname)
-  recorder.write(params, glProduct(1, 4))
-}
-
 func stub_glGetNamedRenderbufferParameteriv(
   _ renderbuffer: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
 ) {
@@ -1304,6 +1284,13 @@ func stub_glGetShaderSource(
   recorder.value(bufSize)
   recorder.write(length, glProduct(1, 4))
   recorder.writeString(source, Int(bufSize))
+}
+
+func stub_glGetStringi(_ name: UInt32, _ index: UInt32) -> UnsafePointer<UInt8>? {
+  recorder.enter("glGetStringi")
+  recorder.value(name)
+  recorder.value(index)
+  return nil
 }
 
 func stub_glGetSubroutineIndex(
@@ -1920,60 +1907,6 @@ func stub_glGetnMapivARB(
   recorder.probe(v, 4)
 }
 
-func stub_glGetnPixelMapfv(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
-) {
-  recorder.enter("glGetnPixelMapfv")
-  recorder.value(map)
-  recorder.value(bufSize)
-  recorder.probe(values, 4)
-}
-
-func stub_glGetnPixelMapfvARB(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<Float>?
-) {
-  recorder.enter("glGetnPixelMapfvARB")
-  recorder.value(map)
-  recorder.value(bufSize)
-  recorder.probe(values, 4)
-}
-
-func stub_glGetnPixelMapuiv(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
-) {
-  recorder.enter("glGetnPixelMapuiv")
-  recorder.value(map)
-  recorder.value(bufSize)
-  recorder.probe(values, 4)
-}
-
-func stub_glGetnPixelMapuivARB(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt32>?
-) {
-  recorder.enter("glGetnPixelMapuivARB")
-  recorder.value(map)
-  recorder.value(bufSize)
-  recorder.probe(values, 4)
-}
-
-func stub_glGetnPixelMapusv(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
-) {
-  recorder.enter("glGetnPixelMapusv")
-  recorder.value(map)
-  recorder.value(bufSize)
-  recorder.probe(values, 2)
-}
-
-func stub_glGetnPixelMapusvARB(
-  _ map: UInt32, _ bufSize: Int32, _ values: UnsafeMutablePointer<UInt16>?
-) {
-  recorder.enter("glGetnPixelMapusvARB")
-  recorder.value(map)
-  recorder.value(bufSize)
-  recorder.probe(values, 2)
-}
-
 func stub_glGetnTexImageARB(
   _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32, _ bufSize: Int32,
   _ img: UnsafeMutableRawPointer?
@@ -2502,4 +2435,71 @@ func stub_glMapGrid2f(
   recorder.value(vn)
   recorder.value(v1)
   recorder.value(v2)
+}
+
+func stub_glMaterialf(_ face: UInt32, _ pname: UInt32, _ param: Float) {
+  recorder.enter("glMaterialf")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMaterialfv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
+  recorder.enter("glMaterialfv")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMateriali(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glMateriali")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMaterialiv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
+  recorder.enter("glMaterialiv")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.read(params, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMaterialx(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
+  recorder.enter("glMaterialx")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.value(param)
+}
+
+func stub_glMaterialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
+  recorder.enter("glMaterialxv")
+  recorder.value(face)
+  recorder.value(pname)
+  recorder.read(param, glProduct(glValueCount(pname), 4))
+}
+
+func stub_glMatrixFrustumEXT(
+  _ mode: UInt32, _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double,
+  _ zFar: Double
+) {
+  recorder.enter("glMatrixFrustumEXT")
+  recorder.value(mode)
+  recorder.value(left)
+  recorder.value(right)
+  recorder.value(bottom)
+  recorder.value(top)
+  recorder.value(zNear)
+  recorder.value(zFar)
+}
+
+func stub_glMatrixLoadIdentityEXT(_ mode: UInt32) {
+  recorder.enter("glMatrixLoadIdentityEXT")
+  recorder.value(mode)
+}
+
+func stub_glMatrixLoadTransposedEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
+  recorder.enter("glMatrixLoadTransposedEXT")
+  recorder.value(mode)
+  recorder.read(m, glProduct(16, 8))
 }

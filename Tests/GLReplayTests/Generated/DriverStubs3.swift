@@ -4,73 +4,6 @@
 @testable import GLReplay
 import GLWire
 
-func stub_glMaterialf(_ face: UInt32, _ pname: UInt32, _ param: Float) {
-  recorder.enter("glMaterialf")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glMaterialfv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
-  recorder.enter("glMaterialfv")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glMateriali(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glMateriali")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glMaterialiv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
-  recorder.enter("glMaterialiv")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.read(params, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glMaterialx(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
-  recorder.enter("glMaterialx")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.value(param)
-}
-
-func stub_glMaterialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
-  recorder.enter("glMaterialxv")
-  recorder.value(face)
-  recorder.value(pname)
-  recorder.read(param, glProduct(glValueCount(pname), 4))
-}
-
-func stub_glMatrixFrustumEXT(
-  _ mode: UInt32, _ left: Double, _ right: Double, _ bottom: Double, _ top: Double, _ zNear: Double,
-  _ zFar: Double
-) {
-  recorder.enter("glMatrixFrustumEXT")
-  recorder.value(mode)
-  recorder.value(left)
-  recorder.value(right)
-  recorder.value(bottom)
-  recorder.value(top)
-  recorder.value(zNear)
-  recorder.value(zFar)
-}
-
-func stub_glMatrixLoadIdentityEXT(_ mode: UInt32) {
-  recorder.enter("glMatrixLoadIdentityEXT")
-  recorder.value(mode)
-}
-
-func stub_glMatrixLoadTransposedEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
-  recorder.enter("glMatrixLoadTransposedEXT")
-  recorder.value(mode)
-  recorder.read(m, glProduct(16, 8))
-}
-
 func stub_glMatrixLoadTransposefEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
   recorder.enter("glMatrixLoadTransposefEXT")
   recorder.value(mode)
@@ -2499,4 +2432,64 @@ func stub_glProgramUniformMatrix2x3dvEXT(
   recorder.value(count)
   recorder.value(transpose)
   recorder.read(value, glProduct(glProduct(Int(count), 6), 8))
+}
+
+func stub_glProgramUniformMatrix2x3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramUniformMatrix2x3fv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 6), 4))
+}
+
+func stub_glProgramUniformMatrix2x4dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix2x4dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
+}
+
+func stub_glProgramUniformMatrix2x4dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix2x4dvEXT")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
+}
+
+func stub_glProgramUniformMatrix2x4fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  recorder.enter("glProgramUniformMatrix2x4fv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 8), 4))
+}
+
+func stub_glProgramUniformMatrix3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  recorder.enter("glProgramUniformMatrix3dv")
+  recorder.value(program)
+  recorder.value(location)
+  recorder.value(count)
+  recorder.value(transpose)
+  recorder.read(value, glProduct(glProduct(Int(count), 9), 8))
 }

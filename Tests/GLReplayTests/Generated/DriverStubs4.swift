@@ -4,66 +4,6 @@
 @testable import GLReplay
 import GLWire
 
-func stub_glProgramUniformMatrix2x3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramUniformMatrix2x3fv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 6), 4))
-}
-
-func stub_glProgramUniformMatrix2x4dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramUniformMatrix2x4dv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
-}
-
-func stub_glProgramUniformMatrix2x4dvEXT(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramUniformMatrix2x4dvEXT")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 8))
-}
-
-func stub_glProgramUniformMatrix2x4fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  recorder.enter("glProgramUniformMatrix2x4fv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 8), 4))
-}
-
-func stub_glProgramUniformMatrix3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  recorder.enter("glProgramUniformMatrix3dv")
-  recorder.value(program)
-  recorder.value(location)
-  recorder.value(count)
-  recorder.value(transpose)
-  recorder.read(value, glProduct(glProduct(Int(count), 9), 8))
-}
-
 func stub_glProgramUniformMatrix3dvEXT(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
   _ value: UnsafePointer<Double>?
@@ -2502,4 +2442,59 @@ func stub_glUniform4i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePoi
   recorder.value(location)
   recorder.value(count)
   recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
+}
+
+func stub_glUniform4iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
+  recorder.enter("glUniform4iv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 4))
+}
+
+func stub_glUniform4ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32) {
+  recorder.enter("glUniform4ui")
+  recorder.value(location)
+  recorder.value(v0)
+  recorder.value(v1)
+  recorder.value(v2)
+  recorder.value(v3)
+}
+
+func stub_glUniform4ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64) {
+  recorder.enter("glUniform4ui64ARB")
+  recorder.value(location)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glUniform4ui64NV(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64) {
+  recorder.enter("glUniform4ui64NV")
+  recorder.value(location)
+  recorder.value(x)
+  recorder.value(y)
+  recorder.value(z)
+  recorder.value(w)
+}
+
+func stub_glUniform4ui64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  recorder.enter("glUniform4ui64vARB")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
+}
+
+func stub_glUniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
+  recorder.enter("glUniform4ui64vNV")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
+}
+
+func stub_glUniform4uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
+  recorder.enter("glUniform4uiv")
+  recorder.value(location)
+  recorder.value(count)
+  recorder.read(value, glProduct(glProduct(Int(count), 4), 4))
 }

@@ -4,61 +4,6 @@
 @testable import GLReplay
 import GLWire
 
-func stub_glUniform4iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
-  recorder.enter("glUniform4iv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(glProduct(Int(count), 4), 4))
-}
-
-func stub_glUniform4ui(_ location: Int32, _ v0: UInt32, _ v1: UInt32, _ v2: UInt32, _ v3: UInt32) {
-  recorder.enter("glUniform4ui")
-  recorder.value(location)
-  recorder.value(v0)
-  recorder.value(v1)
-  recorder.value(v2)
-  recorder.value(v3)
-}
-
-func stub_glUniform4ui64ARB(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64) {
-  recorder.enter("glUniform4ui64ARB")
-  recorder.value(location)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glUniform4ui64NV(_ location: Int32, _ x: UInt64, _ y: UInt64, _ z: UInt64, _ w: UInt64) {
-  recorder.enter("glUniform4ui64NV")
-  recorder.value(location)
-  recorder.value(x)
-  recorder.value(y)
-  recorder.value(z)
-  recorder.value(w)
-}
-
-func stub_glUniform4ui64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
-  recorder.enter("glUniform4ui64vARB")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
-}
-
-func stub_glUniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
-  recorder.enter("glUniform4ui64vNV")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(glProduct(Int(count), 4), 8))
-}
-
-func stub_glUniform4uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
-  recorder.enter("glUniform4uiv")
-  recorder.value(location)
-  recorder.value(count)
-  recorder.read(value, glProduct(glProduct(Int(count), 4), 4))
-}
-
 func stub_glUniformBlockBinding(
   _ program: UInt32, _ uniformBlockIndex: UInt32, _ uniformBlockBinding: UInt32
 ) {
@@ -2116,6 +2061,7 @@ func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glGetShaderPrecisionFormat"] = unsafeBitCast(stub_glGetShaderPrecisionFormat as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetShaderSource"] = unsafeBitCast(stub_glGetShaderSource as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<CChar>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetShaderiv"] = unsafeBitCast(stub_glGetShaderiv as @convention(c) (UInt32, UInt32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glGetStringi"] = unsafeBitCast(stub_glGetStringi as @convention(c) (UInt32, UInt32) -> UnsafePointer<UInt8>?, to: UnsafeMutableRawPointer.self)
   table["glGetSubroutineIndex"] = unsafeBitCast(stub_glGetSubroutineIndex as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> UInt32, to: UnsafeMutableRawPointer.self)
   table["glGetSubroutineUniformLocation"] = unsafeBitCast(stub_glGetSubroutineUniformLocation as @convention(c) (UInt32, UInt32, UnsafePointer<CChar>?) -> Int32, to: UnsafeMutableRawPointer.self)
   table["glGetSynciv"] = unsafeBitCast(stub_glGetSynciv as @convention(c) (UnsafeMutableRawPointer?, UInt32, Int32, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
@@ -2188,12 +2134,6 @@ func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glGetnMapfvARB"] = unsafeBitCast(stub_glGetnMapfvARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetnMapiv"] = unsafeBitCast(stub_glGetnMapiv as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetnMapivARB"] = unsafeBitCast(stub_glGetnMapivARB as @convention(c) (UInt32, UInt32, Int32, UnsafeMutablePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetnPixelMapfv"] = unsafeBitCast(stub_glGetnPixelMapfv as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetnPixelMapfvARB"] = unsafeBitCast(stub_glGetnPixelMapfvARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<Float>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetnPixelMapuiv"] = unsafeBitCast(stub_glGetnPixelMapuiv as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetnPixelMapuivARB"] = unsafeBitCast(stub_glGetnPixelMapuivARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetnPixelMapusv"] = unsafeBitCast(stub_glGetnPixelMapusv as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glGetnPixelMapusvARB"] = unsafeBitCast(stub_glGetnPixelMapusvARB as @convention(c) (UInt32, Int32, UnsafeMutablePointer<UInt16>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetnTexImageARB"] = unsafeBitCast(stub_glGetnTexImageARB as @convention(c) (UInt32, Int32, UInt32, UInt32, Int32, UnsafeMutableRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetnUniformdv"] = unsafeBitCast(stub_glGetnUniformdv as @convention(c) (UInt32, Int32, Int32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glGetnUniformdvARB"] = unsafeBitCast(stub_glGetnUniformdvARB as @convention(c) (UInt32, Int32, Int32, UnsafeMutablePointer<Double>?) -> Void, to: UnsafeMutableRawPointer.self)
@@ -2407,4 +2347,9 @@ func addStubs1(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glNamedCopyBufferSubDataEXT"] = unsafeBitCast(stub_glNamedCopyBufferSubDataEXT as @convention(c) (UInt32, UInt32, Int, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
   table["glNamedFramebufferDrawBuffer"] = unsafeBitCast(stub_glNamedFramebufferDrawBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glNamedFramebufferDrawBuffers"] = unsafeBitCast(stub_glNamedFramebufferDrawBuffers as @convention(c) (UInt32, Int32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glNamedFramebufferParameteri"] = unsafeBitCast(stub_glNamedFramebufferParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glNamedFramebufferParameteriEXT"] = unsafeBitCast(stub_glNamedFramebufferParameteriEXT as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glNamedFramebufferReadBuffer"] = unsafeBitCast(stub_glNamedFramebufferReadBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glNamedFramebufferRenderbuffer"] = unsafeBitCast(stub_glNamedFramebufferRenderbuffer as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
+  table["glNamedFramebufferRenderbufferEXT"] = unsafeBitCast(stub_glNamedFramebufferRenderbufferEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
 }

@@ -5,11 +5,6 @@
 import GLWire
 
 func addStubs2(_ table: inout [String: UnsafeMutableRawPointer]) {
-  table["glNamedFramebufferParameteri"] = unsafeBitCast(stub_glNamedFramebufferParameteri as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedFramebufferParameteriEXT"] = unsafeBitCast(stub_glNamedFramebufferParameteriEXT as @convention(c) (UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedFramebufferReadBuffer"] = unsafeBitCast(stub_glNamedFramebufferReadBuffer as @convention(c) (UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedFramebufferRenderbuffer"] = unsafeBitCast(stub_glNamedFramebufferRenderbuffer as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
-  table["glNamedFramebufferRenderbufferEXT"] = unsafeBitCast(stub_glNamedFramebufferRenderbufferEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glNamedFramebufferTexture"] = unsafeBitCast(stub_glNamedFramebufferTexture as @convention(c) (UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glNamedFramebufferTexture1DEXT"] = unsafeBitCast(stub_glNamedFramebufferTexture1DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glNamedFramebufferTexture2DEXT"] = unsafeBitCast(stub_glNamedFramebufferTexture2DEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int32) -> Void, to: UnsafeMutableRawPointer.self)
@@ -405,14 +400,14 @@ func addStubs2(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glTextureBufferEXT"] = unsafeBitCast(stub_glTextureBufferEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32) -> Void, to: UnsafeMutableRawPointer.self)
   table["glTextureBufferRange"] = unsafeBitCast(stub_glTextureBufferRange as @convention(c) (UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
   table["glTextureBufferRangeEXT"] = unsafeBitCast(stub_glTextureBufferRangeEXT as @convention(c) (UInt32, UInt32, UInt32, UInt32, Int, Int) -> Void, to: UnsafeMutableRawPointer.self)
-}
-
-func addStubs3(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glTextureImage1DEXT"] = unsafeBitCast(stub_glTextureImage1DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glTextureImage2DEXT"] = unsafeBitCast(stub_glTextureImage2DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glTextureImage3DEXT"] = unsafeBitCast(stub_glTextureImage3DEXT as @convention(c) (UInt32, UInt32, Int32, Int32, Int32, Int32, Int32, Int32, UInt32, UInt32, UnsafeRawPointer?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glTexturePageCommitmentEXT"] = unsafeBitCast(stub_glTexturePageCommitmentEXT as @convention(c) (UInt32, Int32, Int32, Int32, Int32, Int32, Int32, Int32, UInt8) -> Void, to: UnsafeMutableRawPointer.self)
   table["glTextureParameterIiv"] = unsafeBitCast(stub_glTextureParameterIiv as @convention(c) (UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
+}
+
+func addStubs3(_ table: inout [String: UnsafeMutableRawPointer]) {
   table["glTextureParameterIivEXT"] = unsafeBitCast(stub_glTextureParameterIivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<Int32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glTextureParameterIuiv"] = unsafeBitCast(stub_glTextureParameterIuiv as @convention(c) (UInt32, UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)
   table["glTextureParameterIuivEXT"] = unsafeBitCast(stub_glTextureParameterIuivEXT as @convention(c) (UInt32, UInt32, UInt32, UnsafePointer<UInt32>?) -> Void, to: UnsafeMutableRawPointer.self)

@@ -313,15 +313,15 @@ let recordDescriptions0: String = """
   P drawbuffer value Int32
   P depth value Float
   P stencil value Int32
-  C glClearBufferfv 10041 async - - - -
+  C glClearBufferfv 10041 async - - doer -
   P buffer value UInt32
   P drawbuffer value Int32
   P value array 4 {glClearValueCount(buffer)}
-  C glClearBufferiv 10042 async - - - -
+  C glClearBufferiv 10042 async - - doer -
   P buffer value UInt32
   P drawbuffer value Int32
   P value array 4 {glClearValueCount(buffer)}
-  C glClearBufferuiv 10043 async - - - -
+  C glClearBufferuiv 10043 async - - doer -
   P buffer value UInt32
   P drawbuffer value Int32
   P value array 4 {glClearValueCount(buffer)}

@@ -334,7 +334,7 @@ let recordDescriptions1: String = """
   P attachment value UInt32
   P pname value UInt32
   P params probe 4
-  C glGetFramebufferParameteriv 1013C sync - replies - -
+  C glGetFramebufferParameteriv 1013C sync - replies doer -
   P target value UInt32
   P pname value UInt32
   P params probe 4
@@ -510,7 +510,7 @@ let recordDescriptions1: String = """
   P attachment value UInt32
   P pname value UInt32
   P params probe 4
-  C glGetNamedFramebufferParameteriv 10153 sync - replies - -
+  C glGetNamedFramebufferParameteriv 10153 sync - replies doer -
   P framebuffer name framebuffer
   P pname value UInt32
   P param probe 4
@@ -543,7 +543,7 @@ let recordDescriptions1: String = """
   P target value UInt32
   P pname value UInt32
   P string probe 1
-  C glGetNamedProgramivEXT 1055E sync - replies - -
+  C glGetNamedProgramivEXT 1055E sync - replies own -
   P program name arbProgram
   P target value UInt32
   P pname value UInt32
@@ -586,13 +586,13 @@ let recordDescriptions1: String = """
   P bufSize value Int32
   P length output 4 1
   P label outstring bufSize
-  C glGetPixelMapfv 10157 sync - replies own -
+  C glGetPixelMapfv 10157 hook - replies doer -
   P map value UInt32
   P values probe 4
-  C glGetPixelMapuiv 10158 sync - replies own -
+  C glGetPixelMapuiv 10158 hook - replies doer -
   P map value UInt32
   P values probe 4
-  C glGetPixelMapusv 10159 sync - replies own -
+  C glGetPixelMapusv 10159 hook - replies doer -
   P map value UInt32
   P values probe 2
   C glGetPointerv 10560 hook - replies doer -
@@ -778,6 +778,9 @@ let recordDescriptions1: String = """
   P shader name program
   P pname value UInt32
   P params probe 4
+  C glGetStringi 105ED hook - replies doer -
+  P name value UInt32
+  P index value UInt32
   C glGetSubroutineIndex 10181 sync - replies - 4
   P program name program
   P shadertype value UInt32
@@ -1108,30 +1111,6 @@ let recordDescriptions1: String = """
   P query value UInt32
   P bufSize value Int32
   P v probe 4
-  C glGetnPixelMapfv 101B5 sync - replies - -
-  P map value UInt32
-  P bufSize value Int32
-  P values probe 4
-  C glGetnPixelMapfvARB 104A3 sync - replies - -
-  P map value UInt32
-  P bufSize value Int32
-  P values probe 4
-  C glGetnPixelMapuiv 101B6 sync - replies - -
-  P map value UInt32
-  P bufSize value Int32
-  P values probe 4
-  C glGetnPixelMapuivARB 104A4 sync - replies - -
-  P map value UInt32
-  P bufSize value Int32
-  P values probe 4
-  C glGetnPixelMapusv 101B7 sync - replies - -
-  P map value UInt32
-  P bufSize value Int32
-  P values probe 2
-  C glGetnPixelMapusvARB 104A5 sync - replies - -
-  P map value UInt32
-  P bufSize value Int32
-  P values probe 2
   C glGetnUniformdv 101BA sync - replies - -
   P program name program
   P location value Int32
@@ -1502,4 +1481,25 @@ let recordDescriptions1: String = """
   P angle value Float
   P x value Float
   P y value Float
+  P z value Float
+  C glMatrixScaledEXT 1057C async - - - -
+  P mode value UInt32
+  P x value Double
+  P y value Double
+  P z value Double
+  C glMatrixScalefEXT 1057D async - - - -
+  P mode value UInt32
+  P x value Float
+  P y value Float
+  P z value Float
+  C glMatrixTranslatedEXT 1057E async - - - -
+  P mode value UInt32
+  P x value Double
+  P y value Double
+  P z value Double
+  C glMatrixTranslatefEXT 1057F async - - - -
+  P mode value UInt32
+  P x value Float
+  P y value Float
+  P z value Float
   """

@@ -2,27 +2,6 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 let recordDescriptions2: String = """
-  P z value Float
-  C glMatrixScaledEXT 1057C async - - - -
-  P mode value UInt32
-  P x value Double
-  P y value Double
-  P z value Double
-  C glMatrixScalefEXT 1057D async - - - -
-  P mode value UInt32
-  P x value Float
-  P y value Float
-  P z value Float
-  C glMatrixTranslatedEXT 1057E async - - - -
-  P mode value UInt32
-  P x value Double
-  P y value Double
-  P z value Double
-  C glMatrixTranslatefEXT 1057F async - - - -
-  P mode value UInt32
-  P x value Float
-  P y value Float
-  P z value Float
   C glMaxShaderCompilerThreadsKHR 1020D async - - - -
   P count value UInt32
   C glMemoryBarrier 1020E async - - - -
@@ -1502,4 +1481,25 @@ let recordDescriptions2: String = """
   P v array 2 3
   C glRasterPos4d 102ED async - - - -
   P x value Double
+  P y value Double
+  P z value Double
+  P w value Double
+  C glRasterPos4dv 102EE async - - - -
+  P v array 8 4
+  C glRasterPos4f 102EF async - - - -
+  P x value Float
+  P y value Float
+  P z value Float
+  P w value Float
+  C glRasterPos4fv 102F0 async - - - -
+  P v array 4 4
+  C glRasterPos4i 102F1 async - - - -
+  P x value Int32
+  P y value Int32
+  P z value Int32
+  P w value Int32
+  C glRasterPos4iv 102F2 async - - - -
+  P v array 4 4
+  C glRasterPos4s 102F3 async - - - -
+  P x value Int16
   """

@@ -2,27 +2,6 @@
 // change Sources/RegistryGenerator, or its Rules, and run `make generate`.
 
 let recordDescriptions3: String = """
-  P y value Double
-  P z value Double
-  P w value Double
-  C glRasterPos4dv 102EE async - - - -
-  P v array 8 4
-  C glRasterPos4f 102EF async - - - -
-  P x value Float
-  P y value Float
-  P z value Float
-  P w value Float
-  C glRasterPos4fv 102F0 async - - - -
-  P v array 4 4
-  C glRasterPos4i 102F1 async - - - -
-  P x value Int32
-  P y value Int32
-  P z value Int32
-  P w value Int32
-  C glRasterPos4iv 102F2 async - - - -
-  P v array 4 4
-  C glRasterPos4s 102F3 async - - - -
-  P x value Int16
   P y value Int16
   P z value Int16
   P w value Int16
@@ -1502,9 +1481,6 @@ let recordDescriptions3: String = """
   P stride value Int32
   P offset value Int
   C glVertexArrayMultiTexCoordOffsetEXT 105DF async - - doer -
-  """
-
-let recordDescriptions4: String = """
   P vaobj name vertexArray
   P buffer name buffer
   P texunit value UInt32
@@ -1526,6 +1502,9 @@ let recordDescriptions4: String = """
   P stride value Int32
   P offset value Int
   C glVertexArrayTexCoordOffsetEXT 105E2 async - - doer -
+  """
+
+let recordDescriptions4: String = """
   P vaobj name vertexArray
   P buffer name buffer
   P size value Int32
