@@ -113,7 +113,9 @@ extension GLReplayContext {
           queryBuffer = driverValue(GL.QUERY_BUFFER_BINDING)
           if queryBuffer != 0 { functions.bindBuffer?(GL.QUERY_BUFFER, 0) }
         }
-        if let result = result(of: name, functions) {
+        // Between two questions the GPU may have done both: when a later one is told, so are those
+        // before it.
+        if !needsFlush, let result = result(of: name, functions) {
           complete(low: signal.slot, high: high, number: number, result: result)
           continue
         }
