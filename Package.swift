@@ -8,6 +8,7 @@
 //   floor 1  Wire, Ring        bytes, and the shared memory they travel in
 //   floor 2  VulkanWire, GLWire generated vocabularies;  PageTracker: written pages
 //            MemoryFabric      who has which page of shared memory, and what goes to whom
+//            FrameLink         frames over a path that loses packets: erasure code, pace, repair
 //   floor 3  Client            the injected side of the link;  Transport: the sealed links
 //            CommandStream     what travels, coded: blobs, differences, compression
 //            Recording         the file format;  Interim: frames that nobody rendered
@@ -75,6 +76,7 @@ let package = Package(
     .target(
       name: "MemoryFabric", dependencies: ["CPlatform", "CLZ4", "CZstd"],
       swiftSettings: house + gnu),
+    .target(name: "FrameLink", dependencies: ["CPlatform", "Wire"], swiftSettings: house),
     // Floor 3
     .target(
       name: "Client",
@@ -183,14 +185,14 @@ let package = Package(
     .testTarget(name: "ClientTests", dependencies: ["Client", "CPlatform", "Ring", "Wire"]),
     .testTarget(name: "PageTrackerTests", dependencies: ["PageTracker", "CPlatform"]),
     .testTarget(name: "MemoryFabricTests", dependencies: ["MemoryFabric"], swiftSettings: gnu),
-    .testTarget(name: "TransportTests", dependencies: ["Transport", "CPlatform"]),
+    .testTarget(name: "TransportTests", dependencies: ["Transport", "FrameLink", "CPlatform"]),
     .testTarget(
       name: "CommandStreamTests",
       dependencies: ["CommandStream", "VulkanWire", "Wire", "Ring", "CVulkan", "CPlatform"]),
     .testTarget(
       name: "RecordingTests", dependencies: ["Recording", "CPlatform"], swiftSettings: gnu),
     .target(
-      name: "FrameSamples", dependencies: ["FrameStream"], path: "Tests/FrameSamples",
+      name: "FrameSamples", dependencies: ["FrameStream", "FrameLink"], path: "Tests/FrameSamples",
       swiftSettings: house + gnu),
     .testTarget(
       name: "FrameStreamTests",
@@ -200,6 +202,7 @@ let package = Package(
       name: "FrameServerTests",
       dependencies: ["FrameServer", "FrameStream", "FrameSamples", "CPlatform"],
       swiftSettings: gnu),
+    .testTarget(name: "FrameLinkTests", dependencies: ["FrameLink", "FrameSamples"]),
     .testTarget(name: "InterimTests", dependencies: ["Interim"]),
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),

@@ -17,6 +17,7 @@
 #include <linux/futex.h>
 #include <linux/userfaultfd.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -89,6 +90,62 @@ static inline bool platform_contains(const char *_Nonnull s, const char *_Nonnul
 
 static inline float platform_sin(float radians) { return __builtin_sinf(radians); }
 static inline float platform_cos(float radians) { return __builtin_cosf(radians); }
+
+// MARK: Products in GF(2^8), for erasure codes
+
+/// `to[i] ^= c * from[i]` for the first `n` bytes, as far as whole vectors go; how many that were, 0
+/// where the processor has no shuffle of bytes. `tables`: the products of c with 0x00 … 0x0F, then with
+/// 0x00, 0x10 … 0xF0. Shuffles are beyond what loops of Swift are compiled to.
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static inline size_t platform_add_products_32(
+    uint8_t *_Nonnull to, const uint8_t *_Nonnull from, const uint8_t *_Nonnull tables, size_t n) {
+  typedef char vector __attribute__((vector_size(32), aligned(1), may_alias));
+  typedef unsigned short words __attribute__((vector_size(32)));
+  vector low, high, mask;
+  for (int half = 0; half < 32; half += 16) {
+    memcpy((char *)&low + half, tables, 16);
+    memcpy((char *)&high + half, tables + 16, 16);
+  }
+  memset(&mask, 0x0F, sizeof mask);
+  size_t i = 0;
+  for (; i + 32 <= n; i += 32) {
+    vector x = *(const vector *)(from + i);
+    vector upper = (vector)((words)x >> 4) & mask;
+    *(vector *)(to + i) ^=
+        __builtin_ia32_pshufb256(low, x & mask) ^ __builtin_ia32_pshufb256(high, upper);
+  }
+  return i;
+}
+__attribute__((target("ssse3"))) static inline size_t platform_add_products_16(
+    uint8_t *_Nonnull to, const uint8_t *_Nonnull from, const uint8_t *_Nonnull tables, size_t n) {
+  typedef char vector __attribute__((vector_size(16), aligned(1), may_alias));
+  typedef unsigned short words __attribute__((vector_size(16)));
+  vector low, high, mask;
+  memcpy(&low, tables, 16);
+  memcpy(&high, tables + 16, 16);
+  memset(&mask, 0x0F, sizeof mask);
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    vector x = *(const vector *)(from + i);
+    vector upper = (vector)((words)x >> 4) & mask;
+    *(vector *)(to + i) ^=
+        __builtin_ia32_pshufb128(low, x & mask) ^ __builtin_ia32_pshufb128(high, upper);
+  }
+  return i;
+}
+static inline size_t platform_add_products(uint8_t *_Nonnull to, const uint8_t *_Nonnull from,
+                                           const uint8_t *_Nonnull tables, size_t n) {
+  if (__builtin_cpu_supports("avx2")) return platform_add_products_32(to, from, tables, n);
+  if (__builtin_cpu_supports("ssse3")) return platform_add_products_16(to, from, tables, n);
+  return 0;
+}
+#else
+static inline size_t platform_add_products(uint8_t *_Nonnull to, const uint8_t *_Nonnull from,
+                                           const uint8_t *_Nonnull tables, size_t n) {
+  (void)to, (void)from, (void)tables, (void)n;
+  return 0;
+}
+#endif
 
 /// A new memfd, close-on-exec and sealable; -errno on failure. `memfd_create(2)`.
 static inline int platform_memfd(const char *_Nonnull name) {
@@ -551,6 +608,92 @@ static inline bool platform_peer_is_gone(int fd) {
   char c;
   ssize_t r = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
   return r == 0 || (r < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+// MARK: Datagrams
+
+/// Sends up to 64 datagrams that lie behind each other in `bytes`, without waiting, to `peer`, or with
+/// NULL to whom the socket is connected to. With `segmented` neighbours of one size go to the kernel as
+/// one (UDP_SEGMENT, Linux 4.18). How many were sent, or -errno when not even the first was.
+static inline int platform_send_datagrams(int fd, const uint8_t *_Nonnull bytes,
+                                          const uint32_t *_Nonnull sizes, unsigned count,
+                                          const void *_Nullable peer, socklen_t peerLength,
+                                          bool segmented) {
+  enum { most = 64 };
+  struct mmsghdr messages[most];
+  struct iovec vectors[most];
+  unsigned covered[most];
+  union {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(sizeof(uint16_t))];
+  } controls[most];
+  if (count > most) count = most;
+  memset(messages, 0, sizeof messages);
+  unsigned made = 0;
+  for (unsigned i = 0; i < count;) {
+    unsigned run = 1;
+    size_t length = sizes[i];
+    // All of a run but its last are of one size; a run is no longer than a datagram may be.
+    while (segmented && i + run < count && sizes[i + run - 1] == sizes[i] &&
+           sizes[i + run] <= sizes[i] && length + sizes[i + run] <= 65000) {
+      length += sizes[i + run++];
+    }
+    struct msghdr *m = &messages[made].msg_hdr;
+    vectors[made] = (struct iovec){.iov_base = (void *)bytes, .iov_len = length};
+    m->msg_iov = &vectors[made];
+    m->msg_iovlen = 1;
+    m->msg_name = (void *)peer;
+    m->msg_namelen = peer != NULL ? peerLength : 0;
+    if (run > 1) {
+      memset(&controls[made], 0, sizeof controls[made]);
+      m->msg_control = controls[made].room;
+      m->msg_controllen = sizeof controls[made].room;
+      struct cmsghdr *h = CMSG_FIRSTHDR(m);
+      h->cmsg_level = IPPROTO_UDP;
+      h->cmsg_type = 103;  // UDP_SEGMENT
+      h->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+      uint16_t size = (uint16_t)sizes[i];
+      memcpy(CMSG_DATA(h), &size, sizeof size);
+    }
+    covered[made++] = run;
+    bytes += length;
+    i += run;
+  }
+  int r;
+  do { r = sendmmsg(fd, messages, made, MSG_DONTWAIT | MSG_NOSIGNAL); } while (r < 0 && errno == EINTR);
+  if (r < 0) return -errno;
+  int sent = 0;
+  for (int i = 0; i < r; i++) sent += (int)covered[i];
+  return sent;
+}
+/// Receives up to 64 datagrams without waiting: datagram i goes to `bytes + i * stride`, its size, at most
+/// `stride`, and its sender's address to place i of the others. A datagram that was longer has size 0.
+/// How many there were, or -errno.
+static inline int platform_receive_datagrams(int fd, uint8_t *_Nonnull bytes, size_t stride,
+                                             uint32_t *_Nonnull sizes,
+                                             struct sockaddr_storage *_Nonnull peers,
+                                             socklen_t *_Nonnull peerLengths, unsigned count) {
+  enum { most = 64 };
+  struct mmsghdr messages[most];
+  struct iovec vectors[most];
+  if (count > most) count = most;
+  memset(messages, 0, sizeof messages);
+  for (unsigned i = 0; i < count; i++) {
+    vectors[i] = (struct iovec){.iov_base = bytes + i * stride, .iov_len = stride};
+    messages[i].msg_hdr.msg_iov = &vectors[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+    messages[i].msg_hdr.msg_name = &peers[i];
+    messages[i].msg_hdr.msg_namelen = sizeof peers[i];
+  }
+  int r;
+  do { r = recvmmsg(fd, messages, count, MSG_DONTWAIT, NULL); } while (r < 0 && errno == EINTR);
+  if (r < 0) return -errno;
+  for (int i = 0; i < r; i++) {
+    bool isCut = (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+    sizes[i] = isCut ? 0 : messages[i].msg_len;
+    peerLengths[i] = messages[i].msg_hdr.msg_namelen;
+  }
+  return r;
 }
 
 /// True when a socket is a unix one, over which descriptors can travel.
