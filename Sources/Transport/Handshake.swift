@@ -41,6 +41,8 @@ enum Handshake {
   struct Keys: ~Copyable {
     var send: RecordCipher
     var receive: RecordCipher
+    /// What datagrams beside the connection are sealed with.
+    let datagrams: DatagramSecret
   }
 
   // MARK: Client
@@ -83,8 +85,10 @@ enum Handshake {
       throw wrongToken(stream.peer, have: token != nil)
     }
 
-    let (forward, backward) = state.split()
-    var keys = Keys(send: RecordCipher(key: forward), receive: RecordCipher(key: backward))
+    let (forward, backward, datagrams) = state.split()
+    var keys = Keys(
+      send: RecordCipher(key: forward), receive: RecordCipher(key: backward),
+      datagrams: DatagramSecret(key: datagrams))
     var confirmation: [UInt8] = []
     try keys.send.seal(UnsafeRawBufferPointer(start: nil, count: 0)) { sealed in
       confirmation = Array(sealed.dropFirst(RecordCipher.nonceSize))
@@ -127,8 +131,10 @@ enum Handshake {
     try state.mix(agreement: ephemeral, with: theirs, peer: stream.peer)
     try stream.write(u32(Verdict.ok) + own + state.seal())
 
-    let (forward, backward) = state.split()
-    var keys = Keys(send: RecordCipher(key: backward), receive: RecordCipher(key: forward))
+    let (forward, backward, datagrams) = state.split()
+    var keys = Keys(
+      send: RecordCipher(key: backward), receive: RecordCipher(key: forward),
+      datagrams: DatagramSecret(key: datagrams))
     var confirmation = [UInt8](repeating: 0, count: RecordCipher.nonceSize)
     confirmation += try stream.read(RecordCipher.tagSize, deadline: deadline)
     var failure: LinkError?
@@ -250,9 +256,13 @@ private struct SymmetricState {
     return true
   }
 
-  func split() -> (SymmetricKey, SymmetricKey) {
-    let outputs = expand([], count: 2)
-    return (SymmetricKey(data: outputs[0]), SymmetricKey(data: outputs[1]))
+  /// Noise's two keys, and a third from the same expansion, which says nothing of the two.
+  func split() -> (SymmetricKey, SymmetricKey, SymmetricKey) {
+    let outputs = expand([], count: 3)
+    return (
+      SymmetricKey(data: outputs[0]), SymmetricKey(data: outputs[1]),
+      SymmetricKey(data: outputs[2])
+    )
   }
 
   /// Noise's HKDF over SHA-256.

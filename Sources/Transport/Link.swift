@@ -27,6 +27,9 @@ public final class Link: @unchecked Sendable {
   /// said who it is.
   public var messageLimit = Link.largestMessage
 
+  /// What datagrams to the same peer are sealed with; nil on a plain link.
+  public let datagramSecret: DatagramSecret?
+
   /// For `poll`. A sealed link may hold a decrypted message although nothing is readable: receive
   /// until `hasBuffered` is false before waiting.
   public let descriptor: Int32
@@ -50,6 +53,7 @@ public final class Link: @unchecked Sendable {
     self.peer = peer
     stream = ByteStream(descriptor: descriptor, peer: peer)
     isSealed = false
+    datagramSecret = nil
     sendLock = Link.makeLock()
   }
 
@@ -58,6 +62,7 @@ public final class Link: @unchecked Sendable {
     self.peer = peer
     stream = ByteStream(descriptor: descriptor, peer: peer)
     isSealed = true
+    datagramSecret = keys.datagrams
     sendLock = Link.makeLock()
     sealer = consume keys.send
     opener = consume keys.receive

@@ -104,7 +104,7 @@ public struct Listener: Sendable {
     return descriptor
   }
 
-  private static func port(of descriptor: Int32) -> UInt16 {
+  static func port(of descriptor: Int32) -> UInt16 {
     var address = SocketAddress()
     var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
     guard address.withPointer({ getsockname(descriptor, $0, &length) }) == 0 else { return 0 }
