@@ -253,6 +253,37 @@ struct ReceiverTests {
     #expect(notices(now) == [LossNotice(band: 0, number: 2, since: 2)])
   }
 
+  @Test("numbers of units and of losses begin anew when they are used up")
+  func wraps() throws {
+    var now = second
+    var frame: UInt32 = .max - 40_000
+    var repairs = 0
+    var taken = 0
+    for round in 0..<70_000 {
+      sender.enqueueSample(band: 3, frame: frame, count: 16, now: now)
+      frame &+= 1
+      let packets = sender.drain(&now)
+      // Every 200th unit is lost, 350 in all.
+      if round % 200 == 199 { continue }
+      for packet in packets {
+        for event in receiver.take(packet, now: now) {
+          if case .unit(_, _, _, true) = event { taken += 1 }
+        }
+      }
+      now += 10 * millisecond
+      if let feedback = receiver.feedback(now: now) {
+        feedback.withUnsafeBytes { _ = sender.receive($0, now: now) }
+      }
+      sender.takeLosses { _, since in
+        repairs += 1
+        if since != frame &- 2 { Issue.record("frame \(frame): lost since \(since)") }
+      }
+    }
+    #expect(repairs == 349, "that of the last round is not yet known")
+    #expect(taken == 70_000 - 350)
+    #expect(receiver.statistics.gaps == 349)
+  }
+
   @Test("a unit that the decoder refuses is a loss, unless its band is being repaired")
   func refusals() {
     for packet in packets(frames: 1)[0] { _ = receiver.take(packet, now: second) }
