@@ -14,8 +14,8 @@ final class BandState {
 
   let band: Int
   let tiles: TileGrid
-  private let settings: EncoderSettings
-  private let ladder: EncoderLadder
+  private var settings: EncoderSettings
+  private var ladder: EncoderLadder
   /// For tiles that are sent exactly though the coding is video.
   private let exact = LosslessBandEncoder()
 
@@ -50,15 +50,49 @@ final class BandState {
   /// The largest part of a band that is coded exactly beside video.
   private static let mostExactShare = 3
 
-  var failures: [String] { ladder.failures }
+  /// What the encoders of earlier codings have failed with.
+  private var earlierFailures: [String] = []
+  var failures: [String] { earlierFailures + ladder.failures }
+  /// Whether every encoder of the coding has failed, so that the band is coded in another way.
+  var hasFallen: Bool { ladder.encoder.map { $0.coding != settings.coding } ?? false }
   var hasMissing: Bool { !missing.isEmpty }
   /// Whether tiles wait to be sent exactly.
   var hasInexact: Bool { !inexact.isEmpty }
 
-  func setRate(bitsPerSecond: Int) { ladder.setRate(bitsPerSecond: bitsPerSecond) }
+  func setRate(bitsPerSecond: Int) {
+    settings.bitsPerSecond = bitsPerSecond
+    ladder.setRate(bitsPerSecond: bitsPerSecond)
+  }
 
-  /// The client has nothing of this band from frame `first` on (nil: at all).
+  /// Codes what comes now in another way. What the client has stays, but for what must be exact now and
+  /// is not.
+  func setCoding(_ coding: BandCoding, _ rungs: [EncoderLadder.Rung]) {
+    earlierFailures += ladder.failures
+    settings.coding = coding
+    ladder = EncoderLadder(rungs, settings, width: tiles.width, rows: tiles.height)
+    needsIntra = true
+    guard coding.isExact else { return }
+    missing.formUnion(inexact)
+    inexact = TileMask(tileCount: tiles.count)
+  }
+
+  /// Losses since then are still to be repaired.
+  private var lossToRepair: UInt32?
+  /// Losses since `since` were repaired by `frame`.
+  private var repair: (since: UInt32, frame: UInt32)?
+
+  /// The client has nothing of this band from frame `first` on (nil: at all). One that says so of a frame
+  /// before it has seen the repair asks for nothing more.
   func noteLoss(since first: UInt32?) {
+    if let first {
+      if let repair, Int32(bitPattern: first &- repair.since) >= 0,
+        Int32(bitPattern: first &- repair.frame) < 0
+      {
+        return
+      }
+      let known = lossToRepair ?? first
+      lossToRepair = Int32(bitPattern: first &- known) < 0 ? first : known
+    }
     let (lost, hadVideo) = history.since(first, tileCount: tiles.count)
     missing.formUnion(lost)
     if hadVideo { needsIntra = true }
@@ -129,6 +163,10 @@ final class BandState {
     _ coding: BandCoding, _ picture: CodedPicture, _ mask: TileMask, _ frame: UInt32
   ) -> (BandCoding, CodedPicture, TileMask) {
     missing.subtract(mask)
+    if let since = lossToRepair, missing.isEmpty {
+      repair = (since, frame)
+      lossToRepair = nil
+    }
     if coding.isExact {
       inexact.subtract(mask)
     } else {

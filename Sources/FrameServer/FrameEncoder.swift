@@ -26,6 +26,8 @@ public struct CodedFrame: Sendable {
   /// The bands that something was sent of.
   public var bands: UInt32 = 0
   public var byteCount = 0
+  /// Tiles that were sent.
+  public var tileCount = 0
   public var began: UInt64 = 0
   /// When the first band was handed over; 0 when none was.
   public var firstUnit: UInt64 = 0
@@ -39,9 +41,12 @@ public struct CodedFrame: Sendable {
 ///
 /// `encode` and `refine` belong to one thread; the other calls may come from any.
 public final class FrameEncoder {
-  private let settings: EncoderSettings
-  private let rungs: [EncoderLadder.Rung]
-  private let pool: WorkerPool
+  private var settings: EncoderSettings
+  /// The encoders that are tried for each band; nil: those of the settings.
+  private let rungs: [EncoderLadder.Rung]?
+  private let processors: Int
+  /// Threads beside the caller's, made when a frame has more than one band to code.
+  private lazy var pool = WorkerPool(threads: processors)
   private var damage: DamageMap?
   private var bands: [BandState] = []
   private var order = PixelOrder.bgra
@@ -55,6 +60,7 @@ public final class FrameEncoder {
     var losses: [Int: UInt32?] = [:]
     var losesAll = false
     var bitsPerSecond: Int?
+    var coding: BandCoding?
   }
 
   /// `rungs`: the encoders that are tried for each band, by default those of `settings`. `processors`:
@@ -63,8 +69,8 @@ public final class FrameEncoder {
     _ settings: EncoderSettings, rungs: [EncoderLadder.Rung]? = nil, processors: Int? = nil
   ) {
     self.settings = settings
-    self.rungs = rungs ?? EncoderLadder.Rung.ladder(settings)
-    pool = WorkerPool(threads: processors)
+    self.rungs = rungs
+    self.processors = WorkerPool.threadCount(processors)
     shares.bitsPerSecond = settings.bitsPerSecond
   }
 
@@ -73,6 +79,16 @@ public final class FrameEncoder {
 
   /// What encoders have failed with, for a log.
   public var failures: [String] { bands.flatMap(\.failures) }
+
+  /// Whether a band is not coded as was asked, because all encoders for that have failed.
+  public var hasFallen: Bool { bands.contains { $0.hasFallen } }
+
+  /// How frames are coded, but for what was asked since the last one.
+  public var coding: BandCoding { settings.coding }
+
+  private var currentRungs: [EncoderLadder.Rung] {
+    rungs ?? EncoderLadder.Rung.ladder(settings)
+  }
 
   /// A band of the frames from `first` on did not reach the client (nil: it has nothing): what they had is
   /// sent again, without a reference to them, with the next frame. Bands that there are not are ignored.
@@ -97,6 +113,10 @@ public final class FrameEncoder {
     requests.withLock { $0.bitsPerSecond = bitsPerSecond }
   }
 
+  /// Changes how frames are coded from the next one on. What the client has stays with it: exact codings
+  /// send again what it has as video, and video begins with a picture that needs none before it.
+  public func setCoding(_ coding: BandCoding) { requests.withLock { $0.coding = coding } }
+
   /// Codes a frame. `deliver` is called for each band that has something, by the threads that code, so
   /// that two calls may come at once; `pixels` stays as it is until `encode` returns. A frame without
   /// pixels, or with a side beyond `BandLayout.largestSide`, has no band.
@@ -112,10 +132,9 @@ public final class FrameEncoder {
       $0.hasMissing || $0.hasInexact || damage.differs($0.band, pixels)
     }
     return code(candidates, began, deliver) { state in
-      (
-        pixels.from(row: damage.layout.edges[state.band]), damage.changes(state.band, pixels),
-        { damage.take(state.band, pixels, $0) }
-      )
+      (pixels.from(row: damage.layout.edges[state.band]), damage.changes(state.band, pixels))
+    } keep: { state, changed in
+      damage.take(state.band, pixels, changed)
     }
   }
 
@@ -127,9 +146,8 @@ public final class FrameEncoder {
     takeRequests()
     let candidates = bands.filter { $0.hasMissing || $0.hasInexact }
     return code(candidates, began, deliver) { state in
-      (
-        damage.known(state.band, order: order), TileMask(tileCount: state.tiles.count), { _ in }
-      )
+      (damage.known(state.band, order: order), TileMask(tileCount: state.tiles.count))
+    } keep: { _, _ in
     }
   }
 
@@ -142,39 +160,43 @@ public final class FrameEncoder {
 
   // MARK: One frame
 
-  private typealias Source = (
-    rows: PixelRows, changed: TileMask, keep: (TileMask) -> Void
-  )
+  private typealias Source = (rows: PixelRows, changed: TileMask)
 
   private func code(
     _ candidates: [BandState], _ began: UInt64, _ deliver: (CodedUnit) -> Void,
-    _ source: (BandState) -> Source
+    _ source: (BandState) -> Source, keep: (BandState, TileMask) -> Void
   ) -> CodedFrame {
     guard !candidates.isEmpty else { return CodedFrame(frame: frame, began: began) }
     let number = frame &+ 1
     let budget = shares.frameBytes(settings.framesPerSecond) / Double(candidates.count)
     let result = Mutex(CodedFrame(frame: number, began: began))
+    let changes = Mutex([TileMask?](repeating: nil, count: candidates.count))
     pool.run(candidates.count) { index in
       let state = candidates[index]
-      let (rows, changed, keep) = source(state)
+      let (rows, changed) = source(state)
       let plan = state.plan(changed: changed, byteBudget: budget)
       do {
         guard let coded = try state.code(rows, plan, frame: number) else { return }
         let unit = CodedUnit(
           header: header(state, number, plan, coded), picture: coded.picture.bytes)
-        deliver(unit)
         let now = platform_now()
+        deliver(unit)
         result.withLock {
           $0.bands |= 1 << UInt32(state.band)
           $0.byteCount += unit.byteCount
+          $0.tileCount += coded.mask.count
           if $0.firstUnit == 0 || now < $0.firstUnit { $0.firstUnit = now }
           $0.lastUnit = max($0.lastUnit, now)
         }
       } catch {
         result.withLock { $0.failedBands |= 1 << UInt32(state.band) }
       }
-      // Behind the unit, since it is in no hurry.
-      keep(changed)
+      changes.withLock { $0[index] = changed }
+    }
+    // Behind all units, since it is in no hurry.
+    let kept = changes.withLock { $0 }
+    pool.run(kept.count) { index in
+      if let changed = kept[index] { keep(candidates[index], changed) }
     }
     let coded = result.withLock { $0 }
     if coded.bands != 0 {
@@ -209,11 +231,12 @@ public final class FrameEncoder {
     }
     bands = []
     damage = nil
+    let rungs = currentRungs
     let count =
       settings.bands > 0
       ? settings.bands
       : BandLayout.suitableCount(
-        width: width, height: height, processors: pool.threadCount,
+        width: width, height: height, processors: processors,
         inHardware: settings.usesHardware && rungs.count > 2 && VideoEngine.hasHardware)
     guard let layout = BandLayout(width: width, height: height, bands: count), layout.count > 0,
       let damage = DamageMap(layout)
@@ -234,12 +257,17 @@ public final class FrameEncoder {
       defer { requests = Requests() }
       return requests
     }
+    if let coding = asked.coding, coding != settings.coding {
+      settings.coding = coding
+      for state in bands { state.setCoding(coding, currentRungs) }
+    }
     if asked.losesAll { for state in bands { state.noteLoss(since: nil) } }
     for (band, first) in asked.losses where bands.indices.contains(band) {
       bands[band].noteLoss(since: first)
     }
     if let rate = asked.bitsPerSecond {
       shares.bitsPerSecond = max(rate, 0)
+      settings.bitsPerSecond = max(rate, 0)
       for state in bands { state.setRate(bitsPerSecond: shares.rate(state.band)) }
     }
   }

@@ -28,7 +28,7 @@ public final class VideoDecoder {
   ) throws(BandError) {
     guard let av = LibAV.shared else { throw BandError(LibAV.missing) }
     self.av = av
-    guard let codec = av.findDecoder(coding == .hevc ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264),
+    guard let codec = av.findDecoder(coding.codec),
       let context = av.allocateContext(codec)
     else { throw BandError("libavcodec has no decoder of \(coding.name)") }
     self.context = context
@@ -135,4 +135,9 @@ public final class VideoDecoder {
       return
     }
   }
+}
+
+extension BandCoding {
+  /// The library's number of a video coding.
+  var codec: AVCodecID { self == .hevc ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264 }
 }

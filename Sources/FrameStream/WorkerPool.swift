@@ -12,13 +12,18 @@ public final class WorkerPool: Sendable {
 
   /// `threads`: the caller's among them; by default one for each processor. 16 at most.
   public init(threads: Int? = nil) {
-    let wanted = min(max(threads ?? Int(platform_processor_count()), 1), 16)
+    let wanted = WorkerPool.threadCount(threads)
     var started = 1
     while started < wanted, Shared.start(shared) { started += 1 }
     threadCount = started
   }
 
   deinit { shared.post(nil, isStopped: true) }
+
+  /// How many threads a pool has that `threads` were asked of; nil: one for each processor.
+  public static func threadCount(_ threads: Int?) -> Int {
+    min(max(threads ?? Int(platform_processor_count()), 1), 16)
+  }
 
   /// Calls `body` with each of 0..<count, and returns when all have.
   public func run(_ count: Int, _ body: (Int) -> Void) {
