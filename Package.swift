@@ -157,14 +157,14 @@ let package = Package(
       name: "Agent",
       dependencies: [
         "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "GLWire", "Client", "MemoryFabric",
-        "Transport", "CommandStream", "Recording",
+        "Transport", "CommandStream", "Recording", "FrameStream",
       ],
       swiftSettings: house + gnu),
     .target(
       name: "Node",
       dependencies: [
         "CPlatform", "Wire", "Ring", "MemoryFabric", "Transport", "CommandStream", "VulkanReplay",
-        "GLReplay",
+        "GLReplay", "FrameServer", "FrameStream",
       ],
       swiftSettings: house + gnu),
     // Floor 6
@@ -172,7 +172,7 @@ let package = Package(
       name: "omega",
       dependencies: [
         "CPlatform", "PageTracker", "Ring", "Transport", "Recording", "VulkanReplay", "Agent",
-        "Node",
+        "Node", "FrameStream",
       ],
       swiftSettings: house),
     // Beside
@@ -205,7 +205,11 @@ let package = Package(
     .testTarget(name: "FrameLinkTests", dependencies: ["FrameLink", "FrameSamples"]),
     .testTarget(name: "InterimTests", dependencies: ["Interim"]),
     .testTarget(
-      name: "AgentTests", dependencies: ["Agent", "CommandStream", "Ring", "CPlatform"]),
+      name: "AgentTests",
+      dependencies: [
+        "Agent", "CommandStream", "FrameServer", "FrameStream", "FrameSamples", "Ring", "CPlatform",
+      ],
+      swiftSettings: gnu),
     .testTarget(
       name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CVulkan", "CPlatform"],
       swiftSettings: gnu),

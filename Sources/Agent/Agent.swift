@@ -1,4 +1,5 @@
 internal import CPlatform
+public import FrameStream
 internal import Glibc
 internal import Ring
 public import Transport
@@ -14,6 +15,7 @@ public final class Agent: @unchecked Sendable {
   public var nodePatience = 20
   private let pool: NodePool
   private let recordings: RecordingPlace?
+  private let frames: FrameSettings?
   private let table = StatisticsTable()
   private let sessions = RunningCount()
   private let lock = Lock()
@@ -24,14 +26,20 @@ public final class Agent: @unchecked Sendable {
 
   /// Listens at `socketPath`, whose directory must be its owner's alone.
   /// `recordings` is where what applications do is recorded; nodes on this host get it through
-  /// the agent then.
+  /// the agent then, and so they do where `frames` asks for a coding that is not theirs.
   public init(
-    socketPath: String, nodes: NodePlaces, recordings: RecordingPlace? = nil
+    socketPath: String, nodes: NodePlaces, recordings: RecordingPlace? = nil,
+    frames: FrameWishes = FrameWishes()
   ) throws(LinkError) {
+    let isRecorded = recordings != nil
+    self.frames =
+      platform_is_switched_off("no_frame_coding") ? nil : frames.settings(exact: isRecorded)
     self.socketPath = socketPath
     self.recordings = recordings
     listener = try Listener(.unix(path: socketPath))
-    pool = NodePool(nodes, streams: recordings != nil)
+    pool = NodePool(
+      nodes, streams: isRecorded || frames.needsCoding, isPlain: isRecorded,
+      needsCoding: frames.needsCoding ? frames : nil)
   }
 
   /// Connects to the nodes ahead of the first application process. With `wait`, fails when one of
@@ -76,7 +84,7 @@ public final class Agent: @unchecked Sendable {
       lock.withLock { latestActivity = platform_now() }
       sessions.enter()
       let session = AppSession(
-        socket: socket, pool: pool, statistics: table, recordings: recordings,
+        socket: socket, pool: pool, statistics: table, recordings: recordings, frames: frames,
         nodePatience: nodePatience)
       let started = startThread("omega-session") { [self] in
         session.run()
@@ -119,6 +127,30 @@ public final class Agent: @unchecked Sendable {
     try node.sayHello(application: "omega doctor", process: platform_pid(), stayIdle: true)
     try node.greeted()
     return node.description
+  }
+}
+
+/// What the user wishes of frames from other hosts.
+public struct FrameWishes: Sendable {
+  public var choice: FrameChoice
+  /// Bits a second of video at most; 0: what the link takes.
+  public var mostBits: Int
+
+  public init(choice: FrameChoice = .auto, mostBits: Int = 0) {
+    self.choice = choice
+    self.mostBits = mostBits
+  }
+
+  /// Whether frames travel coded from a node on this host, too, that could write them into the
+  /// application's memory, and a node that cannot code them is of no use.
+  var needsCoding: Bool { choice != .auto && choice != .raw }
+
+  /// What is asked of a node. `exact`: whatever frames are recorded or compared.
+  func settings(exact: Bool) -> FrameSettings {
+    let choice = exact && choice == .auto ? .raw : choice
+    let isVideo = choice.coding?.isExact != true
+    return FrameSettings(
+      choice: choice, codings: isVideo ? CodingSet.decodable : .exact, mostBits: mostBits)
   }
 }
 

@@ -1,5 +1,6 @@
 internal import CPlatform
 internal import CommandStream
+internal import FrameStream
 internal import Glibc
 internal import MemoryFabric
 internal import Recording
@@ -29,6 +30,9 @@ final class AppSession: @unchecked Sendable {
   private var recorder: Recorder?
   private var nodes: [NodeConnection] = []
   private let frames = FrameTable()
+  /// How frames shall travel; nil: as they are.
+  private let frameSettings: FrameSettings?
+  private var frameReplies: FrameReplies?
   /// Of the thread that receives from the primary node.
   private var decoder = RunDecoder()
   private let isEnding = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
@@ -39,12 +43,13 @@ final class AppSession: @unchecked Sendable {
   /// `nodePatience`: seconds that a node may be silent while the application waits; 0: any.
   init(
     socket: Int32, pool: NodePool, statistics: StatisticsTable, recordings: RecordingPlace?,
-    nodePatience: Int
+    frames: FrameSettings?, nodePatience: Int
   ) {
     app = Link(descriptor: socket, peer: "the application")
     self.pool = pool
     self.statistics = statistics
     self.recordings = recordings
+    frameSettings = frames
     watchdog = Watchdog(patience: nodePatience)
     isEnding.initialize(to: 0)
     wasLost.initialize(to: 0)
@@ -129,6 +134,7 @@ final class AppSession: @unchecked Sendable {
       status: 0,
       readers: primary.isSameHost ? 1 << RingHeader.nodeReader : 1 << RingHeader.agentReader, "")
     if !primary.isSameHost {
+      try startFrames(primary)
       startRecording(primary)
       startForwarding(segment, primary)
     }
@@ -162,6 +168,17 @@ final class AppSession: @unchecked Sendable {
     }
   }
 
+  /// Says how frames shall travel, before anything is drawn.
+  private func startFrames(_ primary: NodeConnection) throws(LinkError) {
+    guard let frameSettings, primary.abilities & NodeAbility.codedFrames != 0 else { return }
+    let replies = FrameReplies(link: primary.link)
+    guard replies.start(threads) else {
+      return Log.warning("\(name): no thread to answer for frames; they travel as they are")
+    }
+    frameReplies = replies
+    try primary.link.send(MessageType.frameSettings, bytes: frameSettings.bytes)
+  }
+
   /// The application is not to suffer from a recording that cannot be made.
   private func startRecording(_ primary: NodeConnection) {
     guard let recordings else { return }
@@ -189,7 +206,7 @@ final class AppSession: @unchecked Sendable {
       sendsMemoryBlocks: primary.takesMemoryBlocks && recorder == nil
     ) { [weak self] reason, message in self?.lose(reason, message) }
     self.forwarder = forwarder
-    statistics.setForwarder(self, forwarder)
+    statistics.setForwarder(self, forwarder, frames)
     forwarder.open(0)
   }
 
@@ -314,6 +331,14 @@ final class AppSession: @unchecked Sendable {
     case MessageType.readback where isPrimary: return readback(payload)
     case MessageType.readbackRuns where isPrimary: return readbackRuns(payload)
     case MessageType.frame where isPrimary: return frames.write(payload)
+    case MessageType.frameUnit where isPrimary && frameReplies != nil:
+      return frames.decode(payload)
+    case MessageType.frameEnd where isPrimary && frameReplies != nil:
+      guard let end = FrameEnd(payload) else { return "the end of a frame that makes no sense" }
+      switch frames.finish(end) {
+      case .success(let feedback): frameReplies?.add(feedback)
+      case .failure(let problem): return problem.text
+      }
     case MessageType.contentHeld where isPrimary:
       guard content?.add(announcement: payload) != false else {
         return "an announcement that makes no sense"
@@ -403,6 +428,7 @@ final class AppSession: @unchecked Sendable {
   private func end() {
     platform_store32_seq(isEnding, 1)
     watchdog.wake()
+    frameReplies?.stop()
     app.close()
     // The application is gone; this wakes the threads that wait in its rings.
     segment?.markLost(LostReason.agentGone, UnsafeRawBufferPointer(start: nil, count: 0))
@@ -444,82 +470,5 @@ enum NodeMessage {
     let count = Int(payload.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
     guard count <= payload.count - offset - 4 else { return "" }
     return String(decoding: payload[(offset + 4)..<(offset + 4 + count)], as: UTF8.self)
-  }
-}
-
-/// The frame buffers of an application's swapchains, for frames that come over a link.
-///
-/// Threads: any.
-final class FrameTable: @unchecked Sendable {
-  private struct Buffers {
-    let bytes: UnsafeMutableRawPointer
-    let byteCount: Int
-    let imageCount: Int
-  }
-
-  private let lock = Lock()
-  private var bySwapchain: [UInt64: Buffers] = [:]
-  private static let largest: UInt64 = 16 << 30
-
-  /// Maps a swapchain's frame memory. The descriptor stays the caller's.
-  func attach(
-    swapchain: UInt64, descriptor: Int32, byteCount: UInt64, imageCount: UInt32
-  ) -> Bool {
-    guard byteCount > 0, byteCount <= FrameTable.largest, imageCount > 0, imageCount <= 64,
-      platform_size_is_sealed(descriptor), platform_file_size(descriptor) >= Int64(byteCount),
-      let bytes = platform_map_shared(descriptor, 0, Int(byteCount))
-    else { return false }
-    detach(swapchain)
-    lock.withLock {
-      bySwapchain[swapchain] = Buffers(
-        bytes: bytes, byteCount: Int(byteCount), imageCount: Int(imageCount))
-    }
-    return true
-  }
-
-  func detach(_ swapchain: UInt64) {
-    lock.withLock {
-      guard let old = bySwapchain.removeValue(forKey: swapchain) else { return }
-      _ = platform_unmap(old.bytes, old.byteCount)
-    }
-  }
-
-  func detachAll() {
-    for swapchain in lock.withLock({ Array(bySwapchain.keys) }) { detach(swapchain) }
-  }
-
-  /// Calls `body` with a frame's bytes; nil when there is no such frame.
-  func withFrame<Value>(
-    _ swapchain: UInt64, _ image: Int, _ body: (UnsafeRawBufferPointer) -> Value
-  ) -> Value? {
-    lock.withLock {
-      guard let buffers = bySwapchain[swapchain], image >= 0, image < buffers.imageCount else {
-        return nil
-      }
-      let count = buffers.byteCount / buffers.imageCount
-      return body(UnsafeRawBufferPointer(start: buffers.bytes + image * count, count: count))
-    }
-  }
-
-  /// Writes a `frame` message's bytes to their place; what is wrong with it, or nil. A frame for a
-  /// swapchain that is gone is nothing wrong.
-  func write(_ payload: UnsafeRawBufferPointer) -> String? {
-    guard payload.count >= 24 else { return "a frame that is too short" }
-    let swapchain = payload.loadUnaligned(as: UInt64.self)
-    let image = Int(payload.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
-    let offset = payload.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
-    let source = UnsafeRawBufferPointer(rebasing: payload[24...])
-    return lock.withLock {
-      guard let buffers = bySwapchain[swapchain] else { return nil }
-      let frameBytes = buffers.byteCount / buffers.imageCount
-      guard image < buffers.imageCount, offset <= UInt64(frameBytes),
-        source.count <= frameBytes - Int(offset)
-      else { return "a frame that does not fit its buffer" }
-      if let start = source.baseAddress {
-        (buffers.bytes + image * frameBytes + Int(offset)).copyMemory(
-          from: start, byteCount: source.count)
-      }
-      return nil
-    }
   }
 }

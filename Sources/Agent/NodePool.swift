@@ -1,3 +1,4 @@
+internal import Ring
 public import Transport
 
 /// Where an agent's nodes are.
@@ -14,11 +15,20 @@ final class NodePool: @unchecked Sendable {
   private let places: NodePlaces
   /// Nodes on this host work from their links alone, too.
   private let streams: Bool
+  /// What nodes send is recorded, or compared with a recording.
+  private let isPlain: Bool
+  /// What a node must know; nil: nothing.
+  private let needsCoding: FrameWishes?
   private let lock = Lock()
   private var ready: [NodeConnection]?
 
-  init(_ places: NodePlaces, streams: Bool = false) {
+  init(
+    _ places: NodePlaces, streams: Bool = false, isPlain: Bool = false,
+    needsCoding: FrameWishes? = nil
+  ) {
     self.places = places
+    self.isPlain = isPlain
+    self.needsCoding = needsCoding
     self.streams = streams
   }
 
@@ -27,7 +37,7 @@ final class NodePool: @unchecked Sendable {
   func prepare(application: String, wait: Bool) throws(LinkError) {
     let nodes = try connectAll(application: application, process: 0)
     if wait {
-      for node in nodes { try node.greeted() }
+      for node in nodes { try greeted(node) }
     }
     lock.withLock { ready = nodes }
   }
@@ -43,12 +53,21 @@ final class NodePool: @unchecked Sendable {
         try connectAll(application: application, process: process)
       }
     do throws(LinkError) {
-      for node in nodes where !node.isGreeted { try node.greeted() }
+      for node in nodes where !node.isGreeted { try greeted(node) }
     } catch {
       for node in nodes { node.end(nanoseconds: 0) }
       throw error
     }
     return nodes
+  }
+
+  private func greeted(_ node: NodeConnection) throws(LinkError) {
+    try node.greeted()
+    guard let needsCoding, node.abilities & NodeAbility.codedFrames == 0 else { return }
+    throw LinkError(
+      .version,
+      "\(node.link.peer) cannot send frames as \(needsCoding.choice); install the same release on "
+        + "both machines, or use --codec raw")
   }
 
   /// Ends what was prepared and not taken.
@@ -78,7 +97,7 @@ final class NodePool: @unchecked Sendable {
         // What is recorded, or plays a recording, is read in its plain form.
         try node.sayHello(
           application: application, process: process, stayIdle: index > 0,
-          takesMemoryBlocks: !streams)
+          takesMemoryBlocks: !isPlain)
       }
     } catch {
       for node in nodes { node.end(nanoseconds: 0) }

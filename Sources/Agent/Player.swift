@@ -104,7 +104,7 @@ public final class Player: @unchecked Sendable {
     if header.opcodeCount > Opcode.last + 1 {
       Log.warning("'\(path)' was recorded by a newer release, which knows more commands")
     }
-    let pool = NodePool(nodes, streams: true)
+    let pool = NodePool(nodes, streams: true, isPlain: true)
     let connections = try pool.take(application: header.application, process: platform_pid())
     defer { for node in connections { node.end(nanoseconds: 500_000_000) } }
     guard let node = connections.first else { throw LinkError(.system, "there is no node") }

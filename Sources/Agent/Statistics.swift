@@ -1,5 +1,6 @@
 internal import CPlatform
 internal import CommandStream
+internal import FrameStream
 internal import GLWire
 internal import Glibc
 internal import Ring
@@ -13,6 +14,7 @@ final class StatisticsTable: @unchecked Sendable {
     let segment: Segment
     let nodes: [NodeConnection]
     var forwarder: Forwarder?
+    var frames: FrameTable?
   }
 
   private let lock = Lock()
@@ -27,15 +29,19 @@ final class StatisticsTable: @unchecked Sendable {
     }
   }
 
-  func setForwarder(_ session: AppSession, _ forwarder: Forwarder) {
-    lock.withLock { live[ObjectIdentifier(session)]?.forwarder = forwarder }
+  /// The frames come over a link, and so does what the application draws.
+  func setForwarder(_ session: AppSession, _ forwarder: Forwarder, _ frames: FrameTable) {
+    lock.withLock {
+      live[ObjectIdentifier(session)]?.forwarder = forwarder
+      live[ObjectIdentifier(session)]?.frames = frames
+    }
   }
 
   /// Takes the session's last figures; its segment is not looked at afterwards.
   func end(_ session: AppSession) {
     lock.withLock {
       guard let last = live.removeValue(forKey: ObjectIdentifier(session)) else { return }
-      ended.add(last.segment, last.nodes, last.forwarder)
+      ended.add(last.segment, last.nodes, last.forwarder, last.frames)
     }
   }
 
@@ -45,7 +51,7 @@ final class StatisticsTable: @unchecked Sendable {
   var snapshot: StatisticsSnapshot {
     lock.withLock {
       var sum = ended
-      for one in live.values { sum.add(one.segment, one.nodes, one.forwarder) }
+      for one in live.values { sum.add(one.segment, one.nodes, one.forwarder, one.frames) }
       return sum
     }
   }
@@ -63,6 +69,7 @@ struct StatisticsSnapshot {
   private var uploads: UInt64 = 0
   private var stream = StreamTotals()
   private var journal: (objects: Int, bytes: Int)?
+  private var frameTotals = FrameTotals()
   private var firstPresent: UInt64 = 0
   private var latestPresent: UInt64 = 0
 
@@ -72,7 +79,10 @@ struct StatisticsSnapshot {
     max(counters[Counter.contextsCreated], nodes.reduce(0) { $0 &+ $1.1.contexts })
   }
 
-  mutating func add(_ segment: Segment, _ nodes: [NodeConnection], _ forwarder: Forwarder?) {
+  mutating func add(
+    _ segment: Segment, _ nodes: [NodeConnection], _ forwarder: Forwarder?, _ frames: FrameTable?
+  ) {
+    if let frames { frameTotals.add(frames.totals) }
     for index in 0..<counters.count {
       counters[index] &+= platform_load64_relaxed(segment.counter(index))
     }
@@ -108,18 +118,8 @@ struct StatisticsSnapshot {
     }
   }
 
-  /// Milliseconds below which `part` of the measurements lie; nil without any.
   private func percentile(_ histogram: Int, _ part: Double) -> Double? {
-    let buckets = histograms[histogram]
-    let total = buckets.reduce(0, &+)
-    guard total > 0 else { return nil }
-    let wanted = max(1, UInt64((Double(total) * part).rounded(.up)))
-    var seen: UInt64 = 0
-    for (bucket, count) in buckets.enumerated() {
-      seen &+= count
-      if seen >= wanted { return Double(Histogram.lowerBound(bucket)) / 1e6 }
-    }
-    return nil
+    milliseconds(histograms[histogram], below: part)
   }
 
   /// The JSON object of `--stats`. Fields that do not apply are absent.
@@ -185,8 +185,10 @@ struct StatisticsSnapshot {
     json.field("round_trip_p50", percentile(Histogram.roundTrip, 0.5))
     json.end("}")
     json.begin("{", "frames_out")
-    json.field("codec", "raw")
-    json.field("dropped", counters[Counter.framesDropped])
+    json.field("codec", "\(frameTotals.coding ?? .raw)")
+    json.field("encode_ms_p50", frameTotals.encodeMedian)
+    json.field("first_byte_ms_p50", frameTotals.firstUnitMedian)
+    json.field("dropped", counters[Counter.framesDropped] &+ frameTotals.leftOut)
     json.end("}")
     if let journal {
       json.begin("{", "journal")

@@ -71,14 +71,14 @@ private final class ThreadBody {
   init(_ run: @escaping () -> Void) { self.run = run }
 }
 
-/// Starts a detached thread; false when the system has none.
+/// Starts a detached thread; false when the system has none. Its stack has room for decoders of video.
 func startThread(_ name: StaticString, _ body: @escaping @Sendable () -> Void) -> Bool {
   let context = Unmanaged.passRetained(ThreadBody(body))
   let result = platform_thread_start(
     { context in
       if let context { Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().run() }
       return nil
-    }, context.toOpaque(), 512 << 10,
+    }, context.toOpaque(), 8 << 20,
     UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
   if result != 0 { context.release() }
   return result == 0

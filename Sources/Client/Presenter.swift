@@ -63,6 +63,8 @@ public struct Presenter: @unchecked Sendable {
     let connection: Connection
     let frames: FrameBuffers
     let backend: Backend
+    /// What lies behind the window shows through where pixels have little alpha.
+    let showsAlpha: Bool
     var pacing: Pacing
     let lock: Lock
     /// Readable: look at the queue.
@@ -125,6 +127,12 @@ public struct Presenter: @unchecked Sendable {
     case .headless: backend = .headless
     }
     let count = frames.imageCount
+    let showsAlpha: Bool
+    switch backend {
+    case .x11(let x11): showsAlpha = x11.depth > 24
+    case .wayland: showsAlpha = !isOpaque
+    case .headless, nil: showsAlpha = false
+    }
     guard let backend else {
       frames.free()
       return nil
@@ -141,7 +149,7 @@ public struct Presenter: @unchecked Sendable {
     let state = raw.bindMemory(to: State.self, capacity: 1)
     state.initialize(
       to: State(
-        connection: connection, frames: frames, backend: backend,
+        connection: connection, frames: frames, backend: backend, showsAlpha: showsAlpha,
         pacing: Pacing(mode: mode, period: window.refreshPeriod()), lock: lock, wake: wake,
         mode: mode,
         queue: queue.bindMemory(to: Present.self, capacity: count),
@@ -165,6 +173,9 @@ public struct Presenter: @unchecked Sendable {
   }
 
   public var frames: FrameBuffers { state.pointee.frames }
+
+  /// Whether what lies behind the window shows through where pixels have little alpha.
+  public var showsAlpha: Bool { state.pointee.showsAlpha }
 
   /// What the swapchain has come to.
   public var status: PresentStatus {

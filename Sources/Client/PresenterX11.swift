@@ -10,7 +10,7 @@ struct X11Presenter {
   private let frames: FrameBuffers
   /// Nil when frames are meant to have the window's size.
   private let placement: FramePlacement?
-  private let depth: UInt8
+  let depth: UInt8
   private let context: xcb_gcontext_t
   /// The frame buffers as the server knows them; 0 when it cannot share memory with us.
   private let shared: xcb_shm_seg_t

@@ -53,6 +53,8 @@ public struct Switches: Sendable {
     case 13: "no_spirv_validation"
     // Read by the agent and the node: what changed in mapped memory travels in packed blocks.
     case 14: "no_memory_blocks"
+    // The agent's: frames from another host come as they are.
+    case 15: "no_frame_coding"
     default: nil
     }
   }

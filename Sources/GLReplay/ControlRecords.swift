@@ -250,6 +250,7 @@ extension GLReplayContext {
     let stride = f.u32(28, "stride")
     let frameBytes = f.u64(32, "frameBytes")
     let layout = f.u32(40, "layout")
+    let showing = f.u32(44, "showing")
     guard f.wrong == nil else { return }
     guard id != 0 else { return f.fail("frames") }
     guard width > 0, width <= DrawableRequest.largest else { return f.fail("width") }
@@ -268,7 +269,8 @@ extension GLReplayContext {
       id,
       GLSession.Frames(
         width: Int(width), height: Int(height), imageCount: Int(imageCount), stride: Int(stride),
-        frameBytes: Int(frameBytes), layout: format, memory: nil))
+        frameBytes: Int(frameBytes), layout: format,
+        showsAlpha: showing & 1 != 0, memory: nil))
   }
 
   fileprivate mutating func swap(_ f: inout ControlFields) {
@@ -328,7 +330,10 @@ extension GLReplayContext {
       front: isFront, isSwap: !isFront, layout: frames.layout, size: size, stride: frames.stride,
       into: room, from: driver.handle, finishing: functions.finish)
     session.host.deliverFrame(
-      id, imageIndex: UInt32(truncatingIfNeeded: image),
-      UnsafeRawBufferPointer(start: room, count: count))
+      GLFrame(
+        id: id, imageIndex: UInt32(truncatingIfNeeded: image), width: frames.width,
+        height: frames.height, stride: frames.stride,
+        bytesPerPixel: frames.layout.bytesPerPixel, layout: frames.layout.rawValue,
+        showsAlpha: frames.showsAlpha, bytes: UnsafeRawBufferPointer(start: room, count: count)))
   }
 }

@@ -21,6 +21,23 @@ public struct GLLimits: Sendable {
   }
 }
 
+/// A frame in the node's own memory.
+public struct GLFrame {
+  /// What the client calls the frame buffers.
+  public var id: UInt64
+  public var imageIndex: UInt32
+  public var width: Int
+  public var height: Int
+  /// Bytes from row to row.
+  public var stride: Int
+  public var bytesPerPixel: Int
+  /// The Client room's `PixelLayout`.
+  public var layout: UInt32
+  /// What lies behind the window shows through where pixels have little alpha.
+  public var showsAlpha: Bool
+  public var bytes: UnsafeRawBufferPointer
+}
+
 /// What the client's session does for its OpenGL: the way to the client, and the end of it all.
 /// Called from all channels' threads.
 public protocol GLSessionHost: AnyObject, Sendable {
@@ -40,7 +57,7 @@ public protocol GLSessionHost: AnyObject, Sendable {
   /// The frame buffers of a client on this host; waits for their descriptor. Nil when there are none.
   func awaitFrames(_ id: UInt64) -> (any GLFrameMemory)?
   /// Brings a frame to a client elsewhere.
-  func deliverFrame(_ id: UInt64, imageIndex: UInt32, _ bytes: UnsafeRawBufferPointer)
+  func deliverFrame(_ frame: GLFrame)
   func countContext()
   func countFrame()
   func countCommands(_ n: UInt64)
@@ -69,6 +86,8 @@ public final class GLSession: @unchecked Sendable {
     var stride: Int
     var frameBytes: Int
     var layout: PixelFormat
+    /// What lies behind the window shows through where pixels have little alpha.
+    var showsAlpha: Bool
     /// Of a client on this host, once they were needed.
     var memory: (any GLFrameMemory)?
   }

@@ -163,7 +163,7 @@ extension UnsafeMutablePointer<DrawableState> {
     writer.pointee.u32(UInt32(truncatingIfNeeded: buffers.stride))
     writer.pointee.u64(UInt64(buffers.frameBytes))
     writer.pointee.u32(UInt32(buffers.layout.rawValue))
-    writer.pointee.u32(0)
+    writer.pointee.u32(frames.pointee.presenter.showsAlpha ? 1 : 0)
     writer.pointee.end()
   }
 

@@ -34,8 +34,20 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
     session.awaitFrameBuffers(swapchain: id).map { MappedFrames($0) }
   }
 
-  func deliverFrame(_ id: UInt64, imageIndex: UInt32, _ bytes: UnsafeRawBufferPointer) {
-    session.sink.frame(FramePixels(swapchain: id, imageIndex: imageIndex, bytes: bytes))
+  func deliverFrame(_ frame: GLFrame) {
+    let pixel: FrameShape.Pixel =
+      switch frame.layout {
+      case 0: .bgra8
+      case 1: .rgba8
+      default: .other
+      }
+    session.sink.frame(
+      FramePixels(
+        swapchain: frame.id, imageIndex: frame.imageIndex,
+        shape: FrameShape(
+          width: frame.width, height: frame.height, stride: frame.stride,
+          bytesPerPixel: frame.bytesPerPixel, pixel: pixel, showsAlpha: frame.showsAlpha),
+        bytes: frame.bytes))
   }
 
   func countContext() { session.countContext() }

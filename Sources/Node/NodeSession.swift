@@ -1,5 +1,6 @@
 import CPlatform
 import CommandStream
+import FrameStream
 import Ring
 public import Transport
 public import VulkanReplay
@@ -103,6 +104,8 @@ private final class NodeSession {
   private var channels: ChannelReader?
   private var statistics: StatisticsThread?
   private var cache: ContentCache?
+  /// Of a client elsewhere.
+  private var sink: LinkSink?
   private var arena = Arena(limit: 1 << 20)
 
   init(link: Link, configuration: NodeConfiguration) {
@@ -175,7 +178,9 @@ private final class NodeSession {
     } else {
       startCache()
       let takesBlocks = client.flags & HelloFlag.memoryBlocks != 0 && NodeSession.usesBlocks
-      begin(driver, LinkSink(link: link, sendsBlocks: takesBlocks), nil)
+      let sink = LinkSink(link: link, sendsBlocks: takesBlocks)
+      self.sink = sink
+      begin(driver, sink, nil)
     }
     while let message = try link.receive() {
       guard handle(message) else { return }
@@ -245,6 +250,15 @@ private final class NodeSession {
     case MessageType.swapchainGone:
       guard payload.count >= 8, let start = payload.baseAddress else { break }
       session.detachFrameBuffers(swapchain: start.get64(0))
+      sink?.frames?.forget(start.get64(0))
+      return true
+    case MessageType.frameSettings:
+      guard let sink, let settings = FrameSettings(payload) else { break }
+      sink.code(settings)
+      return true
+    case MessageType.frameFeedback:
+      guard let frames = sink?.frames, let feedback = FrameFeedback(payload) else { break }
+      frames.take(feedback)
       return true
     case MessageType.goodbye: return false
     default: break
@@ -265,6 +279,7 @@ private final class NodeSession {
     var abilities = NodeAbility.codedRecords | NodeAbility.largeWindow | NodeAbility.repeats
     if configuration.cache != nil { abilities |= NodeAbility.content }
     if NodeSession.usesBlocks { abilities |= NodeAbility.memoryBlocks }
+    abilities |= NodeAbility.codedFrames
     w.writer.u32(abilities)
     if let driver {
       w.writer.u32(driver.driverVersion)

@@ -1,6 +1,8 @@
 import CPlatform
+import FrameStream
 import MemoryFabric
 import Ring
+import Synchronization
 import Transport
 import VulkanReplay
 import Wire
@@ -54,6 +56,8 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   /// The same in blocks, for an agent that takes them.
   private let sendsBlocks: Bool
   private var runs = RunEncoder()
+  /// Codes frames, for a client that has said how.
+  private let sender = Mutex<FrameSender?>(nil)
   /// A gigabit until it was measured.
   private var chooser = CodecChooser(bytesPerSecond: 125e6)
 
@@ -131,7 +135,16 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
     gathered.reset()
   }
 
+  /// Frames are coded from now on. Once, before the first one.
+  func code(_ settings: FrameSettings) {
+    sender.withLock { if $0 == nil { $0 = FrameSender(link: link, settings: settings) } }
+  }
+
+  /// The coder of frames; nil when they travel as they are.
+  var frames: FrameSender? { sender.withLock { $0 } }
+
   func frame(_ frame: FramePixels) {
+    if let frames, frames.send(frame) { return }
     var offset = 0
     while offset < frame.bytes.count {
       let count = min(LinkSink.frameSlice, frame.bytes.count - offset)

@@ -224,7 +224,8 @@ public enum SwapchainField {
   @inlinable public static var formatCount: Int { 52 }  // u32, VkImageFormatListCreateInfo
   /// u32: bytes from row to row in a frame buffer.
   @inlinable public static var stride: Int { 56 }
-  @inlinable public static var reserved: Int { 60 }  // u32
+  /// u32: bit 0: the window shows what is behind it where pixels have little alpha.
+  @inlinable public static var showing: Int { 60 }
   /// u64: bytes from frame buffer to frame buffer in the swapchain's frame memfd.
   @inlinable public static var frameBytes: Int { 64 }
   /// Then u64 image id each, u32 queue family each, u32 view format each, padded to 8.
@@ -247,10 +248,18 @@ public enum MessageType {
   @inlinable public static var frameBuffers: UInt32 { 35 }
   @inlinable public static var swapchainGone: UInt32 { 36 }
   @inlinable public static var goodbye: UInt32 { 37 }
+  /// How frames shall travel; for nodes that said `NodeAbility.codedFrames`. Layouts of this one and the
+  /// next, and of `frameUnit` and `frameEnd`: `Sources/FrameStream/FrameMessages.swift`.
+  @inlinable public static var frameSettings: UInt32 { 38 }
+  /// What became of coded frames.
+  @inlinable public static var frameFeedback: UInt32 { 39 }
   /// As `records`, coded by `Sources/CommandStream`; for a node that knows it (`HelloFlag`).
   @inlinable public static var codedRecords: UInt32 { 72 }
   /// node -> agent: large parts of records that the node has, for an agent to name instead of sending.
   @inlinable public static var contentHeld: UInt32 { 73 }
+  /// node -> agent: one band's unit of a frame, and the end of a frame.
+  @inlinable public static var frameUnit: UInt32 { 74 }
+  @inlinable public static var frameEnd: UInt32 { 75 }
   // node -> agent
   @inlinable public static var helloReply: UInt32 { 64 }
   @inlinable public static var completions: UInt32 { 65 }
@@ -289,6 +298,8 @@ public enum NodeAbility {
   @inlinable public static var repeats: UInt32 { 8 }
   /// Takes `memoryRuns`.
   @inlinable public static var memoryBlocks: UInt32 { 0x100 }
+  /// Takes `frameSettings`, and sends frames as they say.
+  @inlinable public static var codedFrames: UInt32 { 0x200 }
 }
 
 /// The version of records and messages; peers must agree on it. See `docs/wire-format.md`.

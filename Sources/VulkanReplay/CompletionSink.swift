@@ -16,13 +16,49 @@ public struct FramePixels {
   /// Id of the swapchain.
   public var swapchain: UInt64
   public var imageIndex: UInt32
+  public var shape: FrameShape
   /// Rows of pixels in the swapchain's format, padded as the client asked.
   public var bytes: UnsafeRawBufferPointer
 
-  public init(swapchain: UInt64, imageIndex: UInt32, bytes: UnsafeRawBufferPointer) {
+  public init(
+    swapchain: UInt64, imageIndex: UInt32, shape: FrameShape, bytes: UnsafeRawBufferPointer
+  ) {
     self.swapchain = swapchain
     self.imageIndex = imageIndex
+    self.shape = shape
     self.bytes = bytes
+  }
+}
+
+/// How the pixels of a frame lie.
+public struct FrameShape: Equatable, Sendable {
+  /// What a pixel is, as far as coding it as video depends on it.
+  public enum Pixel: Equatable, Sendable {
+    /// 8 bits each of blue, green, red and alpha, in this order in memory.
+    case bgra8
+    case rgba8
+    case other
+  }
+
+  /// Pixels.
+  public var width: Int
+  public var height: Int
+  /// Bytes from row to row.
+  public var stride: Int
+  public var bytesPerPixel: Int
+  public var pixel: Pixel
+  /// What lies behind the window shows through where pixels have little alpha.
+  public var showsAlpha: Bool
+
+  public init(
+    width: Int, height: Int, stride: Int, bytesPerPixel: Int, pixel: Pixel, showsAlpha: Bool
+  ) {
+    self.width = width
+    self.height = height
+    self.stride = stride
+    self.bytesPerPixel = bytesPerPixel
+    self.pixel = pixel
+    self.showsAlpha = showsAlpha
   }
 }
 

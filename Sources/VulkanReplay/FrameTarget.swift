@@ -137,7 +137,7 @@ struct FrameTarget {
     } else {
       session.sink.frame(
         FramePixels(
-          swapchain: request.id, imageIndex: UInt32(index),
+          swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
           bytes: UnsafeRawBufferPointer(start: staging, count: count)))
     }
   }

@@ -14,6 +14,7 @@ struct SwapchainRequest {
   var sharingMode: VkSharingMode
   var stride: Int
   var frameBytes: Int
+  var showsAlpha: Bool
   var imageIDs: [UInt64]
   var queueFamilies: [UInt32]
   var viewFormats: [VkFormat]
@@ -33,6 +34,7 @@ struct SwapchainRequest {
     usage = p.get32(SwapchainField.usage)
     sharingMode = VkSharingMode(rawValue: p.get32(SwapchainField.sharingMode))
     stride = Int(p.get32(SwapchainField.stride))
+    showsAlpha = p.get32(SwapchainField.showing) & 1 != 0
     let bytes = p.get64(SwapchainField.frameBytes)
     let images = Int(p.get32(SwapchainField.imageCount))
     let families = Int(p.get32(SwapchainField.queueFamilyCount))
@@ -68,6 +70,24 @@ struct SwapchainRequest {
     queueFamilies = (0..<families).map { p.get32(rest + $0 * 4) }
     viewFormats = (0..<formats).map {
       VkFormat(rawValue: p.get32(rest + families * 4 + $0 * 4))
+    }
+  }
+
+  /// How the pixels of a frame lie.
+  var shape: FrameShape {
+    FrameShape(
+      width: Int(extent.width), height: Int(extent.height), stride: stride,
+      bytesPerPixel: SwapchainRequest.bytesPerPixel(format),
+      pixel: SwapchainRequest.pixel(format), showsAlpha: showsAlpha)
+  }
+
+  private static func pixel(_ format: VkFormat) -> FrameShape.Pixel {
+    switch format {
+    case VK_FORMAT_B8G8R8A8_UNORM, VK_FORMAT_B8G8R8A8_SRGB: .bgra8
+    case VK_FORMAT_R8G8B8A8_UNORM, VK_FORMAT_R8G8B8A8_SRGB, VK_FORMAT_A8B8G8R8_UNORM_PACK32,
+      VK_FORMAT_A8B8G8R8_SRGB_PACK32:
+      .rgba8
+    default: .other
     }
   }
 

@@ -43,6 +43,7 @@ public final class Word: @unchecked Sendable {
 }
 
 /// Starts a thread that runs `body`; false when the system refuses. `name` is at most 15 bytes.
+/// Its stack has room for drivers and for encoders of video; what is not used is never there.
 public func startThread(_ name: StaticString, _ body: @escaping @Sendable () -> Void) -> Bool {
   let box = Unmanaged.passRetained(ThreadBody(body))
   let started = platform_thread_start(
@@ -50,7 +51,7 @@ public func startThread(_ name: StaticString, _ body: @escaping @Sendable () -> 
       guard let argument else { return nil }
       Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().body()
       return nil
-    }, box.toOpaque(), 1 << 20,
+    }, box.toOpaque(), 8 << 20,
     UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
   if started != 0 { box.release() }
   return started == 0

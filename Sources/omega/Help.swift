@@ -50,7 +50,9 @@ enum Help {
       --record-from N       begins the recording with frame N; it is for the same driver
       --node-timeout S      seconds that a node may be silent while APP waits for it; 20; 0: any
                             (OMEGA_NODE_TIMEOUT)
-      --codec auto|raw      how frames travel; auto is raw
+      --codec CODEC         how frames travel: auto, raw, lossless, h264 or hevc. auto: exactly as long as
+                            the link is fast enough, else as video; from a node on this host raw
+      --bitrate MBPS        megabits a second of video at most; what the link takes
       --shard auto|off      how nodes share a frame; further nodes stay idle
       --interim auto|off    synthesised frames; none are made
       -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)

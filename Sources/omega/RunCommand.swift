@@ -1,5 +1,6 @@
 import Agent
 import CPlatform
+import FrameStream
 import Glibc
 import Recording
 import Transport
@@ -36,13 +37,14 @@ enum RunCommand {
     let frames = try frameDirectory(arguments["--dump-frames"])
     let recordings = try recordings(arguments)
     let patience = try nodePatience(arguments)
+    let wishes = try frameWishes(arguments)
 
     let agent: Agent
     do throws(LinkError) {
       let directory = try AgentDirectory.open()
       agent = try Agent(
         socketPath: "\(directory)/run-\(platform_pid()).sock", nodes: places,
-        recordings: recordings)
+        recordings: recordings, frames: wishes)
       agent.nodePatience = patience
       // A node elsewhere must be known to work before the program starts; one of our own gets
       // ready beside it, unless there is reason to doubt that it will.
@@ -86,16 +88,50 @@ enum RunCommand {
         "\(flag) \(value) is not in this version; "
           + (allowed.isEmpty ? "leave it out" : "use \(allowed.joined(separator: " or "))"))
     }
-    try refuse("--codec", allowed: ["auto", "raw"])
     try refuse("--shard", allowed: ["auto", "off"])
     try refuse("--interim", allowed: ["auto", "off"])
     try refuse("--gl", allowed: ["native", "zink"])
-    for flag in ["--bitrate", "--hud"] where arguments.has(flag) {
+    for flag in ["--hud"] where arguments.has(flag) {
       throw Failure("\(flag) is not in this version; leave it out")
     }
     if arguments.has("--dump-at") && !arguments.has("--dump-frames") {
       throw Failure("--dump-at chooses among dumped frames; give --dump-frames DIR too")
     }
+  }
+
+  /// `--codec` and `--bitrate`.
+  private static func frameWishes(_ arguments: Arguments) throws(Failure) -> FrameWishes {
+    let word = arguments["--codec"] ?? "auto"
+    guard let choice = FrameChoice(name: word) else {
+      let known = FrameChoice.allCases.map { "\($0)" }.joined(separator: ", ")
+      throw Failure("--codec is '\(word)', and one of \(known) is expected")
+    }
+    if let coding = choice.coding, !coding.isExact {
+      guard !arguments.has("--record") else {
+        throw Failure(
+          "--record keeps what frames are, and --codec \(choice) changes them; use lossless or raw")
+      }
+      guard CodingSet.decodable.has(coding) else {
+        throw Failure(
+          "frames cannot be shown that come as \(choice): \(LibAV.missing), or use --codec lossless"
+        )
+      }
+    }
+    var mostBits = 0
+    if arguments.has("--bitrate") {
+      let megabits = arguments["--bitrate"].flatMap { Double($0) } ?? 0
+      guard (0.5...10_000).contains(megabits) else {
+        throw Failure(
+          "--bitrate is '\(arguments["--bitrate"] ?? "")', and megabits a second from 0.5 to 10000 "
+            + "are expected")
+      }
+      guard choice.coding?.isExact != true else {
+        throw Failure(
+          "--bitrate is of video, and --codec \(choice) is none; leave one of them out")
+      }
+      mostBits = Int(megabits * 1e6)
+    }
+    return FrameWishes(choice: choice, mostBits: mostBits)
   }
 
   /// The file of `--record`, made.

@@ -65,7 +65,7 @@ def test_bad_flags():
 
 def test_what_is_not_there_is_refused():
     """Flags of the contract whose subject does not exist yet are errors, not silence."""
-    for flags in (["--shard", "sfr"], ["--codec", "h264"], ["--gl", "native"]):
+    for flags in (["--shard", "sfr"], ["--interim", "on"], ["--gl", "native"]):
         result = omega("run", *flags, "--", "true", status=None)
         assert result.returncode in (0, 125), result.returncode
         assert result.returncode == 0 or flags[0] in result.stderr, result.stderr

@@ -60,8 +60,8 @@ final class TestHost: GLSessionHost, @unchecked Sendable {
   }
   func log(_ level: UInt32, _ message: String) { lock.withLock { lines.append(message) } }
   func awaitFrames(_ id: UInt64) -> (any GLFrameMemory)? { memory }
-  func deliverFrame(_ id: UInt64, imageIndex: UInt32, _ bytes: UnsafeRawBufferPointer) {
-    let frame = Frame(id: id, imageIndex: imageIndex, bytes: Array(bytes))
+  func deliverFrame(_ given: GLFrame) {
+    let frame = Frame(id: given.id, imageIndex: given.imageIndex, bytes: Array(given.bytes))
     lock.withLock { delivered.append(frame) }
   }
   func countContext() {}

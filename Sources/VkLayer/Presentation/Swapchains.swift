@@ -247,7 +247,7 @@ private func announce(
   writer.pointee.u32(families)
   writer.pointee.u32(formatCount)
   writer.pointee.u32(UInt32(truncatingIfNeeded: frames.stride))
-  writer.pointee.u32(0)
+  writer.pointee.u32(swapchain.pointee.presenter.showsAlpha ? 1 : 0)
   writer.pointee.u64(UInt64(frames.frameBytes))
   var i = 0
   while i < count {

@@ -1,0 +1,320 @@
+import CPlatform
+import FrameServer
+import FrameStream
+import Ring
+import Synchronization
+import Transport
+import VulkanReplay
+
+/// Sends the frames of a client elsewhere in bands, coded as it has asked (`FrameSettings`).
+///
+/// Threads: any; frames of one swapchain one after the other.
+final class FrameSender: @unchecked Sendable {
+  private let link: Link
+  private let settings: FrameSettings
+  private let lock = Lock()
+  private var streams: [UInt64: FrameSource] = [:]
+  private let meter: SharedMeter
+
+  init(link: Link, settings: FrameSettings) {
+    self.link = link
+    self.settings = settings
+    meter = SharedMeter(link: link)
+    meter.probe()
+  }
+
+  /// Sends a frame; false when its pixels are of a kind, or it is of a size, that travels as it is.
+  func send(_ frame: FramePixels) -> Bool {
+    let source = lock.withLock { () -> FrameSource in
+      if let known = streams[frame.swapchain] { return known }
+      let made = FrameSource(frame.swapchain, settings, link, meter)
+      streams[frame.swapchain] = made
+      return made
+    }
+    return source.send(frame)
+  }
+
+  /// What the client says of frames that it has got, or not.
+  func take(_ feedback: FrameFeedback) {
+    let now = platform_now()
+    guard feedback.swapchain != SharedMeter.probeID else {
+      return meter.arrived(feedback, number: 0, now: now)
+    }
+    lock.withLock { streams[feedback.swapchain] }?.take(feedback, now: now)
+  }
+
+  /// The client has no such swapchain any more.
+  func forget(_ swapchain: UInt64) {
+    lock.withLock { _ = streams.removeValue(forKey: swapchain) }
+  }
+}
+
+/// What is known of the link by all streams together.
+private final class SharedMeter: @unchecked Sendable {
+  /// A swapchain that there is not: the client answers its end of a frame at once.
+  static let probeID: UInt64 = 0
+
+  private let link: Link
+  private let lock = Lock()
+  private var meter = LinkMeter()
+  private var sentCount: UInt32 = 0
+
+  init(link: Link) { self.link = link }
+
+  var bytesPerSecond: Double { lock.withLock { meter.bytesPerSecond } }
+
+  /// Asks for an answer to nothing, to know the round trip.
+  func probe() {
+    let place = FramePlace(swapchain: SharedMeter.probeID, image: 0, stride: 0, order: .bgra)
+    let end = FrameEnd(
+      place: place, frame: 0, width: 0, height: 0, bands: 0, coding: .raw, isLeftOut: false,
+      encodeTime: 0, firstUnitTime: 0)
+    lock.withLock { meter.sent(0, bytes: FrameEnd.byteCount, began: platform_now()) }
+    try? link.send(MessageType.frameEnd, bytes: end.bytes)
+  }
+
+  /// Counts frames of all streams: each has numbers of its own.
+  func sent(bytes: Int, began: UInt64) -> UInt32 {
+    lock.withLock {
+      sentCount &+= 1
+      meter.sent(sentCount, bytes: bytes, began: began)
+      return sentCount
+    }
+  }
+
+  func arrived(_ feedback: FrameFeedback, number: UInt32, now: UInt64) {
+    _ = arrived(number, now: now, decodeTime: feedback.decodeTime)
+  }
+
+  func arrived(_ number: UInt32, now: UInt64, decodeTime: UInt64) -> UInt64? {
+    lock.withLock { meter.arrived(number, now: now, decodeTime: decodeTime) }
+  }
+}
+
+/// The frames of one swapchain.
+private final class FrameSource: @unchecked Sendable {
+  private let swapchain: UInt64
+  private let settings: FrameSettings
+  private let link: Link
+  private let meter: SharedMeter
+  /// Held while a frame is coded and sent.
+  private let coding = Lock()
+  private var encoder: FrameEncoder?
+  /// How the frames lay that the encoder was made for.
+  private var shape: FrameShape?
+  private var chooser: CodingChooser?
+  private var rateGiven = 0
+  private var latestFrame: UInt64 = 0
+  /// Nanoseconds from frame to frame.
+  private var interval = 16.67e6
+  /// Nanoseconds that threads have waited for the link with this frame.
+  private let sendTime = Atomic<UInt64>(0)
+  private var failureCount = 0
+  private var hasComplained = false
+
+  /// What feedback changes.
+  private let lock = Lock()
+  private var rate: VideoRate
+  private var underWay: [(frame: UInt32, number: UInt32)] = []
+  private var decodeTime: UInt64 = 0
+  /// The encoder, to be told what was lost.
+  private var lossTarget: FrameEncoder?
+
+  private static let framesPerSecond = 60
+
+  init(_ swapchain: UInt64, _ settings: FrameSettings, _ link: Link, _ meter: SharedMeter) {
+    self.swapchain = swapchain
+    self.settings = settings
+    self.link = link
+    self.meter = meter
+    rate = VideoRate(most: settings.mostBits)
+  }
+
+  // MARK: Frames
+
+  func send(_ frame: FramePixels) -> Bool {
+    coding.withLock {
+      guard let words = frame.words else { return false }
+      prepare(frame.shape)
+      guard let encoder else { return false }
+      let began = platform_now()
+      if latestFrame != 0 {
+        // A pause is no rate of frames.
+        interval += 0.1 * (Double(min(began &- latestFrame, 100_000_000)) - interval)
+      }
+      latestFrame = began
+      if let next = chooser?.next(bytesPerSecond: meter.bytesPerSecond) { encoder.setCoding(next) }
+      adjustRate(encoder)
+      let place = FramePlace(
+        swapchain: swapchain, image: frame.imageIndex, stride: frame.shape.stride,
+        order: words.pixels.order)
+      sendTime.store(0, ordering: .relaxed)
+      let coded = encoder.encode(words.pixels, width: words.width, height: words.height) {
+        send($0, place)
+      }
+      finish(coded, place, words, encoder)
+      return true
+    }
+  }
+
+  /// Makes the encoder for frames that lie so.
+  private func prepare(_ new: FrameShape) {
+    guard encoder == nil || new != shape else { return }
+    shape = new
+    // Alpha that is seen, and more than 8 bits, are only in exact codings.
+    let isVideo = new.pixel != .other && !new.showsAlpha
+    let codings = isVideo ? settings.codings : .exact
+    var wanted = EncoderSettings()
+    wanted.framesPerSecond = FrameSource.framesPerSecond
+    wanted.bitsPerSecond = lock.withLock { rate.bitsPerSecond }
+    rateGiven = wanted.bitsPerSecond
+    chooser = nil
+    if let coding = settings.choice.coding {
+      wanted.coding = codings.has(coding) ? coding : .lossless
+    } else {
+      let video: BandCoding? = codings.has(.h264) ? .h264 : codings.has(.hevc) ? .hevc : nil
+      let chooser = CodingChooser(video: video)
+      wanted.coding = chooser.coding
+      wanted.mixesExact = true
+      self.chooser = chooser
+    }
+    let made = FrameEncoder(wanted)
+    encoder = made
+    lock.withLock { lossTarget = made }
+    failureCount = 0
+    hasComplained = false
+  }
+
+  /// Hands the link's rate on, for as many frames a second as there are: encoders keep to a size of
+  /// pictures.
+  private func adjustRate(_ encoder: FrameEncoder) {
+    let pictures = 1e9 / max(interval, 1e6)
+    let bits = lock.withLock { Double(rate.bitsPerSecond) }
+    let wanted = Int(bits * Double(FrameSource.framesPerSecond) / max(pictures, 15))
+    guard abs(wanted - rateGiven) > rateGiven / 10 else { return }
+    rateGiven = wanted
+    encoder.setRate(bitsPerSecond: wanted)
+  }
+
+  /// From the threads that code.
+  private func send(_ unit: CodedUnit, _ place: FramePlace) {
+    let head = FramePlace.byteCount + unit.header.byteCount
+    withUnsafeTemporaryAllocation(byteCount: head, alignment: 8) { room in
+      guard let p = room.baseAddress else { return }
+      place.write(to: p)
+      unit.header.write(to: p + FramePlace.byteCount, pictureBytes: unit.picture.count)
+      let start = platform_now()
+      try? link.send(MessageType.frameUnit, [UnsafeRawBufferPointer(room), unit.picture])
+      sendTime.wrappingAdd(platform_now() &- start, ordering: .relaxed)
+    }
+  }
+
+  private func finish(
+    _ coded: CodedFrame, _ place: FramePlace, _ words: FramePixels.Words, _ encoder: FrameEncoder
+  ) {
+    if coded.failedBands != 0 { complain("a frame cannot be coded: there is no memory") }
+    let number = meter.sent(
+      bytes: coded.byteCount, began: coded.firstUnit == 0 ? platform_now() : coded.firstUnit)
+    let decode = lock.withLock { () -> UInt64 in
+      if underWay.count == 64 { underWay.removeFirst() }
+      underWay.append((coded.frame, number))
+      return decodeTime
+    }
+    chooser?.note(
+      encoder.coding, tiles: coded.tileCount, bytes: coded.byteCount,
+      time: codingTime(coded) &+ decode)
+    let end = FrameEnd(
+      place: place, frame: coded.frame, width: words.width, height: words.height,
+      bands: coded.bands, coding: encoder.hasFallen ? .lossless : encoder.coding, isLeftOut: false,
+      encodeTime: coded.encodeTime,
+      firstUnitTime: coded.firstUnit == 0 ? 0 : coded.firstUnit &- coded.began)
+    try? link.send(MessageType.frameEnd, bytes: end.bytes)
+    report(encoder)
+  }
+
+  /// Nanoseconds of coding, without waiting for the link.
+  private func codingTime(_ coded: CodedFrame) -> UInt64 {
+    let threads = UInt64(min(coded.bands.nonzeroBitCount, WorkerPool.threadCount(nil)))
+    let waited = sendTime.load(ordering: .relaxed) / max(threads, 1)
+    return coded.encodeTime &- min(waited, coded.encodeTime)
+  }
+
+  /// Says which encoders have failed: that there is none at all is the user's concern.
+  private func report(_ encoder: FrameEncoder) {
+    let failures = encoder.failures
+    guard failures.count > failureCount || (encoder.hasFallen && !hasComplained) else { return }
+    var new: [String] = []
+    for failure in failures.dropFirst(failureCount) where !new.contains(failure) {
+      new.append(failure)
+    }
+    failureCount = failures.count
+    guard encoder.hasFallen, !hasComplained else {
+      return sendLog(link, 3, "an encoder is left out: " + new.joined(separator: "; "))
+    }
+    hasComplained = true
+    let size = encoder.layout.map { " of \($0.width) x \($0.height)" } ?? ""
+    complain(
+      "no encoder takes frames\(size) as \(encoder.coding.name): \(failures.last ?? "none is there"); "
+        + "they travel lossless")
+  }
+
+  private func complain(_ text: String) { sendLog(link, 1, text) }
+
+  // MARK: Feedback
+
+  func take(_ feedback: FrameFeedback, now: UInt64) {
+    let number = lock.withLock { () -> UInt32? in
+      guard let index = underWay.firstIndex(where: { $0.frame == feedback.frame }) else {
+        return nil
+      }
+      let number = underWay[index].number
+      underWay.removeSubrange(...index)
+      decodeTime = decodeTime &- decodeTime / 8 &+ min(feedback.decodeTime, 1_000_000_000) / 8
+      return number
+    }
+    if let number,
+      let delay = meter.arrived(number, now: now, decodeTime: feedback.decodeTime)
+    {
+      lock.withLock {
+        rate.note(delay: delay, interval: 1_000_000_000 / UInt64(FrameSource.framesPerSecond))
+      }
+    }
+    guard feedback.lostBands != 0 else { return }
+    // The encoder takes what is lost in from any thread.
+    let encoder = lock.withLock { lossTarget }
+    for band in 0..<BandLayout.mostBands where feedback.lostBands >> UInt32(band) & 1 != 0 {
+      encoder?.noteLoss(band: band, since: feedback.lostSince)
+    }
+  }
+}
+
+extension FramePixels {
+  /// A frame as pixels of 32 bits.
+  struct Words {
+    let pixels: PixelRows
+    let width: Int
+    let height: Int
+  }
+
+  /// The frame as pixels of 32 bits, of which two narrow ones are one, and wide ones two each; nil when its rows
+  /// do not begin at multiples of 4 bytes or it is larger than bands can be.
+  var words: Words? {
+    let width = (shape.width * shape.bytesPerPixel + 3) / 4
+    let sides = 1...BandLayout.largestSide
+    guard shape.stride % 4 == 0, shape.stride >= width * 4, sides.contains(width),
+      sides.contains(shape.height),
+      bytes.count >= shape.stride * (shape.height - 1) + width * 4, let start = bytes.baseAddress,
+      Int(bitPattern: start) % 4 == 0
+    else { return nil }
+    // Coding reads alone.
+    let pixels = PixelRows(
+      start: UnsafeMutableRawPointer(mutating: start), stride: shape.stride,
+      order: shape.pixel == .rgba8 ? .rgba : .bgra)
+    return Words(pixels: pixels, width: width, height: shape.height)
+  }
+}
+
+extension CodedFrame {
+  /// Nanoseconds until the last unit was handed over.
+  fileprivate var encodeTime: UInt64 { lastUnit == 0 ? 0 : lastUnit &- began }
+}
