@@ -1,3 +1,11 @@
+/// How much work compensation does.
+public enum Effort: Sendable, CaseIterable {
+  /// What lies between samples is interpolated linearly.
+  case fast
+  /// Luma is interpolated with a cubic filter, which keeps more of its detail.
+  case full
+}
+
 /// Makes pictures between two others from these alone: motion is searched in both at once, and what
 /// it carries from either side is blended.
 ///
@@ -32,13 +40,15 @@ public final class MotionInterpolator: @unchecked Sendable {
   ) {
     precondition(first.matches(second) && first.matches(target))
     precondition(first.width == width && first.height == height && phase.fraction <= 256)
-    search.run(from: first.luma, to: second.luma, phase: phase, effort: effort, lanes: lanes)
+    search.run(from: first.luma, to: second.luma, phase: phase, lanes: lanes)
+    let overlap = Overlap(field: search.field, phase: phase)
     for k in 0..<3 {
-      let shift = k == 0 ? 0 : first.sampling.shift
-      Compensation(
-        first: first.planes[k], second: second.planes[k], field: search.field, phase: phase,
-        effort: effort, shift: shift
-      ).run(into: target.planes[k], lanes: lanes)
+      let (a, b, out) = (first.planes[k], second.planes[k], target.planes[k])
+      if k > 0 && first.sampling == .half {
+        overlap.runHalf(a, b, into: out, lanes: lanes)
+      } else {
+        overlap.run(a, b, isCubic: effort == .full && k == 0, into: out, lanes: lanes)
+      }
     }
   }
 }

@@ -1,11 +1,3 @@
-/// How much work motion search and compensation do.
-public enum Effort: Sendable, CaseIterable {
-  /// The last level of the search is half the size, and what is fetched is interpolated linearly.
-  case fast
-  /// All of it at full size, with a cubic filter.
-  case full
-}
-
 /// Finds motion between two pictures, symmetrically around the interim picture: each block of that
 /// takes the vector along which the two match best, from small versions of them to large ones.
 final class MotionSearch: @unchecked Sendable {
@@ -55,14 +47,14 @@ final class MotionSearch: @unchecked Sendable {
   }
 
   /// Fills the field with motion from one picture to the other.
-  func run(from first: Plane, to second: Plane, phase: Phase, effort: Effort, lanes: Lanes) {
+  func run(from first: Plane, to second: Plane, phase: Phase, lanes: Lanes) {
     before.build(from: first, lanes: lanes)
     after.build(from: second, lanes: lanes)
     for index in (0..<levels.count).reversed() {
       search(index, phase, lanes)
     }
     smooth(phase, lanes)
-    refine(phase, effort, lanes)
+    refine(phase, lanes)
   }
 
   // MARK: - Whole samples
@@ -165,18 +157,21 @@ final class MotionSearch: @unchecked Sendable {
       func consider(parent at: Int) {
         consider(Int(parent.dx[at]) &* 2, Int(parent.dy[at]) &* 2)
       }
-      consider(parent: near &* parentColumns &+ farColumn)
-      consider(parent: far &* parentColumns &+ nearColumn)
-      consider(parent: far &* parentColumns &+ farColumn)
-      if column > 0 { consider(Int(dx[column &- 1]), Int(dy[column &- 1])) }
-      if !isFirst {
-        consider(Int(dx[column &- columns]), Int(dy[column &- columns]))
-        if column &+ 1 < columns {
-          consider(Int(dx[column &+ 1 &- columns]), Int(dy[column &+ 1 &- columns]))
+      if best > Self.goodEnough {
+        consider(parent: near &* parentColumns &+ farColumn)
+        consider(parent: far &* parentColumns &+ nearColumn)
+        consider(parent: far &* parentColumns &+ farColumn)
+        if column > 0 { consider(Int(dx[column &- 1]), Int(dy[column &- 1])) }
+        if !isFirst {
+          consider(Int(dx[column &- columns]), Int(dy[column &- columns]))
+          if column &+ 1 < columns {
+            consider(Int(dx[column &+ 1 &- columns]), Int(dy[column &+ 1 &- columns]))
+          }
         }
+        consider(0, 0)
       }
-      consider(0, 0)
-      for _ in 0..<3 {
+      let diamond = level === levels[0] ? 1 : 3
+      for _ in 0..<diamond {
         let (cx, cy) = (bestX, bestY)
         consider(cx &- 1, cy)
         consider(cx &+ 1, cy)
@@ -190,7 +185,10 @@ final class MotionSearch: @unchecked Sendable {
   }
 
   /// What a sample away from the prediction costs, in levels summed over the window.
-  private static let stiffness = 4
+  private static let stiffness = 6
+
+  /// A difference of a window that is not worth a search for a smaller one: less than a level a sample.
+  private static let goodEnough = 60
 
   /// Once more over the last level, with what the neighbours on all sides have: what is right spreads
   /// against the order of the search too.
@@ -247,24 +245,22 @@ final class MotionSearch: @unchecked Sendable {
 
   // MARK: - Fractions of a sample
 
-  private func refine(_ phase: Phase, _ effort: Effort, _ lanes: Lanes) {
+  private func refine(_ phase: Phase, _ lanes: Lanes) {
     let field = field
     let columns = field.columns
     lanes.forRanges(of: field.rows, parts: Self.parts) { rows in
-      withUnsafeTemporaryAllocation(of: Int16.self, capacity: 2 * SubsampleFit.patch) { patches in
-        let fit = SubsampleFit(
-          self.before.planes[1], self.after.planes[1], phase, patches.baseAddress!)
-        for row in rows {
-          for column in 0..<columns {
-            let at = row &* columns &+ column
-            // From samples of the half size to eighths of one of the full size.
-            var vector = (Int(self.scratch.dx[at]) &* 16, Int(self.scratch.dy[at]) &* 16)
-            let residual = fit.run(
-              column &* Self.step &- 2, row &* Self.step &- 2, &vector, steps: 2)
-            field.dx[at] = Int16(truncatingIfNeeded: vector.0)
-            field.dy[at] = Int16(truncatingIfNeeded: vector.1)
-            field.residual[at] = UInt16(truncatingIfNeeded: residual)
-          }
+      let fit = SubsampleFit(self.before.planes[1], self.after.planes[1], phase)
+      for row in rows {
+        for column in 0..<columns {
+          let at = row &* columns &+ column
+          // From samples of the half size to eighths of one of the full size.
+          var vector = (Int(self.scratch.dx[at]) &* 16, Int(self.scratch.dy[at]) &* 16)
+          let (x, y) = (column &* Self.step &- 2, row &* Self.step &- 2)
+          _ = fit.step(x, y, &vector, isWhole: true)
+          let residual = fit.step(x, y, &vector, isWhole: false)
+          field.dx[at] = Int16(truncatingIfNeeded: vector.0)
+          field.dy[at] = Int16(truncatingIfNeeded: vector.1)
+          field.residual[at] = UInt16(truncatingIfNeeded: residual)
         }
       }
     }
@@ -298,103 +294,93 @@ func sumOfDifferences8x8(
 
 /// Moves a vector by fractions of a sample to where two windows match best: steps of Gauss and Newton.
 struct SubsampleFit {
-  /// Samples of a window with a border of one, in rows of 16.
-  static let patch = 16 * 10
-  private static let width = 16
-  private static let window = 8
-  /// Fractions of a sample of the level in a unit of a vector.
-  private static let unit = 16
-
   private let first: Plane
   private let second: Plane
   private let phase: Phase
-  private let p: UnsafeMutablePointer<Int16>
-  private let q: UnsafeMutablePointer<Int16>
 
-  /// - Parameter patches: twice as many values as `patch`, which must live as long as this does.
-  init(_ first: Plane, _ second: Plane, _ phase: Phase, _ patches: UnsafeMutablePointer<Int16>) {
+  init(_ first: Plane, _ second: Plane, _ phase: Phase) {
     self.first = first
     self.second = second
     self.phase = phase
-    p = patches
-    q = patches + Self.patch
   }
 
-  /// Fetches the window and a sample around it at a fraction of a sample, in quarters of a level.
-  @inline(__always)
-  private func fetch(_ plane: Plane, _ x: Int, _ y: Int, _ out: UnsafeMutablePointer<Int16>) {
-    let shift = 4
-    let px = min(max(x &>> shift, -20), plane.width &+ 10)
-    let py = min(max(y &>> shift, -20), plane.height &+ 10)
-    let fx = UInt16(truncatingIfNeeded: x & 15)
-    let fy = UInt16(truncatingIfNeeded: y & 15)
-    let w3 = fx &* fy
-    let w2 = fy &* 16 &- w3
-    let w1 = fx &* 16 &- w3
-    let w0 = 256 &- w1 &- w2 &- w3
-    let stride = plane.stride
-    var row = UnsafePointer(plane.base + (py &* stride &+ px))
-    var target = out
-    for _ in 0..<10 {
-      let below = row + stride
-      for k in 0..<Self.width {
-        let top = UInt16(row[k]) &* w0 &+ UInt16(row[k &+ 1]) &* w1
-        let bottom = UInt16(below[k]) &* w2 &+ UInt16(below[k &+ 1]) &* w3
-        target[k] = Int16(truncatingIfNeeded: (top &+ bottom) &>> 6)
-      }
-      row = below
-      target += Self.width
-    }
-  }
-
+  /// Steps once.
+  ///
   /// - Parameters:
   ///   - x, y: the window's corner in the interim picture, in samples of the level.
   ///   - vector: in 16ths of such a sample.
-  ///   - steps: how often to step.
-  /// - Returns: the mean difference that is left, in eighths of a level.
+  ///   - isWhole: whether to compare at whole samples, which needs no interpolation.
+  /// - Returns: the mean difference at the vector that was given, in eighths of a level.
   @inline(__always)
-  func run(_ x: Int, _ y: Int, _ vector: inout (Int, Int), steps: Int) -> Int {
-    var tried = vector
-    var best = Int32.max
-    for step in 0...steps {
-      let (bx, by) = (phase.before(tried.0), phase.before(tried.1))
-      fetch(first, (x &- 1) &* 16 &- bx, (y &- 1) &* 16 &- by, p)
-      fetch(
-        second, (x &- 1) &* 16 &+ tried.0 &- bx, (y &- 1) &* 16 &+ tried.1 &- by, q)
-      var difference: Int32 = 0
-      var (xx, xy, yy): (Int32, Int32, Int32) = (0, 0, 0)
-      var (xr, yr): (Int32, Int32) = (0, 0)
-      for j in 1...8 {
-        let (a, b) = (p + j &* 16, q + j &* 16)
-        for i in 1...8 {
-          let gx = a[i &+ 1] &- a[i &- 1] &+ b[i &+ 1] &- b[i &- 1]
-          let gy = a[i &+ 16] &- a[i &- 16] &+ b[i &+ 16] &- b[i &- 16]
-          let r = a[i] &- b[i]
-          difference &+= Int32(r < 0 ? 0 &- r : r)
-          xx &+= Int32(gx) &* Int32(gx)
-          xy &+= Int32(gx) &* Int32(gy)
-          yy &+= Int32(gy) &* Int32(gy)
-          xr &+= Int32(gx) &* Int32(r)
-          yr &+= Int32(gy) &* Int32(r)
-        }
-      }
-      if difference >= best { break }
-      best = difference
-      vector = tried
-      if step == steps { break }
-      let damping: Float = 4000
-      let (a, b, c) = (Float(xx) + damping, Float(xy), Float(yy) + damping)
-      let determinant = a * c - b * b
-      let scale = 4 * 16 / determinant
-      let sx = (c * Float(xr) - b * Float(yr)) * scale
-      let sy = (a * Float(yr) - b * Float(xr)) * scale
-      let limit: Float = 20
-      let mx = Int(max(-limit, min(limit, sx)).rounded())
-      let my = Int(max(-limit, min(limit, sy)).rounded())
-      if mx == 0 && my == 0 { break }
-      tried = (vector.0 &+ mx, vector.1 &+ my)
+  func step(_ x: Int, _ y: Int, _ vector: inout (Int, Int), isWhole: Bool) -> Int {
+    let (dx, dy) = ((vector.0 &+ 8) &>> 4, (vector.1 &+ 8) &>> 4)
+    let (bx, by) = (phase.before(dx), phase.before(dy))
+    let (s, t) = (first.stride, second.stride)
+    let a0 = at(first, x &- bx, y &- by)
+    let b0 = at(second, x &+ dx &- bx, y &+ dy &- by)
+    // Where the vector leads with its fractions.
+    let (cx, cy) = (phase.before(vector.0), phase.before(vector.1))
+    let p = Tap(first, (x &<< 4) &- cx, (y &<< 4) &- cy, 4, 8, total: 128)
+    let q = Tap(
+      second, (x &<< 4) &+ vector.0 &- cx, (y &<< 4) &+ vector.1 &- cy, 4, 8, total: 128)
+    var difference = SIMD8<UInt16>.zero
+    var (xx, xy, yy) = (SIMD8<Int32>.zero, SIMD8<Int32>.zero, SIMD8<Int32>.zero)
+    var (xr, yr) = (SIMD8<Int32>.zero, SIMD8<Int32>.zero)
+    var (above, here) = (load(a0 - s) &+ load(b0 - t), load(a0) &+ load(b0))
+    for j in 0..<8 {
+      let (a, b) = (a0 + j &* s, b0 + j &* t)
+      let below = load(a + s) &+ load(b + t)
+      let gx = load(a + 1) &- load(a - 1) &+ load(b + 1) &- load(b - 1)
+      let gy = below &- above
+      above = here
+      here = below
+      // In eighths of a level.
+      let r =
+        isWhole
+        ? (load(a) &- load(b)) &<< 3
+        : SIMD8<Int16>(
+          truncatingIfNeeded: p.fetch(p.base + j &* s) &- q.fetch(q.base + j &* t)) &>> 4
+      difference &+= magnitudes(r)
+      let wide = (
+        SIMD8<Int32>(truncatingIfNeeded: gx), SIMD8<Int32>(truncatingIfNeeded: gy),
+        SIMD8<Int32>(truncatingIfNeeded: r)
+      )
+      xx &+= wide.0 &* wide.0
+      xy &+= wide.0 &* wide.1
+      yy &+= wide.1 &* wide.1
+      xr &+= wide.0 &* wide.2
+      yr &+= wide.1 &* wide.2
     }
-    // 64 samples in quarters of a level.
-    return Int(best) &>> 5
+    let damping: Float = 250
+    let (a, b, c) = (
+      Float(xx.wrappedSum()) + damping, Float(xy.wrappedSum()), Float(yy.wrappedSum()) + damping
+    )
+    let (u, v) = (Float(xr.wrappedSum()), Float(yr.wrappedSum()))
+    // Gradients are of four times a level, differences of eight.
+    let scale = 4 * 16 / 8 / (a * c - b * b)
+    let sx = (c * u - b * v) * scale
+    let sy = (a * v - b * u) * scale
+    let limit: Float = 16
+    vector.0 &+= Int(max(-limit, min(limit, sx)) + 1024.5) &- 1024
+    vector.1 &+= Int(max(-limit, min(limit, sy)) + 1024.5) &- 1024
+    return Int(SIMD8<UInt32>(truncatingIfNeeded: difference).wrappedSum()) &>> 6
+  }
+
+  @inline(__always)
+  private func load(_ p: UnsafePointer<UInt8>) -> SIMD8<Int16> {
+    SIMD8<Int16>(truncatingIfNeeded: UnsafeRawPointer(p).loadUnaligned(as: SIMD8<UInt8>.self))
+  }
+
+  @inline(__always)
+  private func magnitudes(_ v: SIMD8<Int16>) -> SIMD8<UInt16> {
+    let sign = v &>> 15
+    return SIMD8<UInt16>(truncatingIfNeeded: (v ^ sign) &- sign)
+  }
+
+  @inline(__always)
+  private func at(_ plane: Plane, _ x: Int, _ y: Int) -> UnsafePointer<UInt8> {
+    let px = min(max(x, -20), plane.width &+ 10)
+    let py = min(max(y, -20), plane.height &+ 10)
+    return UnsafePointer(plane.base + (py &* plane.stride &+ px))
   }
 }
