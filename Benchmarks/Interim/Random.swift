@@ -1,0 +1,21 @@
+/// splitmix64: the same numbers from a seed everywhere.
+struct Random {
+  var state: UInt64
+
+  init(_ seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  /// In 0..<1.
+  mutating func unit() -> Float { Float(next() >> 40) / 16_777_216 }
+
+  mutating func between(_ a: Float, _ b: Float) -> Float { a + (b - a) * unit() }
+
+  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+}
