@@ -433,10 +433,9 @@ def surfaceless() -> None:
     assert es.eglTerminate(display)
 
 
-def single_pbuffer() -> None:
-    """What OpenGL says of a pbuffer's buffers by each of their names, and what is drawn to them."""
+def open_pbuffer():
+    """EGL without a window system, its display, and a config and a pbuffer for OpenGL."""
     es = egl()
-    gl = C.CDLL("libGL.so.1")
     display = C.c_void_p(es.eglGetPlatformDisplay(0x31DD, None, None))
     assert es.eglInitialize(display, None, None) and es.eglBindAPI(0x30A2)
     config, count = C.c_void_p(), C.c_int()
@@ -444,6 +443,13 @@ def single_pbuffer() -> None:
     assert es.eglChooseConfig(display, wish, C.byref(config), 1, C.byref(count)) and count.value
     surface = C.c_void_p(es.eglCreatePbufferSurface(
         display, config, integers(0x3057, 8, 0x3056, 8, 0x3038)))
+    return es, display, config, surface
+
+
+def single_pbuffer() -> None:
+    """What OpenGL says of a pbuffer's buffers by each of their names, and what is drawn to them."""
+    es, display, config, surface = open_pbuffer()
+    gl = C.CDLL("libGL.so.1")
     for version, profile in ((2, 2), (3, 1)):
         context = C.c_void_p(es.eglCreateContext(
             display, config, None, integers(0x3098, version, 0x30FD, profile, 0x3038)))
@@ -469,15 +475,8 @@ def single_pbuffer() -> None:
 
 def picking() -> None:
     """Selection and feedback, and what of the application's buffers they leave alone."""
-    es = egl()
+    es, display, config, surface = open_pbuffer()
     gl = C.CDLL("libGL.so.1")
-    display = C.c_void_p(es.eglGetPlatformDisplay(0x31DD, None, None))
-    assert es.eglInitialize(display, None, None) and es.eglBindAPI(0x30A2)
-    config, count = C.c_void_p(), C.c_int()
-    wish = integers(0x3033, 1, 0x3040, 8, 0x3021, 8, 0x3038)
-    assert es.eglChooseConfig(display, wish, C.byref(config), 1, C.byref(count)) and count.value
-    surface = C.c_void_p(es.eglCreatePbufferSurface(
-        display, config, integers(0x3057, 8, 0x3056, 8, 0x3038)))
     context = C.c_void_p(es.eglCreateContext(display, config, None, integers(0x3038)))
     assert es.eglMakeCurrent(display, surface, surface, context)
     selection, feedback = (C.c_uint * 64)(), (C.c_float * 64)()
