@@ -117,7 +117,7 @@ final class Stream {
       if codesWholeFrames {
         encoder.noteLossOfAll()
       } else {
-        encoder.noteLoss(band: band, since: since)
+        encoder.noteLoss(band: band, since: since, knowsRepairs: true)
       }
     }
     let media = link.sender.mediaBitsPerSecond(now: now)

@@ -82,10 +82,10 @@ final class BandState {
   private var repair: (since: UInt32, frame: UInt32)?
 
   /// The client has nothing of this band from frame `first` on (nil: at all). One that says so of a frame
-  /// before it has seen the repair asks for nothing more.
-  func noteLoss(since first: UInt32?) {
+  /// before it has seen the repair asks for nothing more, unless it `knowsRepairs`.
+  func noteLoss(since first: UInt32?, knowsRepairs: Bool = false) {
     if let first {
-      if let repair, Int32(bitPattern: first &- repair.since) >= 0,
+      if !knowsRepairs, let repair, Int32(bitPattern: first &- repair.since) >= 0,
         Int32(bitPattern: first &- repair.frame) < 0
       {
         return

@@ -58,6 +58,8 @@ public final class FrameEncoder {
   private struct Requests {
     /// For each band that something was lost of: since which frame, nil for everything.
     var losses: [Int: UInt32?] = [:]
+    /// Bands of which the client has missed the repair, too, bits.
+    var lostRepairs: UInt32 = 0
     var losesAll = false
     var bitsPerSecond: Int?
     var coding: BandCoding?
@@ -92,8 +94,14 @@ public final class FrameEncoder {
 
   /// A band of the frames from `first` on did not reach the client (nil: it has nothing): what they had is
   /// sent again, without a reference to them, with the next frame. Bands that there are not are ignored.
-  public func noteLoss(band: Int, since first: UInt32?) {
+  ///
+  /// A client that lacks a frame may say so several times before it sees the repair, and is answered once. One that
+  /// `knowsRepairs` says so once, and again only when it has missed the repair.
+  public func noteLoss(band: Int, since first: UInt32?, knowsRepairs: Bool = false) {
     requests.withLock { requests in
+      if knowsRepairs, (0..<BandLayout.mostBands).contains(band) {
+        requests.lostRepairs |= 1 << UInt32(band)
+      }
       if let known = requests.losses[band] {
         guard let known, let first else {
           requests.losses[band] = .some(nil)
@@ -263,7 +271,8 @@ public final class FrameEncoder {
     }
     if asked.losesAll { for state in bands { state.noteLoss(since: nil) } }
     for (band, first) in asked.losses where bands.indices.contains(band) {
-      bands[band].noteLoss(since: first)
+      bands[band].noteLoss(
+        since: first, knowsRepairs: asked.lostRepairs >> UInt32(band) & 1 != 0)
     }
     if let rate = asked.bitsPerSecond {
       shares.bitsPerSecond = max(rate, 0)

@@ -196,5 +196,9 @@ struct ChangeOfCodingTests {
     // The repair itself, frame 6, is lost.
     stream.encoder.noteLoss(band: 0, since: 6)
     #expect(try send(8))
+    // Who knows of repairs says since when it has nothing, and that of a repair that was lost too.
+    stream.encoder.noteLoss(band: 0, since: 6, knowsRepairs: true)
+    #expect(try send(9))
+    #expect(try !send(10))
   }
 }
