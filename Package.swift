@@ -157,14 +157,14 @@ let package = Package(
       name: "Agent",
       dependencies: [
         "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "GLWire", "Client", "MemoryFabric",
-        "Transport", "CommandStream", "Recording", "FrameStream",
+        "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink",
       ],
       swiftSettings: house + gnu),
     .target(
       name: "Node",
       dependencies: [
         "CPlatform", "Wire", "Ring", "MemoryFabric", "Transport", "CommandStream", "VulkanReplay",
-        "GLReplay", "FrameServer", "FrameStream",
+        "GLReplay", "FrameServer", "FrameStream", "FrameLink",
       ],
       swiftSettings: house + gnu),
     // Floor 6

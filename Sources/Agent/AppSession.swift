@@ -33,6 +33,7 @@ final class AppSession: @unchecked Sendable {
   /// How frames shall travel; nil: as they are.
   private let frameSettings: FrameSettings?
   private var frameReplies: FrameReplies?
+  private var datagrams: DatagramReceiver?
   /// Of the thread that receives from the primary node.
   private var decoder = RunDecoder()
   private let isEnding = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
@@ -170,12 +171,18 @@ final class AppSession: @unchecked Sendable {
 
   /// Says how frames shall travel, before anything is drawn.
   private func startFrames(_ primary: NodeConnection) throws(LinkError) {
-    guard let frameSettings, primary.abilities & NodeAbility.codedFrames != 0 else { return }
+    guard var frameSettings, primary.abilities & NodeAbility.codedFrames != 0 else { return }
     let replies = FrameReplies(link: primary.link)
     guard replies.start(threads) else {
       return Log.warning("\(name): no thread to answer for frames; they travel as they are")
     }
     frameReplies = replies
+    datagrams = DatagramReceiver(link: primary.link, frames: frames, running: threads) {
+      [weak self] in
+      self?.lose(LostReason.nodeGone, "node \(primary.description.name) sends \($0)")
+    }
+    frames.datagrams = datagrams
+    frameSettings.takesDatagrams = datagrams != nil
     try primary.link.send(MessageType.frameSettings, bytes: frameSettings.bytes)
   }
 
@@ -272,7 +279,9 @@ final class AppSession: @unchecked Sendable {
       return
     case MessageType.appSwapchainGone:
       guard payload.count >= 8, let primary = nodes.first else { break }
-      if !primary.isSameHost { frames.detach(payload.loadUnaligned(as: UInt64.self)) }
+      let swapchain = payload.loadUnaligned(as: UInt64.self)
+      datagrams?.forget(swapchain)
+      if !primary.isSameHost { frames.detach(swapchain) }
       try primary.link.send(MessageType.swapchainGone, payload)
       return
     default: break
@@ -335,10 +344,16 @@ final class AppSession: @unchecked Sendable {
       return frames.decode(payload)
     case MessageType.frameEnd where isPrimary && frameReplies != nil:
       guard let end = FrameEnd(payload) else { return "the end of a frame that makes no sense" }
+      datagrams?.wait(for: end)
       switch frames.finish(end) {
       case .success(let feedback): frameReplies?.add(feedback)
       case .failure(let problem): return problem.text
       }
+    case MessageType.frameDatagrams where isPrimary && datagrams != nil:
+      guard let offer = DatagramOffer(payload), offer.port != 0 else {
+        return "an offer of datagrams that makes no sense"
+      }
+      datagrams?.open(offer)
     case MessageType.contentHeld where isPrimary:
       guard content?.add(announcement: payload) != false else {
         return "an announcement that makes no sense"
@@ -429,6 +444,7 @@ final class AppSession: @unchecked Sendable {
     platform_store32_seq(isEnding, 1)
     watchdog.wake()
     frameReplies?.stop()
+    datagrams?.stop()
     app.close()
     // The application is gone; this wakes the threads that wait in its rings.
     segment?.markLost(LostReason.agentGone, UnsafeRawBufferPointer(start: nil, count: 0))

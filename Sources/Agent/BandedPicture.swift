@@ -11,11 +11,31 @@ internal import Synchronization
 ///
 /// One thread at a time, beside those that decode.
 final class BandedPicture: @unchecked Sendable {
-  /// What threads that decode have found of a frame.
+  /// What threads that decode have found of frames: each part belongs to the frame whose image it was decoded into.
   private struct Found {
-    var shown: [BandHeader] = []
-    var lost: [(header: BandHeader, error: BandError)] = []
+    var shown: [(header: BandHeader, frame: UInt32)] = []
+    var lost: [(header: BandHeader, frame: UInt32, error: BandError, isRefused: Bool)] = []
     var decodeTime: UInt64 = 0
+
+    /// Takes out what belongs to a frame or to one before it.
+    mutating func take(until frame: UInt32) -> Found {
+      func isLater(_ other: UInt32) -> Bool { Int32(bitPattern: other &- frame) > 0 }
+      let taken = Found(
+        shown: shown.filter { !isLater($0.frame) }, lost: lost.filter { !isLater($0.frame) },
+        decodeTime: decodeTime)
+      shown.removeAll { !isLater($0.frame) }
+      lost.removeAll { !isLater($0.frame) }
+      decodeTime = 0
+      return taken
+    }
+  }
+
+  /// A unit that a datagram has brought, whose frame is not the next one, or was shown without it.
+  private struct Held {
+    let header: BandHeader
+    let unit: [UInt8]
+    let place: FramePlace
+    let arrival: DatagramArrival
   }
 
   private let imageCount: Int
@@ -29,6 +49,19 @@ final class BandedPicture: @unchecked Sendable {
   /// Of the frame that comes.
   private let found = Mutex(Found())
   private var hasComplained = false
+  /// Units that wait for their frame, or for the next, each band's in order.
+  private var held: [Held] = []
+  private var heldBytes = 0
+  /// The frame that was shown last.
+  private var finished: UInt32 = 0
+  /// For each band, the last frame of which the link has brought a unit.
+  private var linkFrames = [UInt32](repeating: 0, count: BandLayout.mostBands)
+  /// Bands of which a unit was refused since the last that was decoded, bits.
+  private var refused: UInt32 = 0
+
+  /// More units than are ever on their way; what exceeds them is refused.
+  private static let mostHeld = 16 * BandLayout.mostBands
+  private static let mostHeldBytes = 64 << 20
 
   init(imageCount: Int, crew: DecodingCrew) {
     self.imageCount = imageCount
@@ -43,7 +76,95 @@ final class BandedPicture: @unchecked Sendable {
     _ bytes: UnsafeRawBufferPointer, _ place: FramePlace, _ buffer: Buffer
   ) throws(BandError) {
     let header = try BandUnit(bytes).header
-    let frame = buffer(Int(place.image))
+    try admit(band: header.band, until: header.frame, into: place.image, of: header.frame, buffer)
+    linkFrames[header.band] = header.frame
+    try decode(bytes, header, place, into: place.image, of: header.frame, nil, buffer)
+  }
+
+  /// Takes a unit that a datagram has brought: the bytes of `unit` from `start` on. One of the frame that is the next
+  /// to be shown is decoded now; others wait for theirs, or, when theirs was shown without them, for the next one.
+  func take(
+    _ unit: [UInt8], from start: Int, _ place: FramePlace, _ arrival: DatagramArrival,
+    _ buffer: Buffer
+  ) throws(BandError) {
+    let bytes = [UInt8](unit[start...])
+    var header: BandHeader?
+    var failure: BandError?
+    bytes.withUnsafeBytes {
+      do throws(BandError) { header = try BandUnit($0).header } catch { failure = error }
+    }
+    if let failure { throw failure }
+    guard let header, header.band == arrival.band, header.frame == arrival.frame else {
+      throw BandError("a band of another frame than its packets say")
+    }
+    guard held.count < BandedPicture.mostHeld,
+      heldBytes + bytes.count <= BandedPicture.mostHeldBytes
+    else { return refuse(arrival) }
+    held.append(Held(header: header, unit: bytes, place: place, arrival: arrival))
+    heldBytes += bytes.count
+    try admitNext(buffer)
+  }
+
+  /// Units that come as datagrams from now on have nothing to do with those that came.
+  func beginDatagrams() {
+    crew.finish(self)
+    found.withLock { $0 = Found() }
+    held = []
+    heldBytes = 0
+    linkFrames = linkFrames.map { _ in 0 }
+  }
+
+  /// Decodes what waits for the next frame, when that is no picture that others are still made from.
+  private func admitNext(_ buffer: Buffer) throws(BandError) {
+    let next = finished &+ 1
+    for band in Set(held.map(\.header.band)) {
+      let own = held.first { $0.header.band == band && $0.header.frame == next }
+      guard let own, Int(own.place.image) != newest else { continue }
+      try admit(band: band, until: next, into: own.place.image, of: next, buffer)
+    }
+  }
+
+  /// Decodes what waits of a band (nil: of all), up to a frame, into an image that will show `shown`.
+  private func admit(
+    band: Int?, until last: UInt32, into image: UInt32, of shown: UInt32, _ buffer: Buffer
+  ) throws(BandError) {
+    guard !held.isEmpty else { return }
+    let isDue = { (one: Held) -> Bool in
+      (band == nil || one.header.band == band)
+        && Int32(bitPattern: one.header.frame &- last) <= 0
+    }
+    let due = held.filter(isDue)
+    held.removeAll(where: isDue)
+    heldBytes -= due.reduce(0) { $0 + $1.unit.count }
+    for one in due {
+      let newer = linkFrames[one.header.band]
+      guard newer == 0 || Int32(bitPattern: one.header.frame &- newer) > 0 else {
+        // The link has brought what came after it.
+        refuse(one.arrival)
+        continue
+      }
+      var failure: BandError?
+      one.unit.withUnsafeBytes {
+        do throws(BandError) {
+          try decode($0, one.header, one.place, into: image, of: shown, one.arrival, buffer)
+        } catch { failure = error }
+      }
+      if let failure { throw failure }
+    }
+  }
+
+  /// A unit is not decoded: what is made from its picture cannot be either.
+  private func refuse(_ arrival: DatagramArrival) {
+    refused |= 1 << UInt32(arrival.band)
+    arrival.refuse(arrival.band, arrival.repair)
+  }
+
+  /// Decodes a unit into an image that will show the frame `shown`.
+  private func decode(
+    _ bytes: UnsafeRawBufferPointer, _ header: BandHeader, _ place: FramePlace, into image: UInt32,
+    of shown: UInt32, _ arrival: DatagramArrival?, _ buffer: Buffer
+  ) throws(BandError) {
+    let frame = buffer(Int(image))
     guard let start = frame.baseAddress,
       Self.fits(header.frameWidth, header.frameHeight, place, frame)
     else {
@@ -59,16 +180,25 @@ final class BandedPicture: @unchecked Sendable {
     nonisolated(unsafe) let decoder = bands[header.band]
     nonisolated(unsafe) let picture = PixelRows(
       start: start, stride: place.stride, order: place.order)
+    let bit: UInt32 = 1 << UInt32(header.band)
+    let isBehindGap = arrival?.isBehindGap == true || refused & bit != 0
+    refused &= ~bit
     let work: @Sendable (UnsafeRawBufferPointer) -> Void = { [self] bytes in
       let began = platform_now()
       var failure: BandError?
+      if isBehindGap { decoder.noteLoss() }
       do throws(BandError) {
         try decoder.decode(try BandUnit(bytes), into: picture)
       } catch { failure = error }
       found.withLock { found in
-        if let failure { found.lost.append((header, failure)) } else { found.shown.append(header) }
+        if let failure {
+          found.lost.append((header, shown, failure, arrival != nil))
+        } else {
+          found.shown.append((header, shown))
+        }
         found.decodeTime &+= platform_now() &- began
       }
+      if failure != nil, let arrival { arrival.refuse(header.band, arrival.repair) }
     }
     // Pixels as they are take no longer to put in their place than to hand over.
     if header.coding == .raw {
@@ -82,13 +212,12 @@ final class BandedPicture: @unchecked Sendable {
   /// Waits until nobody decodes: the buffers may go.
   func settle() { crew.finish(self) }
 
-  /// The frame has no more units: brings its buffer to what it shows. What the node is to hear.
-  func finish(_ end: FrameEnd, _ buffer: Buffer) -> FrameFeedback {
+  /// The frame has no more units: brings its buffer to what it shows. What the node is to hear. Throws when a
+  /// unit that has waited cannot be of such a frame.
+  func finish(_ end: FrameEnd, _ buffer: Buffer) throws(BandError) -> FrameFeedback {
+    try admit(band: nil, until: end.frame, into: end.place.image, of: end.frame, buffer)
     crew.finish(self)
-    let taken = found.withLock { found in
-      defer { found = Found() }
-      return found
-    }
+    let taken = found.withLock { $0.take(until: end.frame) }
     let image = Int(end.place.image)
     let frame = buffer(image)
     var decodeTime = taken.decodeTime
@@ -96,24 +225,28 @@ final class BandedPicture: @unchecked Sendable {
       Self.fits(end.width, end.height, end.place, frame)
     {
       let began = platform_now()
-      for header in taken.shown {
+      for (header, _) in taken.shown {
         forEachTile(header) { cells in
           for other in stale.indices { stale[other].set(cells, other != image) }
         }
       }
       // Some of it may have been written.
-      for (header, _) in taken.lost { forEachTile(header) { stale[image].set($0, true) } }
+      for (header, _, _, _) in taken.lost { forEachTile(header) { stale[image].set($0, true) } }
       if let newest, newest != image { copy(from: buffer(newest), to: frame, image, end.place) }
       newest = image
       decodeTime &+= platform_now() &- began
     }
-    if let (header, error) = taken.lost.first, !hasComplained {
-      Log.debug("a band of frame \(header.frame) is lost: \(error)")
+    if let lost = taken.lost.first, !hasComplained {
+      Log.debug("a band of frame \(lost.header.frame) is lost: \(lost.error)")
       hasComplained = true
     }
+    finished = end.frame
+    try admitNext(buffer)
     return FrameFeedback(
       swapchain: end.place.swapchain, frame: end.frame,
-      lostBands: taken.lost.reduce(0) { $0 | 1 << UInt32($1.header.band) }, lostSince: end.frame,
+      // The sender of datagrams hears of its own.
+      lostBands: taken.lost.reduce(0) { $1.isRefused ? $0 : $0 | 1 << UInt32($1.header.band) },
+      lostSince: end.frame,
       decodeTime: decodeTime)
   }
 
@@ -131,6 +264,8 @@ final class BandedPicture: @unchecked Sendable {
     guard (width, height) != size || bands.isEmpty else { return }
     crew.finish(self)
     found.withLock { $0 = Found() }
+    held = []
+    heldBytes = 0
     size = (width, height)
     bands = (0..<BandLayout.mostBands).map { _ in BandDecoder() }
     stale = [CellMask](

@@ -73,6 +73,7 @@ struct FrameTotals {
   /// Frames in each coding, by `BandCoding`.
   private(set) var frames = [UInt64](repeating: 0, count: 4)
   private(set) var leftOut: UInt64 = 0
+  var datagrams = DatagramTotals()
   private var encodeTimes = [UInt64](repeating: 0, count: Histogram.buckets)
   private var firstUnitTimes = [UInt64](repeating: 0, count: Histogram.buckets)
 
@@ -88,6 +89,7 @@ struct FrameTotals {
   mutating func add(_ other: FrameTotals) {
     for index in frames.indices { frames[index] &+= other.frames[index] }
     leftOut &+= other.leftOut
+    datagrams.add(other.datagrams)
     for index in encodeTimes.indices {
       encodeTimes[index] &+= other.encodeTimes[index]
       firstUnitTimes[index] &+= other.firstUnitTimes[index]

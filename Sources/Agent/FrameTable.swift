@@ -29,6 +29,8 @@ final class FrameTable: @unchecked Sendable {
   private var bySwapchain: [UInt64: Buffers] = [:]
   private var counted = FrameTotals()
   private let crew = DecodingCrew()
+  /// What brings units as datagrams, for its figures. Set before there are any.
+  weak var datagrams: DatagramReceiver?
   private static let largest: UInt64 = 16 << 30
 
   /// Maps a swapchain's frame memory. The descriptor stays the caller's.
@@ -96,7 +98,11 @@ final class FrameTable: @unchecked Sendable {
   }
 
   /// What has come so far.
-  var totals: FrameTotals { lock.withLock { counted } }
+  var totals: FrameTotals {
+    var sum = lock.withLock { counted }
+    if let datagrams { sum.datagrams = datagrams.totals }
+    return sum
+  }
 
   // MARK: Coded frames
 
@@ -107,17 +113,44 @@ final class FrameTable: @unchecked Sendable {
       return "a band that is too short"
     }
     let bytes = UnsafeRawBufferPointer(rebasing: payload[FramePlace.byteCount...])
-    return lock.withLock {
+    return withPicture(place) { picture, buffers throws(BandError) in
+      try picture.take(bytes, place) { buffers.frame($0) }
+    }
+  }
+
+  /// Calls `body` with what a band belongs to; what is wrong with the band, or nil.
+  private func withPicture(
+    _ place: FramePlace, _ body: (BandedPicture, Buffers) throws(BandError) -> Void
+  ) -> String? {
+    lock.withLock {
       guard let buffers = bySwapchain[place.swapchain] else { return nil }
       guard Int(place.image) < buffers.imageCount else { return "a band of no image" }
       let picture = buffers.picture ?? BandedPicture(imageCount: buffers.imageCount, crew: crew)
       buffers.picture = picture
       do throws(BandError) {
-        try picture.take(bytes, place) { buffers.frame($0) }
+        try body(picture, buffers)
       } catch {
         return error.description
       }
       return nil
+    }
+  }
+
+  /// Units that come as datagrams from now on are of another session.
+  func beginDatagrams(_ swapchain: UInt64) {
+    lock.withLock { bySwapchain[swapchain]?.picture?.beginDatagrams() }
+  }
+
+  /// The same for a unit that a datagram brought, early or late.
+  func decode(_ payload: [UInt8], _ arrival: DatagramArrival) -> String? {
+    payload.withUnsafeBytes { bytes -> String? in
+      guard let place = FramePlace(bytes), bytes.count > FramePlace.byteCount else {
+        return "a band that is too short"
+      }
+      guard place.swapchain == arrival.swapchain else { return "a band of another swapchain" }
+      return withPicture(place) { picture, buffers throws(BandError) in
+        try picture.take(payload, from: FramePlace.byteCount, place, arrival) { buffers.frame($0) }
+      }
     }
   }
 
@@ -135,7 +168,11 @@ final class FrameTable: @unchecked Sendable {
         // Nothing was ever sent of it.
         return .success(FrameFeedback(swapchain: end.place.swapchain, frame: end.frame))
       }
-      return .success(picture.finish(end) { buffers.frame($0) })
+      do throws(BandError) {
+        return .success(try picture.finish(end) { buffers.frame($0) })
+      } catch {
+        return .failure(FrameProblem(text: error.description))
+      }
     }
   }
 }

@@ -156,7 +156,7 @@ struct StatisticsSnapshot {
     json.end("}")
     json.begin("{", "bytes")
     json.field("up", up)
-    json.field("down", down)
+    json.field("down", down &+ frameTotals.datagrams.bytes)
     if frames > 0 { json.field("up_per_frame", Double(up) / Double(frames)) }
     json.field("commands", commands)
     json.field("recorded", recorded)
@@ -189,6 +189,12 @@ struct StatisticsSnapshot {
     json.field("encode_ms_p50", frameTotals.encodeMedian)
     json.field("first_byte_ms_p50", frameTotals.firstUnitMedian)
     json.field("dropped", counters[Counter.framesDropped] &+ frameTotals.leftOut)
+    let datagrams = frameTotals.datagrams
+    if datagrams.packets > 0 {
+      json.field("packets", datagrams.packets)
+      json.field("lost", datagrams.lost)
+      json.field("repaired", datagrams.repaired)
+    }
     json.end("}")
     if let journal {
       json.begin("{", "journal")

@@ -55,6 +55,8 @@ public struct Switches: Sendable {
     case 14: "no_memory_blocks"
     // The agent's: frames from another host come as they are.
     case 15: "no_frame_coding"
+    // The agent's: coded frames come over the link of the commands, not as datagrams.
+    case 16: "no_datagrams"
     default: nil
     }
   }

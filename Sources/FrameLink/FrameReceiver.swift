@@ -101,6 +101,32 @@ public final class FrameReceiver {
 
   deinit { for band in bands { band.releaseAll() } }
 
+  /// Packets that are missing for good.
+  public var lostPackets: Int { Int(arrivals.lostCount) }
+
+  /// Whether a unit of a frame, which has been sent, may still come: it is known and not declared lost, or nothing is
+  /// known of it, no packet of a later frame has come, and no long silence has followed upon `since`, when the
+  /// receiver heard by another way that the frame was sent.
+  public func isUnderWay(band index: Int, frame: UInt32, since: UInt64, now: UInt64) -> Bool {
+    guard bands.indices.contains(index) else { return false }
+    let band = bands[index]
+    guard Int32(bitPattern: frame &- band.deliveredFrame) > 0 else { return false }
+    var unit = band.next
+    while unit != band.end {
+      let state = band.units[band.place(unit)]
+      let ahead = state.frame.map { Int32(bitPattern: $0 &- frame) } ?? -1
+      guard ahead <= 0 else { return false }
+      // What is complete waits for those in front of it alone.
+      if state.progress != .complete, !state.isLost { return true }
+      if ahead == 0 { return false }
+      unit &+= 1
+    }
+    if let newestFrame, Int32(bitPattern: newestFrame &- frame) > 0, statistics.reordering == 0 {
+      return false
+    }
+    return now < max(since, lastArrival) &+ FrameReceiver.silence.upperBound
+  }
+
   // MARK: In
 
   /// Takes a packet, `number` of its sender's, which has been authenticated. `handle` is called for what

@@ -54,7 +54,8 @@ public struct CodingSet: OptionSet, Equatable, Sendable {
 ///
 /// ```
 ///  0   u32 choice      4   u32 codings: those that the client decodes, bits
-///  8   u32 kilobits a second at most; 0: no limit of the client's     12   u32 reserved
+///  8   u32 kilobits a second at most; 0: no limit of the client's
+/// 12   u32 flags           bit 0: the client takes units as datagrams
 /// ```
 public struct FrameSettings: Equatable, Sendable {
   public static let byteCount = 16
@@ -63,11 +64,16 @@ public struct FrameSettings: Equatable, Sendable {
   public var codings: CodingSet
   /// Bits a second of video at most; 0: what the link takes.
   public var mostBits: Int
+  public var takesDatagrams: Bool
 
-  public init(choice: FrameChoice = .auto, codings: CodingSet = .exact, mostBits: Int = 0) {
+  public init(
+    choice: FrameChoice = .auto, codings: CodingSet = .exact, mostBits: Int = 0,
+    takesDatagrams: Bool = false
+  ) {
     self.choice = choice
     self.codings = codings
     self.mostBits = mostBits
+    self.takesDatagrams = takesDatagrams
   }
 
   /// Nil when the bytes are none.
@@ -79,11 +85,53 @@ public struct FrameSettings: Equatable, Sendable {
     // Exact ones need nothing; what is not known here is nobody's wish.
     codings = CodingSet(rawValue: bytes.word(4)).intersection(.all).union(.exact)
     mostBits = Int(bytes.word(8)) * 1000
+    takesDatagrams = bytes.word(12) & 1 != 0
   }
 
   public var bytes: [UInt8] {
     var out: [UInt8] = []
-    out.add(choice.rawValue, codings.rawValue, UInt32(clamping: (mostBits + 999) / 1000), 0)
+    out.add(
+      choice.rawValue, codings.rawValue, UInt32(clamping: (mostBits + 999) / 1000),
+      takesDatagrams ? 1 : 0)
+    return out
+  }
+}
+
+/// Units of a swapchain's frames may come as datagrams (`frameDatagrams`): they do from when a datagram of the client
+/// has arrived, each `FramePlace` and unit, in the frame link's session.
+///
+/// ```
+///  0   u64 swapchain
+///  8   u16 port            of the node, at the address that the link leads to
+/// 10   u16 session         of `DatagramCipher`; each is offered once
+/// 12   u32 reserved
+/// ```
+public struct DatagramOffer: Equatable, Sendable {
+  public static let byteCount = 16
+
+  public var swapchain: UInt64
+  public var port: UInt16
+  public var session: UInt16
+
+  public init(swapchain: UInt64, port: UInt16, session: UInt16) {
+    self.swapchain = swapchain
+    self.port = port
+    self.session = session
+  }
+
+  /// Nil when the bytes are none.
+  public init?(_ bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= DatagramOffer.byteCount else { return nil }
+    let word = bytes.word(8)
+    self.init(
+      swapchain: bytes.long(0), port: UInt16(truncatingIfNeeded: word),
+      session: UInt16(truncatingIfNeeded: word >> 16))
+  }
+
+  public var bytes: [UInt8] {
+    var out: [UInt8] = []
+    out.add(swapchain)
+    out.add(UInt32(port) | UInt32(session) << 16, 0)
     return out
   }
 }
@@ -142,6 +190,7 @@ public struct FramePlace: Equatable, Sendable {
 /// 36   u32 bands           that had a unit, bits
 /// 40   u32 coding          `BandCoding` that the frame was coded with
 /// 44   u32 flags           bit 0: left out, the picture of the frame before is shown again
+///                          bit 1: its units have left as datagrams, and may be lost
 /// 48   u64 nanoseconds from when the frame was there until its last unit was coded
 /// 56   u64 the same until its first unit was; 0 without any
 /// ```
@@ -155,12 +204,13 @@ public struct FrameEnd: Equatable, Sendable {
   public var bands: UInt32
   public var coding: BandCoding
   public var isLeftOut: Bool
+  public var usesDatagrams: Bool
   public var encodeTime: UInt64
   public var firstUnitTime: UInt64
 
   public init(
     place: FramePlace, frame: UInt32, width: Int, height: Int, bands: UInt32, coding: BandCoding,
-    isLeftOut: Bool, encodeTime: UInt64, firstUnitTime: UInt64
+    isLeftOut: Bool, usesDatagrams: Bool = false, encodeTime: UInt64, firstUnitTime: UInt64
   ) {
     self.place = place
     self.frame = frame
@@ -169,6 +219,7 @@ public struct FrameEnd: Equatable, Sendable {
     self.bands = bands
     self.coding = coding
     self.isLeftOut = isLeftOut
+    self.usesDatagrams = usesDatagrams
     self.encodeTime = encodeTime
     self.firstUnitTime = firstUnitTime
   }
@@ -181,14 +232,15 @@ public struct FrameEnd: Equatable, Sendable {
     self.init(
       place: place, frame: bytes.word(24), width: Int(bytes.word(28)), height: Int(bytes.word(32)),
       bands: bytes.word(36), coding: coding, isLeftOut: bytes.word(44) & 1 != 0,
-      encodeTime: bytes.long(48), firstUnitTime: bytes.long(56))
+      usesDatagrams: bytes.word(44) & 2 != 0, encodeTime: bytes.long(48),
+      firstUnitTime: bytes.long(56))
   }
 
   public var bytes: [UInt8] {
     var out = [UInt8](repeating: 0, count: FramePlace.byteCount)
     out.withUnsafeMutableBytes { if let start = $0.baseAddress { place.write(to: start) } }
     out.add(frame, UInt32(truncatingIfNeeded: width), UInt32(truncatingIfNeeded: height), bands)
-    out.add(UInt32(coding.rawValue), isLeftOut ? 1 : 0)
+    out.add(UInt32(coding.rawValue), (isLeftOut ? 1 : 0) | (usesDatagrams ? 2 : 0))
     out.add(encodeTime)
     out.add(firstUnitTime)
     return out

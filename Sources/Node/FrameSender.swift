@@ -15,19 +15,25 @@ final class FrameSender: @unchecked Sendable {
   private let lock = Lock()
   private var streams: [UInt64: FrameSource] = [:]
   private let meter: SharedMeter
+  private let datagrams: DatagramPlace
 
-  init(link: Link, settings: FrameSettings) {
+  /// `datagramPorts`: those that units may leave from, for a client that takes datagrams; 0: any.
+  init(link: Link, settings: FrameSettings, datagramPorts: ClosedRange<UInt16>) {
     self.link = link
     self.settings = settings
     meter = SharedMeter(link: link)
+    datagrams = DatagramPlace(link, settings.takesDatagrams ? datagramPorts : nil)
     meter.probe()
   }
+
+  /// The client is gone.
+  func stop() { datagrams.stop() }
 
   /// Sends a frame; false when its pixels are of a kind, or it is of a size, that travels as it is.
   func send(_ frame: FramePixels) -> Bool {
     let source = lock.withLock { () -> FrameSource in
       if let known = streams[frame.swapchain] { return known }
-      let made = FrameSource(frame.swapchain, settings, link, meter)
+      let made = FrameSource(frame.swapchain, settings, link, meter, datagrams)
       streams[frame.swapchain] = made
       return made
     }
@@ -46,6 +52,7 @@ final class FrameSender: @unchecked Sendable {
   /// The client has no such swapchain any more.
   func forget(_ swapchain: UInt64) {
     lock.withLock { _ = streams.removeValue(forKey: swapchain) }
+    datagrams.close(swapchain)
   }
 }
 
@@ -91,12 +98,62 @@ private final class SharedMeter: @unchecked Sendable {
   }
 }
 
+/// Makes the datagrams' socket when the first stream asks for a path.
+private final class DatagramPlace: @unchecked Sendable {
+  private let link: Link
+  private let lock = Lock()
+  /// Nil: there are to be none, or there cannot be any.
+  private var ports: ClosedRange<UInt16>?
+  private var sender: DatagramSender?
+
+  init(_ link: Link, _ ports: ClosedRange<UInt16>?) {
+    self.link = link
+    self.ports = ports
+  }
+
+  /// Makes a path and offers it to the client; nil: frames stay on the link.
+  func open(_ swapchain: UInt64, mostBits: Int, capacity: Double?) -> DatagramPath? {
+    lock.withLock {
+      if sender == nil, let ports {
+        sender = DatagramSender(link: link, ports: ports)
+        self.ports = nil
+        if sender == nil {
+          sendLog(link, 3, "there is no port for datagrams; frames come over the link")
+        }
+      }
+      guard let sender, let path = sender.open(swapchain, mostBits: mostBits, capacity: capacity)
+      else {
+        return nil
+      }
+      let offer = DatagramOffer(swapchain: swapchain, port: sender.port, session: path.session)
+      try? link.send(MessageType.frameDatagrams, bytes: offer.bytes)
+      return path
+    }
+  }
+
+  func close(_ swapchain: UInt64) { lock.withLock { sender }?.close(swapchain) }
+
+  func stop() {
+    lock.withLock {
+      ports = nil
+      sender?.stop()
+    }
+  }
+}
+
 /// The frames of one swapchain.
 private final class FrameSource: @unchecked Sendable {
   private let swapchain: UInt64
   private let settings: FrameSettings
   private let link: Link
   private let meter: SharedMeter
+  private let datagrams: DatagramPlace
+  /// Where video of this encoder leaves as datagrams; nil before there is any.
+  private var path: DatagramPath?
+  /// Whether there may be another path for this encoder.
+  private var mayOpen = true
+  /// Whether the frame that is being coded leaves as datagrams.
+  private var usesDatagrams = false
   /// Held while a frame is coded and sent.
   private let coding = Lock()
   private var encoder: FrameEncoder?
@@ -104,6 +161,8 @@ private final class FrameSource: @unchecked Sendable {
   private var shape: FrameShape?
   private var chooser: CodingChooser?
   private var rateGiven = 0
+  /// Bits a second that an earlier path has taken.
+  private var knownCapacity: Double?
   private var latestFrame: UInt64 = 0
   /// Nanoseconds from frame to frame.
   private var interval = 16.67e6
@@ -122,11 +181,15 @@ private final class FrameSource: @unchecked Sendable {
 
   private static let framesPerSecond = 60
 
-  init(_ swapchain: UInt64, _ settings: FrameSettings, _ link: Link, _ meter: SharedMeter) {
+  init(
+    _ swapchain: UInt64, _ settings: FrameSettings, _ link: Link, _ meter: SharedMeter,
+    _ datagrams: DatagramPlace
+  ) {
     self.swapchain = swapchain
     self.settings = settings
     self.link = link
     self.meter = meter
+    self.datagrams = datagrams
     rate = VideoRate(most: settings.mostBits)
   }
 
@@ -143,14 +206,16 @@ private final class FrameSource: @unchecked Sendable {
         interval += 0.1 * (Double(min(began &- latestFrame, 100_000_000)) - interval)
       }
       latestFrame = began
-      if let next = chooser?.next(bytesPerSecond: meter.bytesPerSecond) { encoder.setCoding(next) }
+      let next = chooser?.next(bytesPerSecond: meter.bytesPerSecond)
+      if let next { encoder.setCoding(next) }
+      chooseWay(encoder, next ?? encoder.coding)
       adjustRate(encoder)
       let place = FramePlace(
         swapchain: swapchain, image: frame.imageIndex, stride: frame.shape.stride,
         order: words.pixels.order)
       sendTime.store(0, ordering: .relaxed)
       let coded = encoder.encode(words.pixels, width: words.width, height: words.height) {
-        send($0, place)
+        send($0, place, encoder)
       }
       finish(coded, place, words, encoder)
       return true
@@ -178,6 +243,11 @@ private final class FrameSource: @unchecked Sendable {
       wanted.mixesExact = true
       self.chooser = chooser
     }
+    // Its frames count from 1 again, as those of a session do.
+    let capacity = path?.capacity
+    closePath()
+    knownCapacity = capacity ?? knownCapacity
+    mayOpen = true
     let made = FrameEncoder(wanted)
     encoder = made
     lock.withLock { lossTarget = made }
@@ -185,11 +255,41 @@ private final class FrameSource: @unchecked Sendable {
     hasComplained = false
   }
 
+  private func closePath() {
+    if path != nil { datagrams.close(swapchain) }
+    path = nil
+    usesDatagrams = false
+  }
+
+  /// Decides how the next frame travels: video as datagrams as soon as they are known to arrive, what is exact on the
+  /// link, which loses nothing.
+  private func chooseWay(_ encoder: FrameEncoder, _ coding: BandCoding) {
+    let isVideo = !coding.isExact && !encoder.hasFallen
+    if isVideo, path == nil, mayOpen {
+      mayOpen = false
+      path = datagrams.open(swapchain, mostBits: settings.mostBits, capacity: knownCapacity)
+    }
+    guard let path else { return }
+    if path.isGone {
+      // What was on its way may never have come.
+      encoder.noteLossOfAll()
+      closePath()
+      return sendLog(link, 3, "datagrams do not arrive; frames come over the link")
+    }
+    usesDatagrams = isVideo && path.isUsable
+    if usesDatagrams { path.waitForRoom(UInt64(min(max(interval, 4e6), 33e6))) }
+    path.takeLosses { encoder.noteLoss(band: $0, since: $1, knowsRepairs: true) }
+  }
+
   /// Hands the link's rate on, for as many frames a second as there are: encoders keep to a size of
   /// pictures.
   private func adjustRate(_ encoder: FrameEncoder) {
     let pictures = 1e9 / max(interval, 1e6)
-    let bits = lock.withLock { Double(rate.bitsPerSecond) }
+    let most = settings.mostBits > 0 ? settings.mostBits : VideoRate.standardMost
+    let bits =
+      if usesDatagrams, let path { Double(min(path.mediaBitsPerSecond(), most)) } else {
+        lock.withLock { Double(rate.bitsPerSecond) }
+      }
     let wanted = Int(bits * Double(FrameSource.framesPerSecond) / max(pictures, 15))
     guard abs(wanted - rateGiven) > rateGiven / 10 else { return }
     rateGiven = wanted
@@ -197,7 +297,20 @@ private final class FrameSource: @unchecked Sendable {
   }
 
   /// From the threads that code.
-  private func send(_ unit: CodedUnit, _ place: FramePlace) {
+  private func send(_ unit: CodedUnit, _ place: FramePlace, _ encoder: FrameEncoder) {
+    if usesDatagrams, let path {
+      let bytes = CodedUnitBytes(
+        band: unit.header.band, byteCount: FramePlace.byteCount + unit.byteCount
+      ) {
+        place.write(to: $0)
+        unit.write(to: $0 + FramePlace.byteCount)
+      }
+      if !path.send(bytes, frame: unit.header.frame) {
+        encoder.noteLoss(
+          band: unit.header.band, since: unit.header.frame, knowsRepairs: true)
+      }
+      return
+    }
     let head = FramePlace.byteCount + unit.header.byteCount
     withUnsafeTemporaryAllocation(byteCount: head, alignment: 8) { room in
       guard let p = room.baseAddress else { return }
@@ -226,7 +339,7 @@ private final class FrameSource: @unchecked Sendable {
     let end = FrameEnd(
       place: place, frame: coded.frame, width: words.width, height: words.height,
       bands: coded.bands, coding: encoder.hasFallen ? .lossless : encoder.coding, isLeftOut: false,
-      encodeTime: coded.encodeTime,
+      usesDatagrams: usesDatagrams, encodeTime: coded.encodeTime,
       firstUnitTime: coded.firstUnit == 0 ? 0 : coded.firstUnit &- coded.began)
     try? link.send(MessageType.frameEnd, bytes: end.bytes)
     report(encoder)

@@ -20,6 +20,8 @@ public struct NodeConfiguration: Sendable {
   public var cache: CacheConfiguration?
   /// Whether the process ends with the session, which frees everything at once.
   public var endsProcess: Bool
+  /// Ports that frames may leave from as datagrams, one for each client; 0: any.
+  public var datagramPorts: ClosedRange<UInt16> = 0...0
 
   public init(
     name: String = "node", driverManifest: String? = nil, validate: Bool = false,
@@ -124,6 +126,7 @@ private final class NodeSession {
         status = 1
       }
     }
+    sink?.frames?.stop()
     session?.end()
     statistics?.stop()
     if let cache {
@@ -178,7 +181,8 @@ private final class NodeSession {
     } else {
       startCache()
       let takesBlocks = client.flags & HelloFlag.memoryBlocks != 0 && NodeSession.usesBlocks
-      let sink = LinkSink(link: link, sendsBlocks: takesBlocks)
+      let sink = LinkSink(
+        link: link, sendsBlocks: takesBlocks, datagramPorts: configuration.datagramPorts)
       self.sink = sink
       begin(driver, sink, nil)
     }

@@ -65,8 +65,12 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   /// Bytes of a frame in one message: enough to be cheap, little enough to be on its way early.
   private static var frameSlice: Int { 1 << 20 }
 
-  init(link: Link, sendsBlocks: Bool) {
+  private let datagramPorts: ClosedRange<UInt16>
+
+  /// `datagramPorts`: those that frames may leave from as datagrams; 0: any.
+  init(link: Link, sendsBlocks: Bool, datagramPorts: ClosedRange<UInt16>) {
     self.link = link
+    self.datagramPorts = datagramPorts
     self.sendsBlocks = sendsBlocks
   }
 
@@ -137,7 +141,10 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
 
   /// Frames are coded from now on. Once, before the first one.
   func code(_ settings: FrameSettings) {
-    sender.withLock { if $0 == nil { $0 = FrameSender(link: link, settings: settings) } }
+    sender.withLock {
+      guard $0 == nil else { return }
+      $0 = FrameSender(link: link, settings: settings, datagramPorts: datagramPorts)
+    }
   }
 
   /// The coder of frames; nil when they travel as they are.

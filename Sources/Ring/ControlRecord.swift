@@ -260,6 +260,8 @@ public enum MessageType {
   /// node -> agent: one band's unit of a frame, and the end of a frame.
   @inlinable public static var frameUnit: UInt32 { 74 }
   @inlinable public static var frameEnd: UInt32 { 75 }
+  /// node -> agent: units may come as datagrams, for agents whose `frameSettings` say so.
+  @inlinable public static var frameDatagrams: UInt32 { 76 }
   // node -> agent
   @inlinable public static var helloReply: UInt32 { 64 }
   @inlinable public static var completions: UInt32 { 65 }

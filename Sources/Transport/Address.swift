@@ -78,6 +78,23 @@ struct SocketAddress {
     }
   }
 
+  /// As numbers; nil for an address that is of no IP.
+  var numeric: Address? {
+    var own = self
+    var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+    var port = [CChar](repeating: 0, count: 32)
+    let result = own.withPointer {
+      getnameinfo(
+        $0, length, &host, socklen_t(host.count), &port, socklen_t(port.count),
+        NI_NUMERICHOST | NI_NUMERICSERV)
+    }
+    let text = { (bytes: [CChar]) -> String in
+      String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+    guard result == 0, let number = UInt16(text(port)) else { return nil }
+    return .tcp(host: text(host), port: number)
+  }
+
   mutating func withPointer<R>(_ body: (UnsafeMutablePointer<sockaddr>) -> R) -> R {
     withUnsafeMutablePointer(to: &storage) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1, body)

@@ -34,6 +34,13 @@ public enum DatagramCipher {
   /// Bytes that sealing adds.
   public static let overhead = headerSize + RecordCipher.tagSize
   static let headerSize = 8
+
+  /// The session that a datagram names, which says nothing before it is opened; nil when it is too short.
+  public static func session(of datagram: UnsafeRawBufferPointer) -> UInt16? {
+    guard datagram.count >= overhead else { return nil }
+    return UInt16(littleEndian: datagram.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+  }
+
   static let version: UInt8 = 1
   /// Packets under one key, as a power of two.
   static let epochBits: UInt64 = 20
@@ -143,7 +150,7 @@ public struct DatagramOpener {
   ) -> Result? {
     guard datagram.count >= DatagramCipher.overhead, datagram[0] == DatagramCipher.version,
       datagram[1] == 0,
-      UInt16(littleEndian: datagram.loadUnaligned(fromByteOffset: 2, as: UInt16.self)) == session
+      DatagramCipher.session(of: datagram) == session
     else {
       statistics.foreign += 1
       return nil

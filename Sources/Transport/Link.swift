@@ -1,4 +1,5 @@
 internal import CPlatform
+internal import Glibc
 
 /// One received message. `payload` is valid until the next `receive` on the same link.
 public struct Message {
@@ -135,6 +136,22 @@ public final class Link: @unchecked Sendable {
   public static func refuseFull(tcp descriptor: Int32, peer: String) {
     Handshake.refuseFull(ByteStream(descriptor: descriptor, peer: peer))
     _ = platform_close(descriptor)
+  }
+
+  /// This end of a TCP connection, as numbers; nil on a unix socket.
+  public var localAddress: Address? { endAddress(getsockname) }
+  /// The other end of a TCP connection, as numbers; nil on a unix socket.
+  public var peerAddress: Address? { endAddress(getpeername) }
+
+  private func endAddress(
+    _ ask: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+  ) -> Address? {
+    var end = SocketAddress()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    guard end.withPointer({ ask(descriptor, $0, &length) }) == 0 else { return nil }
+    end.length = length
+    guard end.family == AF_INET || end.family == AF_INET6 else { return nil }
+    return end.numeric
   }
 
   /// Ends the link from any thread: a `receive` or `send` that waits comes back. The descriptor

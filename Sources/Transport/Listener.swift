@@ -65,19 +65,9 @@ public struct Listener: Sendable {
     guard peer.withPointer({ getpeername(descriptor, $0, &length) }) == 0 else {
       return (descriptor, "a client that is gone")
     }
-    var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
-    var port = [CChar](repeating: 0, count: 32)
-    let result = peer.withPointer {
-      getnameinfo(
-        $0, length, &host, socklen_t(host.count), &port, socklen_t(port.count),
-        NI_NUMERICHOST | NI_NUMERICSERV)
-    }
-    guard result == 0 else { return (descriptor, "a client") }
-    let text = { (bytes: [CChar]) -> String in
-      String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-    let name = text(host)
-    return (descriptor, (name.contains(":") ? "[\(name)]:" : "\(name):") + text(port))
+    peer.length = length
+    guard let address = peer.numeric else { return (descriptor, "a client") }
+    return (descriptor, address.description)
   }
 
   /// Stops listening, and removes the socket file.

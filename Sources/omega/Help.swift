@@ -98,6 +98,8 @@ enum Help {
       --cache DIR|off       where to keep shaders and uploads of clients on other hosts, for each
                             token apart; $XDG_CACHE_HOME/omega or ~/.cache/omega
       --cache-size MIB      how much for each token; 1024
+      --datagram-ports A-B  the ports that video may leave from as datagrams, one for each client, for
+                            a firewall to let through; any
       --max-memory MIB      driver memory that one client may hold in each heap; 65536
       --max-objects N       objects that one client may have; 4194304
       --max-record MIB      the largest record that is taken; 256

@@ -21,6 +21,7 @@ enum NodeCommand {
         .init("--listen"), .init("--driver"), .init("--token-file"), .init("--max-clients"),
         .init("--name"), .init("--validate", value: false), .init("-v", value: false),
         .init("-q", value: false), .init("--view"), .init("--cache"), .init("--cache-size"),
+        .init(DatagramPorts.flag),
       ] + ClientLimits.flags)
     if arguments.has("--help") { return CommandLineTool.help(["node"]) }
     try Settings.setLogLevel(arguments, standard: .info)
@@ -29,6 +30,7 @@ enum NodeCommand {
       throw Failure("omega node: what is '\(arguments.rest[0])'? see: omega help node")
     }
     _ = try ClientLimits.read(arguments)
+    _ = try DatagramPorts.read(arguments)
     let most = try arguments.number("--max-clients", in: 1...4096, standard: 64)
     if let driver = arguments["--driver"], !Installation.isReadable(driver) {
       throw Failure("--driver '\(driver)' cannot be read; name a driver's manifest (*.json)")
@@ -148,7 +150,8 @@ struct Worker {
     var words = [installation.program, "node-worker"]
     if case .tcp = address { words.append("--sealed") }
     let handed =
-      ["--driver", "--token-file", "--cache", "--cache-size"] + ClientLimits.flags.map { $0.name }
+      ["--driver", "--token-file", "--cache", "--cache-size", DatagramPorts.flag]
+      + ClientLimits.flags.map { $0.name }
     for flag in handed {
       if let value = arguments[flag] { words += [flag, value] }
     }

@@ -51,7 +51,7 @@ private final class Receiver {
     for bytes in units.withLock({ $0 }).map(damage) {
       try bytes.withUnsafeBytes { try picture.take($0, place(image), buffer) }
     }
-    return picture.finish(end(coded.frame, image), buffer)
+    return try picture.finish(end(coded.frame, image), buffer)
   }
 
   func end(_ frame: UInt32, _ image: Int) -> FrameEnd {
@@ -125,8 +125,121 @@ struct BandedPictureTests {
     let receiver = Receiver(settings(.lossless), width: 200, height: 100, images: 3)
     let desktop = Desktop(width: 200, height: 100, share: 0.2)
     try receiver.send(desktop.picture, to: 0)
-    _ = receiver.picture.finish(receiver.end(1, 2), receiver.buffer)
+    _ = try receiver.picture.finish(receiver.end(1, 2), receiver.buffer)
     #expect(receiver.differences(desktop.picture, in: 2) == 0)
+  }
+
+  /// Units of a band as they come in datagrams: early, late, and not at all.
+  private final class Datagrams: @unchecked Sendable {
+    let receiver = Receiver(settings(.h264), width: 320, height: 200, images: 4)
+    let desktop = Desktop(width: 320, height: 200, share: 1)
+    let refusals = Mutex(0)
+    private(set) var frames: [[[UInt8]]] = []
+    private(set) var pictures: [Picture] = []
+
+    /// Codes frames that are all different.
+    func code(_ count: Int) {
+      for _ in 0..<count {
+        desktop.advance()
+        let units = Mutex([[UInt8]]())
+        _ = receiver.encoder.encode(desktop.picture.rows, width: 320, height: 200) { unit in
+          var bytes = [UInt8](repeating: 0, count: unit.byteCount)
+          bytes.withUnsafeMutableBytes { if let p = $0.baseAddress { unit.write(to: p) } }
+          units.withLock { $0.append(bytes) }
+        }
+        frames.append(units.withLock { $0 })
+        pictures.append(desktop.picture)
+      }
+    }
+
+    /// Frame `number`, from 1, arrives for its image.
+    func arrive(_ number: Int, behindGap: Bool = false) throws {
+      for unit in frames[number - 1] {
+        let header = try unit.withUnsafeBytes { try BandUnit($0).header }
+        let arrival = DatagramArrival(
+          swapchain: 1, band: header.band, frame: header.frame, repair: 0, isBehindGap: behindGap
+        ) { [self] _, _ in refusals.withLock { $0 += 1 } }
+        try receiver.picture.take(
+          unit, from: 0, receiver.place(number % 4), arrival, receiver.buffer)
+      }
+    }
+
+    func finish(_ number: Int) throws -> FrameFeedback {
+      try receiver.picture.finish(receiver.end(UInt32(number), number % 4), receiver.buffer)
+    }
+
+    /// What the image of frame `shown` has is what frame `number` made of an image.
+    func isSame(_ shown: Int, _ number: Int) -> Bool {
+      receiver.buffer(shown % 4).elementsEqual(receiver.buffer(number % 4))
+    }
+  }
+
+  @Test("come early, and wait for the frames before")
+  func early() throws {
+    let inOrder = Datagrams()
+    inOrder.code(3)
+    for number in 1...3 {
+      try inOrder.arrive(number)
+      _ = try inOrder.finish(number)
+    }
+    let early = Datagrams()
+    early.code(3)
+    for number in 1...3 { try early.arrive(number) }
+    for number in 1...3 { #expect(try early.finish(number).lostBands == 0) }
+    for image in 1...3 {
+      #expect(early.receiver.buffer(image).elementsEqual(inOrder.receiver.buffer(image)))
+    }
+    #expect(early.refusals.withLock { $0 } == 0)
+  }
+
+  @Test("come late, and are in the next frame")
+  func late() throws {
+    let datagrams = Datagrams()
+    datagrams.code(3)
+    try datagrams.arrive(1)
+    _ = try datagrams.finish(1)
+    _ = try datagrams.finish(2)
+    #expect(datagrams.isSame(2, 1), "what there was is shown")
+    try datagrams.arrive(2)
+    #expect(datagrams.isSame(2, 1), "a frame that was shown stays")
+    try datagrams.arrive(3)
+    _ = try datagrams.finish(3)
+    #expect(datagrams.refusals.withLock { $0 } == 0)
+    #expect(!datagrams.isSame(3, 1))
+  }
+
+  @Test("behind a gap are refused until one needs nothing before it")
+  func gaps() throws {
+    let datagrams = Datagrams()
+    datagrams.code(3)
+    try datagrams.arrive(1)
+    _ = try datagrams.finish(1)
+    _ = try datagrams.finish(2)
+    try datagrams.arrive(3, behindGap: true)
+    #expect(try datagrams.finish(3).lostBands == 0, "the sender of datagrams hears of it")
+    #expect(datagrams.refusals.withLock { $0 } == datagrams.frames[2].count)
+    #expect(datagrams.isSame(3, 1))
+    for band in 0..<32 { datagrams.receiver.encoder.noteLoss(band: band, since: 2) }
+    datagrams.code(1)
+    try datagrams.arrive(4)
+    _ = try datagrams.finish(4)
+    #expect(datagrams.refusals.withLock { $0 } == datagrams.frames[2].count)
+    #expect(!datagrams.isSame(4, 3))
+  }
+
+  @Test("that the link has overtaken are refused")
+  func overtaken() throws {
+    let datagrams = Datagrams()
+    datagrams.code(2)
+    for unit in datagrams.frames[1] {
+      try unit.withUnsafeBytes { bytes in
+        try datagrams.receiver.picture.take(
+          bytes, datagrams.receiver.place(2), datagrams.receiver.buffer)
+      }
+    }
+    try datagrams.arrive(1)
+    _ = try datagrams.finish(2)
+    #expect(datagrams.refusals.withLock { $0 } == datagrams.frames[0].count)
   }
 
   @Test("that do not fit their buffer are refused")
@@ -158,7 +271,7 @@ struct BandedPictureTests {
     // An end of another size, or of nothing, changes no buffer.
     var end = receiver.end(1, 1)
     end.width = 16384
-    _ = receiver.picture.finish(end, receiver.buffer)
+    _ = try receiver.picture.finish(end, receiver.buffer)
     #expect(receiver.buffer(1).allSatisfy { $0 == 0x5A })
   }
 }

@@ -18,8 +18,9 @@ CUBE = ["vkcube", "--c", "400", "--present_mode", "2", "--suppress_popups"]
 class Relay:
     """Forwards TCP connections, each byte `DELAY` seconds late in either direction."""
 
-    def __init__(self, host: str, port: int):
-        self.target = (host, port)
+    def __init__(self, target: str, port: int, host: str = "127.0.0.1"):
+        self.host = host
+        self.target = (target, port)
         self.loop = asyncio.new_event_loop()
         self.ready = threading.Event()
         self.address = ""
@@ -30,9 +31,9 @@ class Relay:
     def serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         server = self.loop.run_until_complete(
-            asyncio.start_server(self.accept, "127.0.0.1", 0, limit=1 << 24)
+            asyncio.start_server(self.accept, self.host, 0, limit=1 << 24)
         )
-        self.address = "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        self.address = "%s:%d" % server.sockets[0].getsockname()
         self.ready.set()
         self.loop.run_forever()
 

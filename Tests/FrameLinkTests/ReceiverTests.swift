@@ -46,6 +46,26 @@ struct ReceiverTests {
     #expect(receiver.statistics.lateShards > 0, "parity that was not needed")
   }
 
+  @Test("what is under way is neither there, nor declared lost, nor behind what has come")
+  func underWay() {
+    let frames = packets(frames: 3, bands: [0, 1])
+    func isUnderWay(_ band: Int, _ frame: UInt32, _ now: UInt64 = second) -> Bool {
+      receiver.isUnderWay(band: band, frame: frame, since: second, now: now)
+    }
+    #expect(isUnderWay(0, 1), "nothing has come")
+    #expect(!isUnderWay(0, 1, 2 * second), "nor will it, after so long")
+    #expect(!isUnderWay(32, 1) && !isUnderWay(-1, 1))
+    let firstBand = frames[0].filter { header($0)?.band == 0 }
+    _ = receiver.take(firstBand[0], now: second)
+    #expect(isUnderWay(0, 1))
+    for packet in firstBand.dropFirst() { _ = receiver.take(packet, now: second) }
+    #expect(!isUnderWay(0, 1) && isUnderWay(1, 1))
+    // Of frame 2 nothing comes, and what comes of frame 3 was sent behind it.
+    _ = receiver.take(frames[2][0], now: second)
+    #expect(!isUnderWay(0, 2) && !isUnderWay(1, 1) && !isUnderWay(1, 2))
+    #expect(isUnderWay(0, 3) && isUnderWay(1, 3))
+  }
+
   @Test("any data shard may be missing when there is parity, in any order", arguments: 0..<5)
   func repaired(lost: Int) throws {
     var packets = packets(frames: 1)[0]

@@ -9,13 +9,22 @@ struct FrameMessagesTests {
   @Test("are read as they were written")
   func roundTrips() throws {
     for choice in FrameChoice.allCases {
-      let settings = FrameSettings(choice: choice, codings: .all, mostBits: 5_000_000)
-      #expect(settings.bytes.withUnsafeBytes { FrameSettings($0) } == settings)
+      for takes in [false, true] {
+        let settings = FrameSettings(
+          choice: choice, codings: .all, mostBits: 5_000_000, takesDatagrams: takes)
+        #expect(settings.bytes.withUnsafeBytes { FrameSettings($0) } == settings)
+      }
       #expect(FrameChoice(name: "\(choice)") == choice)
     }
-    let end = FrameEnd(
+    let offer = DatagramOffer(swapchain: 1 << 60, port: 65535, session: 258)
+    #expect(offer.bytes.count == DatagramOffer.byteCount)
+    #expect(offer.bytes.withUnsafeBytes { DatagramOffer($0) } == offer)
+    #expect(offer.bytes.dropLast().withUnsafeBytes { DatagramOffer($0) } == nil)
+    var end = FrameEnd(
       place: place, frame: 77, width: 1920, height: 1080, bands: 0b1011, coding: .hevc,
       isLeftOut: true, encodeTime: 5_000_000_000, firstUnitTime: 9)
+    #expect(end.bytes.withUnsafeBytes { FrameEnd($0) } == end)
+    end.usesDatagrams = true
     #expect(end.bytes.count == FrameEnd.byteCount)
     #expect(end.bytes.withUnsafeBytes { FrameEnd($0) } == end)
     let feedback = FrameFeedback(
