@@ -259,7 +259,9 @@ def test_too_many_clients():
             [OMEGA, "run", "--nodes", server.address, "--", PROGRAMS / "recordbench", 100_000]
         )
         try:
-            wait_until(lambda: children(server.pid), 30, "the first client")
+            # The application is started when the node has taken its agent. A process of the node is no sign of
+            # that: it has one while it looks at its driver too.
+            wait_until(lambda: children(first.pid), 30, "the first client's application")
             result = omega("run", "--nodes", server.address, "--", *app(), status=None, seconds=20)
             assert result.returncode == 125, result.stderr
             expect_error(result, server.address)
