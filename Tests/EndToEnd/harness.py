@@ -220,8 +220,12 @@ def display(size: str = "1280x1024x24", *options: str):
     """A virtual X display of the test's own; gives its name."""
     need("Xvfb")
     reader, writer = os.pipe()
+    # A server that resets when its last client has gone refuses one that comes just then.
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writer), "-screen", "0", size, "-nolisten", "tcp", *options],
+        [
+            "Xvfb", "-displayfd", str(writer), "-screen", "0", size, "-nolisten", "tcp", "-noreset",
+            *options,
+        ],
         pass_fds=[writer],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -482,8 +482,7 @@ def test_glmark2_validates_as_natively():
 
 def piglit(*options: object) -> None:
     need("piglit")
-    # A server that starts anew whenever its last client goes refuses the next one now and then.
-    with display("1280x1024x24", "-noreset") as screen:
+    with display() as screen:
         done = run(
             [BUILD.parent / "Scripts" / "piglit", *options, "--results", folder() / "piglit"],
             {**os.environ, "DISPLAY": screen}, seconds=380, status=None)
