@@ -20,7 +20,7 @@ FREESTANDING ?= 1
 
 RELEASE  := $(SWIFT) build -c release --static-swift-stdlib --scratch-path $(SCRATCH)
 PROGRAMS := $(SWIFT) build -c release --package-path TestPrograms --scratch-path $(SCRATCH)/programs
-SANITIZED := ^(Wire|Ring|Client|Transport|VulkanReplay|Node|Agent)Tests\.
+SANITIZED := ^(Wire|Ring|Client|Transport|VulkanReplay|GLReplay|FrameStream|FrameServer|FrameLink|Node|Agent)Tests\.
 FORMATTED = git ls-files '*.swift' ':!:*/Generated/*'
 # Libraries without a symbol, by the names that programs know OpenGL's by: each depends on
 # libGLShim_omega.so beside it. The links are for programs that open them by the names of developers.

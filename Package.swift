@@ -139,12 +139,14 @@ let package = Package(
         .unsafeFlags([
           "-Xlinker", "--version-script=\(root)/Sources/GLShim/GLShim.map",
           "-Xlinker", "-z", "-Xlinker", "nodelete",
-          "-Xlinker", "-z", "-Xlinker", "defs",
           "-Xlinker", "-Bsymbolic",
           "-Xlinker", "--gc-sections",
         ]),
+        // A sanitizer's functions are the program's, not the library's: only what is shipped must have all its own.
         .unsafeFlags(
-          freestanding ? ["-enable-experimental-feature", "Embedded"] : ["-static-stdlib"]),
+          freestanding
+            ? ["-enable-experimental-feature", "Embedded", "-Xlinker", "-z", "-Xlinker", "defs"]
+            : ["-static-stdlib"]),
       ]),
     .target(
       name: "GLReplay", dependencies: ["CPlatform", "Wire", "Ring", "GLWire"],
