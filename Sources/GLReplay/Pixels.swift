@@ -246,8 +246,11 @@ extension GLReplayContext {
     }
     saveErrors()
     beginQuiet()
-    var width: Int32 = 0
-    check(gl, &width)
+    // One value is asked for. The room is of the longest that a query of a texture gives, whatever the driver thinks.
+    withUnsafeTemporaryAllocation(of: Int32.self, capacity: 4) { room in
+      room.initialize(repeating: 0)
+      if let width = room.baseAddress { check(gl, width) }
+    }
     let isRight = functions?.getError() == 0
     functions?.drainErrors()
     endQuiet()
