@@ -31,18 +31,16 @@ struct VertexArrays {
   /// The vertices that each of those has.
   fileprivate let ranges: UnsafeMutablePointer<Range<Int>>
   /// Arrays may advance by instance.
-  fileprivate var hasDivisors = false
+  var hasDivisors = false
   /// Stands behind arrays that have no buffer; 0 until it is needed.
   fileprivate(set) var neutralBuffer: UInt32 = 0
-
-  static var slotCount: Int { 64 }
 
   init() {
     current = .allocate(capacity: 1)
     current.initialize(to: VertexArrayState())
     states[0] = current
-    ranges = .allocate(capacity: VertexArrays.slotCount)
-    ranges.initialize(repeating: 0..<0, count: VertexArrays.slotCount)
+    ranges = .allocate(capacity: ArraySlot.count)
+    ranges.initialize(repeating: 0..<0, count: ArraySlot.count)
   }
 
   mutating func free() {
@@ -61,7 +59,7 @@ struct VertexArrays {
     current = state(name)
   }
 
-  fileprivate mutating func state(_ name: UInt32) -> UnsafeMutablePointer<VertexArrayState> {
+  mutating func state(_ name: UInt32) -> UnsafeMutablePointer<VertexArrayState> {
     if let known = states[name] { return known }
     let new = UnsafeMutablePointer<VertexArrayState>.allocate(capacity: 1)
     new.initialize(to: VertexArrayState())
@@ -78,20 +76,6 @@ struct VertexArrays {
   fileprivate mutating func setNeutralBuffer(_ name: UInt32) { neutralBuffer = name }
 }
 
-/// Slots of the arrays of fixed function, behind the 32 generic attributes.
-private enum Slot {
-  static var vertex: Int { 32 }
-  static var normal: Int { 33 }
-  static var color: Int { 34 }
-  static var secondaryColor: Int { 35 }
-  static var fogCoord: Int { 36 }
-  static var index: Int { 37 }
-  static var edgeFlag: Int { 38 }
-  static var texCoord: Int { 40 }
-  static var texCoordCount: Int { 24 }
-  static func attribute(_ index: UInt32) -> Int? { index < 32 ? Int(index) : nil }
-}
-
 // MARK: What may have changed
 
 extension GLReplayContext {
@@ -101,21 +85,20 @@ extension GLReplayContext {
     return driverValue(GL.ARRAY_BUFFER_BINDING, otherwise: -1) != -1
   }
 
-  fileprivate mutating func didSetPointer(_ slot: Int) {
-    guard slot >= 0, slot < VertexArrays.slotCount else { return }
+  mutating func didSetPointer(_ slot: Int) {
+    guard slot >= 0, slot < ArraySlot.count else { return }
     let state = vertexArrays.current
     state.pointee.unchecked |= 1 << UInt64(slot) & state.pointee.used
   }
 
-  fileprivate mutating func didEnable(_ slot: Int, of state: UnsafeMutablePointer<VertexArrayState>)
-  {
-    guard slot >= 0, slot < VertexArrays.slotCount else { return }
+  mutating func didEnable(_ slot: Int, of state: UnsafeMutablePointer<VertexArrayState>) {
+    guard slot >= 0, slot < ArraySlot.count else { return }
     state.pointee.used |= 1 << UInt64(slot)
     state.pointee.unchecked |= 1 << UInt64(slot)
   }
 
   /// Buffers may have gone from arrays of an object, or arrays have been given others.
-  fileprivate mutating func didUnbind(_ state: UnsafeMutablePointer<VertexArrayState>) {
+  mutating func didUnbind(_ state: UnsafeMutablePointer<VertexArrayState>) {
     state.pointee.unchecked |= state.pointee.used
   }
 
@@ -141,23 +124,24 @@ extension GLReplayContext {
   }
 
   /// The slot behind an array of fixed function; nil for what is none.
-  fileprivate mutating func slot(_ array: UInt32) -> Int? {
+  mutating func slot(_ array: UInt32) -> Int? {
     switch array {
-    case GL.VERTEX_ARRAY: return Slot.vertex
-    case GL.NORMAL_ARRAY: return Slot.normal
-    case GL.COLOR_ARRAY: return Slot.color
-    case GL.SECONDARY_COLOR_ARRAY: return Slot.secondaryColor
-    case GL.FOG_COORD_ARRAY: return Slot.fogCoord
-    case GL.INDEX_ARRAY: return Slot.index
-    case GL.EDGE_FLAG_ARRAY: return Slot.edgeFlag
+    case GL.VERTEX_ARRAY: return ArraySlot.vertex
+    case GL.NORMAL_ARRAY: return ArraySlot.normal
+    case GL.COLOR_ARRAY: return ArraySlot.color
+    case GL.SECONDARY_COLOR_ARRAY: return ArraySlot.secondaryColor
+    case GL.FOG_COORD_ARRAY: return ArraySlot.fogCoord
+    case GL.INDEX_ARRAY: return ArraySlot.index
+    case GL.EDGE_FLAG_ARRAY: return ArraySlot.edgeFlag
     case GL.TEXTURE_COORD_ARRAY: return textureSlot()
     default: return nil
     }
   }
 
-  fileprivate mutating func textureSlot() -> Int {
+  mutating func textureSlot() -> Int {
     let unit = Int(driverValue(GL.CLIENT_ACTIVE_TEXTURE)) - Int(GL.TEXTURE0)
-    return unit >= 0 && unit < Slot.texCoordCount ? Slot.texCoord + unit : Slot.texCoord
+    return unit >= 0 && unit < ArraySlot.texCoordCount
+      ? ArraySlot.texCoord + unit : ArraySlot.texCoord
   }
 }
 
@@ -171,7 +155,7 @@ extension GLReplayContext {
     let first = Int(f.u32(16, "first"))
     let byteCount = Int(f.u32(20, "byteCount"))
     guard f.wrong == nil else { return }
-    guard count <= VertexArrays.slotCount else { return f.fail("arrayCount") }
+    guard count <= ArraySlot.count else { return f.fail("arrayCount") }
     let start = 24 &+ count &* 24
     guard start &+ byteCount <= f.record.count else { return f.fail("byteCount") }
     guard driver != nil else { return }
@@ -190,7 +174,7 @@ extension GLReplayContext {
       let pointer =
         UInt(bitPattern: bytes) &+ UInt(array.offset) &- UInt(first) &* UInt(array.step)
       setArray(array, UnsafeRawPointer(bitPattern: pointer))
-      if array.slot < VertexArrays.slotCount { didSetMemory(array.slot) }
+      if array.slot < ArraySlot.count { didSetMemory(array.slot) }
     }
     let isTaken = functions?.getError() == 0
     if arrayBuffer != 0 { gl.glBindBuffer?(GL.ARRAY_BUFFER, name(.buffer, arrayBuffer)) }
@@ -202,7 +186,7 @@ extension GLReplayContext {
     for i in 0..<count {
       let array = ClientArray(f.record, 24 &+ i &* 24)
       let left = byteCount &- array.offset &- array.elementSize
-      guard array.slot < VertexArrays.slotCount, array.elementSize > 0, left >= 0 else { continue }
+      guard array.slot < ArraySlot.count, array.elementSize > 0, left >= 0 else { continue }
       vertexArrays.ranges[array.slot] = first..<(first &+ left / array.step &+ 1)
       vertexArrays.fresh |= 1 << UInt64(array.slot)
     }
@@ -226,14 +210,14 @@ extension GLReplayContext {
         gl.glVertexAttribPointer?(
           index, size, type, array.flags & ArrayFlag.normalized != 0 ? 1 : 0, stride, pointer)
       }
-    case Slot.vertex: gl.glVertexPointer?(size, type, stride, pointer)
-    case Slot.normal: gl.glNormalPointer?(type, stride, pointer)
-    case Slot.color: gl.glColorPointer?(size, type, stride, pointer)
-    case Slot.secondaryColor: gl.glSecondaryColorPointer?(size, type, stride, pointer)
-    case Slot.fogCoord: gl.glFogCoordPointer?(type, stride, pointer)
-    case Slot.index: gl.glIndexPointer?(type, stride, pointer)
-    case Slot.edgeFlag: gl.glEdgeFlagPointer?(stride, pointer)
-    case Slot.texCoord..<(Slot.texCoord + Slot.texCoordCount):
+    case ArraySlot.vertex: gl.glVertexPointer?(size, type, stride, pointer)
+    case ArraySlot.normal: gl.glNormalPointer?(type, stride, pointer)
+    case ArraySlot.color: gl.glColorPointer?(size, type, stride, pointer)
+    case ArraySlot.secondaryColor: gl.glSecondaryColorPointer?(size, type, stride, pointer)
+    case ArraySlot.fogCoord: gl.glFogCoordPointer?(type, stride, pointer)
+    case ArraySlot.index: gl.glIndexPointer?(type, stride, pointer)
+    case ArraySlot.edgeFlag: gl.glEdgeFlagPointer?(stride, pointer)
+    case ArraySlot.texCoord..<(ArraySlot.texCoord + ArraySlot.texCoordCount):
       withTexture(array.slot) { $0.gl.glTexCoordPointer?(size, type, stride, pointer) }
     default: break
     }
@@ -241,9 +225,9 @@ extension GLReplayContext {
 
   /// Runs `body` with the texture unit of a slot active for arrays; not when there is no such unit.
   private mutating func withTexture(_ slot: Int, _ body: (inout GLReplayContext) -> Void) {
-    let unit = GL.TEXTURE0 &+ UInt32(slot - Slot.texCoord)
+    let unit = GL.TEXTURE0 &+ UInt32(slot - ArraySlot.texCoord)
     guard let activate = gl.glClientActiveTexture else {
-      if slot == Slot.texCoord { body(&self) }
+      if slot == ArraySlot.texCoord { body(&self) }
       return
     }
     let active = driverValue(GL.CLIENT_ACTIVE_TEXTURE)
@@ -282,9 +266,9 @@ private struct ClientArray {
   var elementSize: Int {
     let components: Int
     switch slot {
-    case Slot.normal, Slot.secondaryColor: components = 3
-    case Slot.fogCoord, Slot.index: components = 1
-    case Slot.edgeFlag: return 1
+    case ArraySlot.normal, ArraySlot.secondaryColor: components = 3
+    case ArraySlot.fogCoord, ArraySlot.index: components = 1
+    case ArraySlot.edgeFlag: return 1
     default: components = size == Int32(bitPattern: GL.BGRA) ? 4 : Int(size)
     }
     switch type {
@@ -301,7 +285,7 @@ private struct ClientArray {
 // MARK: Before a draw
 
 /// Which vertices a draw reads.
-private enum Vertices {
+enum Vertices {
   case range(first: Int, count: Int)
   /// Indices that came with the draw, or lie in the bound buffer at an offset.
   case indices(UnsafeRawPointer?, isOffset: Bool, count: Int, type: UInt32, base: Int)
@@ -313,7 +297,7 @@ extension GLReplayContext {
   /// Whether a draw reads nothing but buffers and the vertices that came with it. When not, nothing is drawn; a
   /// client that sends too few vertices has lost its session.
   @inline(__always)
-  fileprivate mutating func mayDraw(
+  mutating func mayDraw(
     _ vertices: @autoclosure () -> Vertices, instances: Int32 = 1, baseInstance: UInt32 = 0
   ) -> Bool {
     if _fastPath(vertexArrays.current.pointee.unchecked == 0) { return true }
@@ -448,7 +432,7 @@ extension GLReplayContext {
   }
 
   private mutating func onUnit(of slot: Int, _ body: (inout GLReplayContext) -> Void) {
-    if slot >= Slot.texCoord { withTexture(slot, body) } else { body(&self) }
+    if slot >= ArraySlot.texCoord { withTexture(slot, body) } else { body(&self) }
   }
 
   /// A value of a generic attribute; -1 for one that there is not.
@@ -506,13 +490,13 @@ extension GLReplayContext {
 
   private mutating func setFixed(_ slot: Int, _ size: Int32, _ type: UInt32, _ stride: Int32) {
     switch slot {
-    case Slot.vertex: gl.glVertexPointer?(size, type, stride, nil)
-    case Slot.normal: gl.glNormalPointer?(type, stride, nil)
-    case Slot.color: gl.glColorPointer?(size, type, stride, nil)
-    case Slot.secondaryColor: gl.glSecondaryColorPointer?(size, type, stride, nil)
-    case Slot.fogCoord: gl.glFogCoordPointer?(type, stride, nil)
-    case Slot.index: gl.glIndexPointer?(type, stride, nil)
-    case Slot.edgeFlag: gl.glEdgeFlagPointer?(stride, nil)
+    case ArraySlot.vertex: gl.glVertexPointer?(size, type, stride, nil)
+    case ArraySlot.normal: gl.glNormalPointer?(type, stride, nil)
+    case ArraySlot.color: gl.glColorPointer?(size, type, stride, nil)
+    case ArraySlot.secondaryColor: gl.glSecondaryColorPointer?(size, type, stride, nil)
+    case ArraySlot.fogCoord: gl.glFogCoordPointer?(type, stride, nil)
+    case ArraySlot.index: gl.glIndexPointer?(type, stride, nil)
+    case ArraySlot.edgeFlag: gl.glEdgeFlagPointer?(stride, nil)
     default: gl.glTexCoordPointer?(size, type, stride, nil)
     }
   }
@@ -528,33 +512,33 @@ private struct FixedArray {
 
   init?(_ slot: Int) {
     switch slot {
-    case Slot.vertex:
+    case ArraySlot.vertex:
       (array, buffer) = (GL.VERTEX_ARRAY, GL.VERTEX_ARRAY_BUFFER_BINDING)
       (size, type, stride) = (
         GL.VERTEX_ARRAY_SIZE, GL.VERTEX_ARRAY_TYPE, GL.VERTEX_ARRAY_STRIDE
       )
-    case Slot.normal:
+    case ArraySlot.normal:
       (array, buffer) = (GL.NORMAL_ARRAY, GL.NORMAL_ARRAY_BUFFER_BINDING)
       (size, type, stride) = (0, GL.NORMAL_ARRAY_TYPE, GL.NORMAL_ARRAY_STRIDE)
-    case Slot.color:
+    case ArraySlot.color:
       (array, buffer) = (GL.COLOR_ARRAY, GL.COLOR_ARRAY_BUFFER_BINDING)
       (size, type, stride) = (GL.COLOR_ARRAY_SIZE, GL.COLOR_ARRAY_TYPE, GL.COLOR_ARRAY_STRIDE)
-    case Slot.secondaryColor:
+    case ArraySlot.secondaryColor:
       (array, buffer) = (GL.SECONDARY_COLOR_ARRAY, GL.SECONDARY_COLOR_ARRAY_BUFFER_BINDING)
       (size, type, stride) = (
         GL.SECONDARY_COLOR_ARRAY_SIZE, GL.SECONDARY_COLOR_ARRAY_TYPE,
         GL.SECONDARY_COLOR_ARRAY_STRIDE
       )
-    case Slot.fogCoord:
+    case ArraySlot.fogCoord:
       (array, buffer) = (GL.FOG_COORD_ARRAY, GL.FOG_COORD_ARRAY_BUFFER_BINDING)
       (size, type, stride) = (0, GL.FOG_COORD_ARRAY_TYPE, GL.FOG_COORD_ARRAY_STRIDE)
-    case Slot.index:
+    case ArraySlot.index:
       (array, buffer) = (GL.INDEX_ARRAY, GL.INDEX_ARRAY_BUFFER_BINDING)
       (size, type, stride) = (0, GL.INDEX_ARRAY_TYPE, GL.INDEX_ARRAY_STRIDE)
-    case Slot.edgeFlag:
+    case ArraySlot.edgeFlag:
       (array, buffer) = (GL.EDGE_FLAG_ARRAY, GL.EDGE_FLAG_ARRAY_BUFFER_BINDING)
       (size, type, stride) = (0, 0, GL.EDGE_FLAG_ARRAY_STRIDE)
-    case Slot.texCoord..<(Slot.texCoord + Slot.texCoordCount):
+    case ArraySlot.texCoord..<(ArraySlot.texCoord + ArraySlot.texCoordCount):
       (array, buffer) = (GL.TEXTURE_COORD_ARRAY, GL.TEXTURE_COORD_ARRAY_BUFFER_BINDING)
       (size, type, stride) = (
         GL.TEXTURE_COORD_ARRAY_SIZE, GL.TEXTURE_COORD_ARRAY_TYPE, GL.TEXTURE_COORD_ARRAY_STRIDE
@@ -570,45 +554,45 @@ func doer_glVertexPointer(
   _ c: GLContextPointer, _ size: Int32, _ type: UInt32, _ stride: Int32,
   _ pointer: UnsafeRawPointer?
 ) {
-  c.pointee.didSetPointer(Slot.vertex)
+  c.pointee.didSetPointer(ArraySlot.vertex)
   c.pointee.gl.glVertexPointer?(size, type, stride, pointer)
 }
 func doer_glNormalPointer(
   _ c: GLContextPointer, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  c.pointee.didSetPointer(Slot.normal)
+  c.pointee.didSetPointer(ArraySlot.normal)
   c.pointee.gl.glNormalPointer?(type, stride, pointer)
 }
 func doer_glColorPointer(
   _ c: GLContextPointer, _ size: Int32, _ type: UInt32, _ stride: Int32,
   _ pointer: UnsafeRawPointer?
 ) {
-  c.pointee.didSetPointer(Slot.color)
+  c.pointee.didSetPointer(ArraySlot.color)
   c.pointee.gl.glColorPointer?(size, type, stride, pointer)
 }
 func doer_glSecondaryColorPointer(
   _ c: GLContextPointer, _ size: Int32, _ type: UInt32, _ stride: Int32,
   _ pointer: UnsafeRawPointer?
 ) {
-  c.pointee.didSetPointer(Slot.secondaryColor)
+  c.pointee.didSetPointer(ArraySlot.secondaryColor)
   c.pointee.gl.glSecondaryColorPointer?(size, type, stride, pointer)
 }
 func doer_glFogCoordPointer(
   _ c: GLContextPointer, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  c.pointee.didSetPointer(Slot.fogCoord)
+  c.pointee.didSetPointer(ArraySlot.fogCoord)
   c.pointee.gl.glFogCoordPointer?(type, stride, pointer)
 }
 func doer_glIndexPointer(
   _ c: GLContextPointer, _ type: UInt32, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  c.pointee.didSetPointer(Slot.index)
+  c.pointee.didSetPointer(ArraySlot.index)
   c.pointee.gl.glIndexPointer?(type, stride, pointer)
 }
 func doer_glEdgeFlagPointer(
   _ c: GLContextPointer, _ stride: Int32, _ pointer: UnsafeRawPointer?
 ) {
-  c.pointee.didSetPointer(Slot.edgeFlag)
+  c.pointee.didSetPointer(ArraySlot.edgeFlag)
   c.pointee.gl.glEdgeFlagPointer?(stride, pointer)
 }
 func doer_glTexCoordPointer(
@@ -660,12 +644,6 @@ func doer_glEnableVertexAttribArray(_ c: GLContextPointer, _ index: UInt32) {
   if index < 32 { enable(c, Int(index)) }
   c.pointee.gl.glEnableVertexAttribArray?(index)
 }
-func doer_glEnableVertexArrayAttrib(_ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32) {
-  if index < 32 {
-    c.pointee.didEnable(Int(index), of: c.pointee.vertexArrays.state(c.pointee.recordWord(8)))
-  }
-  c.pointee.gl.glEnableVertexArrayAttrib?(vaobj, index)
-}
 func doer_glVertexAttribDivisor(_ c: GLContextPointer, _ index: UInt32, _ divisor: UInt32) {
   c.pointee.vertexArrays.hasDivisors = true
   c.pointee.gl.glVertexAttribDivisor?(index, divisor)
@@ -673,12 +651,6 @@ func doer_glVertexAttribDivisor(_ c: GLContextPointer, _ index: UInt32, _ diviso
 func doer_glVertexBindingDivisor(_ c: GLContextPointer, _ index: UInt32, _ divisor: UInt32) {
   c.pointee.vertexArrays.hasDivisors = true
   c.pointee.gl.glVertexBindingDivisor?(index, divisor)
-}
-func doer_glVertexArrayBindingDivisor(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ divisor: UInt32
-) {
-  c.pointee.vertexArrays.hasDivisors = true
-  c.pointee.gl.glVertexArrayBindingDivisor?(vaobj, index, divisor)
 }
 
 func doer_glBindVertexArray(_ c: GLContextPointer, _ array: UInt32) {
@@ -701,7 +673,7 @@ extension GLReplayContext {
     }
   }
 
-  fileprivate mutating func bindVertexBuffer(
+  mutating func bindVertexBuffer(
     _ state: UnsafeMutablePointer<VertexArrayState>, _ buffer: UInt32
   ) {
     // With a buffer an array is no more dangerous than before, whether the driver takes it or not.
@@ -715,13 +687,6 @@ func doer_glBindVertexBuffer(
   c.pointee.bindVertexBuffer(c.pointee.vertexArrays.current, buffer)
   c.pointee.gl.glBindVertexBuffer?(index, buffer, offset, stride)
 }
-func doer_glVertexArrayVertexBuffer(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int,
-  _ stride: Int32
-) {
-  c.pointee.bindVertexBuffer(c.pointee.vertexArrays.state(c.pointee.recordWord(8)), buffer)
-  c.pointee.gl.glVertexArrayVertexBuffer?(vaobj, index, buffer, offset, stride)
-}
 func doer_glBindVertexBuffers(
   _ c: GLContextPointer, _ first: UInt32, _ count: Int32, _ buffers: UnsafePointer<UInt32>?,
   _ offsets: UnsafePointer<Int>?, _ strides: UnsafePointer<Int32>?
@@ -729,201 +694,9 @@ func doer_glBindVertexBuffers(
   c.pointee.didUnbind(c.pointee.vertexArrays.current)
   c.pointee.gl.glBindVertexBuffers?(first, count, buffers, offsets, strides)
 }
-func doer_glVertexArrayVertexBuffers(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ first: UInt32, _ count: Int32,
-  _ buffers: UnsafePointer<UInt32>?, _ offsets: UnsafePointer<Int>?,
-  _ strides: UnsafePointer<Int32>?
-) {
-  c.pointee.didUnbind(c.pointee.vertexArrays.state(c.pointee.recordWord(8)))
-  c.pointee.gl.glVertexArrayVertexBuffers?(vaobj, first, count, buffers, offsets, strides)
-}
 func doer_glVertexAttribBinding(_ c: GLContextPointer, _ index: UInt32, _ binding: UInt32) {
   c.pointee.didUnbind(c.pointee.vertexArrays.current)
   c.pointee.gl.glVertexAttribBinding?(index, binding)
-}
-func doer_glVertexArrayAttribBinding(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ binding: UInt32
-) {
-  c.pointee.didUnbind(c.pointee.vertexArrays.state(c.pointee.recordWord(8)))
-  c.pointee.gl.glVertexArrayAttribBinding?(vaobj, index, binding)
-}
-
-// GL_EXT_direct_state_access
-
-extension GLReplayContext {
-  /// The object that the record's first name is.
-  private mutating func namedArrays() -> UnsafeMutablePointer<VertexArrayState> {
-    vertexArrays.state(recordWord(8))
-  }
-
-  /// An array of a named object has been given a buffer, or none.
-  fileprivate mutating func didSetOffset(_ slot: Int?, _ buffer: UInt32) {
-    guard buffer == 0, let slot else { return }
-    let state = namedArrays()
-    state.pointee.unchecked |= 1 << UInt64(slot) & state.pointee.used
-  }
-
-  fileprivate mutating func didEnableNamed(_ slot: Int?) {
-    if let slot { didEnable(slot, of: namedArrays()) }
-  }
-
-  fileprivate mutating func didUnbindNamed() { didUnbind(namedArrays()) }
-
-  /// The slot of a unit's texture coordinates; nil for a unit that has none.
-  fileprivate mutating func textureSlot(_ unit: UInt32) -> Int? {
-    unit < min(driverValue(GL.MAX_TEXTURE_COORDS), UInt32(Slot.texCoordCount))
-      ? Slot.texCoord + Int(unit) : nil
-  }
-}
-
-func doer_glVertexArrayVertexOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32,
-  _ stride: Int32, _ offset: Int
-) {
-  c.pointee.didSetOffset(Slot.vertex, buffer)
-  c.pointee.gl.glVertexArrayVertexOffsetEXT?(vaobj, buffer, size, type, stride, offset)
-}
-func doer_glVertexArrayColorOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32,
-  _ stride: Int32, _ offset: Int
-) {
-  c.pointee.didSetOffset(Slot.color, buffer)
-  c.pointee.gl.glVertexArrayColorOffsetEXT?(vaobj, buffer, size, type, stride, offset)
-}
-func doer_glVertexArrayEdgeFlagOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ stride: Int32, _ offset: Int
-) {
-  c.pointee.didSetOffset(Slot.edgeFlag, buffer)
-  c.pointee.gl.glVertexArrayEdgeFlagOffsetEXT?(vaobj, buffer, stride, offset)
-}
-func doer_glVertexArrayIndexOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32,
-  _ offset: Int
-) {
-  c.pointee.didSetOffset(Slot.index, buffer)
-  c.pointee.gl.glVertexArrayIndexOffsetEXT?(vaobj, buffer, type, stride, offset)
-}
-func doer_glVertexArrayNormalOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32,
-  _ offset: Int
-) {
-  c.pointee.didSetOffset(Slot.normal, buffer)
-  c.pointee.gl.glVertexArrayNormalOffsetEXT?(vaobj, buffer, type, stride, offset)
-}
-func doer_glVertexArrayTexCoordOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32,
-  _ stride: Int32, _ offset: Int
-) {
-  c.pointee.didSetOffset(c.pointee.textureSlot(), buffer)
-  c.pointee.gl.glVertexArrayTexCoordOffsetEXT?(vaobj, buffer, size, type, stride, offset)
-}
-func doer_glVertexArrayMultiTexCoordOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ texunit: UInt32, _ size: Int32,
-  _ type: UInt32, _ stride: Int32, _ offset: Int
-) {
-  // Mesa 22.3 does not look at the unit.
-  guard let slot = c.pointee.textureSlot(texunit &- GL.TEXTURE0) else {
-    return c.pointee.raise(GL.INVALID_ENUM)
-  }
-  c.pointee.didSetOffset(slot, buffer)
-  c.pointee.gl.glVertexArrayMultiTexCoordOffsetEXT?(
-    vaobj, buffer, texunit, size, type, stride, offset)
-}
-func doer_glVertexArrayFogCoordOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32,
-  _ offset: Int
-) {
-  c.pointee.didSetOffset(Slot.fogCoord, buffer)
-  c.pointee.gl.glVertexArrayFogCoordOffsetEXT?(vaobj, buffer, type, stride, offset)
-}
-func doer_glVertexArraySecondaryColorOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32,
-  _ stride: Int32, _ offset: Int
-) {
-  c.pointee.didSetOffset(Slot.secondaryColor, buffer)
-  c.pointee.gl.glVertexArraySecondaryColorOffsetEXT?(vaobj, buffer, size, type, stride, offset)
-}
-func doer_glVertexArrayVertexAttribOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32,
-  _ type: UInt32, _ normalized: UInt8, _ stride: Int32, _ offset: Int
-) {
-  c.pointee.didSetOffset(Slot.attribute(index), buffer)
-  c.pointee.gl.glVertexArrayVertexAttribOffsetEXT?(
-    vaobj, buffer, index, size, type, normalized, stride, offset)
-}
-func doer_glVertexArrayVertexAttribIOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32,
-  _ type: UInt32, _ stride: Int32, _ offset: Int
-) {
-  c.pointee.didSetOffset(Slot.attribute(index), buffer)
-  c.pointee.gl.glVertexArrayVertexAttribIOffsetEXT?(
-    vaobj, buffer, index, size, type, stride, offset)
-}
-func doer_glVertexArrayVertexAttribLOffsetEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ buffer: UInt32, _ index: UInt32, _ size: Int32,
-  _ type: UInt32, _ stride: Int32, _ offset: Int
-) {
-  c.pointee.didSetOffset(Slot.attribute(index), buffer)
-  c.pointee.gl.glVertexArrayVertexAttribLOffsetEXT?(
-    vaobj, buffer, index, size, type, stride, offset)
-}
-func doer_glEnableVertexArrayEXT(_ c: GLContextPointer, _ vaobj: UInt32, _ array: UInt32) {
-  c.pointee.didEnableNamed(c.pointee.slot(array) ?? c.pointee.textureSlot(array &- GL.TEXTURE0))
-  c.pointee.gl.glEnableVertexArrayEXT?(vaobj, array)
-}
-func doer_glEnableVertexArrayAttribEXT(_ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32) {
-  c.pointee.didEnableNamed(Slot.attribute(index))
-  c.pointee.gl.glEnableVertexArrayAttribEXT?(vaobj, index)
-}
-func doer_glVertexArrayBindVertexBufferEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ buffer: UInt32, _ offset: Int,
-  _ stride: Int32
-) {
-  if buffer == 0 { c.pointee.didUnbindNamed() }
-  c.pointee.gl.glVertexArrayBindVertexBufferEXT?(vaobj, index, buffer, offset, stride)
-}
-func doer_glVertexArrayVertexAttribBindingEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ binding: UInt32
-) {
-  c.pointee.didUnbindNamed()
-  c.pointee.gl.glVertexArrayVertexAttribBindingEXT?(vaobj, index, binding)
-}
-func doer_glVertexArrayVertexBindingDivisorEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ divisor: UInt32
-) {
-  c.pointee.vertexArrays.hasDivisors = true
-  c.pointee.gl.glVertexArrayVertexBindingDivisorEXT?(vaobj, index, divisor)
-}
-func doer_glVertexArrayVertexAttribDivisorEXT(
-  _ c: GLContextPointer, _ vaobj: UInt32, _ index: UInt32, _ divisor: UInt32
-) {
-  // It has the attribute read from the binding of its own number.
-  c.pointee.didUnbindNamed()
-  c.pointee.vertexArrays.hasDivisors = true
-  c.pointee.gl.glVertexArrayVertexAttribDivisorEXT?(vaobj, index, divisor)
-}
-func doer_glMultiTexCoordPointerEXT(
-  _ c: GLContextPointer, _ texunit: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32,
-  _ pointer: UnsafeRawPointer?
-) {
-  guard let slot = c.pointee.textureSlot(texunit &- GL.TEXTURE0) else {
-    return c.pointee.raise(GL.INVALID_ENUM)
-  }
-  c.pointee.didSetPointer(slot)
-  c.pointee.gl.glMultiTexCoordPointerEXT?(texunit, size, type, stride, pointer)
-}
-func doer_glEnableClientStateiEXT(_ c: GLContextPointer, _ array: UInt32, _ index: UInt32) {
-  enable(c, c.pointee.textureSlot(index))
-  c.pointee.gl.glEnableClientStateiEXT?(array, index)
-}
-func doer_glEnableClientStateIndexedEXT(_ c: GLContextPointer, _ array: UInt32, _ index: UInt32) {
-  enable(c, c.pointee.textureSlot(index))
-  c.pointee.gl.glEnableClientStateIndexedEXT?(array, index)
-}
-func doer_glClientAttribDefaultEXT(_ c: GLContextPointer, _ mask: UInt32) {
-  // The pixel store is set for each image.
-  c.pointee.gl.glClientAttribDefaultEXT?(mask & GL.CLIENT_VERTEX_ARRAY_BIT)
-  c.pointee.didUnbind(c.pointee.vertexArrays.current)
 }
 
 // MARK: Offsets that are asked for
@@ -1010,275 +783,4 @@ func doer_glPopClientAttrib(_ c: GLContextPointer) {
   c.pointee.gl.glPopClientAttrib?()
   if c.pointee.vertexArrays.hasObjects { c.pointee.findVertexArray() }
   c.pointee.didUnbind(c.pointee.vertexArrays.current)
-}
-
-// MARK: Doers of draws
-
-/// What glArrayElement is going to read is looked at before: afterwards nothing can be asked.
-func doer_glBegin(_ c: GLContextPointer, _ mode: UInt32) {
-  guard c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glBegin?(mode)
-}
-func doer_glArrayElement(_ c: GLContextPointer, _ i: Int32) {
-  guard c.pointee.mayDraw(.range(first: Int(i), count: 1)) else { return }
-  c.pointee.gl.glArrayElement?(i)
-}
-func doer_glDrawArrays(_ c: GLContextPointer, _ mode: UInt32, _ first: Int32, _ count: Int32) {
-  guard c.pointee.mayDraw(.range(first: Int(first), count: Int(count))) else { return }
-  c.pointee.gl.glDrawArrays?(mode, first, count)
-}
-func doer_glDrawArraysInstanced(
-  _ c: GLContextPointer, _ mode: UInt32, _ first: Int32, _ count: Int32, _ instances: Int32
-) {
-  guard
-    c.pointee.mayDraw(.range(first: Int(first), count: Int(count)), instances: instances)
-  else { return }
-  c.pointee.gl.glDrawArraysInstanced?(mode, first, count, instances)
-}
-func doer_glDrawArraysInstancedBaseInstance(
-  _ c: GLContextPointer, _ mode: UInt32, _ first: Int32, _ count: Int32, _ instances: Int32,
-  _ baseInstance: UInt32
-) {
-  guard
-    c.pointee.mayDraw(
-      .range(first: Int(first), count: Int(count)), instances: instances,
-      baseInstance: baseInstance)
-  else { return }
-  c.pointee.gl.glDrawArraysInstancedBaseInstance?(mode, first, count, instances, baseInstance)
-}
-func doer_glMultiDrawArrays(
-  _ c: GLContextPointer, _ mode: UInt32, _ first: UnsafePointer<Int32>?,
-  _ count: UnsafePointer<Int32>?, _ drawcount: Int32
-) {
-  func vertices() -> Vertices {
-    var (low, high) = (Int.max, 0)
-    for i in 0..<Int(max(drawcount, 0)) {
-      guard let first, let count else { break }
-      // One that is wrong keeps all of them from being drawn.
-      guard first[i] >= 0, count[i] >= 0 else { return .range(first: 0, count: 0) }
-      guard count[i] > 0 else { continue }
-      low = min(low, Int(first[i]))
-      high = max(high, Int(first[i]) + Int(count[i]))
-    }
-    return .range(first: min(low, high), count: high - min(low, high))
-  }
-  guard c.pointee.mayDraw(vertices()) else { return }
-  c.pointee.gl.glMultiDrawArrays?(mode, first, count, drawcount)
-}
-
-// MARK: Indirect draws
-
-extension GLReplayContext {
-  /// What an indirect draw may read: client memory that has come in front and has `wanted` bytes, or the
-  /// bound buffer. Without either a driver with fixed function would take the offset for an address.
-  fileprivate mutating func indirect(
-    _ offset: UnsafeRawPointer?, _ drawcount: Int32, _ stride: Int32, _ size: Int
-  ) -> (pointer: UnsafeRawPointer?, isThere: Bool) {
-    if let block = memory.block {
-      let step = stride == 0 ? size : Int(stride)
-      let wanted = glProduct(Int(drawcount) &- 1, step) &+ size
-      return stride >= 0 && wanted <= block.count ? (block.baseAddress, true) : (nil, false)
-    }
-    if properties.isCore || properties.isES { return (offset, true) }
-    return (offset, driverValue(GL.DRAW_INDIRECT_BUFFER_BINDING) != 0)
-  }
-}
-
-func doer_glDrawArraysIndirect(
-  _ c: GLContextPointer, _ mode: UInt32, _ indirect: UnsafeRawPointer?
-) {
-  let (pointer, isThere) = c.pointee.indirect(indirect, 1, 0, 16)
-  guard isThere, c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glDrawArraysIndirect?(mode, pointer)
-}
-func doer_glDrawElementsIndirect(
-  _ c: GLContextPointer, _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?
-) {
-  let (pointer, isThere) = c.pointee.indirect(indirect, 1, 0, 20)
-  guard isThere, c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glDrawElementsIndirect?(mode, type, pointer)
-}
-func doer_glMultiDrawArraysIndirect(
-  _ c: GLContextPointer, _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int32,
-  _ stride: Int32
-) {
-  let (pointer, isThere) = c.pointee.indirect(indirect, drawcount, stride, 16)
-  guard isThere, c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glMultiDrawArraysIndirect?(mode, pointer, drawcount, stride)
-}
-func doer_glMultiDrawElementsIndirect(
-  _ c: GLContextPointer, _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?,
-  _ drawcount: Int32, _ stride: Int32
-) {
-  let (pointer, isThere) = c.pointee.indirect(indirect, drawcount, stride, 20)
-  guard isThere, c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glMultiDrawElementsIndirect?(mode, type, pointer, drawcount, stride)
-}
-func doer_glMultiDrawArraysIndirectCount(
-  _ c: GLContextPointer, _ mode: UInt32, _ indirect: UnsafeRawPointer?, _ drawcount: Int,
-  _ most: Int32, _ stride: Int32
-) {
-  let (pointer, isThere) = c.pointee.indirect(indirect, most, stride, 16)
-  guard isThere, c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glMultiDrawArraysIndirectCount?(mode, pointer, drawcount, most, stride)
-}
-func doer_glMultiDrawElementsIndirectCount(
-  _ c: GLContextPointer, _ mode: UInt32, _ type: UInt32, _ indirect: UnsafeRawPointer?,
-  _ drawcount: Int, _ most: Int32, _ stride: Int32
-) {
-  let (pointer, isThere) = c.pointee.indirect(indirect, most, stride, 20)
-  guard isThere, c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glMultiDrawElementsIndirectCount?(mode, type, pointer, drawcount, most, stride)
-}
-func doer_glDrawTransformFeedback(_ c: GLContextPointer, _ mode: UInt32, _ id: UInt32) {
-  guard c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glDrawTransformFeedback?(mode, id)
-}
-func doer_glDrawTransformFeedbackInstanced(
-  _ c: GLContextPointer, _ mode: UInt32, _ id: UInt32, _ instances: Int32
-) {
-  guard c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glDrawTransformFeedbackInstanced?(mode, id, instances)
-}
-func doer_glDrawTransformFeedbackStream(
-  _ c: GLContextPointer, _ mode: UInt32, _ id: UInt32, _ stream: UInt32
-) {
-  guard c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glDrawTransformFeedbackStream?(mode, id, stream)
-}
-func doer_glDrawTransformFeedbackStreamInstanced(
-  _ c: GLContextPointer, _ mode: UInt32, _ id: UInt32, _ stream: UInt32, _ instances: Int32
-) {
-  guard c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glDrawTransformFeedbackStreamInstanced?(mode, id, stream, instances)
-}
-
-/// Drivers cut offsets down to 32 bits, or add them to where a buffer lies.
-private func isOffset(_ offset: UnsafeRawPointer?) -> Bool {
-  UInt(bitPattern: offset) <= UInt(UInt32.max)
-}
-
-extension GLReplayContext {
-  /// Where the indices of a draw lie: in what came in front of it, or in the bound buffer. Not there when there
-  /// is neither, not enough, or when the draw would read vertices that are not there: nothing can be drawn.
-  fileprivate mutating func indices(
-    _ count: Int32, _ type: UInt32, _ offset: UnsafeRawPointer?, base: Int32 = 0,
-    instances: Int32 = 1, baseInstance: UInt32 = 0
-  ) -> (pointer: UnsafeRawPointer?, isThere: Bool) {
-    let size = glIndexSize(type)
-    var pointer = offset
-    let isInMemory = memory.block != nil
-    if let block = memory.block {
-      guard glProduct(Int(count), size) <= block.count else { return (nil, false) }
-      pointer = block.baseAddress
-    }
-    // Without indices or with a wrong type the driver has an error to raise, and reads nothing.
-    if count > 0, size > 0 {
-      let isBound = driverValue(GL.ELEMENT_ARRAY_BUFFER_BINDING) != 0
-      guard isBound != isInMemory, isInMemory || isOffset(offset) else { return (nil, false) }
-    }
-    let isThere = mayDraw(
-      .indices(pointer, isOffset: !isInMemory, count: Int(count), type: type, base: Int(base)),
-      instances: instances, baseInstance: baseInstance)
-    return (pointer, isThere)
-  }
-}
-
-func doer_glDrawElements(
-  _ c: GLContextPointer, _ mode: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?
-) {
-  let (pointer, isThere) = c.pointee.indices(count, type, indices)
-  if isThere { c.pointee.gl.glDrawElements?(mode, count, type, pointer) }
-}
-func doer_glDrawElementsBaseVertex(
-  _ c: GLContextPointer, _ mode: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  let (pointer, isThere) = c.pointee.indices(count, type, indices, base: basevertex)
-  if isThere { c.pointee.gl.glDrawElementsBaseVertex?(mode, count, type, pointer, basevertex) }
-}
-func doer_glDrawElementsInstanced(
-  _ c: GLContextPointer, _ mode: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?, _ instances: Int32
-) {
-  let (pointer, isThere) = c.pointee.indices(count, type, indices, instances: instances)
-  if isThere { c.pointee.gl.glDrawElementsInstanced?(mode, count, type, pointer, instances) }
-}
-func doer_glDrawElementsInstancedBaseInstance(
-  _ c: GLContextPointer, _ mode: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?, _ instances: Int32, _ baseInstance: UInt32
-) {
-  let (pointer, isThere) = c.pointee.indices(
-    count, type, indices, instances: instances, baseInstance: baseInstance)
-  guard isThere else { return }
-  c.pointee.gl.glDrawElementsInstancedBaseInstance?(
-    mode, count, type, pointer, instances, baseInstance)
-}
-func doer_glDrawElementsInstancedBaseVertex(
-  _ c: GLContextPointer, _ mode: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?, _ instances: Int32, _ basevertex: Int32
-) {
-  let (pointer, isThere) = c.pointee.indices(
-    count, type, indices, base: basevertex, instances: instances)
-  guard isThere else { return }
-  c.pointee.gl.glDrawElementsInstancedBaseVertex?(
-    mode, count, type, pointer, instances, basevertex)
-}
-func doer_glDrawElementsInstancedBaseVertexBaseInstance(
-  _ c: GLContextPointer, _ mode: UInt32, _ count: Int32, _ type: UInt32,
-  _ indices: UnsafeRawPointer?, _ instances: Int32, _ basevertex: Int32, _ baseInstance: UInt32
-) {
-  let (pointer, isThere) = c.pointee.indices(
-    count, type, indices, base: basevertex, instances: instances, baseInstance: baseInstance)
-  guard isThere else { return }
-  c.pointee.gl.glDrawElementsInstancedBaseVertexBaseInstance?(
-    mode, count, type, pointer, instances, basevertex, baseInstance)
-}
-func doer_glDrawRangeElements(
-  _ c: GLContextPointer, _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32,
-  _ type: UInt32, _ indices: UnsafeRawPointer?
-) {
-  let (pointer, isThere) = c.pointee.indices(count, type, indices)
-  if isThere { c.pointee.gl.glDrawRangeElements?(mode, start, end, count, type, pointer) }
-}
-func doer_glDrawRangeElementsBaseVertex(
-  _ c: GLContextPointer, _ mode: UInt32, _ start: UInt32, _ end: UInt32, _ count: Int32,
-  _ type: UInt32, _ indices: UnsafeRawPointer?, _ basevertex: Int32
-) {
-  let (pointer, isThere) = c.pointee.indices(count, type, indices, base: basevertex)
-  guard isThere else { return }
-  c.pointee.gl.glDrawRangeElementsBaseVertex?(
-    mode, start, end, count, type, pointer, basevertex)
-}
-
-/// Offsets into the bound buffer, which came in front as an array of u64.
-private func offsets(_ c: GLContextPointer, _ drawcount: Int32)
-  -> UnsafePointer<UnsafeRawPointer?>?
-{
-  guard drawcount > 0, let block = c.pointee.memory.block, block.count >= Int(drawcount) * 8 else {
-    return nil
-  }
-  guard c.pointee.driverValue(GL.ELEMENT_ARRAY_BUFFER_BINDING) != 0 else { return nil }
-  let list = block.baseAddress?.assumingMemoryBound(to: UnsafeRawPointer?.self)
-  for i in 0..<Int(drawcount) where !isOffset(list?[i]) { return nil }
-  return list
-}
-
-func doer_glMultiDrawElements(
-  _ c: GLContextPointer, _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
-) {
-  let list = offsets(c, drawcount)
-  guard list != nil || drawcount <= 0, c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glMultiDrawElements?(mode, count, type, list, drawcount)
-}
-func doer_glMultiDrawElementsBaseVertex(
-  _ c: GLContextPointer, _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
-  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
-  _ basevertex: UnsafePointer<Int32>?
-) {
-  let list = offsets(c, drawcount)
-  guard list != nil || drawcount <= 0, c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glMultiDrawElementsBaseVertex?(mode, count, type, list, drawcount, basevertex)
 }

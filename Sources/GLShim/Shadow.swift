@@ -45,19 +45,6 @@ struct ClientArray {
   var step: Int { stride == 0 ? elementSize : Int(stride) }
 }
 
-/// Places of arrays: 0 to 31 generic attributes, then those of fixed function.
-enum ArraySlot {
-  static var vertex: Int { 32 }
-  static var normal: Int { 33 }
-  static var color: Int { 34 }
-  static var secondaryColor: Int { 35 }
-  static var fogCoord: Int { 36 }
-  static var index: Int { 37 }
-  static var edgeFlag: Int { 38 }
-  static var texCoord: Int { 40 }
-  static var count: Int { 64 }
-}
-
 /// What PushClientAttrib saves.
 struct ClientAttributes {
   var mask: UInt32 = 0
