@@ -67,6 +67,11 @@ static inline void platform_move(void *_Nonnull to, const void *_Nonnull from, s
 static inline bool platform_has_byte(const void *_Nonnull p, int byte, size_t n) {
   return memchr(p, byte, n) != NULL;
 }
+/// Whether the `n` bytes at `p` have `text` among them.
+static inline bool platform_has_text(
+    const void *_Nonnull p, size_t n, const char *_Nonnull text) {
+  return memmem(p, n, text, strlen(text)) != NULL;
+}
 static inline size_t platform_string_length(const char *_Nonnull s) { return strlen(s); }
 static inline int platform_string_compare(const char *_Nonnull a, const char *_Nonnull b) {
   return strcmp(a, b);

@@ -241,33 +241,80 @@ func doer_glDrawRangeElementsBaseVertex(
     mode, start, end, count, type, pointer, basevertex)
 }
 
-/// Offsets into the bound buffer, which came in front as an array of u64.
-private func offsets(_ c: GLContextPointer, _ drawcount: Int32)
-  -> UnsafePointer<UnsafeRawPointer?>?
-{
-  guard drawcount > 0, let block = c.pointee.memory.block, block.count >= Int(drawcount) * 8 else {
-    return nil
+extension GLReplayContext {
+  /// Where the indices of several draws lie, that came in front as one block: as offsets into the bound buffer, 8
+  /// bytes each, or without a buffer as the indices themselves, one draw's behind the other's. Nil when there are
+  /// too few of them, or the draws would read vertices that are not there; valid until `results` are reset.
+  fileprivate mutating func indexLists(
+    _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32,
+    base: UnsafePointer<Int32>? = nil
+  ) -> UnsafePointer<UnsafeRawPointer?>? {
+    guard drawcount > 0, let count, let block = memory.block, let start = block.baseAddress else {
+      return nil
+    }
+    let drawCount = Int(drawcount)
+    let isBound = driverValue(GL.ELEMENT_ARRAY_BUFFER_BINDING) != 0
+    let list: UnsafePointer<UnsafeRawPointer?>
+    if isBound {
+      guard block.count >= drawCount &* 8 else { return nil }
+      list = UnsafePointer(start.assumingMemoryBound(to: UnsafeRawPointer?.self))
+      for i in 0..<drawCount where !isOffset(list[i]) { return nil }
+    } else {
+      guard let room = results.take(drawCount &* 8) else { return nil }
+      let places = room.bindMemory(to: UnsafeRawPointer?.self, capacity: drawCount)
+      var used = 0
+      for i in 0..<drawCount {
+        let bytes = glProduct(Int(count[i]), glIndexSize(type))
+        guard bytes <= block.count &- used else { return nil }
+        places[i] = start + used
+        used &+= bytes
+      }
+      list = UnsafePointer(places)
+    }
+    let isThere = mayDraw(
+      .draws(
+        list, isOffset: isBound, counts: count, type: type, bases: base, drawCount: drawCount))
+    return isThere ? list : nil
   }
-  guard c.pointee.driverValue(GL.ELEMENT_ARRAY_BUFFER_BINDING) != 0 else { return nil }
-  let list = block.baseAddress?.assumingMemoryBound(to: UnsafeRawPointer?.self)
-  for i in 0..<Int(drawcount) where !isOffset(list?[i]) { return nil }
-  return list
+
+  /// Makes several draws at once. Where nothing may be read the driver gets one draw without vertices, for the
+  /// errors that it has.
+  fileprivate mutating func multiDraw(
+    _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32,
+    base: UnsafePointer<Int32>? = nil,
+    _ call: (
+      UnsafePointer<Int32>?, UnsafePointer<UnsafeRawPointer?>?, Int32, UnsafePointer<Int32>?
+    ) -> Void
+  ) {
+    defer { results.reset() }
+    guard drawcount > 0 else { return call(count, nil, drawcount, base) }
+    var least: Int32 = 0
+    for i in 0..<Int(drawcount) { least = min(least, count?[i] ?? 0) }
+    if least == 0, let list = indexLists(count, type, drawcount, base: base) {
+      return call(count, list, drawcount, base)
+    }
+    var nowhere: UnsafeRawPointer?
+    var zero: Int32 = 0
+    call(&least, &nowhere, 1, &zero)
+  }
 }
 
 func doer_glMultiDrawElements(
   _ c: GLContextPointer, _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
   _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
 ) {
-  let list = offsets(c, drawcount)
-  guard list != nil || drawcount <= 0, c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glMultiDrawElements?(mode, count, type, list, drawcount)
+  let call = c.pointee.gl.glMultiDrawElements
+  c.pointee.multiDraw(count, type, drawcount) { count, list, draws, _ in
+    call?(mode, count, type, list, draws)
+  }
 }
 func doer_glMultiDrawElementsBaseVertex(
   _ c: GLContextPointer, _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
   _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
   _ basevertex: UnsafePointer<Int32>?
 ) {
-  let list = offsets(c, drawcount)
-  guard list != nil || drawcount <= 0, c.pointee.mayDraw(.unknown) else { return }
-  c.pointee.gl.glMultiDrawElementsBaseVertex?(mode, count, type, list, drawcount, basevertex)
+  let call = c.pointee.gl.glMultiDrawElementsBaseVertex
+  c.pointee.multiDraw(count, type, drawcount, base: basevertex) { count, list, draws, base in
+    call?(mode, count, type, list, draws, base)
+  }
 }

@@ -289,6 +289,10 @@ enum Vertices {
   case range(first: Int, count: Int)
   /// Indices that came with the draw, or lie in the bound buffer at an offset.
   case indices(UnsafeRawPointer?, isOffset: Bool, count: Int, type: UInt32, base: Int)
+  /// The same of several draws, one after the other.
+  case draws(
+    UnsafePointer<UnsafeRawPointer?>, isOffset: Bool, counts: UnsafePointer<Int32>, type: UInt32,
+    bases: UnsafePointer<Int32>?, drawCount: Int)
   /// As a buffer says.
   case unknown
 }
@@ -359,17 +363,29 @@ extension GLReplayContext {
       if count <= 0 || first < 0 { return true }
       return range.contains(first) && range.contains(first &+ count &- 1)
     case .indices(let pointer, let isOffset, let count, let type, let base):
-      guard count > 0, glIndexSize(type) > 0 else { return true }
-      guard let place = isOffset ? bufferIndices(pointer, count, type) : pointer else {
-        return false
+      return covers(range, pointer, isOffset, count, type, base)
+    case .draws(let pointers, let isOffset, let counts, let type, let bases, let drawCount):
+      for i in 0..<drawCount {
+        let base = Int(bases?[i] ?? 0)
+        guard covers(range, pointers[i], isOffset, Int(counts[i]), type, base) else { return false }
       }
-      func fit(_ restart: UInt32?) -> Bool {
-        guard let (low, high) = limits(place, count, type, skipping: restart) else { return true }
-        return range.contains(low &+ base) && range.contains(high &+ base)
-      }
-      if fit(nil) { return true }
-      return restartIndex(type).map { fit($0) } ?? false
+      return true
     }
+  }
+
+  /// Whether a range has all the vertices that `count` indices name.
+  private mutating func covers(
+    _ range: Range<Int>, _ pointer: UnsafeRawPointer?, _ isOffset: Bool, _ count: Int,
+    _ type: UInt32, _ base: Int
+  ) -> Bool {
+    guard count > 0, glIndexSize(type) > 0 else { return true }
+    guard let place = isOffset ? bufferIndices(pointer, count, type) : pointer else { return false }
+    func fit(_ restart: UInt32?) -> Bool {
+      guard let (low, high) = limits(place, count, type, skipping: restart) else { return true }
+      return range.contains(low &+ base) && range.contains(high &+ base)
+    }
+    if fit(nil) { return true }
+    return restartIndex(type).map { fit($0) } ?? false
   }
 
   /// The smallest and the largest index; nil when there are none but those that are skipped.

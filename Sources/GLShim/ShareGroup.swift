@@ -27,6 +27,8 @@ struct ShareGroup {
   /// What textures were first bound to (`TexturePlace`, counted from 1), and renderbuffers: 1.
   let textures: BoundNames
   let renderbuffers: BoundNames
+  /// 1 when a shader may ask which of several draws it is in.
+  private var drawNumber: UInt32 = 0
   /// How often images of textures and renderbuffers were made anew, at the least.
   private var storageAge: UInt64 = 0
 
@@ -63,6 +65,12 @@ struct ShareGroup {
     }
     return channel.publish(records) && (endsInside || publishMark(channel))
   }
+
+  /// Whether a shader may ask which of several draws it is in (gl_DrawID): one of them has the name in its source, or
+  /// has come as a binary. On any thread.
+  var readsDrawNumber: Bool { mutating get { platform_load32_relaxed(&drawNumber) != 0 } }
+
+  mutating func noteDrawNumber() { platform_store32(&drawNumber, 1) }
 
   /// Images of textures or renderbuffers may have changed. On any thread.
   mutating func noteStorage() { _ = platform_add64(&storageAge, 1) }

@@ -380,6 +380,13 @@ def test_elements():
     assert same_answers("elements") == 28
 
 
+@deadline(120)
+def test_several_draws():
+    """And which of them a vertex is of (gl_DrawID)."""
+    for seed in (1, 2, 3, 4):
+        assert same_answers("draws", seed) == 200
+
+
 @deadline(60)
 def test_versions():
     assert same_answers("versions") == 20

@@ -212,6 +212,16 @@ enum ControlSeeds {
         ]
       ),
       (
+        "multiDrawInMemory",
+        [
+          words(GLOpcode.glEnableVertexAttribArray, 0), vertices([0], first: 1, count: 5),
+          memory([0, 1, 2, 3, 1]),
+          words(
+            GLOpcode.glMultiDrawElementsBaseVertex, GL.POINTS, GL.UNSIGNED_BYTE, 3, 12, 2, 0, 3, 12,
+            1, 0, 2),
+        ]
+      ),
+      (
         "instanced",
         [
           words(GLOpcode.glEnableVertexAttribArray, 0),

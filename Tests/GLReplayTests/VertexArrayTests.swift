@@ -72,6 +72,43 @@ struct VertexArrayTests {
     #expect(host.loss == nil)
   }
 
+  /// Two triangles of one quad, as two draws of three indices each, of which `indices` has so many bytes.
+  private func sendDraws(_ c: TestChannel, _ indices: [UInt8], counts: [UInt32] = [3, 3]) {
+    c.send(ControlOpcode.glMemory) { w in
+      w.u32(UInt32(indices.count))
+      w.u32(0)
+      indices.withUnsafeBytes { w.bytes($0.baseAddress, $0.count) }
+    }
+    words(
+      c, GLOpcode.glMultiDrawElements, GL.TRIANGLES, GL.UNSIGNED_BYTE, 2, 8, counts[0], counts[1])
+  }
+
+  @Test("of several draws are all that the draws name; too few indices are none")
+  func severalDraws() {
+    let c = channel()
+    defer { c.channel.finish() }
+    words(c, GLOpcode.glEnableClientState, GL.VERTEX_ARRAY)
+    words(c, GLOpcode.glVertexPointer, 2, GL.FLOAT, 8, 0, 0)
+    color(c, 1, 0)
+    sendQuad(c)
+    sendDraws(c, [0, 1, 2, 1, 3, 2])
+    #expect(c.pixel(0, 0) == red)
+    #expect(c.pixel(7, 3) == red)
+    color(c, 0, 1)
+    sendQuad(c)
+    sendDraws(c, [0, 1, 2, 1, 3])
+    #expect(c.pixel(0, 0) == red)
+    #expect(c.report() == 0)
+    sendQuad(c)
+    sendDraws(c, [0, 1, 2, 1, 3, 2], counts: [3, UInt32(bitPattern: -3)])
+    #expect(c.pixel(0, 0) == red)
+    #expect(c.report() == GL.INVALID_VALUE)
+    #expect(host.loss == nil)
+    sendQuad(c)
+    sendDraws(c, [0, 1, 2, 1, 4, 2])
+    #expect(host.loss == "glMultiDrawElements: field vertices is wrong")
+  }
+
   @Test("with too few vertices end the session, and say so")
   func tooFew() {
     let c = channel()

@@ -97,6 +97,20 @@ private func range(
   return found ? (Int(low), Int(high)) : nil
 }
 
+/// The same of `count` indices in client memory or in the bound buffer, which stand there with the node.
+private func range(
+  _ c: Context, _ type: UInt32, _ indices: UnsafeRawPointer?, _ count: Int32
+) -> (low: Int, high: Int)? {
+  if c.pointee.shadow.pointee.elementBuffer == 0 {
+    return indices.flatMap { range(c, type, $0, Int(count)) }
+  }
+  let bytes = glProduct(Int(count), glIndexSize(type))
+  guard bytes <= largestArray, let copy = platform_calloc(1, bytes) else { return nil }
+  defer { platform_free(copy) }
+  gl_GetBufferSubData(GL.ELEMENT_ARRAY_BUFFER, Int(bitPattern: indices), bytes, copy)
+  return range(c, type, copy, Int(count))
+}
+
 /// Sends what an indexed draw reads from client memory. False when nothing may be drawn.
 private func sendIndexed(
   _ c: Context, _ count: Int32, _ type: UInt32, _ indices: UnsafeRawPointer?,
@@ -104,26 +118,19 @@ private func sendIndexed(
 ) -> Bool {
   let size = glIndexSize(type)
   guard count > 0, size > 0, instances > 0 else { return true }
-  let hasArrays = c.pointee.shadow.pointee.clientArrays != 0
+  let isBound = c.pointee.shadow.pointee.elementBuffer != 0
+  guard isBound || indices != nil else { return true }
   let bytes = glProduct(Int(count), size)
-  func sendArrays(_ indices: UnsafeRawPointer) -> Bool {
-    guard let (low, high) = range(c, type, indices, Int(count)) else { return true }
-    return GLShim.sendArrays(
-      c, first: low &+ Int(base), count: high &- low &+ 1, instances: Int(instances),
-      baseInstance: Int(baseInstance))
+  let hasArrays = c.pointee.shadow.pointee.clientArrays != 0
+  guard bytes <= largestArray || isBound && !hasArrays else { return false }
+  if hasArrays, let (low, high) = range(c, type, indices, count) {
+    guard
+      sendArrays(
+        c, first: low &+ Int(base), count: high &- low &+ 1, instances: Int(instances),
+        baseInstance: Int(baseInstance))
+    else { return false }
   }
-  if c.pointee.shadow.pointee.elementBuffer == 0 {
-    guard let indices else { return true }
-    guard bytes <= largestArray, !hasArrays || sendArrays(indices) else { return false }
-    c.sendMemory(indices, bytes)
-  } else if hasArrays {
-    // Which vertices are read stands in a buffer of the node's.
-    guard bytes <= largestArray, let copy = platform_calloc(1, bytes) else { return false }
-    defer { platform_free(copy) }
-    gl_GetBufferSubData(
-      GL.ELEMENT_ARRAY_BUFFER, Int(bitPattern: indices), bytes, copy)
-    return sendArrays(copy)
-  }
+  if !isBound { c.sendMemory(indices, bytes) }
   return true
 }
 
@@ -188,6 +195,31 @@ private func areCounts(_ count: UnsafePointer<Int32>, _ drawcount: Int32) -> Boo
   return true
 }
 
+/// The vertices that several draws read.
+private struct VertexSpan {
+  var low = Int.max
+  /// One behind the last.
+  var end = 0
+  /// How many are read, those of each draw counted.
+  var sum = 0
+
+  mutating func add(first: Int, count: Int, reads: Int) {
+    low = min(low, first)
+    end = max(end, first &+ count)
+    sum &+= reads
+  }
+
+  /// Sends them all. False where each draw is to have its own, in a command of its own, because they lie apart;
+  /// not when that could be seen (gl_DrawID).
+  func send(_ c: Context) -> Bool {
+    if sum == 0 { return true }
+    guard low >= 0, end &- low <= 2 &* sum &+ 256 || c.pointee.share.pointee.readsDrawNumber else {
+      return false
+    }
+    return sendArrays(c, first: low, count: end &- low)
+  }
+}
+
 func hook_glMultiDrawArrays(
   _ c: Context, _ mode: UInt32, _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?,
   _ drawcount: Int32
@@ -196,21 +228,15 @@ func hook_glMultiDrawArrays(
     return encode_glMultiDrawArrays(c, c.writer, mode, first, count, drawcount)
   }
   guard areCounts(count, drawcount) else { return c.raise(GL.INVALID_VALUE) }
-  var (low, high, sum) = (Int.max, 0, 0)
+  var span = VertexSpan()
   var i = 0
   while i < Int(drawcount) {
     if count[i] > 0 {
-      low = min(low, Int(first[i]))
-      high = max(high, Int(first[i]) &+ Int(count[i]))
-      sum &+= Int(count[i])
+      span.add(first: Int(first[i]), count: Int(count[i]), reads: Int(count[i]))
     }
     i &+= 1
   }
-  // Draws of vertices that lie together are one; where they lie apart each has its own.
-  if sum == 0 || low >= 0 && high &- low <= 2 &* sum &+ 256 {
-    guard sum == 0 || sendArrays(c, first: low, count: high &- low) else { return }
-    return encode_glMultiDrawArrays(c, c.writer, mode, first, count, drawcount)
-  }
+  if span.send(c) { return encode_glMultiDrawArrays(c, c.writer, mode, first, count, drawcount) }
   i = 0
   while i < Int(drawcount) {
     hook_glDrawArrays(c, mode, first[i], count[i])
@@ -296,15 +322,57 @@ func hook_glDrawElementsInstancedBaseVertexBaseInstance(
     c, c.writer, mode, count, type, indices, instancecount, basevertex, baseinstance)
 }
 
-/// Offsets into the bound buffer travel as client memory in front; indices in client memory are drawn
-/// one after the other.
-private func sendOffsets(
-  _ c: Context, _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
+/// Sends what several indexed draws read from client memory in front of them: vertices, and offsets into the bound
+/// buffer, 8 bytes each, or without a buffer the indices, those of one draw behind those of the other. False where
+/// they are to be made one by one.
+private func sendDraws(
+  _ c: Context, _ count: UnsafePointer<Int32>?, _ type: UInt32,
+  _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
+  base: UnsafePointer<Int32>? = nil
 ) -> Bool {
-  guard c.pointee.shadow.pointee.elementBuffer != 0,
-    c.pointee.shadow.pointee.clientArrays == 0
-  else { return false }
-  c.sendMemory(indices, glProduct(Int(drawcount), 8))
+  let isBound = c.pointee.shadow.pointee.elementBuffer != 0
+  let hasArrays = c.pointee.shadow.pointee.clientArrays != 0
+  let size = glIndexSize(type)
+  // What is wrong is the node's to find, and nothing is read for it.
+  guard drawcount > 0, size > 0, let count, let indices else { return true }
+  if isBound, !hasArrays {
+    c.sendMemory(indices, glProduct(Int(drawcount), 8))
+    return true
+  }
+  guard areCounts(count, drawcount) else { return true }
+  var bytes = 0
+  var span = VertexSpan()
+  var i = 0
+  while i < Int(drawcount) {
+    if count[i] > 0 {
+      // Drivers make none of the draws then.
+      guard isBound || indices[i] != nil else { return true }
+      bytes = glSum(bytes, glProduct(Int(count[i]), size))
+      if hasArrays, let (low, high) = range(c, type, indices[i], count[i]) {
+        span.add(
+          first: low &+ Int(base?[i] ?? 0), count: high &- low &+ 1, reads: Int(count[i]))
+      }
+    }
+    i &+= 1
+  }
+  guard isBound || bytes <= largestArray, span.send(c) else { return false }
+  if isBound {
+    c.sendMemory(indices, glProduct(Int(drawcount), 8))
+    return true
+  }
+  c.beginMemory(bytes)
+  let padded = (bytes &+ 3) & ~3
+  if padded > 0, var place = c.writer.pointee.reserve(padded) {
+    place.put32(0, padded &- 4)
+    i = 0
+    while i < Int(drawcount) {
+      let part = glProduct(Int(count[i]), size)
+      if let source = indices[i], part > 0 { platform_copy(place, source, part) }
+      place += part
+      i &+= 1
+    }
+  }
+  c.writer.pointee.end()
   return true
 }
 
@@ -312,7 +380,7 @@ func hook_glMultiDrawElements(
   _ c: Context, _ mode: UInt32, _ count: UnsafePointer<Int32>?, _ type: UInt32,
   _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32
 ) {
-  if drawcount <= 0 || sendOffsets(c, indices, drawcount) {
+  if sendDraws(c, count, type, indices, drawcount) {
     return encode_glMultiDrawElements(c, c.writer, mode, count, type, drawcount)
   }
   var i = 0
@@ -327,7 +395,7 @@ func hook_glMultiDrawElementsBaseVertex(
   _ indices: UnsafePointer<UnsafeRawPointer?>?, _ drawcount: Int32,
   _ basevertex: UnsafePointer<Int32>?
 ) {
-  if drawcount <= 0 || sendOffsets(c, indices, drawcount) {
+  if sendDraws(c, count, type, indices, drawcount, base: basevertex) {
     return encode_glMultiDrawElementsBaseVertex(
       c, c.writer, mode, count, type, drawcount, basevertex)
   }

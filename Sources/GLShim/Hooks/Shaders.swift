@@ -38,6 +38,11 @@ func hook_glCreateShaderProgramv(
     c.raise(GL.INVALID_VALUE)
     return 0
   }
+  var i = 0
+  while i < Int(count), let strings {
+    if let text = strings[i] { c.noteSource(text, Int(platform_string_length(text))) }
+    i &+= 1
+  }
   let name = c.takeName(.program)
   c.sendName(name)
   encode_glCreateShaderProgramv(c, c.writer, type, count, strings)
@@ -81,6 +86,7 @@ func hook_glShaderSource(
       to += count
       i &+= 1
     }
+    c.noteSource(place, total)
     // A NUL within ends the source for the driver.
     if isWhole, !c.pointee.shadow.pointee.isInBegin, !platform_has_byte(place, 0, total) {
       sourceLength = Int32(total &+ 1)
@@ -97,6 +103,7 @@ func hook_glCompileShaderIncludeARB(
   _ length: UnsafePointer<Int32>?
 ) {
   c.forgetReflection(shader)
+  c.pointee.share.pointee.noteDrawNumber()
   guard count >= 0, count == 0 || path != nil else { return c.raise(GL.INVALID_VALUE) }
   var i = 0
   while i < Int(count), let path {
@@ -135,6 +142,13 @@ func hook_glCompileShaderIncludeARB(
 
 // MARK: What is known of shaders and programs
 
+extension UnsafeMutablePointer<ContextState> {
+  /// Looks into the source of a shader for what draws depend on.
+  fileprivate func noteSource(_ text: UnsafeRawPointer, _ length: Int) {
+    if platform_has_text(text, length, "gl_DrawID") { pointee.share.pointee.noteDrawNumber() }
+  }
+}
+
 func note_glCompileShader(_ c: Context, _ shader: UInt32) { c.forgetReflection(shader) }
 func note_glSpecializeShader(
   _ c: Context, _ shader: UInt32, _ pEntryPoint: UnsafePointer<CChar>?,
@@ -147,6 +161,7 @@ func note_glShaderBinary(
   _ c: Context, _ count: Int32, _ shaders: UnsafePointer<UInt32>?, _ binaryFormat: UInt32,
   _ binary: UnsafeRawPointer?, _ length: Int32
 ) {
+  c.pointee.share.pointee.noteDrawNumber()
   var i = 0
   while i < Int(count), let shaders {
     c.forgetReflection(shaders[i])
@@ -163,6 +178,7 @@ func note_glProgramBinary(
   _ c: Context, _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?,
   _ length: Int32
 ) {
+  c.pointee.share.pointee.noteDrawNumber()
   c.forgetReflection(program)
 }
 func note_glValidateProgram(_ c: Context, _ program: UInt32) { c.forgetReflection(program) }

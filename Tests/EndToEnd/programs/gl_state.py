@@ -8,6 +8,7 @@
   gl_state.py queries SEED [COUNT]   queries of every kind, fences, buffers for results
   gl_state.py names                  many objects of every kind, and what is bound to them
   gl_state.py elements               arrays in the program's memory, element by element
+  gl_state.py draws SEED [COUNT]     several draws in one command, of arrays and indices in memory and in buffers
   gl_state.py versions               contexts of every interface, and what they say of themselves
   gl_state.py programs               shaders, programs, and what is asked of them
   gl_state.py arrays                 more vertex array objects than there is room for at first
@@ -513,6 +514,94 @@ def elements() -> None:
             pixels = (C.c_ubyte * (64 * 48 * 4))()
             gl.glReadPixels(0, 0, 64, 48, 0x1908, 0x1401, pixels)
             say(hex(vertexType), hex(colorType), digest(bytes(pixels)), gl.glGetError())
+
+
+# --- Several draws at once
+
+NUMBERED = b"""#version 430 compatibility
+#extension GL_ARB_shader_draw_parameters : require
+out vec4 shade;
+void main() {
+  shade = vec4(gl_DrawIDARB & 7, gl_VertexID & 15, gl_BaseVertexARB & 7, 15) / 15.;
+  gl_Position = gl_ModelViewProjectionMatrix * gl_Vertex;
+}
+"""
+SHADED = b"""#version 430
+in vec4 shade;
+out vec4 color;
+void main() { color = shade; }
+"""
+
+
+def draws() -> None:
+    seed, count = int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 200
+    gl, r = context(), random.Random(seed)
+    gl.glOrtho(D(0), D(64), D(0), D(48), D(-1), D(1))
+    total = 3000
+    corners = (F * (2 * total))(*[r.uniform(0, 48) for _ in range(2 * total)])
+    colors = (C.c_ubyte * (4 * total))(*[r.randrange(256) for _ in range(4 * total)])
+    buffers = (C.c_uint * 3)()
+    gl.glGenBuffers(3, buffers)
+    for name, data in zip(buffers, (corners, colors)):
+        gl.glBindBuffer(0x8892, name)
+        gl.glBufferData(0x8892, C.c_ssize_t(C.sizeof(data)), data, 0x88E4)
+    numbered = program(gl, shader(gl, 0x8B31, NUMBERED), shader(gl, 0x8B30, SHADED))
+    gl.glEnableClientState(0x8074)
+    gl.glEnableClientState(0x8076)
+    pixels = (C.c_ubyte * (64 * 48 * 4))()
+    for _ in range(count):
+        # Half of all are in memory, and near each other.
+        for enabled, (name, data) in zip((0x8074, 0x8076), zip(buffers, (corners, colors))):
+            inBuffer = r.random() < 0.4
+            gl.glBindBuffer(0x8892, name if inBuffer else 0)
+            place = None if inBuffer else data
+            if enabled == 0x8074:
+                gl.glVertexPointer(2, 0x1406, 0, place)
+            else:
+                gl.glColorPointer(4, 0x1401, 0, place)
+        gl.glUseProgram(r.choice([0, numbered]))
+        restart = r.random() < 0.3
+        (gl.glEnableClientState if restart else gl.glDisableClientState)(0x8558)
+        gl.glPrimitiveRestartIndexNV(7)
+        number = r.choice([1, 2, 3, 5, 9, 0, -1])
+        room = max(number, 0)
+        starts = [r.choice([r.randrange(60), r.randrange(60), r.randrange(2500)]) for _ in range(room)]
+        counts = (C.c_int * (room + 1))(*[r.choice([0, 3, 4, 9, 30]) for _ in range(room)])
+        if room and r.random() < 0.05:
+            counts[r.randrange(room)] = -1
+        mode = r.choice([4, 5, 6, 1, 0, 99 if r.random() < 0.2 else 4])
+        gl.glClear(0x4000)
+        if r.random() < 0.3:
+            firsts = (C.c_int * (room + 1))(*starts)
+            gl.glMultiDrawArrays(mode, firsts, counts, number)
+        else:
+            kind, element = r.choice([(0x1401, C.c_ubyte), (0x1403, C.c_ushort), (0x1405, C.c_uint)])
+            bases = (C.c_int * (room + 1))(*[r.choice([0, 0, start]) for start in starts])
+            lists = []
+            for start, base, length in zip(starts, bases, counts):
+                first = 0 if base or kind == 0x1401 else start
+                lists.append((element * 30)(*[first + r.randrange(min(200, total - 2500)) for _ in range(30)]))
+            places = (C.c_void_p * (room + 1))()
+            inBuffer = r.random() < 0.4
+            gl.glBindBuffer(0x8893, buffers[2] if inBuffer else 0)
+            if inBuffer:
+                whole = b"".join(bytes(one) for one in lists)
+                gl.glBufferData(0x8893, C.c_ssize_t(len(whole)), whole, 0x88E4)
+            for i, one in enumerate(lists):
+                places[i] = i * C.sizeof(one) if inBuffer else C.addressof(one)
+            if room and not inBuffer and r.random() < 0.05:
+                # Mesa 22.3 refuses all draws for a NULL that nothing is read from, too.
+                i = r.randrange(room)
+                counts[i], places[i] = 3, None
+            if r.random() < 0.05:
+                kind = 0x1406
+            if r.random() < 0.5:
+                gl.glMultiDrawElements(mode, counts, kind, places, number)
+            else:
+                gl.glMultiDrawElementsBaseVertex(mode, counts, kind, places, number, bases)
+        error = gl.glGetError()
+        gl.glReadPixels(0, 0, 64, 48, 0x1908, 0x1401, pixels)
+        say(number, error, zlib.crc32(bytes(pixels)), gl.glGetError())
 
 
 # --- Buffers
