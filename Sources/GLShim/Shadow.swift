@@ -59,6 +59,15 @@ struct ClientAttributes {
   var arrayBuffer: UInt32 = 0
   var vertexArray: UInt32 = 0
   var elementBuffer: UInt32 = 0
+  var restart = PrimitiveRestart()
+}
+
+/// Which indices are none (OpenGL 4.6, 10.3.6).
+struct PrimitiveRestart {
+  var isEnabled = false
+  /// By the largest index of each type; it has the upper hand.
+  var isFixed = false
+  var index: UInt32 = 0
 }
 
 /// State of a context that the client answers for itself, or needs to understand pointers.
@@ -87,9 +96,7 @@ struct Shadow {
   var readFramebuffer: UInt32 = 0
   var answers = ObjectAnswers()
 
-  var restart = false
-  var restartFixed = false
-  var restartIndex: UInt32 = 0
+  var restart = PrimitiveRestart()
 
   /// 0, or the mode of the display list that is being compiled, and its name.
   var listMode: UInt32 = 0

@@ -72,12 +72,12 @@ private func sendArrays(
 private func range(
   _ c: Context, _ type: UInt32, _ indices: UnsafeRawPointer, _ count: Int
 ) -> (low: Int, high: Int)? {
-  let shadow = c.pointee.shadow
+  let restart = c.pointee.shadow.pointee.restart
   var (low, high) = (UInt32.max, UInt32(0))
   let fixed: UInt32 =
     type == GL.UNSIGNED_BYTE ? 0xFF : type == GL.UNSIGNED_SHORT ? 0xFFFF : 0xFFFF_FFFF
   let skipped =
-    shadow.pointee.restartFixed ? fixed : shadow.pointee.restart ? shadow.pointee.restartIndex : nil
+    restart.isFixed ? fixed : restart.isEnabled ? restart.index : nil
   var i = 0
   var found = false
   while i < count {
@@ -136,7 +136,8 @@ private func sendIndexed(
 
 func hook_glArrayElement(_ c: Context, _ i: Int32) {
   let shadow = c.pointee.shadow
-  let isRestart = shadow.pointee.restart && UInt32(bitPattern: i) == shadow.pointee.restartIndex
+  let isRestart =
+    shadow.pointee.restart.isEnabled && UInt32(bitPattern: i) == shadow.pointee.restart.index
   if isRestart, shadow.pointee.clientArrays != 0 { return gl_PrimitiveRestartNV() }
   // Where all that is enabled lies in client memory it is as if the values themselves were said.
   if i >= 0, shadow.pointee.clientArrays != 0,
@@ -487,8 +488,9 @@ func hook_glMultiDrawElementsIndirect(
 
 func setRestart(_ c: Context, _ cap: UInt32, _ isEnabled: Bool) {
   switch cap {
-  case GL.PRIMITIVE_RESTART, GL.PRIMITIVE_RESTART_NV: c.pointee.shadow.pointee.restart = isEnabled
-  case GL.PRIMITIVE_RESTART_FIXED_INDEX: c.pointee.shadow.pointee.restartFixed = isEnabled
+  case GL.PRIMITIVE_RESTART, GL.PRIMITIVE_RESTART_NV:
+    c.pointee.shadow.pointee.restart.isEnabled = isEnabled
+  case GL.PRIMITIVE_RESTART_FIXED_INDEX: c.pointee.shadow.pointee.restart.isFixed = isEnabled
   default: break
   }
 }
@@ -510,7 +512,7 @@ func note_glPrimitiveRestartIndexNV(_ c: Context, _ index: UInt32) {
   note_glPrimitiveRestartIndex(c, index)
 }
 func note_glPrimitiveRestartIndex(_ c: Context, _ index: UInt32) {
-  c.pointee.shadow.pointee.restartIndex = index
+  c.pointee.shadow.pointee.restart.index = index
 }
 
 // MARK: GL_IBM_multimode_draw_arrays: modes lie `modestride` bytes apart

@@ -284,18 +284,22 @@ func hook_glPushClientAttrib(_ c: Context, _ mask: UInt32) {
   entry.pointee.pack = shadow.pointee.pack
   entry.pointee.unpack = shadow.pointee.unpack
   if mask & GL.CLIENT_VERTEX_ARRAY_BIT != 0 {
-    let size = ArraySlot.count &* MemoryLayout<ClientArray>.stride
-    if entry.pointee.arrays == nil {
-      entry.pointee.arrays = platform_malloc(size)?.bindMemory(
-        to: ClientArray.self, capacity: ArraySlot.count)
+    entry.pointee.vertexArray = shadow.pointee.vertexArray
+    // Arrays are saved of the object that is bound: here, of the default one.
+    if shadow.pointee.vertexArray == 0 {
+      let size = ArraySlot.count &* MemoryLayout<ClientArray>.stride
+      if entry.pointee.arrays == nil {
+        entry.pointee.arrays = platform_malloc(size)?.bindMemory(
+          to: ClientArray.self, capacity: ArraySlot.count)
+      }
+      if let arrays = entry.pointee.arrays { platform_copy(arrays, shadow.pointee.arrays, size) }
+      entry.pointee.enabled = shadow.pointee.enabled
+      entry.pointee.inMemory = shadow.pointee.inMemory
     }
-    if let arrays = entry.pointee.arrays { platform_copy(arrays, shadow.pointee.arrays, size) }
-    entry.pointee.enabled = shadow.pointee.enabled
-    entry.pointee.inMemory = shadow.pointee.inMemory
     entry.pointee.activeTexture = shadow.pointee.clientActiveTexture
     entry.pointee.arrayBuffer = shadow.pointee.buffers.array
-    entry.pointee.vertexArray = shadow.pointee.vertexArray
     entry.pointee.elementBuffer = shadow.pointee.elementBuffer
+    entry.pointee.restart = shadow.pointee.restart
   }
   // The pixel store is the client's alone.
   encode_glPushClientAttrib(c, c.writer, mask & GL.CLIENT_VERTEX_ARRAY_BIT)
@@ -311,15 +315,21 @@ func hook_glPopClientAttrib(_ c: Context) {
     shadow.pointee.unpack = entry.pointee.unpack
     bindPixelBuffers(c, entry.pointee.pixelPack, entry.pointee.pixelUnpack)
   }
-  if entry.pointee.mask & GL.CLIENT_VERTEX_ARRAY_BIT != 0, let arrays = entry.pointee.arrays {
-    platform_copy(
-      shadow.pointee.arrays, arrays, ArraySlot.count &* MemoryLayout<ClientArray>.stride)
-    shadow.pointee.enabled = entry.pointee.enabled
-    shadow.pointee.inMemory = entry.pointee.inMemory
+  let name = entry.pointee.vertexArray
+  // An object that has been deleted is not made again (OpenGL 4.6, 10.3.1), and nothing is brought back for it.
+  if entry.pointee.mask & GL.CLIENT_VERTEX_ARRAY_BIT != 0, name == 0 || c.isName(.vertexArray, name)
+  {
+    if name == 0, let arrays = entry.pointee.arrays {
+      platform_copy(
+        shadow.pointee.arrays, arrays, ArraySlot.count &* MemoryLayout<ClientArray>.stride)
+      shadow.pointee.enabled = entry.pointee.enabled
+      shadow.pointee.inMemory = entry.pointee.inMemory
+    }
     shadow.pointee.clientActiveTexture = entry.pointee.activeTexture
     shadow.pointee.buffers.array = entry.pointee.arrayBuffer
-    shadow.pointee.vertexArray = entry.pointee.vertexArray
-    shadow.pointee.setElementBuffer(entry.pointee.elementBuffer, of: entry.pointee.vertexArray)
+    shadow.pointee.vertexArray = name
+    shadow.pointee.setElementBuffer(entry.pointee.elementBuffer, of: name)
+    shadow.pointee.restart = entry.pointee.restart
   }
   encode_glPopClientAttrib(c, c.writer)
 }
@@ -349,9 +359,7 @@ func hook_glClientAttribDefaultEXT(_ c: Context, _ mask: UInt32) {
   shadow.pointee.clientActiveTexture = 0
   shadow.pointee.buffers.array = 0
   shadow.pointee.setElementBuffer(0, of: shadow.pointee.vertexArray)
-  shadow.pointee.restart = false
-  shadow.pointee.restartFixed = false
-  shadow.pointee.restartIndex = 0
+  shadow.pointee.restart = PrimitiveRestart()
   if shadow.pointee.vertexArray == 0 {
     shadow.pointee.enabled = 0
     shadow.pointee.inMemory = 0

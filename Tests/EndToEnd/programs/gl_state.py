@@ -550,6 +550,13 @@ def draws() -> None:
     gl.glEnableClientState(0x8076)
     pixels = (C.c_ubyte * (64 * 48 * 4))()
     for _ in range(count):
+        gl.glUseProgram(r.choice([0, numbered]))
+        r.choice([
+            lambda: gl.glEnableClientState(0x8558), lambda: gl.glDisableClientState(0x8558),
+            lambda: gl.glPrimitiveRestartIndexNV(r.choice([7, 9])), lambda: gl.glPushClientAttrib(2),
+            gl.glPopClientAttrib,
+        ])()
+        gl.glGetError()
         # Half of all are in memory, and near each other.
         for enabled, (name, data) in zip((0x8074, 0x8076), zip(buffers, (corners, colors))):
             inBuffer = r.random() < 0.4
@@ -559,10 +566,6 @@ def draws() -> None:
                 gl.glVertexPointer(2, 0x1406, 0, place)
             else:
                 gl.glColorPointer(4, 0x1401, 0, place)
-        gl.glUseProgram(r.choice([0, numbered]))
-        restart = r.random() < 0.3
-        (gl.glEnableClientState if restart else gl.glDisableClientState)(0x8558)
-        gl.glPrimitiveRestartIndexNV(7)
         number = r.choice([1, 2, 3, 5, 9, 0, -1])
         room = max(number, 0)
         starts = [r.choice([r.randrange(60), r.randrange(60), r.randrange(2500)]) for _ in range(room)]
@@ -1217,6 +1220,9 @@ def direct() -> None:
             lambda: gl.glDisableVertexArrayEXT(array, r.choice([0x8074, 0x8076])),
             lambda: gl.glEnableVertexArrayAttribEXT(array, unit),
             lambda: gl.glBindVertexArray(r.choice([0, 0, array])),
+            lambda: gl.glPushClientAttrib(r.choice([1, 2, 3])), gl.glPopClientAttrib,
+            lambda: gl.glPrimitiveRestartIndex(r.choice([1, 7])),
+            lambda: r.choice([gl.glEnable, gl.glDisable])(r.choice([0x8F9D, 0x8D69])),
         ])()
         value.value, place.value = -7, 3
         gl.glGetVertexArrayIntegeri_vEXT(array, r.choice([0, 1, 7]), r.choice([0x8622, 0x889F]), C.byref(value))
@@ -1227,6 +1233,7 @@ def direct() -> None:
         value.value = -7
         gl.glGetIntegeri_v(0x8078, r.choice([0, 1, 7]), C.byref(value))
         say("client", place.value, value.value, integers(gl, 0x8894), integers(gl, 0xCF5), integers(gl, 0xD05))
+        say("restart", integers(gl, 0x8F9E), gl.glIsEnabled(0x8F9D) & 1, gl.glIsEnabled(0x8D69) & 1, integers(gl, 0x85B5))
 
     def program() -> None:
         gl.glNamedProgramLocalParameter4fEXT(made[0], 0x8620, r.choice([0, 3, 1 << 20]), F(1), F(r.random()), F(3), F(4))
