@@ -233,37 +233,37 @@ extension GLReplayContext {
     }
   }
 
-  /// GL_EXT_direct_state_access has no commands that are told how much they may write: `read` is called with the
-  /// texture bound, after `check` has found nothing wrong with what it is asked for. Otherwise `refuse` has the
-  /// driver say what is wrong.
+  /// GL_EXT_direct_state_access has no commands that are told how much they may write, and drivers have their own
+  /// mind about faces of cube maps: `read` is called with the texture bound to its target, or with the unit active,
+  /// whose texture it is to be.
   fileprivate mutating func withTexture(
     _ opcode: UInt32, _ ticket: UInt32, unit: UInt32?, _ target: UInt32, texture: UInt32?,
-    check: (GLDispatch, UnsafeMutablePointer<Int32>) -> Void, refuse: (GLDispatch) -> Void,
     read: (inout GLReplayContext) -> Void
   ) {
     guard let activate = gl.glActiveTexture, let bind = gl.glBindTexture else {
       return missing(opcode, ticket)
     }
-    saveErrors()
-    beginQuiet()
-    // One value is asked for. The room is of the longest that a query of a texture gives, whatever the driver thinks.
-    withUnsafeTemporaryAllocation(of: Int32.self, capacity: 4) { room in
-      room.initialize(repeating: 0)
-      if let width = room.baseAddress { check(gl, width) }
-    }
-    let isRight = functions?.getError() == 0
-    functions?.drainErrors()
-    endQuiet()
-    guard isRight, let (binding, pname) = textureBinding(target) else {
-      refuse(gl)
-      self.read(opcode, ticket, 0, size: (0, 0, 0)) { _, _ in }
-      return
-    }
+    // Between glBegin and glEnd nothing can be asked.
     let active = driverValue(GL.ACTIVE_TEXTURE)
-    quietly { c in if let unit { activate(unit) } }
-    let bound = driverValue(pname)
-    quietly { c in if let texture { bind(binding, texture) } }
-    read(&self)
+    guard active != 0, let (binding, pname) = textureBinding(target) else {
+      raise(active == 0 ? GL.INVALID_OPERATION : GL.INVALID_ENUM)
+      return self.read(opcode, ticket, 0, size: (0, 0, 0)) { _, _ in }
+    }
+    var bound: UInt32 = 0
+    let error: UInt32 = quietly { c in
+      if let unit { activate(unit) }
+      bound = c.driverValue(pname)
+      if let texture { bind(binding, texture) }
+      if let unit, c.driverValue(GL.ACTIVE_TEXTURE) != unit { return GL.INVALID_ENUM }
+      if let texture, c.driverValue(pname) != texture { return GL.INVALID_OPERATION }
+      return 0
+    }
+    if error == 0 {
+      read(&self)
+    } else {
+      raise(error)
+      self.read(opcode, ticket, 0, size: (0, 0, 0)) { _, _ in }
+    }
     quietly { c in
       if texture != nil { bind(binding, bound) }
       activate(active)
@@ -445,10 +445,6 @@ func doer_glGetTextureImageEXT(
 ) {
   let opcode = GLOpcode.glGetTextureImageEXT
   c.pointee.withTexture(opcode, ticket, unit: nil, target, texture: texture) {
-    $0.glGetTextureLevelParameterivEXT?(texture, target, level, GL.TEXTURE_WIDTH, $1)
-  } refuse: {
-    $0.glGetTextureImageEXT?(texture, target, level, format, type, nil)
-  } read: {
     $0.readTexture(opcode, ticket, target, level, format, type)
   }
 }
@@ -458,10 +454,6 @@ func doer_glGetMultiTexImageEXT(
 ) {
   let opcode = GLOpcode.glGetMultiTexImageEXT
   c.pointee.withTexture(opcode, ticket, unit: unit, target, texture: nil) {
-    $0.glGetMultiTexLevelParameterivEXT?(unit, target, level, GL.TEXTURE_WIDTH, $1)
-  } refuse: {
-    $0.glGetMultiTexImageEXT?(unit, target, level, format, type, nil)
-  } read: {
     $0.readTexture(opcode, ticket, target, level, format, type)
   }
 }
@@ -471,10 +463,6 @@ func doer_glGetCompressedTextureImageEXT(
 ) {
   let opcode = GLOpcode.glGetCompressedTextureImageEXT
   c.pointee.withTexture(opcode, ticket, unit: nil, target, texture: texture) {
-    $0.glGetTextureLevelParameterivEXT?(texture, target, level, GL.TEXTURE_WIDTH, $1)
-  } refuse: {
-    $0.glGetCompressedTextureImageEXT?(texture, target, level, nil)
-  } read: {
     $0.readCompressed(opcode, ticket, target, level)
   }
 }
@@ -484,10 +472,6 @@ func doer_glGetCompressedMultiTexImageEXT(
 ) {
   let opcode = GLOpcode.glGetCompressedMultiTexImageEXT
   c.pointee.withTexture(opcode, ticket, unit: unit, target, texture: nil) {
-    $0.glGetMultiTexLevelParameterivEXT?(unit, target, level, GL.TEXTURE_WIDTH, $1)
-  } refuse: {
-    $0.glGetCompressedMultiTexImageEXT?(unit, target, level, nil)
-  } read: {
     $0.readCompressed(opcode, ticket, target, level)
   }
 }

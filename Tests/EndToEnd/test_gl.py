@@ -345,6 +345,18 @@ def test_direct():
         assert same_answers("direct", seed) > 3000
 
 
+@deadline(60)
+def test_faces():
+    """Mesa has another mind here: what the specification says is said by the program."""
+    found = omega(
+        "run", "-q", "--", "python3", STATE, "faces",
+        environment=plain_environment(OMEGA_GL_ERRORS="strict"),
+    ).stdout.splitlines()
+    each = ["image True 0"] * 2 + ["compressed True 0"] * 2
+    end = ["whole 1280", "other 1282", "unit 1280", "active [33985] [0] 0"]
+    assert found == ["made 0"] + each * 6 + end, found
+
+
 @deadline(180)
 def test_lists():
     for seed in (1, 2, 3, 4):

@@ -15,6 +15,7 @@
   gl_state.py capabilities           what is enabled, asked for in every way and after every way of setting it
   gl_state.py messages SEED [COUNT]  debug output: messages in the log and of callbacks, filters, groups, labels
   gl_state.py direct SEED [COUNT]    objects that are named instead of bound (GL_EXT_direct_state_access)
+  gl_state.py faces                  faces of a cube map that is named, whose images are those of one that is bound
   gl_state.py begin                  many vertices between Begin and End, with a context that shares
 """
 
@@ -1267,7 +1268,7 @@ def direct() -> None:
             say(value.value)
         elif kind == 5:
             side = C.c_int()
-            # Mesa 22.3 gives nobody the faces of cube maps.
+            # Mesa 22.3 gives nobody the faces of cube maps (`faces`).
             name, image = r.choice([(100, 0xDE1), (101, 0xDE1), (103, 0x806F), (105, 0x84F5)])
             gl.glGetTextureLevelParameterivEXT(name, image, 0, 0x1000, C.byref(side))
             room = C.create_string_buffer(64 * 64 * 8)
@@ -1312,6 +1313,38 @@ def direct() -> None:
             pass
         ask()
         say("error", gl.glGetError() != 0)
+
+
+def faces() -> None:
+    """Mesa 22.3 refuses faces where GL_EXT_direct_state_access has the targets of glGetTexImage, and takes a whole cube
+    map, which that has not; a compressed face of a unit's texture it dies of."""
+    gl = context()
+    for face in range(6):
+        image = bytes((i * 7 + face * 31) & 255 for i in range(64))
+        gl.glTextureImage2DEXT(9, 0x8515 + face, 0, 0x8058, 4, 4, 0, 0x1908, 0x1401, image)
+        gl.glCompressedTextureImage2DEXT(8, 0x8515 + face, 0, 0x83F1, 4, 4, 0, 8, image[:8])
+    gl.glActiveTexture(0x84C2)
+    gl.glBindTexture(0x8513, 9)
+    gl.glActiveTexture(0x84C1)
+    say("made", gl.glGetError())
+    for face in range(6):
+        target, same = 0x8515 + face, bytes((i * 7 + face * 31) & 255 for i in range(64))
+        for get, name in ((gl.glGetTextureImageEXT, 9), (gl.glGetMultiTexImageEXT, 0x84C2)):
+            room = C.create_string_buffer(64)
+            get(name, target, 0, 0x1908, 0x1401, room)
+            say("image", room.raw == same, gl.glGetError())
+        gl.glBindMultiTextureEXT(0x84C3, 0x8513, 8)
+        for get, name in ((gl.glGetCompressedTextureImageEXT, 8), (gl.glGetCompressedMultiTexImageEXT, 0x84C3)):
+            room = C.create_string_buffer(8)
+            get(name, target, 0, room)
+            say("compressed", room.raw == same[:8], gl.glGetError())
+    gl.glGetTextureImageEXT(9, 0x8513, 0, 0x1908, 0x1401, room)
+    say("whole", gl.glGetError())
+    gl.glGetTextureImageEXT(9, 0xDE1, 0, 0x1908, 0x1401, room)
+    say("other", gl.glGetError())
+    gl.glGetMultiTexImageEXT(0x84C0 + 5000, 0x8515, 0, 0x1908, 0x1401, room)
+    say("unit", gl.glGetError())
+    say("active", integers(gl, 0x84E0), integers(gl, 0x8514), gl.glGetError())
 
 
 if __name__ == "__main__":
