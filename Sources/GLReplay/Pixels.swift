@@ -178,6 +178,29 @@ extension GLReplayContext {
     }
   }
 
+  /// The size of a level of a texture that is named, whose faces are as many images.
+  fileprivate mutating func wholeSize(_ texture: UInt32, _ level: Int32) -> (UInt32, UInt32, UInt32)
+  {
+    var size = levelSize(0, texture, level)
+    if isCubeMap(texture) { size.2 = 6 }
+    return size
+  }
+
+  /// Whether a texture that is named is a cube map. Not every driver says so (GL_TEXTURE_TARGET): one that is
+  /// something else cannot be bound as one.
+  private mutating func isCubeMap(_ texture: UInt32) -> Bool {
+    guard texture != 0, gl.glIsTexture?(texture) == 1, let bind = gl.glBindTexture else {
+      return false
+    }
+    return quietly { c in
+      let bound = c.driverValue(GL.TEXTURE_BINDING_CUBE_MAP)
+      bind(GL.TEXTURE_CUBE_MAP, texture)
+      let isCubeMap = c.driverValue(GL.TEXTURE_BINDING_CUBE_MAP) == texture
+      bind(GL.TEXTURE_CUBE_MAP, bound)
+      return isCubeMap
+    }
+  }
+
   fileprivate mutating func compressedSize(_ target: UInt32, _ texture: UInt32?, _ level: Int32)
     -> Int
   {
@@ -227,8 +250,9 @@ extension GLReplayContext {
   ) {
     guard let call = gl.glGetCompressedTexImage else { return missing(opcode, ticket) }
     let bytes = compressedSize(target, nil, level)
+    let size = levelSize(target, nil, level)
     let bounded = properties.hasRobustness ? gl.glGetnCompressedTexImageARB : nil
-    read(opcode, ticket, bytes, size: (0, 0, 0)) {
+    read(opcode, ticket, bytes, size: size) {
       if let bounded { bounded(target, level, $1, $0) } else { call(target, level, $0) }
     }
   }
@@ -322,11 +346,7 @@ func doer_glGetTextureImage(
   guard let call = c.pointee.gl.glGetTextureImage else {
     return c.pointee.missing(GLOpcode.glGetTextureImage, ticket)
   }
-  var size = c.pointee.levelSize(0, texture, level)
-  var target: Int32 = 0
-  c.pointee.quietly { $0.gl.glGetTextureParameteriv?(texture, GL.TEXTURE_TARGET, &target) }
-  // All faces at once.
-  if UInt32(bitPattern: target) == GL.TEXTURE_CUBE_MAP { size.2 = 6 }
+  let size = c.pointee.wholeSize(texture, level)
   let bytes = glImageBytes(format, type, Int(size.0), Int(size.1), Int(size.2))
   c.pointee.read(GLOpcode.glGetTextureImage, ticket, bytes, size: size, pixels: pixels(size)) {
     call(texture, level, format, type, min(bufSize, $1), $0)
@@ -360,11 +380,10 @@ func doer_glGetCompressedTextureImage(
   guard let call = c.pointee.gl.glGetCompressedTextureImage else {
     return c.pointee.missing(GLOpcode.glGetCompressedTextureImage, ticket)
   }
+  let size = c.pointee.wholeSize(texture, level)
   // A cube has six of them.
   let bytes = min(Int(max(bufSize, 0)), c.pointee.compressedSize(0, texture, level) &* 6)
-  c.pointee.read(
-    GLOpcode.glGetCompressedTextureImage, ticket, bytes, size: (0, 0, 0), isProbed: true
-  ) {
+  c.pointee.read(GLOpcode.glGetCompressedTextureImage, ticket, bytes, size: size, isProbed: true) {
     call(texture, level, min(bufSize, $1), $0)
   }
 }
@@ -379,8 +398,9 @@ func doer_glGetCompressedTextureSubImage(
   let layers = glProduct(6, Int(max(depth, 1)))
   let bytes = min(
     Int(max(bufSize, 0)), glProduct(c.pointee.compressedSize(0, texture, level), layers))
+  let size = (UInt32(max(width, 0)), UInt32(max(height, 0)), UInt32(max(depth, 0)))
   c.pointee.read(
-    GLOpcode.glGetCompressedTextureSubImage, ticket, bytes, size: (0, 0, 0), isProbed: true
+    GLOpcode.glGetCompressedTextureSubImage, ticket, bytes, size: size, isProbed: true
   ) {
     call(
       texture, level, x, y, z, width, height, depth, min(bufSize, $1), $0)

@@ -130,6 +130,67 @@ extension UnsafeMutablePointer<ContextState> {
     return source.byteCount <= largestArray ? source : nil
   }
 
+  /// Whether the blocks of compressed images are to be taken out of larger ones.
+  @inline(__always)
+  var takesBlocks: Bool { pointee.shadow.pointee.unpack.blocks.isUsed }
+
+  /// Has `body` carry a command out with the blocks of its image one behind the other in memory, and with nothing to
+  /// be taken out of anything. `target`, `byteCount`: as the command has them.
+  func withBlocks(
+    _ target: UInt32?, _ dimensions: Int, _ width: Int, _ height: Int, _ depth: Int,
+    _ byteCount: Int, _ pixels: UnsafeRawPointer?, _ body: (UnsafeRawPointer?) -> Void
+  ) {
+    let shadow = pointee.shadow
+    let store = shadow.pointee.unpack
+    let buffer = shadow.pointee.buffers.pixelUnpack
+    guard store.skipsBlocks(dimensions) else { return raise(GL.INVALID_OPERATION) }
+    shadow.pointee.unpack.blocks = CompressedBlocks()
+    defer { shadow.pointee.unpack.blocks = store.blocks }
+    let isNeeded = target.map { isRead($0, dimensions, GL.NONE, width, height, depth) } ?? true
+    guard isNeeded, buffer != 0 || pixels != nil, byteCount > 0 else { return body(pixels) }
+    guard let layout = store.blockLayout(dimensions, width, height, depth, byteCount) else {
+      return raise(GL.INVALID_VALUE)
+    }
+    guard byteCount <= largestArray, let packed = platform_malloc(byteCount) else {
+      return raise(GL.OUT_OF_MEMORY)
+    }
+    defer { platform_free(packed) }
+    func pack(_ source: UnsafeRawPointer) {
+      layout.forEachRow { platform_copy(packed + $1, source + $0, layout.row) }
+      body(packed)
+    }
+    guard buffer != 0 else {
+      if let pixels { pack(pixels) }
+      return
+    }
+    withBuffer(GL.PIXEL_UNPACK_BUFFER, buffer, pixels, writes: false) { memory, count in
+      layout.end <= count ? pack(memory) : raise(GL.INVALID_OPERATION)
+    }
+  }
+
+  /// Gives `body` what a buffer has from an offset on, in memory, and how much that is; with `writes` the buffer
+  /// gets what it is then. Meanwhile nothing is bound to the buffer's target.
+  func withBuffer(
+    _ target: UInt32, _ buffer: UInt32, _ offset: UnsafeRawPointer?, writes: Bool,
+    _ body: (UnsafeMutableRawPointer, Int) -> Void
+  ) {
+    var size: Int32 = 0
+    gl_GetBufferParameteriv(target, GL.BUFFER_SIZE, &size)
+    guard let first = Int(exactly: UInt(bitPattern: offset)), first < Int(size) else {
+      return raise(GL.INVALID_OPERATION)
+    }
+    let count = Int(size) &- first
+    guard count <= largestArray, let memory = platform_calloc(1, count) else {
+      return raise(GL.OUT_OF_MEMORY)
+    }
+    gl_GetBufferSubData(target, first, count, memory)
+    gl_BindBuffer(target, 0)
+    body(memory, count)
+    gl_BindBuffer(target, buffer)
+    if writes { gl_BufferSubData(target, first, count, memory) }
+    platform_free(memory)
+  }
+
   /// Whether drivers look at the pixels of a command that gives a texture an image. They do not for a proxy
   /// (OpenGL 4.6, 8.22), a target that the command does not have, or an image larger than any texture: the
   /// pointer of such a command may lead nowhere.
@@ -195,7 +256,8 @@ func spreadRows(
   while image < depth {
     var y = 0
     while y < height {
-      platform_copy(start + (image &* rows &+ y) &* row, from, packed)
+      let line = store.isInverted ? height &- 1 &- y : y
+      platform_copy(start + (image &* rows &+ line) &* row, from, packed)
       from += packed
       y &+= 1
     }

@@ -136,7 +136,7 @@ public func glImageBytes(
   return glProduct(width, glPixelSize(format, type), height, depth)
 }
 
-/// The pixel store as it travels: nine words.
+/// The pixel store. What travels of it is nine words.
 public struct PixelStore: Equatable, Sendable {
   public var swapBytes: UInt32 = 0
   public var lsbFirst: UInt32 = 0
@@ -146,6 +146,10 @@ public struct PixelStore: Equatable, Sendable {
   public var skipPixels: Int32 = 0
   public var skipImages: Int32 = 0
   public var alignment: Int32 = 4
+  /// What the client does itself, and does not travel: blocks are taken out of a larger compressed image, or put
+  /// into one, and rows are turned (GL_MESA_pack_invert).
+  public var blocks = CompressedBlocks()
+  public var isInverted = false
 
   public init() {}
 
@@ -189,6 +193,47 @@ public struct PixelStore: Equatable, Sendable {
     return (first, glSum(glSum(first, rest), last))
   }
 
+  /// How the blocks of a compressed image of `byteCount` bytes lie in a larger one; nil when they are not as many
+  /// as the image has.
+  public func blockLayout(
+    _ dimensions: Int, _ width: Int, _ height: Int, _ depth: Int, _ byteCount: Int
+  ) -> BlockLayout? {
+    func blocks(_ texels: Int, _ size: Int32) -> Int {
+      (max(texels, 0) &+ Int(size) &- 1) / Int(size)
+    }
+    let (across, size) = (Int(self.blocks.width), Int(self.blocks.size))
+    guard across > 0, size > 0, byteCount > 0 else { return nil }
+    let row = glProduct(blocks(width, self.blocks.width), size)
+    let stride =
+      rowLength > 0 ? glProduct(blocks(Int(rowLength), self.blocks.width), size) : row
+    var layout = BlockLayout(
+      first: glProduct(Int(skipPixels) / across, size), row: row, stride: stride,
+      rows: row > 0 ? byteCount / row : 0)
+    if dimensions > 1, self.blocks.height > 0 {
+      layout.rows = blocks(height, self.blocks.height)
+      layout.images = max(byteCount / max(glProduct(row, layout.rows), 1), 1)
+      layout.imageRows =
+        imageHeight > 0 ? blocks(Int(imageHeight), self.blocks.height) : layout.rows
+      layout.first = glSum(
+        layout.first, glProduct(Int(skipRows) / Int(self.blocks.height), stride))
+      if dimensions > 2, self.blocks.depth > 0 {
+        layout.images = blocks(depth, self.blocks.depth)
+        layout.first = glSum(
+          layout.first,
+          glProduct(Int(skipImages) / Int(self.blocks.depth), layout.imageRows, stride))
+      }
+    }
+    return glProduct(row, layout.rows, layout.images) == byteCount ? layout : nil
+  }
+
+  /// Whether what is skipped are whole blocks (OpenGL 4.6, 8.7).
+  public func skipsBlocks(_ dimensions: Int) -> Bool {
+    func isWhole(_ skipped: Int32, _ size: Int32) -> Bool { size <= 0 || skipped % size == 0 }
+    return isWhole(skipPixels, blocks.width)
+      && (dimensions < 2 || isWhole(skipRows, blocks.height))
+      && (dimensions < 3 || isWhole(skipImages, blocks.depth))
+  }
+
   /// Whether a driver takes these values: others are errors, which leave what was before.
   public var isPossible: Bool {
     (alignment == 1 || alignment == 2 || alignment == 4 || alignment == 8)
@@ -213,6 +258,57 @@ public struct PixelStore: Equatable, Sendable {
     skipPixels = word(5)
     skipImages = word(6)
     alignment = word(7)
+  }
+}
+
+/// The blocks of compressed images as the pixel store has them (OpenGL 4.6, 8.7): width, height and depth in texels,
+/// the size in bytes.
+public struct CompressedBlocks: Equatable, Sendable {
+  public var width: Int32 = 0
+  public var height: Int32 = 0
+  public var depth: Int32 = 0
+  public var size: Int32 = 0
+
+  public init() {}
+
+  /// Whether the pixel store has a say in where compressed images lie.
+  public var isUsed: Bool { width > 0 && size > 0 }
+}
+
+/// Where blocks lie in memory, by rows of them; in bytes.
+public struct BlockLayout {
+  /// Where the first block lies.
+  public var first: Int
+  /// Bytes of a row that belong to the image.
+  public let row: Int
+  /// From row to row.
+  public let stride: Int
+  /// Rows of each image.
+  public var rows: Int
+  /// How many images lie behind each other, and rows from one to the next.
+  public var images = 1
+  public var imageRows = 0
+
+  /// Where the last block ends.
+  public var end: Int {
+    let before = glProduct(glSum(glProduct(images &- 1, imageRows), rows &- 1), stride)
+    return glSum(glSum(first, before), row)
+  }
+
+  /// Calls `body` with each row's place in the larger image, and among rows that lie one behind the other.
+  @inlinable
+  public func forEachRow(_ body: (_ place: Int, _ packed: Int) -> Void) {
+    var packed = 0
+    var image = 0
+    while image < images {
+      var y = 0
+      while y < rows {
+        body(first &+ (image &* imageRows &+ y) &* stride, packed)
+        packed &+= row
+        y &+= 1
+      }
+      image &+= 1
+    }
   }
 }
 

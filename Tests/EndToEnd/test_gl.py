@@ -399,6 +399,13 @@ def test_several_draws():
         assert same_answers("draws", seed) == 200
 
 
+@deadline(120)
+def test_blocks():
+    """Compressed images that lie in larger ones, and rows that are turned."""
+    for seed in (1, 2, 3):
+        assert same_answers("blocks", seed) > 600
+
+
 @deadline(60)
 def test_versions():
     assert same_answers("versions") == 20

@@ -105,7 +105,6 @@ let hiddenExtensions: Set<String> = [
   "GL_INTEL_map_texture",
   "GL_INTEL_parallel_arrays",
   "GL_INTEL_performance_query",
-  "GL_MESA_pack_invert",
   "GL_MESA_resize_buffers",
   "GL_NVX_conditional_render",
   "GL_NVX_gpu_multicast2",

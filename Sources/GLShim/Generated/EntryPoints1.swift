@@ -2071,6 +2071,12 @@ public func gl_CompressedMultiTexImage1DEXT(
   _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 1, Int(width), 1, 1, Int(imageSize), bits) {
+      gl_CompressedMultiTexImage1DEXT(texunit, target, level, internalformat, width, border, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   c.pointee.touched |= 0x800
   guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
   else { return refuse(GL.OUT_OF_MEMORY) }
@@ -2094,6 +2100,12 @@ public func gl_CompressedMultiTexImage2DEXT(
   _ height: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 2, Int(width), Int(height), 1, Int(imageSize), bits) {
+      gl_CompressedMultiTexImage2DEXT(texunit, target, level, internalformat, width, height, border, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   c.pointee.touched |= 0x800
   guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
   else { return refuse(GL.OUT_OF_MEMORY) }
@@ -2118,6 +2130,12 @@ public func gl_CompressedMultiTexImage3DEXT(
   _ height: Int32, _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 3, Int(width), Int(height), Int(depth), Int(imageSize), bits) {
+      gl_CompressedMultiTexImage3DEXT(texunit, target, level, internalformat, width, height, depth, border, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   c.pointee.touched |= 0x800
   guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
   else { return refuse(GL.OUT_OF_MEMORY) }
@@ -2143,6 +2161,12 @@ public func gl_CompressedMultiTexSubImage1DEXT(
   _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 1, Int(width), 1, 1, Int(imageSize), bits) {
+      gl_CompressedMultiTexSubImage1DEXT(texunit, target, level, xoffset, width, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
   else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10527)
@@ -2165,6 +2189,12 @@ public func gl_CompressedMultiTexSubImage2DEXT(
   _ width: Int32, _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 2, Int(width), Int(height), 1, Int(imageSize), bits) {
+      gl_CompressedMultiTexSubImage2DEXT(texunit, target, level, xoffset, yoffset, width, height, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
   else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10528)
@@ -2190,6 +2220,12 @@ public func gl_CompressedMultiTexSubImage3DEXT(
   _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 3, Int(width), Int(height), Int(depth), Int(imageSize), bits) {
+      gl_CompressedMultiTexSubImage3DEXT(texunit, target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
   else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10529)
@@ -2216,6 +2252,12 @@ public func gl_CompressedTexImage1D(
   _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 1, Int(width), 1, 1, Int(imageSize), data) {
+      gl_CompressedTexImage1D(target, level, internalformat, width, border, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   c.pointee.touched |= 0x800
   guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   else { return refuse(GL.OUT_OF_MEMORY) }
@@ -2238,6 +2280,12 @@ public func gl_CompressedTexImage2D(
   _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 2, Int(width), Int(height), 1, Int(imageSize), data) {
+      gl_CompressedTexImage2D(target, level, internalformat, width, height, border, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   c.pointee.touched |= 0x800
   guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   else { return refuse(GL.OUT_OF_MEMORY) }
@@ -2261,6 +2309,12 @@ public func gl_CompressedTexImage3D(
   _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 3, Int(width), Int(height), Int(depth), Int(imageSize), data) {
+      gl_CompressedTexImage3D(target, level, internalformat, width, height, depth, border, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   c.pointee.touched |= 0x800
   guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   else { return refuse(GL.OUT_OF_MEMORY) }
@@ -2308,6 +2362,12 @@ public func gl_CompressedTexSubImage1D(
   _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 1, Int(width), 1, 1, Int(imageSize), data) {
+      gl_CompressedTexSubImage1D(target, level, xoffset, width, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10087)
@@ -2329,6 +2389,12 @@ public func gl_CompressedTexSubImage2D(
   _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 2, Int(width), Int(height), 1, Int(imageSize), data) {
+      gl_CompressedTexSubImage2D(target, level, xoffset, yoffset, width, height, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10088)
@@ -2353,6 +2419,12 @@ public func gl_CompressedTexSubImage3D(
   _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 3, Int(width), Int(height), Int(depth), Int(imageSize), data) {
+      gl_CompressedTexSubImage3D(target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10089)
@@ -2403,6 +2475,12 @@ public func gl_CompressedTextureImage1DEXT(
   _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 1, Int(width), 1, 1, Int(imageSize), bits) {
+      gl_CompressedTextureImage1DEXT(texture, target, level, internalformat, width, border, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
   guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
@@ -2416,78 +2494,6 @@ public func gl_CompressedTextureImage1DEXT(
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(UInt32(bitPattern: border), 20)
   p.put32(UInt32(bitPattern: imageSize), 24)
-  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glCompressedTextureImage2DEXT)
-public func gl_CompressedTextureImage2DEXT(
-  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
-  _ height: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
-  c.pointee.touched |= 0x800
-  guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
-  else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1052B)
-  guard let p = c.writer.pointee.reserve(32) else { return }
-  p.put32(texture, 0)
-  p.put32(target, 4)
-  p.put32(UInt32(bitPattern: level), 8)
-  p.put32(internalformat, 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  p.put32(UInt32(bitPattern: border), 24)
-  p.put32(UInt32(bitPattern: imageSize), 28)
-  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glCompressedTextureImage3DEXT)
-public func gl_CompressedTextureImage3DEXT(
-  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
-  _ height: Int32, _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
-  c.pointee.touched |= 0x800
-  guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
-  else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1052C)
-  guard let p = c.writer.pointee.reserve(36) else { return }
-  p.put32(texture, 0)
-  p.put32(target, 4)
-  p.put32(UInt32(bitPattern: level), 8)
-  p.put32(internalformat, 12)
-  p.put32(UInt32(bitPattern: width), 16)
-  p.put32(UInt32(bitPattern: height), 20)
-  p.put32(UInt32(bitPattern: depth), 24)
-  p.put32(UInt32(bitPattern: border), 28)
-  p.put32(UInt32(bitPattern: imageSize), 32)
-  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
-  c.writer.pointee.end()
-  finishCommand(c)
-}
-
-@c(glCompressedTextureSubImage1D)
-public func gl_CompressedTextureSubImage1D(
-  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ imageSize: Int32, _ data: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  guard let source = c.imageSource(nil, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
-  else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x1008A)
-  guard let p = c.writer.pointee.reserve(24) else { return }
-  p.put32(texture, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(format, 16)
-  p.put32(UInt32(bitPattern: imageSize), 20)
   c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
   c.writer.pointee.end()
   finishCommand(c)

@@ -6,12 +6,108 @@ import Client
 import GLWire
 import Wire
 
+@c(glCompressedTextureImage2DEXT)
+public func gl_CompressedTextureImage2DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 2, Int(width), Int(height), 1, Int(imageSize), bits) {
+      gl_CompressedTextureImage2DEXT(texture, target, level, internalformat, width, height, border, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1052B)
+  guard let p = c.writer.pointee.reserve(32) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(UInt32(bitPattern: border), 24)
+  p.put32(UInt32(bitPattern: imageSize), 28)
+  c.writer.pointee.glImage(c, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedTextureImage3DEXT)
+public func gl_CompressedTextureImage3DEXT(
+  _ texture: UInt32, _ target: UInt32, _ level: Int32, _ internalformat: UInt32, _ width: Int32,
+  _ height: Int32, _ depth: Int32, _ border: Int32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 3, Int(width), Int(height), Int(depth), Int(imageSize), bits) {
+      gl_CompressedTextureImage3DEXT(texture, target, level, internalformat, width, height, depth, border, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
+  guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
+  c.pointee.touched |= 0x800
+  guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
+  else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1052C)
+  guard let p = c.writer.pointee.reserve(36) else { return }
+  p.put32(texture, 0)
+  p.put32(target, 4)
+  p.put32(UInt32(bitPattern: level), 8)
+  p.put32(internalformat, 12)
+  p.put32(UInt32(bitPattern: width), 16)
+  p.put32(UInt32(bitPattern: height), 20)
+  p.put32(UInt32(bitPattern: depth), 24)
+  p.put32(UInt32(bitPattern: border), 28)
+  p.put32(UInt32(bitPattern: imageSize), 32)
+  c.writer.pointee.glImage(c, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
+@c(glCompressedTextureSubImage1D)
+public func gl_CompressedTextureSubImage1D(
+  _ texture: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
+  _ imageSize: Int32, _ data: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(nil, 1, Int(width), 1, 1, Int(imageSize), data) {
+      gl_CompressedTextureSubImage1D(texture, level, xoffset, width, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
+  guard let source = c.imageSource(nil, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
+  else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x1008A)
+  guard let p = c.writer.pointee.reserve(24) else { return }
+  p.put32(texture, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(format, 16)
+  p.put32(UInt32(bitPattern: imageSize), 20)
+  c.writer.pointee.glImage(c, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, source)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
 @c(glCompressedTextureSubImage1DEXT)
 public func gl_CompressedTextureSubImage1DEXT(
   _ texture: UInt32, _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32,
   _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 1, Int(width), 1, 1, Int(imageSize), bits) {
+      gl_CompressedTextureSubImage1DEXT(texture, target, level, xoffset, width, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   guard let source = c.imageSource(target, 1, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
   else { return refuse(GL.OUT_OF_MEMORY) }
@@ -35,6 +131,12 @@ public func gl_CompressedTextureSubImage2D(
   _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(nil, 2, Int(width), Int(height), 1, Int(imageSize), data) {
+      gl_CompressedTextureSubImage2D(texture, level, xoffset, yoffset, width, height, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard let source = c.imageSource(nil, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1008B)
@@ -58,6 +160,12 @@ public func gl_CompressedTextureSubImage2DEXT(
   _ width: Int32, _ height: Int32, _ format: UInt32, _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 2, Int(width), Int(height), 1, Int(imageSize), bits) {
+      gl_CompressedTextureSubImage2DEXT(texture, target, level, xoffset, yoffset, width, height, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   guard let source = c.imageSource(target, 2, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
   else { return refuse(GL.OUT_OF_MEMORY) }
@@ -84,6 +192,12 @@ public func gl_CompressedTextureSubImage3D(
   _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(nil, 3, Int(width), Int(height), Int(depth), Int(imageSize), data) {
+      gl_CompressedTextureSubImage3D(texture, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard let source = c.imageSource(nil, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, data)
   else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1008C)
@@ -110,6 +224,12 @@ public func gl_CompressedTextureSubImage3DEXT(
   _ imageSize: Int32, _ bits: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
+  if _slowPath(c.takesBlocks) {
+    c.withBlocks(target, 3, Int(width), Int(height), Int(depth), Int(imageSize), bits) {
+      gl_CompressedTextureSubImage3DEXT(texture, target, level, xoffset, yoffset, zoffset, width, height, depth, format, imageSize, $0)
+    }
+    return finishCommand(c)
+  }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   guard let source = c.imageSource(target, 3, GL.NONE, GL.NONE, Int(imageSize), 1, 1, bits)
   else { return refuse(GL.OUT_OF_MEMORY) }
@@ -2376,124 +2496,5 @@ public func gl_FramebufferDrawBufferEXT(_ framebuffer: UInt32, _ mode: UInt32) {
   p.put32(framebuffer, 8)
   p.put32(mode, 12)
   note_glFramebufferDrawBufferEXT(c, framebuffer, mode)
-  finishCommand(c)
-}
-
-@c(glFramebufferDrawBuffersEXT)
-public func gl_FramebufferDrawBuffersEXT(
-  _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x40
-  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10543)
-  guard let p = c.writer.pointee.reserve(8) else { return }
-  p.put32(framebuffer, 0)
-  p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
-  c.writer.pointee.end()
-  note_glFramebufferDrawBuffersEXT(c, framebuffer, n, bufs)
-  finishCommand(c)
-}
-
-@c(glFramebufferFetchBarrierEXT)
-public func gl_FramebufferFetchBarrierEXT() {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0xFFFFFFFF
-  guard let _ = c.writer.pointee.fixedRecord(0x10102, 8) else { return }
-  finishCommand(c)
-}
-
-@c(glFramebufferParameteri)
-public func gl_FramebufferParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x10103, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-  finishCommand(c)
-}
-
-@c(glFramebufferParameteriMESA)
-public func gl_FramebufferParameteriMESA(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x10104, 24) else { return }
-  p.put32(target, 8)
-  p.put32(pname, 12)
-  p.put32(UInt32(bitPattern: param), 16)
-  p.put32(0, 20)
-  finishCommand(c)
-}
-
-@c(glFramebufferReadBufferEXT)
-public func gl_FramebufferReadBufferEXT(_ framebuffer: UInt32, _ mode: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1040
-  guard let p = c.writer.pointee.fixedRecord(0x10544, 16) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(mode, 12)
-  finishCommand(c)
-}
-
-@c(glFramebufferRenderbuffer)
-public func gl_FramebufferRenderbuffer(
-  _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
-) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10105, 24) else { return }
-  p.put32(target, 8)
-  p.put32(attachment, 12)
-  p.put32(renderbuffertarget, 16)
-  p.put32(renderbuffer, 20)
-  note_glFramebufferRenderbuffer(c, target, attachment, renderbuffertarget, renderbuffer)
-  finishCommand(c)
-}
-
-@c(glFramebufferTexture)
-public func gl_FramebufferTexture(
-  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x10106, 24) else { return }
-  p.put32(target, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  finishCommand(c)
-}
-
-@c(glFramebufferTexture1D)
-public func gl_FramebufferTexture1D(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x10107, 32) else { return }
-  p.put32(target, 8)
-  p.put32(attachment, 12)
-  p.put32(textarget, 16)
-  p.put32(texture, 20)
-  p.put32(UInt32(bitPattern: level), 24)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glFramebufferTexture2D)
-public func gl_FramebufferTexture2D(
-  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  guard let c = currentContext() else { return }
-  guard let p = c.writer.pointee.fixedRecord(0x10108, 32) else { return }
-  p.put32(target, 8)
-  p.put32(attachment, 12)
-  p.put32(textarget, 16)
-  p.put32(texture, 20)
-  p.put32(UInt32(bitPattern: level), 24)
-  p.put32(0, 28)
-  note_glFramebufferTexture2D(c, target, attachment, textarget, texture, level)
   finishCommand(c)
 }

@@ -6,6 +6,125 @@ import Client
 import GLWire
 import Wire
 
+@c(glFramebufferDrawBuffersEXT)
+public func gl_FramebufferDrawBuffersEXT(
+  _ framebuffer: UInt32, _ n: Int32, _ bufs: UnsafePointer<UInt32>?
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x40
+  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10543)
+  guard let p = c.writer.pointee.reserve(8) else { return }
+  p.put32(framebuffer, 0)
+  p.put32(UInt32(bitPattern: n), 4)
+  c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
+  c.writer.pointee.end()
+  note_glFramebufferDrawBuffersEXT(c, framebuffer, n, bufs)
+  finishCommand(c)
+}
+
+@c(glFramebufferFetchBarrierEXT)
+public func gl_FramebufferFetchBarrierEXT() {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0xFFFFFFFF
+  guard let _ = c.writer.pointee.fixedRecord(0x10102, 8) else { return }
+  finishCommand(c)
+}
+
+@c(glFramebufferParameteri)
+public func gl_FramebufferParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10103, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glFramebufferParameteriMESA)
+public func gl_FramebufferParameteriMESA(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10104, 24) else { return }
+  p.put32(target, 8)
+  p.put32(pname, 12)
+  p.put32(UInt32(bitPattern: param), 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glFramebufferReadBufferEXT)
+public func gl_FramebufferReadBufferEXT(_ framebuffer: UInt32, _ mode: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1040
+  guard let p = c.writer.pointee.fixedRecord(0x10544, 16) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(mode, 12)
+  finishCommand(c)
+}
+
+@c(glFramebufferRenderbuffer)
+public func gl_FramebufferRenderbuffer(
+  _ target: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10105, 24) else { return }
+  p.put32(target, 8)
+  p.put32(attachment, 12)
+  p.put32(renderbuffertarget, 16)
+  p.put32(renderbuffer, 20)
+  note_glFramebufferRenderbuffer(c, target, attachment, renderbuffertarget, renderbuffer)
+  finishCommand(c)
+}
+
+@c(glFramebufferTexture)
+public func gl_FramebufferTexture(
+  _ target: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10106, 24) else { return }
+  p.put32(target, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  finishCommand(c)
+}
+
+@c(glFramebufferTexture1D)
+public func gl_FramebufferTexture1D(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x10107, 32) else { return }
+  p.put32(target, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glFramebufferTexture2D)
+public func gl_FramebufferTexture2D(
+  _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  guard let p = c.writer.pointee.fixedRecord(0x10108, 32) else { return }
+  p.put32(target, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(0, 28)
+  note_glFramebufferTexture2D(c, target, attachment, textarget, texture, level)
+  finishCommand(c)
+}
+
 @c(glFramebufferTexture3D)
 public func gl_FramebufferTexture3D(
   _ target: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32, _ level: Int32,
@@ -2372,129 +2491,4 @@ public func gl_GetProgramResourceLocation(
   c.finishCall(call)
   finishCommand(c)
   return result
-}
-
-@c(glGetProgramResourceLocationIndex)
-public func gl_GetProgramResourceLocationIndex(
-  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
-) -> Int32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10166) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10166)
-  guard let p = writer.pointee.reserve(16) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(programInterface, 12)
-  writer.pointee.glString(name, isOptional: false)
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = Int32(bitPattern: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glGetProgramResourceLocationIndexEXT)
-public func gl_GetProgramResourceLocationIndexEXT(
-  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
-) -> Int32 {
-  guard let c = currentContext(), let call = c.beginCall(0x10167) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10167)
-  guard let p = writer.pointee.reserve(16) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(programInterface, 12)
-  writer.pointee.glString(name, isOptional: false)
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = Int32(bitPattern: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glGetProgramResourceName)
-public func gl_GetProgramResourceName(
-  _ program: UInt32, _ programInterface: UInt32, _ index: UInt32, _ bufSize: Int32,
-  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10168) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x10168, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(programInterface, 20)
-  p.put32(index, 24)
-  p.put32(UInt32(bitPattern: bufSize), 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(name, max(Int(bufSize), 0))
-  c.finishCall(call)
-  finishCommand(c)
-}
-
-@c(glGetProgramResourceiv)
-public func gl_GetProgramResourceiv(
-  _ program: UInt32, _ programInterface: UInt32, _ index: UInt32, _ propCount: Int32,
-  _ props: UnsafePointer<UInt32>?, _ count: Int32, _ length: UnsafeMutablePointer<Int32>?,
-  _ params: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x10169) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x10169)
-  guard let p = writer.pointee.reserve(28) else { return }
-  p.put64(UInt64(ticket), 0)
-  p.put32(program, 8)
-  p.put32(programInterface, 12)
-  p.put32(index, 16)
-  p.put32(UInt32(bitPattern: propCount), 20)
-  p.put32(UInt32(bitPattern: count), 24)
-  writer.pointee.glArray(props, glProduct(Int(propCount), 4))
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(length, 4)
-  reply.copyOut(params, glProduct(Int(count), 4))
-  c.finishCall(call)
-  finishCommand(c)
-}
-
-@c(glGetProgramStageiv)
-public func gl_GetProgramStageiv(
-  _ program: UInt32, _ shadertype: UInt32, _ pname: UInt32, _ values: UnsafeMutablePointer<Int32>?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1016A) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1016A, 32) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(shadertype, 20)
-  p.put32(pname, 24)
-  p.put32(0, 28)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(values, 4)
-  c.finishCall(call)
-  finishCommand(c)
-}
-
-@c(glGetProgramStringARB)
-public func gl_GetProgramStringARB(
-  _ target: UInt32, _ pname: UInt32, _ string: UnsafeMutableRawPointer?
-) {
-  guard let c = currentContext(), let call = c.beginCall(0x1016B) else { return }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x1016B, 24) else { return }
-  p.put64(UInt64(ticket), 8)
-  p.put32(target, 16)
-  p.put32(pname, 20)
-  guard var reply = c.endCall(call) else { return }
-  reply.copyOut(string, Int.max)
-  c.finishCall(call)
-  finishCommand(c)
 }

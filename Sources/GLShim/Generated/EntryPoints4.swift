@@ -6,6 +6,131 @@ import Client
 import GLWire
 import Wire
 
+@c(glGetProgramResourceLocationIndex)
+public func gl_GetProgramResourceLocationIndex(
+  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
+) -> Int32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10166) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10166)
+  guard let p = writer.pointee.reserve(16) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(programInterface, 12)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = Int32(bitPattern: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetProgramResourceLocationIndexEXT)
+public func gl_GetProgramResourceLocationIndexEXT(
+  _ program: UInt32, _ programInterface: UInt32, _ name: UnsafePointer<CChar>?
+) -> Int32 {
+  guard let c = currentContext(), let call = c.beginCall(0x10167) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10167)
+  guard let p = writer.pointee.reserve(16) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(programInterface, 12)
+  writer.pointee.glString(name, isOptional: false)
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = Int32(bitPattern: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glGetProgramResourceName)
+public func gl_GetProgramResourceName(
+  _ program: UInt32, _ programInterface: UInt32, _ index: UInt32, _ bufSize: Int32,
+  _ length: UnsafeMutablePointer<Int32>?, _ name: UnsafeMutablePointer<CChar>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10168) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x10168, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(programInterface, 20)
+  p.put32(index, 24)
+  p.put32(UInt32(bitPattern: bufSize), 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(name, max(Int(bufSize), 0))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetProgramResourceiv)
+public func gl_GetProgramResourceiv(
+  _ program: UInt32, _ programInterface: UInt32, _ index: UInt32, _ propCount: Int32,
+  _ props: UnsafePointer<UInt32>?, _ count: Int32, _ length: UnsafeMutablePointer<Int32>?,
+  _ params: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x10169) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x10169)
+  guard let p = writer.pointee.reserve(28) else { return }
+  p.put64(UInt64(ticket), 0)
+  p.put32(program, 8)
+  p.put32(programInterface, 12)
+  p.put32(index, 16)
+  p.put32(UInt32(bitPattern: propCount), 20)
+  p.put32(UInt32(bitPattern: count), 24)
+  writer.pointee.glArray(props, glProduct(Int(propCount), 4))
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(length, 4)
+  reply.copyOut(params, glProduct(Int(count), 4))
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetProgramStageiv)
+public func gl_GetProgramStageiv(
+  _ program: UInt32, _ shadertype: UInt32, _ pname: UInt32, _ values: UnsafeMutablePointer<Int32>?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1016A) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1016A, 32) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(shadertype, 20)
+  p.put32(pname, 24)
+  p.put32(0, 28)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(values, 4)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
+@c(glGetProgramStringARB)
+public func gl_GetProgramStringARB(
+  _ target: UInt32, _ pname: UInt32, _ string: UnsafeMutableRawPointer?
+) {
+  guard let c = currentContext(), let call = c.beginCall(0x1016B) else { return }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x1016B, 24) else { return }
+  p.put64(UInt64(ticket), 8)
+  p.put32(target, 16)
+  p.put32(pname, 20)
+  guard var reply = c.endCall(call) else { return }
+  reply.copyOut(string, Int.max)
+  c.finishCall(call)
+  finishCommand(c)
+}
+
 @c(glGetProgramiv)
 public func gl_GetProgramiv(
   _ program: UInt32, _ pname: UInt32, _ params: UnsafeMutablePointer<Int32>?
@@ -2372,128 +2497,6 @@ public func gl_IsEnabledi(_ target: UInt32, _ index: UInt32) -> UInt8 {
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
   c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsFramebuffer)
-public func gl_IsFramebuffer(_ framebuffer: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101D9) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101D9, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(framebuffer, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsList)
-public func gl_IsList(_ list: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DA) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DA, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(list, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsNamedStringARB)
-public func gl_IsNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x1050A) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  writer.pointee.begin(0x1050A)
-  guard let p = writer.pointee.reserve(12) else { return 0 }
-  p.put64(UInt64(ticket), 0)
-  p.put32(UInt32(bitPattern: namelen), 8)
-  writer.pointee.glArray(name, glTextLength(name, namelen))
-  writer.pointee.end()
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsProgram)
-public func gl_IsProgram(_ program: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DB) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DB, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsProgramARB)
-public func gl_IsProgramARB(_ program: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DC) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DC, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(program, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsProgramPipeline)
-public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(pipeline, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsQuery)
-public func gl_IsQuery(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
-  p.put64(UInt64(ticket), 8)
-  p.put32(id, 16)
-  p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
-}
-
-@c(glIsQueryEXT)
-public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
-  guard let c = currentContext() else { return 0 }
-  let result = hook_glIsQueryEXT(c, id)
   finishCommand(c)
   return result
 }

@@ -6,6 +6,128 @@ import Client
 import GLWire
 import Wire
 
+@c(glIsFramebuffer)
+public func gl_IsFramebuffer(_ framebuffer: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101D9) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101D9, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(framebuffer, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsList)
+public func gl_IsList(_ list: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DA) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DA, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(list, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsNamedStringARB)
+public func gl_IsNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x1050A) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  writer.pointee.begin(0x1050A)
+  guard let p = writer.pointee.reserve(12) else { return 0 }
+  p.put64(UInt64(ticket), 0)
+  p.put32(UInt32(bitPattern: namelen), 8)
+  writer.pointee.glArray(name, glTextLength(name, namelen))
+  writer.pointee.end()
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsProgram)
+public func gl_IsProgram(_ program: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DB) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DB, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsProgramARB)
+public func gl_IsProgramARB(_ program: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DC) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DC, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(program, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsProgramPipeline)
+public func gl_IsProgramPipeline(_ pipeline: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DD) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DD, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(pipeline, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsQuery)
+public func gl_IsQuery(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext(), let call = c.beginCall(0x101DE) else { return 0 }
+  let ticket = call.ticket
+  let writer = call.writer
+  guard let p = writer.pointee.fixedRecord(0x101DE, 24) else { return 0 }
+  p.put64(UInt64(ticket), 8)
+  p.put32(id, 16)
+  p.put32(0, 20)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
+  c.finishCall(call)
+  finishCommand(c)
+  return result
+}
+
+@c(glIsQueryEXT)
+public func gl_IsQueryEXT(_ id: UInt32) -> UInt8 {
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glIsQueryEXT(c, id)
+  finishCommand(c)
+  return result
+}
+
 @c(glIsRenderbuffer)
 public func gl_IsRenderbuffer(_ renderbuffer: UInt32) -> UInt8 {
   guard let c = currentContext(), let call = c.beginCall(0x101DF) else { return 0 }
@@ -2372,122 +2494,5 @@ public func gl_NamedFramebufferParameteriEXT(
   p.put32(pname, 12)
   p.put32(UInt32(bitPattern: param), 16)
   p.put32(0, 20)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferReadBuffer)
-public func gl_NamedFramebufferReadBuffer(_ framebuffer: UInt32, _ src: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1040
-  guard let p = c.writer.pointee.fixedRecord(0x1024C, 16) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(src, 12)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferRenderbuffer)
-public func gl_NamedFramebufferRenderbuffer(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x1024D, 24) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(renderbuffertarget, 16)
-  p.put32(renderbuffer, 20)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferRenderbufferEXT)
-public func gl_NamedFramebufferRenderbufferEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x1059E, 24) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(renderbuffertarget, 16)
-  p.put32(renderbuffer, 20)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTexture)
-public func gl_NamedFramebufferTexture(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x1024E, 24) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTexture1DEXT)
-public func gl_NamedFramebufferTexture1DEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
-  _ level: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x1059F, 32) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(textarget, 16)
-  p.put32(texture, 20)
-  p.put32(UInt32(bitPattern: level), 24)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTexture2DEXT)
-public func gl_NamedFramebufferTexture2DEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
-  _ level: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x105A0, 32) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(textarget, 16)
-  p.put32(texture, 20)
-  p.put32(UInt32(bitPattern: level), 24)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTexture3DEXT)
-public func gl_NamedFramebufferTexture3DEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
-  _ level: Int32, _ zoffset: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x105A1, 32) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(textarget, 16)
-  p.put32(texture, 20)
-  p.put32(UInt32(bitPattern: level), 24)
-  p.put32(UInt32(bitPattern: zoffset), 28)
-  finishCommand(c)
-}
-
-@c(glNamedFramebufferTextureEXT)
-public func gl_NamedFramebufferTextureEXT(
-  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x1000
-  guard let p = c.writer.pointee.fixedRecord(0x105A2, 24) else { return }
-  p.put32(framebuffer, 8)
-  p.put32(attachment, 12)
-  p.put32(texture, 16)
-  p.put32(UInt32(bitPattern: level), 20)
   finishCommand(c)
 }

@@ -6,6 +6,123 @@ import Client
 import GLWire
 import Wire
 
+@c(glNamedFramebufferReadBuffer)
+public func gl_NamedFramebufferReadBuffer(_ framebuffer: UInt32, _ src: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1040
+  guard let p = c.writer.pointee.fixedRecord(0x1024C, 16) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(src, 12)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferRenderbuffer)
+public func gl_NamedFramebufferRenderbuffer(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1024D, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(renderbuffertarget, 16)
+  p.put32(renderbuffer, 20)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferRenderbufferEXT)
+public func gl_NamedFramebufferRenderbufferEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ renderbuffertarget: UInt32, _ renderbuffer: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1059E, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(renderbuffertarget, 16)
+  p.put32(renderbuffer, 20)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTexture)
+public func gl_NamedFramebufferTexture(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1024E, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTexture1DEXT)
+public func gl_NamedFramebufferTexture1DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x1059F, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTexture2DEXT)
+public func gl_NamedFramebufferTexture2DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A0, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTexture3DEXT)
+public func gl_NamedFramebufferTexture3DEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ textarget: UInt32, _ texture: UInt32,
+  _ level: Int32, _ zoffset: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A1, 32) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(textarget, 16)
+  p.put32(texture, 20)
+  p.put32(UInt32(bitPattern: level), 24)
+  p.put32(UInt32(bitPattern: zoffset), 28)
+  finishCommand(c)
+}
+
+@c(glNamedFramebufferTextureEXT)
+public func gl_NamedFramebufferTextureEXT(
+  _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x1000
+  guard let p = c.writer.pointee.fixedRecord(0x105A2, 24) else { return }
+  p.put32(framebuffer, 8)
+  p.put32(attachment, 12)
+  p.put32(texture, 16)
+  p.put32(UInt32(bitPattern: level), 20)
+  finishCommand(c)
+}
+
 @c(glNamedFramebufferTextureFaceEXT)
 public func gl_NamedFramebufferTextureFaceEXT(
   _ framebuffer: UInt32, _ attachment: UInt32, _ texture: UInt32, _ level: Int32, _ face: UInt32
@@ -2377,114 +2494,6 @@ public func gl_ProgramUniformMatrix2x4fv(
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
   writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix3dv)
-public func gl_ProgramUniformMatrix3dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CA)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix3dvEXT)
-public func gl_ProgramUniformMatrix3dvEXT(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x105BF)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix3fv)
-public func gl_ProgramUniformMatrix3fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CB)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix3x2dv)
-public func gl_ProgramUniformMatrix3x2dv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CC)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix3x2dvEXT)
-public func gl_ProgramUniformMatrix3x2dvEXT(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Double>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x105C0)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
-  writer.pointee.end()
-  finishCommand(writer)
-}
-
-@c(glProgramUniformMatrix3x2fv)
-public func gl_ProgramUniformMatrix3x2fv(
-  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
-  _ value: UnsafePointer<Float>?
-) {
-  guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
-  writer.pointee.begin(0x102CD)
-  guard let p = writer.pointee.reserve(16) else { return }
-  p.put32(program, 0)
-  p.put32(UInt32(bitPattern: location), 4)
-  p.put32(UInt32(bitPattern: count), 8)
-  p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
   writer.pointee.end()
   finishCommand(writer)
 }

@@ -6,6 +6,114 @@ import Client
 import GLWire
 import Wire
 
+@c(glProgramUniformMatrix3dv)
+public func gl_ProgramUniformMatrix3dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102CA)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3dvEXT)
+public func gl_ProgramUniformMatrix3dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105BF)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3fv)
+public func gl_ProgramUniformMatrix3fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102CB)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3x2dv)
+public func gl_ProgramUniformMatrix3x2dv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102CC)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3x2dvEXT)
+public func gl_ProgramUniformMatrix3x2dvEXT(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Double>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x105C0)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
+@c(glProgramUniformMatrix3x2fv)
+public func gl_ProgramUniformMatrix3x2fv(
+  _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
+  _ value: UnsafePointer<Float>?
+) {
+  guard let writer = contextWriter() else { return }
+  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  writer.pointee.begin(0x102CD)
+  guard let p = writer.pointee.reserve(16) else { return }
+  p.put32(program, 0)
+  p.put32(UInt32(bitPattern: location), 4)
+  p.put32(UInt32(bitPattern: count), 8)
+  p.put32(UInt32(transpose), 12)
+  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.end()
+  finishCommand(writer)
+}
+
 @c(glProgramUniformMatrix3x4dv)
 public func gl_ProgramUniformMatrix3x4dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ transpose: UInt8,
@@ -2395,95 +2503,5 @@ public func gl_TexStorage1D(
   p.put32(UInt32(bitPattern: levels), 12)
   p.put32(internalformat, 16)
   p.put32(UInt32(bitPattern: width), 20)
-  finishCommand(c)
-}
-
-@c(glTexStorage2D)
-public func gl_TexStorage2D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1037C, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glTexStorage2DMultisample)
-public func gl_TexStorage2DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ fixedsamplelocations: UInt8
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1037D, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(fixedsamplelocations), 28)
-  finishCommand(c)
-}
-
-@c(glTexStorage3D)
-public func gl_TexStorage3D(
-  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1037E, 32) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: levels), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  finishCommand(c)
-}
-
-@c(glTexStorage3DMultisample)
-public func gl_TexStorage3DMultisample(
-  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
-  _ depth: Int32, _ fixedsamplelocations: UInt8
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x800
-  guard let p = c.writer.pointee.fixedRecord(0x1037F, 40) else { return }
-  p.put32(target, 8)
-  p.put32(UInt32(bitPattern: samples), 12)
-  p.put32(internalformat, 16)
-  p.put32(UInt32(bitPattern: width), 20)
-  p.put32(UInt32(bitPattern: height), 24)
-  p.put32(UInt32(bitPattern: depth), 28)
-  p.put32(UInt32(fixedsamplelocations), 32)
-  p.put32(0, 36)
-  finishCommand(c)
-}
-
-@c(glTexSubImage1D)
-public func gl_TexSubImage1D(
-  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
-  _ type: UInt32, _ pixels: UnsafeRawPointer?
-) {
-  guard let c = currentContext() else { return }
-  guard let source = c.imageSource(target, 1, format, type, Int(width), 1, 1, pixels)
-  else { return refuse(GL.OUT_OF_MEMORY) }
-  c.writer.pointee.begin(0x10380)
-  guard let p = c.writer.pointee.reserve(24) else { return }
-  p.put32(target, 0)
-  p.put32(UInt32(bitPattern: level), 4)
-  p.put32(UInt32(bitPattern: xoffset), 8)
-  p.put32(UInt32(bitPattern: width), 12)
-  p.put32(format, 16)
-  p.put32(type, 20)
-  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, source)
-  c.writer.pointee.end()
   finishCommand(c)
 }

@@ -6,6 +6,96 @@ import Client
 import GLWire
 import Wire
 
+@c(glTexStorage2D)
+public func gl_TexStorage2D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037C, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glTexStorage2DMultisample)
+public func gl_TexStorage2DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ fixedsamplelocations: UInt8
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037D, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(fixedsamplelocations), 28)
+  finishCommand(c)
+}
+
+@c(glTexStorage3D)
+public func gl_TexStorage3D(
+  _ target: UInt32, _ levels: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037E, 32) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: levels), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  finishCommand(c)
+}
+
+@c(glTexStorage3DMultisample)
+public func gl_TexStorage3DMultisample(
+  _ target: UInt32, _ samples: Int32, _ internalformat: UInt32, _ width: Int32, _ height: Int32,
+  _ depth: Int32, _ fixedsamplelocations: UInt8
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x800
+  guard let p = c.writer.pointee.fixedRecord(0x1037F, 40) else { return }
+  p.put32(target, 8)
+  p.put32(UInt32(bitPattern: samples), 12)
+  p.put32(internalformat, 16)
+  p.put32(UInt32(bitPattern: width), 20)
+  p.put32(UInt32(bitPattern: height), 24)
+  p.put32(UInt32(bitPattern: depth), 28)
+  p.put32(UInt32(fixedsamplelocations), 32)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glTexSubImage1D)
+public func gl_TexSubImage1D(
+  _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ width: Int32, _ format: UInt32,
+  _ type: UInt32, _ pixels: UnsafeRawPointer?
+) {
+  guard let c = currentContext() else { return }
+  guard let source = c.imageSource(target, 1, format, type, Int(width), 1, 1, pixels)
+  else { return refuse(GL.OUT_OF_MEMORY) }
+  c.writer.pointee.begin(0x10380)
+  guard let p = c.writer.pointee.reserve(24) else { return }
+  p.put32(target, 0)
+  p.put32(UInt32(bitPattern: level), 4)
+  p.put32(UInt32(bitPattern: xoffset), 8)
+  p.put32(UInt32(bitPattern: width), 12)
+  p.put32(format, 16)
+  p.put32(type, 20)
+  c.writer.pointee.glImage(c, 1, format, type, Int(width), 1, 1, source)
+  c.writer.pointee.end()
+  finishCommand(c)
+}
+
 @c(glTexSubImage2D)
 public func gl_TexSubImage2D(
   _ target: UInt32, _ level: Int32, _ xoffset: Int32, _ yoffset: Int32, _ width: Int32,
@@ -2403,93 +2493,5 @@ public func gl_VertexArrayAttribIFormat(
   p.put32(type, 20)
   p.put32(relativeoffset, 24)
   p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glVertexArrayAttribLFormat)
-public func gl_VertexArrayAttribLFormat(
-  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x103FF, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(attribindex, 12)
-  p.put32(UInt32(bitPattern: size), 16)
-  p.put32(type, 20)
-  p.put32(relativeoffset, 24)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glVertexArrayBindVertexBufferEXT)
-public func gl_VertexArrayBindVertexBufferEXT(
-  _ vaobj: UInt32, _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x105DA, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(bindingindex, 12)
-  p.put32(buffer, 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(UInt32(bitPattern: stride), 28)
-  finishCommand(c)
-}
-
-@c(glVertexArrayBindingDivisor)
-public func gl_VertexArrayBindingDivisor(
-  _ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10400, 24) else { return }
-  p.put32(vaobj, 8)
-  p.put32(bindingindex, 12)
-  p.put32(divisor, 16)
-  p.put32(0, 20)
-  finishCommand(c)
-}
-
-@c(glVertexArrayColorOffsetEXT)
-public func gl_VertexArrayColorOffsetEXT(
-  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x2100
-  guard let p = c.writer.pointee.fixedRecord(0x105DB, 40) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  p.put32(UInt32(bitPattern: size), 16)
-  p.put32(type, 20)
-  p.put32(UInt32(bitPattern: stride), 24)
-  p.put64(UInt64(bitPattern: Int64(offset)), 28)
-  p.put32(0, 36)
-  finishCommand(c)
-}
-
-@c(glVertexArrayEdgeFlagOffsetEXT)
-public func gl_VertexArrayEdgeFlagOffsetEXT(
-  _ vaobj: UInt32, _ buffer: UInt32, _ stride: Int32, _ offset: Int
-) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x105DC, 32) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  p.put32(UInt32(bitPattern: stride), 16)
-  p.put64(UInt64(bitPattern: Int64(offset)), 20)
-  p.put32(0, 28)
-  finishCommand(c)
-}
-
-@c(glVertexArrayElementBuffer)
-public func gl_VertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
-  guard let c = currentContext() else { return }
-  c.pointee.touched |= 0x100
-  guard let p = c.writer.pointee.fixedRecord(0x10401, 16) else { return }
-  p.put32(vaobj, 8)
-  p.put32(buffer, 12)
-  note_glVertexArrayElementBuffer(c, vaobj, buffer)
   finishCommand(c)
 }

@@ -6,6 +6,94 @@ import Client
 import GLWire
 import Wire
 
+@c(glVertexArrayAttribLFormat)
+public func gl_VertexArrayAttribLFormat(
+  _ vaobj: UInt32, _ attribindex: UInt32, _ size: Int32, _ type: UInt32, _ relativeoffset: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x103FF, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(attribindex, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(relativeoffset, 24)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glVertexArrayBindVertexBufferEXT)
+public func gl_VertexArrayBindVertexBufferEXT(
+  _ vaobj: UInt32, _ bindingindex: UInt32, _ buffer: UInt32, _ offset: Int, _ stride: Int32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105DA, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(bindingindex, 12)
+  p.put32(buffer, 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(UInt32(bitPattern: stride), 28)
+  finishCommand(c)
+}
+
+@c(glVertexArrayBindingDivisor)
+public func gl_VertexArrayBindingDivisor(
+  _ vaobj: UInt32, _ bindingindex: UInt32, _ divisor: UInt32
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10400, 24) else { return }
+  p.put32(vaobj, 8)
+  p.put32(bindingindex, 12)
+  p.put32(divisor, 16)
+  p.put32(0, 20)
+  finishCommand(c)
+}
+
+@c(glVertexArrayColorOffsetEXT)
+public func gl_VertexArrayColorOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ size: Int32, _ type: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x2100
+  guard let p = c.writer.pointee.fixedRecord(0x105DB, 40) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(UInt32(bitPattern: size), 16)
+  p.put32(type, 20)
+  p.put32(UInt32(bitPattern: stride), 24)
+  p.put64(UInt64(bitPattern: Int64(offset)), 28)
+  p.put32(0, 36)
+  finishCommand(c)
+}
+
+@c(glVertexArrayEdgeFlagOffsetEXT)
+public func gl_VertexArrayEdgeFlagOffsetEXT(
+  _ vaobj: UInt32, _ buffer: UInt32, _ stride: Int32, _ offset: Int
+) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x105DC, 32) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  p.put32(UInt32(bitPattern: stride), 16)
+  p.put64(UInt64(bitPattern: Int64(offset)), 20)
+  p.put32(0, 28)
+  finishCommand(c)
+}
+
+@c(glVertexArrayElementBuffer)
+public func gl_VertexArrayElementBuffer(_ vaobj: UInt32, _ buffer: UInt32) {
+  guard let c = currentContext() else { return }
+  c.pointee.touched |= 0x100
+  guard let p = c.writer.pointee.fixedRecord(0x10401, 16) else { return }
+  p.put32(vaobj, 8)
+  p.put32(buffer, 12)
+  note_glVertexArrayElementBuffer(c, vaobj, buffer)
+  finishCommand(c)
+}
+
 @c(glVertexArrayFogCoordOffsetEXT)
 public func gl_VertexArrayFogCoordOffsetEXT(
   _ vaobj: UInt32, _ buffer: UInt32, _ type: UInt32, _ stride: Int32, _ offset: Int

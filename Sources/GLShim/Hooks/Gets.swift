@@ -26,6 +26,24 @@ private func local(_ c: Context, _ pname: UInt32) -> Int64? {
   case GL.PACK_SKIP_PIXELS: return Int64(shadow.pointee.pack.skipPixels)
   case GL.PACK_SKIP_IMAGES: return Int64(shadow.pointee.pack.skipImages)
   case GL.PACK_ALIGNMENT: return Int64(shadow.pointee.pack.alignment)
+  case GL.UNPACK_COMPRESSED_BLOCK_WIDTH where c.pointee.request.api == 0:
+    return Int64(shadow.pointee.unpack.blocks.width)
+  case GL.UNPACK_COMPRESSED_BLOCK_HEIGHT where c.pointee.request.api == 0:
+    return Int64(shadow.pointee.unpack.blocks.height)
+  case GL.UNPACK_COMPRESSED_BLOCK_DEPTH where c.pointee.request.api == 0:
+    return Int64(shadow.pointee.unpack.blocks.depth)
+  case GL.UNPACK_COMPRESSED_BLOCK_SIZE where c.pointee.request.api == 0:
+    return Int64(shadow.pointee.unpack.blocks.size)
+  case GL.PACK_COMPRESSED_BLOCK_WIDTH where c.pointee.request.api == 0:
+    return Int64(shadow.pointee.pack.blocks.width)
+  case GL.PACK_COMPRESSED_BLOCK_HEIGHT where c.pointee.request.api == 0:
+    return Int64(shadow.pointee.pack.blocks.height)
+  case GL.PACK_COMPRESSED_BLOCK_DEPTH where c.pointee.request.api == 0:
+    return Int64(shadow.pointee.pack.blocks.depth)
+  case GL.PACK_COMPRESSED_BLOCK_SIZE where c.pointee.request.api == 0:
+    return Int64(shadow.pointee.pack.blocks.size)
+  case GL.PACK_INVERT_MESA where c.pointee.request.api == 0:
+    return shadow.pointee.pack.isInverted ? 1 : 0
   case GL.CLIENT_ATTRIB_STACK_DEPTH: return Int64(shadow.pointee.stackDepth)
   case GL.ARRAY_BUFFER_BINDING: return Int64(shadow.pointee.buffers.array)
   case GL.ELEMENT_ARRAY_BUFFER_BINDING: return Int64(shadow.pointee.elementBuffer)

@@ -8,6 +8,11 @@ import Wire
 // come as rows one behind the other and are spread here; into a buffer the node writes itself, by the
 // nine values that go with the request.
 
+extension GL {
+  /// Of GL_MESA_pack_invert, which has no command.
+  static var PACK_INVERT_MESA: UInt32 { 0x8758 }
+}
+
 func hook_glPixelStorei(_ c: Context, _ pname: UInt32, _ param: Int32) {
   if c.isRefusedInBegin() { return }
   let shadow = c.pointee.shadow
@@ -41,13 +46,30 @@ func hook_glPixelStorei(_ c: Context, _ pname: UInt32, _ param: Int32) {
     case GL.PACK_SKIP_PIXELS: shadow.pointee.pack.skipPixels = param
     default: shadow.pointee.pack.skipImages = param
     }
+  case GL.PACK_INVERT_MESA where c.pointee.request.api == 0:
+    shadow.pointee.pack.isInverted = param != 0
+  case GL.UNPACK_COMPRESSED_BLOCK_WIDTH...GL.UNPACK_COMPRESSED_BLOCK_SIZE,
+    GL.PACK_COMPRESSED_BLOCK_WIDTH...GL.PACK_COMPRESSED_BLOCK_SIZE:
+    guard c.pointee.request.api == 0 else { return c.raise(GL.INVALID_ENUM) }
+    guard param >= 0 else { return c.raise(GL.INVALID_VALUE) }
+    switch pname {
+    case GL.UNPACK_COMPRESSED_BLOCK_WIDTH: shadow.pointee.unpack.blocks.width = param
+    case GL.UNPACK_COMPRESSED_BLOCK_HEIGHT: shadow.pointee.unpack.blocks.height = param
+    case GL.UNPACK_COMPRESSED_BLOCK_DEPTH: shadow.pointee.unpack.blocks.depth = param
+    case GL.UNPACK_COMPRESSED_BLOCK_SIZE: shadow.pointee.unpack.blocks.size = param
+    case GL.PACK_COMPRESSED_BLOCK_WIDTH: shadow.pointee.pack.blocks.width = param
+    case GL.PACK_COMPRESSED_BLOCK_HEIGHT: shadow.pointee.pack.blocks.height = param
+    case GL.PACK_COMPRESSED_BLOCK_DEPTH: shadow.pointee.pack.blocks.depth = param
+    default: shadow.pointee.pack.blocks.size = param
+    }
   default: c.raise(GL.INVALID_ENUM)
   }
 }
 
 func hook_glPixelStoref(_ c: Context, _ pname: UInt32, _ param: Float) {
   switch pname {
-  case GL.UNPACK_SWAP_BYTES, GL.PACK_SWAP_BYTES, GL.UNPACK_LSB_FIRST, GL.PACK_LSB_FIRST:
+  case GL.UNPACK_SWAP_BYTES, GL.PACK_SWAP_BYTES, GL.UNPACK_LSB_FIRST, GL.PACK_LSB_FIRST,
+    GL.PACK_INVERT_MESA:
     hook_glPixelStorei(c, pname, param == 0 ? 0 : 1)
   default:
     // Rounded to the nearest integer.
@@ -87,6 +109,11 @@ private func readPixels(
   let shadow = c.pointee.shadow
   let store = shadow.pointee.pack
   let isBuffer = shadow.pointee.buffers.pixelPack != 0
+  if isBuffer, store.isInverted {
+    return withPackBuffer(c, pixels) {
+      readPixels(c, x, y, width, height, format, type, $0, $1)
+    }
+  }
   if let bufSize, !isBuffer,
     store.span(2, format, type, Int(width), Int(height), 1).end > Int(max(bufSize, 0))
   {
@@ -105,7 +132,7 @@ private func readPixels(
     let wanted = glImageBytes(format, type, Int(width), Int(rows), 1)
     if let bytes, let pixels, !isBuffer, count >= wanted, wanted > 0 {
       var part = store
-      part.skipRows &+= done
+      part.skipRows &+= store.isInverted ? height &- done &- rows : done
       spreadRows(
         bytes, part, 2, format, type, Int(width), Int(rows), 1, to: pixels)
     }
@@ -127,12 +154,34 @@ func hook_glReadnPixels(
   readPixels(c, x, y, width, height, format, type, data, bufSize)
 }
 
+/// Gives `body` memory that becomes what the buffer has that pixels are packed to, and its size: where the client has
+/// to place them itself.
+private func withPackBuffer(
+  _ c: Context, _ offset: UnsafeMutableRawPointer?, _ body: (UnsafeMutableRawPointer, Int32) -> Void
+) {
+  c.withBuffer(
+    GL.PIXEL_PACK_BUFFER, c.pointee.shadow.pointee.buffers.pixelPack, UnsafeRawPointer(offset),
+    writes: true
+  ) { body($0, Int32(clamping: $1)) }
+}
+
 /// Asks for an image whose size the node knows: the reply is `u32 width, height, depth` and an array of the
 /// bytes. A compressed one (GL_NONE for both) comes as it is. What needs more than `room` bytes is an error.
 private func readImage(
   _ c: Context, _ opcode: UInt32, _ dimensions: Int, _ format: UInt32, _ type: UInt32,
   _ pixels: UnsafeMutableRawPointer?, room: Int32? = nil, _ encode: (Call) -> Void
 ) {
+  let store = c.pointee.shadow.pointee.pack
+  let isCompressed = format == GL.NONE && type == GL.NONE
+  let hasBlocks = isCompressed && store.blocks.isUsed
+  if hasBlocks, !store.skipsBlocks(dimensions) { return c.raise(GL.INVALID_OPERATION) }
+  if hasBlocks || !isCompressed && store.isInverted, c.pointee.shadow.pointee.buffers.pixelPack != 0
+  {
+    return withPackBuffer(c, pixels) {
+      readImage(
+        c, opcode, dimensions, format, type, $0, room: min(room ?? Int32.max, $1), encode)
+    }
+  }
   sendPack(c, pixels)
   guard let call = c.beginCall(opcode) else { return }
   encode(call)
@@ -150,12 +199,15 @@ private func readImage(
     bytes = UnsafeRawPointer(held)
   }
   guard let bytes, let pixels, count > 0 else { return }
-  let store = c.pointee.shadow.pointee.pack
-  let isCompressed = format == GL.NONE && type == GL.NONE
+  let layout = hasBlocks ? store.blockLayout(dimensions, width, height, depth, count) : nil
   if let room {
     let end =
-      isCompressed ? count : store.span(dimensions, format, type, width, height, depth).end
+      isCompressed
+      ? layout?.end ?? count : store.span(dimensions, format, type, width, height, depth).end
     guard end <= Int(room) else { return c.raise(GL.INVALID_OPERATION) }
+  }
+  if let layout {
+    return layout.forEachRow { platform_copy(pixels + $0, bytes + $1, layout.row) }
   }
   if isCompressed { return platform_copy(pixels, bytes, count) }
   guard count >= glImageBytes(format, type, width, height, depth) else { return }
@@ -201,6 +253,16 @@ private func dimensions(_ target: UInt32) -> Int {
   }
 }
 
+/// Dimensions of the images of a texture that is named. The faces of a cube map lie behind each other.
+private func dimensions(_ c: Context, of texture: UInt32) -> Int {
+  switch Int(c.pointee.share.pointee.textures[texture]) &- 1 {
+  case TexturePlace.of(target: GL.TEXTURE_2D), TexturePlace.of(target: GL.TEXTURE_1D),
+    TexturePlace.of(target: GL.TEXTURE_RECTANGLE), TexturePlace.of(target: GL.TEXTURE_1D_ARRAY):
+    2
+  default: 3
+  }
+}
+
 func hook_glGetTexImage(
   _ c: Context, _ target: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
   _ pixels: UnsafeMutableRawPointer?
@@ -222,7 +284,9 @@ func hook_glGetTextureImage(
   _ c: Context, _ texture: UInt32, _ level: Int32, _ format: UInt32, _ type: UInt32,
   _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetTextureImage, 3, format, type, pixels, room: bufSize) {
+  readImage(
+    c, GLOpcode.glGetTextureImage, dimensions(c, of: texture), format, type, pixels, room: bufSize
+  ) {
     encode_glGetTextureImage(c, $0.writer, $0.ticket, texture, level, format, type, bufSize)
   }
 }
@@ -231,7 +295,10 @@ func hook_glGetTextureSubImage(
   _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ format: UInt32,
   _ type: UInt32, _ bufSize: Int32, _ pixels: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetTextureSubImage, 3, format, type, pixels, room: bufSize) {
+  readImage(
+    c, GLOpcode.glGetTextureSubImage, dimensions(c, of: texture), format, type, pixels,
+    room: bufSize
+  ) {
     encode_glGetTextureSubImage(
       c, $0.writer, $0.ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth,
       format, type, bufSize)
@@ -240,7 +307,7 @@ func hook_glGetTextureSubImage(
 func hook_glGetCompressedTexImage(
   _ c: Context, _ target: UInt32, _ level: Int32, _ img: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetCompressedTexImage, 2, GL.NONE, GL.NONE, img) {
+  readImage(c, GLOpcode.glGetCompressedTexImage, dimensions(target), GL.NONE, GL.NONE, img) {
     encode_glGetCompressedTexImage(c, $0.writer, $0.ticket, target, level)
   }
 }
@@ -249,7 +316,8 @@ func hook_glGetnCompressedTexImage(
   _ pixels: UnsafeMutableRawPointer?
 ) {
   readImage(
-    c, GLOpcode.glGetCompressedTexImage, 2, GL.NONE, GL.NONE, pixels, room: bufSize
+    c, GLOpcode.glGetCompressedTexImage, dimensions(target), GL.NONE, GL.NONE, pixels,
+    room: bufSize
   ) {
     encode_glGetCompressedTexImage(c, $0.writer, $0.ticket, target, lod)
   }
@@ -258,7 +326,10 @@ func hook_glGetCompressedTextureImage(
   _ c: Context, _ texture: UInt32, _ level: Int32, _ bufSize: Int32,
   _ pixels: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetCompressedTextureImage, 2, GL.NONE, GL.NONE, pixels, room: bufSize) {
+  readImage(
+    c, GLOpcode.glGetCompressedTextureImage, dimensions(c, of: texture), GL.NONE, GL.NONE, pixels,
+    room: bufSize
+  ) {
     encode_glGetCompressedTextureImage(c, $0.writer, $0.ticket, texture, level, bufSize)
   }
 }
@@ -267,8 +338,10 @@ func hook_glGetCompressedTextureSubImage(
   _ zoffset: Int32, _ width: Int32, _ height: Int32, _ depth: Int32, _ bufSize: Int32,
   _ pixels: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetCompressedTextureSubImage, 3, GL.NONE, GL.NONE, pixels, room: bufSize)
-  {
+  readImage(
+    c, GLOpcode.glGetCompressedTextureSubImage, dimensions(c, of: texture), GL.NONE, GL.NONE,
+    pixels, room: bufSize
+  ) {
     encode_glGetCompressedTextureSubImage(
       c, $0.writer, $0.ticket, texture, level, xoffset, yoffset, zoffset, width, height, depth,
       bufSize)
@@ -403,14 +476,15 @@ func hook_glGetCompressedTextureImageEXT(
   guard c.takesTexture(texture, target, isCompiled: false) else {
     return c.raise(GL.INVALID_OPERATION)
   }
-  readImage(c, GLOpcode.glGetCompressedTextureImageEXT, 2, GL.NONE, GL.NONE, img) {
+  readImage(c, GLOpcode.glGetCompressedTextureImageEXT, dimensions(target), GL.NONE, GL.NONE, img) {
     encode_glGetCompressedTextureImageEXT(c, $0.writer, $0.ticket, texture, target, lod)
   }
 }
 func hook_glGetCompressedMultiTexImageEXT(
   _ c: Context, _ texunit: UInt32, _ target: UInt32, _ lod: Int32, _ img: UnsafeMutableRawPointer?
 ) {
-  readImage(c, GLOpcode.glGetCompressedMultiTexImageEXT, 2, GL.NONE, GL.NONE, img) {
+  readImage(c, GLOpcode.glGetCompressedMultiTexImageEXT, dimensions(target), GL.NONE, GL.NONE, img)
+  {
     encode_glGetCompressedMultiTexImageEXT(c, $0.writer, $0.ticket, texunit, target, lod)
   }
 }

@@ -95,6 +95,7 @@ extension GLGenerator {
         || model.namesTarget
       {
         out.line("guard let c = currentContext() else { return }")
+        takeBlocks(model, &out)
         takeTexture(model, &out)
         touch(model, &out)
         encode(model, writer: "c.writer", &out)
@@ -128,6 +129,24 @@ extension GLGenerator {
     let compiled = model.replies ? ", isCompiled: false" : ""
     out.line(
       "guard c.takesTexture(\(names)\(compiled)) else { return refuse(GL.INVALID_OPERATION) }")
+  }
+
+  /// A compressed image whose blocks are to be taken out of a larger one comes again with those blocks alone.
+  private func takeBlocks(_ model: GLModel, _ out: inout SourcePrinter) {
+    for p in model.parameters {
+      guard case .image(let dimensions, "GL.NONE", _, let size) = p.role else { continue }
+      let target = model.isTextureImage ? "target" : "nil"
+      let extent = ["width", "height", "depth"].prefix(dimensions)
+      let arguments = model.parameters.map { $0.name == p.name ? "$0" : $0.name }
+      out.block("if _slowPath(c.takesBlocks)") { out in
+        out.block(
+          "c.withBlocks(\(target), \(dimensions), \(sizes(Array(extent))), \(sizes(size, of: 1)), \(p.name))"
+        ) { out in
+          out.line("gl_\(model.name.dropFirst(2))(\(arguments.joined(separator: ", ")))")
+        }
+        out.line("return finishCommand(c)")
+      }
+    }
   }
 
   private func notice(_ model: GLModel, _ out: inout SourcePrinter) {
@@ -248,8 +267,8 @@ extension GLGenerator {
   }
 
   /// Width, height and depth of an image of as many sizes.
-  private func sizes(_ size: [String]) -> String {
-    (size.map { "Int(\($0))" } + Array(repeating: "1", count: 3 - size.count))
+  private func sizes(_ size: [String], of count: Int = 3) -> String {
+    (size.map { "Int(\($0))" } + Array(repeating: "1", count: count - size.count))
       .joined(separator: ", ")
   }
 

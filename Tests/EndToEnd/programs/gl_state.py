@@ -9,6 +9,7 @@
   gl_state.py names                  many objects of every kind, and what is bound to them
   gl_state.py elements               arrays in the program's memory, element by element
   gl_state.py draws SEED [COUNT]     several draws in one command, of arrays and indices in memory and in buffers
+  gl_state.py blocks SEED [COUNT]    compressed images taken out of larger ones, and put into such; rows that are turned
   gl_state.py versions               contexts of every interface, and what they say of themselves
   gl_state.py programs               shaders, programs, and what is asked of them
   gl_state.py arrays                 more vertex array objects than there is room for at first
@@ -1313,6 +1314,144 @@ def direct() -> None:
             pass
         ask()
         say("error", gl.glGetError() != 0)
+
+
+def blocks() -> None:
+    seed, count = int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 300
+    gl, r = context(), random.Random(seed)
+    formats = {0x83F1: 8, 0x83F3: 16, 0x8DBB: 8, 0x8E8C: 16}
+    targets = [0xDE1, 0x8C1A, 0x9009, 0x8513]
+    # Textures of 16 × 16 texels with 6 layers, of each format.
+    textures = {}
+    for target in targets:
+        for form, size in formats.items():
+            name = C.c_uint()
+            gl.glCreateTextures(target, 1, C.byref(name))
+            if target in (0xDE1, 0x8513):
+                gl.glTextureStorage2D(name, 1, form, 16, 16)
+            else:
+                gl.glTextureStorage3D(name, 1, form, 16, 16, 6)
+            textures[target, form] = name.value
+    cube = C.c_uint()
+    gl.glCreateTextures(0x8513, 1, C.byref(cube))
+    gl.glTextureStorage2D(cube, 1, 0x8058, 8, 8)
+    for face in range(6):
+        gl.glTextureSubImage3D(cube, 0, 0, 0, face, 8, 8, 1, 0x1908, 0x1401, bytes(face * 40 + k % 39 for k in range(256)))
+    buffers = (C.c_uint * 2)()
+    gl.glGenBuffers(2, buffers)
+    room = 32 * 32 // 16 * 16 * 8
+    names = {"length": 0xCF2, "rows": 0xCF3, "pixels": 0xCF4, "height": 0x806E, "images": 0x806D,
+             "width": 0x9127, "tall": 0x9128, "deep": 0x9129, "size": 0x912A}
+    packs = {"length": 0xD02, "rows": 0xD03, "pixels": 0xD04, "height": 0x806C, "images": 0x806B,
+             "width": 0x912B, "tall": 0x912C, "deep": 0x912D, "size": 0x912E}
+
+    def store(which: dict, size: int, isCube: bool) -> None:
+        # Mesa 22.3 has rows skipped without a width of blocks, and images of a cube map never.
+        on = r.random() < 0.93
+        mostly = lambda value, other: value if r.random() < 0.93 else other  # noqa: E731
+        values = {"length": r.choice([0, 16, 20, 32]), "rows": r.choice([0, 0, 4, mostly(8, 3)]),
+                  "pixels": r.choice([0, 0, 4, mostly(8, 2)]), "height": r.choice([0, 16, 20, 32]),
+                  "images": 0 if isCube else r.choice([0, 0, 1]), "width": 4 * on, "tall": mostly(4, 0),
+                  "deep": mostly(1, 0), "size": size * on}
+        if not values["tall"]:
+            values["images"] = 0
+        for name, value in values.items():
+            gl.glPixelStorei(which[name], value)
+        say("store", *(integers(gl, which[name]) for name in values))
+
+    def image(data) -> str:
+        return f"{zlib.crc32(bytes(data)):08x}"
+
+    for _ in range(count):
+        target = r.choice(targets)
+        form = r.choice(list(formats))
+        texture = textures[target, form]
+        layers = 1 if target == 0xDE1 else 6
+        kind = r.randrange(8)
+        if kind < 3:
+            store(names, formats[form], target == 0x8513)
+            width, height, depth = r.choice([4, 8, 16]), r.choice([4, 16]), r.choice([1, layers])
+            byteCount = width // 4 * (height // 4) * depth * formats[form]
+            data = bytes(r.randrange(256) for _ in range(room))
+            inBuffer = r.random() < 0.4
+            gl.glBindBuffer(0x88EC, buffers[0] if inBuffer else 0)
+            if inBuffer:
+                gl.glBufferData(0x88EC, C.c_ssize_t(room), data, 0x88E4)
+            place = C.c_void_p(16) if inBuffer else data
+            if r.random() < 0.05:
+                byteCount += 8
+            if target == 0xDE1:
+                gl.glBindTexture(target, texture)
+                r.choice([
+                    lambda: gl.glCompressedTexSubImage2D(target, 0, 0, 0, width, height, form, byteCount, place),
+                    lambda: gl.glCompressedTextureSubImage2D(texture, 0, 0, 0, width, height, form, byteCount, place),
+                    lambda: gl.glCompressedTexImage2D(0x8064, 0, form, width, height, 0, byteCount, place),
+                ])()
+            elif target == 0x8513:
+                gl.glBindTexture(target, texture)
+                gl.glCompressedTexSubImage2D(0x8515 + r.randrange(6), 0, 0, 0, width, height, form, byteCount, place)
+            else:
+                gl.glBindTexture(target, texture)
+                r.choice([
+                    lambda: gl.glCompressedTexSubImage3D(target, 0, 0, 0, 0, width, height, depth, form, byteCount, place),
+                    lambda: gl.glCompressedTextureSubImage3D(texture, 0, 0, 0, 0, width, height, depth, form, byteCount,
+                                                             place),
+                ])()
+            gl.glBindBuffer(0x88EC, 0)
+            say("up", hex(target), hex(form), gl.glGetError())
+        if kind in (3, 4, 5) or kind < 3:
+            store(packs, formats[form], target == 0x8513)
+            inBuffer = r.random() < 0.4
+            got = C.create_string_buffer(bytes(k & 255 for k in range(room)), room)
+            gl.glBindBuffer(0x88EB, buffers[1] if inBuffer else 0)
+            if inBuffer:
+                gl.glBufferData(0x88EB, C.c_ssize_t(room), got, 0x88E4)
+            place = C.c_void_p(16) if inBuffer else got
+            gl.glBindTexture(target, texture)
+            if kind == 3 and target != 0x8513:
+                gl.glGetCompressedTexImage(target, 0, place)
+            elif kind == 4:
+                # Mesa 22.3 looks at the size only where there is no buffer.
+                most = room - 16 if inBuffer else r.choice([room - 16, room - 16, 100])
+                gl.glGetCompressedTextureImage(texture, 0, most, place)
+            else:
+                gl.glGetCompressedTextureSubImage(texture, 0, r.choice([0, 4]), 0, 0, r.choice([4, 8]), 16,
+                                                  r.choice([1, layers]), room - 16, place)
+            say("down", hex(target), hex(form), gl.glGetError())
+            if inBuffer:
+                gl.glGetBufferSubData(0x88EB, C.c_ssize_t(0), C.c_ssize_t(room), got)
+            gl.glBindBuffer(0x88EB, 0)
+            say(image(got.raw))
+        elif kind > 5:
+            for name in ("length", "rows", "pixels", "height", "images"):
+                gl.glPixelStorei(packs[name], 0)
+            gl.glPixelStorei(packs["length"], r.choice([0, 20]))
+            gl.glPixelStorei(0x8758, r.choice([1, 1, 0]))
+            inBuffer = r.random() < 0.4
+            got = C.create_string_buffer(bytes(k & 255 for k in range(room)), room)
+            gl.glBindBuffer(0x88EB, buffers[1] if inBuffer else 0)
+            if inBuffer:
+                gl.glBufferData(0x88EB, C.c_ssize_t(room), got, 0x88E4)
+            place = C.c_void_p(16) if inBuffer else got
+            gl.glClearColor(F(r.random()), F(0), F(1), F(1))
+            gl.glScissor(r.randrange(10), r.randrange(10), 5, 5)
+            gl.glEnable(0xC11)
+            gl.glClear(0x4000)
+            gl.glDisable(0xC11)
+            if kind == 7 and r.random() < 0.4:
+                gl.glPixelStorei(0x8758, 0)
+                gl.glGetTextureImage(cube, 0, 0x1908, 0x1401, r.choice([room - 16, 1700]), place)
+            elif kind == 6:
+                gl.glReadPixels(0, 0, 16, r.choice([8, 12]), r.choice([0x1908, 0x1907]), 0x1401, place)
+            else:
+                gl.glBindTexture(0xDE1, textures[0xDE1, form])
+                gl.glGetTexImage(0xDE1, 0, 0x1908, 0x1401, place)
+            say("turned", integers(gl, 0x8758), gl.glGetError())
+            gl.glPixelStorei(0x8758, 0)
+            if inBuffer:
+                gl.glGetBufferSubData(0x88EB, C.c_ssize_t(0), C.c_ssize_t(room), got)
+            gl.glBindBuffer(0x88EB, 0)
+            say(image(got.raw))
 
 
 def faces() -> None:
