@@ -37,6 +37,11 @@ final class NameTable: @unchecked Sendable {
   private let pages: UnsafeMutablePointer<UInt64>
   private let lock = Lock()
   private var sparse: [UInt32: UInt32] = [:]
+  /// The client's names of objects that are deleted, by the driver's: those that something still holds, a framebuffer or
+  /// another context, are asked for by name. The latest few thousand.
+  private var departed: [UInt32: UInt32] = [:]
+
+  private static var mostDeparted: Int { 4096 }
 
   init() {
     pages = .allocate(capacity: NameTable.pageCount)
@@ -76,7 +81,14 @@ final class NameTable: @unchecked Sendable {
 
   /// Takes a name out; returns the driver's name that was behind it, or 0.
   func remove(_ client: UInt32) -> UInt32 {
-    lock.withLock { exchange(client, 0) }
+    lock.withLock {
+      let driver = exchange(client, 0)
+      if driver != 0 {
+        if departed.count >= NameTable.mostDeparted { departed.removeAll(keepingCapacity: true) }
+        departed[driver] = client
+      }
+      return driver
+    }
   }
 
   /// The driver's name of a name that may be unknown: then `make` gives one.
@@ -101,7 +113,7 @@ final class NameTable: @unchecked Sendable {
           return UInt32(truncatingIfNeeded: (index << 12) | entry)
         }
       }
-      return sparse.first { $0.value == driver }?.key ?? 0
+      return sparse.first { $0.value == driver }?.key ?? departed[driver] ?? 0
     }
   }
 

@@ -27,6 +27,17 @@ extension Writer {
     bytes(source, count)
   }
 
+  /// The same where the command reads the array whatever it is given. Natively NULL there is an error for another reason,
+  /// or the program's end: zeros in its place let the driver find the one, and spare the program the other.
+  mutating func glNeededArray(_ source: UnsafeRawPointer?, _ count: Int) {
+    if source != nil || count <= 0 { return glArray(source, count) }
+    guard count <= largestArray else { return fail() }
+    u32(UInt32(truncatingIfNeeded: count))
+    let padded = (count &+ 3) & ~3
+    guard let p = reserve(padded) else { return }
+    platform_zero(p, padded)
+  }
+
   /// A string with its NUL. Where the command needs one, NULL is the empty string: no name of
   /// anything.
   mutating func glString(_ source: UnsafePointer<CChar>?, isOptional: Bool) {

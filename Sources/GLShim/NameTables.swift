@@ -171,4 +171,14 @@ extension UnsafeMutablePointer<ContextState> {
     share.pointee.names[kind].pointee.use(name)
     share.pointee.lock.unlock()
   }
+
+  /// The same, for what must have been generated in the core profile. `isLocked`: the group's lock is held.
+  func useMadeUpName(_ kind: NameKind, _ name: UInt32, isLocked: Bool = false) {
+    guard name != 0, pointee.request.api != 0 || hasFixedFunction else { return }
+    if isLocked {
+      pointee.share.pointee.names[kind].pointee.use(name)
+    } else {
+      useName(kind, name)
+    }
+  }
 }

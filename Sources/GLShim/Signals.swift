@@ -168,6 +168,8 @@ struct Query {
   var state = State.unknown
   /// What it was first used with, and stays with; 0 before.
   var target: UInt32 = 0
+  /// How many times the context had been finished when it ended.
+  var finishes: UInt32 = 0
   var slots = ResultSlots()
 }
 
@@ -188,6 +190,8 @@ struct Queries {
   private var spareCapacity = 0
   /// The program asks for results: they are sent without being asked for.
   var areAsked = false
+  /// How many times the context has been finished.
+  var finishes: UInt32 = 0
 
   /// More cannot be active: targets by vertex streams.
   private static var mostActive: Int { 32 }
@@ -280,6 +284,7 @@ struct Queries {
     let before = query.pointee
     query.pointee.target = GL.TIMESTAMP
     query.pointee.state = .ended
+    query.pointee.finishes = finishes
     return before
   }
 
@@ -298,7 +303,10 @@ struct Queries {
       i &+= 1
     }
     active[Queries.mostActive &- 1] = Active()
-    query(name)?.pointee.state = .ended
+    if let query = query(name) {
+      query.pointee.state = .ended
+      query.pointee.finishes = finishes
+    }
     return name
   }
 

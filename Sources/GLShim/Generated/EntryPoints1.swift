@@ -139,7 +139,7 @@ public func gl_AreTexturesResident(
   guard let p = writer.pointee.reserve(12) else { return 0 }
   p.put64(UInt64(ticket), 0)
   p.put32(UInt32(bitPattern: n), 8)
-  writer.pointee.glArray(textures, glProduct(Int(n), 4))
+  writer.pointee.glNeededArray(textures, glProduct(Int(n), 4))
   writer.pointee.end()
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
@@ -160,7 +160,7 @@ public func gl_AreTexturesResidentEXT(
   guard let p = writer.pointee.reserve(12) else { return 0 }
   p.put64(UInt64(ticket), 0)
   p.put32(UInt32(bitPattern: n), 8)
-  writer.pointee.glArray(textures, glProduct(Int(n), 4))
+  writer.pointee.glNeededArray(textures, glProduct(Int(n), 4))
   writer.pointee.end()
   guard var reply = c.endCall(call) else { return 0 }
   let result = UInt8(truncatingIfNeeded: reply.u32("result"))
@@ -496,6 +496,7 @@ public func gl_BindProgramARB(_ target: UInt32, _ program: UInt32) {
   guard let p = c.writer.pointee.fixedRecord(0x1001A, 16) else { return }
   p.put32(target, 8)
   p.put32(program, 12)
+  note_glBindProgramARB(c, target, program)
   finishCommand(c)
 }
 
@@ -861,13 +862,13 @@ public func gl_BufferSubData(
   _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10036)
   guard let p = c.writer.pointee.reserve(20) else { return }
   p.put32(target, 0)
   p.put64(UInt64(bitPattern: Int64(offset)), 4)
   p.put64(UInt64(bitPattern: Int64(size)), 12)
-  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.glNeededArray(data, max(Int(size), 0))
   c.writer.pointee.end()
   note_glBufferSubData(c, target, offset, size, data)
   finishCommand(c)
@@ -886,12 +887,12 @@ public func gl_CallList(_ list: UInt32) {
 @c(glCallLists)
 public func gl_CallLists(_ n: Int32, _ type: UInt32, _ lists: UnsafeRawPointer?) {
   guard let c = currentContext() else { return }
-  guard lists == nil || max(glProduct(Int(n), glTypeSize(type)), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard max(glProduct(Int(n), glTypeSize(type)), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10038)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: n), 0)
   p.put32(type, 4)
-  c.writer.pointee.glArray(lists, max(glProduct(Int(n), glTypeSize(type)), 0))
+  c.writer.pointee.glNeededArray(lists, max(glProduct(Int(n), glTypeSize(type)), 0))
   c.writer.pointee.end()
   note_glCallLists(c, n, type, lists)
   finishCommand(c)
@@ -1034,12 +1035,12 @@ public func gl_ClearBufferfv(
   _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10041)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(buffer, 0)
   p.put32(UInt32(bitPattern: drawbuffer), 4)
-  writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
+  writer.pointee.glNeededArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1049,12 +1050,12 @@ public func gl_ClearBufferiv(
   _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10042)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(buffer, 0)
   p.put32(UInt32(bitPattern: drawbuffer), 4)
-  writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
+  writer.pointee.glNeededArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1064,12 +1065,12 @@ public func gl_ClearBufferuiv(
   _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10043)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(buffer, 0)
   p.put32(UInt32(bitPattern: drawbuffer), 4)
-  writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
+  writer.pointee.glNeededArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1261,13 +1262,13 @@ public func gl_ClearNamedFramebufferfv(
   _ framebuffer: UInt32, _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1004F)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(framebuffer, 0)
   p.put32(buffer, 4)
   p.put32(UInt32(bitPattern: drawbuffer), 8)
-  writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
+  writer.pointee.glNeededArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1277,13 +1278,13 @@ public func gl_ClearNamedFramebufferiv(
   _ framebuffer: UInt32, _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10050)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(framebuffer, 0)
   p.put32(buffer, 4)
   p.put32(UInt32(bitPattern: drawbuffer), 8)
-  writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
+  writer.pointee.glNeededArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1293,13 +1294,13 @@ public func gl_ClearNamedFramebufferuiv(
   _ framebuffer: UInt32, _ buffer: UInt32, _ drawbuffer: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glClearValueCount(buffer), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10051)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(framebuffer, 0)
   p.put32(buffer, 4)
   p.put32(UInt32(bitPattern: drawbuffer), 8)
-  writer.pointee.glArray(value, glProduct(glClearValueCount(buffer), 4))
+  writer.pointee.glNeededArray(value, glProduct(glClearValueCount(buffer), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1421,7 +1422,7 @@ public func gl_ClipPlane(_ plane: UInt32, _ equation: UnsafePointer<Double>?) {
   writer.pointee.begin(0x10057)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(plane, 0)
-  writer.pointee.glArray(equation, 32)
+  writer.pointee.glNeededArray(equation, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1432,7 +1433,7 @@ public func gl_ClipPlanef(_ pValue: UInt32, _ eqn: UnsafePointer<Float>?) {
   writer.pointee.begin(0x10058)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pValue, 0)
-  writer.pointee.glArray(eqn, 16)
+  writer.pointee.glNeededArray(eqn, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1443,7 +1444,7 @@ public func gl_ClipPlanex(_ plane: UInt32, _ equation: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x10059)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(plane, 0)
-  writer.pointee.glArray(equation, 16)
+  writer.pointee.glNeededArray(equation, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1465,7 +1466,7 @@ public func gl_Color3bv(_ v: UnsafePointer<Int8>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x1005B)
-  c.writer.pointee.glArray(v, 3)
+  c.writer.pointee.glNeededArray(v, 3)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1485,7 +1486,7 @@ public func gl_Color3d(_ red: Double, _ green: Double, _ blue: Double) {
 public func gl_Color3dv(_ v: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x1005D)
-  c.writer.pointee.glArray(v, 24)
+  c.writer.pointee.glNeededArray(v, 24)
   c.writer.pointee.end()
   note_glColor3dv(c, v)
   finishCommand(c)
@@ -1507,7 +1508,7 @@ public func gl_Color3f(_ red: Float, _ green: Float, _ blue: Float) {
 public func gl_Color3fv(_ v: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x1005F)
-  c.writer.pointee.glArray(v, 12)
+  c.writer.pointee.glNeededArray(v, 12)
   c.writer.pointee.end()
   note_glColor3fv(c, v)
   finishCommand(c)
@@ -1530,7 +1531,7 @@ public func gl_Color3hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
   c.writer.pointee.begin(0x1047B)
-  c.writer.pointee.glArray(v, 6)
+  c.writer.pointee.glNeededArray(v, 6)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1552,7 +1553,7 @@ public func gl_Color3iv(_ v: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x10061)
-  c.writer.pointee.glArray(v, 12)
+  c.writer.pointee.glNeededArray(v, 12)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1574,7 +1575,7 @@ public func gl_Color3sv(_ v: UnsafePointer<Int16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x10063)
-  c.writer.pointee.glArray(v, 6)
+  c.writer.pointee.glNeededArray(v, 6)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1595,7 +1596,7 @@ public func gl_Color3ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
 public func gl_Color3ubv(_ v: UnsafePointer<UInt8>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x10065)
-  c.writer.pointee.glArray(v, 3)
+  c.writer.pointee.glNeededArray(v, 3)
   c.writer.pointee.end()
   note_glColor3ubv(c, v)
   finishCommand(c)
@@ -1618,7 +1619,7 @@ public func gl_Color3uiv(_ v: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x10067)
-  c.writer.pointee.glArray(v, 12)
+  c.writer.pointee.glNeededArray(v, 12)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1640,7 +1641,7 @@ public func gl_Color3usv(_ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x10069)
-  c.writer.pointee.glArray(v, 6)
+  c.writer.pointee.glNeededArray(v, 6)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1662,7 +1663,7 @@ public func gl_Color4bv(_ v: UnsafePointer<Int8>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x1006B)
-  c.writer.pointee.glArray(v, 4)
+  c.writer.pointee.glNeededArray(v, 4)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1683,7 +1684,7 @@ public func gl_Color4d(_ red: Double, _ green: Double, _ blue: Double, _ alpha: 
 public func gl_Color4dv(_ v: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x1006D)
-  c.writer.pointee.glArray(v, 32)
+  c.writer.pointee.glNeededArray(v, 32)
   c.writer.pointee.end()
   note_glColor4dv(c, v)
   finishCommand(c)
@@ -1705,7 +1706,7 @@ public func gl_Color4f(_ red: Float, _ green: Float, _ blue: Float, _ alpha: Flo
 public func gl_Color4fv(_ v: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x1006F)
-  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.glNeededArray(v, 16)
   c.writer.pointee.end()
   note_glColor4fv(c, v)
   finishCommand(c)
@@ -1728,7 +1729,7 @@ public func gl_Color4hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
   c.writer.pointee.begin(0x1047D)
-  c.writer.pointee.glArray(v, 8)
+  c.writer.pointee.glNeededArray(v, 8)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1750,7 +1751,7 @@ public func gl_Color4iv(_ v: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x10071)
-  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.glNeededArray(v, 16)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1772,7 +1773,7 @@ public func gl_Color4sv(_ v: UnsafePointer<Int16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x10073)
-  c.writer.pointee.glArray(v, 8)
+  c.writer.pointee.glNeededArray(v, 8)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1793,7 +1794,7 @@ public func gl_Color4ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8, _ alpha: UI
 public func gl_Color4ubv(_ v: UnsafePointer<UInt8>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x10075)
-  c.writer.pointee.glArray(v, 4)
+  c.writer.pointee.glNeededArray(v, 4)
   c.writer.pointee.end()
   note_glColor4ubv(c, v)
   finishCommand(c)
@@ -1816,7 +1817,7 @@ public func gl_Color4uiv(_ v: UnsafePointer<UInt32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x10077)
-  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.glNeededArray(v, 16)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1838,7 +1839,7 @@ public func gl_Color4usv(_ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x10079)
-  c.writer.pointee.glArray(v, 8)
+  c.writer.pointee.glNeededArray(v, 8)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1974,7 +1975,7 @@ public func gl_ColorP3uiv(_ type: UInt32, _ color: UnsafePointer<UInt32>?) {
   c.writer.pointee.begin(0x1007F)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  c.writer.pointee.glArray(color, 4)
+  c.writer.pointee.glNeededArray(color, 4)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1996,7 +1997,7 @@ public func gl_ColorP4uiv(_ type: UInt32, _ color: UnsafePointer<UInt32>?) {
   c.writer.pointee.begin(0x10081)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  c.writer.pointee.glArray(color, 4)
+  c.writer.pointee.glNeededArray(color, 4)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2340,7 +2341,7 @@ public func gl_CompressedTexImage3DOES(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard data == nil || max(Int(imageSize), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard max(Int(imageSize), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10481)
   guard let p = c.writer.pointee.reserve(32) else { return }
   p.put32(target, 0)
@@ -2351,7 +2352,7 @@ public func gl_CompressedTexImage3DOES(
   p.put32(UInt32(bitPattern: depth), 20)
   p.put32(UInt32(bitPattern: border), 24)
   p.put32(UInt32(bitPattern: imageSize), 28)
-  c.writer.pointee.glArray(data, max(Int(imageSize), 0))
+  c.writer.pointee.glNeededArray(data, max(Int(imageSize), 0))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2451,7 +2452,7 @@ public func gl_CompressedTexSubImage3DOES(
   _ data: UnsafeRawPointer?
 ) {
   guard let writer = contextWriter() else { return }
-  guard data == nil || max(Int(imageSize), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard max(Int(imageSize), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10482)
   guard let p = writer.pointee.reserve(40) else { return }
   p.put32(target, 0)
@@ -2464,7 +2465,7 @@ public func gl_CompressedTexSubImage3DOES(
   p.put32(UInt32(bitPattern: depth), 28)
   p.put32(format, 32)
   p.put32(UInt32(bitPattern: imageSize), 36)
-  writer.pointee.glArray(data, max(Int(imageSize), 0))
+  writer.pointee.glNeededArray(data, max(Int(imageSize), 0))
   writer.pointee.end()
   finishCommand(writer)
 }

@@ -897,7 +897,7 @@ public func gl_DebugMessageControl(
   _ ids: UnsafePointer<UInt32>?, _ enabled: UInt8
 ) {
   guard let writer = contextWriter() else { return }
-  guard ids == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(count), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x100A7)
   guard let p = writer.pointee.reserve(20) else { return }
   p.put32(source, 0)
@@ -905,7 +905,7 @@ public func gl_DebugMessageControl(
   p.put32(severity, 8)
   p.put32(UInt32(bitPattern: count), 12)
   p.put32(UInt32(enabled), 16)
-  writer.pointee.glArray(ids, glProduct(Int(count), 4))
+  writer.pointee.glNeededArray(ids, glProduct(Int(count), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1136,7 +1136,7 @@ public func gl_DeleteTexturesEXT(_ n: Int32, _ textures: UnsafePointer<UInt32>?)
   c.writer.pointee.begin(0x10487)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(UInt32(bitPattern: n), 0)
-  c.writer.pointee.glArray(textures, glProduct(Int(n), 4))
+  c.writer.pointee.glNeededArray(textures, glProduct(Int(n), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1206,12 +1206,12 @@ public func gl_DepthRange(_ n: Double, _ f: Double) {
 public func gl_DepthRangeArraydvNV(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2
-  guard v == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10488)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 2), 8))
+  c.writer.pointee.glNeededArray(v, glProduct(glProduct(Int(count), 2), 8))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1220,12 +1220,12 @@ public func gl_DepthRangeArraydvNV(_ first: UInt32, _ count: Int32, _ v: UnsafeP
 public func gl_DepthRangeArrayfvOES(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2
-  guard v == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10489)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 2), 4))
+  c.writer.pointee.glNeededArray(v, glProduct(glProduct(Int(count), 2), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1234,12 +1234,12 @@ public func gl_DepthRangeArrayfvOES(_ first: UInt32, _ count: Int32, _ v: Unsafe
 public func gl_DepthRangeArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2
-  guard v == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x100BA)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 2), 8))
+  c.writer.pointee.glNeededArray(v, glProduct(glProduct(Int(count), 2), 8))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1408,12 +1408,12 @@ public func gl_DiscardFramebufferEXT(
   _ target: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1048C)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(UInt32(bitPattern: numAttachments), 4)
-  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  writer.pointee.glNeededArray(attachments, glProduct(Int(numAttachments), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1544,11 +1544,11 @@ public func gl_DrawBuffers(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
 @c(glDrawBuffersNV)
 public func gl_DrawBuffersNV(_ n: Int32, _ bufs: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
-  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1048D)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(UInt32(bitPattern: n), 0)
-  writer.pointee.glArray(bufs, glProduct(Int(n), 4))
+  writer.pointee.glNeededArray(bufs, glProduct(Int(n), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1790,7 +1790,7 @@ public func gl_DrawTexfOES(_ x: Float, _ y: Float, _ z: Float, _ width: Float, _
 public func gl_DrawTexfvOES(_ coords: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1050D)
-  writer.pointee.glArray(coords, 20)
+  writer.pointee.glNeededArray(coords, 20)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1812,7 +1812,7 @@ public func gl_DrawTexiOES(_ x: Int32, _ y: Int32, _ z: Int32, _ width: Int32, _
 public func gl_DrawTexivOES(_ coords: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1050F)
-  writer.pointee.glArray(coords, 20)
+  writer.pointee.glNeededArray(coords, 20)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1834,7 +1834,7 @@ public func gl_DrawTexsOES(_ x: Int16, _ y: Int16, _ z: Int16, _ width: Int16, _
 public func gl_DrawTexsvOES(_ coords: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10511)
-  writer.pointee.glArray(coords, 10)
+  writer.pointee.glNeededArray(coords, 10)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1856,7 +1856,7 @@ public func gl_DrawTexxOES(_ x: Int32, _ y: Int32, _ z: Int32, _ width: Int32, _
 public func gl_DrawTexxvOES(_ coords: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10513)
-  writer.pointee.glArray(coords, 20)
+  writer.pointee.glNeededArray(coords, 20)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1985,7 +1985,7 @@ public func gl_EdgeFlagPointerEXT(
 public func gl_EdgeFlagv(_ flag: UnsafePointer<UInt8>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x100DC)
-  writer.pointee.glArray(flag, 1)
+  writer.pointee.glNeededArray(flag, 1)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2171,7 +2171,7 @@ public func gl_EvalCoord1dv(_ u: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x100E9)
-  c.writer.pointee.glArray(u, 8)
+  c.writer.pointee.glNeededArray(u, 8)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2191,7 +2191,7 @@ public func gl_EvalCoord1fv(_ u: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x100EB)
-  c.writer.pointee.glArray(u, 4)
+  c.writer.pointee.glNeededArray(u, 4)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2211,7 +2211,7 @@ public func gl_EvalCoord2dv(_ u: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x100ED)
-  c.writer.pointee.glArray(u, 16)
+  c.writer.pointee.glNeededArray(u, 16)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2231,7 +2231,7 @@ public func gl_EvalCoord2fv(_ u: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2000
   c.writer.pointee.begin(0x100EF)
-  c.writer.pointee.glArray(u, 8)
+  c.writer.pointee.glNeededArray(u, 8)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2384,7 +2384,7 @@ public func gl_FogCoordd(_ coord: Double) {
 public func gl_FogCoorddv(_ coord: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x100F9)
-  writer.pointee.glArray(coord, 8)
+  writer.pointee.glNeededArray(coord, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2402,7 +2402,7 @@ public func gl_FogCoordf(_ coord: Float) {
 public func gl_FogCoordfv(_ coord: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x100FB)
-  writer.pointee.glArray(coord, 4)
+  writer.pointee.glNeededArray(coord, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2420,7 +2420,7 @@ public func gl_FogCoordhNV(_ fog: UInt16) {
 public func gl_FogCoordhvNV(_ fog: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10491)
-  writer.pointee.glArray(fog, 2)
+  writer.pointee.glNeededArray(fog, 2)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2437,11 +2437,11 @@ public func gl_Fogf(_ pname: UInt32, _ param: Float) {
 @c(glFogfv)
 public func gl_Fogfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x100FD)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2458,11 +2458,11 @@ public func gl_Fogi(_ pname: UInt32, _ param: Int32) {
 @c(glFogiv)
 public func gl_Fogiv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x100FF)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2479,11 +2479,11 @@ public func gl_Fogx(_ pname: UInt32, _ param: Int32) {
 @c(glFogxv)
 public func gl_Fogxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10101)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }

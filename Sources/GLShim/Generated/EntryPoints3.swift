@@ -12,12 +12,12 @@ public func gl_FramebufferDrawBuffersEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x40
-  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10543)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(framebuffer, 0)
   p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
+  c.writer.pointee.glNeededArray(bufs, glProduct(Int(n), 4))
   c.writer.pointee.end()
   note_glFramebufferDrawBuffersEXT(c, framebuffer, n, bufs)
   finishCommand(c)
@@ -649,7 +649,7 @@ public func gl_GetActiveUniformsiv(
   p.put32(program, 8)
   p.put32(UInt32(bitPattern: uniformCount), 12)
   p.put32(pname, 16)
-  writer.pointee.glArray(uniformIndices, glProduct(Int(uniformCount), 4))
+  writer.pointee.glNeededArray(uniformIndices, glProduct(Int(uniformCount), 4))
   writer.pointee.end()
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(params, glProduct(Int(uniformCount), 4))

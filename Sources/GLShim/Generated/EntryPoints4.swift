@@ -86,7 +86,7 @@ public func gl_GetProgramResourceiv(
   p.put32(index, 16)
   p.put32(UInt32(bitPattern: propCount), 20)
   p.put32(UInt32(bitPattern: count), 24)
-  writer.pointee.glArray(props, glProduct(Int(propCount), 4))
+  writer.pointee.glNeededArray(props, glProduct(Int(propCount), 4))
   writer.pointee.end()
   guard var reply = c.endCall(call) else { return }
   reply.copyOut(length, 4)
@@ -2244,7 +2244,7 @@ public func gl_Indexd(_ cValue: Double) {
 public func gl_Indexdv(_ cValue: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101C4)
-  writer.pointee.glArray(cValue, 8)
+  writer.pointee.glNeededArray(cValue, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2262,7 +2262,7 @@ public func gl_Indexf(_ cValue: Float) {
 public func gl_Indexfv(_ cValue: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101C6)
-  writer.pointee.glArray(cValue, 4)
+  writer.pointee.glNeededArray(cValue, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2280,7 +2280,7 @@ public func gl_Indexi(_ cValue: Int32) {
 public func gl_Indexiv(_ cValue: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101C8)
-  writer.pointee.glArray(cValue, 4)
+  writer.pointee.glNeededArray(cValue, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2298,7 +2298,7 @@ public func gl_Indexs(_ cValue: Int16) {
 public func gl_Indexsv(_ cValue: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101CA)
-  writer.pointee.glArray(cValue, 2)
+  writer.pointee.glNeededArray(cValue, 2)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2316,7 +2316,7 @@ public func gl_Indexub(_ cValue: UInt8) {
 public func gl_Indexubv(_ cValue: UnsafePointer<UInt8>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x101CC)
-  writer.pointee.glArray(cValue, 1)
+  writer.pointee.glNeededArray(cValue, 1)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2360,12 +2360,12 @@ public func gl_InvalidateFramebuffer(
   _ target: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101D0)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(UInt32(bitPattern: numAttachments), 4)
-  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  writer.pointee.glNeededArray(attachments, glProduct(Int(numAttachments), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2375,12 +2375,12 @@ public func gl_InvalidateNamedFramebufferData(
   _ framebuffer: UInt32, _ numAttachments: Int32, _ attachments: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101D1)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(framebuffer, 0)
   p.put32(UInt32(bitPattern: numAttachments), 4)
-  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  writer.pointee.glNeededArray(attachments, glProduct(Int(numAttachments), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2391,7 +2391,7 @@ public func gl_InvalidateNamedFramebufferSubData(
   _ y: Int32, _ width: Int32, _ height: Int32
 ) {
   guard let writer = contextWriter() else { return }
-  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101D2)
   guard let p = writer.pointee.reserve(24) else { return }
   p.put32(framebuffer, 0)
@@ -2400,7 +2400,7 @@ public func gl_InvalidateNamedFramebufferSubData(
   p.put32(UInt32(bitPattern: y), 12)
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(UInt32(bitPattern: height), 20)
-  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  writer.pointee.glNeededArray(attachments, glProduct(Int(numAttachments), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2411,7 +2411,7 @@ public func gl_InvalidateSubFramebuffer(
   _ y: Int32, _ width: Int32, _ height: Int32
 ) {
   guard let writer = contextWriter() else { return }
-  guard attachments == nil || glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(numAttachments), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101D3)
   guard let p = writer.pointee.reserve(24) else { return }
   p.put32(target, 0)
@@ -2420,7 +2420,7 @@ public func gl_InvalidateSubFramebuffer(
   p.put32(UInt32(bitPattern: y), 12)
   p.put32(UInt32(bitPattern: width), 16)
   p.put32(UInt32(bitPattern: height), 20)
-  writer.pointee.glArray(attachments, glProduct(Int(numAttachments), 4))
+  writer.pointee.glNeededArray(attachments, glProduct(Int(numAttachments), 4))
   writer.pointee.end()
   finishCommand(writer)
 }

@@ -8,18 +8,19 @@ import Wire
 
 @c(glIsFramebuffer)
 public func gl_IsFramebuffer(_ framebuffer: UInt32) -> UInt8 {
-  guard let c = currentContext(), let call = c.beginCall(0x101D9) else { return 0 }
-  let ticket = call.ticket
-  let writer = call.writer
-  guard let p = writer.pointee.fixedRecord(0x101D9, 24) else { return 0 }
+  guard let c = currentContext() else { return 0 }
+  let result = hook_glIsFramebuffer(c, framebuffer)
+  finishCommand(c)
+  return result
+}
+
+func encode_glIsFramebuffer(
+  _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ ticket: UInt32, _ framebuffer: UInt32
+) {
+  guard let p = writer.pointee.fixedRecord(0x101D9, 24) else { return }
   p.put64(UInt64(ticket), 8)
   p.put32(framebuffer, 16)
   p.put32(0, 20)
-  guard var reply = c.endCall(call) else { return 0 }
-  let result = UInt8(truncatingIfNeeded: reply.u32("result"))
-  c.finishCall(call)
-  finishCommand(c)
-  return result
 }
 
 @c(glIsList)
@@ -260,11 +261,11 @@ public func gl_LightModelf(_ pname: UInt32, _ param: Float) {
 @c(glLightModelfv)
 public func gl_LightModelfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101E6)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -281,11 +282,11 @@ public func gl_LightModeli(_ pname: UInt32, _ param: Int32) {
 @c(glLightModeliv)
 public func gl_LightModeliv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101E8)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -302,11 +303,11 @@ public func gl_LightModelx(_ pname: UInt32, _ param: Int32) {
 @c(glLightModelxv)
 public func gl_LightModelxv(_ pname: UInt32, _ param: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101EA)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -325,12 +326,12 @@ public func gl_Lightf(_ light: UInt32, _ pname: UInt32, _ param: Float) {
 @c(glLightfv)
 public func gl_Lightfv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101EC)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(light, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -349,12 +350,12 @@ public func gl_Lighti(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glLightiv)
 public func gl_Lightiv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101EE)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(light, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -373,12 +374,12 @@ public func gl_Lightx(_ light: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glLightxv)
 public func gl_Lightxv(_ light: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x101F0)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(light, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -446,7 +447,7 @@ public func gl_LoadIdentity() {
 public func gl_LoadMatrixd(_ m: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x101F7)
-  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.glNeededArray(m, 128)
   c.writer.pointee.end()
   note_glLoadMatrixd(c, m)
   finishCommand(c)
@@ -456,7 +457,7 @@ public func gl_LoadMatrixd(_ m: UnsafePointer<Double>?) {
 public func gl_LoadMatrixf(_ m: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x101F8)
-  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.glNeededArray(m, 64)
   c.writer.pointee.end()
   note_glLoadMatrixf(c, m)
   finishCommand(c)
@@ -466,7 +467,7 @@ public func gl_LoadMatrixf(_ m: UnsafePointer<Float>?) {
 public func gl_LoadMatrixx(_ m: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x101F9)
-  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.glNeededArray(m, 64)
   c.writer.pointee.end()
   note_glLoadMatrixx(c, m)
   finishCommand(c)
@@ -485,7 +486,7 @@ public func gl_LoadName(_ name: UInt32) {
 public func gl_LoadTransposeMatrixd(_ m: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x101FB)
-  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.glNeededArray(m, 128)
   c.writer.pointee.end()
   note_glLoadTransposeMatrixd(c, m)
   finishCommand(c)
@@ -495,7 +496,7 @@ public func gl_LoadTransposeMatrixd(_ m: UnsafePointer<Double>?) {
 public func gl_LoadTransposeMatrixf(_ m: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x101FC)
-  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.glNeededArray(m, 64)
   c.writer.pointee.end()
   note_glLoadTransposeMatrixf(c, m)
   finishCommand(c)
@@ -742,12 +743,12 @@ public func gl_Materialf(_ face: UInt32, _ pname: UInt32, _ param: Float) {
 @c(glMaterialfv)
 public func gl_Materialfv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10207)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(face, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -766,12 +767,12 @@ public func gl_Materiali(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glMaterialiv)
 public func gl_Materialiv(_ face: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10209)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(face, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -790,12 +791,12 @@ public func gl_Materialx(_ face: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glMaterialxv)
 public func gl_Materialxv(_ face: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1020B)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(face, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -835,7 +836,7 @@ public func gl_MatrixLoadTransposedEXT(_ mode: UInt32, _ m: UnsafePointer<Double
   c.writer.pointee.begin(0x1056F)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(mode, 0)
-  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.glNeededArray(m, 128)
   c.writer.pointee.end()
   note_glMatrixLoadTransposedEXT(c, mode, m)
   finishCommand(c)
@@ -847,7 +848,7 @@ public func gl_MatrixLoadTransposefEXT(_ mode: UInt32, _ m: UnsafePointer<Float>
   c.writer.pointee.begin(0x10570)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(mode, 0)
-  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.glNeededArray(m, 64)
   c.writer.pointee.end()
   note_glMatrixLoadTransposefEXT(c, mode, m)
   finishCommand(c)
@@ -859,7 +860,7 @@ public func gl_MatrixLoaddEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
   c.writer.pointee.begin(0x10571)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(mode, 0)
-  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.glNeededArray(m, 128)
   c.writer.pointee.end()
   note_glMatrixLoaddEXT(c, mode, m)
   finishCommand(c)
@@ -871,7 +872,7 @@ public func gl_MatrixLoadfEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
   c.writer.pointee.begin(0x10572)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(mode, 0)
-  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.glNeededArray(m, 64)
   c.writer.pointee.end()
   note_glMatrixLoadfEXT(c, mode, m)
   finishCommand(c)
@@ -893,7 +894,7 @@ public func gl_MatrixMultTransposedEXT(_ mode: UInt32, _ m: UnsafePointer<Double
   c.writer.pointee.begin(0x10573)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(mode, 0)
-  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.glNeededArray(m, 128)
   c.writer.pointee.end()
   note_glMatrixMultTransposedEXT(c, mode, m)
   finishCommand(c)
@@ -905,7 +906,7 @@ public func gl_MatrixMultTransposefEXT(_ mode: UInt32, _ m: UnsafePointer<Float>
   c.writer.pointee.begin(0x10574)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(mode, 0)
-  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.glNeededArray(m, 64)
   c.writer.pointee.end()
   note_glMatrixMultTransposefEXT(c, mode, m)
   finishCommand(c)
@@ -917,7 +918,7 @@ public func gl_MatrixMultdEXT(_ mode: UInt32, _ m: UnsafePointer<Double>?) {
   c.writer.pointee.begin(0x10575)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(mode, 0)
-  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.glNeededArray(m, 128)
   c.writer.pointee.end()
   note_glMatrixMultdEXT(c, mode, m)
   finishCommand(c)
@@ -929,7 +930,7 @@ public func gl_MatrixMultfEXT(_ mode: UInt32, _ m: UnsafePointer<Float>?) {
   c.writer.pointee.begin(0x10576)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(mode, 0)
-  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.glNeededArray(m, 64)
   c.writer.pointee.end()
   note_glMatrixMultfEXT(c, mode, m)
   finishCommand(c)
@@ -1096,7 +1097,7 @@ public func gl_MinSampleShading(_ value: Float) {
 public func gl_MultMatrixd(_ m: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x10211)
-  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.glNeededArray(m, 128)
   c.writer.pointee.end()
   note_glMultMatrixd(c, m)
   finishCommand(c)
@@ -1106,7 +1107,7 @@ public func gl_MultMatrixd(_ m: UnsafePointer<Double>?) {
 public func gl_MultMatrixf(_ m: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x10212)
-  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.glNeededArray(m, 64)
   c.writer.pointee.end()
   note_glMultMatrixf(c, m)
   finishCommand(c)
@@ -1116,7 +1117,7 @@ public func gl_MultMatrixf(_ m: UnsafePointer<Float>?) {
 public func gl_MultMatrixx(_ m: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x10213)
-  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.glNeededArray(m, 64)
   c.writer.pointee.end()
   note_glMultMatrixx(c, m)
   finishCommand(c)
@@ -1126,7 +1127,7 @@ public func gl_MultMatrixx(_ m: UnsafePointer<Int32>?) {
 public func gl_MultTransposeMatrixd(_ m: UnsafePointer<Double>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x10214)
-  c.writer.pointee.glArray(m, 128)
+  c.writer.pointee.glNeededArray(m, 128)
   c.writer.pointee.end()
   note_glMultTransposeMatrixd(c, m)
   finishCommand(c)
@@ -1136,7 +1137,7 @@ public func gl_MultTransposeMatrixd(_ m: UnsafePointer<Double>?) {
 public func gl_MultTransposeMatrixf(_ m: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.writer.pointee.begin(0x10215)
-  c.writer.pointee.glArray(m, 64)
+  c.writer.pointee.glNeededArray(m, 64)
   c.writer.pointee.end()
   note_glMultTransposeMatrixf(c, m)
   finishCommand(c)
@@ -1155,14 +1156,14 @@ func encode_glMultiDrawArrays(
   _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
   _ first: UnsafePointer<Int32>?, _ count: UnsafePointer<Int32>?, _ drawcount: Int32
 ) {
-  guard first == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10216)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(mode, 0)
   p.put32(UInt32(bitPattern: drawcount), 4)
-  writer.pointee.glArray(first, glProduct(Int(drawcount), 4))
-  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
+  writer.pointee.glNeededArray(first, glProduct(Int(drawcount), 4))
+  writer.pointee.glNeededArray(count, glProduct(Int(drawcount), 4))
   writer.pointee.end()
 }
 
@@ -1217,13 +1218,13 @@ func encode_glMultiDrawElements(
   _ c: Context, _ writer: UnsafeMutablePointer<Writer>, _ mode: UInt32,
   _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32
 ) {
-  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10219)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(mode, 0)
   p.put32(type, 4)
   p.put32(UInt32(bitPattern: drawcount), 8)
-  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
+  writer.pointee.glNeededArray(count, glProduct(Int(drawcount), 4))
   writer.pointee.end()
 }
 
@@ -1243,15 +1244,15 @@ func encode_glMultiDrawElementsBaseVertex(
   _ count: UnsafePointer<Int32>?, _ type: UInt32, _ drawcount: Int32,
   _ basevertex: UnsafePointer<Int32>?
 ) {
-  guard count == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  guard basevertex == nil || glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(drawcount), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1021A)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(mode, 0)
   p.put32(type, 4)
   p.put32(UInt32(bitPattern: drawcount), 8)
-  writer.pointee.glArray(count, glProduct(Int(drawcount), 4))
-  writer.pointee.glArray(basevertex, glProduct(Int(drawcount), 4))
+  writer.pointee.glNeededArray(count, glProduct(Int(drawcount), 4))
+  writer.pointee.glNeededArray(basevertex, glProduct(Int(drawcount), 4))
   writer.pointee.end()
 }
 
@@ -1343,7 +1344,7 @@ public func gl_MultiTexCoord1dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x1021E)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1363,7 +1364,7 @@ public func gl_MultiTexCoord1fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
   writer.pointee.begin(0x10220)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1383,7 +1384,7 @@ public func gl_MultiTexCoord1hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?)
   writer.pointee.begin(0x104AF)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 2)
+  writer.pointee.glNeededArray(v, 2)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1403,7 +1404,7 @@ public func gl_MultiTexCoord1iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x10222)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1423,7 +1424,7 @@ public func gl_MultiTexCoord1sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x10224)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 2)
+  writer.pointee.glNeededArray(v, 2)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1445,7 +1446,7 @@ public func gl_MultiTexCoord2dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x10226)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1467,7 +1468,7 @@ public func gl_MultiTexCoord2fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
   writer.pointee.begin(0x10228)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1489,7 +1490,7 @@ public func gl_MultiTexCoord2hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?)
   writer.pointee.begin(0x104B1)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1511,7 +1512,7 @@ public func gl_MultiTexCoord2iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x1022A)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1533,7 +1534,7 @@ public func gl_MultiTexCoord2sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x1022C)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1556,7 +1557,7 @@ public func gl_MultiTexCoord3dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x1022E)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 24)
+  writer.pointee.glNeededArray(v, 24)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1578,7 +1579,7 @@ public func gl_MultiTexCoord3fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
   writer.pointee.begin(0x10230)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1600,7 +1601,7 @@ public func gl_MultiTexCoord3hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?)
   writer.pointee.begin(0x104B3)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1622,7 +1623,7 @@ public func gl_MultiTexCoord3iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x10232)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1644,7 +1645,7 @@ public func gl_MultiTexCoord3sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x10234)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1670,7 +1671,7 @@ public func gl_MultiTexCoord4dv(_ target: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x10236)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 32)
+  writer.pointee.glNeededArray(v, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1696,7 +1697,7 @@ public func gl_MultiTexCoord4fv(_ target: UInt32, _ v: UnsafePointer<Float>?) {
   writer.pointee.begin(0x10238)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1722,7 +1723,7 @@ public func gl_MultiTexCoord4hvNV(_ target: UInt32, _ v: UnsafePointer<UInt16>?)
   writer.pointee.begin(0x104B5)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1748,7 +1749,7 @@ public func gl_MultiTexCoord4iv(_ target: UInt32, _ v: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x1023A)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1774,7 +1775,7 @@ public func gl_MultiTexCoord4sv(_ target: UInt32, _ v: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x1023C)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(target, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1814,7 +1815,7 @@ public func gl_MultiTexCoordP1uiv(
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(type, 4)
-  writer.pointee.glArray(coords, 4)
+  writer.pointee.glNeededArray(coords, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1839,7 +1840,7 @@ public func gl_MultiTexCoordP2uiv(
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(type, 4)
-  writer.pointee.glArray(coords, 4)
+  writer.pointee.glNeededArray(coords, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1864,7 +1865,7 @@ public func gl_MultiTexCoordP3uiv(
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(type, 4)
-  writer.pointee.glArray(coords, 4)
+  writer.pointee.glNeededArray(coords, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1889,7 +1890,7 @@ public func gl_MultiTexCoordP4uiv(
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(type, 4)
-  writer.pointee.glArray(coords, 4)
+  writer.pointee.glNeededArray(coords, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1936,13 +1937,13 @@ public func gl_MultiTexEnvfvEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x400
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10583)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(texunit, 0)
   p.put32(target, 4)
   p.put32(pname, 8)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1967,13 +1968,13 @@ public func gl_MultiTexEnvivEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x400
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10585)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(texunit, 0)
   p.put32(target, 4)
   p.put32(pname, 8)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1997,13 +1998,13 @@ public func gl_MultiTexGendvEXT(
   _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10587)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(texunit, 0)
   p.put32(coord, 4)
   p.put32(pname, 8)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 8))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2026,13 +2027,13 @@ public func gl_MultiTexGenfvEXT(
   _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10589)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(texunit, 0)
   p.put32(coord, 4)
   p.put32(pname, 8)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2055,13 +2056,13 @@ public func gl_MultiTexGenivEXT(
   _ texunit: UInt32, _ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1058B)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(texunit, 0)
   p.put32(coord, 4)
   p.put32(pname, 8)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2148,13 +2149,13 @@ public func gl_MultiTexParameterIivEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1058F)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(texunit, 0)
   p.put32(target, 4)
   p.put32(pname, 8)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2165,13 +2166,13 @@ public func gl_MultiTexParameterIuivEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10590)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(texunit, 0)
   p.put32(target, 4)
   p.put32(pname, 8)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2196,13 +2197,13 @@ public func gl_MultiTexParameterfvEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10592)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(texunit, 0)
   p.put32(target, 4)
   p.put32(pname, 8)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2227,13 +2228,13 @@ public func gl_MultiTexParameterivEXT(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10594)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(texunit, 0)
   p.put32(target, 4)
   p.put32(pname, 8)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2398,13 +2399,13 @@ public func gl_NamedBufferSubData(
   _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10248)
   guard let p = c.writer.pointee.reserve(20) else { return }
   p.put32(buffer, 0)
   p.put64(UInt64(bitPattern: Int64(offset)), 4)
   p.put64(UInt64(bitPattern: Int64(size)), 12)
-  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.glNeededArray(data, max(Int(size), 0))
   c.writer.pointee.end()
   note_glNamedBufferSubData(c, buffer, offset, size, data)
   finishCommand(c)
@@ -2415,13 +2416,13 @@ public func gl_NamedBufferSubDataEXT(
   _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeRawPointer?
 ) {
   guard let c = currentContext() else { return }
-  guard data == nil || max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard max(Int(size), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1059B)
   guard let p = c.writer.pointee.reserve(20) else { return }
   p.put32(buffer, 0)
   p.put64(UInt64(bitPattern: Int64(offset)), 4)
   p.put64(UInt64(bitPattern: Int64(size)), 12)
-  c.writer.pointee.glArray(data, max(Int(size), 0))
+  c.writer.pointee.glNeededArray(data, max(Int(size), 0))
   c.writer.pointee.end()
   note_glNamedBufferSubDataEXT(c, buffer, offset, size, data)
   finishCommand(c)
@@ -2460,12 +2461,12 @@ public func gl_NamedFramebufferDrawBuffers(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x1040
-  guard bufs == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1024A)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(framebuffer, 0)
   p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(bufs, glProduct(Int(n), 4))
+  c.writer.pointee.glNeededArray(bufs, glProduct(Int(n), 4))
   c.writer.pointee.end()
   note_glNamedFramebufferDrawBuffers(c, framebuffer, n, bufs)
   finishCommand(c)

@@ -199,7 +199,7 @@ public func gl_NamedProgramLocalParameter4dvEXT(
   p.put32(program, 0)
   p.put32(target, 4)
   p.put32(index, 8)
-  writer.pointee.glArray(params, 32)
+  writer.pointee.glNeededArray(params, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -232,7 +232,7 @@ public func gl_NamedProgramLocalParameter4fvEXT(
   p.put32(program, 0)
   p.put32(target, 4)
   p.put32(index, 8)
-  writer.pointee.glArray(params, 16)
+  writer.pointee.glNeededArray(params, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -265,7 +265,7 @@ public func gl_NamedProgramLocalParameterI4ivEXT(
   p.put32(program, 0)
   p.put32(target, 4)
   p.put32(index, 8)
-  writer.pointee.glArray(params, 16)
+  writer.pointee.glNeededArray(params, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -298,7 +298,7 @@ public func gl_NamedProgramLocalParameterI4uivEXT(
   p.put32(program, 0)
   p.put32(target, 4)
   p.put32(index, 8)
-  writer.pointee.glArray(params, 16)
+  writer.pointee.glNeededArray(params, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -309,14 +309,14 @@ public func gl_NamedProgramLocalParameters4fvEXT(
   _ params: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x105AD)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(target, 4)
   p.put32(index, 8)
   p.put32(UInt32(bitPattern: count), 12)
-  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(params, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -327,14 +327,14 @@ public func gl_NamedProgramLocalParametersI4ivEXT(
   _ params: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x105AE)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(target, 4)
   p.put32(index, 8)
   p.put32(UInt32(bitPattern: count), 12)
-  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(params, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -345,14 +345,14 @@ public func gl_NamedProgramLocalParametersI4uivEXT(
   _ params: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x105AF)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(target, 4)
   p.put32(index, 8)
   p.put32(UInt32(bitPattern: count), 12)
-  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(params, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -362,14 +362,14 @@ public func gl_NamedProgramStringEXT(
   _ program: UInt32, _ target: UInt32, _ format: UInt32, _ len: Int32, _ string: UnsafeRawPointer?
 ) {
   guard let writer = contextWriter() else { return }
-  guard string == nil || max(Int(len), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard max(Int(len), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x105B0)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(target, 4)
   p.put32(format, 8)
   p.put32(UInt32(bitPattern: len), 12)
-  writer.pointee.glArray(string, max(Int(len), 0))
+  writer.pointee.glNeededArray(string, max(Int(len), 0))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -496,7 +496,7 @@ public func gl_Normal3b(_ nx: Int8, _ ny: Int8, _ nz: Int8) {
 public func gl_Normal3bv(_ v: UnsafePointer<Int8>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10254)
-  writer.pointee.glArray(v, 3)
+  writer.pointee.glNeededArray(v, 3)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -515,7 +515,7 @@ public func gl_Normal3d(_ nx: Double, _ ny: Double, _ nz: Double) {
 public func gl_Normal3dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10256)
-  writer.pointee.glArray(v, 24)
+  writer.pointee.glNeededArray(v, 24)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -535,7 +535,7 @@ public func gl_Normal3f(_ nx: Float, _ ny: Float, _ nz: Float) {
 public func gl_Normal3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10258)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -555,7 +555,7 @@ public func gl_Normal3hNV(_ nx: UInt16, _ ny: UInt16, _ nz: UInt16) {
 public func gl_Normal3hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104B7)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -575,7 +575,7 @@ public func gl_Normal3i(_ nx: Int32, _ ny: Int32, _ nz: Int32) {
 public func gl_Normal3iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1025A)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -595,7 +595,7 @@ public func gl_Normal3s(_ nx: Int16, _ ny: Int16, _ nz: Int16) {
 public func gl_Normal3sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1025C)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -626,7 +626,7 @@ public func gl_NormalP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x1025F)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
+  writer.pointee.glNeededArray(coords, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -755,11 +755,11 @@ public func gl_PassThrough(_ token: Float) {
 @c(glPatchParameterfv)
 public func gl_PatchParameterfv(_ pname: UInt32, _ values: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard values == nil || glProduct(glPatchValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glPatchValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10267)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  writer.pointee.glArray(values, glProduct(glPatchValueCount(pname), 4))
+  writer.pointee.glNeededArray(values, glProduct(glPatchValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -877,11 +877,11 @@ public func gl_PointParameterf(_ pname: UInt32, _ param: Float) {
 public func gl_PointParameterfv(_ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x10
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10271)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -900,11 +900,11 @@ public func gl_PointParameteri(_ pname: UInt32, _ param: Int32) {
 public func gl_PointParameteriv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x10
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10273)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -923,11 +923,11 @@ public func gl_PointParameterx(_ pname: UInt32, _ param: Int32) {
 public func gl_PointParameterxv(_ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x10
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10275)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(pname, 0)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1097,12 +1097,12 @@ public func gl_PrioritizeTextures(
   _ n: Int32, _ textures: UnsafePointer<UInt32>?, _ priorities: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard priorities == nil || glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(n), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10286)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(UInt32(bitPattern: n), 0)
-  writer.pointee.glArray(textures, glProduct(Int(n), 4))
-  writer.pointee.glArray(priorities, glProduct(Int(n), 4))
+  writer.pointee.glNeededArray(textures, glProduct(Int(n), 4))
+  writer.pointee.glNeededArray(priorities, glProduct(Int(n), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1113,13 +1113,13 @@ public func gl_ProgramBinary(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x80
-  guard binary == nil || max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10287)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(binaryFormat, 4)
   p.put32(UInt32(bitPattern: length), 8)
-  c.writer.pointee.glArray(binary, max(Int(length), 0))
+  c.writer.pointee.glNeededArray(binary, max(Int(length), 0))
   c.writer.pointee.end()
   note_glProgramBinary(c, program, binaryFormat, binary, length)
   finishCommand(c)
@@ -1149,7 +1149,7 @@ public func gl_ProgramEnvParameter4dvARB(
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(index, 4)
-  writer.pointee.glArray(params, 32)
+  writer.pointee.glNeededArray(params, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1178,7 +1178,7 @@ public func gl_ProgramEnvParameter4fvARB(
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(index, 4)
-  writer.pointee.glArray(params, 16)
+  writer.pointee.glNeededArray(params, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1188,13 +1188,13 @@ public func gl_ProgramEnvParameters4fvEXT(
   _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1028C)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
   p.put32(index, 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(params, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1223,7 +1223,7 @@ public func gl_ProgramLocalParameter4dvARB(
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(index, 4)
-  writer.pointee.glArray(params, 32)
+  writer.pointee.glNeededArray(params, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1252,7 +1252,7 @@ public func gl_ProgramLocalParameter4fvARB(
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(index, 4)
-  writer.pointee.glArray(params, 16)
+  writer.pointee.glNeededArray(params, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1262,13 +1262,13 @@ public func gl_ProgramLocalParameters4fvEXT(
   _ target: UInt32, _ index: UInt32, _ count: Int32, _ params: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10291)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
   p.put32(index, 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(params, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(params, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1289,13 +1289,13 @@ public func gl_ProgramStringARB(
   _ target: UInt32, _ format: UInt32, _ len: Int32, _ string: UnsafeRawPointer?
 ) {
   guard let writer = contextWriter() else { return }
-  guard string == nil || max(Int(len), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard max(Int(len), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10293)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(target, 0)
   p.put32(format, 4)
   p.put32(UInt32(bitPattern: len), 8)
-  writer.pointee.glArray(string, max(Int(len), 0))
+  writer.pointee.glNeededArray(string, max(Int(len), 0))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1325,13 +1325,13 @@ public func gl_ProgramUniform1dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x10295)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1341,13 +1341,13 @@ public func gl_ProgramUniform1dvEXT(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105B5)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1368,13 +1368,13 @@ public func gl_ProgramUniform1fv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x10297)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1415,13 +1415,13 @@ public func gl_ProgramUniform1i64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x1029A)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1431,13 +1431,13 @@ public func gl_ProgramUniform1i64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104BA)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1447,13 +1447,13 @@ public func gl_ProgramUniform1iv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x1029B)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1494,13 +1494,13 @@ public func gl_ProgramUniform1ui64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x1029E)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1510,13 +1510,13 @@ public func gl_ProgramUniform1ui64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104BC)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1526,13 +1526,13 @@ public func gl_ProgramUniform1uiv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x1029F)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1564,13 +1564,13 @@ public func gl_ProgramUniform2dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102A1)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1580,13 +1580,13 @@ public func gl_ProgramUniform2dvEXT(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105B7)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1607,13 +1607,13 @@ public func gl_ProgramUniform2fv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102A3)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1656,13 +1656,13 @@ public func gl_ProgramUniform2i64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102A6)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1672,13 +1672,13 @@ public func gl_ProgramUniform2i64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104BE)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1688,13 +1688,13 @@ public func gl_ProgramUniform2iv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102A7)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1741,13 +1741,13 @@ public func gl_ProgramUniform2ui64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102AA)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1757,13 +1757,13 @@ public func gl_ProgramUniform2ui64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104C0)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1773,13 +1773,13 @@ public func gl_ProgramUniform2uiv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102AB)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1817,13 +1817,13 @@ public func gl_ProgramUniform3dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102AD)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1833,13 +1833,13 @@ public func gl_ProgramUniform3dvEXT(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105B9)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1864,13 +1864,13 @@ public func gl_ProgramUniform3fv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102AF)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1923,13 +1923,13 @@ public func gl_ProgramUniform3i64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102B2)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1939,13 +1939,13 @@ public func gl_ProgramUniform3i64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104C2)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1955,13 +1955,13 @@ public func gl_ProgramUniform3iv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102B3)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2014,13 +2014,13 @@ public func gl_ProgramUniform3ui64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102B6)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2030,13 +2030,13 @@ public func gl_ProgramUniform3ui64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104C4)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2046,13 +2046,13 @@ public func gl_ProgramUniform3uiv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102B7)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2092,13 +2092,13 @@ public func gl_ProgramUniform4dv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102B9)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2108,13 +2108,13 @@ public func gl_ProgramUniform4dvEXT(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105BB)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2139,13 +2139,13 @@ public func gl_ProgramUniform4fv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102BB)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2200,13 +2200,13 @@ public func gl_ProgramUniform4i64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102BE)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2216,13 +2216,13 @@ public func gl_ProgramUniform4i64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104C6)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2232,13 +2232,13 @@ public func gl_ProgramUniform4iv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102BF)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2293,13 +2293,13 @@ public func gl_ProgramUniform4ui64vARB(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C2)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2309,13 +2309,13 @@ public func gl_ProgramUniform4ui64vNV(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104C8)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2325,13 +2325,13 @@ public func gl_ProgramUniform4uiv(
   _ program: UInt32, _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C3)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2342,14 +2342,14 @@ public func gl_ProgramUniformMatrix2dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C4)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2360,14 +2360,14 @@ public func gl_ProgramUniformMatrix2dvEXT(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105BC)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2378,14 +2378,14 @@ public func gl_ProgramUniformMatrix2fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C5)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2396,14 +2396,14 @@ public func gl_ProgramUniformMatrix2x3dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C6)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 6), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2414,14 +2414,14 @@ public func gl_ProgramUniformMatrix2x3dvEXT(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105BD)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 6), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2432,14 +2432,14 @@ public func gl_ProgramUniformMatrix2x3fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C7)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 6), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2450,14 +2450,14 @@ public func gl_ProgramUniformMatrix2x4dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C8)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 8), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2468,14 +2468,14 @@ public func gl_ProgramUniformMatrix2x4dvEXT(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105BE)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 8), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2486,14 +2486,14 @@ public func gl_ProgramUniformMatrix2x4fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102C9)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 8), 4))
   writer.pointee.end()
   finishCommand(writer)
 }

@@ -12,14 +12,14 @@ public func gl_ProgramUniformMatrix3dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CA)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 9), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -30,14 +30,14 @@ public func gl_ProgramUniformMatrix3dvEXT(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105BF)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 9), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -48,14 +48,14 @@ public func gl_ProgramUniformMatrix3fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CB)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 9), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -66,14 +66,14 @@ public func gl_ProgramUniformMatrix3x2dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CC)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 6), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -84,14 +84,14 @@ public func gl_ProgramUniformMatrix3x2dvEXT(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105C0)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 6), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -102,14 +102,14 @@ public func gl_ProgramUniformMatrix3x2fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CD)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 6), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -120,14 +120,14 @@ public func gl_ProgramUniformMatrix3x4dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CE)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 12), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -138,14 +138,14 @@ public func gl_ProgramUniformMatrix3x4dvEXT(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105C1)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 12), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -156,14 +156,14 @@ public func gl_ProgramUniformMatrix3x4fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102CF)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 12), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -174,14 +174,14 @@ public func gl_ProgramUniformMatrix4dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D0)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 16), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -192,14 +192,14 @@ public func gl_ProgramUniformMatrix4dvEXT(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105C2)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 16), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -210,14 +210,14 @@ public func gl_ProgramUniformMatrix4fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 16), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 16), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D1)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 16), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -228,14 +228,14 @@ public func gl_ProgramUniformMatrix4x2dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D2)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 8), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -246,14 +246,14 @@ public func gl_ProgramUniformMatrix4x2dvEXT(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105C3)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 8), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -264,14 +264,14 @@ public func gl_ProgramUniformMatrix4x2fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D3)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 8), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -282,14 +282,14 @@ public func gl_ProgramUniformMatrix4x3dv(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D4)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 12), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -300,14 +300,14 @@ public func gl_ProgramUniformMatrix4x3dvEXT(
   _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x105C4)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 12), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -318,14 +318,14 @@ public func gl_ProgramUniformMatrix4x3fv(
   _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x102D5)
   guard let p = writer.pointee.reserve(16) else { return }
   p.put32(program, 0)
   p.put32(UInt32(bitPattern: location), 4)
   p.put32(UInt32(bitPattern: count), 8)
   p.put32(UInt32(transpose), 12)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 12), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -432,7 +432,7 @@ public func gl_RasterPos2d(_ x: Double, _ y: Double) {
 public func gl_RasterPos2dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102DE)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -450,7 +450,7 @@ public func gl_RasterPos2f(_ x: Float, _ y: Float) {
 public func gl_RasterPos2fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102E0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -468,7 +468,7 @@ public func gl_RasterPos2i(_ x: Int32, _ y: Int32) {
 public func gl_RasterPos2iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102E2)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -486,7 +486,7 @@ public func gl_RasterPos2s(_ x: Int16, _ y: Int16) {
 public func gl_RasterPos2sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102E4)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -505,7 +505,7 @@ public func gl_RasterPos3d(_ x: Double, _ y: Double, _ z: Double) {
 public func gl_RasterPos3dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102E6)
-  writer.pointee.glArray(v, 24)
+  writer.pointee.glNeededArray(v, 24)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -525,7 +525,7 @@ public func gl_RasterPos3f(_ x: Float, _ y: Float, _ z: Float) {
 public func gl_RasterPos3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102E8)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -545,7 +545,7 @@ public func gl_RasterPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
 public func gl_RasterPos3iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102EA)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -565,7 +565,7 @@ public func gl_RasterPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
 public func gl_RasterPos3sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102EC)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -585,7 +585,7 @@ public func gl_RasterPos4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
 public func gl_RasterPos4dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102EE)
-  writer.pointee.glArray(v, 32)
+  writer.pointee.glNeededArray(v, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -605,7 +605,7 @@ public func gl_RasterPos4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
 public func gl_RasterPos4fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102F0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -625,7 +625,7 @@ public func gl_RasterPos4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
 public func gl_RasterPos4iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102F2)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -645,7 +645,7 @@ public func gl_RasterPos4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
 public func gl_RasterPos4sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102F4)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -719,8 +719,8 @@ public func gl_Rectd(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) {
 public func gl_Rectdv(_ v1: UnsafePointer<Double>?, _ v2: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102F9)
-  writer.pointee.glArray(v1, 16)
-  writer.pointee.glArray(v2, 16)
+  writer.pointee.glNeededArray(v1, 16)
+  writer.pointee.glNeededArray(v2, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -740,8 +740,8 @@ public func gl_Rectf(_ x1: Float, _ y1: Float, _ x2: Float, _ y2: Float) {
 public func gl_Rectfv(_ v1: UnsafePointer<Float>?, _ v2: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102FB)
-  writer.pointee.glArray(v1, 8)
-  writer.pointee.glArray(v2, 8)
+  writer.pointee.glNeededArray(v1, 8)
+  writer.pointee.glNeededArray(v2, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -761,8 +761,8 @@ public func gl_Recti(_ x1: Int32, _ y1: Int32, _ x2: Int32, _ y2: Int32) {
 public func gl_Rectiv(_ v1: UnsafePointer<Int32>?, _ v2: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102FD)
-  writer.pointee.glArray(v1, 8)
-  writer.pointee.glArray(v2, 8)
+  writer.pointee.glNeededArray(v1, 8)
+  writer.pointee.glNeededArray(v2, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -782,8 +782,8 @@ public func gl_Rects(_ x1: Int16, _ y1: Int16, _ x2: Int16, _ y2: Int16) {
 public func gl_Rectsv(_ v1: UnsafePointer<Int16>?, _ v2: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x102FF)
-  writer.pointee.glArray(v1, 4)
-  writer.pointee.glArray(v2, 4)
+  writer.pointee.glNeededArray(v1, 4)
+  writer.pointee.glNeededArray(v2, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -932,12 +932,12 @@ public func gl_SamplerParameterIiv(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1030B)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(sampler, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -947,12 +947,12 @@ public func gl_SamplerParameterIuiv(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1030C)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(sampler, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -973,12 +973,12 @@ public func gl_SamplerParameterfv(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1030E)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(sampler, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -999,12 +999,12 @@ public func gl_SamplerParameteriv(
   _ sampler: UInt32, _ pname: UInt32, _ param: UnsafePointer<Int32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10310)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(sampler, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(param, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1061,12 +1061,12 @@ public func gl_Scissor(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32) 
 public func gl_ScissorArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2
-  guard v == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10315)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
+  c.writer.pointee.glNeededArray(v, glProduct(glProduct(Int(count), 4), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1094,7 +1094,7 @@ public func gl_ScissorIndexedv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
   c.writer.pointee.begin(0x10317)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.glNeededArray(v, 16)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1114,7 +1114,7 @@ public func gl_SecondaryColor3b(_ red: Int8, _ green: Int8, _ blue: Int8) {
 public func gl_SecondaryColor3bv(_ v: UnsafePointer<Int8>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10319)
-  writer.pointee.glArray(v, 3)
+  writer.pointee.glNeededArray(v, 3)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1133,7 +1133,7 @@ public func gl_SecondaryColor3d(_ red: Double, _ green: Double, _ blue: Double) 
 public func gl_SecondaryColor3dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1031B)
-  writer.pointee.glArray(v, 24)
+  writer.pointee.glNeededArray(v, 24)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1153,7 +1153,7 @@ public func gl_SecondaryColor3f(_ red: Float, _ green: Float, _ blue: Float) {
 public func gl_SecondaryColor3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1031D)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1173,7 +1173,7 @@ public func gl_SecondaryColor3hNV(_ red: UInt16, _ green: UInt16, _ blue: UInt16
 public func gl_SecondaryColor3hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104CC)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1193,7 +1193,7 @@ public func gl_SecondaryColor3i(_ red: Int32, _ green: Int32, _ blue: Int32) {
 public func gl_SecondaryColor3iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1031F)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1213,7 +1213,7 @@ public func gl_SecondaryColor3s(_ red: Int16, _ green: Int16, _ blue: Int16) {
 public func gl_SecondaryColor3sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10321)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1233,7 +1233,7 @@ public func gl_SecondaryColor3ub(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
 public func gl_SecondaryColor3ubv(_ v: UnsafePointer<UInt8>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10323)
-  writer.pointee.glArray(v, 3)
+  writer.pointee.glNeededArray(v, 3)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1253,7 +1253,7 @@ public func gl_SecondaryColor3ui(_ red: UInt32, _ green: UInt32, _ blue: UInt32)
 public func gl_SecondaryColor3uiv(_ v: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10325)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1273,7 +1273,7 @@ public func gl_SecondaryColor3us(_ red: UInt16, _ green: UInt16, _ blue: UInt16)
 public func gl_SecondaryColor3usv(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10327)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1293,7 +1293,7 @@ public func gl_SecondaryColorP3uiv(_ type: UInt32, _ color: UnsafePointer<UInt32
   writer.pointee.begin(0x10329)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(color, 4)
+  writer.pointee.glNeededArray(color, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1340,7 +1340,7 @@ public func gl_SetFragmentShaderConstantATI(_ dst: UInt32, _ value: UnsafePointe
   c.writer.pointee.begin(0x104CD)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(dst, 0)
-  c.writer.pointee.glArray(value, 16)
+  c.writer.pointee.glNeededArray(value, 16)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1361,14 +1361,14 @@ public func gl_ShaderBinary(
   _ binary: UnsafeRawPointer?, _ length: Int32
 ) {
   guard let c = currentContext() else { return }
-  guard binary == nil || max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard max(Int(length), 0) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1032D)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: count), 0)
   p.put32(binaryFormat, 4)
   p.put32(UInt32(bitPattern: length), 8)
-  c.writer.pointee.glArray(shaders, glProduct(Int(count), 4))
-  c.writer.pointee.glArray(binary, max(Int(length), 0))
+  c.writer.pointee.glNeededArray(shaders, glProduct(Int(count), 4))
+  c.writer.pointee.glNeededArray(binary, max(Int(length), 0))
   c.writer.pointee.end()
   note_glShaderBinary(c, count, shaders, binaryFormat, binary, length)
   finishCommand(c)
@@ -1411,15 +1411,15 @@ public func gl_SpecializeShader(
   _ pConstantIndex: UnsafePointer<UInt32>?, _ pConstantValue: UnsafePointer<UInt32>?
 ) {
   guard let c = currentContext() else { return }
-  guard pConstantIndex == nil || glProduct(Int(numSpecializationConstants), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
-  guard pConstantValue == nil || glProduct(Int(numSpecializationConstants), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(numSpecializationConstants), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(numSpecializationConstants), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10330)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(shader, 0)
   p.put32(numSpecializationConstants, 4)
   c.writer.pointee.glString(pEntryPoint, isOptional: false)
-  c.writer.pointee.glArray(pConstantIndex, glProduct(Int(numSpecializationConstants), 4))
-  c.writer.pointee.glArray(pConstantValue, glProduct(Int(numSpecializationConstants), 4))
+  c.writer.pointee.glNeededArray(pConstantIndex, glProduct(Int(numSpecializationConstants), 4))
+  c.writer.pointee.glNeededArray(pConstantValue, glProduct(Int(numSpecializationConstants), 4))
   c.writer.pointee.end()
   note_glSpecializeShader(c, shader, pEntryPoint, numSpecializationConstants, pConstantIndex, pConstantValue)
   finishCommand(c)
@@ -1551,7 +1551,7 @@ public func gl_TexCoord1d(_ s: Double) {
 public func gl_TexCoord1dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1033A)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1569,7 +1569,7 @@ public func gl_TexCoord1f(_ s: Float) {
 public func gl_TexCoord1fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1033C)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1587,7 +1587,7 @@ public func gl_TexCoord1hNV(_ s: UInt16) {
 public func gl_TexCoord1hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104D0)
-  writer.pointee.glArray(v, 2)
+  writer.pointee.glNeededArray(v, 2)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1605,7 +1605,7 @@ public func gl_TexCoord1i(_ s: Int32) {
 public func gl_TexCoord1iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1033E)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1623,7 +1623,7 @@ public func gl_TexCoord1s(_ s: Int16) {
 public func gl_TexCoord1sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10340)
-  writer.pointee.glArray(v, 2)
+  writer.pointee.glNeededArray(v, 2)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1641,7 +1641,7 @@ public func gl_TexCoord2d(_ s: Double, _ t: Double) {
 public func gl_TexCoord2dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10342)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1659,7 +1659,7 @@ public func gl_TexCoord2f(_ s: Float, _ t: Float) {
 public func gl_TexCoord2fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10344)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1677,7 +1677,7 @@ public func gl_TexCoord2hNV(_ s: UInt16, _ t: UInt16) {
 public func gl_TexCoord2hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104D2)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1695,7 +1695,7 @@ public func gl_TexCoord2i(_ s: Int32, _ t: Int32) {
 public func gl_TexCoord2iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10346)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1713,7 +1713,7 @@ public func gl_TexCoord2s(_ s: Int16, _ t: Int16) {
 public func gl_TexCoord2sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10348)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1732,7 +1732,7 @@ public func gl_TexCoord3d(_ s: Double, _ t: Double, _ rValue: Double) {
 public func gl_TexCoord3dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1034A)
-  writer.pointee.glArray(v, 24)
+  writer.pointee.glNeededArray(v, 24)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1752,7 +1752,7 @@ public func gl_TexCoord3f(_ s: Float, _ t: Float, _ rValue: Float) {
 public func gl_TexCoord3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1034C)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1772,7 +1772,7 @@ public func gl_TexCoord3hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16) {
 public func gl_TexCoord3hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104D4)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1792,7 +1792,7 @@ public func gl_TexCoord3i(_ s: Int32, _ t: Int32, _ rValue: Int32) {
 public func gl_TexCoord3iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1034E)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1812,7 +1812,7 @@ public func gl_TexCoord3s(_ s: Int16, _ t: Int16, _ rValue: Int16) {
 public func gl_TexCoord3sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10350)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1832,7 +1832,7 @@ public func gl_TexCoord4d(_ s: Double, _ t: Double, _ rValue: Double, _ q: Doubl
 public func gl_TexCoord4dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10352)
-  writer.pointee.glArray(v, 32)
+  writer.pointee.glNeededArray(v, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1852,7 +1852,7 @@ public func gl_TexCoord4f(_ s: Float, _ t: Float, _ rValue: Float, _ q: Float) {
 public func gl_TexCoord4fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10354)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1872,7 +1872,7 @@ public func gl_TexCoord4hNV(_ s: UInt16, _ t: UInt16, _ rValue: UInt16, _ q: UIn
 public func gl_TexCoord4hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104D6)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1892,7 +1892,7 @@ public func gl_TexCoord4i(_ s: Int32, _ t: Int32, _ rValue: Int32, _ q: Int32) {
 public func gl_TexCoord4iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10356)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1912,7 +1912,7 @@ public func gl_TexCoord4s(_ s: Int16, _ t: Int16, _ rValue: Int16, _ q: Int16) {
 public func gl_TexCoord4sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10358)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1932,7 +1932,7 @@ public func gl_TexCoordP1uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x1035A)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
+  writer.pointee.glNeededArray(coords, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1952,7 +1952,7 @@ public func gl_TexCoordP2uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x1035C)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
+  writer.pointee.glNeededArray(coords, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1972,7 +1972,7 @@ public func gl_TexCoordP3uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x1035E)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
+  writer.pointee.glNeededArray(coords, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1992,7 +1992,7 @@ public func gl_TexCoordP4uiv(_ type: UInt32, _ coords: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x10360)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(coords, 4)
+  writer.pointee.glNeededArray(coords, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2044,12 +2044,12 @@ public func gl_TexEnvf(_ target: UInt32, _ pname: UInt32, _ param: Float) {
 public func gl_TexEnvfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x400
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10363)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2070,12 +2070,12 @@ public func gl_TexEnvi(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
 public func gl_TexEnviv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x400
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10365)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2096,12 +2096,12 @@ public func gl_TexEnvx(_ target: UInt32, _ pname: UInt32, _ param: Int32) {
 public func gl_TexEnvxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x400
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10367)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2119,12 +2119,12 @@ public func gl_TexGend(_ coord: UInt32, _ pname: UInt32, _ param: Double) {
 @c(glTexGendv)
 public func gl_TexGendv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 8) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10369)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 8))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2154,12 +2154,12 @@ public func gl_TexGenfOES(_ coord: UInt32, _ pname: UInt32, _ param: Float) {
 @c(glTexGenfv)
 public func gl_TexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1036B)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2167,12 +2167,12 @@ public func gl_TexGenfv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointe
 @c(glTexGenfvOES)
 public func gl_TexGenfvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x10518)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2202,12 +2202,12 @@ public func gl_TexGeniOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glTexGeniv)
 public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1036D)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2215,12 +2215,12 @@ public func gl_TexGeniv(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointe
 @c(glTexGenivOES)
 public func gl_TexGenivOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1051A)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2239,12 +2239,12 @@ public func gl_TexGenxOES(_ coord: UInt32, _ pname: UInt32, _ param: Int32) {
 @c(glTexGenxvOES)
 public func gl_TexGenxvOES(_ coord: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   writer.pointee.begin(0x1051C)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(coord, 0)
   p.put32(pname, 4)
-  writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2388,12 +2388,12 @@ public func gl_TexImage3DOES(
 public func gl_TexParameterIiv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10373)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2404,12 +2404,12 @@ public func gl_TexParameterIuiv(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10374)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2430,12 +2430,12 @@ public func gl_TexParameterf(_ target: UInt32, _ pname: UInt32, _ param: Float) 
 public func gl_TexParameterfv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10376)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2456,12 +2456,12 @@ public func gl_TexParameteri(_ target: UInt32, _ pname: UInt32, _ param: Int32) 
 public func gl_TexParameteriv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10378)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -2482,12 +2482,12 @@ public func gl_TexParameterx(_ target: UInt32, _ pname: UInt32, _ param: Int32) 
 public func gl_TexParameterxv(_ target: UInt32, _ pname: UInt32, _ params: UnsafePointer<Int32>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1037A)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(target, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }

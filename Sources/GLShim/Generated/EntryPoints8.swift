@@ -356,12 +356,12 @@ public func gl_TextureParameterIiv(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10387)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -373,13 +373,13 @@ public func gl_TextureParameterIivEXT(
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x105CB)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(texture, 0)
   p.put32(target, 4)
   p.put32(pname, 8)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -390,12 +390,12 @@ public func gl_TextureParameterIuiv(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x10388)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -407,13 +407,13 @@ public func gl_TextureParameterIuivEXT(
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x105CC)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(texture, 0)
   p.put32(target, 4)
   p.put32(pname, 8)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -451,12 +451,12 @@ public func gl_TextureParameterfv(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1038A)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(param, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -468,13 +468,13 @@ public func gl_TextureParameterfvEXT(
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x105CE)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(texture, 0)
   p.put32(target, 4)
   p.put32(pname, 8)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -512,12 +512,12 @@ public func gl_TextureParameteriv(
 ) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x800
-  guard param == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1038C)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(texture, 0)
   p.put32(pname, 4)
-  c.writer.pointee.glArray(param, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(param, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -529,13 +529,13 @@ public func gl_TextureParameterivEXT(
   guard let c = currentContext() else { return }
   guard c.takesTexture(texture, target) else { return refuse(GL.INVALID_OPERATION) }
   c.pointee.touched |= 0x800
-  guard params == nil || glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glValueCount(pname), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x105D0)
   guard let p = c.writer.pointee.reserve(12) else { return }
   p.put32(texture, 0)
   p.put32(target, 4)
   p.put32(pname, 8)
-  c.writer.pointee.glArray(params, glProduct(glValueCount(pname), 4))
+  c.writer.pointee.glNeededArray(params, glProduct(glValueCount(pname), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -991,12 +991,12 @@ public func gl_Uniform1d(_ location: Int32, _ x: Double) {
 @c(glUniform1dv)
 public func gl_Uniform1dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x1039D)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1013,12 +1013,12 @@ public func gl_Uniform1f(_ location: Int32, _ v0: Float) {
 @c(glUniform1fv)
 public func gl_Uniform1fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x1039F)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1055,12 +1055,12 @@ public func gl_Uniform1i64NV(_ location: Int32, _ x: Int64) {
 @c(glUniform1i64vARB)
 public func gl_Uniform1i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103A2)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1068,12 +1068,12 @@ public func gl_Uniform1i64vARB(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform1i64vNV)
 public func gl_Uniform1i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104DA)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1081,12 +1081,12 @@ public func gl_Uniform1i64vNV(_ location: Int32, _ count: Int32, _ value: Unsafe
 @c(glUniform1iv)
 public func gl_Uniform1iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103A3)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1125,12 +1125,12 @@ public func gl_Uniform1ui64vARB(
   _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103A6)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1138,12 +1138,12 @@ public func gl_Uniform1ui64vARB(
 @c(glUniform1ui64vNV)
 public func gl_Uniform1ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104DC)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 8))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1151,12 +1151,12 @@ public func gl_Uniform1ui64vNV(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform1uiv)
 public func gl_Uniform1uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103A7)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(Int(count), 4))
+  writer.pointee.glNeededArray(value, glProduct(Int(count), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1175,12 +1175,12 @@ public func gl_Uniform2d(_ location: Int32, _ x: Double, _ y: Double) {
 @c(glUniform2dv)
 public func gl_Uniform2dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103A9)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1199,12 +1199,12 @@ public func gl_Uniform2f(_ location: Int32, _ v0: Float, _ v1: Float) {
 @c(glUniform2fv)
 public func gl_Uniform2fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103AB)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1245,12 +1245,12 @@ public func gl_Uniform2i64NV(_ location: Int32, _ x: Int64, _ y: Int64) {
 @c(glUniform2i64vARB)
 public func gl_Uniform2i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103AE)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1258,12 +1258,12 @@ public func gl_Uniform2i64vARB(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform2i64vNV)
 public func gl_Uniform2i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104DE)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1271,12 +1271,12 @@ public func gl_Uniform2i64vNV(_ location: Int32, _ count: Int32, _ value: Unsafe
 @c(glUniform2iv)
 public func gl_Uniform2iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103AF)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1319,12 +1319,12 @@ public func gl_Uniform2ui64vARB(
   _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103B2)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1332,12 +1332,12 @@ public func gl_Uniform2ui64vARB(
 @c(glUniform2ui64vNV)
 public func gl_Uniform2ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104E0)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1345,12 +1345,12 @@ public func gl_Uniform2ui64vNV(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform2uiv)
 public func gl_Uniform2uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 2), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103B3)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 2), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 2), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1370,12 +1370,12 @@ public func gl_Uniform3d(_ location: Int32, _ x: Double, _ y: Double, _ z: Doubl
 @c(glUniform3dv)
 public func gl_Uniform3dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103B5)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1394,12 +1394,12 @@ public func gl_Uniform3f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Floa
 @c(glUniform3fv)
 public func gl_Uniform3fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103B7)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1442,12 +1442,12 @@ public func gl_Uniform3i64NV(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int
 @c(glUniform3i64vARB)
 public func gl_Uniform3i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103BA)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1455,12 +1455,12 @@ public func gl_Uniform3i64vARB(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform3i64vNV)
 public func gl_Uniform3i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104E2)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1468,12 +1468,12 @@ public func gl_Uniform3i64vNV(_ location: Int32, _ count: Int32, _ value: Unsafe
 @c(glUniform3iv)
 public func gl_Uniform3iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103BB)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1518,12 +1518,12 @@ public func gl_Uniform3ui64vARB(
   _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103BE)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1531,12 +1531,12 @@ public func gl_Uniform3ui64vARB(
 @c(glUniform3ui64vNV)
 public func gl_Uniform3ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104E4)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1544,12 +1544,12 @@ public func gl_Uniform3ui64vNV(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform3uiv)
 public func gl_Uniform3uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 3), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103BF)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 3), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 3), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1570,12 +1570,12 @@ public func gl_Uniform4d(_ location: Int32, _ x: Double, _ y: Double, _ z: Doubl
 @c(glUniform4dv)
 public func gl_Uniform4dv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103C1)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1596,12 +1596,12 @@ public func gl_Uniform4f(_ location: Int32, _ v0: Float, _ v1: Float, _ v2: Floa
 @c(glUniform4fv)
 public func gl_Uniform4fv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103C3)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1648,12 +1648,12 @@ public func gl_Uniform4i64NV(_ location: Int32, _ x: Int64, _ y: Int64, _ z: Int
 @c(glUniform4i64vARB)
 public func gl_Uniform4i64vARB(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103C6)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1661,12 +1661,12 @@ public func gl_Uniform4i64vARB(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform4i64vNV)
 public func gl_Uniform4i64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104E6)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1674,12 +1674,12 @@ public func gl_Uniform4i64vNV(_ location: Int32, _ count: Int32, _ value: Unsafe
 @c(glUniform4iv)
 public func gl_Uniform4iv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103C7)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1734,12 +1734,12 @@ public func gl_Uniform4ui64vARB(
   _ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103CA)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1747,12 +1747,12 @@ public func gl_Uniform4ui64vARB(
 @c(glUniform4ui64vNV)
 public func gl_Uniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt64>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x104E8)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1760,12 +1760,12 @@ public func gl_Uniform4ui64vNV(_ location: Int32, _ count: Int32, _ value: Unsaf
 @c(glUniform4uiv)
 public func gl_Uniform4uiv(_ location: Int32, _ count: Int32, _ value: UnsafePointer<UInt32>?) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103CB)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1788,13 +1788,13 @@ public func gl_UniformMatrix2dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103CD)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1804,13 +1804,13 @@ public func gl_UniformMatrix2fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103CE)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 4), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 4), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1820,13 +1820,13 @@ public func gl_UniformMatrix2x3dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103CF)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 6), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1836,13 +1836,13 @@ public func gl_UniformMatrix2x3fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D0)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 6), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1852,13 +1852,13 @@ public func gl_UniformMatrix2x4dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D1)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 8), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1868,13 +1868,13 @@ public func gl_UniformMatrix2x4fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D2)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 8), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1884,13 +1884,13 @@ public func gl_UniformMatrix3dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 9), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D3)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 9), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1900,13 +1900,13 @@ public func gl_UniformMatrix3fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 9), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D4)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 9), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 9), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1916,13 +1916,13 @@ public func gl_UniformMatrix3x2dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 6), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D5)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 6), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1932,13 +1932,13 @@ public func gl_UniformMatrix3x2fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 6), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D6)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 6), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 6), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1948,13 +1948,13 @@ public func gl_UniformMatrix3x4dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D7)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 12), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1964,13 +1964,13 @@ public func gl_UniformMatrix3x4fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D8)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 12), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1980,13 +1980,13 @@ public func gl_UniformMatrix4dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 16), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103D9)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 16), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1996,13 +1996,13 @@ public func gl_UniformMatrix4fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 16), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 16), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DA)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 16), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 16), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2012,13 +2012,13 @@ public func gl_UniformMatrix4x2dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 8), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DB)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 8), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2028,13 +2028,13 @@ public func gl_UniformMatrix4x2fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 8), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DC)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 8), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 8), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2044,13 +2044,13 @@ public func gl_UniformMatrix4x3dv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Double>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 12), 8) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DD)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 8))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 12), 8))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2060,13 +2060,13 @@ public func gl_UniformMatrix4x3fv(
   _ location: Int32, _ count: Int32, _ transpose: UInt8, _ value: UnsafePointer<Float>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard value == nil || glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(glProduct(Int(count), 12), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DE)
   guard let p = writer.pointee.reserve(12) else { return }
   p.put32(UInt32(bitPattern: location), 0)
   p.put32(UInt32(bitPattern: count), 4)
   p.put32(UInt32(transpose), 8)
-  writer.pointee.glArray(value, glProduct(glProduct(Int(count), 12), 4))
+  writer.pointee.glNeededArray(value, glProduct(glProduct(Int(count), 12), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2076,12 +2076,12 @@ public func gl_UniformSubroutinesuiv(
   _ shadertype: UInt32, _ count: Int32, _ indices: UnsafePointer<UInt32>?
 ) {
   guard let writer = contextWriter() else { return }
-  guard indices == nil || glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
+  guard glProduct(Int(count), 4) <= largestArray else { return refuse(GL.INVALID_OPERATION) }
   writer.pointee.begin(0x103DF)
   guard let p = writer.pointee.reserve(8) else { return }
   p.put32(shadertype, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  writer.pointee.glArray(indices, glProduct(Int(count), 4))
+  writer.pointee.glNeededArray(indices, glProduct(Int(count), 4))
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2173,7 +2173,7 @@ public func gl_Vertex2d(_ x: Double, _ y: Double) {
 public func gl_Vertex2dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103E5)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2191,7 +2191,7 @@ public func gl_Vertex2f(_ x: Float, _ y: Float) {
 public func gl_Vertex2fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103E7)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2209,7 +2209,7 @@ public func gl_Vertex2hNV(_ x: UInt16, _ y: UInt16) {
 public func gl_Vertex2hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104EB)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2227,7 +2227,7 @@ public func gl_Vertex2i(_ x: Int32, _ y: Int32) {
 public func gl_Vertex2iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103E9)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2245,7 +2245,7 @@ public func gl_Vertex2s(_ x: Int16, _ y: Int16) {
 public func gl_Vertex2sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103EB)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2264,7 +2264,7 @@ public func gl_Vertex3d(_ x: Double, _ y: Double, _ z: Double) {
 public func gl_Vertex3dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103ED)
-  writer.pointee.glArray(v, 24)
+  writer.pointee.glNeededArray(v, 24)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2284,7 +2284,7 @@ public func gl_Vertex3f(_ x: Float, _ y: Float, _ z: Float) {
 public func gl_Vertex3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103EF)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2304,7 +2304,7 @@ public func gl_Vertex3hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16) {
 public func gl_Vertex3hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104ED)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2324,7 +2324,7 @@ public func gl_Vertex3i(_ x: Int32, _ y: Int32, _ z: Int32) {
 public func gl_Vertex3iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103F1)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2344,7 +2344,7 @@ public func gl_Vertex3s(_ x: Int16, _ y: Int16, _ z: Int16) {
 public func gl_Vertex3sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103F3)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2364,7 +2364,7 @@ public func gl_Vertex4d(_ x: Double, _ y: Double, _ z: Double, _ w: Double) {
 public func gl_Vertex4dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103F5)
-  writer.pointee.glArray(v, 32)
+  writer.pointee.glNeededArray(v, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2384,7 +2384,7 @@ public func gl_Vertex4f(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
 public func gl_Vertex4fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103F7)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2404,7 +2404,7 @@ public func gl_Vertex4hNV(_ x: UInt16, _ y: UInt16, _ z: UInt16, _ w: UInt16) {
 public func gl_Vertex4hvNV(_ v: UnsafePointer<UInt16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104EF)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2424,7 +2424,7 @@ public func gl_Vertex4i(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
 public func gl_Vertex4iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103F9)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -2444,7 +2444,7 @@ public func gl_Vertex4s(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
 public func gl_Vertex4sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x103FB)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }

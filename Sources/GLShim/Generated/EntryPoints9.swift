@@ -407,7 +407,7 @@ public func gl_VertexAttrib1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x10405)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -427,7 +427,7 @@ public func gl_VertexAttrib1fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
   writer.pointee.begin(0x10407)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -447,7 +447,7 @@ public func gl_VertexAttrib1hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
   writer.pointee.begin(0x104F1)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 2)
+  writer.pointee.glNeededArray(v, 2)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -467,7 +467,7 @@ public func gl_VertexAttrib1sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x10409)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 2)
+  writer.pointee.glNeededArray(v, 2)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -489,7 +489,7 @@ public func gl_VertexAttrib2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x1040B)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -511,7 +511,7 @@ public func gl_VertexAttrib2fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
   writer.pointee.begin(0x1040D)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -533,7 +533,7 @@ public func gl_VertexAttrib2hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
   writer.pointee.begin(0x104F3)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -555,7 +555,7 @@ public func gl_VertexAttrib2sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x1040F)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -578,7 +578,7 @@ public func gl_VertexAttrib3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x10411)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 24)
+  writer.pointee.glNeededArray(v, 24)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -600,7 +600,7 @@ public func gl_VertexAttrib3fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
   writer.pointee.begin(0x10413)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -622,7 +622,7 @@ public func gl_VertexAttrib3hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
   writer.pointee.begin(0x104F5)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -644,7 +644,7 @@ public func gl_VertexAttrib3sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x10415)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -655,7 +655,7 @@ public func gl_VertexAttrib4Nbv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
   writer.pointee.begin(0x10416)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -666,7 +666,7 @@ public func gl_VertexAttrib4Niv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x10417)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -677,7 +677,7 @@ public func gl_VertexAttrib4Nsv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x10418)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -701,7 +701,7 @@ public func gl_VertexAttrib4Nubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
   writer.pointee.begin(0x1041A)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -712,7 +712,7 @@ public func gl_VertexAttrib4Nuiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x1041B)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -723,7 +723,7 @@ public func gl_VertexAttrib4Nusv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
   writer.pointee.begin(0x1041C)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -734,7 +734,7 @@ public func gl_VertexAttrib4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
   writer.pointee.begin(0x1041D)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -758,7 +758,7 @@ public func gl_VertexAttrib4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x1041F)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 32)
+  writer.pointee.glNeededArray(v, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -782,7 +782,7 @@ public func gl_VertexAttrib4fv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
   writer.pointee.begin(0x10421)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -808,7 +808,7 @@ public func gl_VertexAttrib4hvNV(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
   writer.pointee.begin(0x104F7)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -819,7 +819,7 @@ public func gl_VertexAttrib4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x10422)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -843,7 +843,7 @@ public func gl_VertexAttrib4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x10424)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -854,7 +854,7 @@ public func gl_VertexAttrib4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
   writer.pointee.begin(0x10425)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -865,7 +865,7 @@ public func gl_VertexAttrib4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x10426)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -876,7 +876,7 @@ public func gl_VertexAttrib4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
   writer.pointee.begin(0x10427)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -935,7 +935,7 @@ public func gl_VertexAttribI1iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x1042C)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -955,7 +955,7 @@ public func gl_VertexAttribI1uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x1042E)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -977,7 +977,7 @@ public func gl_VertexAttribI2iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x10430)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -999,7 +999,7 @@ public func gl_VertexAttribI2uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x10432)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1021,7 +1021,7 @@ public func gl_VertexAttribI3iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x10434)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1043,7 +1043,7 @@ public func gl_VertexAttribI3uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x10436)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1054,7 +1054,7 @@ public func gl_VertexAttribI4bv(_ index: UInt32, _ v: UnsafePointer<Int8>?) {
   writer.pointee.begin(0x10437)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1078,7 +1078,7 @@ public func gl_VertexAttribI4iv(_ index: UInt32, _ v: UnsafePointer<Int32>?) {
   writer.pointee.begin(0x10439)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1089,7 +1089,7 @@ public func gl_VertexAttribI4sv(_ index: UInt32, _ v: UnsafePointer<Int16>?) {
   writer.pointee.begin(0x1043A)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1100,7 +1100,7 @@ public func gl_VertexAttribI4ubv(_ index: UInt32, _ v: UnsafePointer<UInt8>?) {
   writer.pointee.begin(0x1043B)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1126,7 +1126,7 @@ public func gl_VertexAttribI4uiv(_ index: UInt32, _ v: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x1043D)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1137,7 +1137,7 @@ public func gl_VertexAttribI4usv(_ index: UInt32, _ v: UnsafePointer<UInt16>?) {
   writer.pointee.begin(0x1043E)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1194,7 +1194,7 @@ public func gl_VertexAttribL1dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x10442)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1216,7 +1216,7 @@ public func gl_VertexAttribL2dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x10444)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1239,7 +1239,7 @@ public func gl_VertexAttribL3dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x10446)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 24)
+  writer.pointee.glNeededArray(v, 24)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1265,7 +1265,7 @@ public func gl_VertexAttribL4dv(_ index: UInt32, _ v: UnsafePointer<Double>?) {
   writer.pointee.begin(0x10448)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  writer.pointee.glArray(v, 32)
+  writer.pointee.glNeededArray(v, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1329,7 +1329,7 @@ public func gl_VertexAttribP1uiv(
   p.put32(index, 0)
   p.put32(type, 4)
   p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.glNeededArray(value, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1357,7 +1357,7 @@ public func gl_VertexAttribP2uiv(
   p.put32(index, 0)
   p.put32(type, 4)
   p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.glNeededArray(value, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1385,7 +1385,7 @@ public func gl_VertexAttribP3uiv(
   p.put32(index, 0)
   p.put32(type, 4)
   p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.glNeededArray(value, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1413,7 +1413,7 @@ public func gl_VertexAttribP4uiv(
   p.put32(index, 0)
   p.put32(type, 4)
   p.put32(UInt32(normalized), 8)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.glNeededArray(value, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1447,12 +1447,12 @@ func encode_glVertexAttribPointer(
 public func gl_VertexAttribs1hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x104F8)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(index, 0)
   p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.glNeededArray(v, glProduct(Int(n), 2))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1461,12 +1461,12 @@ public func gl_VertexAttribs1hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointe
 public func gl_VertexAttribs2hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x104F9)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(index, 0)
   p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.glNeededArray(v, glProduct(Int(n), 2))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1475,12 +1475,12 @@ public func gl_VertexAttribs2hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointe
 public func gl_VertexAttribs3hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x104FA)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(index, 0)
   p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.glNeededArray(v, glProduct(Int(n), 2))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1489,12 +1489,12 @@ public func gl_VertexAttribs3hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointe
 public func gl_VertexAttribs4hvNV(_ index: UInt32, _ n: Int32, _ v: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
-  guard v == nil || glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(Int(n), 2) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x104FB)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(index, 0)
   p.put32(UInt32(bitPattern: n), 4)
-  c.writer.pointee.glArray(v, glProduct(Int(n), 2))
+  c.writer.pointee.glNeededArray(v, glProduct(Int(n), 2))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1524,7 +1524,7 @@ public func gl_VertexP2uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x10456)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.glNeededArray(value, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1544,7 +1544,7 @@ public func gl_VertexP3uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x10458)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.glNeededArray(value, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1564,7 +1564,7 @@ public func gl_VertexP4uiv(_ type: UInt32, _ value: UnsafePointer<UInt32>?) {
   writer.pointee.begin(0x1045A)
   guard let p = writer.pointee.reserve(4) else { return }
   p.put32(type, 0)
-  writer.pointee.glArray(value, 4)
+  writer.pointee.glNeededArray(value, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1615,7 +1615,7 @@ public func gl_VertexWeighthvNV(_ weight: UnsafePointer<UInt16>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0xFFFFFFFF
   c.writer.pointee.begin(0x104FD)
-  c.writer.pointee.glArray(weight, 2)
+  c.writer.pointee.glNeededArray(weight, 2)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1637,12 +1637,12 @@ public func gl_Viewport(_ x: Int32, _ y: Int32, _ width: Int32, _ height: Int32)
 public func gl_ViewportArrayv(_ first: UInt32, _ count: Int32, _ v: UnsafePointer<Float>?) {
   guard let c = currentContext() else { return }
   c.pointee.touched |= 0x2
-  guard v == nil || glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
+  guard glProduct(glProduct(Int(count), 4), 4) <= largestArray else { return refuse(GL.OUT_OF_MEMORY) }
   c.writer.pointee.begin(0x1045D)
   guard let p = c.writer.pointee.reserve(8) else { return }
   p.put32(first, 0)
   p.put32(UInt32(bitPattern: count), 4)
-  c.writer.pointee.glArray(v, glProduct(glProduct(Int(count), 4), 4))
+  c.writer.pointee.glNeededArray(v, glProduct(glProduct(Int(count), 4), 4))
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1668,7 +1668,7 @@ public func gl_ViewportIndexedfv(_ index: UInt32, _ v: UnsafePointer<Float>?) {
   c.writer.pointee.begin(0x1045F)
   guard let p = c.writer.pointee.reserve(4) else { return }
   p.put32(index, 0)
-  c.writer.pointee.glArray(v, 16)
+  c.writer.pointee.glNeededArray(v, 16)
   c.writer.pointee.end()
   finishCommand(c)
 }
@@ -1704,7 +1704,7 @@ public func gl_WindowPos2d(_ x: Double, _ y: Double) {
 public func gl_WindowPos2dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10462)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1722,7 +1722,7 @@ public func gl_WindowPos2f(_ x: Float, _ y: Float) {
 public func gl_WindowPos2fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10464)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1740,7 +1740,7 @@ public func gl_WindowPos2i(_ x: Int32, _ y: Int32) {
 public func gl_WindowPos2iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10466)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1758,7 +1758,7 @@ public func gl_WindowPos2s(_ x: Int16, _ y: Int16) {
 public func gl_WindowPos2sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10468)
-  writer.pointee.glArray(v, 4)
+  writer.pointee.glNeededArray(v, 4)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1777,7 +1777,7 @@ public func gl_WindowPos3d(_ x: Double, _ y: Double, _ z: Double) {
 public func gl_WindowPos3dv(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1046A)
-  writer.pointee.glArray(v, 24)
+  writer.pointee.glNeededArray(v, 24)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1797,7 +1797,7 @@ public func gl_WindowPos3f(_ x: Float, _ y: Float, _ z: Float) {
 public func gl_WindowPos3fv(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1046C)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1817,7 +1817,7 @@ public func gl_WindowPos3i(_ x: Int32, _ y: Int32, _ z: Int32) {
 public func gl_WindowPos3iv(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x1046E)
-  writer.pointee.glArray(v, 12)
+  writer.pointee.glNeededArray(v, 12)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1837,7 +1837,7 @@ public func gl_WindowPos3s(_ x: Int16, _ y: Int16, _ z: Int16) {
 public func gl_WindowPos3sv(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10470)
-  writer.pointee.glArray(v, 6)
+  writer.pointee.glNeededArray(v, 6)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1857,7 +1857,7 @@ public func gl_WindowPos4dMESA(_ x: Double, _ y: Double, _ z: Double, _ w: Doubl
 public func gl_WindowPos4dvMESA(_ v: UnsafePointer<Double>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x104FF)
-  writer.pointee.glArray(v, 32)
+  writer.pointee.glNeededArray(v, 32)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1877,7 +1877,7 @@ public func gl_WindowPos4fMESA(_ x: Float, _ y: Float, _ z: Float, _ w: Float) {
 public func gl_WindowPos4fvMESA(_ v: UnsafePointer<Float>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10501)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1897,7 +1897,7 @@ public func gl_WindowPos4iMESA(_ x: Int32, _ y: Int32, _ z: Int32, _ w: Int32) {
 public func gl_WindowPos4ivMESA(_ v: UnsafePointer<Int32>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10503)
-  writer.pointee.glArray(v, 16)
+  writer.pointee.glNeededArray(v, 16)
   writer.pointee.end()
   finishCommand(writer)
 }
@@ -1917,7 +1917,7 @@ public func gl_WindowPos4sMESA(_ x: Int16, _ y: Int16, _ z: Int16, _ w: Int16) {
 public func gl_WindowPos4svMESA(_ v: UnsafePointer<Int16>?) {
   guard let writer = contextWriter() else { return }
   writer.pointee.begin(0x10505)
-  writer.pointee.glArray(v, 8)
+  writer.pointee.glNeededArray(v, 8)
   writer.pointee.end()
   finishCommand(writer)
 }

@@ -13,8 +13,11 @@ struct PendingError {
   fileprivate var error: UInt32 = 0
   /// The node has it too, and may have had one before it.
   fileprivate var isOnNode = false
-  /// Nanoseconds that glGetError has waited for the node.
+  /// Frames that had been shown when the program last did what errors are expected of.
+  fileprivate var unsteadyFrame: UInt64 = 0
+  /// Nanoseconds that glGetError has waited for the node, less what has been forgiven until `forgivenAt`.
   fileprivate var time: UInt64 = 0
+  fileprivate var forgivenAt: UInt64 = 0
 }
 
 /// `OMEGA_GL_ERRORS`.
@@ -44,6 +47,7 @@ extension UnsafeMutablePointer<ContextState> {
     let shadow = pointee.shadow
     let isFirst = pointee.errors.error == 0
     if isFirst { pointee.errors.error = error }
+    expectErrors()
     var flags = shadow.pointee.debug.isOn ? RaiseFlag.message : 0
     // Between Begin and End the driver cannot be asked what came before.
     if isFirst, asksForErrors, !shadow.pointee.isInBegin {
@@ -61,18 +65,35 @@ extension UnsafeMutablePointer<ContextState> {
   func keep(_ error: UInt32) {
     guard pointee.errors.error == 0 || pointee.errors.isOnNode else { return }
     pointee.errors.isOnNode = false
-    if error != 0 { pointee.errors.error = error }
+    guard error != 0 else { return }
+    pointee.errors.error = error
+    expectErrors()
   }
+
+  private var framesShown: UInt64 {
+    platform_load64_relaxed(pointee.connection.segment.counter(Counter.framesPresented))
+  }
+
+  /// The program does what it does not do in every frame, or has made an error: in the next frames it may make others
+  /// on purpose, and look at them.
+  func expectErrors() { pointee.errors.unsteadyFrame = framesShown }
 
   /// Whether glGetError waits for the node.
   private var asksForErrors: Bool {
     switch currentErrorMode() {
     case .strict: true
     case .fast, .none: false
-    case .auto:
-      pointee.errors.time < 500_000_000
-        && platform_load64_relaxed(pointee.connection.segment.counter(Counter.framesPresented)) < 60
+    case .auto: framesShown &- pointee.errors.unsteadyFrame < 60 && mayWaitForErrors()
     }
+  }
+
+  /// Whether the waiting has been less than half a second, and a twentieth of the time that went by.
+  private func mayWaitForErrors() -> Bool {
+    let now = platform_now()
+    let forgiven = (now &- pointee.errors.forgivenAt) / 20
+    pointee.errors.forgivenAt = now
+    pointee.errors.time = pointee.errors.time > forgiven ? pointee.errors.time &- forgiven : 0
+    return pointee.errors.time < 500_000_000
   }
 
   /// The first error since the last question.

@@ -7,6 +7,7 @@ import Wire
 // OpenGL 4.6, chapters 9 and 17: what the window system side has to know of framebuffers.
 
 func note_glBindFramebuffer(_ c: Context, _ target: UInt32, _ framebuffer: UInt32) {
+  c.useMadeUpName(.framebuffer, framebuffer)
   if target == GL.FRAMEBUFFER || target == GL.DRAW_FRAMEBUFFER {
     c.pointee.shadow.pointee.drawFramebuffer = framebuffer
     c.keep(GL.DRAW_FRAMEBUFFER_BINDING, Int32(bitPattern: framebuffer))
@@ -239,6 +240,7 @@ func note_glBindRenderbuffer(_ c: Context, _ target: UInt32, _ renderbuffer: UIn
   {
     // A name that is used again is another renderbuffer, without an image.
     share.pointee.noteStorage()
+    share.pointee.names[.renderbuffer].pointee.use(renderbuffer)
     _ = share.pointee.renderbuffers.claim(renderbuffer, 1)
   }
   share.pointee.lock.unlock()
@@ -296,4 +298,18 @@ func hook_glGetFramebufferAttachmentParameteriv(
   c.answer(
     kind, name, attachment, pname, state: state, params,
     GLOpcode.glGetFramebufferAttachmentParameteriv, encode)
+}
+
+/// 0 is the default framebuffer, which is none of the application's objects, whatever it is on the node.
+func hook_glIsFramebuffer(_ c: Context, _ framebuffer: UInt32) -> UInt8 {
+  guard framebuffer != 0 else {
+    _ = c.isRefusedInBegin()
+    return 0
+  }
+  guard let call = c.beginCall(GLOpcode.glIsFramebuffer) else { return 0 }
+  encode_glIsFramebuffer(c, call.writer, call.ticket, framebuffer)
+  guard var reply = c.endCall(call) else { return 0 }
+  let result = reply.u32("result")
+  c.finishCall(call)
+  return result == 0 ? 0 : 1
 }

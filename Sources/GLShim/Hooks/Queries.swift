@@ -49,11 +49,13 @@ extension UnsafeMutablePointer<ContextState> {
 }
 
 func hook_glBeginQuery(_ c: Context, _ target: UInt32, _ id: UInt32) {
+  c.useMadeUpName(.query, id)
   c.cancelPush(id, c.pointee.shadow.pointee.queries.begin(target, 0, id))
   encode_glBeginQuery(c, c.writer, target, id)
 }
 
 func hook_glBeginQueryIndexed(_ c: Context, _ target: UInt32, _ index: UInt32, _ id: UInt32) {
+  c.useMadeUpName(.query, id)
   c.cancelPush(id, c.pointee.shadow.pointee.queries.begin(target, index, id))
   encode_glBeginQueryIndexed(c, c.writer, target, index, id)
 }
@@ -117,7 +119,10 @@ private func answer(_ c: Context, _ id: UInt32, _ pname: UInt32) -> Answer {
   if !connection.isReached(target) {
     // A program that looks again and again shall see it some time.
     guard c.flush() else { return .nothing }
-    if pname == GL.QUERY_RESULT {
+    // What ended before glFinish is complete, and so is its result (2.3.2, 4.2.1); it may be on its way here.
+    if pname == GL.QUERY_RESULT
+      || query.pointee.finishes != c.pointee.shadow.pointee.queries.finishes
+    {
       guard connection.wait(slot: target.slot, value: target.value, nanoseconds: .max) == .done
       else { return .nothing }
     } else if !connection.isReached(target) {

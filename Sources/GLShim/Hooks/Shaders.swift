@@ -173,7 +173,10 @@ func note_glDeleteShader(_ c: Context, _ shader: UInt32) {
   c.forgetReflection(shader)
   c.keepSourceLength(shader, 0)
 }
-func note_glLinkProgram(_ c: Context, _ program: UInt32) { c.forgetReflection(program) }
+func note_glLinkProgram(_ c: Context, _ program: UInt32) {
+  c.forgetReflection(program)
+  c.expectErrors()
+}
 func note_glProgramBinary(
   _ c: Context, _ program: UInt32, _ binaryFormat: UInt32, _ binary: UnsafeRawPointer?,
   _ length: Int32
@@ -497,4 +500,10 @@ func hook_glGetHandleARB(_ c: Context, _ pname: UInt32) -> UInt32 {
   var program: Int32 = 0
   hook_glGetIntegerv(c, GL.CURRENT_PROGRAM, &program)
   return UInt32(bitPattern: program)
+}
+
+// GL_ARB_vertex_program and GL_ARB_fragment_program
+
+func note_glBindProgramARB(_ c: Context, _ target: UInt32, _ program: UInt32) {
+  c.useMadeUpName(.arbProgram, program)
 }

@@ -20,6 +20,7 @@ func hook_glFlush(_ c: Context) {
 func hook_glFinish(_ c: Context) {
   frontBufferFlush(c)
   let shadow = c.pointee.shadow
+  shadow.pointee.queries.finishes &+= 1
   if currentErrorMode() != .strict, shadow.pointee.freeFinishes > 0, c.hasRecordsSinceSwap,
     !readsMaps(c)
   {

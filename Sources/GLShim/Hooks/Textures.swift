@@ -146,6 +146,7 @@ extension UnsafeMutablePointer<ContextState> {
     guard mayBecomeTexture(texture) else { return 0 }
     // A name that is used again is another texture, without images.
     share.pointee.noteStorage()
+    share.pointee.names[.texture].pointee.use(texture)
     return share.pointee.textures.claim(texture, UInt8(place &+ 1))
   }
 
@@ -164,6 +165,9 @@ extension UnsafeMutablePointer<ContextState> {
   fileprivate func bind(_ target: UInt32, _ texture: UInt32, isLocked: Bool) {
     settle()
     let units = pointee.shadow.pointee.units
+    if pointee.share.pointee.textures[texture] == 0 {
+      useMadeUpName(.texture, texture, isLocked: isLocked)
+    }
     guard let place = TexturePlace.of(target: target) else { return }
     guard let unit = pointee.shadow.pointee.matrices.knownUnit else {
       return units.forget(nil, place)

@@ -228,8 +228,8 @@ extension GLGenerator {
         else { continue }
         // A program that says so many is wrong, or wants more than a node takes.
         let error = model.name.contains("Uniform") ? "INVALID_OPERATION" : "OUT_OF_MEMORY"
-        out.line(
-          "guard \(p.name) == nil || \(bytes) <= largestArray else { return refuse(GL.\(error)) }")
+        let exception = isNeeded(p, model) ? "" : "\(p.name) == nil || "
+        out.line("guard \(exception)\(bytes) <= largestArray else { return refuse(GL.\(error)) }")
       }
     }
     for p in variable {
@@ -249,9 +249,10 @@ extension GLGenerator {
     }
     for p in variable {
       switch p.role {
-      case .array(let bytes, _): out.line("\(writer).pointee.glArray(\(p.name), \(bytes))")
+      case .array(let bytes, _):
+        out.line("\(writer).pointee.\(arrayWriter(p, model))(\(p.name), \(bytes))")
       case .names(_, let count):
-        out.line("\(writer).pointee.glArray(\(p.name), glProduct(\(count), 4))")
+        out.line("\(writer).pointee.\(arrayWriter(p, model))(\(p.name), glProduct(\(count), 4))")
       case .string(let isOptional):
         out.line("\(writer).pointee.glString(\(p.name), isOptional: \(isOptional))")
       case .text(let length, _):
@@ -264,6 +265,19 @@ extension GLGenerator {
       }
     }
     out.line("\(writer).pointee.end()")
+  }
+
+  /// Whether the command reads an array whatever it is given, so that NULL is no way to say that there is none.
+  private func isNeeded(_ p: GLModel.Parameter, _ model: GLModel) -> Bool {
+    switch p.role {
+    case .array(_, let isOptional): !isOptional && !model.words.contains("null")
+    case .names: !model.words.contains("null")
+    default: false
+    }
+  }
+
+  private func arrayWriter(_ p: GLModel.Parameter, _ model: GLModel) -> String {
+    isNeeded(p, model) ? "glNeededArray" : "glArray"
   }
 
   /// Width, height and depth of an image of as many sizes.
