@@ -118,20 +118,36 @@ extension Connection {
   /// Publishes the request and waits for its reply, whose body the reader then stands on. Nil when
   /// the connection is lost.
   public func endCall(_ call: Call) -> Reader? {
-    let frame = call.frame
-    guard !frame.pointee.request.writer.failed else {
-      lose(LostReason.noMemory, "the application has no memory left for a command")
-      return nil
-    }
-    let state = segment.replyArea(call.ticket).assumingMemoryBound(to: UInt32.self)
-    platform_store32_seq(state, 0)
     let start = platform_now()
-    guard call.channel.publish(frame.pointee.request.bytes) else { return nil }
+    guard sendCall(call), let reply = awaitReply(call) else { return nil }
+    countRoundTrip(call.opcode, platform_now() &- start)
+    return reply
+  }
+
+  /// Publishes the request and does not wait: `isAnswered` says when `awaitReply` does not wait either. False when the
+  /// connection is lost.
+  public func sendCall(_ call: Call) -> Bool {
+    guard !call.frame.pointee.request.writer.failed else {
+      lose(LostReason.noMemory, "the application has no memory left for a command")
+      return false
+    }
+    platform_store32_seq(replyState(call), 0)
+    return call.channel.publish(call.frame.pointee.request.bytes)
+  }
+
+  public func isAnswered(_ call: Call) -> Bool { platform_load32(replyState(call)) != 0 }
+
+  /// Waits for the reply of a request that was sent. Nil when the connection is lost.
+  public func awaitReply(_ call: Call) -> Reader? {
+    let state = replyState(call)
     while !segment.waitStep(nanoseconds: Connection.heartbeat, { platform_load32(state) != 0 }) {
       guard isAlive() else { return nil }
     }
-    countRoundTrip(call.opcode, platform_now() &- start)
-    return reply(call, frame)
+    return reply(call, call.frame)
+  }
+
+  private func replyState(_ call: Call) -> UnsafeMutablePointer<UInt32> {
+    segment.replyArea(call.ticket).assumingMemoryBound(to: UInt32.self)
   }
 
   /// Copies the reply out of the shared area, then checks the copy.

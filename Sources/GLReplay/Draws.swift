@@ -154,6 +154,8 @@ extension GLReplayContext {
     _ count: Int32, _ type: UInt32, _ offset: UnsafeRawPointer?, base: Int32 = 0,
     instances: Int32 = 1, baseInstance: UInt32 = 0
   ) -> (pointer: UnsafeRawPointer?, isThere: Bool) {
+    // So few instances are an error, for which no index is read.
+    guard instances >= 0 else { return (nil, true) }
     let size = glIndexSize(type)
     var pointer = offset
     let isInMemory = memory.block != nil

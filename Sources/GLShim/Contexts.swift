@@ -333,6 +333,7 @@ extension UnsafeMutablePointer<ContextState> {
     let channel = pointee.channel
     if isOpen {
       flush()
+      settleQuestion()
       endMessages()
       // Others of the group may build on what this one has done.
       if pointee.share.pointee.contextCount > 1 { waitUntilReplayed() }
@@ -356,11 +357,9 @@ extension UnsafeMutablePointer<ContextState> {
   /// Waits until everything that was recorded has been replayed; false when the connection is lost.
   @discardableResult
   func waitUntilReplayed() -> Bool {
+    settleQuestion()
     guard let call = beginCall(ControlOpcode.glReport) else { return false }
-    call.writer.pointee.begin(ControlOpcode.glReport)
-    call.writer.pointee.u32(call.ticket)
-    call.writer.pointee.u32(0)
-    call.writer.pointee.end()
+    writeReport(call)
     guard var reply = pointee.connection.endCall(call) else { return false }
     // What glGetError would have said is still to be said.
     let error = reply.u32("glReport.error")
@@ -368,6 +367,13 @@ extension UnsafeMutablePointer<ContextState> {
     pointee.answered = pointee.published
     keep(error)
     return true
+  }
+
+  func writeReport(_ call: Call) {
+    call.writer.pointee.begin(ControlOpcode.glReport)
+    call.writer.pointee.u32(call.ticket)
+    call.writer.pointee.u32(0)
+    call.writer.pointee.end()
   }
 }
 

@@ -305,6 +305,20 @@ def test_picking():
     same_guest("picking", 24)
 
 
+def test_liberties():
+    same_guest("liberties", 16)
+
+
+def test_errors_on_purpose():
+    """With the standard setting, which does not wait for the node in every frame."""
+    with display() as screen:
+        wanted = run(guest("errors_on_purpose"), plain_environment(DISPLAY=screen, LIBGL_ALWAYS_SOFTWARE=1)).stdout
+        found = omega(
+            "run", "-q", "--", *guest("errors_on_purpose"), environment=plain_environment(DISPLAY=screen)
+        ).stdout
+    assert len(wanted.splitlines()) == 10 and found == wanted, f"{wanted}\n{found}"
+
+
 # --- Random commands, of which every answer is compared
 
 STATE = HERE / "programs" / "gl_state.py"

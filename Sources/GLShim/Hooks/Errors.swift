@@ -18,7 +18,14 @@ struct PendingError {
   /// Nanoseconds that glGetError has waited for the node, less what has been forgiven until `forgivenAt`.
   fileprivate var time: UInt64 = 0
   fileprivate var forgivenAt: UInt64 = 0
+  /// A question to the node that is on its way, and the frame in which the latest was asked.
+  fileprivate var question: Call?
+  fileprivate var questionFrame: UInt64 = 0
 }
+
+/// Questions on their way, of all contexts. Each has one of a connection's few tickets until its context looks again.
+nonisolated(unsafe) private var questions: UInt64 = 0
+private var mostQuestions: UInt64 { 8 }
 
 /// `OMEGA_GL_ERRORS`.
 enum ErrorMode: UInt32 {
@@ -96,9 +103,43 @@ extension UnsafeMutablePointer<ContextState> {
     return pointee.errors.time < 500_000_000
   }
 
+  /// Asks the node once a frame, without waiting, and takes what it has answered: a program that makes errors, and sees
+  /// the first of them late, is waited for from then on.
+  private func look() {
+    if let question = pointee.errors.question {
+      if pointee.connection.isAnswered(question) { settleQuestion() }
+      return
+    }
+    let frame = framesShown
+    guard frame != pointee.errors.questionFrame, !pointee.shadow.pointee.isInBegin else { return }
+    guard platform_add64(&questions, 1) < mostQuestions,
+      let question = beginCall(ControlOpcode.glReport)
+    else {
+      _ = platform_add64(&questions, UInt64.max)
+      return
+    }
+    writeReport(question)
+    pointee.errors.questionFrame = frame
+    pointee.errors.question = question
+    _ = pointee.connection.sendCall(question)
+  }
+
+  /// Waits for the answer to a question that is on its way: whoever asks next is told of later errors alone.
+  func settleQuestion() {
+    guard let question = pointee.errors.question else { return }
+    pointee.errors.question = nil
+    _ = platform_add64(&questions, UInt64.max)
+    guard var reply = pointee.connection.awaitReply(question) else { return }
+    let error = reply.u32("glReport.error")
+    pointee.connection.finishCall(question)
+    keep(error)
+  }
+
   /// The first error since the last question.
   fileprivate func takeError() -> UInt32 {
-    if pointee.errors.isOnNode || asksForErrors {
+    if !pointee.errors.isOnNode, !asksForErrors {
+      look()
+    } else {
       let start = platform_now()
       waitUntilReplayed()
       pointee.errors.time &+= platform_now() &- start

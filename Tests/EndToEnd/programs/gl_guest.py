@@ -473,6 +473,96 @@ def single_pbuffer() -> None:
     assert es.eglTerminate(display)
 
 
+def liberties() -> None:
+    """What a program may do that few do: names it made up, arrays it left out, questions right after glFinish."""
+    es, display, config, surface = open_pbuffer()
+    gl = C.CDLL("libGL.so.1")
+    context = C.c_void_p(es.eglCreateContext(display, config, None, integers(0x3038)))
+    assert es.eglMakeCurrent(display, surface, surface, context)
+    name, value = C.c_uint(), C.c_int()
+    # Each name is bound before any is generated.
+    for what, bind, generate, is_there in (
+        ("texture", lambda n: gl.glBindTexture(0xDE1, n), gl.glGenTextures, gl.glIsTexture),
+        ("array texture", lambda n: gl.glBindTexture(0x9009, n + 8), gl.glGenTextures, gl.glIsTexture),
+        ("buffer", lambda n: gl.glBindBuffer(0x8892, n), gl.glGenBuffers, gl.glIsBuffer),
+        ("renderbuffer", lambda n: gl.glBindRenderbuffer(0x8D41, n), gl.glGenRenderbuffers,
+         gl.glIsRenderbuffer),
+        ("framebuffer", lambda n: gl.glBindFramebuffer(0x8D40, n), gl.glGenFramebuffers,
+         gl.glIsFramebuffer),
+        ("query", lambda n: (gl.glBeginQuery(0x8914, n), gl.glEndQuery(0x8914)), gl.glGenQueries,
+         gl.glIsQuery),
+        ("program", lambda n: gl.glBindProgramARB(0x8620, n), gl.glGenProgramsARB, gl.glIsProgramARB),
+    ):
+        bind(1)
+        made_up = 9 if what == "array texture" else 1
+        for _ in range(12):
+            generate(1, C.byref(name))
+            assert name.value != made_up, what
+        print(what, is_there(1) & 255, is_there(0) & 255, hex(gl.glGetError()))
+    # What a framebuffer still holds has its name though it is deleted.
+    texture, framebuffer = C.c_uint(), C.c_uint()
+    gl.glGenTextures(1, C.byref(texture))
+    gl.glBindTexture(0xDE1, texture)
+    gl.glTexImage2D(0xDE1, 0, 0x1908, 8, 8, 0, 0x1908, 0x1401, None)
+    gl.glGenFramebuffers(1, C.byref(framebuffer))
+    gl.glBindFramebuffer(0x8D40, framebuffer)
+    gl.glFramebufferTexture2D(0x8D40, 0x8CE0, 0xDE1, texture, 0)
+    gl.glBindFramebuffer(0x8D40, 0)
+    gl.glDeleteTextures(1, C.byref(texture))
+    gl.glBindFramebuffer(0x8D40, framebuffer)
+    gl.glGetFramebufferAttachmentParameteriv(0x8D40, 0x8CE0, 0x8CD1, C.byref(value))
+    print("attached", value.value == texture.value, hex(gl.glGetError()))
+    gl.glBindFramebuffer(0x8D40, 0)
+    # Each is refused for another reason than the array that is missing, or draws nothing.
+    gl.glBindBuffer(0x8892, 77)
+    gl.glBufferData(0x8892, C.c_ssize_t(10), None, 0x88E4)
+    for offset, size in ((-1, 1), (1, -1), (15, 1), (1, 15), (8, 8)):
+        gl.glBufferSubData(0x8892, C.c_ssize_t(offset), C.c_ssize_t(size), None)
+        print("range", offset, size, hex(gl.glGetError()))
+    gl.glDeleteTextures(-1, None)
+    print("names", hex(gl.glGetError()))
+    gl.glBindBuffer(0x8892, 0)
+    gl.glDrawElementsInstanced(0, 3, 0x1401, bytes(4), -1)
+    print("instances", hex(gl.glGetError()))
+    # OpenGL 4.6, 4.2.1: a query that ended before glFinish has its result.
+    query = C.c_uint()
+    gl.glGenQueries(1, C.byref(query))
+    for _ in range(20):
+        gl.glBeginQuery(0x8914, query)
+        gl.glRectf(C.c_float(-1), C.c_float(-1), C.c_float(1), C.c_float(1))
+        gl.glEndQuery(0x8914)
+        gl.glFinish()
+        gl.glGetQueryObjectiv(query, 0x8867, C.byref(value))
+        assert value.value == 1, "there is no result after glFinish"
+        gl.glGetQueryObjectiv(query, 0x8866, C.byref(value))
+    print("samples", value.value, hex(gl.glGetError()))
+    assert es.eglMakeCurrent(display, None, None, None)
+    assert es.eglTerminate(display)
+
+
+def errors_on_purpose() -> None:
+    """A program that has long been running and then makes errors to see them."""
+    gl, display = glx(), open_display()
+    info = gl.glXChooseVisual(display, 0, integers(4, 5, 0))
+    context = C.c_void_p(gl.glXCreateContext(display, info, None, 1))
+    window = make_window(display, info[0], 64, 64)
+    assert gl.glXMakeCurrent(display, window, context)
+    for _ in range(100):
+        draw_triangle(gl, 64, 64)
+        gl.glGetError()
+        gl.glXSwapBuffers(display, window)
+    # What is said of the first may come late. What has been read shows that there was one.
+    gl.glEnable(0x1234)
+    first = gl.glGetError()
+    pixel = (C.c_ubyte * 4)()
+    gl.glReadPixels(0, 0, 1, 1, 0x1908, 0x1401, pixel)
+    late = gl.glGetError()
+    print("first", hex(first or late))
+    for wrong in (lambda: gl.glEnable(0x1234), lambda: gl.glViewport(0, 0, -1, 1), gl.glEnd) * 3:
+        wrong()
+        print(hex(gl.glGetError()), hex(gl.glGetError()))
+
+
 def picking() -> None:
     """Selection and feedback, and what of the application's buffers they leave alone."""
     es, display, config, surface = open_pbuffer()

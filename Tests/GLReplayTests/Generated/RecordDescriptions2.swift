@@ -1240,7 +1240,7 @@ let recordDescriptions1: String = """
   C glIsEnabledi 101D8 sync - replies - 4
   P target value UInt32
   P index value UInt32
-  C glIsFramebuffer 101D9 sync - replies - 4
+  C glIsFramebuffer 101D9 hook - replies - 4
   P framebuffer name framebuffer
   C glIsList 101DA sync - replies - 4
   P list name list
