@@ -331,7 +331,9 @@ extension GLReplayContext {
       let bit: UInt64 = 1 << UInt64(slot)
       left &= ~bit
       if vertexArrays.fresh & bit != 0 {
-        if covers(slot, vertices, instances, baseInstance) { continue }
+        // Indices that the buffer does not have are the application's mistake, and draw nothing.
+        guard let isCovered = covers(slot, vertices, instances, baseInstance) else { return false }
+        if isCovered { continue }
         malformed(recordWord(0), "vertices")
         return false
       }
@@ -347,7 +349,7 @@ extension GLReplayContext {
   /// Whether the vertices that came for a slot are all that a draw reads of it.
   private mutating func covers(
     _ slot: Int, _ vertices: Vertices, _ instances: Int, _ baseInstance: Int
-  ) -> Bool {
+  ) -> Bool? {
     guard instances > 0 else { return true }
     let range = vertexArrays.ranges[slot]
     if slot < 32, vertexArrays.hasDivisors {
@@ -367,19 +369,22 @@ extension GLReplayContext {
     case .draws(let pointers, let isOffset, let counts, let type, let bases, let drawCount):
       for i in 0..<drawCount {
         let base = Int(bases?[i] ?? 0)
-        guard covers(range, pointers[i], isOffset, Int(counts[i]), type, base) else { return false }
+        let isCovered = covers(range, pointers[i], isOffset, Int(counts[i]), type, base)
+        guard isCovered == true else { return isCovered }
       }
       return true
     }
   }
 
-  /// Whether a range has all the vertices that `count` indices name.
+  /// Whether a range has all the vertices that `count` indices name; nil when the buffer does not have those.
   private mutating func covers(
     _ range: Range<Int>, _ pointer: UnsafeRawPointer?, _ isOffset: Bool, _ count: Int,
     _ type: UInt32, _ base: Int
-  ) -> Bool {
+  ) -> Bool? {
     guard count > 0, glIndexSize(type) > 0 else { return true }
-    guard let place = isOffset ? bufferIndices(pointer, count, type) : pointer else { return false }
+    guard let place = isOffset ? bufferIndices(pointer, count, type) : pointer else {
+      return isOffset ? nil : false
+    }
     func fit(_ restart: UInt32?) -> Bool {
       guard let (low, high) = limits(place, count, type, skipping: restart) else { return true }
       return range.contains(low &+ base) && range.contains(high &+ base)

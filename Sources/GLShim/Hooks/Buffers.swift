@@ -429,6 +429,19 @@ private func copyOut(
   return true
 }
 
+/// Copies a range of a buffer for the client's own use, where OpenGL ES has no glGetBufferSubData too. What the buffer
+/// does not have, or cannot be read, is zero.
+func readBuffer(
+  _ c: Context, _ buffer: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer
+) {
+  if copyOut(c, buffer, offset, size, data) { return }
+  platform_zero(data, size)
+  guard offset >= 0 else { return }
+  _ = c.readBuffer(buffer, offset, size) { place, bytes in
+    if let start = bytes.baseAddress { platform_copy(data + (place &- offset), start, bytes.count) }
+  }
+}
+
 func hook_glGetBufferSubData(
   _ c: Context, _ target: UInt32, _ offset: Int, _ size: Int, _ data: UnsafeMutableRawPointer?
 ) {

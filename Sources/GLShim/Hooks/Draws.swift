@@ -107,7 +107,7 @@ private func range(
   let bytes = glProduct(Int(count), glIndexSize(type))
   guard bytes <= largestArray, let copy = platform_calloc(1, bytes) else { return nil }
   defer { platform_free(copy) }
-  gl_GetBufferSubData(GL.ELEMENT_ARRAY_BUFFER, Int(bitPattern: indices), bytes, copy)
+  readBuffer(c, c.pointee.shadow.pointee.elementBuffer, Int(bitPattern: indices), bytes, copy)
   return range(c, type, copy, Int(count))
 }
 
