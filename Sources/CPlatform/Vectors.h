@@ -332,35 +332,29 @@ PLATFORM_INLINE_32 int32_t platform_total(platform_ints8 v) {
   return sum;
 }
 
-/// Sixteen samples of a window: of a row of a large one, of two rows of a small one.
-PLATFORM_INLINE_32 platform_words16 platform_part(
-    const uint8_t *_Nonnull p, ptrdiff_t stride, bool is_large) {
-  return is_large ? platform_samples(p) : platform_two_rows(p, stride);
-}
-/// What a tap fetches for them.
-PLATFORM_INLINE_32 platform_words16 platform_fetched(
-    platform_tap tap, ptrdiff_t offset, bool is_large) {
+/// What a tap fetches for two rows of eight samples.
+PLATFORM_INLINE_32 platform_words16 platform_fetched(platform_tap tap, ptrdiff_t offset) {
   const uint8_t *p = tap.base + offset;
-  return platform_part(p, tap.stride, is_large) * platform_words((int16_t)tap.weights[0]) +
-         platform_part(p + 1, tap.stride, is_large) * platform_words((int16_t)tap.weights[1]) +
-         platform_part(p + tap.stride, tap.stride, is_large) * platform_words((int16_t)tap.weights[2]) +
-         platform_part(p + tap.stride + 1, tap.stride, is_large) * platform_words((int16_t)tap.weights[3]);
+  ptrdiff_t stride = tap.stride;
+  return platform_two_rows(p, stride) * platform_words((int16_t)tap.weights[0]) +
+         platform_two_rows(p + 1, stride) * platform_words((int16_t)tap.weights[1]) +
+         platform_two_rows(p + stride, stride) * platform_words((int16_t)tap.weights[2]) +
+         platform_two_rows(p + stride + 1, stride) * platform_words((int16_t)tap.weights[3]);
 }
 /// `p` and `q`: where differences lie between samples; NULL where they are taken at `a` and `b`.
 PLATFORM_INLINE_32 platform_fit platform_fit_of(
     const uint8_t *_Nonnull a, ptrdiff_t s, const uint8_t *_Nonnull b, ptrdiff_t t,
-    const platform_tap *_Nullable p, const platform_tap *_Nullable q, bool is_large) {
+    const platform_tap *_Nullable p, const platform_tap *_Nullable q) {
   platform_ints8 xx = {0}, xy = {0}, yy = {0}, xr = {0}, yr = {0}, difference = {0};
-  for (int row = 0; row < (is_large ? 16 : 8); row += is_large ? 1 : 2) {
+  for (int row = 0; row < 8; row += 2) {
     const uint8_t *a0 = a + row * s, *b0 = b + row * t;
-    platform_words16 x = platform_part(a0 + 1, s, is_large) - platform_part(a0 - 1, s, is_large) +
-                         platform_part(b0 + 1, t, is_large) - platform_part(b0 - 1, t, is_large);
-    platform_words16 y = platform_part(a0 + s, s, is_large) - platform_part(a0 - s, s, is_large) +
-                         platform_part(b0 + t, t, is_large) - platform_part(b0 - t, t, is_large);
-    platform_words16 r =
-        p == NULL
-            ? (platform_part(a0, s, is_large) - platform_part(b0, t, is_large)) << 3
-            : (platform_fetched(*p, row * s, is_large) - platform_fetched(*q, row * t, is_large)) >> 4;
+    platform_words16 x = platform_two_rows(a0 + 1, s) - platform_two_rows(a0 - 1, s) +
+                         platform_two_rows(b0 + 1, t) - platform_two_rows(b0 - 1, t);
+    platform_words16 y = platform_two_rows(a0 + s, s) - platform_two_rows(a0 - s, s) +
+                         platform_two_rows(b0 + t, t) - platform_two_rows(b0 - t, t);
+    platform_words16 r = p == NULL
+                             ? (platform_two_rows(a0, s) - platform_two_rows(b0, t)) << 3
+                             : (platform_fetched(*p, row * s) - platform_fetched(*q, row * t)) >> 4;
     xx += platform_products(x, x);
     xy += platform_products(x, y);
     yy += platform_products(y, y);
@@ -373,19 +367,13 @@ PLATFORM_INLINE_32 platform_fit platform_fit_of(
 }
 static inline __attribute__((target("avx2"))) platform_fit platform_fit_32(
     const uint8_t *_Nonnull a, ptrdiff_t s, const uint8_t *_Nonnull b, ptrdiff_t t) {
-  return platform_fit_of(a, s, b, t, NULL, NULL, false);
+  return platform_fit_of(a, s, b, t, NULL, NULL);
 }
 static inline __attribute__((target("avx2"))) platform_fit platform_fit_between_32(
     const uint8_t *_Nonnull a, ptrdiff_t s, const uint8_t *_Nonnull b, ptrdiff_t t, platform_tap p,
     platform_tap q) {
-  return platform_fit_of(a, s, b, t, &p, &q, false);
+  return platform_fit_of(a, s, b, t, &p, &q);
 }
-static inline __attribute__((target("avx2"))) platform_fit platform_fit_large_32(
-    const uint8_t *_Nonnull a, ptrdiff_t s, const uint8_t *_Nonnull b, ptrdiff_t t, platform_tap p,
-    platform_tap q) {
-  return platform_fit_of(a, s, b, t, &p, &q, true);
-}
-
 #endif
 
 /// Adds a window of 16 x 16 samples to sums: what two taps fetch for each, whose weights add up to 256, in
@@ -451,18 +439,17 @@ static inline bool platform_fit_window(
 }
 
 /// The same with differences between two taps, whose weights add up to 128 each and whose strides are those
-/// of `a` and of `b`; over 16 x 16 samples when `is_large`.
+/// of `a` and of `b`.
 static inline bool platform_fit_window_between(
     platform_fit *_Nonnull fit, const uint8_t *_Nonnull a, ptrdiff_t s, const uint8_t *_Nonnull b,
-    ptrdiff_t t, platform_tap p, platform_tap q, bool is_large) {
+    ptrdiff_t t, platform_tap p, platform_tap q) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx2")) {
-    *fit = is_large ? platform_fit_large_32(a, s, b, t, p, q)
-                    : platform_fit_between_32(a, s, b, t, p, q);
+    *fit = platform_fit_between_32(a, s, b, t, p, q);
     return true;
   }
 #else
-  (void)fit, (void)a, (void)s, (void)b, (void)t, (void)p, (void)q, (void)is_large;
+  (void)fit, (void)a, (void)s, (void)b, (void)t, (void)p, (void)q;
 #endif
   return false;
 }
