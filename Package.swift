@@ -101,7 +101,7 @@ let package = Package(
     .target(
       name: "FrameStream", dependencies: ["CPlatform", "CLibAV", "CZstd", "Wire"],
       swiftSettings: house + gnu),
-    .target(name: "Interim", swiftSettings: house),
+    .target(name: "Interim", dependencies: ["CPlatform"], swiftSettings: house),
     // Floor 4
     .target(
       name: "VkLayer",
@@ -205,7 +205,7 @@ let package = Package(
       dependencies: ["FrameServer", "FrameStream", "FrameSamples", "CPlatform"],
       swiftSettings: gnu),
     .testTarget(name: "FrameLinkTests", dependencies: ["FrameLink", "FrameSamples"]),
-    .testTarget(name: "InterimTests", dependencies: ["Interim"]),
+    .testTarget(name: "InterimTests", dependencies: ["Interim", "CPlatform"]),
     .testTarget(
       name: "AgentTests",
       dependencies: [

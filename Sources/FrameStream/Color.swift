@@ -129,13 +129,16 @@ public struct ColorConversion: Sendable {
     let isQuarter = picture.sampling == .quarter420 || picture.cr == nil
     // Two rows at a time, whose pixels are then still in the processor's own memory.
     for line in 0..<(height + 1) / 2 {
+      let done = picture.cr == nil ? pairedRows(pixels, line, width, height, picture) : 0
       for y in 2 * line..<min(2 * line + 2, height) {
         let luma = picture.y + y * picture.yStride
-        PixelLoops.luma(luma, pixels.row(y), width, toLuma, pixels.order)
+        PixelLoops.luma(luma + done, pixels.row(y) + done, width - done, toLuma, pixels.order)
         ColorConversion.extend(luma, width, codedWidth, by: 1)
         if !isQuarter { fullChroma(pixels, y, width, picture, codedWidth) }
       }
-      if isQuarter { quarterChroma(pixels, line, width, height, picture, codedWidth / 2) }
+      if isQuarter {
+        quarterChroma(pixels, line, from: done, width, height, picture, codedWidth / 2)
+      }
     }
     ColorConversion.repeatRow(
       picture.y, picture.yStride, from: height - 1, to: codedHeight, count: codedWidth)
@@ -149,6 +152,17 @@ public struct ColorConversion: Sendable {
     }
   }
 
+  /// Luma and pairs of chroma of two rows of pixels, in one go through them: how many columns that were.
+  private func pairedRows(
+    _ pixels: PixelRows, _ line: Int, _ width: Int, _ height: Int, _ picture: PlanePicture
+  ) -> Int {
+    let (first, second) = (2 * line, min(2 * line + 1, height - 1))
+    return PixelLoops.video(
+      picture.y + first * picture.yStride, picture.y + second * picture.yStride,
+      picture.cb + line * picture.chromaStride, pixels.row(first), pixels.row(second), width,
+      (toLuma, toCb, toCr), pixels.order)
+  }
+
   private func fullChroma(
     _ pixels: PixelRows, _ y: Int, _ width: Int, _ picture: PlanePicture, _ codedWidth: Int
   ) {
@@ -160,28 +174,30 @@ public struct ColorConversion: Sendable {
     ColorConversion.extend(cr, width, codedWidth, by: 1)
   }
 
-  /// One row of chroma, of two rows of pixels.
+  /// One row of chroma, of two rows of pixels from an even column on.
   private func quarterChroma(
-    _ pixels: PixelRows, _ line: Int, _ width: Int, _ height: Int, _ picture: PlanePicture,
-    _ codedWidth: Int
+    _ pixels: PixelRows, _ line: Int, from start: Int, _ width: Int, _ height: Int,
+    _ picture: PlanePicture, _ codedWidth: Int
   ) {
-    let above = pixels.row(2 * line)
-    let below = pixels.row(min(2 * line + 1, height - 1))
+    let above = pixels.row(2 * line) + start
+    let below = pixels.row(min(2 * line + 1, height - 1)) + start
     let cb = picture.cb + line * picture.chromaStride
     if let crPlane = picture.cr {
       let cr = crPlane + line * picture.chromaStride
-      quads(cb, cr, above, below, width, pixels.order)
+      quads(cb + start / 2, cr + start / 2, above, below, width - start, pixels.order)
       ColorConversion.extend(cb, (width + 1) / 2, codedWidth, by: 1)
       ColorConversion.extend(cr, (width + 1) / 2, codedWidth, by: 1)
       return
     }
-    let used = (width + 1) / 2
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 2 * used) { samples in
-      guard let first = samples.baseAddress else { return }
-      quads(first, first + used, above, below, width, pixels.order)
-      PixelLoops.interleave(cb, first, first + used, used)
+    let count = (width - start + 1) / 2
+    if count > 0 {
+      withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 2 * count) { samples in
+        guard let first = samples.baseAddress else { return }
+        quads(first, first + count, above, below, width - start, pixels.order)
+        PixelLoops.interleave(cb + start, first, first + count, count)
+      }
     }
-    ColorConversion.extend(cb, used, codedWidth, by: 2)
+    ColorConversion.extend(cb, (width + 1) / 2, codedWidth, by: 2)
   }
 
   private func quads(

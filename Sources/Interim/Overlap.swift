@@ -1,3 +1,5 @@
+internal import CPlatform
+
 /// Makes a plane of an interim picture from two planes and the motion between them: each sample is a
 /// mean of what the four nearest blocks fetch for it, the nearer the more. What is fetched lies between
 /// samples and is interpolated, linearly or with a cubic filter; both sides count by their nearness in
@@ -112,6 +114,18 @@ struct Overlap {
     let b = Tap(
       second, (x &<< digits) &+ dx &- bx, (y &<< digits) &+ dy &- by, digits, window,
       total: 256 &- share)
+    let isDone =
+      block == 8
+      ? platform_add_window(sums, strip, weights, a.tap, b.tap)
+      : platform_add_small_window(sums, strip, weights, a.tap, b.tap)
+    if !isDone { Self.add(a, b, window, weights, sums, strip) }
+  }
+
+  /// The same for processors without larger vectors.
+  static func add(
+    _ a: Tap, _ b: Tap, _ window: Int, _ weights: UnsafePointer<UInt16>,
+    _ sums: UnsafeMutablePointer<UInt16>, _ strip: Int
+  ) {
     var (p, q) = (a.base, b.base)
     var sum = sums
     var weight = weights
@@ -141,9 +155,19 @@ struct Overlap {
     let (dx, dy) = (Int(field.dx[at]), Int(field.dy[at]))
     let (bx, by) = (phase.before(dx), phase.before(dy))
     let share = Int16(truncatingIfNeeded: (264 &- min(256, phase.fraction)) &>> 4)
-    let (p, q) = (scratch, scratch + 2 &* CubicTap.scratch)
     let a = CubicTap(first, (x &<< 3) &- bx, (y &<< 3) &- by)
     let b = CubicTap(second, (x &<< 3) &+ dx &- bx, (y &<< 3) &+ dy &- by)
+    if !platform_add_cubic_window(sums, strip, weights, a.tap, b.tap, share) {
+      Self.addCubic(a, b, share, weights, sums, strip, scratch)
+    }
+  }
+
+  /// The same for processors without larger vectors.
+  static func addCubic(
+    _ a: CubicTap, _ b: CubicTap, _ share: Int16, _ weights: UnsafePointer<UInt16>,
+    _ sums: UnsafeMutablePointer<UInt16>, _ strip: Int, _ scratch: UnsafeMutableRawPointer
+  ) {
+    let (p, q) = (scratch, scratch + 2 &* CubicTap.scratch)
     a.filterRows(into: p)
     b.filterRows(into: q)
     let brightest = SIMD8<Int16>(repeating: 1020)
@@ -174,7 +198,6 @@ struct CubicTap {
   /// In 64ths across, and in 32nds down, where less room is left in 16 bits.
   private let across: SIMD4<Int16>
   private let down: SIMD4<Int16>
-  private let isWhole: Bool
 
   /// - Parameters: x and y in eighths of a sample.
   @inline(__always)
@@ -185,7 +208,6 @@ struct CubicTap {
     base = UnsafePointer(plane.base + (py &* plane.stride &+ px))
     across = Self.weights(x & 7, total: 64)
     down = Self.weights(y & 7, total: 32)
-    isWhole = (x | y) & 7 == 0
   }
 
   /// What the four samples around count at so many eighths from the second to the third.
@@ -202,6 +224,13 @@ struct CubicTap {
     return SIMD4(
       Int16(truncatingIfNeeded: a), Int16(truncatingIfNeeded: total &- a &- c &- d),
       Int16(truncatingIfNeeded: c), Int16(truncatingIfNeeded: d))
+  }
+
+  @inline(__always)
+  var tap: platform_cubic_tap {
+    platform_cubic_tap(
+      base: base, stride: stride, across: (across.x, across.y, across.z, across.w),
+      down: (down.x, down.y, down.z, down.w))
   }
 
   /// Filters 19 rows, from the one above the window on, into halves of a level.
@@ -268,6 +297,11 @@ struct Tap {
     w1 = UInt16(truncatingIfNeeded: right &- both)
     w2 = UInt16(truncatingIfNeeded: below &- both)
     w0 = UInt16(truncatingIfNeeded: total &- right &- below &+ both)
+  }
+
+  @inline(__always)
+  var tap: platform_tap {
+    platform_tap(base: base, stride: stride, weights: (w0, w1, w2, w3))
   }
 
   /// Eight places from one on, times the weights' total. The compiler makes of this what it makes of a

@@ -170,6 +170,57 @@ struct ColorTests {
     }
   }
 
+  @Test(
+    "is the same by larger vectors and by loops", arguments: [ColorRange.limited, .full],
+    [PixelOrder.bgra, .rgba])
+  func vectors(range: ColorRange, order: PixelOrder) throws {
+    let conversion = ColorConversion(range: range)
+    // Whole vectors and a rest, an odd side, and rows of which only vectors are left.
+    for (width, height) in [(160, 8), (191, 7), (45, 3)] {
+      let (codedWidth, codedHeight) = ((width + 1) & ~1, (height + 1) & ~1)
+      let picture = noise(width, height, order)
+      // Planes of their own are made by loops alone.
+      let (paired, apart) = (
+        Planes(width: codedWidth, height: codedHeight, .quarter420, isPaired: true),
+        Planes(width: codedWidth, height: codedHeight, .quarter420, isPaired: false)
+      )
+      for planes in [paired, apart] {
+        conversion.toVideo(
+          picture.rows, width: width, height: height, into: planes.picture, codedWidth: codedWidth,
+          codedHeight: codedHeight)
+      }
+      var wrong = 0
+      for y in 0..<codedHeight {
+        for x in 0..<codedWidth { wrong += paired.luma(x, y) == apart.luma(x, y) ? 0 : 1 }
+      }
+      for y in 0..<codedHeight / 2 {
+        for x in 0..<codedWidth / 2 { wrong += paired.chroma(x, y) == apart.chroma(x, y) ? 0 : 1 }
+      }
+      #expect(wrong == 0)
+
+      let cr = try #require(apart.picture.cr)
+      func back(_ rectangle: Tile, into rows: PixelRows) {
+        conversion.toPixels(
+          y: apart.picture.y, yStride: apart.picture.yStride, cb: apart.picture.cb, cr: cr,
+          chromaStride: apart.picture.chromaStride, sampling: .quarter420, rectangle: rectangle,
+          into: rows)
+      }
+      let (whole, pieces) = (
+        Picture(width: width, height: height, order: order),
+        Picture(width: width, height: height, order: order)
+      )
+      back(Tile(x: 0, y: 0, width: width, height: height), into: whole.rows)
+      for x in stride(from: 0, to: width, by: 14) {
+        back(Tile(x: x, y: 0, width: min(14, width - x), height: height), into: pieces.rows)
+      }
+      wrong = 0
+      for y in 0..<height {
+        for x in 0..<width { wrong += whole[x, y] == pieces[x, y] ? 0 : 1 }
+      }
+      #expect(wrong == 0)
+    }
+  }
+
   @Test("keeps greys grey, and their values in full range")
   func greys() throws {
     let picture = Picture(width: 256, height: 1)

@@ -1,3 +1,4 @@
+import CPlatform
 import Testing
 
 @testable import Interim
@@ -133,5 +134,62 @@ struct MotionTests {
         #expect(Int(result.luma.row(y)[x]) == mean)
       }
     }
+  }
+
+  @Test("windows are the same by larger vectors and by loops")
+  func vectors() {
+    let first = picture(80, 60, texture)
+    let second = picture(80, 60) { texture($0 * 1.1 - 7, $1 * 0.9 + 3) }
+    defer { withExtendedLifetime((first, second)) {} }
+    let (plane, other) = (first.luma, second.luma)
+    var state: UInt64 = 9
+    func random(_ bound: Int) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Int(state >> 33) % bound
+    }
+    for _ in 0..<200 {
+      let (x, y, u, v) = (random(600) - 40, random(480) - 40, random(600), random(480))
+      for block in [8, 4] {
+        let window = 2 * block
+        let share = random(257)
+        let p = Tap(plane, x, y, 3, window, total: share)
+        let q = Tap(other, u, v, 3, window, total: 256 - share)
+        var weights = [UInt16](repeating: 0, count: window * window)
+        Overlap.fillWeights(&weights, block: block)
+        var loops = (0..<window * (window + 3)).map { _ in UInt16(random(40_000)) }
+        var vectors = loops
+        let isDone =
+          block == 8
+          ? platform_add_window(&vectors, window + 3, weights, p.tap, q.tap)
+          : platform_add_small_window(&vectors, window + 3, weights, p.tap, q.tap)
+        Overlap.add(p, q, window, weights, &loops, window + 3)
+        #expect(!isDone || vectors == loops)
+        guard block == 8 else { continue }
+        let (a, b) = (CubicTap(plane, x, y), CubicTap(other, u, v))
+        let sixteenths = Int16(random(17))
+        let isCubicDone = platform_add_cubic_window(
+          &vectors, window + 3, weights, a.tap, b.tap, sixteenths)
+        withUnsafeTemporaryAllocation(byteCount: 4 * CubicTap.scratch, alignment: 16) {
+          Overlap.addCubic(
+            a, b, sixteenths, weights, &loops, window + 3, $0.baseAddress!)
+        }
+        #expect(!isCubicDone || vectors == loops)
+      }
+      let fit = SubsampleFit(plane, other, .half)
+      let p = Tap(plane, x, y, 3, 8, total: 128)
+      let q = Tap(other, u, v, 3, 8, total: 128)
+      let (a, b) = (plane.row(random(40)) + random(60), other.row(random(40)) + random(60))
+      var found = platform_fit()
+      let isDone = platform_fit_window_between(
+        &found, a, plane.stride, b, other.stride, p.tap, q.tap)
+      #expect(!isDone || isEqual(found, fit.add(a, plane.stride, b, other.stride, (p, q))))
+      let isWholeDone = platform_fit_window(&found, a, plane.stride, b, other.stride)
+      #expect(!isWholeDone || isEqual(found, fit.add(a, plane.stride, b, other.stride, nil)))
+    }
+  }
+
+  private func isEqual(_ a: platform_fit, _ b: platform_fit) -> Bool {
+    (a.xx, a.xy, a.yy, a.xr, a.yr) == (b.xx, b.xy, b.yy, b.xr, b.yr)
+      && a.difference == b.difference
   }
 }
