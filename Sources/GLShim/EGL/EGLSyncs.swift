@@ -103,17 +103,17 @@ extension UnsafeMutablePointer<EGLSyncState> {
   }
 }
 
-private func createSync(_ dpy: OpaquePointer?, _ type: UInt32, hasAttributes: Bool)
-  -> OpaquePointer?
-{
+/// `wrongType`: the error for a type that there is not. EGL 1.5 (3.8.1) and the extension differ in it.
+private func createSync(
+  _ dpy: OpaquePointer?, _ type: UInt32, hasAttributes: Bool, wrongType: Int32
+) -> OpaquePointer? {
   guard EGLRecord.ready(dpy) != nil, let dpy else { return nil }
+  guard type == EGL.syncReusable || type == EGL.syncFence else { return eglNothing(wrongType) }
   guard !hasAttributes else { return eglNothing(EGL.badAttribute) }
   var fenced: UInt64 = 0
   var connection: Connection?
   var target: WaitTarget?
-  switch type {
-  case EGL.syncReusable: break
-  case EGL.syncFence:
+  if type == EGL.syncFence {
     guard let context = currentEGLContext(), context.pointee.binding.display == dpy else {
       return eglNothing(EGL.badMatch)
     }
@@ -121,7 +121,6 @@ private func createSync(_ dpy: OpaquePointer?, _ type: UInt32, hasAttributes: Bo
     context.flush()
     fenced = context.pointee.id
     connection = context.pointee.connection
-  default: return eglNothing(EGL.badAttribute)
   }
   guard let raw = platform_malloc(MemoryLayout<EGLSyncState>.stride) else {
     return eglNothing(EGL.badAlloc)
@@ -141,12 +140,19 @@ private func createSync(_ dpy: OpaquePointer?, _ type: UInt32, hasAttributes: Bo
 @c(eglCreateSync)
 public func eglCreateSync(_ dpy: OpaquePointer?, _ type: UInt32, _ list: UnsafePointer<Int>?)
   -> OpaquePointer?
-{ createSync(dpy, type, hasAttributes: list.map { $0[0] != Int(EGL.none) } ?? false) }
+{
+  createSync(
+    dpy, type, hasAttributes: list.map { $0[0] != Int(EGL.none) } ?? false,
+    wrongType: EGL.badParameter)
+}
 
 @c(eglCreateSyncKHR)
 public func eglCreateSyncKHR(_ dpy: OpaquePointer?, _ type: UInt32, _ list: UnsafePointer<Int32>?)
   -> OpaquePointer?
-{ createSync(dpy, type, hasAttributes: list.map { $0[0] != EGL.none } ?? false) }
+{
+  createSync(
+    dpy, type, hasAttributes: list.map { $0[0] != EGL.none } ?? false, wrongType: EGL.badAttribute)
+}
 
 @c(eglDestroySync)
 public func eglDestroySync(_ dpy: OpaquePointer?, _ sync: OpaquePointer?) -> UInt32 {
