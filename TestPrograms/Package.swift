@@ -42,6 +42,9 @@ let package = Package(
       name: "firstframe", dependencies: ["CVulkan", "CXCB", "Workbench", "Windowing"],
       swiftSettings: script),
     .executableTarget(
+      name: "flash", dependencies: ["CVulkan", "CXCB", "Workbench", "Windowing"],
+      swiftSettings: script),
+    .executableTarget(
       name: "wsi", dependencies: ["CVulkan", "CXCB", "Workbench"], swiftSettings: script),
   ],
   swiftLanguageModes: [.v6]

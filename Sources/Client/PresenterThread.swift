@@ -11,10 +11,12 @@ extension Presenter {
         release(present.image)
         continue
       }
+      // Before the image, and with it the slot, may be used for another frame.
+      let arrival = arrivalStamps(present)
       FrameDump.write(frames, image: Int(present.image), number: present.number)
       state.pointee.pacing.mode = present.mode
       if (isUnpaced || waitForTurn(present)) && !isOutgrown(present) {
-        show(present)
+        show(present, arrival)
       } else {
         state.pointee.connection.segment.count(Counter.framesDropped, 1)
         announceShown(present)
@@ -149,9 +151,10 @@ extension Presenter {
     return true
   }
 
-  private func show(_ present: Present) {
+  private func show(_ present: Present, _ arrival: FrameStamps?) {
     let segment = state.pointee.connection.segment
     let image = Int(present.image)
+    state.pointee.hud?.draw(frames, image)
     var result: PresentStatus = .optimal
     switch state.pointee.backend {
     case .headless: break
@@ -165,8 +168,14 @@ extension Presenter {
     if result == .surfaceLost {
       segment.count(Counter.framesDropped, 1)
     } else {
+      let now = platform_now()
       segment.count(Counter.framesShown, 1)
-      segment.record(Histogram.presentToShown, nanoseconds: platform_now() &- present.time)
+      segment.record(
+        Histogram.presentToShown, nanoseconds: now &- min(present.times.presented, now))
+      if var stamps = arrival {
+        stamps[FrameMoment.shown] = now
+        noteShown(stamps)
+      }
       announceShown(present)
     }
     if result == .surfaceLost || state.pointee.backend.releasesAtOnce { release(present.image) }

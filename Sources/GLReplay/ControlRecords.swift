@@ -290,8 +290,11 @@ extension GLReplayContext {
       }
       guard image < frames.imageCount else { return f.fail("imageIndex") }
       let isFront = flags & 1 != 0
+      let times = NodeFrameTimes(
+        swapchain: framesID, slot: slot, value: value,
+        started: arrived == 0 ? platform_now() : arrived)
       deliver(
-        drawable, frames, framesID, image: Int(image),
+        drawable, frames, times, image: Int(image),
         size: (min(Int(width), frames.width), min(Int(height), frames.height)), isFront: isFront,
         driver, functions, &f)
       guard f.wrong == nil else { return }
@@ -302,10 +305,11 @@ extension GLReplayContext {
   }
 
   private mutating func deliver(
-    _ drawable: Drawable, _ frames: GLSession.Frames, _ id: UInt64, image: Int,
+    _ drawable: Drawable, _ frames: GLSession.Frames, _ noted: NodeFrameTimes, image: Int,
     size: (width: Int, height: Int), isFront: Bool, _ driver: DriverContext,
     _ functions: GLFunctions, _ f: inout ControlFields
   ) {
+    var times = noted
     if session.host.segment != nil {
       guard let memory = frames.memory,
         frames.frameBytes <= memory.byteCount / frames.imageCount
@@ -314,6 +318,8 @@ extension GLReplayContext {
         front: isFront, isSwap: !isFront, layout: frames.layout, size: size,
         stride: frames.stride, into: memory.base + image * frames.frameBytes,
         from: driver.handle, finishing: functions.finish)
+      times.drawn = platform_now()
+      session.host.deliverFrame(nil, times)
       return
     }
     let count = frames.stride * frames.height
@@ -329,11 +335,13 @@ extension GLReplayContext {
     drawable.read(
       front: isFront, isSwap: !isFront, layout: frames.layout, size: size, stride: frames.stride,
       into: room, from: driver.handle, finishing: functions.finish)
+    times.drawn = platform_now()
     session.host.deliverFrame(
       GLFrame(
-        id: id, imageIndex: UInt32(truncatingIfNeeded: image), width: frames.width,
+        id: times.swapchain, imageIndex: UInt32(truncatingIfNeeded: image), width: frames.width,
         height: frames.height, stride: frames.stride,
         bytesPerPixel: frames.layout.bytesPerPixel, layout: frames.layout.rawValue,
-        showsAlpha: frames.showsAlpha, bytes: UnsafeRawBufferPointer(start: room, count: count)))
+        showsAlpha: frames.showsAlpha, bytes: UnsafeRawBufferPointer(start: room, count: count)),
+      times)
   }
 }

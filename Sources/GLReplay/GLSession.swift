@@ -56,8 +56,8 @@ public protocol GLSessionHost: AnyObject, Sendable {
   func log(_ level: UInt32, _ message: String)
   /// The frame buffers of a client on this host; waits for their descriptor. Nil when there are none.
   func awaitFrames(_ id: UInt64) -> (any GLFrameMemory)?
-  /// Brings a frame to a client elsewhere.
-  func deliverFrame(_ frame: GLFrame)
+  /// Brings a frame to a client elsewhere; nil: one on this host has it.
+  func deliverFrame(_ frame: GLFrame?, _ times: NodeFrameTimes)
   func countContext()
   func countFrame()
   func countCommands(_ n: UInt64)

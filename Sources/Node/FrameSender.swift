@@ -29,8 +29,9 @@ final class FrameSender: @unchecked Sendable {
   /// The client is gone.
   func stop() { datagrams.stop() }
 
-  /// Sends a frame; false when its pixels are of a kind, or it is of a size, that travels as it is.
-  func send(_ frame: FramePixels) -> Bool {
+  /// Sends a frame; nil when its pixels are of a kind, or it is of a size, that travels as it is. When its first and its
+  /// last unit were coded: 0 when it had none.
+  func send(_ frame: FramePixels) -> (first: UInt64, last: UInt64)? {
     let source = lock.withLock { () -> FrameSource in
       if let known = streams[frame.swapchain] { return known }
       let made = FrameSource(frame.swapchain, settings, link, meter, datagrams)
@@ -195,11 +196,11 @@ private final class FrameSource: @unchecked Sendable {
 
   // MARK: Frames
 
-  func send(_ frame: FramePixels) -> Bool {
+  func send(_ frame: FramePixels) -> (first: UInt64, last: UInt64)? {
     coding.withLock {
-      guard let words = frame.words else { return false }
+      guard let words = frame.words else { return nil }
       prepare(frame.shape)
-      guard let encoder else { return false }
+      guard let encoder else { return nil }
       let began = platform_now()
       if latestFrame != 0 {
         // A pause is no rate of frames.
@@ -218,7 +219,7 @@ private final class FrameSource: @unchecked Sendable {
         send($0, place, encoder)
       }
       finish(coded, place, words, encoder)
-      return true
+      return (coded.firstUnit, coded.lastUnit)
     }
   }
 

@@ -34,7 +34,8 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
     session.awaitFrameBuffers(swapchain: id).map { MappedFrames($0) }
   }
 
-  func deliverFrame(_ frame: GLFrame) {
+  func deliverFrame(_ frame: GLFrame?, _ times: NodeFrameTimes) {
+    guard let frame else { return session.sink.frame(nil, times) }
     let pixel: FrameShape.Pixel =
       switch frame.layout {
       case 0: .bgra8
@@ -47,7 +48,7 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
         shape: FrameShape(
           width: frame.width, height: frame.height, stride: frame.stride,
           bytesPerPixel: frame.bytesPerPixel, pixel: pixel, showsAlpha: frame.showsAlpha),
-        bytes: frame.bytes))
+        bytes: frame.bytes), times)
   }
 
   func countContext() { session.countContext() }

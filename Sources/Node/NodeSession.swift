@@ -182,7 +182,8 @@ private final class NodeSession {
       startCache()
       let takesBlocks = client.flags & HelloFlag.memoryBlocks != 0 && NodeSession.usesBlocks
       let sink = LinkSink(
-        link: link, sendsBlocks: takesBlocks, datagramPorts: configuration.datagramPorts)
+        link: link, sendsBlocks: takesBlocks, datagramPorts: configuration.datagramPorts,
+        sendsFrameTimes: client.flags & HelloFlag.frameTimes != 0)
       self.sink = sink
       begin(driver, sink, nil)
     }

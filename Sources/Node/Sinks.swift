@@ -30,7 +30,7 @@ final class SharedSink: CompletionSink, @unchecked Sendable {
   // Memory and frames of a session that shares the segment are written in place.
   func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer) {}
   func flushReadback() {}
-  func frame(_ frame: FramePixels) {}
+  func frame(_ pixels: FramePixels?, _ times: NodeFrameTimes) { segment.noteArrival(times) }
   // Nobody who shares the segment records.
   func snapshot(
     object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer
@@ -66,11 +66,16 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   private static var frameSlice: Int { 1 << 20 }
 
   private let datagramPorts: ClosedRange<UInt16>
+  private let sendsFrameTimes: Bool
 
-  /// `datagramPorts`: those that frames may leave from as datagrams; 0: any.
-  init(link: Link, sendsBlocks: Bool, datagramPorts: ClosedRange<UInt16>) {
+  /// `datagramPorts`: those that frames may leave from as datagrams; 0: any. `sendsFrameTimes`: to a client that takes
+  /// them.
+  init(
+    link: Link, sendsBlocks: Bool, datagramPorts: ClosedRange<UInt16>, sendsFrameTimes: Bool = false
+  ) {
     self.link = link
     self.datagramPorts = datagramPorts
+    self.sendsFrameTimes = sendsFrameTimes
     self.sendsBlocks = sendsBlocks
   }
 
@@ -150,8 +155,26 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   /// The coder of frames; nil when they travel as they are.
   var frames: FrameSender? { sender.withLock { $0 } }
 
-  func frame(_ frame: FramePixels) {
-    if let frames, frames.send(frame) { return }
+  func frame(_ pixels: FramePixels?, _ times: NodeFrameTimes) {
+    var times = times
+    if let pixels {
+      if let units = frames?.send(pixels) {
+        times.firstBand = units.first
+        times.lastBand = units.last
+      } else {
+        sendWhole(pixels)
+      }
+    }
+    guard sendsFrameTimes else { return }
+    withUnsafeTemporaryAllocation(byteCount: NodeFrameTimes.byteCount, alignment: 8) { room in
+      guard let start = room.baseAddress else { return }
+      times.sent = platform_now()
+      times.write(to: start)
+      try? link.send(MessageType.frameTimes, UnsafeRawBufferPointer(room))
+    }
+  }
+
+  private func sendWhole(_ frame: FramePixels) {
     var offset = 0
     while offset < frame.bytes.count {
       let count = min(LinkSink.frameSlice, frame.bytes.count - offset)

@@ -274,6 +274,9 @@ public enum MessageType {
   @inlinable public static var heartbeat: UInt32 { 88 }
   @inlinable public static var snapshotBytes: UInt32 { 89 }
   @inlinable public static var snapshotDone: UInt32 { 90 }
+  /// What a node has noted of a frame (`NodeFrameTimes`), for agents that said `HelloFlag.frameTimes`: before the
+  /// completion that announces the frame.
+  @inlinable public static var frameTimes: UInt32 { 91 }
   /// `readback` in blocks, for agents that said `HelloFlag.memoryBlocks`.
   @inlinable public static var readbackRuns: UInt32 { 80 }
 }
@@ -286,6 +289,8 @@ public enum HelloFlag {
   @inlinable public static var stayIdle: UInt32 { 2 }
   /// The client takes `readbackRuns`.
   @inlinable public static var memoryBlocks: UInt32 { 0x100 }
+  /// The client takes `frameTimes`.
+  @inlinable public static var frameTimes: UInt32 { 0x400 }
 }
 
 /// Bits of what a node says that it can do, at the end of `helloReply`; older nodes say nothing.

@@ -1,3 +1,5 @@
+public import Ring
+
 /// One value for one of the client's completion slots.
 public struct Completion: Sendable {
   /// Index of the slot; `ControlField.noSlot` asks for nothing.
@@ -80,8 +82,9 @@ public protocol CompletionSink: AnyObject, Sendable {
   func snapshot(object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer)
   /// Says that a snapshot is complete, or why there is none.
   func snapshotDone(_ number: UInt64, _ failure: String)
-  /// Delivers a frame that no shared frame buffer holds.
-  func frame(_ frame: FramePixels)
+  /// Delivers a frame, before its completion. `pixels`: nil when they lie in a shared frame buffer. What `times`
+  /// leaves open is noted on the way.
+  func frame(_ pixels: FramePixels?, _ times: NodeFrameTimes)
   /// Says that the session is over and why; `reason` is a `LostReason`. Once per session.
   func lost(_ reason: UInt32, _ message: String)
   /// A line for the log. Levels: 0 error, 1 warning, 2 information, 3 debugging.

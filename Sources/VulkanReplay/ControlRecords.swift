@@ -478,8 +478,11 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
       c.pointee.session.lose(error.reason, error.message)
       return
     }
-    frames.append(swapchain.pendingFrame(index, device: device))
-    completions.append(Completion(slot: f.u32(at + 12, "slot"), value: f.u64(at + 16, "value")))
+    let completion = Completion(slot: f.u32(at + 12, "slot"), value: f.u64(at + 16, "value"))
+    frames.append(
+      swapchain.pendingFrame(
+        index, device: device, completion: completion, started: c.pointee.arrivalTime))
+    completions.append(completion)
   }
   guard f.wrong == nil else { return }
   let stages = [VkPipelineStageFlags](

@@ -128,17 +128,20 @@ struct FrameTarget {
     device.functions.freeMemory(device.handle, memory, nil)
   }
 
-  /// Brings a staged frame to the client. The completion thread, after the copy has finished.
-  func deliver(_ session: ReplaySession, _ request: SwapchainRequest, _ index: Int) {
-    guard let staging else { return }
+  /// Brings a frame to the client, or says that it is there. The completion thread, after the copy has finished.
+  func deliver(
+    _ session: ReplaySession, _ request: SwapchainRequest, _ index: Int, _ times: NodeFrameTimes
+  ) {
+    guard let staging else { return session.sink.frame(nil, times) }
     let count = request.stride * Int(request.extent.height)
     if let shared {
       (shared.base + index * request.frameBytes).copyMemory(from: staging, byteCount: count)
+      session.sink.frame(nil, times)
     } else {
       session.sink.frame(
         FramePixels(
           swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
-          bytes: UnsafeRawBufferPointer(start: staging, count: count)))
+          bytes: UnsafeRawBufferPointer(start: staging, count: count)), times)
     }
   }
 }
@@ -149,9 +152,13 @@ struct PendingFrame {
   let index: Int
   let target: FrameTarget
   let device: DeviceState
+  let times: NodeFrameTimes
 
-  func deliver(_ session: ReplaySession) {
-    target.deliver(session, swapchain.request, index)
+  /// `drawn`: when the GPU had finished it.
+  func deliver(_ session: ReplaySession, drawn: UInt64) {
+    var times = times
+    times.drawn = drawn
+    target.deliver(session, swapchain.request, index, times)
     session.counters.addFrame()
     swapchain.pending.subtract(1)
   }

@@ -381,9 +381,14 @@ final class SwapchainState: @unchecked Sendable {
   }
 
   /// What is left to do for a frame when its copy has finished.
-  func pendingFrame(_ index: Int, device: DeviceState) -> PendingFrame {
+  func pendingFrame(
+    _ index: Int, device: DeviceState, completion: Completion, started: UInt64
+  ) -> PendingFrame {
     pending.add(1)
-    return PendingFrame(swapchain: self, index: index, target: frames[index], device: device)
+    return PendingFrame(
+      swapchain: self, index: index, target: frames[index], device: device,
+      times: NodeFrameTimes(
+        swapchain: request.id, slot: completion.slot, value: completion.value, started: started))
   }
 
   // MARK: The end
