@@ -168,7 +168,9 @@ public struct FrameWishes: Sendable {
     let choice = exact && choice == .auto ? .raw : choice
     let isVideo = choice.coding?.isExact != true
     return FrameSettings(
-      choice: choice, codings: isVideo ? CodingSet.decodable : .exact, mostBits: mostBits)
+      choice: choice, codings: isVideo ? CodingSet.decodable : .exact, mostBits: mostBits,
+      // A recording has them all.
+      mayLeaveOut: !exact)
   }
 }
 

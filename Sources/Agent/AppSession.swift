@@ -185,6 +185,8 @@ final class AppSession: @unchecked Sendable {
     }
     frames.datagrams = datagrams
     frameSettings.takesDatagrams = datagrams != nil
+    // The presenter hears of them by the frame's clock.
+    frameSettings.takesRefinements = FrameClock.isOn
     try primary.link.send(MessageType.frameSettings, bytes: frameSettings.bytes)
   }
 

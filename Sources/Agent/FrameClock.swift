@@ -53,6 +53,10 @@ final class FrameClock: @unchecked Sendable {
   func take(_ payload: UnsafeRawBufferPointer) -> String? {
     let now = platform_now()
     guard let times = NodeFrameTimes(payload) else { return "times of a frame that are too short" }
+    guard !times.isRefined else {
+      segment.noteRefined(slot: times.slot, value: times.value)
+      return nil
+    }
     let stamps = lock.withLock { () -> FrameStamps in
       let sending = sent.removeValue(forKey: times.slot)
       let submitted = sending?.value == times.value ? sending?.time : nil
@@ -62,6 +66,7 @@ final class FrameClock: @unchecked Sendable {
       if let known { latest = ClockEstimate(offset: known.offset, uncertainty: known.uncertainty) }
       let here = arrived.removeValue(forKey: times.swapchain) ?? (now, now)
       var stamps = FrameStamps()
+      stamps.isLeftOut = times.isLeftOut
       stamps[FrameMoment.submitted] = submitted ?? 0
       stamps[FrameMoment.received] = here.received
       stamps[FrameMoment.decoded] = here.decoded

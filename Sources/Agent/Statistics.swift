@@ -236,7 +236,8 @@ struct StatisticsSnapshot {
     json.field("codec", "\(frameTotals.coding ?? .raw)")
     json.field("encode_ms_p50", frameTotals.encodeMedian)
     json.field("first_byte_ms_p50", frameTotals.firstUnitMedian)
-    json.field("dropped", counters[Counter.framesDropped] &+ frameTotals.leftOut)
+    json.field("dropped", counters[Counter.framesDropped])
+    if frameTotals.leftOut > 0 { json.field("left_out", frameTotals.leftOut) }
     let datagrams = frameTotals.datagrams
     if datagrams.packets > 0 {
       json.field("packets", datagrams.packets)

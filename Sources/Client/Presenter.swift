@@ -88,6 +88,9 @@ public struct Presenter: @unchecked Sendable {
     let free: UnsafeMutablePointer<UInt32>
     var freeHead = 0
     var freeCount = 0
+    /// The frame that was shown last, when its picture may still become better, and how often it has been shown
+    /// anew for that. Presenter thread.
+    var refined: (present: Present, count: UInt64, until: UInt64)? = nil
     /// When the last frame was shown. Presenter thread.
     var lastShown: UInt64 = 0
     /// The presenter thread sleeps on `wake`.

@@ -15,7 +15,8 @@ extension Presenter {
       let arrival = arrivalStamps(present)
       FrameDump.write(frames, image: Int(present.image), number: present.number)
       state.pointee.pacing.mode = present.mode
-      if (isUnpaced || waitForTurn(present)) && !isOutgrown(present) {
+      let isThere = arrival?.isLeftOut != true
+      if isThere && (isUnpaced || waitForTurn(present)) && !isOutgrown(present) {
         show(present, arrival)
       } else {
         state.pointee.connection.segment.count(Counter.framesDropped, 1)
@@ -53,10 +54,11 @@ extension Presenter {
     while true {
       if let present = takeQueued() { return present }
       guard platform_load32_seq(&state.pointee.stop) == 0 else { return nil }
+      let patience = showRefinement()
       platform_store32_seq(&state.pointee.sleeps, 1)
       platform_fence()
       if state.pointee.queueCount == 0 && platform_load32_seq(&state.pointee.stop) == 0 {
-        _ = platform_poll_either(state.pointee.wake, -1, UInt64.max)
+        _ = platform_poll_either(state.pointee.wake, -1, patience)
       }
       platform_store32_seq(&state.pointee.sleeps, 0)
       platform_event_clear(state.pointee.wake)
@@ -153,18 +155,7 @@ extension Presenter {
 
   private func show(_ present: Present, _ arrival: FrameStamps?) {
     let segment = state.pointee.connection.segment
-    let image = Int(present.image)
-    state.pointee.hud?.draw(frames, image)
-    var result: PresentStatus = .optimal
-    switch state.pointee.backend {
-    case .headless: break
-    case _ where status == .surfaceLost: result = .surfaceLost
-    case .x11(let x11): result = x11.show(image)
-    case .wayland(let wayland):
-      result = wayland.show(image, paced: state.pointee.pacing.mode != .immediate)
-      state.pointee.lastShown = platform_now()
-    }
-    worsen(result)
+    let result = show(buffer: Int(present.image))
     if result == .surfaceLost {
       segment.count(Counter.framesDropped, 1)
     } else {
@@ -175,10 +166,27 @@ extension Presenter {
       if var stamps = arrival {
         stamps[FrameMoment.shown] = now
         noteShown(stamps)
+        expectRefinement(present, stamps)
       }
       announceShown(present)
     }
     if result == .surfaceLost || state.pointee.backend.releasesAtOnce { release(present.image) }
+  }
+
+  /// Puts what a buffer has into the window.
+  func show(buffer: Int) -> PresentStatus {
+    state.pointee.hud?.draw(frames, buffer)
+    var result: PresentStatus = .optimal
+    switch state.pointee.backend {
+    case .headless: break
+    case _ where status == .surfaceLost: result = .surfaceLost
+    case .x11(let x11): result = x11.show(buffer)
+    case .wayland(let wayland):
+      result = wayland.show(buffer, paced: state.pointee.pacing.mode != .immediate)
+      state.pointee.lastShown = platform_now()
+    }
+    worsen(result)
+    return result
   }
 
   /// Tells who waits for a present that it was shown, or that a newer one took its turn.
@@ -191,7 +199,7 @@ extension Presenter {
 
 extension Presenter.Backend {
   /// Whether a frame buffer can be written again as soon as its frame was shown.
-  fileprivate var releasesAtOnce: Bool {
+  var releasesAtOnce: Bool {
     if case .wayland = self { return false }
     return true
   }

@@ -192,7 +192,9 @@ extension UnsafeMutablePointer<DrawableState> {
     writer.pointee.u32(image)
     writer.pointee.u32(arrival.slot)
     writer.pointee.u64(arrival.value)
-    writer.pointee.u32(front ? 1 : 0)
+    writer.pointee.u32(
+      (front ? SwapFlag.front : 0)
+        | (mode == .immediate && !FrameDump.isOn ? SwapFlag.mayLeaveOut : 0))
     writer.pointee.u32(frames.pointee.width)
     writer.pointee.u32(frames.pointee.height)
     writer.pointee.u32(0)

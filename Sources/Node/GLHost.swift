@@ -34,8 +34,12 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
     session.awaitFrameBuffers(swapchain: id).map { MappedFrames($0) }
   }
 
-  func deliverFrame(_ frame: GLFrame?, _ times: NodeFrameTimes) {
-    guard let frame else { return session.sink.frame(nil, times) }
+  func noteFrame(_ times: NodeFrameTimes) { session.sink.frame(nil, times, []) {} }
+
+  func deliverFrame(
+    _ frame: GLFrame, _ times: NodeFrameTimes, mayBeLeftOut: Bool,
+    done: @escaping @Sendable () -> Void
+  ) {
     let pixel: FrameShape.Pixel =
       switch frame.layout {
       case 0: .bgra8
@@ -48,7 +52,8 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
         shape: FrameShape(
           width: frame.width, height: frame.height, stride: frame.stride,
           bytesPerPixel: frame.bytesPerPixel, pixel: pixel, showsAlpha: frame.showsAlpha),
-        bytes: frame.bytes), times)
+        bytes: frame.bytes), times,
+      mayBeLeftOut ? [.mayBeLeftOut, .returnsAtOnce] : .returnsAtOnce, done: done)
   }
 
   func countContext() { session.countContext() }

@@ -126,7 +126,7 @@ private final class NodeSession {
         status = 1
       }
     }
-    sink?.frames?.stop()
+    sink?.stop()
     session?.end()
     statistics?.stop()
     if let cache {
@@ -255,7 +255,7 @@ private final class NodeSession {
     case MessageType.swapchainGone:
       guard payload.count >= 8, let start = payload.baseAddress else { break }
       session.detachFrameBuffers(swapchain: start.get64(0))
-      sink?.frames?.forget(start.get64(0))
+      sink?.forget(start.get64(0))
       return true
     case MessageType.frameSettings:
       guard let sink, let settings = FrameSettings(payload) else { break }

@@ -30,7 +30,15 @@ final class SharedSink: CompletionSink, @unchecked Sendable {
   // Memory and frames of a session that shares the segment are written in place.
   func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer) {}
   func flushReadback() {}
-  func frame(_ pixels: FramePixels?, _ times: NodeFrameTimes) { segment.noteArrival(times) }
+  func frame(
+    _ pixels: FramePixels?, _ times: NodeFrameTimes, _ delivery: FrameDelivery,
+    done: @escaping @Sendable () -> Void
+  ) {
+    segment.noteArrival(times)
+    done()
+    guard delivery.contains(.returnsAtOnce) else { return }
+    segment.complete(slot: times.slot, value: times.value)
+  }
   // Nobody who shares the segment records.
   func snapshot(
     object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer
@@ -67,6 +75,8 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
 
   private let datagramPorts: ClosedRange<UInt16>
   private let sendsFrameTimes: Bool
+  /// Who sends frames that nobody waits for, by swapchain.
+  private let couriers = Mutex<[UInt64: FrameCourier]>([:])
 
   /// `datagramPorts`: those that frames may leave from as datagrams; 0: any. `sendsFrameTimes`: to a client that takes
   /// them.
@@ -155,15 +165,61 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   /// The coder of frames; nil when they travel as they are.
   var frames: FrameSender? { sender.withLock { $0 } }
 
-  func frame(_ pixels: FramePixels?, _ times: NodeFrameTimes) {
-    var times = times
-    if let pixels {
-      if let units = frames?.send(pixels) {
-        times.firstBand = units.first
-        times.lastBand = units.last
-      } else {
-        sendWhole(pixels)
+  func frame(
+    _ pixels: FramePixels?, _ times: NodeFrameTimes, _ delivery: FrameDelivery,
+    done: @escaping @Sendable () -> Void
+  ) {
+    guard let pixels else { return done() }
+    guard delivery.contains(.returnsAtOnce) else {
+      send(pixels, times, isLeftOut: false)
+      return done()
+    }
+    courier(of: times.swapchain).add(
+      FrameCourier.Job(
+        pixels: pixels, times: times, mayBeLeftOut: delivery.contains(.mayBeLeftOut), done: done))
+  }
+
+  private func courier(of swapchain: UInt64) -> FrameCourier {
+    couriers.withLock { couriers in
+      if let known = couriers[swapchain] { return known }
+      let made = FrameCourier { [unowned self] job, isLeftOut in
+        send(job.pixels, job.times, isLeftOut: isLeftOut)
+        job.done()
+        var completion = Completion(slot: job.times.slot, value: job.times.value)
+        withUnsafePointer(to: &completion) {
+          complete(UnsafeBufferPointer(start: $0, count: 1))
+        }
       }
+      couriers[swapchain] = made
+      return made
+    }
+  }
+
+  /// The client has no such swapchain any more.
+  func forget(_ swapchain: UInt64) {
+    couriers.withLock { $0.removeValue(forKey: swapchain) }?.stop()
+    frames?.forget(swapchain)
+  }
+
+  /// The client is gone.
+  func stop() {
+    let all = couriers.withLock { couriers in
+      defer { couriers = [:] }
+      return couriers.values.map { $0 }
+    }
+    for courier in all { courier.stop() }
+    frames?.stop()
+  }
+
+  private func send(_ pixels: FramePixels, _ noted: NodeFrameTimes, isLeftOut: Bool) {
+    var times = noted
+    if isLeftOut, frames?.leaveOut(pixels) == true {
+      times.isLeftOut = true
+    } else if let units = frames?.send(pixels, times) {
+      times.firstBand = units.first
+      times.lastBand = units.last
+    } else {
+      sendWhole(pixels)
     }
     guard sendsFrameTimes else { return }
     withUnsafeTemporaryAllocation(byteCount: NodeFrameTimes.byteCount, alignment: 8) { room in

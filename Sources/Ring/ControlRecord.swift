@@ -224,8 +224,11 @@ public enum SwapchainField {
   @inlinable public static var formatCount: Int { 52 }  // u32, VkImageFormatListCreateInfo
   /// u32: bytes from row to row in a frame buffer.
   @inlinable public static var stride: Int { 56 }
-  /// u32: bit 0: the window shows what is behind it where pixels have little alpha.
+  /// u32: bit 0: the window shows what is behind it where pixels have little alpha. Bit 1: a frame need not be sent when
+  /// a newer one is there.
   @inlinable public static var showing: Int { 60 }
+  @inlinable public static var showsAlpha: UInt32 { 1 }
+  @inlinable public static var mayLeaveOut: UInt32 { 2 }
   /// u64: bytes from frame buffer to frame buffer in the swapchain's frame memfd.
   @inlinable public static var frameBytes: Int { 64 }
   /// Then u64 image id each, u32 queue family each, u32 view format each, padded to 8.

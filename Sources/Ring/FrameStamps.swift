@@ -32,6 +32,8 @@ public struct FrameStamps: Sendable {
   public var number: UInt64 = 0
   /// What the moments on the node may be wrong by, nanoseconds: its clock is another one.
   public var uncertainty: UInt64 = 0
+  /// The frame is not there: its image has the picture of the one before, since a newer one was made.
+  public var isLeftOut = false
   private var moments = InlineArray<10, UInt64>(repeating: 0)
 
   public init() {}
@@ -80,10 +82,12 @@ public struct FrameStamps: Sendable {
 /// behind `started` travel as distances from it, of at most 4.29 s.
 ///
 /// ```
-///  0   u64 swapchain        8   u32 slot       12   u32 reserved       16   u64 value
+///  0   u64 swapchain        8   u32 slot       12   u32 flags       16   u64 value
 /// 24   u64 started         32   u32 drawn      36   u32 firstBand; 0xFFFFFFFF: none
 /// 40   u32 lastBand        44   u32 sent: this message was written
 /// ```
+///
+/// Flags: 1 the frame was left out, 2 its picture has become better since it was announced.
 public struct NodeFrameTimes: Equatable, Sendable {
   public static var byteCount: Int { 48 }
 
@@ -97,6 +101,10 @@ public struct NodeFrameTimes: Equatable, Sendable {
   public var firstBand: UInt64 = 0
   public var lastBand: UInt64 = 0
   public var sent: UInt64 = 0
+  /// The frame was not sent, since a newer one was there.
+  public var isLeftOut = false
+  /// Its picture has become better since it was announced.
+  public var isRefined = false
 
   public init(swapchain: UInt64, slot: UInt32, value: UInt64, started: UInt64) {
     self.swapchain = swapchain
@@ -122,6 +130,8 @@ public struct NodeFrameTimes: Equatable, Sendable {
     firstBand = hasBands ? time(36) : 0
     lastBand = hasBands ? time(40) : 0
     sent = time(44)
+    isLeftOut = word(12) & 1 != 0
+    isRefined = word(12) & 2 != 0
   }
 
   /// Writes `byteCount` bytes.
@@ -133,7 +143,8 @@ public struct NodeFrameTimes: Equatable, Sendable {
     }
     p.storeBytes(of: swapchain.littleEndian, as: UInt64.self)
     p.storeBytes(of: slot.littleEndian, toByteOffset: 8, as: UInt32.self)
-    p.storeBytes(of: 0, toByteOffset: 12, as: UInt32.self)
+    let flags: UInt32 = (isLeftOut ? 1 : 0) | (isRefined ? 2 : 0)
+    p.storeBytes(of: flags.littleEndian, toByteOffset: 12, as: UInt32.self)
     p.storeBytes(of: value.littleEndian, toByteOffset: 16, as: UInt64.self)
     p.storeBytes(of: started.littleEndian, toByteOffset: 24, as: UInt64.self)
     p.storeBytes(of: distance(drawn), toByteOffset: 32, as: UInt32.self)
@@ -144,8 +155,8 @@ public struct NodeFrameTimes: Equatable, Sendable {
   }
 }
 
-/// Where stamps lie in the segment. A row is 16 words: a key, the number, the uncertainty, a reserved one, and the
-/// moments.
+/// Where stamps lie in the segment. A row is 16 words: a key, the number, the uncertainty, flags (1: left out; from
+/// bit 1 on, how often the picture has become better since), and the moments.
 ///
 /// ```
 ///  2 MiB   65,536 rows, one a slot: of the frame that the slot's value announces; key: that value
@@ -171,6 +182,7 @@ extension Segment {
     platform_store64_seq(row, 0)
     platform_store64(row + 1, stamps.number)
     platform_store64(row + 2, stamps.uncertainty)
+    platform_store64(row + 3, stamps.isLeftOut ? 1 : 0)
     var moment = 0
     while moment < FrameMoment.count {
       platform_store64(row + 4 + moment, stamps[moment])
@@ -184,6 +196,7 @@ extension Segment {
     var stamps = FrameStamps()
     stamps.number = platform_load64(row + 1)
     stamps.uncertainty = platform_load64(row + 2)
+    stamps.isLeftOut = platform_load64(row + 3) & 1 != 0
     var moment = 0
     while moment < FrameMoment.count {
       stamps[moment] = platform_load64(row + 4 + moment)
@@ -208,6 +221,24 @@ extension Segment {
     stamps[FrameMoment.started] = times.started
     stamps[FrameMoment.drawn] = times.drawn
     noteArrival(slot: times.slot, value: times.value, stamps)
+  }
+
+  /// The picture of a frame has become better since it arrived. Ignored when its slot has another frame by now. The
+  /// slot's owner alone.
+  public func noteRefined(slot: UInt32, value: UInt64) {
+    guard slot < SegmentLayout.slotCount else { return }
+    let place = row(FrameStampLayout.arrivalsOffset &+ Int(slot) &* FrameStampLayout.rowSize)
+    guard platform_load64_seq(place) == value else { return }
+    _ = platform_add64(place + 3, 2)
+  }
+
+  /// How often the picture of a frame has become better since it arrived; nil when its slot has another one.
+  public func refinements(slot: UInt32, value: UInt64) -> UInt64? {
+    guard slot < SegmentLayout.slotCount, value != 0 else { return nil }
+    let place = row(FrameStampLayout.arrivalsOffset &+ Int(slot) &* FrameStampLayout.rowSize)
+    let flags = platform_load64(place + 3)
+    guard platform_load64_seq(place) == value else { return nil }
+    return flags &>> 1
   }
 
   /// What was noted of a frame that has arrived; nil when nothing was.

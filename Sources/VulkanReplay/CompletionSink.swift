@@ -32,6 +32,17 @@ public struct FramePixels {
   }
 }
 
+/// How a frame may be delivered.
+public struct FrameDelivery: OptionSet, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// It need not be sent when a newer one is there before.
+  public static let mayBeLeftOut = FrameDelivery(rawValue: 1)
+  /// The caller does not wait until it is sent.
+  public static let returnsAtOnce = FrameDelivery(rawValue: 2)
+}
+
 /// How the pixels of a frame lie.
 public struct FrameShape: Equatable, Sendable {
   /// What a pixel is, as far as coding it as video depends on it.
@@ -82,9 +93,12 @@ public protocol CompletionSink: AnyObject, Sendable {
   func snapshot(object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer)
   /// Says that a snapshot is complete, or why there is none.
   func snapshotDone(_ number: UInt64, _ failure: String)
-  /// Delivers a frame, before its completion. `pixels`: nil when they lie in a shared frame buffer. What `times`
-  /// leaves open is noted on the way.
-  func frame(_ pixels: FramePixels?, _ times: NodeFrameTimes)
+  /// Delivers a frame. `pixels`: nil when they lie in a shared frame buffer. What `times` leaves open is noted on the
+  /// way. Its slot is raised afterwards by the caller; by the sink when that one `returnsAtOnce`. `done`: nobody
+  /// looks at the pixels any more; from any thread, before the slot is raised.
+  func frame(
+    _ pixels: FramePixels?, _ times: NodeFrameTimes, _ delivery: FrameDelivery,
+    done: @escaping @Sendable () -> Void)
   /// Says that the session is over and why; `reason` is a `LostReason`. Once per session.
   func lost(_ reason: UInt32, _ message: String)
   /// A line for the log. Levels: 0 error, 1 warning, 2 information, 3 debugging.

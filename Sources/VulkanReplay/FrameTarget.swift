@@ -128,20 +128,26 @@ struct FrameTarget {
     device.functions.freeMemory(device.handle, memory, nil)
   }
 
+  /// Whether frames are sent to the client, who cannot see what is written here.
+  var isSent: Bool { staging != nil && shared == nil }
+
   /// Brings a frame to the client, or says that it is there. The completion thread, after the copy has finished.
+  /// `done`: nobody looks at it here any more.
   func deliver(
-    _ session: ReplaySession, _ request: SwapchainRequest, _ index: Int, _ times: NodeFrameTimes
+    _ session: ReplaySession, _ request: SwapchainRequest, _ index: Int, _ times: NodeFrameTimes,
+    done: @escaping @Sendable () -> Void
   ) {
-    guard let staging else { return session.sink.frame(nil, times) }
+    guard let staging else { return session.sink.frame(nil, times, [], done: done) }
     let count = request.stride * Int(request.extent.height)
     if let shared {
       (shared.base + index * request.frameBytes).copyMemory(from: staging, byteCount: count)
-      session.sink.frame(nil, times)
+      session.sink.frame(nil, times, [], done: done)
     } else {
       session.sink.frame(
         FramePixels(
           swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
-          bytes: UnsafeRawBufferPointer(start: staging, count: count)), times)
+          bytes: UnsafeRawBufferPointer(start: staging, count: count)), times,
+        request.delivery, done: done)
     }
   }
 }
@@ -154,12 +160,16 @@ struct PendingFrame {
   let device: DeviceState
   let times: NodeFrameTimes
 
-  /// `drawn`: when the GPU had finished it.
-  func deliver(_ session: ReplaySession, drawn: UInt64) {
+  /// `drawn`: when the GPU had finished it. What the caller is to complete; nil: the sink does.
+  func deliver(_ session: ReplaySession, drawn: UInt64) -> Completion? {
     var times = times
     times.drawn = drawn
-    target.deliver(session, swapchain.request, index, times)
+    target.deliver(session, swapchain.request, index, times) { [swapchain] in
+      swapchain.pending.subtract(1)
+      swapchain.pending.wakeAll()
+    }
     session.counters.addFrame()
-    swapchain.pending.subtract(1)
+    return target.isSent && swapchain.request.delivery.contains(.returnsAtOnce)
+      ? nil : Completion(slot: times.slot, value: times.value)
   }
 }

@@ -239,8 +239,11 @@ final class QueueState: @unchecked Sendable {
       session.sink.flushReadback()
     }
     device.queryGate.end()
-    for frame in operation.frames { frame.deliver(session, drawn: drawn) }
+    var completions = operation.completions
+    for frame in operation.frames {
+      if let completion = frame.deliver(session, drawn: drawn) { completions.append(completion) }
+    }
     lock.withLock { if !undelivered.isEmpty { undelivered.removeFirst() } }
-    operation.completions.withUnsafeBufferPointer { session.sink.complete($0) }
+    completions.withUnsafeBufferPointer { session.sink.complete($0) }
   }
 }

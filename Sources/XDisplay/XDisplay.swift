@@ -171,7 +171,9 @@ public final class XDisplay {
     return found
   }
 
-  private func bytes(_ word: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }
+  private func bytes(_ word: UInt32) -> [UInt8] {
+    (0..<4).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
+  }
 
   private func word(_ bytes: [UInt8], _ at: Int) -> UInt32 {
     (0..<4).reduce(0) { $0 | UInt32(bytes[at + $1]) << UInt32($1 * 8) }

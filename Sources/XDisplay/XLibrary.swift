@@ -6,8 +6,7 @@ struct XLibrary: @unchecked Sendable {
   typealias Connection = OpaquePointer
   typealias Error = UnsafeMutablePointer<xcb_generic_error_t>
 
-  let connect:
-    @convention(c) (UnsafePointer<CChar>?, UnsafeMutablePointer<Int32>?) -> Connection?
+  let connect: @convention(c) (UnsafePointer<CChar>?, UnsafeMutablePointer<Int32>?) -> Connection?
   let disconnect: @convention(c) (Connection?) -> Void
   let hasError: @convention(c) (Connection?) -> Int32
   let fileDescriptor: @convention(c) (Connection?) -> Int32
@@ -18,8 +17,7 @@ struct XLibrary: @unchecked Sendable {
     @convention(c) (Connection?, UnsafeMutablePointer<xcb_extension_t>?) -> UnsafePointer<
       xcb_query_extension_reply_t
     >?
-  let pollForEvent:
-    @convention(c) (Connection?) -> UnsafeMutablePointer<xcb_generic_event_t>?
+  let pollForEvent: @convention(c) (Connection?) -> UnsafeMutablePointer<xcb_generic_event_t>?
   let sendRequest:
     @convention(c) (
       Connection?, Int32, UnsafeMutablePointer<iovec>?, UnsafePointer<xcb_protocol_request_t>?
@@ -35,8 +33,9 @@ struct XLibrary: @unchecked Sendable {
       platform_symbol(xcb, name).map { unsafeBitCast($0, to: Function.self) }
     }
     guard
-      let connect: @convention(c) (UnsafePointer<CChar>?, UnsafeMutablePointer<Int32>?) ->
-        Connection? = find("xcb_connect"),
+      let connect:
+        @convention(c) (UnsafePointer<CChar>?, UnsafeMutablePointer<Int32>?) ->
+          Connection? = find("xcb_connect"),
       let disconnect: @convention(c) (Connection?) -> Void = find("xcb_disconnect"),
       let hasError: @convention(c) (Connection?) -> Int32 = find("xcb_connection_has_error"),
       let fileDescriptor: @convention(c) (Connection?) -> Int32 = find("xcb_get_file_descriptor"),
@@ -49,8 +48,8 @@ struct XLibrary: @unchecked Sendable {
         @convention(c) (Connection?, UnsafeMutablePointer<xcb_extension_t>?) -> UnsafePointer<
           xcb_query_extension_reply_t
         >? = find("xcb_get_extension_data"),
-      let pollForEvent:
-        @convention(c) (Connection?) -> UnsafeMutablePointer<xcb_generic_event_t>? = find(
+      let pollForEvent: @convention(c) (Connection?) -> UnsafeMutablePointer<xcb_generic_event_t>? =
+        find(
           "xcb_poll_for_event"),
       let sendRequest:
         @convention(c) (

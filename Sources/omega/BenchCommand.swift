@@ -44,9 +44,10 @@ enum BenchCommand {
     }
     let bench = try LatencyBench(
       program: program, omega: installation.program,
-      runFlags: arguments.flags(without: flags.map(\.name).filter { name in
-        !passed.contains { $0.name == name }
-      }),
+      runFlags: arguments.flags(
+        without: flags.map(\.name).filter { name in
+          !passed.contains { $0.name == name }
+        }),
       mode: mode, size: try arguments.number("--size", in: 16...8192, standard: 256),
       flashes: try arguments.number("--flashes", in: 1...100_000, standard: 100))
     let results = bench.run(apis == "both" ? ["vulkan", "gl"] : [apis])
@@ -62,7 +63,8 @@ enum BenchCommand {
   ) throws(Failure) -> String {
     let word = arguments[flag] ?? standard
     guard allowed.contains(word) else {
-      throw Failure("\(flag) is '\(word)', and one of \(allowed.joined(separator: ", ")) is expected")
+      throw Failure(
+        "\(flag) is '\(word)', and one of \(allowed.joined(separator: ", ")) is expected")
     }
     return word
   }

@@ -238,7 +238,9 @@ private struct FrameTimes {
     var line: UnsafeMutablePointer<CChar>?
     var room = 0
     defer { free(line) }
-    while getline(&line, &room, file) > 0, let line { frames.append(FrameTimes(String(cString: line))) }
+    while getline(&line, &room, file) > 0, let line {
+      frames.append(FrameTimes(String(cString: line)))
+    }
     return frames
   }
 
@@ -274,7 +276,9 @@ struct LatencyReport {
   private static func parts(_ result: LatencyBench.Result) -> [(name: String, times: [Double])] {
     let whole = result.flashes.filter { !$0.parts.isEmpty }
     var names: [String] = []
-    for flash in whole { for part in flash.parts where !names.contains(part.name) { names.append(part.name) } }
+    for flash in whole {
+      for part in flash.parts where !names.contains(part.name) { names.append(part.name) }
+    }
     return names.map { name in
       (name, whole.map { $0.parts.first { $0.name == name }?.time ?? 0 })
     }
@@ -344,7 +348,9 @@ struct LatencyReport {
       }
       if result.lost > 0 { text += "  \(result.lost) flashes were never seen\n" }
     }
-    for (api, ratio) in ratios { text += "\(api): \(LatencyReport.decimal(ratio)) times the native median\n" }
+    for (api, ratio) in ratios {
+      text += "\(api): \(LatencyReport.decimal(ratio)) times the native median\n"
+    }
     return text
   }
 

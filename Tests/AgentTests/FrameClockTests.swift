@@ -79,7 +79,9 @@ struct FrameClockTests {
       ControlOpcode.present, 80, 1, 0, 1, 2, 7, 7, 5, 0, 1, 11, 12, 0, 6, 0, 2, 21, 22, 0,
     ]
     #expect(
-      presents(record) == [PresentedFrame(slot: 11, value: 12), PresentedFrame(slot: 21, value: 22)])
+      presents(record) == [
+        PresentedFrame(slot: 11, value: 12), PresentedFrame(slot: 21, value: 22),
+      ])
     #expect(presents(Array(record.dropLast())).isEmpty)
     var many = record
     many[4] = .max

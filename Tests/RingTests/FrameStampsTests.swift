@@ -14,7 +14,8 @@ struct FrameStampsTests {
   @Test("have parts whose sum is the whole, whatever is known")
   func parts() {
     for _ in 0..<500 {
-      var some = stamps((0..<FrameMoment.count).map { _ in .random(in: 0...3) == 0 ? 0 : .random(in: 1...999) })
+      var some = stamps(
+        (0..<FrameMoment.count).map { _ in .random(in: 0...3) == 0 ? 0 : .random(in: 1...999) })
       some[FrameMoment.presented] = 10
       some[FrameMoment.shown] = 500
       if some[FrameMoment.input] != 0 { some[FrameMoment.input] = 3 }

@@ -9,6 +9,7 @@ import CVulkan
 import CXCB
 import Glibc
 import Windowing
+import WindowingGL
 import Workbench
 
 let usage = "usage: flash vulkan|gl [fifo|mailbox|immediate] [SIZE]"
@@ -75,77 +76,10 @@ func drawWithVulkan() {
 }
 
 func drawWithOpenGL() {
-  typealias Pointer = UnsafeMutableRawPointer
-  guard let library = dlopen("libEGL.so.1", RTLD_NOW),
-    let finder = dlsym(library, "eglGetProcAddress")
-  else { fail("no libEGL.so.1") }
-  let getProcAddress = unsafeBitCast(
-    finder, to: (@convention(c) (UnsafePointer<CChar>) -> Pointer?).self)
-  func function<Function>(_ name: String, as type: Function.Type) -> Function {
-    guard let found = dlsym(library, name) ?? getProcAddress(name) else { fail("no \(name)") }
-    return unsafeBitCast(found, to: type)
-  }
-  typealias Words = UnsafePointer<Int32>
-  let getPlatformDisplay = function(
-    "eglGetPlatformDisplay", as: (@convention(c) (UInt32, Pointer?, Pointer?) -> Pointer?).self)
-  let initialize = function(
-    "eglInitialize", as: (@convention(c) (Pointer?, Pointer?, Pointer?) -> UInt32).self)
-  let bindAPI = function("eglBindAPI", as: (@convention(c) (UInt32) -> UInt32).self)
-  let chooseConfig = function(
-    "eglChooseConfig",
-    as: (@convention(c) (
-      Pointer?, Words, UnsafeMutablePointer<Pointer?>, Int32, UnsafeMutablePointer<Int32>
-    ) -> UInt32).self)
-  let getConfigAttribute = function(
-    "eglGetConfigAttrib",
-    as: (@convention(c) (Pointer?, Pointer?, Int32, UnsafeMutablePointer<Int32>) -> UInt32).self)
-  let createContext = function(
-    "eglCreateContext",
-    as: (@convention(c) (Pointer?, Pointer?, Pointer?, Words?) -> Pointer?).self)
-  let createSurface = function(
-    "eglCreatePlatformWindowSurface",
-    as: (@convention(c) (Pointer?, Pointer?, UnsafeRawPointer?, Pointer?) -> Pointer?).self)
-  let makeCurrent = function(
-    "eglMakeCurrent", as: (@convention(c) (Pointer?, Pointer?, Pointer?, Pointer?) -> UInt32).self)
-  let swapInterval = function(
-    "eglSwapInterval", as: (@convention(c) (Pointer?, Int32) -> UInt32).self)
-  let swapBuffers = function(
-    "eglSwapBuffers", as: (@convention(c) (Pointer?, Pointer?) -> UInt32).self)
-  let clearColor = function(
-    "glClearColor", as: (@convention(c) (Float, Float, Float, Float) -> Void).self)
-  let clear = function("glClear", as: (@convention(c) (UInt32) -> Void).self)
-
-  // EGL_PLATFORM_XCB_EXT, EGL_OPENGL_API
-  let display = getPlatformDisplay(0x31DC, Pointer(window.connection), nil)
-  guard initialize(display, nil, nil) == 1, bindAPI(0x30A2) == 1 else { fail("no EGL display") }
-  // EGL_SURFACE_TYPE is EGL_WINDOW_BIT, EGL_RENDERABLE_TYPE EGL_OPENGL_BIT.
-  var configs = [Pointer?](repeating: nil, count: 256)
-  var count: Int32 = 0
-  guard
-    chooseConfig(
-      display, [0x3033, 4, 0x3040, 8, 0x3024, 8, 0x3038], &configs, Int32(configs.count), &count)
-      == 1
-  else { fail("no EGL configuration") }
-  let screen = xcb_setup_roots_iterator(xcb_get_setup(window.connection)).data.pointee
-  let fitting = configs.prefix(Int(count)).first {
-    // EGL_NATIVE_VISUAL_ID
-    var visual: Int32 = 0
-    return getConfigAttribute(display, $0, 0x302E, &visual) == 1
-      && UInt32(bitPattern: visual) == screen.root_visual
-  }
-  guard let config = fitting ?? nil, let context = createContext(display, config, nil, nil) else {
-    fail("no OpenGL for the window's visual")
-  }
-  var handle = window.handle
-  guard let surface = createSurface(display, config, &handle, nil),
-    makeCurrent(display, surface, surface, context) == 1,
-    swapInterval(display, mode == VK_PRESENT_MODE_FIFO_KHR ? 1 : 0) == 1
-  else { fail("no surface for the window") }
+  let surface = GLWindow(window, interval: mode == VK_PRESENT_MODE_FIFO_KHR ? 1 : 0)
   while takeEvents() {
     let level: Float = isWhite ? 1 : 0
-    clearColor(level, level, level, 1)
-    // GL_COLOR_BUFFER_BIT
-    clear(0x4000)
-    guard swapBuffers(display, surface) == 1 else { fail("eglSwapBuffers failed") }
+    surface.clear(to: (level, level, level, 1))
+    surface.swap()
   }
 }
