@@ -49,11 +49,13 @@ final class FrameSender: @unchecked Sendable {
     return sent
   }
 
+  /// Whether the client lets frames be left out.
+  var mayLeaveOut: Bool { settings.mayLeaveOut }
+
   /// Says that a frame is left out, whose place the one before keeps; false when it must be sent, since there is none
-  /// before it or the client wants all.
+  /// before it.
   func leaveOut(_ frame: FramePixels) -> Bool {
-    guard settings.mayLeaveOut else { return false }
-    return lock.withLock { streams[frame.swapchain] }?.leaveOut(frame) ?? false
+    lock.withLock { streams[frame.swapchain] }?.leaveOut(frame) ?? false
   }
 
   /// What the client says of frames that it has got, or not.

@@ -34,7 +34,7 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
     session.awaitFrameBuffers(swapchain: id).map { MappedFrames($0) }
   }
 
-  func noteFrame(_ times: NodeFrameTimes) { session.sink.frame(nil, times, []) {} }
+  func noteFrame(_ times: NodeFrameTimes) { _ = session.sink.frame(nil, times, []) {} }
 
   func deliverFrame(
     _ frame: GLFrame, _ times: NodeFrameTimes, mayBeLeftOut: Bool,
@@ -46,7 +46,7 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
       case 1: .rgba8
       default: .other
       }
-    session.sink.frame(
+    let isCompleted = session.sink.frame(
       FramePixels(
         swapchain: frame.id, imageIndex: frame.imageIndex,
         shape: FrameShape(
@@ -54,6 +54,7 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
           bytesPerPixel: frame.bytesPerPixel, pixel: pixel, showsAlpha: frame.showsAlpha),
         bytes: frame.bytes), times,
       mayBeLeftOut ? [.mayBeLeftOut, .returnsAtOnce] : .returnsAtOnce, done: done)
+    if !isCompleted { complete(slot: times.slot, value: times.value) }
   }
 
   func countContext() { session.countContext() }

@@ -33,11 +33,10 @@ final class SharedSink: CompletionSink, @unchecked Sendable {
   func frame(
     _ pixels: FramePixels?, _ times: NodeFrameTimes, _ delivery: FrameDelivery,
     done: @escaping @Sendable () -> Void
-  ) {
+  ) -> Bool {
     segment.noteArrival(times)
     done()
-    guard delivery.contains(.returnsAtOnce) else { return }
-    segment.complete(slot: times.slot, value: times.value)
+    return false
   }
   // Nobody who shares the segment records.
   func snapshot(
@@ -168,15 +167,20 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   func frame(
     _ pixels: FramePixels?, _ times: NodeFrameTimes, _ delivery: FrameDelivery,
     done: @escaping @Sendable () -> Void
-  ) {
-    guard let pixels else { return done() }
-    guard delivery.contains(.returnsAtOnce) else {
-      send(pixels, times, isLeftOut: false)
-      return done()
+  ) -> Bool {
+    let mayLeaveOut = delivery.contains(.mayBeLeftOut) && frames?.mayLeaveOut == true
+    // Who records has completions in the order that waiting gives them.
+    guard let pixels, delivery.contains(.returnsAtOnce),
+      mayLeaveOut || !delivery.contains(.mayBeLeftOut)
+    else {
+      if let pixels { send(pixels, times, isLeftOut: false) }
+      done()
+      return false
     }
     courier(of: times.swapchain).add(
       FrameCourier.Job(
-        pixels: pixels, times: times, mayBeLeftOut: delivery.contains(.mayBeLeftOut), done: done))
+        pixels: pixels, times: times, mayBeLeftOut: mayLeaveOut, done: done))
+    return true
   }
 
   private func courier(of swapchain: UInt64) -> FrameCourier {

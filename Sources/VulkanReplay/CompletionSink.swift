@@ -94,11 +94,12 @@ public protocol CompletionSink: AnyObject, Sendable {
   /// Says that a snapshot is complete, or why there is none.
   func snapshotDone(_ number: UInt64, _ failure: String)
   /// Delivers a frame. `pixels`: nil when they lie in a shared frame buffer. What `times` leaves open is noted on the
-  /// way. Its slot is raised afterwards by the caller; by the sink when that one `returnsAtOnce`. `done`: nobody
-  /// looks at the pixels any more; from any thread, before the slot is raised.
+  /// way. `done`: nobody looks at the pixels any more; from any thread, before the frame's slot is raised. The caller
+  /// raises the slot; when this is true, which needs a `delivery` that returns at once, the sink does.
   func frame(
     _ pixels: FramePixels?, _ times: NodeFrameTimes, _ delivery: FrameDelivery,
-    done: @escaping @Sendable () -> Void)
+    done: @escaping @Sendable () -> Void
+  ) -> Bool
   /// Says that the session is over and why; `reason` is a `LostReason`. Once per session.
   func lost(_ reason: UInt32, _ message: String)
   /// A line for the log. Levels: 0 error, 1 warning, 2 information, 3 debugging.

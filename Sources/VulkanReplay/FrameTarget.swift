@@ -128,22 +128,19 @@ struct FrameTarget {
     device.functions.freeMemory(device.handle, memory, nil)
   }
 
-  /// Whether frames are sent to the client, who cannot see what is written here.
-  var isSent: Bool { staging != nil && shared == nil }
-
   /// Brings a frame to the client, or says that it is there. The completion thread, after the copy has finished.
-  /// `done`: nobody looks at it here any more.
+  /// `done`: nobody looks at it here any more. True when the sink completes it.
   func deliver(
     _ session: ReplaySession, _ request: SwapchainRequest, _ index: Int, _ times: NodeFrameTimes,
     done: @escaping @Sendable () -> Void
-  ) {
+  ) -> Bool {
     guard let staging else { return session.sink.frame(nil, times, [], done: done) }
     let count = request.stride * Int(request.extent.height)
     if let shared {
       (shared.base + index * request.frameBytes).copyMemory(from: staging, byteCount: count)
-      session.sink.frame(nil, times, [], done: done)
+      return session.sink.frame(nil, times, [], done: done)
     } else {
-      session.sink.frame(
+      return session.sink.frame(
         FramePixels(
           swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
           bytes: UnsafeRawBufferPointer(start: staging, count: count)), times,
@@ -164,12 +161,11 @@ struct PendingFrame {
   func deliver(_ session: ReplaySession, drawn: UInt64) -> Completion? {
     var times = times
     times.drawn = drawn
-    target.deliver(session, swapchain.request, index, times) { [swapchain] in
+    let isCompleted = target.deliver(session, swapchain.request, index, times) { [swapchain] in
       swapchain.pending.subtract(1)
       swapchain.pending.wakeAll()
     }
     session.counters.addFrame()
-    return target.isSent && swapchain.request.delivery.contains(.returnsAtOnce)
-      ? nil : Completion(slot: times.slot, value: times.value)
+    return isCompleted ? nil : Completion(slot: times.slot, value: times.value)
   }
 }

@@ -15,11 +15,17 @@ struct LatencyBench {
   let flashes: Int
   private let display: XDisplay
 
+  /// A part of a frame's way, milliseconds.
+  struct Part {
+    let name: String
+    let time: Double
+  }
+
   /// Milliseconds.
   struct Flash {
     var whole: Double
     /// By name, in the order of a frame's way; empty natively.
-    var parts: [(name: String, time: Double)] = []
+    var parts: [Part] = []
     /// A frame says that it answers input of that time.
     var isNoted = false
   }
@@ -211,10 +217,11 @@ extension LatencyBench.Flash {
       guard let time = found[moment] else { continue }
       // The server may show a frame a moment before whoever has sent it knows.
       let end = min(max(time, last), sighting.seen)
-      parts.append((name, Double(end - last) / 1e6))
+      parts.append(LatencyBench.Part(name: name, time: Double(end - last) / 1e6))
       last = end
     }
-    parts.append(("look", Double(sighting.seen - last) / 1e6))
+    parts.append(
+      LatencyBench.Part(name: "look", time: Double(sighting.seen - last) / 1e6))
   }
 }
 
@@ -275,10 +282,9 @@ struct LatencyReport {
   /// The parts of those flashes whose frame was found.
   private static func parts(_ result: LatencyBench.Result) -> [(name: String, times: [Double])] {
     let whole = result.flashes.filter { !$0.parts.isEmpty }
-    var names: [String] = []
-    for flash in whole {
-      for part in flash.parts where !names.contains(part.name) { names.append(part.name) }
-    }
+    // In the order of the way: not every frame has all of them.
+    let known = Set(whole.flatMap { $0.parts.map(\.name) })
+    let names = (FrameTimes.parts.map { $0.1 } + ["look"]).filter { known.contains($0) }
     return names.map { name in
       (name, whole.map { $0.parts.first { $0.name == name }?.time ?? 0 })
     }
