@@ -19,7 +19,8 @@ SCRATCH ?= .build
 FREESTANDING ?= 1
 
 RELEASE  := $(SWIFT) build -c release --static-swift-stdlib --scratch-path $(SCRATCH)
-PROGRAMS := $(SWIFT) build -c release --package-path TestPrograms --scratch-path $(SCRATCH)/programs
+PROGRAMS := $(SWIFT) build -c release --static-swift-stdlib --package-path TestPrograms \
+  --scratch-path $(SCRATCH)/programs
 SANITIZED := ^(Wire|Ring|Client|Transport|VulkanReplay|GLReplay|FrameStream|FrameServer|FrameLink|Node|Agent)Tests\.
 FORMATTED = git ls-files '*.swift' ':!:*/Generated/*'
 # Libraries without a symbol, by the names that programs know OpenGL's by: each depends on
@@ -29,7 +30,7 @@ GL_LINKS := libGL.so libGLX.so libOpenGL.so libEGL.so libGLESv1_CM.so libGLESv2.
 # Likewise the names by which libglvnd looks for a vendor's libraries, where programs find them that have
 # libglvnd's own libGL.so.1.
 GL_VENDOR := libGLX_omega.so.0 libEGL_omega.so.0
-TREE     := bin/omega lib/omega/libVkLayer_omega.so \
+TREE     := bin/omega lib/omega/libVkLayer_omega.so lib/omega/bench/flash \
   $(addprefix lib/omega/gl/,libGLShim_omega.so $(GL_NAMES)) $(addprefix lib/,$(GL_VENDOR))
 MANIFESTS := $(addprefix share/,vulkan/icd.d/omega_icd.json \
   vulkan/implicit_layer.d/VkLayer_omega_implicit.json \
@@ -83,7 +84,9 @@ build: ## release build; leaves a runnable tree in build/
 	install -D -m 755 $(SCRATCH)/release/omega build/bin/omega
 	install -D -m 644 $$library/release/libVkLayer_omega.so build/lib/omega/libVkLayer_omega.so
 	install -D -m 644 $$library/release/libGLShim_omega.so build/lib/omega/gl/libGLShim_omega.so
-	strip --strip-unneeded build/bin/omega build/lib/omega/libVkLayer_omega.so \
+	$(PROGRAMS) --product flash
+	install -D -m 755 $(SCRATCH)/programs/release/flash build/lib/omega/bench/flash
+	strip --strip-unneeded build/bin/omega build/lib/omega/bench/flash build/lib/omega/libVkLayer_omega.so \
 	  build/lib/omega/gl/libGLShim_omega.so
 	$(MAKE) --no-print-directory gl-names
 	for manifest in $(MANIFESTS); do
@@ -161,7 +164,7 @@ conformance: deps build ## CTS, piglit and programs that draw with OpenGL, where
 install: ## into PREFIX (/usr/local), honouring DESTDIR
 	@test -x build/bin/omega || { echo "install: nothing in build/; run 'make build'" >&2; exit 1; }
 	for file in $(TREE) $(MANIFESTS); do
-	  mode=644; [[ $$file == bin/* ]] && mode=755
+	  mode=644; [[ $$file == bin/* || $$file == */bench/* ]] && mode=755
 	  install -D -m $$mode "build/$$file" "$(DESTDIR)$(PREFIX)/$$file"
 	done
 	for link in $(GL_LINKS); do
@@ -174,7 +177,7 @@ uninstall: ## removes what install put there
 	  rm -f "$(DESTDIR)$(PREFIX)/$$file"
 	done
 	for link in $(GL_LINKS); do rm -f "$(DESTDIR)$(PREFIX)/lib/omega/gl/$$link"; done
-	for folder in lib/omega/gl lib/omega; do
+	for folder in lib/omega/gl lib/omega/bench lib/omega; do
 	  rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(PREFIX)/$$folder" 2>/dev/null || true
 	done
 

@@ -13,6 +13,7 @@
 //            CommandStream     what travels, coded: blobs, differences, compression
 //            Recording         the file format;  Interim: frames that nobody rendered
 //            FrameStream       frames in bands, coded: tiles, colours, video, and their decoders
+//            XDisplay          an X server as one who looks on sees it: input, pixels
 //   floor 4  VkLayer, GLShim   the injected libraries
 //            VulkanReplay, GLReplay  the node's driver side
 //            FrameServer       damage, encoders, bands in parallel
@@ -102,6 +103,7 @@ let package = Package(
       name: "FrameStream", dependencies: ["CPlatform", "CLibAV", "CZstd", "Wire"],
       swiftSettings: house + gnu),
     .target(name: "Interim", dependencies: ["CPlatform"], swiftSettings: house),
+    .target(name: "XDisplay", dependencies: ["CPlatform", "CX11"], swiftSettings: house + gnu),
     // Floor 4
     .target(
       name: "VkLayer",
@@ -159,7 +161,7 @@ let package = Package(
       name: "Agent",
       dependencies: [
         "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "GLWire", "Client", "MemoryFabric",
-        "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink",
+        "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink", "XDisplay",
       ],
       swiftSettings: house + gnu),
     .target(
@@ -174,7 +176,7 @@ let package = Package(
       name: "omega",
       dependencies: [
         "CPlatform", "PageTracker", "Ring", "Transport", "Recording", "VulkanReplay", "Agent",
-        "Node", "FrameStream",
+        "Node", "FrameStream", "XDisplay",
       ],
       swiftSettings: house),
     // Beside

@@ -18,6 +18,7 @@ let package = Package(
     .target(name: "Workbench", dependencies: ["CVulkan"]),
     .executableTarget(name: "offscreen", dependencies: ["CVulkan", "Workbench", "Shaders"]),
     .target(name: "Windowing", dependencies: ["CVulkan", "CXCB", "Workbench"]),
+    .target(name: "WindowingGL", dependencies: ["CXCB", "Workbench", "Windowing"]),
     .executableTarget(name: "stress", dependencies: ["CVulkan", "Workbench", "Shaders"]),
     // A driver that writes down the ray tracing it is asked for; all else is lavapipe's.
     .target(name: "raydriver", cSettings: [.unsafeFlags(["-fvisibility=hidden"])]),
@@ -40,6 +41,12 @@ let package = Package(
     .executableTarget(name: "glbench", swiftSettings: script),
     .executableTarget(
       name: "firstframe", dependencies: ["CVulkan", "CXCB", "Workbench", "Windowing"],
+      swiftSettings: script),
+    .executableTarget(
+      name: "flash", dependencies: ["CVulkan", "CXCB", "Workbench", "Windowing", "WindowingGL"],
+      swiftSettings: script),
+    .executableTarget(
+      name: "still", dependencies: ["Workbench", "Windowing", "WindowingGL"],
       swiftSettings: script),
     .executableTarget(
       name: "wsi", dependencies: ["CVulkan", "CXCB", "Workbench"], swiftSettings: script),

@@ -39,7 +39,7 @@ public final class Agent: @unchecked Sendable {
     listener = try Listener(.unix(path: socketPath))
     pool = NodePool(
       nodes, streams: isRecorded || frames.needsCoding, isPlain: isRecorded,
-      needsCoding: frames.needsCoding ? frames : nil)
+      takesFrameTimes: FrameClock.isOn, needsCoding: frames.needsCoding ? frames : nil)
   }
 
   /// Connects to the nodes ahead of the first application process. With `wait`, fails when one of
@@ -48,11 +48,29 @@ public final class Agent: @unchecked Sendable {
     try pool.prepare(application: application, wait: wait)
   }
 
-  /// Writes statistics to a file every second and in `finish`.
-  public func writeStatistics(to path: String, application: String) {
+  /// Writes statistics to a file every second and in `finish`, and to another one (`frameTimes`) a line for each frame
+  /// that was shown. Before `start`.
+  public func writeStatistics(
+    to path: String?, frameTimes: String?, application: String
+  ) throws(LinkError) {
+    if let frameTimes {
+      var error: Int32 = 0
+      guard let log = FrameLog(path: frameTimes, error: &error) else {
+        throw LinkError(
+          .system, "cannot write to '\(frameTimes)': \(String(cString: strerror(error)))")
+      }
+      table.frameLog = log
+    }
+    guard path != nil || frameTimes != nil else { return }
     let file = StatisticsFile(path: path, application: application, table: table)
     statisticsFile = file
     file.start()
+  }
+
+  /// Notes input at this process's display, for frames to say which they answer.
+  public func watchInput() {
+    guard FrameClock.isOn else { return }
+    InputWatch { [table] in table.noteInput($0) }.start()
   }
 
   /// Serves in the background. False when the system has no thread.
@@ -150,7 +168,9 @@ public struct FrameWishes: Sendable {
     let choice = exact && choice == .auto ? .raw : choice
     let isVideo = choice.coding?.isExact != true
     return FrameSettings(
-      choice: choice, codings: isVideo ? CodingSet.decodable : .exact, mostBits: mostBits)
+      choice: choice, codings: isVideo ? CodingSet.decodable : .exact, mostBits: mostBits,
+      // A recording has them all.
+      mayLeaveOut: !exact)
   }
 }
 

@@ -34,6 +34,8 @@ final class AppSession: @unchecked Sendable {
   private let frameSettings: FrameSettings?
   private var frameReplies: FrameReplies?
   private var datagrams: DatagramReceiver?
+  /// Of a primary node on another host.
+  private var clock: FrameClock?
   /// Of the thread that receives from the primary node.
   private var decoder = RunDecoder()
   private let isEnding = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
@@ -183,6 +185,8 @@ final class AppSession: @unchecked Sendable {
     }
     frames.datagrams = datagrams
     frameSettings.takesDatagrams = datagrams != nil
+    // The presenter hears of them by the frame's clock.
+    frameSettings.takesRefinements = FrameClock.isOn
     try primary.link.send(MessageType.frameSettings, bytes: frameSettings.bytes)
   }
 
@@ -201,6 +205,7 @@ final class AppSession: @unchecked Sendable {
   private func startForwarding(_ segment: Segment, _ primary: NodeConnection) {
     let memory = MemoryTable(segment: segment)
     self.memory = memory
+    clock = FrameClock(segment: segment)
     var choices = StreamSwitches.fromEnvironment.choices
     choices.hasLargeWindow = primary.abilities & NodeAbility.largeWindow != 0
     choices.repeats = primary.abilities & NodeAbility.repeats != 0
@@ -208,12 +213,12 @@ final class AppSession: @unchecked Sendable {
     if primary.abilities & NodeAbility.content != 0 { content = KnownContent() }
     let forwarder = Forwarder(
       segment: segment, link: primary.link, memory: memory, recorder: recorder,
-      coding: isCoded ? choices : nil, content: content, running: threads,
+      coding: isCoded ? choices : nil, content: content, clock: clock, running: threads,
       // A recording is to be read without what may yet change: it has the plain form.
       sendsMemoryBlocks: primary.takesMemoryBlocks && recorder == nil
     ) { [weak self] reason, message in self?.lose(reason, message) }
     self.forwarder = forwarder
-    statistics.setForwarder(self, forwarder, frames)
+    statistics.setForwarder(self, forwarder, frames, clock)
     forwarder.open(0)
   }
 
@@ -339,16 +344,25 @@ final class AppSession: @unchecked Sendable {
       else { return "a reply that does not fit" }
     case MessageType.readback where isPrimary: return readback(payload)
     case MessageType.readbackRuns where isPrimary: return readbackRuns(payload)
-    case MessageType.frame where isPrimary: return frames.write(payload)
+    case MessageType.frame where isPrimary:
+      let now = platform_now()
+      let wrong = frames.write(payload)
+      if wrong == nil { clock?.noteFrame(payload.loadUnaligned(as: UInt64.self), received: now) }
+      return wrong
     case MessageType.frameUnit where isPrimary && frameReplies != nil:
       return frames.decode(payload)
     case MessageType.frameEnd where isPrimary && frameReplies != nil:
       guard let end = FrameEnd(payload) else { return "the end of a frame that makes no sense" }
       datagrams?.wait(for: end)
+      let now = platform_now()
       switch frames.finish(end) {
-      case .success(let feedback): frameReplies?.add(feedback)
+      case .success(let feedback):
+        clock?.noteFrame(end.place.swapchain, received: now)
+        frameReplies?.add(feedback)
       case .failure(let problem): return problem.text
       }
+    case MessageType.frameTimes where isPrimary && clock != nil:
+      return clock?.take(payload)
     case MessageType.frameDatagrams where isPrimary && datagrams != nil:
       guard let offer = DatagramOffer(payload), offer.port != 0 else {
         return "an offer of datagrams that makes no sense"

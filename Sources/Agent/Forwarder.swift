@@ -25,6 +25,7 @@ final class Forwarder: @unchecked Sendable {
   /// How the records are coded; nil for a node that knows plain ones alone.
   private let coding: StreamChoices?
   private let content: KnownContent?
+  private let clock: FrameClock?
   private let recorder: Recorder?
   private let running: RunningCount
   private let sendsMemoryBlocks: Bool
@@ -46,7 +47,8 @@ final class Forwarder: @unchecked Sendable {
   /// `lose` ends the connection with a reason and a message; from any thread.
   init(
     segment: Segment, link: Link, memory: MemoryTable, recorder: Recorder?,
-    coding: StreamChoices? = nil, content: KnownContent? = nil, running: RunningCount,
+    coding: StreamChoices? = nil, content: KnownContent? = nil, clock: FrameClock? = nil,
+    running: RunningCount,
     sendsMemoryBlocks: Bool,
     lose: @escaping @Sendable (UInt32, String) -> Void
   ) {
@@ -55,6 +57,7 @@ final class Forwarder: @unchecked Sendable {
     self.memory = memory
     self.coding = coding
     self.content = content
+    self.clock = clock
     self.recorder = recorder
     self.running = running
     self.sendsMemoryBlocks = sendsMemoryBlocks
@@ -111,6 +114,8 @@ final class Forwarder: @unchecked Sendable {
     /// What of the encoder's totals the owner knows.
     private var counted = StreamTotals()
     private var isClosed = false
+    /// Presents among what is gathered.
+    private var presents: [PresentedFrame] = []
 
     init(_ owner: Forwarder, _ channel: UInt32) {
       self.owner = owner
@@ -228,6 +233,10 @@ final class Forwarder: @unchecked Sendable {
       case ControlOpcode.closeChannel:
         isClosed = true
         return append(record)
+      case ControlOpcode.present, ControlOpcode.glSwap:
+        guard append(record) else { return false }
+        if owner.clock != nil { presents += PresentedFrame.all(in: record) }
+        return true
       default:
         note(opcode, record)
         return append(record)
@@ -439,6 +448,10 @@ final class Forwarder: @unchecked Sendable {
     private mutating func send() -> Bool {
       guard !out.writer.failed else { return fail("no memory to gather records") }
       guard out.bytes.count > 8 else { return true }
+      if !presents.isEmpty {
+        owner.clock?.willSend(presents)
+        presents.removeAll(keepingCapacity: true)
+      }
       let records = UnsafeRawBufferPointer(rebasing: out.bytes[8...])
       var first = 0
       if let recorder = owner.recorder, let beginning = recorder.beginning(in: records) {

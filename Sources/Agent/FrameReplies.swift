@@ -78,6 +78,7 @@ struct FrameTotals {
   private var firstUnitTimes = [UInt64](repeating: 0, count: Histogram.buckets)
 
   mutating func note(_ end: FrameEnd) {
+    guard !end.isRefinement else { return }
     frames[Int(end.coding.rawValue)] += 1
     if end.isLeftOut { leftOut += 1 }
     // Frames in which nothing has changed are coded in no time.

@@ -17,6 +17,8 @@ final class NodePool: @unchecked Sendable {
   private let streams: Bool
   /// What nodes send is recorded, or compared with a recording.
   private let isPlain: Bool
+  /// The times of frames are of interest.
+  private let takesFrameTimes: Bool
   /// What a node must know; nil: nothing.
   private let needsCoding: FrameWishes?
   private let lock = Lock()
@@ -24,10 +26,11 @@ final class NodePool: @unchecked Sendable {
 
   init(
     _ places: NodePlaces, streams: Bool = false, isPlain: Bool = false,
-    needsCoding: FrameWishes? = nil
+    takesFrameTimes: Bool = false, needsCoding: FrameWishes? = nil
   ) {
     self.places = places
     self.isPlain = isPlain
+    self.takesFrameTimes = takesFrameTimes
     self.needsCoding = needsCoding
     self.streams = streams
   }
@@ -97,7 +100,7 @@ final class NodePool: @unchecked Sendable {
         // What is recorded, or plays a recording, is read in its plain form.
         try node.sayHello(
           application: application, process: process, stayIdle: index > 0,
-          takesMemoryBlocks: !isPlain)
+          takesMemoryBlocks: !isPlain, takesFrameTimes: takesFrameTimes)
       }
     } catch {
       for node in nodes { node.end(nanoseconds: 0) }

@@ -15,12 +15,17 @@ final class StatisticsTable: @unchecked Sendable {
     let nodes: [NodeConnection]
     var forwarder: Forwarder?
     var frames: FrameTable?
+    var clock: FrameClock?
+    var reader = FrameReader()
+    var figures = FrameFigures()
   }
 
   private let lock = Lock()
   private var live: [ObjectIdentifier: Live] = [:]
   private var ended = StatisticsSnapshot()
   private var begun = 0
+  /// Takes each frame that was shown, when somebody wants them one by one. Set before anything begins.
+  var frameLog: FrameLog?
 
   func begin(_ session: AppSession, segment: Segment, nodes: [NodeConnection]) {
     lock.withLock {
@@ -30,18 +35,47 @@ final class StatisticsTable: @unchecked Sendable {
   }
 
   /// The frames come over a link, and so does what the application draws.
-  func setForwarder(_ session: AppSession, _ forwarder: Forwarder, _ frames: FrameTable) {
+  func setForwarder(
+    _ session: AppSession, _ forwarder: Forwarder, _ frames: FrameTable, _ clock: FrameClock?
+  ) {
     lock.withLock {
       live[ObjectIdentifier(session)]?.forwarder = forwarder
       live[ObjectIdentifier(session)]?.frames = frames
+      live[ObjectIdentifier(session)]?.clock = clock
     }
+  }
+
+  /// Looks at the frames that were shown since the last time: to be called several times a second, or some are missed.
+  func readFrames() {
+    lock.withLock {
+      for session in live.keys { readFrames(session, isLast: false) }
+    }
+  }
+
+  /// There was input: the next frame of each application answers it.
+  func noteInput(_ time: UInt64) {
+    lock.withLock {
+      for one in live.values { one.segment.noteInput(time) }
+    }
+  }
+
+  /// With the lock held.
+  private func readFrames(_ session: ObjectIdentifier, isLast: Bool) {
+    guard var one = live.removeValue(forKey: session) else { return }
+    let missed = one.reader.read(one.segment, isLast: isLast) { stamps in
+      one.figures.add(stamps)
+      frameLog?.add(stamps)
+    }
+    one.figures.missed &+= missed
+    live[session] = one
   }
 
   /// Takes the session's last figures; its segment is not looked at afterwards.
   func end(_ session: AppSession) {
     lock.withLock {
+      readFrames(ObjectIdentifier(session), isLast: true)
       guard let last = live.removeValue(forKey: ObjectIdentifier(session)) else { return }
-      ended.add(last.segment, last.nodes, last.forwarder, last.frames)
+      add(last, to: &ended)
     }
   }
 
@@ -49,11 +83,17 @@ final class StatisticsTable: @unchecked Sendable {
   var connectionCount: Int { lock.withLock { begun } }
 
   var snapshot: StatisticsSnapshot {
-    lock.withLock {
+    readFrames()
+    return lock.withLock {
       var sum = ended
-      for one in live.values { sum.add(one.segment, one.nodes, one.forwarder, one.frames) }
+      for one in live.values { add(one, to: &sum) }
       return sum
     }
+  }
+
+  private func add(_ one: Live, to sum: inout StatisticsSnapshot) {
+    sum.add(one.segment, one.nodes, one.forwarder, one.frames)
+    sum.add(one.figures, one.clock?.estimate)
   }
 }
 
@@ -70,6 +110,8 @@ struct StatisticsSnapshot {
   private var stream = StreamTotals()
   private var journal: (objects: Int, bytes: Int)?
   private var frameTotals = FrameTotals()
+  private var figures = FrameFigures()
+  private var clock: ClockEstimate?
   private var firstPresent: UInt64 = 0
   private var latestPresent: UInt64 = 0
 
@@ -116,6 +158,11 @@ struct StatisticsSnapshot {
         (journal?.objects ?? 0) + totals.journalObjects, (journal?.bytes ?? 0) + totals.journalBytes
       )
     }
+  }
+
+  mutating func add(_ figures: FrameFigures, _ clock: ClockEstimate?) {
+    self.figures.add(figures)
+    self.clock = clock ?? self.clock
   }
 
   private func percentile(_ histogram: Int, _ part: Double) -> Double? {
@@ -184,11 +231,13 @@ struct StatisticsSnapshot {
     json.field("present_to_shown_p99", percentile(Histogram.presentToShown, 0.99))
     json.field("round_trip_p50", percentile(Histogram.roundTrip, 0.5))
     json.end("}")
+    figures.write(to: &json, clock: clock)
     json.begin("{", "frames_out")
     json.field("codec", "\(frameTotals.coding ?? .raw)")
     json.field("encode_ms_p50", frameTotals.encodeMedian)
     json.field("first_byte_ms_p50", frameTotals.firstUnitMedian)
-    json.field("dropped", counters[Counter.framesDropped] &+ frameTotals.leftOut)
+    json.field("dropped", counters[Counter.framesDropped])
+    if frameTotals.leftOut > 0 { json.field("left_out", frameTotals.leftOut) }
     let datagrams = frameTotals.datagrams
     if datagrams.packets > 0 {
       json.field("packets", datagrams.packets)
@@ -223,15 +272,16 @@ struct StatisticsSnapshot {
   }
 }
 
-/// Writes a statistics file every second, and once more at the end.
+/// Writes a statistics file every second, and once more at the end; and the frames that were shown, one by one.
 final class StatisticsFile: @unchecked Sendable {
-  private let path: String
+  private let path: String?
   private let application: String
   private let table: StatisticsTable
   private let lock = Lock()
   private var hasFailed = false
 
-  init(path: String, application: String, table: StatisticsTable) {
+  /// `path`: nil for frames alone.
+  init(path: String?, application: String, table: StatisticsTable) {
     self.path = path
     self.application = application
     self.table = table
@@ -240,7 +290,11 @@ final class StatisticsFile: @unchecked Sendable {
   func start() {
     let started = startThread("omega-stats") { [self] in
       while true {
-        platform_sleep(1_000_000_000)
+        for _ in 0..<4 {
+          platform_sleep(250_000_000)
+          table.readFrames()
+          table.frameLog?.write()
+        }
         write()
       }
     }
@@ -249,7 +303,13 @@ final class StatisticsFile: @unchecked Sendable {
 
   /// Replaces the file in one step, so that a reader never sees a part of it.
   func write() {
+    guard let path else {
+      table.readFrames()
+      table.frameLog?.write()
+      return
+    }
     let text = table.snapshot.json(application: application)
+    table.frameLog?.write()
     lock.withLock {
       let temporary = "\(path).\(platform_pid())"
       let descriptor = platform_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
@@ -274,6 +334,55 @@ final class StatisticsFile: @unchecked Sendable {
   private func complain(_ code: Int32) {
     guard !hasFailed else { return }
     hasFailed = true
-    Log.error("cannot write statistics to '\(path)': \(String(cString: strerror(code)))")
+    Log.error("cannot write statistics to '\(path ?? "")': \(String(cString: strerror(code)))")
+  }
+}
+
+/// A file with a line of JSON for each frame that was shown.
+///
+/// Threads: any.
+final class FrameLog: @unchecked Sendable {
+  private let path: String
+  private let descriptor: Int32
+  private let lock = Lock()
+  private var lines = ""
+  private var hasFailed = false
+
+  /// Makes the file, or empties it; nil, and errno in `error`, when it cannot.
+  init?(path: String, error: inout Int32) {
+    self.path = path
+    descriptor = platform_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    guard descriptor >= 0 else {
+      error = -descriptor
+      return nil
+    }
+  }
+
+  deinit { _ = platform_close(descriptor) }
+
+  func add(_ stamps: FrameStamps) {
+    var json = JSONText()
+    stamps.write(to: &json)
+    lock.withLock { lines += json.text + "\n" }
+  }
+
+  /// Writes what was added.
+  func write() {
+    lock.withLock {
+      guard !lines.isEmpty, !hasFailed else { return }
+      lines.withUTF8 { bytes in
+        var done = 0
+        while done < bytes.count, let start = bytes.baseAddress {
+          let count = platform_write(descriptor, start + done, bytes.count - done)
+          guard count > 0 else {
+            hasFailed = true
+            Log.error("cannot write the times of frames to '\(path)'; is there room?")
+            break
+          }
+          done += Int(count)
+        }
+      }
+      lines = ""
+    }
   }
 }

@@ -65,7 +65,7 @@ public enum Subprocess {
   }
 
   /// Waits at most `nanoseconds` for a child, kills it then, and reaps it. Its wait status.
-  static func finish(_ process: Int32, nanoseconds: UInt64) -> Int32 {
+  public static func finish(_ process: Int32, nanoseconds: UInt64) -> Int32 {
     let deadline = platform_now() &+ nanoseconds
     var status: Int32 = 0
     while true {

@@ -264,6 +264,11 @@ static inline bool platform_compare_exchange32(uint32_t *_Nonnull p, uint32_t ex
   return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_SEQ_CST);
 }
+static inline bool platform_compare_exchange64(uint64_t *_Nonnull p, uint64_t expected,
+                                               uint64_t desired) {
+  return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST);
+}
 /// Raises `*p` to at least `v`; returns true when it was lower.
 static inline bool platform_max64(uint64_t *_Nonnull p, uint64_t v) {
   uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);

@@ -46,7 +46,7 @@ public struct Presenter: @unchecked Sendable {
     var slot: UInt32
     var value: UInt64
     var number: UInt64
-    var time: UInt64
+    var times: PresentTimes
     var mode: PresentMode
     /// What `waitForPresent` knows it by; 0 when nobody waits for it.
     var id: UInt64
@@ -62,6 +62,8 @@ public struct Presenter: @unchecked Sendable {
   struct State {
     let connection: Connection
     let frames: FrameBuffers
+    /// Draws figures into copies of the frames, which are shown in their place; nil: the frames are.
+    let hud: PresenterHUD?
     let backend: Backend
     /// What lies behind the window shows through where pixels have little alpha.
     let showsAlpha: Bool
@@ -86,6 +88,9 @@ public struct Presenter: @unchecked Sendable {
     let free: UnsafeMutablePointer<UInt32>
     var freeHead = 0
     var freeCount = 0
+    /// The frame that was shown last, when its picture may still become better, and how often it has been shown
+    /// anew for that. Presenter thread.
+    var refined: (present: Present, count: UInt64, until: UInt64)? = nil
     /// When the last frame was shown. Presenter thread.
     var lastShown: UInt64 = 0
     /// The presenter thread sleeps on `wake`.
@@ -114,16 +119,20 @@ public struct Presenter: @unchecked Sendable {
 
   /// Starts to present. The frame buffers belong to the presenter from now on, also when it cannot
   /// be made: then nil, and the window is gone or there is no memory. With a `placement` frames may
-  /// have another size than the window.
+  /// have another size than the window. `isWindow`: nobody reads the pixels again, and figures may be
+  /// drawn over them.
   public static func start(
     connection: Connection, window: TargetWindow, frames: FrameBuffers, mode: PresentMode,
-    isOpaque: Bool, placement: FramePlacement? = nil
+    isOpaque: Bool, placement: FramePlacement? = nil, isWindow: Bool = true
   ) -> Presenter? {
+    let hasHUD = isWindow && window.system != .headless && PresenterHUD.isWanted
+    let hud = hasHUD ? PresenterHUD.make(frames) : nil
+    let shown = hud?.copies ?? frames
     let backend: Backend?
     switch window.system {
-    case .x11: backend = X11Presenter(window, frames, placement).map { .x11($0) }
+    case .x11: backend = X11Presenter(window, shown, placement).map { .x11($0) }
     case .wayland:
-      backend = WaylandPresenter(window, frames, isOpaque: isOpaque).map { .wayland($0) }
+      backend = WaylandPresenter(window, shown, isOpaque: isOpaque).map { .wayland($0) }
     case .headless: backend = .headless
     }
     let count = frames.imageCount
@@ -134,6 +143,7 @@ public struct Presenter: @unchecked Sendable {
     case .headless, nil: showsAlpha = false
     }
     guard let backend else {
+      hud?.free()
       frames.free()
       return nil
     }
@@ -143,13 +153,14 @@ public struct Presenter: @unchecked Sendable {
       case let progress = platform_event(), progress >= 0
     else {
       finish(backend)
+      hud?.free()
       frames.free()
       return nil
     }
     let state = raw.bindMemory(to: State.self, capacity: 1)
     state.initialize(
       to: State(
-        connection: connection, frames: frames, backend: backend, showsAlpha: showsAlpha,
+        connection: connection, frames: frames, hud: hud, backend: backend, showsAlpha: showsAlpha,
         pacing: Pacing(mode: mode, period: window.refreshPeriod()), lock: lock, wake: wake,
         mode: mode,
         queue: queue.bindMemory(to: Present.self, capacity: count),
@@ -261,8 +272,11 @@ public struct Presenter: @unchecked Sendable {
   /// Where the compositor owes an answer to the last frame, it is read before the new frame is
   /// queued, as drivers do that wait for it here: there are programs that never read themselves. Not
   /// after: what comes of the new frame is the program's to be woken by.
+  ///
+  /// `times`: when the application asked for it, and when the node was told.
   public func present(
-    image: UInt32, slot: UInt32, value: UInt64, mode: PresentMode? = nil, id: UInt64 = 0
+    image: UInt32, slot: UInt32, value: UInt64, mode: PresentMode? = nil, id: UInt64 = 0,
+    times: PresentTimes = .now
   ) -> PresentStatus {
     let segment = state.pointee.connection.segment
     takeEvents()
@@ -280,8 +294,8 @@ public struct Presenter: @unchecked Sendable {
     state.pointee.mode = mode ?? state.pointee.mode
     state.pointee.presentedID = max(id, state.pointee.presentedID)
     let present = Present(
-      image: image, slot: slot, value: value, number: number, time: now, mode: state.pointee.mode,
-      id: id)
+      image: image, slot: slot, value: value, number: number, times: times,
+      mode: state.pointee.mode, id: id)
     state.pointee.newest = number
     if endAcquisition(image), state.pointee.queueCount < frames.imageCount {
       let place = (state.pointee.queueHead &+ state.pointee.queueCount) % frames.imageCount
@@ -439,6 +453,7 @@ public struct Presenter: @unchecked Sendable {
 
   private func dispose() {
     Presenter.finish(state.pointee.backend)
+    state.pointee.hud?.free()
     state.pointee.frames.free()
     _ = platform_close(state.pointee.wake)
     _ = platform_close(state.pointee.progress)

@@ -10,6 +10,9 @@ public enum FrameDump {
     return path
   }
 
+  /// Frames are written: all are wanted.
+  public static var isOn: Bool { directory != nil }
+
   /// Number of the next present of this process, from 1.
   static func nextNumber() -> UInt64 { platform_add64(&presents, 1) &+ 1 }
 

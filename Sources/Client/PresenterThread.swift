@@ -11,10 +11,13 @@ extension Presenter {
         release(present.image)
         continue
       }
+      // Before the image, and with it the slot, may be used for another frame.
+      let arrival = arrivalStamps(present)
       FrameDump.write(frames, image: Int(present.image), number: present.number)
       state.pointee.pacing.mode = present.mode
-      if (isUnpaced || waitForTurn(present)) && !isOutgrown(present) {
-        show(present)
+      let isThere = arrival?.isLeftOut != true
+      if isThere && (isUnpaced || waitForTurn(present)) && !isOutgrown(present) {
+        show(present, arrival)
       } else {
         state.pointee.connection.segment.count(Counter.framesDropped, 1)
         announceShown(present)
@@ -51,10 +54,11 @@ extension Presenter {
     while true {
       if let present = takeQueued() { return present }
       guard platform_load32_seq(&state.pointee.stop) == 0 else { return nil }
+      let patience = showRefinement()
       platform_store32_seq(&state.pointee.sleeps, 1)
       platform_fence()
       if state.pointee.queueCount == 0 && platform_load32_seq(&state.pointee.stop) == 0 {
-        _ = platform_poll_either(state.pointee.wake, -1, UInt64.max)
+        _ = platform_poll_either(state.pointee.wake, -1, patience)
       }
       platform_store32_seq(&state.pointee.sleeps, 0)
       platform_event_clear(state.pointee.wake)
@@ -149,27 +153,40 @@ extension Presenter {
     return true
   }
 
-  private func show(_ present: Present) {
+  private func show(_ present: Present, _ arrival: FrameStamps?) {
     let segment = state.pointee.connection.segment
-    let image = Int(present.image)
+    let result = show(buffer: Int(present.image))
+    if result == .surfaceLost {
+      segment.count(Counter.framesDropped, 1)
+    } else {
+      let now = platform_now()
+      segment.count(Counter.framesShown, 1)
+      segment.record(
+        Histogram.presentToShown, nanoseconds: now &- min(present.times.presented, now))
+      if var stamps = arrival {
+        stamps[FrameMoment.shown] = now
+        noteShown(stamps)
+        expectRefinement(present, stamps)
+      }
+      announceShown(present)
+    }
+    if result == .surfaceLost || state.pointee.backend.releasesAtOnce { release(present.image) }
+  }
+
+  /// Puts what a buffer has into the window.
+  func show(buffer: Int) -> PresentStatus {
+    state.pointee.hud?.draw(frames, buffer)
     var result: PresentStatus = .optimal
     switch state.pointee.backend {
     case .headless: break
     case _ where status == .surfaceLost: result = .surfaceLost
-    case .x11(let x11): result = x11.show(image)
+    case .x11(let x11): result = x11.show(buffer)
     case .wayland(let wayland):
-      result = wayland.show(image, paced: state.pointee.pacing.mode != .immediate)
+      result = wayland.show(buffer, paced: state.pointee.pacing.mode != .immediate)
       state.pointee.lastShown = platform_now()
     }
     worsen(result)
-    if result == .surfaceLost {
-      segment.count(Counter.framesDropped, 1)
-    } else {
-      segment.count(Counter.framesShown, 1)
-      segment.record(Histogram.presentToShown, nanoseconds: platform_now() &- present.time)
-      announceShown(present)
-    }
-    if result == .surfaceLost || state.pointee.backend.releasesAtOnce { release(present.image) }
+    return result
   }
 
   /// Tells who waits for a present that it was shown, or that a newer one took its turn.
@@ -182,7 +199,7 @@ extension Presenter {
 
 extension Presenter.Backend {
   /// Whether a frame buffer can be written again as soon as its frame was shown.
-  fileprivate var releasesAtOnce: Bool {
+  var releasesAtOnce: Bool {
     if case .wayland = self { return false }
     return true
   }

@@ -25,6 +25,9 @@ public struct Switches: Sendable {
   /// Query results are pushed; off: each question goes to the node.
   public var queryPush: Bool { off & 64 == 0 }
 
+  /// Frames carry stamps.
+  public var frameClock: Bool { off & 1 << 17 == 0 }
+
   /// The best way to find written pages that is not switched off.
   public var trackingTier: TrackingTier {
     guard pageTracking else { return .compare }
@@ -57,6 +60,8 @@ public struct Switches: Sendable {
     case 15: "no_frame_coding"
     // The agent's: coded frames come over the link of the commands, not as datagrams.
     case 16: "no_datagrams"
+    // Read by the library and the agent: nobody notes when a frame was where.
+    case 17: "no_frame_clock"
     default: nil
     }
   }

@@ -56,6 +56,8 @@ public struct CodingSet: OptionSet, Equatable, Sendable {
 ///  0   u32 choice      4   u32 codings: those that the client decodes, bits
 ///  8   u32 kilobits a second at most; 0: no limit of the client's
 /// 12   u32 flags           bit 0: the client takes units as datagrams
+///                          bit 2: frames may be left out where their windows allow it
+///                          bit 3: a picture that becomes better while nothing is presented is shown
 /// ```
 public struct FrameSettings: Equatable, Sendable {
   public static let byteCount = 16
@@ -65,15 +67,21 @@ public struct FrameSettings: Equatable, Sendable {
   /// Bits a second of video at most; 0: what the link takes.
   public var mostBits: Int
   public var takesDatagrams: Bool
+  /// A frame of a window that wants the newest alone need not be sent when there is a newer one.
+  public var mayLeaveOut: Bool
+  /// What a frame's picture lacks may follow it, while there is no newer one.
+  public var takesRefinements: Bool
 
   public init(
     choice: FrameChoice = .auto, codings: CodingSet = .exact, mostBits: Int = 0,
-    takesDatagrams: Bool = false
+    takesDatagrams: Bool = false, mayLeaveOut: Bool = false, takesRefinements: Bool = false
   ) {
     self.choice = choice
     self.codings = codings
     self.mostBits = mostBits
     self.takesDatagrams = takesDatagrams
+    self.mayLeaveOut = mayLeaveOut
+    self.takesRefinements = takesRefinements
   }
 
   /// Nil when the bytes are none.
@@ -86,13 +94,15 @@ public struct FrameSettings: Equatable, Sendable {
     codings = CodingSet(rawValue: bytes.word(4)).intersection(.all).union(.exact)
     mostBits = Int(bytes.word(8)) * 1000
     takesDatagrams = bytes.word(12) & 1 != 0
+    mayLeaveOut = bytes.word(12) & 4 != 0
+    takesRefinements = bytes.word(12) & 8 != 0
   }
 
   public var bytes: [UInt8] {
     var out: [UInt8] = []
     out.add(
       choice.rawValue, codings.rawValue, UInt32(clamping: (mostBits + 999) / 1000),
-      takesDatagrams ? 1 : 0)
+      (takesDatagrams ? 1 : 0) | (mayLeaveOut ? 4 : 0) | (takesRefinements ? 8 : 0))
     return out
   }
 }
@@ -191,6 +201,7 @@ public struct FramePlace: Equatable, Sendable {
 /// 40   u32 coding          `BandCoding` that the frame was coded with
 /// 44   u32 flags           bit 0: left out, the picture of the frame before is shown again
 ///                          bit 1: its units have left as datagrams, and may be lost
+///                          bit 2: more of a frame that was announced before: no completion follows
 /// 48   u64 nanoseconds from when the frame was there until its last unit was coded
 /// 56   u64 the same until its first unit was; 0 without any
 /// ```
@@ -205,12 +216,14 @@ public struct FrameEnd: Equatable, Sendable {
   public var coding: BandCoding
   public var isLeftOut: Bool
   public var usesDatagrams: Bool
+  public var isRefinement: Bool
   public var encodeTime: UInt64
   public var firstUnitTime: UInt64
 
   public init(
     place: FramePlace, frame: UInt32, width: Int, height: Int, bands: UInt32, coding: BandCoding,
-    isLeftOut: Bool, usesDatagrams: Bool = false, encodeTime: UInt64, firstUnitTime: UInt64
+    isLeftOut: Bool, usesDatagrams: Bool = false, isRefinement: Bool = false, encodeTime: UInt64,
+    firstUnitTime: UInt64
   ) {
     self.place = place
     self.frame = frame
@@ -220,6 +233,7 @@ public struct FrameEnd: Equatable, Sendable {
     self.coding = coding
     self.isLeftOut = isLeftOut
     self.usesDatagrams = usesDatagrams
+    self.isRefinement = isRefinement
     self.encodeTime = encodeTime
     self.firstUnitTime = firstUnitTime
   }
@@ -232,7 +246,8 @@ public struct FrameEnd: Equatable, Sendable {
     self.init(
       place: place, frame: bytes.word(24), width: Int(bytes.word(28)), height: Int(bytes.word(32)),
       bands: bytes.word(36), coding: coding, isLeftOut: bytes.word(44) & 1 != 0,
-      usesDatagrams: bytes.word(44) & 2 != 0, encodeTime: bytes.long(48),
+      usesDatagrams: bytes.word(44) & 2 != 0, isRefinement: bytes.word(44) & 4 != 0,
+      encodeTime: bytes.long(48),
       firstUnitTime: bytes.long(56))
   }
 
@@ -240,7 +255,9 @@ public struct FrameEnd: Equatable, Sendable {
     var out = [UInt8](repeating: 0, count: FramePlace.byteCount)
     out.withUnsafeMutableBytes { if let start = $0.baseAddress { place.write(to: start) } }
     out.add(frame, UInt32(truncatingIfNeeded: width), UInt32(truncatingIfNeeded: height), bands)
-    out.add(UInt32(coding.rawValue), (isLeftOut ? 1 : 0) | (usesDatagrams ? 2 : 0))
+    out.add(
+      UInt32(coding.rawValue),
+      (isLeftOut ? 1 : 0) | (usesDatagrams ? 2 : 0) | (isRefinement ? 4 : 0))
     out.add(encodeTime)
     out.add(firstUnitTime)
     return out

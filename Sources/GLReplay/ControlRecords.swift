@@ -283,57 +283,67 @@ extension GLReplayContext {
     let width = f.u32(44, "width")
     let height = f.u32(48, "height")
     guard f.wrong == nil else { return }
-    if let driver, let functions, let drawable = session.drawable(id, driver.workbench) {
-      guard let frames = session.frames(framesID) else {
-        if !session.isOver { f.fail("frames") }
-        return
-      }
-      guard image < frames.imageCount else { return f.fail("imageIndex") }
-      let isFront = flags & 1 != 0
-      deliver(
-        drawable, frames, framesID, image: Int(image),
-        size: (min(Int(width), frames.width), min(Int(height), frames.height)), isFront: isFront,
-        driver, functions, &f)
-      guard f.wrong == nil else { return }
-      session.host.countFrame()
+    guard let driver, let functions, let drawable = session.drawable(id, driver.workbench) else {
+      // A drawable that is gone has no picture, but whoever waits for one goes on.
+      return session.host.complete(slot: slot, value: value)
     }
-    // A drawable that is gone has no picture, but whoever waits for one goes on.
-    session.host.complete(slot: slot, value: value)
+    guard let frames = session.frames(framesID) else {
+      if !session.isOver { f.fail("frames") }
+      return
+    }
+    guard image < frames.imageCount else { return f.fail("imageIndex") }
+    let times = NodeFrameTimes(
+      swapchain: framesID, slot: slot, value: value,
+      started: arrived == 0 ? platform_now() : arrived)
+    deliver(
+      drawable, frames, times, image: Int(image),
+      size: (min(Int(width), frames.width), min(Int(height), frames.height)), flags: flags,
+      driver, functions, &f)
   }
 
   private mutating func deliver(
-    _ drawable: Drawable, _ frames: GLSession.Frames, _ id: UInt64, image: Int,
-    size: (width: Int, height: Int), isFront: Bool, _ driver: DriverContext,
+    _ drawable: Drawable, _ frames: GLSession.Frames, _ noted: NodeFrameTimes, image: Int,
+    size: (width: Int, height: Int), flags: UInt32, _ driver: DriverContext,
     _ functions: GLFunctions, _ f: inout ControlFields
   ) {
+    var times = noted
+    let isFront = flags & SwapFlag.front != 0
+    func read(into memory: UnsafeMutableRawPointer) {
+      drawable.read(
+        front: isFront, isSwap: !isFront, layout: frames.layout, size: size,
+        stride: frames.stride, into: memory, from: driver.handle, finishing: functions.finish)
+      times.drawn = platform_now()
+      session.host.countFrame()
+    }
     if session.host.segment != nil {
       guard let memory = frames.memory,
         frames.frameBytes <= memory.byteCount / frames.imageCount
       else { return f.fail("frames") }
-      drawable.read(
-        front: isFront, isSwap: !isFront, layout: frames.layout, size: size,
-        stride: frames.stride, into: memory.base + image * frames.frameBytes,
-        from: driver.handle, finishing: functions.finish)
+      read(into: memory.base + image * frames.frameBytes)
+      session.host.noteFrame(times)
+      session.host.complete(slot: times.slot, value: times.value)
       return
     }
     let count = frames.stride * frames.height
-    guard let room = blobRoom(count) else {
+    let rooms = session.frameRooms
+    guard let room = rooms.take(count), let start = room.baseAddress else {
       session.lose(LostReason.noMemory, "glSwap: no memory for \(count) bytes")
       return
     }
     if frames.stride > frames.width * frames.layout.bytesPerPixel
       || size != (frames.width, frames.height)
     {
-      platform_zero(room, count)
+      platform_zero(start, count)
     }
-    drawable.read(
-      front: isFront, isSwap: !isFront, layout: frames.layout, size: size, stride: frames.stride,
-      into: room, from: driver.handle, finishing: functions.finish)
+    read(into: start)
+    nonisolated(unsafe) let used = room
     session.host.deliverFrame(
       GLFrame(
-        id: id, imageIndex: UInt32(truncatingIfNeeded: image), width: frames.width,
+        id: times.swapchain, imageIndex: UInt32(truncatingIfNeeded: image), width: frames.width,
         height: frames.height, stride: frames.stride,
         bytesPerPixel: frames.layout.bytesPerPixel, layout: frames.layout.rawValue,
-        showsAlpha: frames.showsAlpha, bytes: UnsafeRawBufferPointer(start: room, count: count)))
+        showsAlpha: frames.showsAlpha, bytes: UnsafeRawBufferPointer(room)),
+      times, mayBeLeftOut: flags & SwapFlag.mayLeaveOut != 0
+    ) { rooms.giveBack(used) }
   }
 }

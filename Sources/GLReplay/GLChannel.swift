@@ -34,9 +34,11 @@ public final class GLChannel: @unchecked Sendable {
   /// Replays the whole records at the start of `bytes`, which must be the caller's own and lie at a
   /// multiple of 8. Returns how many bytes those were; what is left is the beginning of a record
   /// that is not whole yet. Stops early when the session is over. Always on the same thread.
-  public func replay(_ bytes: UnsafeRawBufferPointer) -> Int {
+  /// `arrived`: when they came over a link, `platform_now`'s; 0 when they are read from a ring.
+  public func replay(_ bytes: UnsafeRawBufferPointer, arrived: UInt64 = 0) -> Int {
     guard let start = bytes.baseAddress else { return 0 }
     let c = context
+    c.pointee.arrived = arrived
     var position = 0
     var count: UInt64 = 0
     guard !session.isOver else { return 0 }

@@ -76,6 +76,8 @@ struct GLReplayContext {
   private let emptyTable = NameTable()
   /// True after the channel's last record.
   var isClosed = false
+  /// When the records that are being replayed came over a link; 0 when they are read from a ring.
+  var arrived: UInt64 = 0
   /// The driver has made no context.
   var wasRefused = false
   /// Memory for bytes copied out of the segment; grows, and is kept.

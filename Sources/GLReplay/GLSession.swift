@@ -38,6 +38,42 @@ public struct GLFrame {
   public var bytes: UnsafeRawBufferPointer
 }
 
+/// Memory for frames on their way to a client elsewhere: what has been sent is used again.
+final class GLFrameRooms: @unchecked Sendable {
+  private let lock = Lock()
+  private var free: [UnsafeMutableRawBufferPointer] = []
+
+  /// Frames on their way are no more than a window has images.
+  private static let mostFree = 3
+
+  deinit { for room in free { platform_free(room.baseAddress) } }
+
+  /// At least `count` bytes; nil when there is no memory.
+  func take(_ count: Int) -> UnsafeMutableRawBufferPointer? {
+    let known = lock.withLock { () -> UnsafeMutableRawBufferPointer? in
+      guard let index = free.firstIndex(where: { $0.count == count }) else {
+        // Windows have another size by now.
+        for room in free { platform_free(room.baseAddress) }
+        free = []
+        return nil
+      }
+      return free.remove(at: index)
+    }
+    if let known { return known }
+    guard let start = platform_aligned_alloc(16, count) else { return nil }
+    return UnsafeMutableRawBufferPointer(start: start, count: count)
+  }
+
+  func giveBack(_ room: UnsafeMutableRawBufferPointer) {
+    let isKept = lock.withLock {
+      guard free.count < GLFrameRooms.mostFree else { return false }
+      free.append(room)
+      return true
+    }
+    if !isKept { platform_free(room.baseAddress) }
+  }
+}
+
 /// What the client's session does for its OpenGL: the way to the client, and the end of it all.
 /// Called from all channels' threads.
 public protocol GLSessionHost: AnyObject, Sendable {
@@ -56,8 +92,13 @@ public protocol GLSessionHost: AnyObject, Sendable {
   func log(_ level: UInt32, _ message: String)
   /// The frame buffers of a client on this host; waits for their descriptor. Nil when there are none.
   func awaitFrames(_ id: UInt64) -> (any GLFrameMemory)?
-  /// Brings a frame to a client elsewhere.
-  func deliverFrame(_ frame: GLFrame)
+  /// A client on this host has a frame. The caller completes it.
+  func noteFrame(_ times: NodeFrameTimes)
+  /// Brings a frame to a client elsewhere, and completes it, without the caller's waiting. `mayBeLeftOut`: it need not
+  /// be sent when a newer one is there before. `done`: nobody looks at its bytes any more; from any thread.
+  func deliverFrame(
+    _ frame: GLFrame, _ times: NodeFrameTimes, mayBeLeftOut: Bool,
+    done: @escaping @Sendable () -> Void)
   func countContext()
   func countFrame()
   func countCommands(_ n: UInt64)
@@ -69,6 +110,7 @@ public protocol GLSessionHost: AnyObject, Sendable {
 /// of its channels. Costs nothing until the first context is asked for.
 public final class GLSession: @unchecked Sendable {
   let host: any GLSessionHost
+  let frameRooms = GLFrameRooms()
   /// The driver that contexts are made with, or why there is none.
   let driver: @Sendable () -> Result<EGLDriver, GLUnavailable>
 

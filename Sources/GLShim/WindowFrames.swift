@@ -69,7 +69,7 @@ extension UnsafeMutablePointer<DrawableState> {
     guard
       let presenter = Presenter.start(
         connection: connection, window: pointee.target, frames: buffers, mode: mode,
-        isOpaque: pointee.isOpaque)
+        isOpaque: pointee.isOpaque, isWindow: pointee.kind == .window)
     else {
       platform_free(raw)
       platform_free(list)
@@ -172,6 +172,7 @@ extension UnsafeMutablePointer<DrawableState> {
   fileprivate func present(
     _ context: Context, front: Bool, _ mode: PresentMode, of source: UInt64? = nil
   ) {
+    var times = PresentTimes.now
     context.flush()
     guard !pointee.isGone else { return }
     guard let frames = makeFrames(context.pointee.connection, mode) else { return }
@@ -191,11 +192,14 @@ extension UnsafeMutablePointer<DrawableState> {
     writer.pointee.u32(image)
     writer.pointee.u32(arrival.slot)
     writer.pointee.u64(arrival.value)
-    writer.pointee.u32(front ? 1 : 0)
+    writer.pointee.u32(
+      (front ? SwapFlag.front : 0)
+        | (mode == .immediate && !FrameDump.isOn ? SwapFlag.mayLeaveOut : 0))
     writer.pointee.u32(frames.pointee.width)
     writer.pointee.u32(frames.pointee.height)
     writer.pointee.u32(0)
     writer.pointee.end()
+    times.submitted = platform_now()
     context.flush()
     context.pointee.shadow.pointee.freeFinishes = 3
     context.pointee.shadow.pointee.swapPublished = context.pointee.published
@@ -203,7 +207,7 @@ extension UnsafeMutablePointer<DrawableState> {
     frames.pointee.presented &+= 1
     let status = frames.pointee.presenter.present(
       image: image, slot: arrival.slot, value: arrival.value, mode: mode,
-      id: frames.pointee.presented)
+      id: frames.pointee.presented, times: times)
     noteStatus(status, context)
   }
 

@@ -62,6 +62,14 @@ public enum RaiseFlag {
   @inlinable public static var message: UInt32 { 2 }
 }
 
+/// Flags of `glSwap`.
+public enum SwapFlag {
+  /// The front buffer is shown.
+  @inlinable public static var front: UInt32 { 1 }
+  /// The frame need not be sent when a newer one is there.
+  @inlinable public static var mayLeaveOut: UInt32 { 2 }
+}
+
 public enum DrawableFlag {
   @inlinable public static var doubleBuffered: UInt32 { 1 }
   @inlinable public static var sRGB: UInt32 { 2 }

@@ -12,7 +12,8 @@ protocol RecordReplayer: AnyObject, Sendable {
   /// True after the channel's last record.
   var isClosed: Bool { get }
   /// Replays the whole records at the start of `bytes`; the count of bytes that they had.
-  func replay(_ bytes: UnsafeRawBufferPointer) -> Int
+  /// `arrived`: when the link brought them; 0 when they are read from a ring.
+  func replay(_ bytes: UnsafeRawBufferPointer, arrived: UInt64) -> Int
   /// Whether `attend` is to be called again and again while no records come.
   var isAttending: Bool { get }
   /// Does what is to be done when no records come; less than a millisecond, on the channel's thread.
@@ -163,12 +164,12 @@ final class ChannelReader: @unchecked Sendable {
       }
       var count = min(run.count, ChannelReader.batch)
       room.copyMemory(from: start, byteCount: count)
-      var used = channel.replay(UnsafeRawBufferPointer(start: room, count: count))
+      var used = channel.replay(UnsafeRawBufferPointer(start: room, count: count), arrived: 0)
       if used == 0 && run.count > count {
         // A record larger than a batch.
         count = min(run.count, SegmentLayout.largestInlineRecord)
         room.copyMemory(from: start, byteCount: count)
-        used = channel.replay(UnsafeRawBufferPointer(start: room, count: count))
+        used = channel.replay(UnsafeRawBufferPointer(start: room, count: count), arrived: 0)
       }
       guard used > 0 || session.isOver else {
         return session.lose(
@@ -217,11 +218,11 @@ final class ChannelReader: @unchecked Sendable {
       }
       guard let block = stream.take(session) else { return }
       if block.isCoded {
-        decode(UnsafeRawBufferPointer(block.bytes), decoder, channel)
+        decode(UnsafeRawBufferPointer(block.bytes), block.arrived, decoder, channel)
         block.free()
         continue
       }
-      let used = channel.replay(UnsafeRawBufferPointer(block.bytes))
+      let used = channel.replay(UnsafeRawBufferPointer(block.bytes), arrived: block.arrived)
       if used < block.bytes.count && !session.isOver {
         guard channel.isClosed else {
           session.lose(
@@ -241,10 +242,11 @@ extension ChannelReader {
   /// Replays what a `codedRecords` message means. It ends with the channel's last record, when that
   /// is in it: the stream's state ends there too.
   private func decode(
-    _ payload: UnsafeRawBufferPointer, _ decoder: StreamDecoder, _ channel: any RecordReplayer
+    _ payload: UnsafeRawBufferPointer, _ arrived: UInt64, _ decoder: StreamDecoder,
+    _ channel: any RecordReplayer
   ) {
     let wrong = decoder.decode(payload) { records in
-      let used = channel.replay(records)
+      let used = channel.replay(records, arrived: arrived)
       if used < records.count && !session.isOver {
         session.lose(
           LostReason.protocolError,
@@ -268,6 +270,8 @@ final class RecordStream: @unchecked Sendable {
     let bytes: UnsafeMutableRawBufferPointer
     /// The payload of a `codedRecords` message, and not records.
     let isCoded: Bool
+    /// When the link brought them.
+    let arrived: UInt64
     func free() { memory.deallocate() }
   }
 
@@ -288,6 +292,7 @@ final class RecordStream: @unchecked Sendable {
     mustTake: () -> Bool = { false }
   ) -> Bool {
     guard let source = records.baseAddress, records.count > 0 else { return true }
+    let arrived = platform_now()
     while true {
       let seen = changed.load()
       let waiting = lock.withLock { byteCount }
@@ -302,7 +307,7 @@ final class RecordStream: @unchecked Sendable {
     memory.copyMemory(from: source, byteCount: records.count)
     let bytes = UnsafeMutableRawBufferPointer(start: memory, count: records.count)
     lock.withLock {
-      blocks.append(Block(memory: memory, bytes: bytes, isCoded: isCoded))
+      blocks.append(Block(memory: memory, bytes: bytes, isCoded: isCoded, arrived: arrived))
       byteCount += records.count
     }
     wake()
@@ -340,7 +345,8 @@ final class RecordStream: @unchecked Sendable {
   func putBack(_ block: Block, from used: Int) {
     let rest = UnsafeMutableRawBufferPointer(rebasing: block.bytes[used...])
     lock.withLock {
-      blocks.insert(Block(memory: block.memory, bytes: rest, isCoded: false), at: 0)
+      blocks.insert(
+        Block(memory: block.memory, bytes: rest, isCoded: false, arrived: block.arrived), at: 0)
       byteCount += rest.count
     }
   }

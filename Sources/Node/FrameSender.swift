@@ -16,6 +16,7 @@ final class FrameSender: @unchecked Sendable {
   private var streams: [UInt64: FrameSource] = [:]
   private let meter: SharedMeter
   private let datagrams: DatagramPlace
+  private let refiner = FrameRefiner()
 
   /// `datagramPorts`: those that units may leave from, for a client that takes datagrams; 0: any.
   init(link: Link, settings: FrameSettings, datagramPorts: ClosedRange<UInt16>) {
@@ -27,17 +28,39 @@ final class FrameSender: @unchecked Sendable {
   }
 
   /// The client is gone.
-  func stop() { datagrams.stop() }
+  func stop() {
+    refiner.stop()
+    datagrams.stop()
+  }
 
-  /// Sends a frame; false when its pixels are of a kind, or it is of a size, that travels as it is.
-  func send(_ frame: FramePixels) -> Bool {
+  /// Sends a frame; nil when its pixels are of a kind, or it is of a size, that travels as it is. When its first and its
+  /// last unit were coded: 0 when it had none. What it lacks follows while there is no newer one; `times` names it.
+  func send(_ frame: FramePixels, _ times: NodeFrameTimes) -> (first: UInt64, last: UInt64)? {
     let source = lock.withLock { () -> FrameSource in
       if let known = streams[frame.swapchain] { return known }
       let made = FrameSource(frame.swapchain, settings, link, meter, datagrams)
       streams[frame.swapchain] = made
       return made
     }
-    return source.send(frame)
+    let sent = source.send(frame, times)
+    if sent != nil, settings.takesRefinements, let due = source.firstRefinement {
+      refiner.watch(frame.swapchain, due: due) { [weak source] now in source?.refine(now: now) }
+    }
+    return sent
+  }
+
+  /// Whether the client lets frames be left out.
+  var mayLeaveOut: Bool { settings.mayLeaveOut }
+
+  /// Says that a frame is left out, whose place the one before keeps; false when it must be sent, since there is none
+  /// before it.
+  func leaveOut(_ frame: FramePixels) -> Bool {
+    lock.withLock { streams[frame.swapchain] }?.leaveOut(frame) ?? false
+  }
+
+  /// Whether as many frames are under way as keep the link busy, so that another would only be older when it comes.
+  func isBehind(_ swapchain: UInt64) -> Bool {
+    lock.withLock { streams[swapchain] }?.isBehind ?? false
   }
 
   /// What the client says of frames that it has got, or not.
@@ -52,6 +75,7 @@ final class FrameSender: @unchecked Sendable {
   /// The client has no such swapchain any more.
   func forget(_ swapchain: UInt64) {
     lock.withLock { _ = streams.removeValue(forKey: swapchain) }
+    refiner.forget(swapchain)
     datagrams.close(swapchain)
   }
 }
@@ -69,6 +93,8 @@ private final class SharedMeter: @unchecked Sendable {
   init(link: Link) { self.link = link }
 
   var bytesPerSecond: Double { lock.withLock { meter.bytesPerSecond } }
+  /// Nanoseconds; nil before any is known.
+  var roundTrip: UInt64? { lock.withLock { meter.roundTrip } }
 
   /// Asks for an answer to nothing, to know the round trip.
   func probe() {
@@ -164,6 +190,10 @@ private final class FrameSource: @unchecked Sendable {
   /// Bits a second that an earlier path has taken.
   private var knownCapacity: Double?
   private var latestFrame: UInt64 = 0
+  /// The encoder's number of the frame that was sent last; 0 before there is one.
+  private var latestNumber: UInt32 = 0
+  /// What the client shows: where it is, pixels of 32 bits, and how it is announced.
+  private var latestShown: (place: FramePlace, width: Int, height: Int, times: NodeFrameTimes)?
   /// Nanoseconds from frame to frame.
   private var interval = 16.67e6
   /// Nanoseconds that threads have waited for the link with this frame.
@@ -195,11 +225,11 @@ private final class FrameSource: @unchecked Sendable {
 
   // MARK: Frames
 
-  func send(_ frame: FramePixels) -> Bool {
+  func send(_ frame: FramePixels, _ times: NodeFrameTimes) -> (first: UInt64, last: UInt64)? {
     coding.withLock {
-      guard let words = frame.words else { return false }
+      guard let words = frame.words else { return nil }
       prepare(frame.shape)
-      guard let encoder else { return false }
+      guard let encoder else { return nil }
       let began = platform_now()
       if latestFrame != 0 {
         // A pause is no rate of frames.
@@ -217,7 +247,75 @@ private final class FrameSource: @unchecked Sendable {
       let coded = encoder.encode(words.pixels, width: words.width, height: words.height) {
         send($0, place, encoder)
       }
+      latestShown = (place, words.width, words.height, times)
       finish(coded, place, words, encoder)
+      return (coded.firstUnit, coded.lastUnit)
+    }
+  }
+
+  // MARK: While nothing is presented
+
+  /// Nanoseconds without a frame after which the application is taken to present nothing.
+  private static let pause: UInt64 = 150_000_000
+  /// Nanoseconds from one step to the next: of as many frames as there would be.
+  private static let refinementStep: UInt64 = 1_000_000_000 / UInt64(framesPerSecond)
+  /// One frame on its way, one that follows it, and those that leave before the first of them can have been heard of, at
+  /// the most that a display shows.
+  var isBehind: Bool {
+    let trip = meter.roundTrip ?? 0
+    let most = 2 + trip &* UInt64(FrameSource.framesPerSecond) / 1_000_000_000
+    return lock.withLock { UInt64(underWay.count) >= most }
+  }
+
+  /// Steps that may be on their way to the client.
+  private static let mostSteps = 2
+
+  /// When the frame that was just sent may be refined; nil when its picture lacks nothing.
+  var firstRefinement: UInt64? {
+    coding.withLock {
+      guard let encoder, encoder.needsRefinement else { return nil }
+      return latestFrame &+ FrameSource.pause
+    }
+  }
+
+  /// Sends some of what the last picture lacks; when to go on, or nil when it lacks nothing.
+  func refine(now: UInt64) -> UInt64? {
+    coding.withLock {
+      guard let encoder, encoder.needsRefinement, let (place, width, height, times) = latestShown
+      else { return nil }
+      // The link may still be busy with frames, and a frame may have come meanwhile.
+      let due = latestFrame &+ FrameSource.pause
+      guard now >= due else { return due }
+      guard lock.withLock({ underWay.count < FrameSource.mostSteps }) else {
+        return now &+ FrameSource.refinementStep
+      }
+      usesDatagrams = false
+      let coded = encoder.refine { send($0, place, encoder) }
+      guard coded.bands != 0 else { return now &+ FrameSource.refinementStep }
+      _ = end(coded, place, width, height, encoder, isRefinement: true)
+      var message = [UInt8](repeating: 0, count: NodeFrameTimes.byteCount)
+      var refined = times
+      refined.isRefined = true
+      refined.sent = platform_now()
+      message.withUnsafeMutableBytes { if let start = $0.baseAddress { refined.write(to: start) } }
+      try? link.send(MessageType.frameTimes, bytes: message)
+      return platform_now() &+ FrameSource.refinementStep
+    }
+  }
+
+  func leaveOut(_ frame: FramePixels) -> Bool {
+    coding.withLock {
+      // The one before has its size, and was coded.
+      guard let words = frame.words, let encoder, shape == frame.shape, latestNumber != 0 else {
+        return false
+      }
+      let place = FramePlace(
+        swapchain: swapchain, image: frame.imageIndex, stride: frame.shape.stride,
+        order: words.pixels.order)
+      let end = FrameEnd(
+        place: place, frame: latestNumber, width: words.width, height: words.height, bands: 0,
+        coding: encoder.coding, isLeftOut: true, encodeTime: 0, firstUnitTime: 0)
+      try? link.send(MessageType.frameEnd, bytes: end.bytes)
       return true
     }
   }
@@ -250,6 +348,8 @@ private final class FrameSource: @unchecked Sendable {
     mayOpen = true
     let made = FrameEncoder(wanted)
     encoder = made
+    latestNumber = 0
+    latestShown = nil
     lock.withLock { lossTarget = made }
     failureCount = 0
     hasComplained = false
@@ -326,6 +426,19 @@ private final class FrameSource: @unchecked Sendable {
     _ coded: CodedFrame, _ place: FramePlace, _ words: FramePixels.Words, _ encoder: FrameEncoder
   ) {
     if coded.failedBands != 0 { complain("a frame cannot be coded: there is no memory") }
+    let decode = end(coded, place, words.width, words.height, encoder, isRefinement: false)
+    chooser?.note(
+      encoder.coding, tiles: coded.tileCount, bytes: coded.byteCount,
+      time: codingTime(coded) &+ decode)
+    report(encoder)
+  }
+
+  /// Says that all of a frame is sent; nanoseconds that the client takes to decode one.
+  private func end(
+    _ coded: CodedFrame, _ place: FramePlace, _ width: Int, _ height: Int, _ encoder: FrameEncoder,
+    isRefinement: Bool
+  ) -> UInt64 {
+    latestNumber = coded.frame
     let number = meter.sent(
       bytes: coded.byteCount, began: coded.firstUnit == 0 ? platform_now() : coded.firstUnit)
     let decode = lock.withLock { () -> UInt64 in
@@ -333,16 +446,13 @@ private final class FrameSource: @unchecked Sendable {
       underWay.append((coded.frame, number))
       return decodeTime
     }
-    chooser?.note(
-      encoder.coding, tiles: coded.tileCount, bytes: coded.byteCount,
-      time: codingTime(coded) &+ decode)
     let end = FrameEnd(
-      place: place, frame: coded.frame, width: words.width, height: words.height,
-      bands: coded.bands, coding: encoder.hasFallen ? .lossless : encoder.coding, isLeftOut: false,
-      usesDatagrams: usesDatagrams, encodeTime: coded.encodeTime,
+      place: place, frame: coded.frame, width: width, height: height, bands: coded.bands,
+      coding: encoder.hasFallen ? .lossless : encoder.coding, isLeftOut: false,
+      usesDatagrams: usesDatagrams, isRefinement: isRefinement, encodeTime: coded.encodeTime,
       firstUnitTime: coded.firstUnit == 0 ? 0 : coded.firstUnit &- coded.began)
     try? link.send(MessageType.frameEnd, bytes: end.bytes)
-    report(encoder)
+    return decode
   }
 
   /// Nanoseconds of coding, without waiting for the link.

@@ -34,20 +34,27 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
     session.awaitFrameBuffers(swapchain: id).map { MappedFrames($0) }
   }
 
-  func deliverFrame(_ frame: GLFrame) {
+  func noteFrame(_ times: NodeFrameTimes) { _ = session.sink.frame(nil, times, []) {} }
+
+  func deliverFrame(
+    _ frame: GLFrame, _ times: NodeFrameTimes, mayBeLeftOut: Bool,
+    done: @escaping @Sendable () -> Void
+  ) {
     let pixel: FrameShape.Pixel =
       switch frame.layout {
       case 0: .bgra8
       case 1: .rgba8
       default: .other
       }
-    session.sink.frame(
+    let isCompleted = session.sink.frame(
       FramePixels(
         swapchain: frame.id, imageIndex: frame.imageIndex,
         shape: FrameShape(
           width: frame.width, height: frame.height, stride: frame.stride,
           bytesPerPixel: frame.bytesPerPixel, pixel: pixel, showsAlpha: frame.showsAlpha),
-        bytes: frame.bytes))
+        bytes: frame.bytes), times,
+      mayBeLeftOut ? [.mayBeLeftOut, .returnsAtOnce] : .returnsAtOnce, done: done)
+    if !isCompleted { complete(slot: times.slot, value: times.value) }
   }
 
   func countContext() { session.countContext() }

@@ -126,7 +126,7 @@ private final class NodeSession {
         status = 1
       }
     }
-    sink?.frames?.stop()
+    sink?.stop()
     session?.end()
     statistics?.stop()
     if let cache {
@@ -182,7 +182,8 @@ private final class NodeSession {
       startCache()
       let takesBlocks = client.flags & HelloFlag.memoryBlocks != 0 && NodeSession.usesBlocks
       let sink = LinkSink(
-        link: link, sendsBlocks: takesBlocks, datagramPorts: configuration.datagramPorts)
+        link: link, sendsBlocks: takesBlocks, datagramPorts: configuration.datagramPorts,
+        sendsFrameTimes: client.flags & HelloFlag.frameTimes != 0)
       self.sink = sink
       begin(driver, sink, nil)
     }
@@ -254,15 +255,15 @@ private final class NodeSession {
     case MessageType.swapchainGone:
       guard payload.count >= 8, let start = payload.baseAddress else { break }
       session.detachFrameBuffers(swapchain: start.get64(0))
-      sink?.frames?.forget(start.get64(0))
+      sink?.forget(start.get64(0))
       return true
     case MessageType.frameSettings:
       guard let sink, let settings = FrameSettings(payload) else { break }
       sink.code(settings)
       return true
     case MessageType.frameFeedback:
-      guard let frames = sink?.frames, let feedback = FrameFeedback(payload) else { break }
-      frames.take(feedback)
+      guard let sink, sink.frames != nil, let feedback = FrameFeedback(payload) else { break }
+      sink.take(feedback)
       return true
     case MessageType.goodbye: return false
     default: break

@@ -30,7 +30,14 @@ final class SharedSink: CompletionSink, @unchecked Sendable {
   // Memory and frames of a session that shares the segment are written in place.
   func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer) {}
   func flushReadback() {}
-  func frame(_ frame: FramePixels) {}
+  func frame(
+    _ pixels: FramePixels?, _ times: NodeFrameTimes, _ delivery: FrameDelivery,
+    done: @escaping @Sendable () -> Void
+  ) -> Bool {
+    segment.noteArrival(times)
+    done()
+    return false
+  }
   // Nobody who shares the segment records.
   func snapshot(
     object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer
@@ -66,11 +73,18 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   private static var frameSlice: Int { 1 << 20 }
 
   private let datagramPorts: ClosedRange<UInt16>
+  private let sendsFrameTimes: Bool
+  /// Who sends frames that nobody waits for, by swapchain.
+  private let couriers = Mutex<[UInt64: FrameCourier]>([:])
 
-  /// `datagramPorts`: those that frames may leave from as datagrams; 0: any.
-  init(link: Link, sendsBlocks: Bool, datagramPorts: ClosedRange<UInt16>) {
+  /// `datagramPorts`: those that frames may leave from as datagrams; 0: any. `sendsFrameTimes`: to a client that takes
+  /// them.
+  init(
+    link: Link, sendsBlocks: Bool, datagramPorts: ClosedRange<UInt16>, sendsFrameTimes: Bool = false
+  ) {
     self.link = link
     self.datagramPorts = datagramPorts
+    self.sendsFrameTimes = sendsFrameTimes
     self.sendsBlocks = sendsBlocks
   }
 
@@ -150,8 +164,85 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   /// The coder of frames; nil when they travel as they are.
   var frames: FrameSender? { sender.withLock { $0 } }
 
-  func frame(_ frame: FramePixels) {
-    if let frames, frames.send(frame) { return }
+  func frame(
+    _ pixels: FramePixels?, _ times: NodeFrameTimes, _ delivery: FrameDelivery,
+    done: @escaping @Sendable () -> Void
+  ) -> Bool {
+    let mayLeaveOut = delivery.contains(.mayBeLeftOut) && frames?.mayLeaveOut == true
+    // Who records has completions in the order that waiting gives them.
+    guard let pixels, delivery.contains(.returnsAtOnce),
+      mayLeaveOut || !delivery.contains(.mayBeLeftOut)
+    else {
+      if let pixels { send(pixels, times, isLeftOut: false) }
+      done()
+      return false
+    }
+    courier(of: times.swapchain).add(
+      FrameCourier.Job(
+        pixels: pixels, times: times, mayBeLeftOut: mayLeaveOut, done: done))
+    return true
+  }
+
+  private func courier(of swapchain: UInt64) -> FrameCourier {
+    couriers.withLock { couriers in
+      if let known = couriers[swapchain] { return known }
+      let made = FrameCourier(
+        isBehind: { [unowned self] in frames?.isBehind(swapchain) ?? false }
+      ) { [unowned self] job, isLeftOut in
+        send(job.pixels, job.times, isLeftOut: isLeftOut)
+        job.done()
+        var completion = Completion(slot: job.times.slot, value: job.times.value)
+        withUnsafePointer(to: &completion) {
+          complete(UnsafeBufferPointer(start: $0, count: 1))
+        }
+      }
+      couriers[swapchain] = made
+      return made
+    }
+  }
+
+  /// What the client says of a frame.
+  func take(_ feedback: FrameFeedback) {
+    frames?.take(feedback)
+    couriers.withLock { $0[feedback.swapchain] }?.wake()
+  }
+
+  /// The client has no such swapchain any more.
+  func forget(_ swapchain: UInt64) {
+    couriers.withLock { $0.removeValue(forKey: swapchain) }?.stop()
+    frames?.forget(swapchain)
+  }
+
+  /// The client is gone.
+  func stop() {
+    let all = couriers.withLock { couriers in
+      defer { couriers = [:] }
+      return couriers.values.map { $0 }
+    }
+    for courier in all { courier.stop() }
+    frames?.stop()
+  }
+
+  private func send(_ pixels: FramePixels, _ noted: NodeFrameTimes, isLeftOut: Bool) {
+    var times = noted
+    if isLeftOut, frames?.leaveOut(pixels) == true {
+      times.isLeftOut = true
+    } else if let units = frames?.send(pixels, times) {
+      times.firstBand = units.first
+      times.lastBand = units.last
+    } else {
+      sendWhole(pixels)
+    }
+    guard sendsFrameTimes else { return }
+    withUnsafeTemporaryAllocation(byteCount: NodeFrameTimes.byteCount, alignment: 8) { room in
+      guard let start = room.baseAddress else { return }
+      times.sent = platform_now()
+      times.write(to: start)
+      try? link.send(MessageType.frameTimes, UnsafeRawBufferPointer(room))
+    }
+  }
+
+  private func sendWhole(_ frame: FramePixels) {
     var offset = 0
     while offset < frame.bytes.count {
       let count = min(LinkSink.frameSlice, frame.bytes.count - offset)

@@ -224,8 +224,11 @@ public enum SwapchainField {
   @inlinable public static var formatCount: Int { 52 }  // u32, VkImageFormatListCreateInfo
   /// u32: bytes from row to row in a frame buffer.
   @inlinable public static var stride: Int { 56 }
-  /// u32: bit 0: the window shows what is behind it where pixels have little alpha.
+  /// u32: bit 0: the window shows what is behind it where pixels have little alpha. Bit 1: a frame need not be sent when
+  /// a newer one is there.
   @inlinable public static var showing: Int { 60 }
+  @inlinable public static var showsAlpha: UInt32 { 1 }
+  @inlinable public static var mayLeaveOut: UInt32 { 2 }
   /// u64: bytes from frame buffer to frame buffer in the swapchain's frame memfd.
   @inlinable public static var frameBytes: Int { 64 }
   /// Then u64 image id each, u32 queue family each, u32 view format each, padded to 8.
@@ -274,6 +277,9 @@ public enum MessageType {
   @inlinable public static var heartbeat: UInt32 { 88 }
   @inlinable public static var snapshotBytes: UInt32 { 89 }
   @inlinable public static var snapshotDone: UInt32 { 90 }
+  /// What a node has noted of a frame (`NodeFrameTimes`), for agents that said `HelloFlag.frameTimes`: before the
+  /// completion that announces the frame.
+  @inlinable public static var frameTimes: UInt32 { 91 }
   /// `readback` in blocks, for agents that said `HelloFlag.memoryBlocks`.
   @inlinable public static var readbackRuns: UInt32 { 80 }
 }
@@ -286,6 +292,8 @@ public enum HelloFlag {
   @inlinable public static var stayIdle: UInt32 { 2 }
   /// The client takes `readbackRuns`.
   @inlinable public static var memoryBlocks: UInt32 { 0x100 }
+  /// The client takes `frameTimes`.
+  @inlinable public static var frameTimes: UInt32 { 0x400 }
 }
 
 /// Bits of what a node says that it can do, at the end of `helloReply`; older nodes say nothing.

@@ -5,6 +5,7 @@
 /// 0            header        one page: magic, version, lost flag, doorbell
 /// 8 KiB        counters      what `--stats` prints; written by the client
 /// 1 MiB        slots         65,536 x u64: fences, timelines, queues, frames
+/// 2 MiB        stamps        when frames were where (`FrameStamps`)
 /// 1 GiB        replies       64 areas of 16 MiB
 /// 2 GiB        channels      128 rings, 16 MiB apart: header page, then 8 MiB of records
 /// 4 GiB        arena         chunks of command buffers, and records too large for a ring
@@ -59,6 +60,8 @@ public enum HeaderField {
   @inlinable public static var doorbell: Int { 128 }
   /// u32: how many threads of the client wait.
   @inlinable public static var waiters: Int { 192 }
+  /// u64: when there was input that no frame has answered yet, CLOCK_MONOTONIC; 0 without any.
+  @inlinable public static var input: Int { 256 }
   /// Message of the loss, NUL-terminated UTF-8, at most 1 KiB.
   @inlinable public static var lostMessage: Int { 1024 }
 }

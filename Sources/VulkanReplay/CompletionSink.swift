@@ -1,3 +1,5 @@
+public import Ring
+
 /// One value for one of the client's completion slots.
 public struct Completion: Sendable {
   /// Index of the slot; `ControlField.noSlot` asks for nothing.
@@ -28,6 +30,17 @@ public struct FramePixels {
     self.shape = shape
     self.bytes = bytes
   }
+}
+
+/// How a frame may be delivered.
+public struct FrameDelivery: OptionSet, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// It need not be sent when a newer one is there before.
+  public static let mayBeLeftOut = FrameDelivery(rawValue: 1)
+  /// The caller does not wait until it is sent.
+  public static let returnsAtOnce = FrameDelivery(rawValue: 2)
 }
 
 /// How the pixels of a frame lie.
@@ -80,8 +93,13 @@ public protocol CompletionSink: AnyObject, Sendable {
   func snapshot(object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer)
   /// Says that a snapshot is complete, or why there is none.
   func snapshotDone(_ number: UInt64, _ failure: String)
-  /// Delivers a frame that no shared frame buffer holds.
-  func frame(_ frame: FramePixels)
+  /// Delivers a frame. `pixels`: nil when they lie in a shared frame buffer. What `times` leaves open is noted on the
+  /// way. `done`: nobody looks at the pixels any more; from any thread, before the frame's slot is raised. The caller
+  /// raises the slot; when this is true, which needs a `delivery` that returns at once, the sink does.
+  func frame(
+    _ pixels: FramePixels?, _ times: NodeFrameTimes, _ delivery: FrameDelivery,
+    done: @escaping @Sendable () -> Void
+  ) -> Bool
   /// Says that the session is over and why; `reason` is a `LostReason`. Once per session.
   func lost(_ reason: UInt32, _ message: String)
   /// A line for the log. Levels: 0 error, 1 warning, 2 information, 3 debugging.

@@ -460,7 +460,6 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
   }
   var copies: [VkCommandBuffer?] = []
   var frames: [PendingFrame] = []
-  var completions: [Completion] = []
   for i in 0..<presents {
     let at = 24 + waits * 8 + i * 24
     let index = Int(f.u32(at + 8, "imageIndex"))
@@ -478,15 +477,16 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
       c.pointee.session.lose(error.reason, error.message)
       return
     }
-    frames.append(swapchain.pendingFrame(index, device: device))
-    completions.append(Completion(slot: f.u32(at + 12, "slot"), value: f.u64(at + 16, "value")))
+    let completion = Completion(slot: f.u32(at + 12, "slot"), value: f.u64(at + 16, "value"))
+    frames.append(
+      swapchain.pendingFrame(
+        index, device: device, completion: completion, started: c.pointee.arrivalTime))
   }
   guard f.wrong == nil else { return }
   let stages = [VkPipelineStageFlags](
     repeating: VK_PIPELINE_STAGE_ALL_COMMANDS_BIT.rawValue, count: waits)
   runOnQueue(
-    c, opcode: ControlOpcode.present, queue: state, device: device, frames: frames,
-    completions: completions, writes: .nothing
+    c, opcode: ControlOpcode.present, queue: state, device: device, frames: frames, writes: .nothing
   ) { fence in
     semaphores.withUnsafeBufferPointer { semaphores in
       stages.withUnsafeBufferPointer { stages in
@@ -506,22 +506,21 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
 }
 
 /// Gives the driver a queue operation with a fence of the node's own, and the queue's completion
-/// thread what is to be told when it is done: the announced completions, then `completions`.
+/// thread what is to be told when it is done: the announced completions, then those of `frames`.
 func runOnQueue(
   _ c: UnsafeMutablePointer<ReplayContext>, opcode: UInt32, queue: QueueState,
-  device: DeviceState, frames: [PendingFrame], completions: [Completion], writes: WriteSet,
+  device: DeviceState, frames: [PendingFrame] = [], writes: WriteSet,
   queries: [QueryUse] = [], signals: [TimelineSignal] = [],
   _ submit: (_ fence: VkFence) -> VkResult
 ) {
-  var all: [Completion] = []
+  var completions: [Completion] = []
   if let announcement = c.pointee.announcement {
     guard announcement.queue == UInt64(UInt(bitPattern: queue.handle)) else {
       return c.pointee.malformed(opcode, "queue", "is not the one announced")
     }
-    all = announcement.completions
+    completions = announcement.completions
   }
   c.pointee.announcement = nil
-  all.append(contentsOf: completions)
   guard queue.waitForRoom(c.pointee.session.limits) else {
     if c.pointee.session.isOver { return }
     return c.pointee.session.lose(
@@ -540,7 +539,8 @@ func runOnQueue(
     }
     queue.enqueue(
       QueueOperation(
-        opcode: opcode, since: platform_now(), fence: fence, completions: all, frames: frames,
+        opcode: opcode, since: platform_now(), fence: fence, completions: completions,
+        frames: frames,
         writes: writes, queries: queries, signals: signals))
   } catch {
     c.pointee.session.lose(error.reason, error.message)

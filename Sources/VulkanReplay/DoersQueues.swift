@@ -26,7 +26,7 @@ func doer_vkQueueSubmit(
   }
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
-    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
+    c, opcode: opcode, queue: queue, device: device,
     writes: device.writes(c.pointee.session, of: commandBuffers), queries: queries, signals: signals
   ) { fence in
     device.functions.queueSubmit(queue.handle, count, submits, fence)
@@ -57,7 +57,7 @@ func doer_vkQueueSubmit2(
   }
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
-    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [],
+    c, opcode: opcode, queue: queue, device: device,
     writes: device.writes(c.pointee.session, of: commandBuffers), queries: queries, signals: signals
   ) { fence in
     submit(queue.handle, count, submits, fence)
@@ -79,7 +79,7 @@ func doer_vkQueueBindSparse(
   }
   let (count, infos) = (a.bindInfoCount, a.pBindInfo)
   runOnQueue(
-    c, opcode: opcode, queue: queue, device: device, frames: [], completions: [], writes: .nothing,
+    c, opcode: opcode, queue: queue, device: device, writes: .nothing,
     signals: signals
   ) { fence in
     device.functions.queueBindSparse(queue.handle, count, infos, fence)

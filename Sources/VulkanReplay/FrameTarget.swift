@@ -128,17 +128,23 @@ struct FrameTarget {
     device.functions.freeMemory(device.handle, memory, nil)
   }
 
-  /// Brings a staged frame to the client. The completion thread, after the copy has finished.
-  func deliver(_ session: ReplaySession, _ request: SwapchainRequest, _ index: Int) {
-    guard let staging else { return }
+  /// Brings a frame to the client, or says that it is there. The completion thread, after the copy has finished.
+  /// `done`: nobody looks at it here any more. True when the sink completes it.
+  func deliver(
+    _ session: ReplaySession, _ request: SwapchainRequest, _ index: Int, _ times: NodeFrameTimes,
+    done: @escaping @Sendable () -> Void
+  ) -> Bool {
+    guard let staging else { return session.sink.frame(nil, times, [], done: done) }
     let count = request.stride * Int(request.extent.height)
     if let shared {
       (shared.base + index * request.frameBytes).copyMemory(from: staging, byteCount: count)
+      return session.sink.frame(nil, times, [], done: done)
     } else {
-      session.sink.frame(
+      return session.sink.frame(
         FramePixels(
           swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
-          bytes: UnsafeRawBufferPointer(start: staging, count: count)))
+          bytes: UnsafeRawBufferPointer(start: staging, count: count)), times,
+        request.delivery, done: done)
     }
   }
 }
@@ -149,10 +155,17 @@ struct PendingFrame {
   let index: Int
   let target: FrameTarget
   let device: DeviceState
+  let times: NodeFrameTimes
 
-  func deliver(_ session: ReplaySession) {
-    target.deliver(session, swapchain.request, index)
+  /// `drawn`: when the GPU had finished it. What the caller is to complete; nil: the sink does.
+  func deliver(_ session: ReplaySession, drawn: UInt64) -> Completion? {
+    var times = times
+    times.drawn = drawn
+    let isCompleted = target.deliver(session, swapchain.request, index, times) { [swapchain] in
+      swapchain.pending.subtract(1)
+      swapchain.pending.wakeAll()
+    }
     session.counters.addFrame()
-    swapchain.pending.subtract(1)
+    return isCompleted ? nil : Completion(slot: times.slot, value: times.value)
   }
 }

@@ -222,6 +222,7 @@ final class QueueState: @unchecked Sendable {
   }
 
   private func finish(_ operation: QueueOperation) {
+    let drawn = operation.frames.isEmpty ? 0 : platform_now()
     device.giveBack(operation.fence)
     if !operation.writes.isEmpty { device.deliver(operation.writes, session) }
     // Operations of other queues that this one waited for are finished too, which the client may
@@ -238,8 +239,11 @@ final class QueueState: @unchecked Sendable {
       session.sink.flushReadback()
     }
     device.queryGate.end()
-    for frame in operation.frames { frame.deliver(session) }
+    var completions = operation.completions
+    for frame in operation.frames {
+      if let completion = frame.deliver(session, drawn: drawn) { completions.append(completion) }
+    }
     lock.withLock { if !undelivered.isEmpty { undelivered.removeFirst() } }
-    operation.completions.withUnsafeBufferPointer { session.sink.complete($0) }
+    completions.withUnsafeBufferPointer { session.sink.complete($0) }
   }
 }

@@ -39,8 +39,10 @@ public final class ReplayChannel: @unchecked Sendable {
   /// Replays the whole records at the start of `bytes`, which must be the caller's own and lie at a
   /// multiple of 8. Returns how many bytes those were; what is left is the beginning of a record
   /// that is not whole yet. Stops early when the session is over.
-  public func replay(_ bytes: UnsafeRawBufferPointer) -> Int {
-    replayRecords(context, bytes)
+  /// `arrived`: when they came over a link, `platform_now`'s; 0 when they are read from a ring.
+  public func replay(_ bytes: UnsafeRawBufferPointer, arrived: UInt64 = 0) -> Int {
+    context.pointee.arrived = arrived
+    return replayRecords(context, bytes)
   }
 }
 

@@ -33,6 +33,8 @@ public struct ReplayContext {
   var decoder = RunDecoder()
   /// What the next queue operation completes.
   var announcement: Announcement?
+  /// When the records that are being replayed came over a link; 0 when they are read from a ring.
+  var arrived: UInt64 = 0
   /// True after the channel's last record.
   var isClosed = false
   /// Memory for bytes copied out of the segment; grows, and is kept.
@@ -59,6 +61,9 @@ public struct ReplayContext {
     recordCount &+= 1
     platform_store64(activity, recordCount &<< 32 | UInt64(opcode))
   }
+
+  /// When the record that is being replayed was there.
+  var arrivalTime: UInt64 { arrived == 0 ? platform_now() : arrived }
 
   /// Says that no record is.
   func isIdle() { platform_store64(activity, 0) }

@@ -15,6 +15,8 @@ struct SwapchainRequest {
   var stride: Int
   var frameBytes: Int
   var showsAlpha: Bool
+  /// A frame need not be sent when a newer one is there.
+  var mayLeaveOut: Bool
   var imageIDs: [UInt64]
   var queueFamilies: [UInt32]
   var viewFormats: [VkFormat]
@@ -34,7 +36,8 @@ struct SwapchainRequest {
     usage = p.get32(SwapchainField.usage)
     sharingMode = VkSharingMode(rawValue: p.get32(SwapchainField.sharingMode))
     stride = Int(p.get32(SwapchainField.stride))
-    showsAlpha = p.get32(SwapchainField.showing) & 1 != 0
+    showsAlpha = p.get32(SwapchainField.showing) & SwapchainField.showsAlpha != 0
+    mayLeaveOut = p.get32(SwapchainField.showing) & SwapchainField.mayLeaveOut != 0
     let bytes = p.get64(SwapchainField.frameBytes)
     let images = Int(p.get32(SwapchainField.imageCount))
     let families = Int(p.get32(SwapchainField.queueFamilyCount))
@@ -72,6 +75,9 @@ struct SwapchainRequest {
       VkFormat(rawValue: p.get32(rest + families * 4 + $0 * 4))
     }
   }
+
+  /// How frames are sent. Those that may not be left out are waited for, as for a display.
+  var delivery: FrameDelivery { mayLeaveOut ? [.mayBeLeftOut, .returnsAtOnce] : [] }
 
   /// How the pixels of a frame lie.
   var shape: FrameShape {
@@ -381,9 +387,14 @@ final class SwapchainState: @unchecked Sendable {
   }
 
   /// What is left to do for a frame when its copy has finished.
-  func pendingFrame(_ index: Int, device: DeviceState) -> PendingFrame {
+  func pendingFrame(
+    _ index: Int, device: DeviceState, completion: Completion, started: UInt64
+  ) -> PendingFrame {
     pending.add(1)
-    return PendingFrame(swapchain: self, index: index, target: frames[index], device: device)
+    return PendingFrame(
+      swapchain: self, index: index, target: frames[index], device: device,
+      times: NodeFrameTimes(
+        swapchain: request.id, slot: completion.slot, value: completion.value, started: started))
   }
 
   // MARK: The end
@@ -391,6 +402,10 @@ final class SwapchainState: @unchecked Sendable {
   /// Waits for frames on their way and frees everything. The images' ids are the caller's concern.
   func destroy(_ device: DeviceState, destroyImages: Bool) {
     for queue in device.queues.values where pending.load() != 0 { queue.drain() }
+    // They may still be on their way to the client.
+    while case let left = pending.load(), left != 0, !session.isOver {
+      pending.wait(while: left, nanoseconds: 100_000_000)
+    }
     let f = device.functions
     for pool in pools.values { f.destroyCommandPool(device.handle, pool, nil) }
     for frame in frames { frame.destroy(device) }

@@ -25,9 +25,8 @@ enum AgentCommand {
         socketPath: try AgentDirectory.socketPath(), nodes: places)
       agent.nodePatience = patience
       Log.info("listening on \(agent.socketPath)")
-      if let path = Settings.environment("OMEGA_STATS") {
-        agent.writeStatistics(to: path, application: "omega agent")
-      }
+      try agent.writeStatistics(
+        to: Settings.environment("OMEGA_STATS"), frameTimes: nil, application: "omega agent")
       agent.serve(idle: idleTime)
       agent.finish()
       return 0

@@ -9,6 +9,7 @@ enum Help {
       omega node [FLAGS]                  serve this machine's GPU
       omega record [-o FILE] -- APP       run a program and record what it draws
       omega replay FILE [--verify]        draw a recording again
+      omega bench latency                 measure the time from input to pixel
       omega doctor [--json] [APP]         say what works here, and what to do about the rest
       omega help [COMMAND]                this, or one command's flags
       omega --version
@@ -22,6 +23,7 @@ enum Help {
     case "record": record
     case "replay": replay
     case "doctor": doctor
+    case "bench": bench
     case "agent": agent
     default: nil
     }
@@ -43,6 +45,9 @@ enum Help {
       --driver ICD.json     the driver of --local nodes
       --validate            runs --local nodes below the Khronos validation layer
       --stats FILE          figures as JSON, written every second and at exit (OMEGA_STATS)
+      --frame-times FILE    a line of JSON for each frame that was shown: when it was where, nanoseconds of
+                            CLOCK_MONOTONIC
+      --hud                 figures in a corner of the window (OMEGA_HUD=1)
       --dump-frames DIR     every shown frame as DIR/frame-000001.ppm
       --dump-at N,N-M,…     only these frames
       --record FILE         records what APP draws, for omega replay; further processes of APP go
@@ -105,6 +110,24 @@ enum Help {
       --max-record MIB      the largest record that is taken; 256
       --max-pending N       operations of one queue that may be under way; 16384
       --validate            puts the Khronos validation layer below the clients
+      -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
+
+    """
+
+  private static let bench = """
+    omega bench latency [FLAGS]
+
+    Presses a button of the pointer over a window that changes its color with each, and looks how long it
+    takes until the X server shows the other one: without Omega, and with it, where the parts of the way
+    are told. Prints a table and JSON. Needs an X display; without one: xvfb-run -a omega bench latency
+
+      --api API             vulkan, gl or both
+      --mode MODE           how frames are shown: fifo, mailbox or immediate; fifo
+      --flashes N           how often; 100
+      --size N              the window's width and height in pixels; 256
+      --program PATH        another flashing program, started with API MODE SIZE
+      --json                JSON alone
+      --nodes, --local, --token-file, --driver, --codec, --bitrate, --interim   as for omega run
       -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
 
     """

@@ -18,6 +18,8 @@ struct Installation {
     prefix = parts.count > 3 ? parts.dropLast(2).joined(separator: "/") : ""
   }
 
+  /// Changes its color when a button is pressed.
+  var flashProgram: String { prefix + "/lib/omega/bench/flash" }
   var library: String { prefix + "/lib/omega/libVkLayer_omega.so" }
   /// Where OpenGL's libraries lie, under the names that programs know them by.
   var glFolder: String { prefix + "/lib/omega/gl" }

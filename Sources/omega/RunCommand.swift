@@ -10,6 +10,7 @@ enum RunCommand {
   static let flags: [Arguments.Flag] = [
     .init("--nodes"), .init("--local"), .init("--token-file"), .init("--with-local", value: false),
     .init("--driver"), .init("--validate", value: false), .init("--stats"), .init("--dump-frames"),
+    .init("--frame-times"),
     .init("--dump-at"), .init("--codec"), .init("--shard"), .init("--interim"),
     .init("-v", value: false), .init("-q", value: false),
     .init("--gl"), .init("--bitrate"), .init("--record"), .init("--record-from"),
@@ -52,13 +53,19 @@ enum RunCommand {
         arguments.has("--driver") || Installation.namesDriver || !Installation.hasDriver
       if case .addresses = places { mustWait = true }
       try agent.prepareNodes(application: name, wait: mustWait)
+      try agent.writeStatistics(
+        to: arguments["--stats"] ?? Settings.environment("OMEGA_STATS"),
+        frameTimes: arguments["--frame-times"], application: name)
     } catch {
       throw Failure(error.message)
     }
-    guard agent.start() else { throw Failure("the system has no thread left for the agent") }
-    if let path = arguments["--stats"] ?? Settings.environment("OMEGA_STATS") {
-      agent.writeStatistics(to: path, application: name)
+    if arguments.has("--stats") || arguments.has("--frame-times")
+      || Settings.environment("OMEGA_STATS") != nil || arguments.has("--hud")
+      || Settings.environment("OMEGA_HUD") != nil
+    {
+      agent.watchInput()
     }
+    guard agent.start() else { throw Failure("the system has no thread left for the agent") }
 
     var signals = AppSignals()
     signals.block()
@@ -91,9 +98,6 @@ enum RunCommand {
     try refuse("--shard", allowed: ["auto", "off"])
     try refuse("--interim", allowed: ["auto", "off"])
     try refuse("--gl", allowed: ["native", "zink"])
-    for flag in ["--hud"] where arguments.has(flag) {
-      throw Failure("\(flag) is not in this version; leave it out")
-    }
     if arguments.has("--dump-at") && !arguments.has("--dump-frames") {
       throw Failure("--dump-at chooses among dumped frames; give --dump-frames DIR too")
     }
@@ -194,6 +198,7 @@ enum RunCommand {
       set("VK_ICD_FILENAMES", nil)
       set("VK_ADD_DRIVER_FILES", nil)
     }
+    if arguments.has("--hud") { set("OMEGA_HUD", "1") }
     if let frames {
       set("OMEGA_DUMP_FRAMES", frames)
       set("OMEGA_DUMP_AT", arguments["--dump-at"])

@@ -18,7 +18,8 @@ enum CommandLineTool {
       print("omega \(Help.version)")
       return 0
     case "help", "--help", "-h": return help(rest)
-    case "view", "bench":
+    case "bench": return try BenchCommand.run(rest)
+    case "view":
       throw Failure("omega \(command) is not in this version; see: omega help")
     default:
       throw Failure("there is no command '\(command)'; see: omega help")

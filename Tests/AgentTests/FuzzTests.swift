@@ -100,6 +100,7 @@ struct FuzzTests {
     defer { segment.unmap() }
     let memory = MemoryTable(segment: segment)
     #expect(memory.attach(id: 1, segmentOffset: SegmentLayout.memoryOffset, size: 4096))
+    let clock = try #require(FrameClock(segment: segment))
     var numbers = Numbers(99)
     repeat {
       var words = (0..<numbers.below(40)).map { _ in numbers.edgy() }
@@ -111,6 +112,12 @@ struct FuzzTests {
         _ = Heartbeat(Fields(bytes: cut))
         _ = Heartbeat.isIdle(Fields(bytes: cut))
         _ = NodeMessage.text(cut, at: 8)
+        clock.willSend(PresentedFrame.all(in: cut))
+        clock.noteFrame(numbers.edgy(), received: numbers.edgy())
+        _ = clock.take(cut)
+        var stamps = segment.arrival(slot: UInt32(numbers.below(3)), value: numbers.edgy())
+        stamps?.order()
+        for moment in 0..<FrameMoment.count { _ = stamps?.part(endingAt: moment) }
         _ = memory.readback(segmentOffset: SegmentLayout.memoryOffset &+ numbers.edgy(), cut)
         _ = memory.readback(segmentOffset: numbers.edgy(), cut)
         _ = segment.deliverReply(ticket: UInt32(truncatingIfNeeded: numbers.edgy()), cut)

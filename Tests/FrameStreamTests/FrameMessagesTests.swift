@@ -11,7 +11,8 @@ struct FrameMessagesTests {
     for choice in FrameChoice.allCases {
       for takes in [false, true] {
         let settings = FrameSettings(
-          choice: choice, codings: .all, mostBits: 5_000_000, takesDatagrams: takes)
+          choice: choice, codings: .all, mostBits: 5_000_000, takesDatagrams: takes,
+          mayLeaveOut: !takes, takesRefinements: choice == .auto)
         #expect(settings.bytes.withUnsafeBytes { FrameSettings($0) } == settings)
       }
       #expect(FrameChoice(name: "\(choice)") == choice)
@@ -25,6 +26,7 @@ struct FrameMessagesTests {
       isLeftOut: true, encodeTime: 5_000_000_000, firstUnitTime: 9)
     #expect(end.bytes.withUnsafeBytes { FrameEnd($0) } == end)
     end.usesDatagrams = true
+    end.isRefinement = true
     #expect(end.bytes.count == FrameEnd.byteCount)
     #expect(end.bytes.withUnsafeBytes { FrameEnd($0) } == end)
     let feedback = FrameFeedback(

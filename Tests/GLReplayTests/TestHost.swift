@@ -60,7 +60,15 @@ final class TestHost: GLSessionHost, @unchecked Sendable {
   }
   func log(_ level: UInt32, _ message: String) { lock.withLock { lines.append(message) } }
   func awaitFrames(_ id: UInt64) -> (any GLFrameMemory)? { memory }
-  func deliverFrame(_ given: GLFrame) {
+  func noteFrame(_ times: NodeFrameTimes) {}
+  func deliverFrame(
+    _ given: GLFrame, _ times: NodeFrameTimes, mayBeLeftOut: Bool,
+    done: @escaping @Sendable () -> Void
+  ) {
+    defer {
+      done()
+      complete(slot: times.slot, value: times.value)
+    }
     let frame = Frame(id: given.id, imageIndex: given.imageIndex, bytes: Array(given.bytes))
     lock.withLock { delivered.append(frame) }
   }

@@ -96,8 +96,9 @@ func hook_vkQueuePresentKHR(
   guard let state = queueState(of: queue), let info = pPresentInfo?.pointee else {
     return VK_ERROR_DEVICE_LOST
   }
+  var times = PresentTimes.now
   let chain = PresentChain(info.pNext)
-  guard send(queue, state, info, chain) == VK_SUCCESS else {
+  guard send(queue, state, info, chain, &times) == VK_SUCCESS else {
     var i = 0
     while i < Int(info.swapchainCount) {
       info.pResults?[i] = VK_ERROR_DEVICE_LOST
@@ -108,7 +109,7 @@ func hook_vkQueuePresentKHR(
   var worst = VK_SUCCESS
   var i = 0
   while i < Int(info.swapchainCount) {
-    let result = hand(info, chain, i)
+    let result = hand(info, chain, i, times)
     info.pResults?[i] = result
     // The first error counts, else the first thing to say.
     if result.rawValue < 0 ? worst.rawValue >= 0 : worst == VK_SUCCESS { worst = result }
@@ -131,7 +132,7 @@ private func image(_ info: VkPresentInfoKHR, _ i: Int)
 /// has become of the windows: the waits and the fences are the queue's.
 private func send(
   _ queue: VkQueue?, _ state: UnsafeMutablePointer<QueueObject>, _ info: VkPresentInfoKHR,
-  _ chain: PresentChain
+  _ chain: PresentChain, _ times: inout PresentTimes
 ) -> VkResult {
   guard let writer = beginAsync(queue: queue) else { return VK_ERROR_DEVICE_LOST }
   var announcement = Announcement(writer, state)
@@ -172,16 +173,19 @@ private func send(
   writer.pointee.patch(16, waits)
   writer.pointee.patch(20, presents)
   writer.pointee.end()
+  times.submitted = platform_now()
   return endAsync(writer)
 }
 
 /// Hands the n-th image to its presenter.
-private func hand(_ info: VkPresentInfoKHR, _ chain: PresentChain, _ i: Int) -> VkResult {
+private func hand(
+  _ info: VkPresentInfoKHR, _ chain: PresentChain, _ i: Int, _ times: PresentTimes
+) -> VkResult {
   guard let (swapchain, index) = image(info, i) else { return VK_ERROR_SURFACE_LOST_KHR }
   let image = swapchain.pointee.images[index]
   let status = swapchain.pointee.presenter.present(
     image: UInt32(truncatingIfNeeded: index), slot: image.slot, value: image.generation,
-    mode: chain.mode(i), id: chain.id(i))
+    mode: chain.mode(i), id: chain.id(i), times: times)
   switch status {
   case .suboptimal: return VK_SUBOPTIMAL_KHR
   case .surfaceLost: return VK_ERROR_SURFACE_LOST_KHR

@@ -33,6 +33,11 @@ struct SurfaceRules {
     needsMailboxImages = system == .x11
   }
 
+  /// Whether a mode shows the newest frame alone, and lets go of those before it.
+  static func showsNewest(_ mode: VkPresentModeKHR) -> Bool {
+    mode == VK_PRESENT_MODE_MAILBOX_KHR || mode == VK_PRESENT_MODE_IMMEDIATE_KHR
+  }
+
   /// Present modes have numbers below this.
   static var mostModes: Int { 4 }
 

@@ -143,6 +143,14 @@ func hook_vkCreateSwapchainKHR(
   return VK_SUCCESS
 }
 
+/// Whether every mode that the swapchain may have shows the newest frame alone.
+private func wantsNewest(_ info: VkSwapchainCreateInfoKHR) -> Bool {
+  guard !FrameDump.isOn else { return false }
+  let chain = SwapchainChain(info.pNext)
+  return SurfaceRules.showsNewest(info.presentMode)
+    && !chain.names(VK_PRESENT_MODE_FIFO_KHR) && !chain.names(VK_PRESENT_MODE_FIFO_RELAXED_KHR)
+}
+
 /// The object and its images, zeroed, in one piece of the application's memory if it wants that.
 private func makeObject(_ imageCount: Int, _ pAllocator: UnsafePointer<VkAllocationCallbacks>?)
   -> UnsafeMutablePointer<SwapchainObject>?
@@ -247,7 +255,9 @@ private func announce(
   writer.pointee.u32(families)
   writer.pointee.u32(formatCount)
   writer.pointee.u32(UInt32(truncatingIfNeeded: frames.stride))
-  writer.pointee.u32(swapchain.pointee.presenter.showsAlpha ? 1 : 0)
+  var showing = swapchain.pointee.presenter.showsAlpha ? SwapchainField.showsAlpha : 0
+  if wantsNewest(info) { showing |= SwapchainField.mayLeaveOut }
+  writer.pointee.u32(showing)
   writer.pointee.u64(UInt64(frames.frameBytes))
   var i = 0
   while i < count {

@@ -12,7 +12,8 @@ public final class Window {
   public let width: Int
   public let height: Int
 
-  public init(width: Int, height: Int) {
+  /// `events`: what the window is told of, as X has it.
+  public init(width: Int, height: Int, events: xcb_event_mask_t? = nil) {
     guard let connection = xcb_connect(nil, nil), xcb_connection_has_error(connection) == 0 else {
       fail("no X display")
     }
@@ -21,9 +22,11 @@ public final class Window {
     self.height = height
     let screen = xcb_setup_roots_iterator(xcb_get_setup(connection)).data.pointee
     handle = xcb_generate_id(connection)
+    var mask = events?.rawValue ?? 0
     _ = xcb_create_window(
       connection, 0, handle, screen.root, 0, 0, UInt16(width), UInt16(height), 0,
-      UInt16(XCB_WINDOW_CLASS_INPUT_OUTPUT.rawValue), screen.root_visual, 0, nil)
+      UInt16(XCB_WINDOW_CLASS_INPUT_OUTPUT.rawValue), screen.root_visual,
+      events == nil ? 0 : XCB_CW_EVENT_MASK.rawValue, &mask)
     _ = xcb_map_window(connection, handle)
     _ = xcb_flush(connection)
   }
@@ -147,5 +150,36 @@ extension Device {
         }
       }
     }
+  }
+}
+
+extension Commands {
+  /// Records nothing but a clear of a swapchain's image, and leaves it as presentation wants it.
+  public func recordClear(of image: VkImage, to color: (Float, Float, Float, Float)) {
+    begin(bits(VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT))
+    var range = VkImageSubresourceRange(
+      aspectMask: bits(VK_IMAGE_ASPECT_COLOR_BIT), baseMipLevel: 0, levelCount: 1,
+      baseArrayLayer: 0, layerCount: 1)
+    func transition(from: VkImageLayout, to: VkImageLayout) {
+      var barrier = VkImageMemoryBarrier()
+      barrier.sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER
+      barrier.srcAccessMask = bits(VK_ACCESS_MEMORY_WRITE_BIT)
+      barrier.dstAccessMask = bits(VK_ACCESS_MEMORY_READ_BIT, VK_ACCESS_MEMORY_WRITE_BIT)
+      barrier.oldLayout = from
+      barrier.newLayout = to
+      barrier.srcQueueFamilyIndex = queueFamilyIgnored
+      barrier.dstQueueFamilyIndex = queueFamilyIgnored
+      barrier.image = image
+      barrier.subresourceRange = range
+      let everything = bits(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT)
+      vkCmdPipelineBarrier(handle, everything, everything, 0, 0, nil, 0, nil, 1, &barrier)
+    }
+    var value = VkClearColorValue()
+    value.float32 = color
+    let layout = VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL
+    transition(from: VK_IMAGE_LAYOUT_UNDEFINED, to: layout)
+    vkCmdClearColorImage(handle, image, layout, &value, 1, &range)
+    transition(from: layout, to: VK_IMAGE_LAYOUT_PRESENT_SRC_KHR)
+    end()
   }
 }

@@ -15,7 +15,7 @@ let acquired = device.makeSemaphore()
 let drawn = device.makeSemaphore()
 let index = swapchain.acquire(acquired)
 let commands = Commands(device)
-recordClear(commands, swapchain.images[index])
+commands.recordClear(of: swapchain.images[index], to: (0, 1, 0, 1))
 device.submit(commands, after: acquired, signaling: drawn)
 swapchain.present(index, after: drawn)
 waitUntilShown()
@@ -24,36 +24,6 @@ check(vkDeviceWaitIdle(device.handle), "vkDeviceWaitIdle")
 swapchain.destroy()
 device.destroy()
 window.close()
-
-/// Clears the image to pure green and leaves it as presentation wants it.
-func recordClear(_ commands: Commands, _ image: VkImage?) {
-  commands.begin(bits(VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT))
-  var range = VkImageSubresourceRange(
-    aspectMask: bits(VK_IMAGE_ASPECT_COLOR_BIT), baseMipLevel: 0, levelCount: 1,
-    baseArrayLayer: 0, layerCount: 1)
-  func transition(from: VkImageLayout, to: VkImageLayout) {
-    var barrier = VkImageMemoryBarrier()
-    barrier.sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER
-    barrier.srcAccessMask = bits(VK_ACCESS_MEMORY_WRITE_BIT)
-    barrier.dstAccessMask = bits(VK_ACCESS_MEMORY_READ_BIT, VK_ACCESS_MEMORY_WRITE_BIT)
-    barrier.oldLayout = from
-    barrier.newLayout = to
-    barrier.srcQueueFamilyIndex = queueFamilyIgnored
-    barrier.dstQueueFamilyIndex = queueFamilyIgnored
-    barrier.image = image
-    barrier.subresourceRange = range
-    let everything = bits(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT)
-    vkCmdPipelineBarrier(
-      commands.handle, everything, everything, 0, 0, nil, 0, nil, 1, &barrier)
-  }
-  var color = VkClearColorValue()
-  color.float32 = (0, 1, 0, 1)
-  let layout = VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL
-  transition(from: VK_IMAGE_LAYOUT_UNDEFINED, to: layout)
-  vkCmdClearColorImage(commands.handle, image, layout, &color, 1, &range)
-  transition(from: layout, to: VK_IMAGE_LAYOUT_PRESENT_SRC_KHR)
-  commands.end()
-}
 
 /// Asks the X server for a pixel of the window until it is green.
 func waitUntilShown() {
