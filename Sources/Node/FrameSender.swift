@@ -259,11 +259,11 @@ private final class FrameSource: @unchecked Sendable {
   private static let pause: UInt64 = 150_000_000
   /// Nanoseconds from one step to the next: of as many frames as there would be.
   private static let refinementStep: UInt64 = 1_000_000_000 / UInt64(framesPerSecond)
-  /// One frame on its way, one that follows it, and those that leave before the first of them can have been heard of, at
-  /// the most that a display shows.
+  /// One frame on its way, and those that leave before it can have been heard of, at the most that a display shows. More
+  /// would leave an application of three images none that a newer frame could be in.
   var isBehind: Bool {
     let trip = meter.roundTrip ?? 0
-    let most = 2 + trip &* UInt64(FrameSource.framesPerSecond) / 1_000_000_000
+    let most = 1 + trip &* UInt64(FrameSource.framesPerSecond) / 1_000_000_000
     return lock.withLock { UInt64(underWay.count) >= most }
   }
 
