@@ -146,6 +146,7 @@ fuzz: deps ## everything that reads foreign bytes, under AddressSanitizer (FUZZ_
 	Fuzz/run $${FUZZ_SECONDS:-600} gl
 	Fuzz/run $${FUZZ_SECONDS:-600} frames
 	Fuzz/run $${FUZZ_SECONDS:-600} link
+	Fuzz/run $${FUZZ_SECONDS:-600} viewers
 	# What the test library itself leaves behind is no finding.
 	ASAN_OPTIONS=detect_leaks=0 OMEGA_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(SWIFT) test --sanitize address \
 	  --scratch-path $(SCRATCH)/sanitized \

@@ -14,6 +14,7 @@
 //            Recording         the file format;  Interim: frames that nobody rendered
 //            FrameStream       frames in bands, coded: tiles, colours, video, and their decoders
 //   floor 4  VkLayer, GLShim   the injected libraries
+//            ViewStream        what viewers and a node say to each other
 //            VulkanReplay, GLReplay  the node's driver side
 //            FrameServer       damage, encoders, bands in parallel
 //   floor 5  Agent, Node       the hand, and the daemon
@@ -154,6 +155,7 @@ let package = Package(
     .target(
       name: "FrameServer", dependencies: ["CPlatform", "CLibAV", "FrameStream", "Wire"],
       swiftSettings: house + gnu),
+    .target(name: "ViewStream", dependencies: ["FrameStream"], swiftSettings: house + gnu),
     // Floor 5
     .target(
       name: "Agent",
@@ -205,6 +207,8 @@ let package = Package(
       dependencies: ["FrameServer", "FrameStream", "FrameSamples", "CPlatform"],
       swiftSettings: gnu),
     .testTarget(name: "FrameLinkTests", dependencies: ["FrameLink", "FrameSamples"]),
+    .testTarget(
+      name: "ViewStreamTests", dependencies: ["ViewStream", "FrameStream"], swiftSettings: gnu),
     .testTarget(name: "InterimTests", dependencies: ["Interim"]),
     .testTarget(
       name: "AgentTests",
