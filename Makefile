@@ -42,7 +42,8 @@ BUILD_PACKAGES := build-essential pkg-config git python3 libvulkan-dev khronos-a
 CHECK_PACKAGES := mesa-vulkan-drivers vulkan-tools vulkan-validationlayers gfxreconstruct \
   vkd3d-demos glslang-tools xvfb xauth x11-utils x11-apps weston imagemagick ffmpeg \
   iproute2 python3-venv zstd procps mesa-utils mesa-utils-bin glmark2-x11 glmark2-es2-x11 \
-  glmark2-es2-wayland libegl-dev libgles-dev wayland-protocols binutils piglit apitrace virgl-server
+  glmark2-es2-wayland libegl-dev libgles-dev wayland-protocols binutils piglit apitrace virgl-server \
+  chromium xdotool
 
 .PHONY: help deps build programs demo test bench soak sanitize fuzz conformance install \
   uninstall generate shaders format check-format check-generated clean

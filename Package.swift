@@ -18,6 +18,7 @@
 //            VulkanReplay, GLReplay  the node's driver side
 //            FrameServer       damage, encoders, bands in parallel
 //   floor 5  Agent, Node       the hand, and the daemon
+//            PageServer        shows a node's windows to browsers and viewers;  NativeViewer: one of these
 //   floor 6  omega             the command
 //   beside   RegistryGenerator build-time only: vk.xml in, Generated/ folders out
 //
@@ -62,6 +63,7 @@ let package = Package(
     .systemLibrary(name: "CPlatform"),
     .systemLibrary(name: "CVulkan"),
     .systemLibrary(name: "CX11"),
+    .systemLibrary(name: "CInput"),
     .systemLibrary(name: "CWayland"),
     .systemLibrary(name: "CLZ4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
@@ -158,17 +160,36 @@ let package = Package(
     .target(name: "ViewStream", dependencies: ["FrameStream"], swiftSettings: house + gnu),
     // Floor 5
     .target(
+      name: "PageServer",
+      dependencies: [
+        "CPlatform", "Transport", "FrameStream", "ViewStream",
+      ],
+      resources: [
+        .embedInCode("Page/index.html"), .embedInCode("Page/viewer.css"),
+        .embedInCode("Page/viewer.js"), .embedInCode("Page/picture.js"),
+        .embedInCode("Page/tiles.js"), .embedInCode("Page/zstd.js"),
+        .embedInCode("Page/proof.js"),
+      ],
+      swiftSettings: house + gnu),
+    .target(
+      name: "NativeViewer",
+      dependencies: [
+        "CPlatform", "CX11", "Client", "Transport", "FrameStream", "ViewStream",
+      ],
+      swiftSettings: house + gnu),
+    .target(
       name: "Agent",
       dependencies: [
-        "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "GLWire", "Client", "MemoryFabric",
-        "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink",
+        "CPlatform", "CVulkan", "CX11", "CInput", "Wire", "Ring", "VulkanWire", "GLWire", "Client",
+        "MemoryFabric", "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink",
+        "ViewStream",
       ],
       swiftSettings: house + gnu),
     .target(
       name: "Node",
       dependencies: [
         "CPlatform", "Wire", "Ring", "MemoryFabric", "Transport", "CommandStream", "VulkanReplay",
-        "GLReplay", "FrameServer", "FrameStream", "FrameLink",
+        "GLReplay", "FrameServer", "FrameStream", "FrameLink", "ViewStream",
       ],
       swiftSettings: house + gnu),
     // Floor 6
@@ -176,7 +197,7 @@ let package = Package(
       name: "omega",
       dependencies: [
         "CPlatform", "PageTracker", "Ring", "Transport", "Recording", "VulkanReplay", "Agent",
-        "Node", "FrameStream",
+        "Node", "FrameStream", "PageServer", "NativeViewer",
       ],
       swiftSettings: house),
     // Beside

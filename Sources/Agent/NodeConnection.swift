@@ -101,7 +101,8 @@ public final class NodeConnection: @unchecked Sendable {
 
   /// Says who comes. `greeted` reads the answer, later: the node loads its driver meanwhile.
   func sayHello(
-    application: String, process: Int32, stayIdle: Bool, takesMemoryBlocks: Bool = true
+    application: String, process: Int32, stayIdle: Bool, takesMemoryBlocks: Bool = true,
+    takesInput: Bool = false
   ) throws(LinkError) {
     var w = HeapWriter(capacity: 512)
     defer { w.free() }
@@ -109,6 +110,7 @@ public final class NodeConnection: @unchecked Sendable {
     // A node that is idle gets no segment: two readers of the rings would both draw.
     var flags = stayIdle ? HelloFlag.stayIdle : isSameHost ? HelloFlag.sameHost : 0
     if takesMemoryBlocks && NodeConnection.usesMemoryBlocks { flags |= HelloFlag.memoryBlocks }
+    if takesInput { flags |= HelloFlag.viewerInput }
     w.writer.u32(flags)
     w.writer.u32(0x1_0000)
     w.writer.u32(UInt32(truncatingIfNeeded: process))

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE 1
 #endif
 #include <xcb/xcb.h>
+#include <xcb/xcbext.h>
 #include <xcb/randr.h>
 #include <xcb/shm.h>
 #include <X11/Xlib.h>

@@ -306,17 +306,25 @@ extension GLReplayContext {
     size: (width: Int, height: Int), isFront: Bool, _ driver: DriverContext,
     _ functions: GLFunctions, _ f: inout ControlFields
   ) {
-    if session.host.segment != nil {
-      guard let memory = frames.memory,
-        frames.frameBytes <= memory.byteCount / frames.imageCount
-      else { return f.fail("frames") }
-      drawable.read(
-        front: isFront, isSwap: !isFront, layout: frames.layout, size: size,
-        stride: frames.stride, into: memory.base + image * frames.frameBytes,
-        from: driver.handle, finishing: functions.finish)
-      return
+    func frame(_ start: UnsafeMutableRawPointer, _ count: Int) -> GLFrame {
+      GLFrame(
+        id: id, imageIndex: UInt32(truncatingIfNeeded: image), width: frames.width,
+        height: frames.height, stride: frames.stride,
+        bytesPerPixel: frames.layout.bytesPerPixel, layout: frames.layout.rawValue,
+        showsAlpha: frames.showsAlpha, bytes: UnsafeRawBufferPointer(start: start, count: count))
     }
     let count = frames.stride * frames.height
+    if session.host.segment != nil {
+      guard let memory = frames.memory,
+        frames.frameBytes <= memory.byteCount / frames.imageCount, count <= frames.frameBytes
+      else { return f.fail("frames") }
+      let start = memory.base + image * frames.frameBytes
+      drawable.read(
+        front: isFront, isSwap: !isFront, layout: frames.layout, size: size,
+        stride: frames.stride, into: start, from: driver.handle, finishing: functions.finish)
+      session.showFrame(frame(start, count))
+      return
+    }
     guard let room = blobRoom(count) else {
       session.lose(LostReason.noMemory, "glSwap: no memory for \(count) bytes")
       return
@@ -329,11 +337,7 @@ extension GLReplayContext {
     drawable.read(
       front: isFront, isSwap: !isFront, layout: frames.layout, size: size, stride: frames.stride,
       into: room, from: driver.handle, finishing: functions.finish)
-    session.host.deliverFrame(
-      GLFrame(
-        id: id, imageIndex: UInt32(truncatingIfNeeded: image), width: frames.width,
-        height: frames.height, stride: frames.stride,
-        bytesPerPixel: frames.layout.bytesPerPixel, layout: frames.layout.rawValue,
-        showsAlpha: frames.showsAlpha, bytes: UnsafeRawBufferPointer(start: room, count: count)))
+    session.host.deliverFrame(frame(room, count))
+    session.host.showFrame(frame(room, count), isKept: false)
   }
 }

@@ -34,20 +34,27 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
     session.awaitFrameBuffers(swapchain: id).map { MappedFrames($0) }
   }
 
-  func deliverFrame(_ frame: GLFrame) {
+  func deliverFrame(_ frame: GLFrame) { session.sink.frame(GLHost.pixels(frame)) }
+
+  func showFrame(_ frame: GLFrame, isKept: Bool) {
+    session.sink.show(GLHost.pixels(frame), isKept: isKept)
+  }
+
+  func forgetFrames(_ id: UInt64) { session.sink.forget(swapchain: id) }
+
+  private static func pixels(_ frame: GLFrame) -> FramePixels {
     let pixel: FrameShape.Pixel =
       switch frame.layout {
       case 0: .bgra8
       case 1: .rgba8
       default: .other
       }
-    session.sink.frame(
-      FramePixels(
-        swapchain: frame.id, imageIndex: frame.imageIndex,
-        shape: FrameShape(
-          width: frame.width, height: frame.height, stride: frame.stride,
-          bytesPerPixel: frame.bytesPerPixel, pixel: pixel, showsAlpha: frame.showsAlpha),
-        bytes: frame.bytes))
+    return FramePixels(
+      swapchain: frame.id, imageIndex: frame.imageIndex,
+      shape: FrameShape(
+        width: frame.width, height: frame.height, stride: frame.stride,
+        bytesPerPixel: frame.bytesPerPixel, pixel: pixel, showsAlpha: frame.showsAlpha),
+      bytes: frame.bytes)
   }
 
   func countContext() { session.countContext() }

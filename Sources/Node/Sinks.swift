@@ -11,10 +11,13 @@ import Wire
 final class SharedSink: CompletionSink, @unchecked Sendable {
   private let segment: Segment
   private let link: Link
+  private let viewers: ViewerFeed?
 
-  init(segment: Segment, link: Link) {
+  /// `viewers`: who is shown the frames too.
+  init(segment: Segment, link: Link, viewers: ViewerFeed?) {
     self.segment = segment
     self.link = link
+    self.viewers = viewers
   }
 
   func complete(_ completions: UnsafeBufferPointer<Completion>) {
@@ -31,6 +34,8 @@ final class SharedSink: CompletionSink, @unchecked Sendable {
   func readback(segmentOffset: UInt64, _ bytes: UnsafeRawBufferPointer) {}
   func flushReadback() {}
   func frame(_ frame: FramePixels) {}
+  func show(_ frame: FramePixels, isKept: Bool) { viewers?.show(frame, isKept: isKept) }
+  func forget(swapchain: UInt64) { viewers?.forget(swapchain) }
   // Nobody who shares the segment records.
   func snapshot(
     object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer
@@ -66,10 +71,14 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   private static var frameSlice: Int { 1 << 20 }
 
   private let datagramPorts: ClosedRange<UInt16>
+  private let viewers: ViewerFeed?
 
-  /// `datagramPorts`: those that frames may leave from as datagrams; 0: any.
-  init(link: Link, sendsBlocks: Bool, datagramPorts: ClosedRange<UInt16>) {
+  /// `datagramPorts`: those that frames may leave from as datagrams; 0: any. `viewers`: who is shown the frames too.
+  init(
+    link: Link, sendsBlocks: Bool, datagramPorts: ClosedRange<UInt16>, viewers: ViewerFeed?
+  ) {
     self.link = link
+    self.viewers = viewers
     self.datagramPorts = datagramPorts
     self.sendsBlocks = sendsBlocks
   }
@@ -171,6 +180,9 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
       offset += count
     }
   }
+
+  func show(_ frame: FramePixels, isKept: Bool) { viewers?.show(frame, isKept: isKept) }
+  func forget(swapchain: UInt64) { viewers?.forget(swapchain) }
 
   func snapshot(
     object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer

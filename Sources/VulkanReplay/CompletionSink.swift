@@ -82,8 +82,20 @@ public protocol CompletionSink: AnyObject, Sendable {
   func snapshotDone(_ number: UInt64, _ failure: String)
   /// Delivers a frame that no shared frame buffer holds.
   func frame(_ frame: FramePixels)
+  /// A frame is there, wherever it goes: for those who look on. When it `isKept`, its bytes stay where they are until
+  /// `forget`, and are this frame's until its image's next one; otherwise they are the caller's again at the return.
+  /// Before the completion that gives the image back.
+  func show(_ frame: FramePixels, isKept: Bool)
+  /// What was kept of a swapchain's frames is about to go.
+  func forget(swapchain: UInt64)
   /// Says that the session is over and why; `reason` is a `LostReason`. Once per session.
   func lost(_ reason: UInt32, _ message: String)
   /// A line for the log. Levels: 0 error, 1 warning, 2 information, 3 debugging.
   func log(_ level: UInt32, _ message: String)
+}
+
+extension CompletionSink {
+  // Most have nobody who looks on.
+  public func show(_ frame: FramePixels, isKept: Bool) {}
+  public func forget(swapchain: UInt64) {}
 }

@@ -128,18 +128,21 @@ struct FrameTarget {
     device.functions.freeMemory(device.handle, memory, nil)
   }
 
-  /// Brings a staged frame to the client. The completion thread, after the copy has finished.
+  /// Brings a staged frame to the client, and shows it to those who look on. The completion thread, after the copy has
+  /// finished.
   func deliver(_ session: ReplaySession, _ request: SwapchainRequest, _ index: Int) {
-    guard let staging else { return }
     let count = request.stride * Int(request.extent.height)
-    if let shared {
+    let place = shared.map { UnsafeRawPointer($0.base + index * request.frameBytes) }
+    guard let start = place ?? staging else { return }
+    let frame = FramePixels(
+      swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
+      bytes: UnsafeRawBufferPointer(start: start, count: count))
+    if let staging, let shared {
       (shared.base + index * request.frameBytes).copyMemory(from: staging, byteCount: count)
-    } else {
-      session.sink.frame(
-        FramePixels(
-          swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
-          bytes: UnsafeRawBufferPointer(start: staging, count: count)))
+    } else if staging != nil {
+      session.sink.frame(frame)
     }
+    session.sink.show(frame, isKept: true)
   }
 }
 

@@ -391,6 +391,7 @@ final class SwapchainState: @unchecked Sendable {
   /// Waits for frames on their way and frees everything. The images' ids are the caller's concern.
   func destroy(_ device: DeviceState, destroyImages: Bool) {
     for queue in device.queues.values where pending.load() != 0 { queue.drain() }
+    session.sink.forget(swapchain: request.id)
     let f = device.functions
     for pool in pools.values { f.destroyCommandPool(device.handle, pool, nil) }
     for frame in frames { frame.destroy(device) }
