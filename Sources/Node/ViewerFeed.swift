@@ -22,11 +22,14 @@ final class ViewerFeed: @unchecked Sendable {
   /// Windows of which the page server does not know what is the case now; nil: that it has gone.
   private var news: [UInt64: FeedWindow] = [:]
   private var pictures: [FeedPlace: ViewedPicture] = [:]
+  /// What the page server is still to be told.
+  private var answers: [ViewAnswer] = []
   private var isRunning = 0
   private var hasRefused = false
 
   /// Nanoseconds from frame to frame at least.
   private static let interval: UInt64 = 16_600_000
+  private static let mostAnswers = 64
   /// Nanoseconds between two attempts to reach the page server.
   private static let retryTime: UInt64 = 1_000_000_000
 
@@ -136,10 +139,10 @@ final class ViewerFeed: @unchecked Sendable {
     wake()
   }
 
-  /// The client's machine says why a viewer's input has no effect.
+  /// The client's machine says why a viewer's input has no effect. Does not wait for the page server.
   func answer(_ answer: ViewAnswer) {
-    let link = lock.withLock { self.link }
-    try? link?.send(FeedType.answer, bytes: answer.bytes)
+    lock.withLock { if answers.count < ViewerFeed.mostAnswers { answers.append(answer) } }
+    wake()
   }
 
   // MARK: From the page server
@@ -238,11 +241,14 @@ final class ViewerFeed: @unchecked Sendable {
   private func work() {
     while true {
       let seen = word.load()
-      let (link, news, all, isOver) = lock.withLock {
-        () -> (Link?, [FeedWindow], [ViewedPicture], Bool) in
-        guard let link = self.link else { return (nil, [], [], isEnding) }
-        defer { self.news = [:] }
-        return (link, Array(self.news.values), Array(pictures.values), isEnding)
+      let (link, news, due, all, isOver) = lock.withLock {
+        () -> (Link?, [FeedWindow], [ViewAnswer], [ViewedPicture], Bool) in
+        guard let link = self.link else { return (nil, [], [], [], isEnding) }
+        defer {
+          self.news = [:]
+          answers = []
+        }
+        return (link, Array(self.news.values), answers, Array(pictures.values), isEnding)
       }
       if isOver { return }
       // What takes the place of a window that has gone comes before that goes.
@@ -251,6 +257,7 @@ final class ViewerFeed: @unchecked Sendable {
       }) {
         try? link?.send(FeedType.window, bytes: one.bytes)
       }
+      for one in due { try? link?.send(FeedType.answer, bytes: one.bytes) }
       var sleep = UInt64.max
       if let link {
         for picture in all { sleep = min(sleep, code(picture, link)) }
