@@ -296,11 +296,7 @@ canvas.addEventListener("pointermove", (event) => {
   putSoon(2, x, y);
 });
 const BUTTONS = [1, 2, 3, 8, 9];
-canvas.addEventListener("pointerdown", (event) => {
-  event.preventDefault();
-  canvas.focus();
-});
-// Of mouse events each button has its own; pointer events tell the first pressed and the last released alone.
+// Each button has mouse events of its own; pointer events tell the first pressed and the last released alone.
 canvas.addEventListener("mousedown", (event) => {
   if (!state.width) return;
   event.preventDefault();
