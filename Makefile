@@ -43,7 +43,8 @@ BUILD_PACKAGES := build-essential pkg-config git python3 libvulkan-dev khronos-a
 CHECK_PACKAGES := mesa-vulkan-drivers vulkan-tools vulkan-validationlayers gfxreconstruct \
   vkd3d-demos glslang-tools xvfb xauth x11-utils x11-apps weston imagemagick ffmpeg \
   iproute2 python3-venv zstd procps mesa-utils mesa-utils-bin glmark2-x11 glmark2-es2-x11 \
-  glmark2-es2-wayland libegl-dev libgles-dev wayland-protocols binutils piglit apitrace virgl-server
+  glmark2-es2-wayland libegl-dev libgles-dev wayland-protocols binutils piglit apitrace virgl-server \
+  chromium xdotool
 
 .PHONY: help deps build programs demo test bench soak sanitize fuzz conformance install \
   uninstall generate shaders format check-format check-generated clean
@@ -149,6 +150,7 @@ fuzz: deps ## everything that reads foreign bytes, under AddressSanitizer (FUZZ_
 	Fuzz/run $${FUZZ_SECONDS:-600} gl
 	Fuzz/run $${FUZZ_SECONDS:-600} frames
 	Fuzz/run $${FUZZ_SECONDS:-600} link
+	Fuzz/run $${FUZZ_SECONDS:-600} viewers
 	# What the test library itself leaves behind is no finding.
 	ASAN_OPTIONS=detect_leaks=0 OMEGA_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(SWIFT) test --sanitize address \
 	  --scratch-path $(SCRATCH)/sanitized \

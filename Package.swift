@@ -15,9 +15,11 @@
 //            FrameStream       frames in bands, coded: tiles, colours, video, and their decoders
 //            XDisplay          an X server as one who looks on sees it: input, pixels
 //   floor 4  VkLayer, GLShim   the injected libraries
+//            ViewStream        what viewers and a node say to each other
 //            VulkanReplay, GLReplay  the node's driver side
 //            FrameServer       damage, encoders, bands in parallel
 //   floor 5  Agent, Node       the hand, and the daemon
+//            PageServer        shows a node's windows to browsers and viewers;  NativeViewer: one of these
 //   floor 6  omega             the command
 //   beside   RegistryGenerator build-time only: vk.xml in, Generated/ folders out
 //
@@ -62,6 +64,7 @@ let package = Package(
     .systemLibrary(name: "CPlatform"),
     .systemLibrary(name: "CVulkan"),
     .systemLibrary(name: "CX11"),
+    .systemLibrary(name: "CInput"),
     .systemLibrary(name: "CWayland"),
     .systemLibrary(name: "CLZ4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
@@ -156,19 +159,39 @@ let package = Package(
     .target(
       name: "FrameServer", dependencies: ["CPlatform", "CLibAV", "FrameStream", "Wire"],
       swiftSettings: house + gnu),
+    .target(name: "ViewStream", dependencies: ["FrameStream"], swiftSettings: house + gnu),
     // Floor 5
+    .target(
+      name: "PageServer",
+      dependencies: [
+        "CPlatform", "Transport", "FrameStream", "ViewStream",
+      ],
+      resources: [
+        .embedInCode("Page/index.html"), .embedInCode("Page/viewer.css"),
+        .embedInCode("Page/viewer.js"), .embedInCode("Page/picture.js"),
+        .embedInCode("Page/tiles.js"), .embedInCode("Page/zstd.js"),
+        .embedInCode("Page/proof.js"),
+      ],
+      swiftSettings: house + gnu),
+    .target(
+      name: "NativeViewer",
+      dependencies: [
+        "CPlatform", "CX11", "Client", "Transport", "FrameStream", "ViewStream",
+      ],
+      swiftSettings: house + gnu),
     .target(
       name: "Agent",
       dependencies: [
-        "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "GLWire", "Client", "MemoryFabric",
-        "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink", "XDisplay",
+        "CPlatform", "CVulkan", "CX11", "CInput", "Wire", "Ring", "VulkanWire", "GLWire", "Client",
+        "MemoryFabric", "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink",
+        "XDisplay", "ViewStream",
       ],
       swiftSettings: house + gnu),
     .target(
       name: "Node",
       dependencies: [
         "CPlatform", "Wire", "Ring", "MemoryFabric", "Transport", "CommandStream", "VulkanReplay",
-        "GLReplay", "FrameServer", "FrameStream", "FrameLink",
+        "GLReplay", "FrameServer", "FrameStream", "FrameLink", "ViewStream",
       ],
       swiftSettings: house + gnu),
     // Floor 6
@@ -176,7 +199,7 @@ let package = Package(
       name: "omega",
       dependencies: [
         "CPlatform", "PageTracker", "Ring", "Transport", "Recording", "VulkanReplay", "Agent",
-        "Node", "FrameStream", "XDisplay",
+        "Node", "FrameStream", "XDisplay", "PageServer", "NativeViewer",
       ],
       swiftSettings: house),
     // Beside
@@ -207,6 +230,8 @@ let package = Package(
       dependencies: ["FrameServer", "FrameStream", "FrameSamples", "CPlatform"],
       swiftSettings: gnu),
     .testTarget(name: "FrameLinkTests", dependencies: ["FrameLink", "FrameSamples"]),
+    .testTarget(
+      name: "ViewStreamTests", dependencies: ["ViewStream", "FrameStream"], swiftSettings: gnu),
     .testTarget(name: "InterimTests", dependencies: ["Interim", "CPlatform"]),
     .testTarget(
       name: "AgentTests",

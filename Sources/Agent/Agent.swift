@@ -16,6 +16,7 @@ public final class Agent: @unchecked Sendable {
   private let pool: NodePool
   private let recordings: RecordingPlace?
   private let frames: FrameSettings?
+  private let takesInput: Bool
   private let table = StatisticsTable()
   private let sessions = RunningCount()
   private let lock = Lock()
@@ -26,20 +27,23 @@ public final class Agent: @unchecked Sendable {
 
   /// Listens at `socketPath`, whose directory must be its owner's alone.
   /// `recordings` is where what applications do is recorded; nodes on this host get it through
-  /// the agent then, and so they do where `frames` asks for a coding that is not theirs.
+  /// the agent then, and so they do where `frames` asks for a coding that is not theirs. `takesInput`: whether
+  /// viewers of the nodes may operate the applications.
   public init(
     socketPath: String, nodes: NodePlaces, recordings: RecordingPlace? = nil,
-    frames: FrameWishes = FrameWishes()
+    frames: FrameWishes = FrameWishes(), takesInput: Bool = false
   ) throws(LinkError) {
     let isRecorded = recordings != nil
     self.frames =
       platform_is_switched_off("no_frame_coding") ? nil : frames.settings(exact: isRecorded)
+    self.takesInput = takesInput
     self.socketPath = socketPath
     self.recordings = recordings
     listener = try Listener(.unix(path: socketPath))
     pool = NodePool(
       nodes, streams: isRecorded || frames.needsCoding, isPlain: isRecorded,
-      takesFrameTimes: FrameClock.isOn, needsCoding: frames.needsCoding ? frames : nil)
+      takesFrameTimes: FrameClock.isOn, needsCoding: frames.needsCoding ? frames : nil,
+      takesInput: takesInput)
   }
 
   /// Connects to the nodes ahead of the first application process. With `wait`, fails when one of
@@ -103,7 +107,7 @@ public final class Agent: @unchecked Sendable {
       sessions.enter()
       let session = AppSession(
         socket: socket, pool: pool, statistics: table, recordings: recordings, frames: frames,
-        nodePatience: nodePatience)
+        nodePatience: nodePatience, takesInput: takesInput)
       let started = startThread("omega-session") { [self] in
         session.run()
         lock.withLock { latestActivity = platform_now() }

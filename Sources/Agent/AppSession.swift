@@ -5,7 +5,9 @@ internal import Glibc
 internal import MemoryFabric
 internal import Recording
 internal import Ring
+internal import Synchronization
 internal import Transport
+internal import ViewStream
 internal import Wire
 
 /// One application process: its socket, its segment, and its nodes.
@@ -36,6 +38,12 @@ final class AppSession: @unchecked Sendable {
   private var datagrams: DatagramReceiver?
   /// Of a primary node on another host.
   private var clock: FrameClock?
+  private let takesInput: Bool
+  private var injector: InputInjector?
+  /// Of the thread that receives from the primary node.
+  private var wasOperated = false
+  /// X11 windows by their swapchains.
+  private let windows = Mutex<[UInt64: UInt32]>([:])
   /// Of the thread that receives from the primary node.
   private var decoder = RunDecoder()
   private let isEnding = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
@@ -43,11 +51,13 @@ final class AppSession: @unchecked Sendable {
   private(set) var application = "an application"
   private(set) var process: Int32 = 0
 
-  /// `nodePatience`: seconds that a node may be silent while the application waits; 0: any.
+  /// `nodePatience`: seconds that a node may be silent while the application waits; 0: any. `takesInput`: whether
+  /// viewers of the node may operate the application.
   init(
     socket: Int32, pool: NodePool, statistics: StatisticsTable, recordings: RecordingPlace?,
-    frames: FrameSettings?, nodePatience: Int
+    frames: FrameSettings?, nodePatience: Int, takesInput: Bool
   ) {
+    self.takesInput = takesInput
     app = Link(descriptor: socket, peer: "the application")
     self.pool = pool
     self.statistics = statistics
@@ -123,6 +133,12 @@ final class AppSession: @unchecked Sendable {
     guard let primary = nodes.first else {
       try welcome(status: 1, readers: 0, "the agent has no node")
       return false
+    }
+    if takesInput {
+      let link = primary.link
+      injector = InputInjector(running: threads) { answer in
+        try? link.send(MessageType.viewerAnswer, bytes: answer.bytes)
+      }
     }
     if primary.isSameHost {
       try primary.link.send(
@@ -268,6 +284,8 @@ final class AppSession: @unchecked Sendable {
       defer { close(message.descriptors) }
       guard let primary = nodes.first else { return }
       let swapchain = payload.loadUnaligned(as: UInt64.self)
+      let window = payload.loadUnaligned(fromByteOffset: 20, as: UInt32.self)
+      windows.withLock { $0[swapchain] = window }
       if primary.isSameHost {
         try primary.link.send(
           MessageType.frameBuffers, [payload], descriptors: [descriptor])
@@ -286,6 +304,7 @@ final class AppSession: @unchecked Sendable {
       guard payload.count >= 8, let primary = nodes.first else { break }
       let swapchain = payload.loadUnaligned(as: UInt64.self)
       datagrams?.forget(swapchain)
+      windows.withLock { _ = $0.removeValue(forKey: swapchain) }
       if !primary.isSameHost { frames.detach(swapchain) }
       try primary.link.send(MessageType.swapchainGone, payload)
       return
@@ -368,6 +387,8 @@ final class AppSession: @unchecked Sendable {
         return "an offer of datagrams that makes no sense"
       }
       datagrams?.open(offer)
+    case MessageType.viewerInput where isPrimary && takesInput:
+      return operate(payload, from: node)
     case MessageType.contentHeld where isPrimary:
       guard content?.add(announcement: payload) != false else {
         return "an announcement that makes no sense"
@@ -401,6 +422,23 @@ final class AppSession: @unchecked Sendable {
     default:
       return "message \(message.type) makes no sense from a node"
     }
+    return nil
+  }
+
+  /// Hands on what a viewer has done.
+  private func operate(_ payload: UnsafeRawBufferPointer, from node: NodeConnection) -> String? {
+    var input: ViewInput?
+    var failure: ViewError?
+    do throws(ViewError) { input = try ViewInput(payload) } catch { failure = error }
+    guard let input else { return failure?.description ?? "input that makes no sense" }
+    if !wasOperated {
+      wasOperated = true
+      Log.warning(
+        "\(name): viewers of node \(node.description.name) operate it (--viewer-input off refuses)")
+    }
+    let window = windows.withLock { $0[input.swapchain] ?? 0 }
+    guard injector?.add(input, window: window) == false else { return nil }
+    Log.warning("\(name): no thread for the input of viewers")
     return nil
   }
 
@@ -459,6 +497,7 @@ final class AppSession: @unchecked Sendable {
     watchdog.wake()
     frameReplies?.stop()
     datagrams?.stop()
+    injector?.end()
     app.close()
     // The application is gone; this wakes the threads that wait in its rings.
     segment?.markLost(LostReason.agentGone, UnsafeRawBufferPointer(start: nil, count: 0))

@@ -102,7 +102,7 @@ public final class NodeConnection: @unchecked Sendable {
   /// Says who comes. `greeted` reads the answer, later: the node loads its driver meanwhile.
   func sayHello(
     application: String, process: Int32, stayIdle: Bool, takesMemoryBlocks: Bool = true,
-    takesFrameTimes: Bool = false
+    takesFrameTimes: Bool = false, takesInput: Bool = false
   ) throws(LinkError) {
     var w = HeapWriter(capacity: 512)
     defer { w.free() }
@@ -111,6 +111,7 @@ public final class NodeConnection: @unchecked Sendable {
     var flags = stayIdle ? HelloFlag.stayIdle : isSameHost ? HelloFlag.sameHost : 0
     if takesMemoryBlocks && NodeConnection.usesMemoryBlocks { flags |= HelloFlag.memoryBlocks }
     if takesFrameTimes { flags |= HelloFlag.frameTimes }
+    if takesInput { flags |= HelloFlag.viewerInput }
     w.writer.u32(flags)
     w.writer.u32(0x1_0000)
     w.writer.u32(UInt32(truncatingIfNeeded: process))

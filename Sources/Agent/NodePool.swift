@@ -21,13 +21,16 @@ final class NodePool: @unchecked Sendable {
   private let takesFrameTimes: Bool
   /// What a node must know; nil: nothing.
   private let needsCoding: FrameWishes?
+  /// Whether viewers of the nodes may operate the application.
+  private let takesInput: Bool
   private let lock = Lock()
   private var ready: [NodeConnection]?
 
   init(
     _ places: NodePlaces, streams: Bool = false, isPlain: Bool = false,
-    takesFrameTimes: Bool = false, needsCoding: FrameWishes? = nil
+    takesFrameTimes: Bool = false, needsCoding: FrameWishes? = nil, takesInput: Bool = false
   ) {
+    self.takesInput = takesInput
     self.places = places
     self.isPlain = isPlain
     self.takesFrameTimes = takesFrameTimes
@@ -100,7 +103,7 @@ final class NodePool: @unchecked Sendable {
         // What is recorded, or plays a recording, is read in its plain form.
         try node.sayHello(
           application: application, process: process, stayIdle: index > 0,
-          takesMemoryBlocks: !isPlain, takesFrameTimes: takesFrameTimes)
+          takesMemoryBlocks: !isPlain, takesFrameTimes: takesFrameTimes, takesInput: takesInput)
       }
     } catch {
       for node in nodes { node.end(nanoseconds: 0) }

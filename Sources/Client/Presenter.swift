@@ -117,6 +117,12 @@ public struct Presenter: @unchecked Sendable {
 
   let state: UnsafeMutablePointer<State>
 
+  /// The X11 window that frames are shown in; 0 for another window system's.
+  public var x11Window: UInt32 {
+    if case .x11(let x11) = state.pointee.backend { return x11.window }
+    return 0
+  }
+
   /// Starts to present. The frame buffers belong to the presenter from now on, also when it cannot
   /// be made: then nil, and the window is gone or there is no memory. With a `placement` frames may
   /// have another size than the window. `isWindow`: nobody reads the pixels again, and figures may be

@@ -6,7 +6,7 @@ import CX11
 struct X11Presenter {
   private let library: UnsafePointer<X11Library>
   private let connection: OpaquePointer
-  private let window: xcb_window_t
+  let window: xcb_window_t
   private let frames: FrameBuffers
   /// Nil when frames are meant to have the window's size.
   private let placement: FramePlacement?

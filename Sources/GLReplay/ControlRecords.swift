@@ -308,6 +308,13 @@ extension GLReplayContext {
   ) {
     var times = noted
     let isFront = flags & SwapFlag.front != 0
+    func frame(_ bytes: UnsafeRawBufferPointer) -> GLFrame {
+      GLFrame(
+        id: times.swapchain, imageIndex: UInt32(truncatingIfNeeded: image), width: frames.width,
+        height: frames.height, stride: frames.stride,
+        bytesPerPixel: frames.layout.bytesPerPixel, layout: frames.layout.rawValue,
+        showsAlpha: frames.showsAlpha, bytes: bytes)
+    }
     func read(into memory: UnsafeMutableRawPointer) {
       drawable.read(
         front: isFront, isSwap: !isFront, layout: frames.layout, size: size,
@@ -315,16 +322,18 @@ extension GLReplayContext {
       times.drawn = platform_now()
       session.host.countFrame()
     }
+    let count = frames.stride * frames.height
     if session.host.segment != nil {
       guard let memory = frames.memory,
-        frames.frameBytes <= memory.byteCount / frames.imageCount
+        frames.frameBytes <= memory.byteCount / frames.imageCount, count <= frames.frameBytes
       else { return f.fail("frames") }
-      read(into: memory.base + image * frames.frameBytes)
+      let start = memory.base + image * frames.frameBytes
+      read(into: start)
+      session.showFrame(frame(UnsafeRawBufferPointer(start: start, count: count)))
       session.host.noteFrame(times)
       session.host.complete(slot: times.slot, value: times.value)
       return
     }
-    let count = frames.stride * frames.height
     let rooms = session.frameRooms
     guard let room = rooms.take(count), let start = room.baseAddress else {
       session.lose(LostReason.noMemory, "glSwap: no memory for \(count) bytes")
@@ -336,14 +345,12 @@ extension GLReplayContext {
       platform_zero(start, count)
     }
     read(into: start)
+    let delivered = frame(UnsafeRawBufferPointer(room))
+    // Delivered, the room is another frame's.
+    session.host.showFrame(delivered, isKept: false)
     nonisolated(unsafe) let used = room
     session.host.deliverFrame(
-      GLFrame(
-        id: times.swapchain, imageIndex: UInt32(truncatingIfNeeded: image), width: frames.width,
-        height: frames.height, stride: frames.stride,
-        bytesPerPixel: frames.layout.bytesPerPixel, layout: frames.layout.rawValue,
-        showsAlpha: frames.showsAlpha, bytes: UnsafeRawBufferPointer(room)),
-      times, mayBeLeftOut: flags & SwapFlag.mayLeaveOut != 0
+      delivered, times, mayBeLeftOut: flags & SwapFlag.mayLeaveOut != 0
     ) { rooms.giveBack(used) }
   }
 }

@@ -99,11 +99,22 @@ public protocol GLSessionHost: AnyObject, Sendable {
   func deliverFrame(
     _ frame: GLFrame, _ times: NodeFrameTimes, mayBeLeftOut: Bool,
     done: @escaping @Sendable () -> Void)
+  /// A frame is there, wherever it goes: for those who look on. When it `isKept`, its bytes stay where they are until
+  /// `forgetFrames`; otherwise they are the caller's again at the return. Before `noteFrame` or `deliverFrame`.
+  func showFrame(_ frame: GLFrame, isKept: Bool)
+  /// Frame buffers are about to go.
+  func forgetFrames(_ id: UInt64)
   func countContext()
   func countFrame()
   func countCommands(_ n: UInt64)
   /// The word where a channel says what it is in.
   func activityWord(channel: UInt32) -> UnsafeMutablePointer<UInt64>
+}
+
+extension GLSessionHost {
+  // Most have nobody who looks on.
+  public func showFrame(_ frame: GLFrame, isKept: Bool) {}
+  public func forgetFrames(_ id: UInt64) {}
 }
 
 /// The OpenGL of one client on this node: its contexts, drawables and frames. Shared by the threads
@@ -332,7 +343,18 @@ public final class GLSession: @unchecked Sendable {
 
   func removeFrames(_ id: UInt64) {
     let gone = lock.withLock { frames.removeValue(forKey: id) }
-    if gone != nil { uncountObject() }
+    guard gone != nil else { return }
+    host.forgetFrames(id)
+    uncountObject()
+  }
+
+  /// Shows a frame that lies in frame buffers to those who look on, unless these have gone: `removeFrames` says so behind
+  /// it.
+  func showFrame(_ frame: GLFrame) {
+    lock.withLock {
+      guard frames[frame.id] != nil else { return }
+      host.showFrame(frame, isKept: true)
+    }
   }
 
   /// What is known of frame buffers; with their memory, for a client on this host.

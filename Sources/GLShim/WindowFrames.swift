@@ -108,7 +108,7 @@ extension UnsafeMutablePointer<DrawableState> {
   private func send(_ frames: UnsafeMutablePointer<WindowFrames>, _ buffers: FrameBuffers) -> Bool {
     var message = (
       MessageType.appFrameBuffers, UInt32(24), frames.pointee.id, UInt64(buffers.byteCount),
-      UInt32(truncatingIfNeeded: buffers.imageCount), UInt32(0)
+      UInt32(truncatingIfNeeded: buffers.imageCount), frames.pointee.presenter.x11Window
     )
     var descriptor = buffers.descriptor
     return withUnsafeBytes(of: &message) { bytes in

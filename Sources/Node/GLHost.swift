@@ -40,21 +40,31 @@ final class GLHost: GLSessionHost, @unchecked Sendable {
     _ frame: GLFrame, _ times: NodeFrameTimes, mayBeLeftOut: Bool,
     done: @escaping @Sendable () -> Void
   ) {
+    let isCompleted = session.sink.frame(
+      GLHost.pixels(frame), times,
+      mayBeLeftOut ? [.mayBeLeftOut, .returnsAtOnce] : .returnsAtOnce, done: done)
+    if !isCompleted { complete(slot: times.slot, value: times.value) }
+  }
+
+  func showFrame(_ frame: GLFrame, isKept: Bool) {
+    session.sink.show(GLHost.pixels(frame), isKept: isKept)
+  }
+
+  func forgetFrames(_ id: UInt64) { session.sink.forget(swapchain: id) }
+
+  private static func pixels(_ frame: GLFrame) -> FramePixels {
     let pixel: FrameShape.Pixel =
       switch frame.layout {
       case 0: .bgra8
       case 1: .rgba8
       default: .other
       }
-    let isCompleted = session.sink.frame(
-      FramePixels(
-        swapchain: frame.id, imageIndex: frame.imageIndex,
-        shape: FrameShape(
-          width: frame.width, height: frame.height, stride: frame.stride,
-          bytesPerPixel: frame.bytesPerPixel, pixel: pixel, showsAlpha: frame.showsAlpha),
-        bytes: frame.bytes), times,
-      mayBeLeftOut ? [.mayBeLeftOut, .returnsAtOnce] : .returnsAtOnce, done: done)
-    if !isCompleted { complete(slot: times.slot, value: times.value) }
+    return FramePixels(
+      swapchain: frame.id, imageIndex: frame.imageIndex,
+      shape: FrameShape(
+        width: frame.width, height: frame.height, stride: frame.stride,
+        bytesPerPixel: frame.bytesPerPixel, pixel: pixel, showsAlpha: frame.showsAlpha),
+      bytes: frame.bytes)
   }
 
   func countContext() { session.countContext() }

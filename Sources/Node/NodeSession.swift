@@ -3,6 +3,7 @@ import CommandStream
 import FrameStream
 import Ring
 public import Transport
+import ViewStream
 public import VulkanReplay
 import Wire
 
@@ -22,6 +23,8 @@ public struct NodeConfiguration: Sendable {
   public var endsProcess: Bool
   /// Ports that frames may leave from as datagrams, one for each client; 0: any.
   public var datagramPorts: ClosedRange<UInt16> = 0...0
+  /// Socket of the node's page server; nil: there are no viewers.
+  public var viewerSocket: String?
 
   public init(
     name: String = "node", driverManifest: String? = nil, validate: Bool = false,
@@ -108,6 +111,7 @@ private final class NodeSession {
   private var cache: ContentCache?
   /// Of a client elsewhere.
   private var sink: LinkSink?
+  private var viewers: ViewerFeed?
   private var arena = Arena(limit: 1 << 20)
 
   init(link: Link, configuration: NodeConfiguration) {
@@ -127,6 +131,7 @@ private final class NodeSession {
       }
     }
     sink?.stop()
+    viewers?.stop()
     session?.end()
     statistics?.stop()
     if let cache {
@@ -166,6 +171,7 @@ private final class NodeSession {
       while let message = try link.receive() { close(message.descriptors) }
       return
     }
+    startViewers(client)
     if client.flags & HelloFlag.sameHost != 0 {
       guard let attach = try link.receive() else { return }
       guard attach.type == MessageType.attachSegment, let descriptor = attach.descriptors.first
@@ -177,19 +183,34 @@ private final class NodeSession {
       guard let segment = Segment.attach(descriptor) else {
         throw LinkError(.notOmega, "\(link.peer) sends a descriptor that is no sealed segment")
       }
-      begin(driver, SharedSink(segment: segment, link: link), segment)
+      begin(driver, SharedSink(segment: segment, link: link, viewers: viewers), segment)
     } else {
       startCache()
       let takesBlocks = client.flags & HelloFlag.memoryBlocks != 0 && NodeSession.usesBlocks
       let sink = LinkSink(
         link: link, sendsBlocks: takesBlocks, datagramPorts: configuration.datagramPorts,
-        sendsFrameTimes: client.flags & HelloFlag.frameTimes != 0)
+        viewers: viewers, sendsFrameTimes: client.flags & HelloFlag.frameTimes != 0)
       self.sink = sink
       begin(driver, sink, nil)
     }
     while let message = try link.receive() {
       guard handle(message) else { return }
     }
+  }
+
+  private func startViewers(_ client: Hello) {
+    guard let path = configuration.viewerSocket else { return }
+    let link = link
+    let feed = ViewerFeed(
+      path: path,
+      application: FeedApplication(
+        process: client.process, takesInput: client.flags & HelloFlag.viewerInput != 0,
+        name: client.name)
+    ) { try? link.send(MessageType.viewerInput, bytes: $0.bytes) }
+    guard feed.start() else {
+      return sendLog(link, 1, "there is no thread to show frames to viewers")
+    }
+    viewers = feed
   }
 
   private func startCache() {
@@ -255,7 +276,7 @@ private final class NodeSession {
     case MessageType.swapchainGone:
       guard payload.count >= 8, let start = payload.baseAddress else { break }
       session.detachFrameBuffers(swapchain: start.get64(0))
-      sink?.forget(start.get64(0))
+      sink?.end(swapchain: start.get64(0))
       return true
     case MessageType.frameSettings:
       guard let sink, let settings = FrameSettings(payload) else { break }
@@ -264,6 +285,10 @@ private final class NodeSession {
     case MessageType.frameFeedback:
       guard let sink, sink.frames != nil, let feedback = FrameFeedback(payload) else { break }
       sink.take(feedback)
+      return true
+    case MessageType.viewerAnswer:
+      guard let answer = ViewAnswer(payload) else { break }
+      viewers?.answer(answer)
       return true
     case MessageType.goodbye: return false
     default: break
@@ -302,17 +327,31 @@ private final class NodeSession {
 private struct Hello {
   var version: UInt32
   var flags: UInt32
+  /// Of the application; nothing depends on it.
+  var process: UInt32 = 0
+  var name = ""
 
   init?(_ message: Message, _ arena: inout Arena) {
-    let parsed = withUnsafeMutablePointer(to: &arena) { arena -> (UInt32, UInt32)? in
+    let parsed = withUnsafeMutablePointer(to: &arena) { arena -> Hello? in
       var reader = Reader(message.payload, arena: arena, handles: nil)
-      let version = reader.u32("version")
-      let flags = reader.u32("flags")
-      return reader.failure == nil ? (version, flags) : nil
+      var hello = Hello(version: reader.u32("version"), flags: reader.u32("flags"))
+      guard reader.failure == nil else { return nil }
+      _ = reader.u32("opcodes")
+      let process = reader.u32("pid")
+      let name = reader.string(optional: true, "name")
+      guard reader.failure == nil else { return hello }
+      hello.process = process
+      hello.name = name.map { String(String(cString: $0).prefix(64)) } ?? ""
+      return hello
     }
     arena.reset()
     guard let parsed else { return nil }
-    (version, flags) = parsed
+    self = parsed
+  }
+
+  private init(version: UInt32, flags: UInt32) {
+    self.version = version
+    self.flags = flags
   }
 }
 

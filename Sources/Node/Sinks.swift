@@ -11,10 +11,13 @@ import Wire
 final class SharedSink: CompletionSink, @unchecked Sendable {
   private let segment: Segment
   private let link: Link
+  private let viewers: ViewerFeed?
 
-  init(segment: Segment, link: Link) {
+  /// `viewers`: who is shown the frames too.
+  init(segment: Segment, link: Link, viewers: ViewerFeed?) {
     self.segment = segment
     self.link = link
+    self.viewers = viewers
   }
 
   func complete(_ completions: UnsafeBufferPointer<Completion>) {
@@ -38,6 +41,8 @@ final class SharedSink: CompletionSink, @unchecked Sendable {
     done()
     return false
   }
+  func show(_ frame: FramePixels, isKept: Bool) { viewers?.show(frame, isKept: isKept) }
+  func forget(swapchain: UInt64) { viewers?.forget(swapchain) }
   // Nobody who shares the segment records.
   func snapshot(
     object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer
@@ -73,16 +78,19 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   private static var frameSlice: Int { 1 << 20 }
 
   private let datagramPorts: ClosedRange<UInt16>
+  private let viewers: ViewerFeed?
   private let sendsFrameTimes: Bool
   /// Who sends frames that nobody waits for, by swapchain.
   private let couriers = Mutex<[UInt64: FrameCourier]>([:])
 
-  /// `datagramPorts`: those that frames may leave from as datagrams; 0: any. `sendsFrameTimes`: to a client that takes
-  /// them.
+  /// `datagramPorts`: those that frames may leave from as datagrams; 0: any. `viewers`: who is shown the frames too.
+  /// `sendsFrameTimes`: to a client that takes them.
   init(
-    link: Link, sendsBlocks: Bool, datagramPorts: ClosedRange<UInt16>, sendsFrameTimes: Bool = false
+    link: Link, sendsBlocks: Bool, datagramPorts: ClosedRange<UInt16>, viewers: ViewerFeed?,
+    sendsFrameTimes: Bool = false
   ) {
     self.link = link
+    self.viewers = viewers
     self.datagramPorts = datagramPorts
     self.sendsFrameTimes = sendsFrameTimes
     self.sendsBlocks = sendsBlocks
@@ -208,7 +216,7 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   }
 
   /// The client has no such swapchain any more.
-  func forget(_ swapchain: UInt64) {
+  func end(swapchain: UInt64) {
     couriers.withLock { $0.removeValue(forKey: swapchain) }?.stop()
     frames?.forget(swapchain)
   }
@@ -262,6 +270,9 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
       offset += count
     }
   }
+
+  func show(_ frame: FramePixels, isKept: Bool) { viewers?.show(frame, isKept: isKept) }
+  func forget(swapchain: UInt64) { viewers?.forget(swapchain) }
 
   func snapshot(
     object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer

@@ -256,6 +256,8 @@ public enum MessageType {
   @inlinable public static var frameSettings: UInt32 { 38 }
   /// What became of coded frames.
   @inlinable public static var frameFeedback: UInt32 { 39 }
+  /// Why the input of a node's viewers has no effect (`Sources/ViewStream/FeedMessages.swift`, `ViewAnswer`).
+  @inlinable public static var viewerAnswer: UInt32 { 40 }
   /// As `records`, coded by `Sources/CommandStream`; for a node that knows it (`HelloFlag`).
   @inlinable public static var codedRecords: UInt32 { 72 }
   /// node -> agent: large parts of records that the node has, for an agent to name instead of sending.
@@ -282,6 +284,9 @@ public enum MessageType {
   @inlinable public static var frameTimes: UInt32 { 91 }
   /// `readback` in blocks, for agents that said `HelloFlag.memoryBlocks`.
   @inlinable public static var readbackRuns: UInt32 { 80 }
+  /// node -> agent: what a viewer of the node has done with a window, for agents that said `HelloFlag.viewerInput`
+  /// (`Sources/ViewStream/ViewInput.swift`).
+  @inlinable public static var viewerInput: UInt32 { 81 }
 }
 
 /// Bits of `hello`'s flags.
@@ -292,6 +297,8 @@ public enum HelloFlag {
   @inlinable public static var stayIdle: UInt32 { 2 }
   /// The client takes `readbackRuns`.
   @inlinable public static var memoryBlocks: UInt32 { 0x100 }
+  /// The client takes `viewerInput`.
+  @inlinable public static var viewerInput: UInt32 { 0x200 }
   /// The client takes `frameTimes`.
   @inlinable public static var frameTimes: UInt32 { 0x400 }
 }

@@ -143,7 +143,7 @@ extension Address {
 
   /// A connected stream socket, blocking and close-on-exec. Tries each address of a name in turn
   /// until `deadline` (CLOCK_MONOTONIC, nanoseconds).
-  func connectSocket(deadline: UInt64) throws(LinkError) -> Int32 {
+  public func connectSocket(deadline: UInt64) throws(LinkError) -> Int32 {
     if case .unix(let path) = self {
       let descriptor = platform_unix_connect(path)
       guard descriptor >= 0 else {

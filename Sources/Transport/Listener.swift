@@ -42,6 +42,12 @@ public struct Listener: Sendable {
     }
   }
 
+  /// A socket that listens already, on `address`; this process has it from another.
+  public init(descriptor: Int32, address: Address) {
+    self.descriptor = descriptor
+    self.address = address
+  }
+
   /// The next connection, or nil after a passing failure (the peer went away, no descriptors left).
   public func accept() -> Int32? {
     let descriptor = platform_accept(self.descriptor)

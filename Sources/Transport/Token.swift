@@ -37,6 +37,20 @@ public struct Token: Sendable {
     }.joined()
   }
 
+  /// Shows, to somebody who holds the token too, that this side holds it: HMAC-SHA256 of what they have made up. It
+  /// is of no use for anything else, and tells nothing of the token.
+  public func proof(nonce: [UInt8]) -> [UInt8] {
+    Array(HMAC<SHA256>.authenticationCode(for: Token.proofLabel + nonce, using: key))
+  }
+
+  /// Whether `proof` is that of a holder of this token.
+  public func proves(_ proof: [UInt8], nonce: [UInt8]) -> Bool {
+    HMAC<SHA256>.isValidAuthenticationCode(
+      proof, authenticating: Token.proofLabel + nonce, using: key)
+  }
+
+  private static let proofLabel = Array("omega viewer proof 1".utf8)
+
   /// Reads a token file, which must be closed to everybody but its owner.
   public init(file path: String) throws(LinkError) {
     let descriptor = platform_open(path, O_RDONLY, 0)

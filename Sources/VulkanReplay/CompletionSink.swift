@@ -93,6 +93,12 @@ public protocol CompletionSink: AnyObject, Sendable {
   func snapshot(object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer)
   /// Says that a snapshot is complete, or why there is none.
   func snapshotDone(_ number: UInt64, _ failure: String)
+  /// A frame is there, wherever it goes: for those who look on. When it `isKept`, its bytes stay where they are until
+  /// `forget`, and are this frame's until its image's next one; otherwise they are the caller's again at the return.
+  /// Before `frame`, which may give the bytes and the image back.
+  func show(_ frame: FramePixels, isKept: Bool)
+  /// What was kept of a swapchain's frames is about to go.
+  func forget(swapchain: UInt64)
   /// Delivers a frame. `pixels`: nil when they lie in a shared frame buffer. What `times` leaves open is noted on the
   /// way. `done`: nobody looks at the pixels any more; from any thread, before the frame's slot is raised. The caller
   /// raises the slot; when this is true, which needs a `delivery` that returns at once, the sink does.
@@ -104,4 +110,10 @@ public protocol CompletionSink: AnyObject, Sendable {
   func lost(_ reason: UInt32, _ message: String)
   /// A line for the log. Levels: 0 error, 1 warning, 2 information, 3 debugging.
   func log(_ level: UInt32, _ message: String)
+}
+
+extension CompletionSink {
+  // Most have nobody who looks on.
+  public func show(_ frame: FramePixels, isKept: Bool) {}
+  public func forget(swapchain: UInt64) {}
 }

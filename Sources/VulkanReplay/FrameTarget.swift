@@ -128,24 +128,25 @@ struct FrameTarget {
     device.functions.freeMemory(device.handle, memory, nil)
   }
 
-  /// Brings a frame to the client, or says that it is there. The completion thread, after the copy has finished.
-  /// `done`: nobody looks at it here any more. True when the sink completes it.
+  /// Shows a frame to those who look on, and brings it to the client, or says that it is there. The completion thread,
+  /// after the copy has finished. `done`: nobody looks at it here any more. True when the sink completes it.
   func deliver(
     _ session: ReplaySession, _ request: SwapchainRequest, _ index: Int, _ times: NodeFrameTimes,
     done: @escaping @Sendable () -> Void
   ) -> Bool {
-    guard let staging else { return session.sink.frame(nil, times, [], done: done) }
     let count = request.stride * Int(request.extent.height)
-    if let shared {
-      (shared.base + index * request.frameBytes).copyMemory(from: staging, byteCount: count)
+    let place = shared.map { $0.base + index * request.frameBytes }
+    if let staging, let place { place.copyMemory(from: staging, byteCount: count) }
+    guard let start = place.map({ UnsafeRawPointer($0) }) ?? staging else {
       return session.sink.frame(nil, times, [], done: done)
-    } else {
-      return session.sink.frame(
-        FramePixels(
-          swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
-          bytes: UnsafeRawBufferPointer(start: staging, count: count)), times,
-        request.delivery, done: done)
     }
+    let frame = FramePixels(
+      swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
+      bytes: UnsafeRawBufferPointer(start: start, count: count))
+    session.sink.show(frame, isKept: true)
+    return place == nil
+      ? session.sink.frame(frame, times, request.delivery, done: done)
+      : session.sink.frame(nil, times, [], done: done)
   }
 }
 

@@ -406,6 +406,7 @@ final class SwapchainState: @unchecked Sendable {
     while case let left = pending.load(), left != 0, !session.isOver {
       pending.wait(while: left, nanoseconds: 100_000_000)
     }
+    session.sink.forget(swapchain: request.id)
     let f = device.functions
     for pool in pools.values { f.destroyCommandPool(device.handle, pool, nil) }
     for frame in frames { frame.destroy(device) }

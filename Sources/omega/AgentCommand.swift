@@ -20,9 +20,10 @@ enum AgentCommand {
     let installation = try Installation()
     let places = try Settings.nodes(arguments, installation)
     let patience = try Settings.nodePatience()
+    let takesInput = try Settings.takesViewerInput(arguments)
     do throws(LinkError) {
       let agent = try Agent(
-        socketPath: try AgentDirectory.socketPath(), nodes: places)
+        socketPath: try AgentDirectory.socketPath(), nodes: places, takesInput: takesInput)
       agent.nodePatience = patience
       Log.info("listening on \(agent.socketPath)")
       try agent.writeStatistics(

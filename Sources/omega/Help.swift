@@ -7,6 +7,7 @@ enum Help {
 
       omega run [FLAGS] [--] APP [ARG…]   start a program on a node
       omega node [FLAGS]                  serve this machine's GPU
+      omega view HOST:PORT [FLAGS]        see, and operate, what a node draws
       omega record [-o FILE] -- APP       run a program and record what it draws
       omega replay FILE [--verify]        draw a recording again
       omega bench latency                 measure the time from input to pixel
@@ -20,6 +21,7 @@ enum Help {
     switch command {
     case "run": run
     case "node": node
+    case "view": view
     case "record": record
     case "replay": replay
     case "doctor": doctor
@@ -60,6 +62,8 @@ enum Help {
       --bitrate MBPS        megabits a second of video at most; what the link takes
       --shard auto|off      how nodes share a frame; further nodes stay idle
       --interim auto|off    synthesised frames; none are made
+      --viewer-input on|off whether viewers of the nodes may operate APP's windows, as far as their tokens
+                            go; on (OMEGA_VIEWER_INPUT)
       -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
 
     """
@@ -109,7 +113,26 @@ enum Help {
       --max-objects N       objects that one client may have; 4194304
       --max-record MIB      the largest record that is taken; 256
       --max-pending N       operations of one queue that may be under way; 16384
+      --view HOST:PORT      shows the windows of what is drawn here to browsers, at http://HOST:PORT/, and to
+                            omega view. Beyond loopback a token is required
+      --view-token-file FILE     the token of those who may look
+      --control-token-file FILE  that of those who may also operate the windows; the one of --token-file
+                            when neither is given
+      --max-viewers N       more are turned away; 64
       --validate            puts the Khronos validation layer below the clients
+      -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
+
+    """
+
+  private static let view = """
+    omega view [FLAGS] HOST:PORT|APPLICATION
+
+    Shows in a window what a node shows at its --view HOST:PORT, and takes what is typed and clicked there to the
+    application, where the token allows it. APPLICATION, a name or a process, is shown by this host's node
+    (OMEGA_VIEW, or 127.0.0.1:4780). The same in a browser: http://HOST:PORT/
+
+      --token-file FILE     the token for looking, or for operating (OMEGA_TOKEN_FILE)
+      --window NAME         the application to show, by its name or process; the newest
       -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)
 
     """

@@ -20,12 +20,11 @@ enum NodeCommand {
       known: [
         .init("--listen"), .init("--driver"), .init("--token-file"), .init("--max-clients"),
         .init("--name"), .init("--validate", value: false), .init("-v", value: false),
-        .init("-q", value: false), .init("--view"), .init("--cache"), .init("--cache-size"),
+        .init("-q", value: false), .init("--cache"), .init("--cache-size"),
         .init(DatagramPorts.flag),
-      ] + ClientLimits.flags)
+      ] + ClientLimits.flags + ViewerSettings.flags)
     if arguments.has("--help") { return CommandLineTool.help(["node"]) }
     try Settings.setLogLevel(arguments, standard: .info)
-    if arguments.has("--view") { throw Failure("--view is not in this version; leave it out") }
     guard arguments.rest.isEmpty else {
       throw Failure("omega node: what is '\(arguments.rest[0])'? see: omega help node")
     }
@@ -37,6 +36,7 @@ enum NodeCommand {
     }
     _ = try CacheSettings(arguments, token: nil)
     let installation = try Installation()
+    let viewers = try ViewerSettings(arguments)
     let listener: Listener
     do throws(LinkError) {
       let address = try Address(arguments["--listen"] ?? "127.0.0.1:4700")
@@ -47,24 +47,33 @@ enum NodeCommand {
       throw Failure(error.message)
     }
 
+    let pages = try viewers.map { settings throws(Failure) in
+      try PageServerProcess(settings, installation)
+    }
     NodeSignals.watch()
     Log.info("listening on \(listener.address)")
     serve(
       listener, most,
-      Worker(arguments: arguments, installation: installation, address: listener.address))
+      Worker(
+        arguments: arguments, installation: installation, address: listener.address,
+        viewerSocket: pages?.socketPath), pages)
     listener.close()
+    pages?.end()
     return 0
   }
 
   private static func serve(
-    _ listener: Listener, _ most: Int, _ worker: Worker
+    _ listener: Listener, _ most: Int, _ worker: Worker, _ pages: PageServerProcess?
   ) {
     var clients: [Client] = []
     var count = 0
     while true {
-      let isReady = NodeSignals.waitForReading(listener.descriptor)
+      // A page server that could not be started again at once is tried again.
+      let isReady = NodeSignals.waitForReading(
+        listener.descriptor, seconds: pages?.isAway == true ? 1 : nil)
       if NodeSignals.endRequested != 0 { return end(clients) }
       reap(&clients)
+      pages?.watch()
       guard isReady, let (descriptor, peer) = listener.acceptPeer() else { continue }
       count += 1
       guard clients.count < most else {
@@ -132,12 +141,14 @@ enum NodeSignals {
     }
   }
 
-  /// Waits for a connection or a signal; true for a connection.
-  fileprivate static func waitForReading(_ descriptor: Int32) -> Bool {
+  /// Waits for a connection or a signal, at most so many seconds (nil: any); true for a connection.
+  fileprivate static func waitForReading(_ descriptor: Int32, seconds: Int?) -> Bool {
     var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     var none = sigset_t()
     sigemptyset(&none)
-    return ppoll(&wanted, 1, nil, &none) > 0
+    guard let seconds else { return ppoll(&wanted, 1, nil, &none) > 0 }
+    var limit = timespec(tv_sec: seconds, tv_nsec: 0)
+    return ppoll(&wanted, 1, &limit, &none) > 0
   }
 }
 
@@ -146,7 +157,9 @@ struct Worker {
   let words: [String]
   let environment: [String]
 
-  init(arguments: Arguments, installation: Installation, address: Address) {
+  init(
+    arguments: Arguments, installation: Installation, address: Address, viewerSocket: String?
+  ) {
     var words = [installation.program, "node-worker"]
     if case .tcp = address { words.append("--sealed") }
     let handed =
@@ -157,6 +170,7 @@ struct Worker {
     }
     words += ["--name", arguments["--name"] ?? Worker.hostName()]
     if arguments.has("--validate") { words.append("--validate") }
+    if let viewerSocket { words += ["--viewer-socket", viewerSocket] }
     self.words = words
     environment = Subprocess.setting(Subprocess.environment(), "OMEGA_LOG", Settings.logWord)
   }

@@ -14,7 +14,7 @@ enum RunCommand {
     .init("--dump-at"), .init("--codec"), .init("--shard"), .init("--interim"),
     .init("-v", value: false), .init("-q", value: false),
     .init("--gl"), .init("--bitrate"), .init("--record"), .init("--record-from"),
-    .init("--node-timeout"),
+    .init("--node-timeout"), .init("--viewer-input"),
     .init("--hud", value: false),
   ]
 
@@ -39,13 +39,14 @@ enum RunCommand {
     let recordings = try recordings(arguments)
     let patience = try nodePatience(arguments)
     let wishes = try frameWishes(arguments)
+    let takesInput = try Settings.takesViewerInput(arguments)
 
     let agent: Agent
     do throws(LinkError) {
       let directory = try AgentDirectory.open()
       agent = try Agent(
         socketPath: "\(directory)/run-\(platform_pid()).sock", nodes: places,
-        recordings: recordings, frames: wishes)
+        recordings: recordings, frames: wishes, takesInput: takesInput)
       agent.nodePatience = patience
       // A node elsewhere must be known to work before the program starts; one of our own gets
       // ready beside it, unless there is reason to doubt that it will.

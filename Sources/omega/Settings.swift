@@ -43,6 +43,21 @@ enum Settings {
     return seconds
   }
 
+  /// Whether viewers of the nodes may operate the application: `--viewer-input` or `OMEGA_VIEWER_INPUT`; they may.
+  static func takesViewerInput(_ arguments: Arguments) throws(Failure) -> Bool {
+    for (name, text) in [
+      ("--viewer-input", arguments["--viewer-input"]),
+      ("OMEGA_VIEWER_INPUT", environment("OMEGA_VIEWER_INPUT")),
+    ] {
+      guard let text else { continue }
+      guard text == "on" || text == "off" else {
+        throw Failure("\(name) is '\(text)', and on or off is expected")
+      }
+      return text == "on"
+    }
+    return true
+  }
+
   /// The nodes that `--nodes`, `--local` or `OMEGA_NODES` name.
   static func nodes(
     _ arguments: Arguments, _ installation: Installation

@@ -13,7 +13,7 @@ enum WorkerCommand {
       known: [
         .init("--sealed", value: false), .init("--peer"), .init("--driver"), .init("--name"),
         .init("--token-file"), .init("--validate", value: false), .init("--cache"),
-        .init("--cache-size"), .init(DatagramPorts.flag),
+        .init("--cache-size"), .init(DatagramPorts.flag), .init("--viewer-socket"),
       ] + ClientLimits.flags)
     try Settings.setLogLevel(arguments, standard: .warning)
     signal(SIGPIPE, SIG_IGN)
@@ -30,6 +30,7 @@ enum WorkerCommand {
     configuration.validate = arguments.has("--validate")
     configuration.limits = try ClientLimits.read(arguments)
     configuration.datagramPorts = try DatagramPorts.read(arguments)
+    configuration.viewerSocket = arguments["--viewer-socket"]
     let peer = arguments["--peer"] ?? "the agent"
     guard arguments.has("--sealed") else {
       preloadDriver(configuration)

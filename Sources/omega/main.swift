@@ -12,15 +12,15 @@ enum CommandLineTool {
     case "replay": return try ReplayCommand.run(rest)
     case "node": return try NodeCommand.run(rest)
     case "agent": return try AgentCommand.run(rest)
+    case "node-pages": return try PagesCommand.run(rest)
     case "node-worker": return try WorkerCommand.run(rest)
     case "doctor": return try DoctorCommand.run(rest)
     case "--version", "version":
       print("omega \(Help.version)")
       return 0
     case "help", "--help", "-h": return help(rest)
+    case "view": return try ViewCommand.run(rest)
     case "bench": return try BenchCommand.run(rest)
-    case "view":
-      throw Failure("omega \(command) is not in this version; see: omega help")
     default:
       throw Failure("there is no command '\(command)'; see: omega help")
     }

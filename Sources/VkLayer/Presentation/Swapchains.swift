@@ -228,7 +228,7 @@ private func announce(
   let count = swapchain.pointee.imageCount
   var message = (
     MessageType.appFrameBuffers, UInt32(24), swapchain.pointee.id, UInt64(frames.byteCount),
-    UInt32(truncatingIfNeeded: count), UInt32(0)
+    UInt32(truncatingIfNeeded: count), swapchain.pointee.presenter.x11Window
   )
   var descriptor = frames.descriptor
   let sent = withUnsafeBytes(of: &message) { bytes in
