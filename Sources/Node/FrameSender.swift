@@ -16,18 +16,33 @@ final class FrameSender: @unchecked Sendable {
   private var streams: [UInt64: FrameSource] = [:]
   private let meter: SharedMeter
   private let datagrams: DatagramPlace
+  /// Nil when the client does not want to know of geometry.
+  private let geometry: GeometrySender?
+  private let isGeometryOfUse = Atomic<Bool>(false)
 
   /// `datagramPorts`: those that units may leave from, for a client that takes datagrams; 0: any.
   init(link: Link, settings: FrameSettings, datagramPorts: ClosedRange<UInt16>) {
     self.link = link
     self.settings = settings
-    meter = SharedMeter(link: link)
+    let meter = SharedMeter(link: link)
+    self.meter = meter
+    geometry =
+      settings.wantsGeometry
+      ? GeometrySender(link: link) { meter.bytesPerSecond } : nil
     datagrams = DatagramPlace(link, settings.takesDatagrams ? datagramPorts : nil)
     meter.probe()
   }
 
   /// The client is gone.
-  func stop() { datagrams.stop() }
+  func stop() {
+    datagrams.stop()
+    geometry?.stop()
+  }
+
+  var mayWantGeometry: Bool { geometry != nil }
+
+  /// Whether geometry is of use, as the client has said last.
+  var wantsGeometry: Bool { isGeometryOfUse.load(ordering: .relaxed) }
 
   /// Sends a frame; false when its pixels are of a kind, or it is of a size, that travels as it is.
   func send(_ frame: FramePixels) -> Bool {
@@ -37,7 +52,11 @@ final class FrameSender: @unchecked Sendable {
       streams[frame.swapchain] = made
       return made
     }
-    return source.send(frame)
+    guard source.send(frame) else { return false }
+    if let known = frame.geometry {
+      geometry?.send(known, swapchain: frame.swapchain, image: frame.imageIndex)
+    }
+    return true
   }
 
   /// What the client says of frames that it has got, or not.
@@ -46,6 +65,8 @@ final class FrameSender: @unchecked Sendable {
     guard feedback.swapchain != SharedMeter.probeID else {
       return meter.arrived(feedback, number: 0, now: now)
     }
+    isGeometryOfUse.store(
+      geometry != nil && feedback.wantsGeometry, ordering: .relaxed)
     lock.withLock { streams[feedback.swapchain] }?.take(feedback, now: now)
   }
 

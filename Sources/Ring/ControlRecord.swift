@@ -262,6 +262,8 @@ public enum MessageType {
   @inlinable public static var frameEnd: UInt32 { 75 }
   /// node -> agent: units may come as datagrams, for agents whose `frameSettings` say so.
   @inlinable public static var frameDatagrams: UInt32 { 76 }
+  /// node -> agent: what the draws of a frame say of its geometry, for agents whose `frameSettings` want it.
+  @inlinable public static var frameGeometry: UInt32 { 77 }
   // node -> agent
   @inlinable public static var helloReply: UInt32 { 64 }
   @inlinable public static var completions: UInt32 { 65 }
@@ -276,6 +278,12 @@ public enum MessageType {
   @inlinable public static var snapshotDone: UInt32 { 90 }
   /// `readback` in blocks, for agents that said `HelloFlag.memoryBlocks`.
   @inlinable public static var readbackRuns: UInt32 { 80 }
+}
+
+/// Bits of `appWelcome`'s flags.
+public enum WelcomeFlag {
+  /// Windows are to have buffers for interim pictures, and `appFrameBuffers` is to say so.
+  @inlinable public static var interim: UInt32 { 1 }
 }
 
 /// Bits of `hello`'s flags.

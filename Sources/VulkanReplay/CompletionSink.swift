@@ -19,14 +19,18 @@ public struct FramePixels {
   public var shape: FrameShape
   /// Rows of pixels in the swapchain's format, padded as the client asked.
   public var bytes: UnsafeRawBufferPointer
+  /// What its draws say of it; nil when nobody wants to know, or nobody knows.
+  public var geometry: SceneGeometry?
 
   public init(
-    swapchain: UInt64, imageIndex: UInt32, shape: FrameShape, bytes: UnsafeRawBufferPointer
+    swapchain: UInt64, imageIndex: UInt32, shape: FrameShape, bytes: UnsafeRawBufferPointer,
+    geometry: SceneGeometry? = nil
   ) {
     self.swapchain = swapchain
     self.imageIndex = imageIndex
     self.shape = shape
     self.bytes = bytes
+    self.geometry = geometry
   }
 }
 
@@ -80,10 +84,19 @@ public protocol CompletionSink: AnyObject, Sendable {
   func snapshot(object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer)
   /// Says that a snapshot is complete, or why there is none.
   func snapshotDone(_ number: UInt64, _ failure: String)
+  /// Whether frames may be asked to say of their geometry what is known. Looked at when a device is made.
+  var mayWantGeometry: Bool { get }
+  /// Whether they are at this moment.
+  var wantsGeometry: Bool { get }
   /// Delivers a frame that no shared frame buffer holds.
   func frame(_ frame: FramePixels)
   /// Says that the session is over and why; `reason` is a `LostReason`. Once per session.
   func lost(_ reason: UInt32, _ message: String)
   /// A line for the log. Levels: 0 error, 1 warning, 2 information, 3 debugging.
   func log(_ level: UInt32, _ message: String)
+}
+
+extension CompletionSink {
+  public var mayWantGeometry: Bool { false }
+  public var wantsGeometry: Bool { false }
 }

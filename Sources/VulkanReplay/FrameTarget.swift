@@ -89,7 +89,7 @@ struct FrameTarget {
     return FrameTarget(buffer: buffer, offset: 0, memory: memory, staging: nil, shared: shared)
   }
 
-  private static func staged(
+  static func staged(
     _ device: DeviceState, _ request: SwapchainRequest, _ shared: FrameBuffers?
   ) throws(ReplayError) -> FrameTarget {
     let failed = ReplayError(
@@ -128,8 +128,11 @@ struct FrameTarget {
     device.functions.freeMemory(device.handle, memory, nil)
   }
 
-  /// Brings a staged frame to the client. The completion thread, after the copy has finished.
-  func deliver(_ session: ReplaySession, _ request: SwapchainRequest, _ index: Int) {
+  /// Brings a staged frame to the client, and what is known of its geometry. The completion thread, after the copy
+  /// has finished.
+  func deliver(
+    _ session: ReplaySession, _ request: SwapchainRequest, _ index: Int, _ geometry: SceneGeometry?
+  ) {
     guard let staging else { return }
     let count = request.stride * Int(request.extent.height)
     if let shared {
@@ -138,7 +141,7 @@ struct FrameTarget {
       session.sink.frame(
         FramePixels(
           swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
-          bytes: UnsafeRawBufferPointer(start: staging, count: count)))
+          bytes: UnsafeRawBufferPointer(start: staging, count: count), geometry: geometry))
     }
   }
 }
@@ -149,10 +152,24 @@ struct PendingFrame {
   let index: Int
   let target: FrameTarget
   let device: DeviceState
+  /// The depth that is copied beside it, and where to.
+  var scene: (SubmittedScene, FrameTarget)?
 
   func deliver(_ session: ReplaySession) {
-    target.deliver(session, swapchain.request, index)
+    target.deliver(session, swapchain.request, index, geometry)
     session.counters.addFrame()
     swapchain.pending.subtract(1)
+  }
+
+  private var geometry: SceneGeometry? {
+    guard let (scene, target) = scene, let start = target.staging,
+      let format = scene.depth.sampleFormat
+    else { return nil }
+    let count = scene.depth.width * scene.depth.height
+    let bytes = count * DepthImage.bytesPerSample(scene.depth.format)
+    return SceneGeometry(
+      depth: UnsafeRawBufferPointer(start: start, count: bytes), format: format,
+      width: scene.depth.width, height: scene.depth.height, background: scene.background,
+      draws: scene.draws)
   }
 }
