@@ -159,7 +159,7 @@ let package = Package(
       name: "Agent",
       dependencies: [
         "CPlatform", "CVulkan", "Wire", "Ring", "VulkanWire", "GLWire", "Client", "MemoryFabric",
-        "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink",
+        "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink", "Interim",
       ],
       swiftSettings: house + gnu),
     .target(

@@ -32,6 +32,10 @@ final class AppSession: @unchecked Sendable {
   private let frames = FrameTable()
   /// How frames shall travel; nil: as they are.
   private let frameSettings: FrameSettings?
+  /// Whether interim pictures are made of frames that travel.
+  private let makesInterim: Bool
+  /// Whether the node is to say of frames what their draws say. Set before it is asked for frames.
+  private var wantsGeometry = false
   private var frameReplies: FrameReplies?
   private var datagrams: DatagramReceiver?
   /// Of the thread that receives from the primary node.
@@ -44,13 +48,14 @@ final class AppSession: @unchecked Sendable {
   /// `nodePatience`: seconds that a node may be silent while the application waits; 0: any.
   init(
     socket: Int32, pool: NodePool, statistics: StatisticsTable, recordings: RecordingPlace?,
-    frames: FrameSettings?, nodePatience: Int
+    frames: FrameSettings?, makesInterim: Bool, nodePatience: Int
   ) {
     app = Link(descriptor: socket, peer: "the application")
     self.pool = pool
     self.statistics = statistics
     self.recordings = recordings
     frameSettings = frames
+    self.makesInterim = makesInterim
     watchdog = Watchdog(patience: nodePatience)
     isEnding.initialize(to: 0)
     wasLost.initialize(to: 0)
@@ -131,9 +136,13 @@ final class AppSession: @unchecked Sendable {
       "\(name) draws on \(primary.description.driver) of node \(primary.description.name)")
 
     // Readers: the agent for a node that cannot read the rings itself, else that node alone.
-    try welcome(
-      status: 0,
-      readers: primary.isSameHost ? 1 << RingHeader.nodeReader : 1 << RingHeader.agentReader, "")
+    let readers: UInt32 =
+      primary.isSameHost ? 1 << RingHeader.nodeReader : 1 << RingHeader.agentReader
+    let isWithInterim =
+      makesInterim && !primary.isSameHost && frameSettings != nil
+      && primary.abilities & NodeAbility.codedFrames != 0
+    wantsGeometry = isWithInterim && !platform_is_switched_off("no_geometry")
+    try welcome(status: 0, readers: readers, flags: isWithInterim ? WelcomeFlag.interim : 0, "")
     if !primary.isSameHost {
       try startFrames(primary)
       startRecording(primary)
@@ -183,6 +192,7 @@ final class AppSession: @unchecked Sendable {
     }
     frames.datagrams = datagrams
     frameSettings.takesDatagrams = datagrams != nil
+    frameSettings.wantsGeometry = wantsGeometry
     try primary.link.send(MessageType.frameSettings, bytes: frameSettings.bytes)
   }
 
@@ -242,13 +252,15 @@ final class AppSession: @unchecked Sendable {
     }
   }
 
-  private func welcome(status: UInt32, readers: UInt32, _ message: String) throws(LinkError) {
+  private func welcome(
+    status: UInt32, readers: UInt32, flags: UInt32 = 0, _ message: String
+  ) throws(LinkError) {
     var w = HeapWriter(capacity: 256)
     defer { w.free() }
     w.writer.u32(WireVersion.current)
     w.writer.u32(status)
     w.writer.u32(readers)
-    w.writer.u32(0)
+    w.writer.u32(flags)
     message.withCString { w.writer.string($0) }
     try app.send(MessageType.appWelcome, w.bytes)
   }
@@ -261,18 +273,13 @@ final class AppSession: @unchecked Sendable {
     case MessageType.appFrameBuffers:
       guard payload.count >= 24, let descriptor = message.descriptors.first else { break }
       defer { close(message.descriptors) }
-      guard let primary = nodes.first else { return }
-      let swapchain = payload.loadUnaligned(as: UInt64.self)
+      guard let primary = nodes.first, let segment else { return }
       if primary.isSameHost {
         try primary.link.send(
           MessageType.frameBuffers, [payload], descriptors: [descriptor])
         return
       }
-      guard
-        frames.attach(
-          swapchain: swapchain, descriptor: descriptor,
-          byteCount: payload.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
-          imageCount: payload.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
+      guard frames.attach(payload, message.descriptors, ring: { segment.ring(always: false) })
       else {
         throw LinkError(.notOmega, "appFrameBuffers: the descriptor is no sealed frame memory")
       }
@@ -349,6 +356,8 @@ final class AppSession: @unchecked Sendable {
       case .success(let feedback): frameReplies?.add(feedback)
       case .failure(let problem): return problem.text
       }
+    case MessageType.frameGeometry where isPrimary && wantsGeometry:
+      return frames.take(geometry: payload)
     case MessageType.frameDatagrams where isPrimary && datagrams != nil:
       guard let offer = DatagramOffer(payload), offer.port != 0 else {
         return "an offer of datagrams that makes no sense"

@@ -13,12 +13,13 @@ extension Presenter {
       }
       FrameDump.write(frames, image: Int(present.image), number: present.number)
       state.pointee.pacing.mode = present.mode
-      if (isUnpaced || waitForTurn(present)) && !isOutgrown(present) {
-        show(present)
+      var kept: Int? = nil
+      if (isUnpaced || waitForTurn(present, kept: &kept)) && !isOutgrown(present) {
+        show(present, kept: kept)
       } else {
         state.pointee.connection.segment.count(Counter.framesDropped, 1)
         announceShown(present)
-        release(present.image)
+        if kept == nil { release(present.image) }
       }
     }
     // `stop` frees everything as soon as it sees this.
@@ -30,7 +31,7 @@ extension Presenter {
 
   /// Frames are shown without waiting for refreshes: the swapchain was replaced, or somebody waits
   /// for all of them.
-  private var isUnpaced: Bool { isRetired || platform_load32_seq(&state.pointee.settling) != 0 }
+  var isUnpaced: Bool { isRetired || platform_load32_seq(&state.pointee.settling) != 0 }
 
   /// A frame of another size than the window has by now.
   private func isOutgrown(_ present: Present) -> Bool {
@@ -51,10 +52,11 @@ extension Presenter {
     while true {
       if let present = takeQueued() { return present }
       guard platform_load32_seq(&state.pointee.stop) == 0 else { return nil }
+      let patience = showInterim()
       platform_store32_seq(&state.pointee.sleeps, 1)
       platform_fence()
       if state.pointee.queueCount == 0 && platform_load32_seq(&state.pointee.stop) == 0 {
-        _ = platform_poll_either(state.pointee.wake, -1, UInt64.max)
+        _ = platform_poll_either(state.pointee.wake, -1, patience)
       }
       platform_store32_seq(&state.pointee.sleeps, 0)
       platform_event_clear(state.pointee.wake)
@@ -78,18 +80,24 @@ extension Presenter {
     while true {
       if connection.isReached(target) { return true }
       guard connection.segment.lost == 0 else { return false }
-      if connection.segment.waitStep(
-        nanoseconds: Connection.heartbeat, { connection.isReached(target) })
-      {
+      let step = min(showInterim(), Connection.heartbeat)
+      if connection.segment.waitStep(nanoseconds: step, { connection.isReached(target) }) {
         return true
       }
-      guard connection.isAlive() else { return connection.isReached(target) }
+      guard step < Connection.heartbeat || connection.isAlive() else {
+        return connection.isReached(target)
+      }
     }
   }
 
   /// Waits for the refresh that the frame belongs to. False when, in mailbox mode, a newer frame
-  /// has arrived before it.
-  private func waitForTurn(_ present: Present) -> Bool {
+  /// has arrived before it. `kept`: as `waitForTime` says.
+  private func waitForTurn(_ present: Present, kept: inout Int?) -> Bool {
+    if waitForTime(present, kept: &kept) {
+      if case .wayland(let wayland) = state.pointee.backend { return waitForCompositor(wayland) }
+      return true
+    }
+    state.pointee.latestTime = platform_now()
     guard state.pointee.pacing.mode != .immediate else { return true }
     if case .wayland(let wayland) = state.pointee.backend {
       return waitForCompositor(wayland)
@@ -149,9 +157,10 @@ extension Presenter {
     return true
   }
 
-  private func show(_ present: Present) {
+  /// Shows a frame, from its image or from where it is kept.
+  private func show(_ present: Present, kept: Int?) {
     let segment = state.pointee.connection.segment
-    let image = Int(present.image)
+    let image = kept ?? Int(present.image)
     var result: PresentStatus = .optimal
     switch state.pointee.backend {
     case .headless: break
@@ -169,7 +178,9 @@ extension Presenter {
       segment.record(Histogram.presentToShown, nanoseconds: platform_now() &- present.time)
       announceShown(present)
     }
-    if result == .surfaceLost || state.pointee.backend.releasesAtOnce { release(present.image) }
+    if kept == nil, result == .surfaceLost || state.pointee.backend.releasesAtOnce {
+      release(present.image)
+    }
   }
 
   /// Tells who waits for a present that it was shown, or that a newer one took its turn.
@@ -177,13 +188,5 @@ extension Presenter {
     guard present.id != 0 else { return }
     _ = platform_max64(&state.pointee.shownID, present.id)
     wakeWaiters()
-  }
-}
-
-extension Presenter.Backend {
-  /// Whether a frame buffer can be written again as soon as its frame was shown.
-  fileprivate var releasesAtOnce: Bool {
-    if case .wayland = self { return false }
-    return true
   }
 }

@@ -57,6 +57,10 @@ public struct Switches: Sendable {
     case 15: "no_frame_coding"
     // The agent's: coded frames come over the link of the commands, not as datagrams.
     case 16: "no_datagrams"
+    // The agent's: no interim pictures are made.
+    case 17: "no_interim"
+    // The agent's: interim pictures are made of pictures alone.
+    case 18: "no_geometry"
     default: nil
     }
   }
