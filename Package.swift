@@ -184,7 +184,7 @@ let package = Package(
       dependencies: [
         "CPlatform", "CVulkan", "CX11", "CInput", "Wire", "Ring", "VulkanWire", "GLWire", "Client",
         "MemoryFabric", "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink",
-        "XDisplay", "ViewStream",
+        "Interim", "XDisplay", "ViewStream",
       ],
       swiftSettings: house + gnu),
     .target(

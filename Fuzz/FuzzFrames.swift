@@ -1,5 +1,6 @@
 // The fuzz target of the decoders of frames: the input is a few units of bands, each behind its u32 length,
 // as a node sends them. None may trap, make the decoder read outside of them, or write outside the picture.
+// Each is taken for the geometry of a frame as well.
 //
 // Build and run with `Fuzz/run SECONDS frames`.
 
@@ -15,6 +16,7 @@ public func fuzzOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     at += 4
     let bytes = UnsafeRawBufferPointer(rebasing: input[at..<at + min(length, input.count - at)])
     at += bytes.count
+    _ = FrameGeometry(bytes)
     // A unit that is refused is no reason to refuse the next.
     do {
       let unit = try BandUnit(bytes)

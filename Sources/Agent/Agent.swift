@@ -17,6 +17,7 @@ public final class Agent: @unchecked Sendable {
   private let recordings: RecordingPlace?
   private let frames: FrameSettings?
   private let takesInput: Bool
+  private let makesInterim: Bool
   private let table = StatisticsTable()
   private let sessions = RunningCount()
   private let lock = Lock()
@@ -37,6 +38,7 @@ public final class Agent: @unchecked Sendable {
     self.frames =
       platform_is_switched_off("no_frame_coding") ? nil : frames.settings(exact: isRecorded)
     self.takesInput = takesInput
+    makesInterim = frames.makesInterim && !platform_is_switched_off("no_interim")
     self.socketPath = socketPath
     self.recordings = recordings
     listener = try Listener(.unix(path: socketPath))
@@ -107,7 +109,7 @@ public final class Agent: @unchecked Sendable {
       sessions.enter()
       let session = AppSession(
         socket: socket, pool: pool, statistics: table, recordings: recordings, frames: frames,
-        nodePatience: nodePatience, takesInput: takesInput)
+        makesInterim: makesInterim, nodePatience: nodePatience, takesInput: takesInput)
       let started = startThread("omega-session") { [self] in
         session.run()
         lock.withLock { latestActivity = platform_now() }
@@ -157,10 +159,13 @@ public struct FrameWishes: Sendable {
   public var choice: FrameChoice
   /// Bits a second of video at most; 0: what the link takes.
   public var mostBits: Int
+  /// Whether pictures are shown between frames that come from another host more seldom than the display shows them.
+  public var makesInterim: Bool
 
-  public init(choice: FrameChoice = .auto, mostBits: Int = 0) {
+  public init(choice: FrameChoice = .auto, mostBits: Int = 0, makesInterim: Bool = true) {
     self.choice = choice
     self.mostBits = mostBits
+    self.makesInterim = makesInterim
   }
 
   /// Whether frames travel coded from a node on this host, too, that could write them into the

@@ -34,6 +34,10 @@ final class AppSession: @unchecked Sendable {
   private let frames = FrameTable()
   /// How frames shall travel; nil: as they are.
   private let frameSettings: FrameSettings?
+  /// Whether interim pictures are made of frames that travel.
+  private let makesInterim: Bool
+  /// Whether the node is to say of frames what their draws say. Set before it is asked for frames.
+  private var wantsGeometry = false
   private var frameReplies: FrameReplies?
   private var datagrams: DatagramReceiver?
   /// Of a primary node on another host.
@@ -55,7 +59,7 @@ final class AppSession: @unchecked Sendable {
   /// viewers of the node may operate the application.
   init(
     socket: Int32, pool: NodePool, statistics: StatisticsTable, recordings: RecordingPlace?,
-    frames: FrameSettings?, nodePatience: Int, takesInput: Bool
+    frames: FrameSettings?, makesInterim: Bool, nodePatience: Int, takesInput: Bool
   ) {
     self.takesInput = takesInput
     app = Link(descriptor: socket, peer: "the application")
@@ -63,6 +67,7 @@ final class AppSession: @unchecked Sendable {
     self.statistics = statistics
     self.recordings = recordings
     frameSettings = frames
+    self.makesInterim = makesInterim
     watchdog = Watchdog(patience: nodePatience)
     isEnding.initialize(to: 0)
     wasLost.initialize(to: 0)
@@ -149,9 +154,13 @@ final class AppSession: @unchecked Sendable {
       "\(name) draws on \(primary.description.driver) of node \(primary.description.name)")
 
     // Readers: the agent for a node that cannot read the rings itself, else that node alone.
-    try welcome(
-      status: 0,
-      readers: primary.isSameHost ? 1 << RingHeader.nodeReader : 1 << RingHeader.agentReader, "")
+    let readers: UInt32 =
+      primary.isSameHost ? 1 << RingHeader.nodeReader : 1 << RingHeader.agentReader
+    let isWithInterim =
+      makesInterim && !primary.isSameHost && frameSettings != nil
+      && primary.abilities & NodeAbility.codedFrames != 0
+    wantsGeometry = isWithInterim && !platform_is_switched_off("no_geometry")
+    try welcome(status: 0, readers: readers, flags: isWithInterim ? WelcomeFlag.interim : 0, "")
     if !primary.isSameHost {
       try startFrames(primary)
       startRecording(primary)
@@ -203,6 +212,7 @@ final class AppSession: @unchecked Sendable {
     frameSettings.takesDatagrams = datagrams != nil
     // The presenter hears of them by the frame's clock.
     frameSettings.takesRefinements = FrameClock.isOn
+    frameSettings.wantsGeometry = wantsGeometry
     try primary.link.send(MessageType.frameSettings, bytes: frameSettings.bytes)
   }
 
@@ -263,13 +273,15 @@ final class AppSession: @unchecked Sendable {
     }
   }
 
-  private func welcome(status: UInt32, readers: UInt32, _ message: String) throws(LinkError) {
+  private func welcome(
+    status: UInt32, readers: UInt32, flags: UInt32 = 0, _ message: String
+  ) throws(LinkError) {
     var w = HeapWriter(capacity: 256)
     defer { w.free() }
     w.writer.u32(WireVersion.current)
     w.writer.u32(status)
     w.writer.u32(readers)
-    w.writer.u32(0)
+    w.writer.u32(flags)
     message.withCString { w.writer.string($0) }
     try app.send(MessageType.appWelcome, w.bytes)
   }
@@ -282,7 +294,7 @@ final class AppSession: @unchecked Sendable {
     case MessageType.appFrameBuffers:
       guard payload.count >= 24, let descriptor = message.descriptors.first else { break }
       defer { close(message.descriptors) }
-      guard let primary = nodes.first else { return }
+      guard let primary = nodes.first, let segment else { return }
       let swapchain = payload.loadUnaligned(as: UInt64.self)
       let window = payload.loadUnaligned(fromByteOffset: 20, as: UInt32.self)
       windows.withLock { $0[swapchain] = window }
@@ -291,11 +303,7 @@ final class AppSession: @unchecked Sendable {
           MessageType.frameBuffers, [payload], descriptors: [descriptor])
         return
       }
-      guard
-        frames.attach(
-          swapchain: swapchain, descriptor: descriptor,
-          byteCount: payload.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
-          imageCount: payload.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
+      guard frames.attach(payload, message.descriptors, ring: { segment.ring(always: false) })
       else {
         throw LinkError(.notOmega, "appFrameBuffers: the descriptor is no sealed frame memory")
       }
@@ -382,6 +390,8 @@ final class AppSession: @unchecked Sendable {
       }
     case MessageType.frameTimes where isPrimary && clock != nil:
       return clock?.take(payload)
+    case MessageType.frameGeometry where isPrimary && wantsGeometry:
+      return frames.take(geometry: payload)
     case MessageType.frameDatagrams where isPrimary && datagrams != nil:
       guard let offer = DatagramOffer(payload), offer.port != 0 else {
         return "an offer of datagrams that makes no sense"

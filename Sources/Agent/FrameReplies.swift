@@ -74,6 +74,7 @@ struct FrameTotals {
   private(set) var frames = [UInt64](repeating: 0, count: 4)
   private(set) var leftOut: UInt64 = 0
   var datagrams = DatagramTotals()
+  var interim = InterimTotals()
   private var encodeTimes = [UInt64](repeating: 0, count: Histogram.buckets)
   private var firstUnitTimes = [UInt64](repeating: 0, count: Histogram.buckets)
 
@@ -91,6 +92,7 @@ struct FrameTotals {
     for index in frames.indices { frames[index] &+= other.frames[index] }
     leftOut &+= other.leftOut
     datagrams.add(other.datagrams)
+    interim.add(other.interim)
     for index in encodeTimes.indices {
       encodeTimes[index] &+= other.encodeTimes[index]
       firstUnitTimes[index] &+= other.firstUnitTimes[index]

@@ -3,6 +3,7 @@ internal import CommandStream
 internal import FrameStream
 internal import GLWire
 internal import Glibc
+internal import Interim
 internal import Ring
 internal import VulkanWire
 
@@ -238,6 +239,8 @@ struct StatisticsSnapshot {
     json.field("first_byte_ms_p50", frameTotals.firstUnitMedian)
     json.field("dropped", counters[Counter.framesDropped])
     if frameTotals.leftOut > 0 { json.field("left_out", frameTotals.leftOut) }
+    let interim = frameTotals.interim
+    if interim.targetRate > 0 { json.field("interim", counters[Counter.interimShown]) }
     let datagrams = frameTotals.datagrams
     if datagrams.packets > 0 {
       json.field("packets", datagrams.packets)
@@ -245,6 +248,7 @@ struct StatisticsSnapshot {
       json.field("repaired", datagrams.repaired)
     }
     json.end("}")
+    if interim.targetRate > 0 { write(interim, to: &json) }
     if let journal {
       json.begin("{", "journal")
       json.field("objects", UInt64(max(journal.objects, 0)))
@@ -269,6 +273,39 @@ struct StatisticsSnapshot {
     json.end("}")
     json.end("}")
     return json.text + "\n"
+  }
+}
+
+extension StatisticsSnapshot {
+  private func write(_ interim: InterimTotals, to json: inout JSONText) {
+    json.begin("{", "interim")
+    json.field("target_fps", interim.targetRate)
+    json.field("real_shown", counters[Counter.framesShown])
+    json.field("shown", counters[Counter.interimShown])
+    if interim.geometries > 0 { json.field("geometries", interim.geometries) }
+    json.field("held", interim.pictures[InterimTier.hold.rawValue])
+    json.field(
+      "late", interim.late &+ interim.withdrawn &+ counters[Counter.interimDropped])
+    json.field("make_ms_p50", interim.makingMedian)
+    json.field("delay_ms", interim.delay * 1000)
+    json.begin("{", "tiers")
+    for tier in InterimTier.allCases where tier != .hold {
+      let count = interim.pictures[tier.rawValue]
+      guard count > 0 else { continue }
+      json.begin("{", "\(tier)")
+      json.field("made", count)
+      json.field("confidence", interim.confidence[tier.rawValue] / Double(count))
+      json.end("}")
+    }
+    json.end("}")
+    if let latest = interim.latest {
+      json.begin("{", "latest")
+      json.field("tier", "\(latest.tier)")
+      json.field("confidence", latest.confidence)
+      json.field("share", latest.share)
+      json.end("}")
+    }
+    json.end("}")
   }
 }
 

@@ -115,9 +115,16 @@ enum AgentProcess {
 
   // MARK: Messages
 
-  /// Sends hello with the segment and reads the welcome. The mask of ring readers, or nil when
-  /// there is no node, after a message.
-  static func greet(_ socket: Int32, _ segment: Segment) -> UInt32? {
+  /// What the agent has said.
+  struct Welcome {
+    /// The mask of ring readers.
+    var readers: UInt32
+    /// `WelcomeFlag`s.
+    var flags: UInt32
+  }
+
+  /// Sends hello with the segment and reads the welcome; nil when there is no node, after a message.
+  static func greet(_ socket: Int32, _ segment: Segment) -> Welcome? {
     var hello = HeapWriter(capacity: 256)
     defer { hello.free() }
     hello.writer.u32(MessageType.appHello)
@@ -139,7 +146,7 @@ enum AgentProcess {
     return welcome(payload)
   }
 
-  private static func welcome(_ payload: UnsafeRawBufferPointer) -> UInt32? {
+  private static func welcome(_ payload: UnsafeRawBufferPointer) -> Welcome? {
     var arena = Arena(limit: 1 << 16)
     defer { arena.free() }
     return withUnsafeMutablePointer(to: &arena) { arena in
@@ -147,7 +154,7 @@ enum AgentProcess {
       let version = reader.u32("appWelcome.version")
       let status = reader.u32("appWelcome.status")
       let readers = reader.u32("appWelcome.readerMask")
-      _ = reader.u32("appWelcome.flags")
+      let flags = reader.u32("appWelcome.flags")
       let message = reader.string(optional: true, "appWelcome.message")
       guard reader.failure == nil, version == WireVersion.current else {
         log(.error, "agent and library are of different versions; install one version of both")
@@ -160,7 +167,7 @@ enum AgentProcess {
         line.send()
         return nil
       }
-      return readers & 0xF
+      return Welcome(readers: readers & 0xF, flags: flags)
     }
   }
 

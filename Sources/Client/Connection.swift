@@ -14,6 +14,8 @@ public struct Connection: @unchecked Sendable {
     var socket: Int32
     /// Which readers the rings have.
     var readers: UInt32
+    /// `WelcomeFlag`s.
+    var flags: UInt32
     var sendLock: Lock
     var openLock: Lock
     var channels: UnsafeMutablePointer<Channel?>
@@ -76,7 +78,9 @@ public struct Connection: @unchecked Sendable {
   public static func detached(readerMask: UInt32) -> Connection? {
     var error: Int32 = 0
     guard ObjectTable.prepareOnce(), let segment = Segment.make(error: &error) else { return nil }
-    return Connection(segment: segment, socket: -1, process: platform_pid(), readers: readerMask)
+    return Connection(
+      segment: segment, socket: -1, process: platform_pid(),
+      welcome: AgentProcess.Welcome(readers: readerMask, flags: 0))
   }
 
   private static func connect(_ process: Int32) -> Connection? {
@@ -91,15 +95,15 @@ public struct Connection: @unchecked Sendable {
       _ = platform_close(socket)
       return nil
     }
-    guard let readers = AgentProcess.greet(socket, segment) else {
+    guard let welcome = AgentProcess.greet(socket, segment) else {
       segment.unmap()
       _ = platform_close(socket)
       return nil
     }
-    return Connection(segment: segment, socket: socket, process: process, readers: readers)
+    return Connection(segment: segment, socket: socket, process: process, welcome: welcome)
   }
 
-  private init?(segment: Segment, socket: Int32, process: Int32, readers: UInt32) {
+  private init?(segment: Segment, socket: Int32, process: Int32, welcome: AgentProcess.Welcome) {
     let channelCount = Int(SegmentLayout.channelCount)
     guard let sendLock = Lock(), let openLock = Lock(),
       let arena = RangeAllocator(
@@ -117,8 +121,9 @@ public struct Connection: @unchecked Sendable {
     state = raw.bindMemory(to: State.self, capacity: 1)
     state.initialize(
       to: State(
-        process: process, socket: socket, readers: readers, sendLock: sendLock, openLock: openLock,
-        channels: channels, memory: memory, slots: slots, lossReported: 0))
+        process: process, socket: socket, readers: welcome.readers, flags: welcome.flags,
+        sendLock: sendLock, openLock: openLock, channels: channels, memory: memory, slots: slots,
+        lossReported: 0))
     self.segment = segment
     self.arena = arena
     self.accounts = accounts
@@ -126,10 +131,13 @@ public struct Connection: @unchecked Sendable {
     self.cache = cache
     switches = Switches.fromEnvironment()
     tracker = PageTracker.open(best: switches.trackingTier)
-    RingHeader(segment: segment, channel: 0).setReaders(readers)
+    RingHeader(segment: segment, channel: 0).setReaders(welcome.readers)
     channels[0] = Channel(index: 0, connection: self)
     guard channels[0] != nil else { return nil }
   }
+
+  /// Whether windows are to have buffers for interim pictures.
+  public var wantsInterim: Bool { state.pointee.flags & WelcomeFlag.interim != 0 }
 
   // MARK: Life
 

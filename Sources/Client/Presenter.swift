@@ -111,6 +111,11 @@ public struct Presenter: @unchecked Sendable {
     var newest: UInt64 = 0
     /// Frames up to this number are not shown any more.
     var outgrown: UInt64 = 0
+    /// Where interim pictures come from; nil when there are none.
+    var board: InterimBoard? = nil
+    /// The time that what was shown last was meant for: an interim picture of an earlier one is late. Presenter
+    /// thread.
+    var latestTime: UInt64 = 0
     /// `stopping`: the thread shall end after what is queued; `stopped`: it has.
     var stop: UInt32 = 0
   }
@@ -171,6 +176,7 @@ public struct Presenter: @unchecked Sendable {
         mode: mode,
         queue: queue.bindMemory(to: Present.self, capacity: count),
         free: free.bindMemory(to: UInt32.self, capacity: count), progress: progress))
+    if !showsAlpha { state.pointee.board = frames.board }
     let presenter = Presenter(state: state)
     var image = 0
     while image < count {
@@ -358,7 +364,7 @@ public struct Presenter: @unchecked Sendable {
     }
     var released = news.released
     while released != 0 {
-      release(UInt32(truncatingIfNeeded: released.trailingZeroBitCount))
+      noteReleased(buffer: released.trailingZeroBitCount)
       released &= released &- 1
     }
     if news.wantsFrame { wakeThread() }

@@ -1,4 +1,5 @@
 import CPlatform
+import Ring
 
 /// When a presented image is shown; the numbers are VkPresentModeKHR's.
 public enum PresentMode: UInt32, Sendable {
@@ -111,6 +112,9 @@ public struct FrameBuffers: @unchecked Sendable {
   public let descriptor: Int32
   public let base: UnsafeMutableRawPointer
   public let imageCount: Int
+  /// Frame buffers behind those of the images, for interim pictures; 0 or `InterimBoard.bufferCount`. Then comes
+  /// the board.
+  public let extraCount: Int
   public let width: Int
   public let height: Int
   public let layout: PixelLayout
@@ -119,17 +123,33 @@ public struct FrameBuffers: @unchecked Sendable {
   /// Bytes from frame to frame, whole pages.
   public let frameBytes: Int
 
-  public var byteCount: Int { frameBytes &* imageCount }
+  /// Frame buffers of both kinds.
+  public var bufferCount: Int { imageCount &+ extraCount }
 
-  /// Nil when there is no memory, or no sense in the numbers.
-  public static func make(imageCount: Int, width: Int, height: Int, layout: PixelLayout)
-    -> FrameBuffers?
-  {
+  public var byteCount: Int {
+    frameBytes &* bufferCount &+ (extraCount > 0 ? InterimBoard.byteCount : 0)
+  }
+
+  /// Nil when there are no extra frame buffers.
+  var board: InterimBoard? {
+    extraCount > 0 ? InterimBoard(base: base + (frameBytes &* bufferCount)) : nil
+  }
+
+  /// Nil when there is no memory, or no sense in the numbers. With `interim` there is room for interim
+  /// pictures, if they can be made of such pixels; what is not written takes no memory.
+  public static func make(
+    imageCount: Int, width: Int, height: Int, layout: PixelLayout, interim: Bool = false
+  ) -> FrameBuffers? {
     guard imageCount > 0, imageCount <= 64, width > 0, height > 0, width <= 32768, height <= 32768
     else { return nil }
     let stride = (width &* layout.bytesPerPixel &+ 3) & ~3
     let frameBytes = (stride &* height &+ 4095) & ~4095
-    let byteCount = frameBytes &* imageCount
+    let isWithInterim =
+      interim && (layout == .bgra8 || layout == .rgba8)
+      && imageCount &+ InterimBoard.bufferCount <= InterimBoard.mostImages
+    let extraCount = isWithInterim ? InterimBoard.bufferCount : 0
+    let byteCount =
+      frameBytes &* (imageCount &+ extraCount) &+ (isWithInterim ? InterimBoard.byteCount : 0)
     let descriptor = platform_memfd("omega-frames")
     guard descriptor >= 0 else { return nil }
     guard platform_resize(descriptor, UInt64(byteCount)) == 0,
@@ -140,11 +160,11 @@ public struct FrameBuffers: @unchecked Sendable {
       return nil
     }
     return FrameBuffers(
-      descriptor: descriptor, base: base, imageCount: imageCount, width: width, height: height,
-      layout: layout, stride: stride, frameBytes: frameBytes)
+      descriptor: descriptor, base: base, imageCount: imageCount, extraCount: extraCount,
+      width: width, height: height, layout: layout, stride: stride, frameBytes: frameBytes)
   }
 
-  /// First byte of a frame. `image` must be below `imageCount`.
+  /// First byte of a frame. `image` must be below `bufferCount`.
   public func frame(_ image: Int) -> UnsafeMutableRawPointer { base + image &* frameBytes }
 
   public func free() {

@@ -39,7 +39,7 @@ struct PresenterHUD {
     guard let raw = platform_malloc(MemoryLayout<State>.stride) else { return nil }
     guard
       let copies = FrameBuffers.make(
-        imageCount: frames.imageCount, width: frames.width, height: frames.height,
+        imageCount: frames.bufferCount, width: frames.width, height: frames.height,
         layout: frames.layout)
     else {
       platform_free(raw)

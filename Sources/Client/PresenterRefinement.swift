@@ -8,9 +8,10 @@ extension Presenter {
   private static var patience: UInt64 { 5_000_000_000 }
   private static var step: UInt64 { 30_000_000 }
 
-  /// A frame was shown. Those that come from elsewhere may become better.
-  func expectRefinement(_ present: Present, _ stamps: FrameStamps) {
-    guard stamps[FrameMoment.lastBand] != 0 else {
+  /// A frame was shown. Those that come from elsewhere may become better, but not one that `isKept`: its image may be
+  /// another frame's by then.
+  func expectRefinement(_ present: Present, _ stamps: FrameStamps, isKept: Bool) {
+    guard !isKept, stamps[FrameMoment.lastBand] != 0 else {
       state.pointee.refined = nil
       return
     }

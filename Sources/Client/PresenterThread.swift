@@ -16,12 +16,13 @@ extension Presenter {
       FrameDump.write(frames, image: Int(present.image), number: present.number)
       state.pointee.pacing.mode = present.mode
       let isThere = arrival?.isLeftOut != true
-      if isThere && (isUnpaced || waitForTurn(present)) && !isOutgrown(present) {
-        show(present, arrival)
+      var kept: Int? = nil
+      if isThere && (isUnpaced || waitForTurn(present, kept: &kept)) && !isOutgrown(present) {
+        show(present, arrival, kept: kept)
       } else {
         state.pointee.connection.segment.count(Counter.framesDropped, 1)
         announceShown(present)
-        release(present.image)
+        if kept == nil { release(present.image) }
       }
     }
     // `stop` frees everything as soon as it sees this.
@@ -33,7 +34,7 @@ extension Presenter {
 
   /// Frames are shown without waiting for refreshes: the swapchain was replaced, or somebody waits
   /// for all of them.
-  private var isUnpaced: Bool { isRetired || platform_load32_seq(&state.pointee.settling) != 0 }
+  var isUnpaced: Bool { isRetired || platform_load32_seq(&state.pointee.settling) != 0 }
 
   /// A frame of another size than the window has by now.
   private func isOutgrown(_ present: Present) -> Bool {
@@ -54,7 +55,7 @@ extension Presenter {
     while true {
       if let present = takeQueued() { return present }
       guard platform_load32_seq(&state.pointee.stop) == 0 else { return nil }
-      let patience = showRefinement()
+      let patience = min(showInterim(), showRefinement())
       platform_store32_seq(&state.pointee.sleeps, 1)
       platform_fence()
       if state.pointee.queueCount == 0 && platform_load32_seq(&state.pointee.stop) == 0 {
@@ -82,18 +83,24 @@ extension Presenter {
     while true {
       if connection.isReached(target) { return true }
       guard connection.segment.lost == 0 else { return false }
-      if connection.segment.waitStep(
-        nanoseconds: Connection.heartbeat, { connection.isReached(target) })
-      {
+      let step = min(showInterim(), Connection.heartbeat)
+      if connection.segment.waitStep(nanoseconds: step, { connection.isReached(target) }) {
         return true
       }
-      guard connection.isAlive() else { return connection.isReached(target) }
+      guard step < Connection.heartbeat || connection.isAlive() else {
+        return connection.isReached(target)
+      }
     }
   }
 
   /// Waits for the refresh that the frame belongs to. False when, in mailbox mode, a newer frame
-  /// has arrived before it.
-  private func waitForTurn(_ present: Present) -> Bool {
+  /// has arrived before it. `kept`: as `waitForTime` says.
+  private func waitForTurn(_ present: Present, kept: inout Int?) -> Bool {
+    if waitForTime(present, kept: &kept) {
+      if case .wayland(let wayland) = state.pointee.backend { return waitForCompositor(wayland) }
+      return true
+    }
+    state.pointee.latestTime = platform_now()
     guard state.pointee.pacing.mode != .immediate else { return true }
     if case .wayland(let wayland) = state.pointee.backend {
       return waitForCompositor(wayland)
@@ -153,9 +160,10 @@ extension Presenter {
     return true
   }
 
-  private func show(_ present: Present, _ arrival: FrameStamps?) {
+  /// Shows a frame, from its image or from where it is kept.
+  private func show(_ present: Present, _ arrival: FrameStamps?, kept: Int?) {
     let segment = state.pointee.connection.segment
-    let result = show(buffer: Int(present.image))
+    let result = show(buffer: kept ?? Int(present.image))
     if result == .surfaceLost {
       segment.count(Counter.framesDropped, 1)
     } else {
@@ -166,15 +174,17 @@ extension Presenter {
       if var stamps = arrival {
         stamps[FrameMoment.shown] = now
         noteShown(stamps)
-        expectRefinement(present, stamps)
+        expectRefinement(present, stamps, isKept: kept != nil)
       }
       announceShown(present)
     }
-    if result == .surfaceLost || state.pointee.backend.releasesAtOnce { release(present.image) }
+    if kept == nil, result == .surfaceLost || state.pointee.backend.releasesAtOnce {
+      release(present.image)
+    }
   }
 
-  /// Puts what a buffer has into the window.
-  func show(buffer: Int) -> PresentStatus {
+  /// Puts what a buffer has into the window. An interim picture does not wait for the compositor to ask for it.
+  func show(buffer: Int, isInterim: Bool = false) -> PresentStatus {
     state.pointee.hud?.draw(frames, buffer)
     var result: PresentStatus = .optimal
     switch state.pointee.backend {
@@ -182,8 +192,9 @@ extension Presenter {
     case _ where status == .surfaceLost: result = .surfaceLost
     case .x11(let x11): result = x11.show(buffer)
     case .wayland(let wayland):
-      result = wayland.show(buffer, paced: state.pointee.pacing.mode != .immediate)
-      state.pointee.lastShown = platform_now()
+      result = wayland.show(
+        buffer, paced: !isInterim && state.pointee.pacing.mode != .immediate)
+      if !isInterim { state.pointee.lastShown = platform_now() }
     }
     worsen(result)
     return result
@@ -194,13 +205,5 @@ extension Presenter {
     guard present.id != 0 else { return }
     _ = platform_max64(&state.pointee.shownID, present.id)
     wakeWaiters()
-  }
-}
-
-extension Presenter.Backend {
-  /// Whether a frame buffer can be written again as soon as its frame was shown.
-  var releasesAtOnce: Bool {
-    if case .wayland = self { return false }
-    return true
   }
 }

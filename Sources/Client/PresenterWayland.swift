@@ -57,7 +57,7 @@ struct WaylandPresenter {
     let library = corner.library
     guard let surface = library.pointee.createWrapper(target), let lock = Lock(),
       let raw = platform_malloc(MemoryLayout<Shared>.stride),
-      let list = platform_calloc(frames.imageCount, 8),
+      let list = platform_calloc(frames.bufferCount, 8),
       let pool = library.pointee.send(
         corner.shm, WL_SHM_CREATE_POOL, making: library.pointee.shmPool, .newObject,
         .descriptor(frames.descriptor), .int(frames.byteCount))
@@ -66,13 +66,13 @@ struct WaylandPresenter {
       return nil
     }
     library.pointee.setQueue(surface, corner.queue)
-    let buffers = list.bindMemory(to: OpaquePointer?.self, capacity: frames.imageCount)
+    let buffers = list.bindMemory(to: OpaquePointer?.self, capacity: frames.bufferCount)
     let shared = raw.bindMemory(to: Shared.self, capacity: 1)
     shared.initialize(
       to: Shared(
-        lock: lock, library: library, buffers: buffers, count: frames.imageCount))
+        lock: lock, library: library, buffers: buffers, count: frames.bufferCount))
     var i = 0
-    while i < frames.imageCount {
+    while i < frames.bufferCount {
       buffers[i] = library.pointee.send(
         pool, WL_SHM_POOL_CREATE_BUFFER, making: library.pointee.buffer, .newObject,
         .int(i &* frames.frameBytes), .int(frames.width), .int(frames.height), .int(frames.stride),

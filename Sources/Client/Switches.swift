@@ -62,6 +62,10 @@ public struct Switches: Sendable {
     case 16: "no_datagrams"
     // Read by the library and the agent: nobody notes when a frame was where.
     case 17: "no_frame_clock"
+    // The agent's: no interim pictures are made.
+    case 18: "no_interim"
+    // The agent's: interim pictures are made of pictures alone.
+    case 19: "no_geometry"
     default: nil
     }
   }

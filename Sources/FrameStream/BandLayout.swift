@@ -89,6 +89,13 @@ public struct Tile: Equatable, Sendable {
   public let y: Int
   public let width: Int
   public let height: Int
+
+  public init(x: Int, y: Int, width: Int, height: Int) {
+    self.x = x
+    self.y = y
+    self.width = width
+    self.height = height
+  }
 }
 
 /// A set of a band's tiles, one bit each, in the order of their rows.

@@ -56,6 +56,7 @@ public struct CodingSet: OptionSet, Equatable, Sendable {
 ///  0   u32 choice      4   u32 codings: those that the client decodes, bits
 ///  8   u32 kilobits a second at most; 0: no limit of the client's
 /// 12   u32 flags           bit 0: the client takes units as datagrams
+///                          bit 1: it wants `frameGeometry`
 ///                          bit 2: frames may be left out where their windows allow it
 ///                          bit 3: a picture that becomes better while nothing is presented is shown
 /// ```
@@ -67,6 +68,8 @@ public struct FrameSettings: Equatable, Sendable {
   /// Bits a second of video at most; 0: what the link takes.
   public var mostBits: Int
   public var takesDatagrams: Bool
+  /// `FrameGeometry` is wanted behind frames, where it is known.
+  public var wantsGeometry: Bool
   /// A frame of a window that wants the newest alone need not be sent when there is a newer one.
   public var mayLeaveOut: Bool
   /// What a frame's picture lacks may follow it, while there is no newer one.
@@ -74,12 +77,14 @@ public struct FrameSettings: Equatable, Sendable {
 
   public init(
     choice: FrameChoice = .auto, codings: CodingSet = .exact, mostBits: Int = 0,
-    takesDatagrams: Bool = false, mayLeaveOut: Bool = false, takesRefinements: Bool = false
+    takesDatagrams: Bool = false, wantsGeometry: Bool = false, mayLeaveOut: Bool = false,
+    takesRefinements: Bool = false
   ) {
     self.choice = choice
     self.codings = codings
     self.mostBits = mostBits
     self.takesDatagrams = takesDatagrams
+    self.wantsGeometry = wantsGeometry
     self.mayLeaveOut = mayLeaveOut
     self.takesRefinements = takesRefinements
   }
@@ -94,6 +99,7 @@ public struct FrameSettings: Equatable, Sendable {
     codings = CodingSet(rawValue: bytes.word(4)).intersection(.all).union(.exact)
     mostBits = Int(bytes.word(8)) * 1000
     takesDatagrams = bytes.word(12) & 1 != 0
+    wantsGeometry = bytes.word(12) & 2 != 0
     mayLeaveOut = bytes.word(12) & 4 != 0
     takesRefinements = bytes.word(12) & 8 != 0
   }
@@ -102,7 +108,8 @@ public struct FrameSettings: Equatable, Sendable {
     var out: [UInt8] = []
     out.add(
       choice.rawValue, codings.rawValue, UInt32(clamping: (mostBits + 999) / 1000),
-      (takesDatagrams ? 1 : 0) | (mayLeaveOut ? 4 : 0) | (takesRefinements ? 8 : 0))
+      (takesDatagrams ? 1 : 0) | (wantsGeometry ? 2 : 0) | (mayLeaveOut ? 4 : 0)
+        | (takesRefinements ? 8 : 0))
     return out
   }
 }
@@ -269,7 +276,7 @@ public struct FrameEnd: Equatable, Sendable {
 /// ```
 ///  0   u64 swapchain       8   u32 frame: the newest that was taken
 /// 12   u32 lostBands       bits; what these bands had since `lostSince` is to be sent again
-/// 16   u32 lostSince      20   u32 reserved
+/// 16   u32 lostSince      20   u32 flags: bit 0: geometry of the frames that follow is of use
 /// 24   u64 nanoseconds that decoding the newest frame took
 /// ```
 public struct FrameFeedback: Equatable, Sendable {
@@ -280,16 +287,19 @@ public struct FrameFeedback: Equatable, Sendable {
   public var lostBands: UInt32
   public var lostSince: UInt32
   public var decodeTime: UInt64
+  /// Geometry of the frames that follow is of use, where it was wanted at all.
+  public var wantsGeometry: Bool
 
   public init(
     swapchain: UInt64, frame: UInt32, lostBands: UInt32 = 0, lostSince: UInt32 = 0,
-    decodeTime: UInt64 = 0
+    decodeTime: UInt64 = 0, wantsGeometry: Bool = false
   ) {
     self.swapchain = swapchain
     self.frame = frame
     self.lostBands = lostBands
     self.lostSince = lostSince
     self.decodeTime = decodeTime
+    self.wantsGeometry = wantsGeometry
   }
 
   /// Nil when the bytes are none.
@@ -297,13 +307,13 @@ public struct FrameFeedback: Equatable, Sendable {
     guard bytes.count >= FrameFeedback.byteCount else { return nil }
     self.init(
       swapchain: bytes.long(0), frame: bytes.word(8), lostBands: bytes.word(12),
-      lostSince: bytes.word(16), decodeTime: bytes.long(24))
+      lostSince: bytes.word(16), decodeTime: bytes.long(24), wantsGeometry: bytes.word(20) & 1 != 0)
   }
 
   public var bytes: [UInt8] {
     var out: [UInt8] = []
     out.add(swapchain)
-    out.add(frame, lostBands, lostSince, 0)
+    out.add(frame, lostBands, lostSince, wantsGeometry ? 1 : 0)
     out.add(decodeTime)
     return out
   }
@@ -318,23 +328,24 @@ public struct FrameFeedback: Equatable, Sendable {
     lostBands |= later.lostBands
     frame = later.frame
     decodeTime = later.decodeTime
+    wantsGeometry = later.wantsGeometry
   }
 }
 
 extension UnsafeRawBufferPointer {
-  fileprivate func word(_ offset: Int) -> UInt32 {
+  func word(_ offset: Int) -> UInt32 {
     UInt32(littleEndian: loadUnaligned(fromByteOffset: offset, as: UInt32.self))
   }
-  fileprivate func long(_ offset: Int) -> UInt64 {
+  func long(_ offset: Int) -> UInt64 {
     UInt64(littleEndian: loadUnaligned(fromByteOffset: offset, as: UInt64.self))
   }
 }
 
 extension [UInt8] {
-  fileprivate mutating func add(_ words: UInt32...) {
+  mutating func add(_ words: UInt32...) {
     for word in words { Swift.withUnsafeBytes(of: word.littleEndian) { append(contentsOf: $0) } }
   }
-  fileprivate mutating func add(_ long: UInt64) {
+  mutating func add(_ long: UInt64) {
     Swift.withUnsafeBytes(of: long.littleEndian) { append(contentsOf: $0) }
   }
 }

@@ -62,7 +62,8 @@ extension UnsafeMutablePointer<DrawableState> {
     guard
       let buffers = FrameBuffers.make(
         imageCount: WindowFrames.imageCount, width: Int(pointee.request.width),
-        height: Int(pointee.request.height), layout: pointee.layout),
+        height: Int(pointee.request.height), layout: pointee.layout,
+        interim: connection.wantsInterim),
       let raw = platform_malloc(MemoryLayout<WindowFrames>.stride),
       let list = platform_malloc(WindowFrames.imageCount &* MemoryLayout<WaitTarget>.stride)
     else { return nil }
@@ -97,26 +98,11 @@ extension UnsafeMutablePointer<DrawableState> {
       (frames.pointee.images + image).initialize(to: WaitTarget(slot: slot, value: value))
       image &+= 1
     }
-    guard complete, send(frames, buffers) else {
+    guard complete, presenter.announce(id: frames.pointee.id) else {
       dropFrames()
       return nil
     }
     return frames
-  }
-
-  /// Hands the agent the frame buffers' memory.
-  private func send(_ frames: UnsafeMutablePointer<WindowFrames>, _ buffers: FrameBuffers) -> Bool {
-    var message = (
-      MessageType.appFrameBuffers, UInt32(24), frames.pointee.id, UInt64(buffers.byteCount),
-      UInt32(truncatingIfNeeded: buffers.imageCount), frames.pointee.presenter.x11Window
-    )
-    var descriptor = buffers.descriptor
-    return withUnsafeBytes(of: &message) { bytes in
-      withUnsafePointer(to: &descriptor) { descriptor in
-        frames.pointee.connection.send(
-          bytes, UnsafeBufferPointer(start: descriptor, count: 1))
-      }
-    }
   }
 
   /// Shows what is queued, and gives the frame buffers back.

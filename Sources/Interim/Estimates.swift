@@ -75,8 +75,10 @@ final class Estimates: @unchecked Sendable {
               blocks += 1
             }
           }
+          // What stands still in both is right as it is.
+          let isStill = sum == 0 && residual == 0
           regions[row &* columns &+ column] = Region(
-            error: Self.floor + 2 * residual / max(1, blocks),
+            error: isStill ? 0 : Self.floor + 2 * residual / max(1, blocks),
             change: Float(sum) / Float(max(1, count)))
         }
       }

@@ -15,14 +15,19 @@ public struct InterimPlanner: Sendable {
   private var last: Double?
   /// The last distances between real frames, the oldest first.
   private var gaps: [Double] = []
-  private var cost: Double = 0
+  /// Seconds that the making of a picture takes; 0 before one was made.
+  public private(set) var cost: Double = 0
   /// Pictures that are owed, or too many, from rounding.
   private var carry: Double = 0
-  private var isActive = false
+  private var pauses = 0
+  /// Whether the real rate is below the target.
+  public private(set) var isActive = false
 
   private static let remembered = 8
   /// Gaps this many times longer than usual are pauses of the application: a menu, a level that loads.
   private static let pause: Double = 4
+  /// After so many of them one after the other that is the rate.
+  private static let mostPauses = 3
   /// Shares of the target rate below which pictures are made, and above which no longer.
   private static let (on, off) = (0.92, 0.97)
 
@@ -59,8 +64,11 @@ public struct InterimPlanner: Sendable {
     if let interval, gap > Self.pause * interval, gaps.count >= 3 {
       // After a pause what was owed is forgotten, and the rate is still what it was.
       carry = 0
-      return
+      pauses += 1
+      guard pauses >= Self.mostPauses else { return }
+      gaps = []
     }
+    pauses = 0
     gaps.append(gap)
     if gaps.count > Self.remembered { gaps.removeFirst() }
     guard let interval else { return }
@@ -72,8 +80,30 @@ public struct InterimPlanner: Sendable {
   /// An interim picture took so long to make, in seconds.
   public mutating func add(cost seconds: Double) {
     guard seconds.isFinite, seconds >= 0 else { return }
-    // Slow ones count at once, fast ones by and by.
-    cost = seconds > cost ? seconds : cost + (seconds - cost) / 8
+    // Slow ones count soon, fast ones by and by. The first is all that is known.
+    cost += cost == 0 ? seconds : (seconds - cost) / (seconds > cost ? 2 : 8)
+  }
+
+  /// Pictures are made in another way from now on, of which one takes so long, in seconds; 0: nobody knows.
+  public mutating func replace(cost seconds: Double) {
+    if seconds.isFinite, seconds >= 0 { cost = seconds }
+  }
+
+  /// Interim pictures between two real frames at the rate that there is now, rounded up: 0 when none are made, or
+  /// there is not the time to.
+  public var picturesAGap: Int {
+    guard let interval else { return 0 }
+    return min(wantedAGap, affordable(interval))
+  }
+
+  /// The same if there were all the time in the world.
+  public var wantedAGap: Int {
+    guard isActive, let interval else { return 0 }
+    return min(most, Int(min(1000, max(1, (interval * targetRate - 1.05).rounded(.up)))))
+  }
+
+  private func affordable(_ gap: Double) -> Int {
+    cost > 0 ? min(most, Int(min(1000, workShare * gap / cost))) : most
   }
 
   /// Times of the interim pictures between two real frames that are both there.
@@ -93,8 +123,7 @@ public struct InterimPlanner: Sendable {
   /// Evenly through the gap; what rounding leaves is made up for in the next.
   private mutating func spread(_ start: Double, _ gap: Double) -> [Double] {
     let wanted = gap * targetRate - 1 + carry
-    let affordable = cost > 0 ? Int(min(1000, workShare * gap / cost)) : most
-    let count = max(0, min(min(most, affordable), Int(min(1000, max(0, wanted + 0.5)))))
+    let count = max(0, min(affordable(gap), Int(min(1000, max(0, wanted + 0.5)))))
     carry = min(0.5, max(-0.5, wanted - Double(count)))
     guard count > 0 else { return [] }
     return (1...count).map { start + gap * Double($0) / Double(count + 1) }

@@ -19,6 +19,9 @@ public struct Lanes: @unchecked Sendable {
     for part in 0..<parts { body(part) }
   }
 
+  /// Calls the body with each of `0..<parts`, and returns when all calls have.
+  public func forParts(_ parts: Int, _ body: (Int) -> Void) { run(parts, body) }
+
   /// Cuts `0..<length` into `parts` ranges whose bounds are multiples of `unit`, and runs the body
   /// for each.
   func forRanges(of length: Int, parts: Int, unit: Int = 1, _ body: (Range<Int>) -> Void) {

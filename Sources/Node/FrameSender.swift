@@ -17,12 +17,19 @@ final class FrameSender: @unchecked Sendable {
   private let meter: SharedMeter
   private let datagrams: DatagramPlace
   private let refiner = FrameRefiner()
+  /// Nil when the client does not want to know of geometry.
+  private let geometry: GeometrySender?
+  private let isGeometryOfUse = Atomic<Bool>(false)
 
   /// `datagramPorts`: those that units may leave from, for a client that takes datagrams; 0: any.
   init(link: Link, settings: FrameSettings, datagramPorts: ClosedRange<UInt16>) {
     self.link = link
     self.settings = settings
-    meter = SharedMeter(link: link)
+    let meter = SharedMeter(link: link)
+    self.meter = meter
+    geometry =
+      settings.wantsGeometry
+      ? GeometrySender(link: link) { meter.bytesPerSecond } : nil
     datagrams = DatagramPlace(link, settings.takesDatagrams ? datagramPorts : nil)
     meter.probe()
   }
@@ -31,7 +38,13 @@ final class FrameSender: @unchecked Sendable {
   func stop() {
     refiner.stop()
     datagrams.stop()
+    geometry?.stop()
   }
+
+  var mayWantGeometry: Bool { geometry != nil }
+
+  /// Whether geometry is of use, as the client has said last.
+  var wantsGeometry: Bool { isGeometryOfUse.load(ordering: .relaxed) }
 
   /// Sends a frame; nil when its pixels are of a kind, or it is of a size, that travels as it is. When its first and its
   /// last unit were coded: 0 when it had none. What it lacks follows while there is no newer one; `times` names it.
@@ -42,8 +55,11 @@ final class FrameSender: @unchecked Sendable {
       streams[frame.swapchain] = made
       return made
     }
-    let sent = source.send(frame, times)
-    if sent != nil, settings.takesRefinements, let due = source.firstRefinement {
+    guard let sent = source.send(frame, times) else { return nil }
+    if let known = frame.geometry {
+      geometry?.send(known, swapchain: frame.swapchain, image: frame.imageIndex)
+    }
+    if settings.takesRefinements, let due = source.firstRefinement {
       refiner.watch(frame.swapchain, due: due) { [weak source] now in source?.refine(now: now) }
     }
     return sent
@@ -69,6 +85,8 @@ final class FrameSender: @unchecked Sendable {
     guard feedback.swapchain != SharedMeter.probeID else {
       return meter.arrived(feedback, number: 0, now: now)
     }
+    isGeometryOfUse.store(
+      geometry != nil && feedback.wantsGeometry, ordering: .relaxed)
     lock.withLock { streams[feedback.swapchain] }?.take(feedback, now: now)
   }
 

@@ -172,6 +172,9 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   /// The coder of frames; nil when they travel as they are.
   var frames: FrameSender? { sender.withLock { $0 } }
 
+  var mayWantGeometry: Bool { frames?.mayWantGeometry ?? false }
+  var wantsGeometry: Bool { frames?.wantsGeometry ?? false }
+
   func frame(
     _ pixels: FramePixels?, _ times: NodeFrameTimes, _ delivery: FrameDelivery,
     done: @escaping @Sendable () -> Void

@@ -267,6 +267,8 @@ public enum MessageType {
   @inlinable public static var frameEnd: UInt32 { 75 }
   /// node -> agent: units may come as datagrams, for agents whose `frameSettings` say so.
   @inlinable public static var frameDatagrams: UInt32 { 76 }
+  /// node -> agent: what the draws of a frame say of its geometry, for agents whose `frameSettings` want it.
+  @inlinable public static var frameGeometry: UInt32 { 77 }
   // node -> agent
   @inlinable public static var helloReply: UInt32 { 64 }
   @inlinable public static var completions: UInt32 { 65 }
@@ -287,6 +289,12 @@ public enum MessageType {
   /// node -> agent: what a viewer of the node has done with a window, for agents that said `HelloFlag.viewerInput`
   /// (`Sources/ViewStream/ViewInput.swift`).
   @inlinable public static var viewerInput: UInt32 { 81 }
+}
+
+/// Bits of `appWelcome`'s flags.
+public enum WelcomeFlag {
+  /// Windows are to have buffers for interim pictures, and `appFrameBuffers` is to say so.
+  @inlinable public static var interim: UInt32 { 1 }
 }
 
 /// Bits of `hello`'s flags.

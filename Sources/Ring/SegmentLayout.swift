@@ -105,6 +105,9 @@ public enum Counter {
   @inlinable public static var commandsReplayed: Int { 19 }
   /// Contexts of OpenGL that were made.
   @inlinable public static var contextsCreated: Int { 20 }
+  /// Interim pictures that were shown, and those whose turn had passed.
+  @inlinable public static var interimShown: Int { 21 }
+  @inlinable public static var interimDropped: Int { 22 }
   @inlinable public static var count: Int { 256 }
   /// u32 per command, after the u64 counters: its round trips. Vulkan's opcodes count from 0x1000,
   /// OpenGL's from 0x10000 in the second half, control records in what is left of it.

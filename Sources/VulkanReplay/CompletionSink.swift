@@ -21,14 +21,18 @@ public struct FramePixels {
   public var shape: FrameShape
   /// Rows of pixels in the swapchain's format, padded as the client asked.
   public var bytes: UnsafeRawBufferPointer
+  /// What its draws say of it; nil when nobody wants to know, or nobody knows.
+  public var geometry: SceneGeometry?
 
   public init(
-    swapchain: UInt64, imageIndex: UInt32, shape: FrameShape, bytes: UnsafeRawBufferPointer
+    swapchain: UInt64, imageIndex: UInt32, shape: FrameShape, bytes: UnsafeRawBufferPointer,
+    geometry: SceneGeometry? = nil
   ) {
     self.swapchain = swapchain
     self.imageIndex = imageIndex
     self.shape = shape
     self.bytes = bytes
+    self.geometry = geometry
   }
 }
 
@@ -93,6 +97,10 @@ public protocol CompletionSink: AnyObject, Sendable {
   func snapshot(object: UInt64, image: UInt32, offset: UInt64, _ bytes: UnsafeRawBufferPointer)
   /// Says that a snapshot is complete, or why there is none.
   func snapshotDone(_ number: UInt64, _ failure: String)
+  /// Whether frames may be asked to say of their geometry what is known. Looked at when a device is made.
+  var mayWantGeometry: Bool { get }
+  /// Whether they are at this moment.
+  var wantsGeometry: Bool { get }
   /// A frame is there, wherever it goes: for those who look on. When it `isKept`, its bytes stay where they are until
   /// `forget`, and are this frame's until its image's next one; otherwise they are the caller's again at the return.
   /// Before `frame`, which may give the bytes and the image back.
@@ -116,4 +124,6 @@ extension CompletionSink {
   // Most have nobody who looks on.
   public func show(_ frame: FramePixels, isKept: Bool) {}
   public func forget(swapchain: UInt64) {}
+  public var mayWantGeometry: Bool { false }
+  public var wantsGeometry: Bool { false }
 }

@@ -477,10 +477,20 @@ private func present(_ c: UnsafeMutablePointer<ReplayContext>, _ f: inout Record
       c.pointee.session.lose(error.reason, error.message)
       return
     }
+    var scene: (SubmittedScene, FrameTarget)?
+    let extent = swapchain.request.extent
+    if let latest = device.scene?.take(width: Int(extent.width), height: Int(extent.height)),
+      c.pointee.session.sink.wantsGeometry,
+      let copy = swapchain.copy(latest, index, family: state.family, device: device)
+    {
+      copies.append(copy.commands)
+      scene = (latest, copy.target)
+    }
     let completion = Completion(slot: f.u32(at + 12, "slot"), value: f.u64(at + 16, "value"))
     frames.append(
       swapchain.pendingFrame(
-        index, device: device, completion: completion, started: c.pointee.arrivalTime))
+        index, device: device, completion: completion, started: c.pointee.arrivalTime,
+        scene: scene))
   }
   guard f.wrong == nil else { return }
   let stages = [VkPipelineStageFlags](

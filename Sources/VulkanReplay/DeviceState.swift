@@ -121,6 +121,8 @@ final class DeviceState: @unchecked Sendable {
   /// Layouts of sets that may be updated after they were bound.
   var updatableLayouts: Set<UInt64> = []
   var commandWrites: [UInt64: CommandWrites] = [:]
+  /// Finds what frames say of their geometry; nil when nobody wants to know.
+  var scene: SceneObserver?
   /// Buffers that shaders may find by their address, and whether there is a shader that does.
   var addressable: [UInt64: ResourceState] = [:]
   var usesAddresses = false
@@ -250,8 +252,12 @@ final class DeviceState: @unchecked Sendable {
     let kind = HandleID.kind(of: id)
     guard let handle = session.handles.pointee.lookup(id, kind) else { return }
     switch kind {
-    case .commandBuffer: commandWrites.removeValue(forKey: handle)
-    case .descriptorSet: descriptorSets.removeValue(forKey: handle)
+    case .commandBuffer:
+      commandWrites.removeValue(forKey: handle)
+      scene?.forget(commands: handle)
+    case .descriptorSet:
+      descriptorSets.removeValue(forKey: handle)
+      scene?.forget(set: handle)
     default: break
     }
   }

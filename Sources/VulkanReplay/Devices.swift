@@ -72,6 +72,7 @@ enum DeviceMaker {
         shaderGroups: enabled.contains("VK_KHR_ray_tracing_pipeline")
           ? shaderGroups(functions, physicalDevice) : nil,
         queueCounts: queueCounts(info))
+      if session.sink.mayWantGeometry { device?.scene = SceneObserver() }
       return VK_SUCCESS
     } catch {
       session.sink.log(0, "vkCreateDevice: \(error.message)")

@@ -24,6 +24,7 @@ func doer_vkQueueSubmit(
       device.beginQueries(submit.pCommandBuffers?[j], &queries)
     }
   }
+  device.scene?.submit(commandBuffers)
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device,
@@ -55,6 +56,7 @@ func doer_vkQueueSubmit2(
       device.beginQueries(submit.pCommandBufferInfos?[j].commandBuffer, &queries)
     }
   }
+  device.scene?.submit(commandBuffers)
   let (count, submits) = (a.submitCount, a.pSubmits)
   runOnQueue(
     c, opcode: opcode, queue: queue, device: device,

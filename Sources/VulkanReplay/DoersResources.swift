@@ -39,6 +39,9 @@ func doer_vkFreeMemory(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: inout Args_vkFreeMemory
 ) {
   guard let device = device(c, Opcode.vkFreeMemory), a.memory != nil else { return }
+  if device.scene?.reads(a.memory) == true {
+    for swapchain in device.swapchains.values { swapchain.settle(device) }
+  }
   if let state = device.removeMemory(a.memory) {
     c.pointee.session.releaseMemory(UInt64(state.size), heap: state.heap)
   }
@@ -75,6 +78,7 @@ func doer_vkDestroyBuffer(
 ) {
   guard let device = device(c, Opcode.vkDestroyBuffer), a.buffer != nil else { return }
   device.forgetResource(a.buffer)
+  device.scene?.remove(buffer: a.buffer)
   device.functions.destroyBuffer(device.handle, a.buffer, nil)
   c.pointee.forget(recordOffset: 16)
 }
@@ -115,8 +119,12 @@ func doer_vkCreateImage(
   else { return }
   var image: VkImage?
   let result = device.functions.createImage(device.handle, info, nil, &image)
-  guard result == VK_SUCCESS, let image else {
+  guard result == VK_SUCCESS, var image else {
     return c.pointee.failed(Opcode.vkCreateImage, result)
+  }
+  if let scene = device.scene, SceneObserver.isDepth(info.pointee) {
+    image = device.readable(image, info.pointee)
+    scene.add(image, info.pointee)
   }
   device.resources[UInt64(UInt(bitPattern: image))] = ResourceState(
     isWritable: ResourceState.canWrite(image: info.pointee.usage), size: 0,
@@ -132,6 +140,9 @@ func doer_vkDestroyImage(
     return c.pointee.malformed(Opcode.vkDestroyImage, "image", "belongs to a swapchain")
   }
   device.forgetResource(a.image)
+  if device.scene?.remove(image: a.image) == true {
+    for swapchain in device.swapchains.values { swapchain.forget(depth: a.image, device) }
+  }
   device.functions.destroyImage(device.handle, a.image, nil)
   c.pointee.forget(recordOffset: 16)
 }
@@ -165,13 +176,38 @@ func doer_vkBindImageMemory2(
 // MARK: What the GPU may write
 
 extension DeviceState {
+  /// The image, or one in its place that can be copied from, when it is to lie in memory in the same way: the client
+  /// may know already what the image needs.
+  fileprivate func readable(_ image: VkImage, _ info: VkImageCreateInfo) -> VkImage {
+    guard info.usage & VK_IMAGE_USAGE_TRANSFER_SRC_BIT.rawValue == 0 else { return image }
+    var wanted = info
+    wanted.usage |= VK_IMAGE_USAGE_TRANSFER_SRC_BIT.rawValue
+    var other: VkImage?
+    guard functions.createImage(handle, &wanted, nil, &other) == VK_SUCCESS, let other else {
+      return image
+    }
+    var (plain, more) = (VkMemoryRequirements(), VkMemoryRequirements())
+    functions.getImageMemoryRequirements(handle, image, &plain)
+    functions.getImageMemoryRequirements(handle, other, &more)
+    let isAlike =
+      plain.size == more.size && plain.alignment == more.alignment
+      && plain.memoryTypeBits == more.memoryTypeBits
+    functions.destroyImage(handle, isAlike ? image : other, nil)
+    return isAlike ? other : image
+  }
+
   func noteBinding(buffer: VkBuffer?, _ memory: VkDeviceMemory?, _ offset: VkDeviceSize) {
     let key = UInt64(UInt(bitPattern: buffer))
     guard let resource = resources[key] else { return }
+    if let scene, let state = self.memory(memory), state.isHostVisible {
+      let start = Int(truncatingIfNeeded: min(offset, UInt64(Int.max / 2)))
+      scene.add(buffer: buffer, state, ByteRange(start: start, end: start &+ resource.size))
+    }
     note(key, resource, memory, offset, size: resource.size)
   }
 
   func noteBinding(image: VkImage?, _ memory: VkDeviceMemory?, _ offset: VkDeviceSize) {
+    scene?.bind(image: image, to: memory)
     let key = UInt64(UInt(bitPattern: image))
     guard let resource = resources[key], resource.isWritable else { return }
     guard self.memory(memory)?.isHostVisible == true else { return }

@@ -89,7 +89,7 @@ struct FrameTarget {
     return FrameTarget(buffer: buffer, offset: 0, memory: memory, staging: nil, shared: shared)
   }
 
-  private static func staged(
+  static func staged(
     _ device: DeviceState, _ request: SwapchainRequest, _ shared: FrameBuffers?
   ) throws(ReplayError) -> FrameTarget {
     let failed = ReplayError(
@@ -128,11 +128,12 @@ struct FrameTarget {
     device.functions.freeMemory(device.handle, memory, nil)
   }
 
-  /// Shows a frame to those who look on, and brings it to the client, or says that it is there. The completion thread,
-  /// after the copy has finished. `done`: nobody looks at it here any more. True when the sink completes it.
+  /// Shows a frame to those who look on, and brings it to the client with what is known of its geometry, or says that it
+  /// is there. The completion thread, after the copy has finished. `done`: nobody looks at it here any more. True when
+  /// the sink completes it.
   func deliver(
-    _ session: ReplaySession, _ request: SwapchainRequest, _ index: Int, _ times: NodeFrameTimes,
-    done: @escaping @Sendable () -> Void
+    _ session: ReplaySession, _ request: SwapchainRequest, _ index: Int,
+    _ geometry: SceneGeometry?, _ times: NodeFrameTimes, done: @escaping @Sendable () -> Void
   ) -> Bool {
     let count = request.stride * Int(request.extent.height)
     let place = shared.map { $0.base + index * request.frameBytes }
@@ -142,7 +143,7 @@ struct FrameTarget {
     }
     let frame = FramePixels(
       swapchain: request.id, imageIndex: UInt32(index), shape: request.shape,
-      bytes: UnsafeRawBufferPointer(start: start, count: count))
+      bytes: UnsafeRawBufferPointer(start: start, count: count), geometry: geometry)
     session.sink.show(frame, isKept: true)
     return place == nil
       ? session.sink.frame(frame, times, request.delivery, done: done)
@@ -157,16 +158,31 @@ struct PendingFrame {
   let target: FrameTarget
   let device: DeviceState
   let times: NodeFrameTimes
+  /// The depth that is copied beside it, and where to.
+  var scene: (SubmittedScene, FrameTarget)?
 
   /// `drawn`: when the GPU had finished it. What the caller is to complete; nil: the sink does.
   func deliver(_ session: ReplaySession, drawn: UInt64) -> Completion? {
     var times = times
     times.drawn = drawn
-    let isCompleted = target.deliver(session, swapchain.request, index, times) { [swapchain] in
+    let isCompleted = target.deliver(session, swapchain.request, index, geometry, times) {
+      [swapchain] in
       swapchain.pending.subtract(1)
       swapchain.pending.wakeAll()
     }
     session.counters.addFrame()
     return isCompleted ? nil : Completion(slot: times.slot, value: times.value)
+  }
+
+  private var geometry: SceneGeometry? {
+    guard let (scene, target) = scene, let start = target.staging,
+      let format = scene.depth.sampleFormat
+    else { return nil }
+    let count = scene.depth.width * scene.depth.height
+    let bytes = count * DepthImage.bytesPerSample(scene.depth.format)
+    return SceneGeometry(
+      depth: UnsafeRawBufferPointer(start: start, count: bytes), format: format,
+      width: scene.depth.width, height: scene.depth.height, background: scene.background,
+      draws: scene.draws)
   }
 }

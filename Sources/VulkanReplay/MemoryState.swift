@@ -182,6 +182,17 @@ final class MemoryState: @unchecked Sendable {
     }
   }
 
+  /// What the application has written there, as far as it has come; at most 4 KiB, and nothing of memory that is
+  /// not attached.
+  func bytes(in range: ByteRange) -> [UInt8] {
+    lock.withLock {
+      let end = min(range.end, size, range.start &+ MemoryState.page)
+      guard let twin, range.start >= 0, range.start < end else { return [] }
+      return [UInt8](
+        UnsafeRawBufferPointer(start: twin + range.start, count: end &- range.start))
+    }
+  }
+
   // MARK: Up
 
   /// Brings pages that the application has written from the segment to the driver. `offset` and

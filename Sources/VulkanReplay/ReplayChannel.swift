@@ -128,6 +128,7 @@ func replayCommands(
   let recorded = session.recorded
   c.pointee.commandBuffer = commandBuffer
   c.pointee.writes = c.pointee.device?.writes(recording: commandBuffer)
+  c.pointee.scene = c.pointee.device?.scene?.commands(recording: commandBuffer)
   var position = 0
   var count: UInt64 = 0
   var untilReset = arenaResetInterval
@@ -168,6 +169,7 @@ func replayCommands(
   }
   c.pointee.commandBuffer = nil
   c.pointee.writes = nil
+  c.pointee.scene = nil
   session.counters.addCommands(count)
 }
 

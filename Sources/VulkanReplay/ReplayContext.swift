@@ -30,6 +30,8 @@ public struct ReplayContext {
   var device: DeviceState?
   /// Where the command buffer that is being recorded has its writes noted.
   var writes: CommandWrites?
+  /// The same for what it draws, when somebody wants to know.
+  var scene: CommandScene?
   var decoder = RunDecoder()
   /// What the next queue operation completes.
   var announcement: Announcement?

@@ -130,6 +130,17 @@ final class SwapchainState: @unchecked Sendable {
   private var pools: [UInt32: VkCommandPool] = [:]
   /// The copy of image i on queue family f, recorded once.
   private var copies: [UInt64: VkCommandBuffer] = [:]
+  /// Where the depth that belongs to image i goes, and the copies there.
+  private var depths: [Int: FrameTarget] = [:]
+  private var depthCopies: [DepthCopy: VkCommandBuffer] = [:]
+  private static let mostDepthCopies = 64
+
+  private struct DepthCopy: Hashable {
+    let depth: UInt64
+    let layout: UInt32
+    let index: Int
+    let family: UInt32
+  }
   /// Frames on their way.
   let pending = Word()
 
@@ -271,6 +282,15 @@ final class SwapchainState: @unchecked Sendable {
     let key = UInt64(family) << 32 | UInt64(index)
     if let known = copies[key] { return known }
     if frames.isEmpty { try makeFrames(device, session) }
+    let commands = try commandBuffer(family, device)
+    try record(commands, index, device)
+    copies[key] = commands
+    return commands
+  }
+
+  private func commandBuffer(
+    _ family: UInt32, _ device: DeviceState
+  ) throws(ReplayError) -> VkCommandBuffer {
     let pool = try commandPool(family, device)
     var info = VkCommandBufferAllocateInfo()
     info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO
@@ -284,9 +304,116 @@ final class SwapchainState: @unchecked Sendable {
     guard let commands else {
       throw ReplayError(reason: LostReason.noMemory, message: "present: no command buffer")
     }
-    try record(commands, index, device)
-    copies[key] = commands
     return commands
+  }
+
+  /// The command buffer that brings a frame's depth to memory beside image `index`, and that memory; nil when there
+  /// is none, which is no reason to end anything.
+  func copy(
+    _ scene: SubmittedScene, _ index: Int, family: UInt32, device: DeviceState
+  ) -> (commands: VkCommandBuffer, target: FrameTarget)? {
+    let bytes = scene.depth.width * scene.depth.height * 4
+    guard bytes <= request.frameBytes else { return nil }
+    let key = DepthCopy(
+      depth: UInt64(UInt(bitPattern: scene.depth.image)), layout: scene.layout.rawValue,
+      index: index, family: family)
+    do throws(ReplayError) {
+      let target: FrameTarget
+      if let known = depths[index] {
+        target = known
+      } else {
+        target = try FrameTarget.staged(device, request, nil)
+        depths[index] = target
+      }
+      if let known = depthCopies[key] { return (known, target) }
+      guard depthCopies.count < SwapchainState.mostDepthCopies else { return nil }
+      let commands = try commandBuffer(family, device)
+      try record(commands, scene, target, device)
+      depthCopies[key] = commands
+      return (commands, target)
+    } catch {
+      return nil
+    }
+  }
+
+  /// Waits for copies of depth that have not finished, of which the client knows nothing.
+  func settle(_ device: DeviceState) {
+    guard !depthCopies.isEmpty else { return }
+    for queue in device.queues.values where pending.load() != 0 { queue.drain() }
+  }
+
+  /// A depth attachment is going to be destroyed.
+  func forget(depth image: VkImage?, _ device: DeviceState) {
+    let key = UInt64(UInt(bitPattern: image))
+    guard depthCopies.keys.contains(where: { $0.depth == key }) else { return }
+    settle(device)
+    depthCopies = depthCopies.filter { $0.key.depth != key }
+  }
+
+  private func record(
+    _ commands: VkCommandBuffer, _ scene: SubmittedScene, _ target: FrameTarget,
+    _ device: DeviceState
+  ) throws(ReplayError) {
+    var begin = VkCommandBufferBeginInfo()
+    begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO
+    begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT.rawValue
+    try check("vkBeginCommandBuffer", device.functions.beginCommandBuffer(commands, &begin))
+    let allCommands = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT.rawValue
+    let transfer = VK_PIPELINE_STAGE_TRANSFER_BIT.rawValue
+    let depth = VK_IMAGE_ASPECT_DEPTH_BIT.rawValue
+    var barrier = VkImageMemoryBarrier()
+    barrier.sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER
+    barrier.srcAccessMask = VK_ACCESS_MEMORY_WRITE_BIT.rawValue
+    barrier.dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT.rawValue
+    barrier.oldLayout = scene.layout
+    barrier.newLayout = VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL
+    barrier.srcQueueFamilyIndex = ~0
+    barrier.dstQueueFamilyIndex = ~0
+    barrier.image = scene.depth.image
+    barrier.subresourceRange = VkImageSubresourceRange(
+      aspectMask: depth | (scene.depth.hasStencil ? VK_IMAGE_ASPECT_STENCIL_BIT.rawValue : 0),
+      baseMipLevel: 0, levelCount: 1, baseArrayLayer: 0, layerCount: 1)
+    device.functions.cmdPipelineBarrier(
+      commands, allCommands, transfer, 0, 0, nil, 0, nil, 1, &barrier)
+    var region = VkBufferImageCopy()
+    region.imageSubresource = VkImageSubresourceLayers(
+      aspectMask: depth, mipLevel: 0, baseArrayLayer: 0, layerCount: 1)
+    region.imageExtent = VkExtent3D(
+      width: UInt32(scene.depth.width), height: UInt32(scene.depth.height), depth: 1)
+    device.functions.cmdCopyImageToBuffer(
+      commands, scene.depth.image, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, target.buffer, 1, &region)
+    let back = back(from: barrier)
+    try finish(commands, target, back, device)
+  }
+
+  private func back(from barrier: VkImageMemoryBarrier) -> VkImageMemoryBarrier {
+    var back = barrier
+    back.srcAccessMask = 0
+    back.dstAccessMask = 0
+    back.oldLayout = barrier.newLayout
+    back.newLayout = barrier.oldLayout
+    return back
+  }
+
+  /// Makes what was copied visible to the host, and the image what it was.
+  private func finish(
+    _ commands: VkCommandBuffer, _ target: FrameTarget, _ back: VkImageMemoryBarrier,
+    _ device: DeviceState
+  ) throws(ReplayError) {
+    var back = back
+    var toHost = VkBufferMemoryBarrier()
+    toHost.sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER
+    toHost.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT.rawValue
+    toHost.dstAccessMask = VK_ACCESS_HOST_READ_BIT.rawValue
+    toHost.srcQueueFamilyIndex = ~0
+    toHost.dstQueueFamilyIndex = ~0
+    toHost.buffer = target.buffer
+    toHost.size = VkDeviceSize.max
+    let allCommands = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT.rawValue
+    device.functions.cmdPipelineBarrier(
+      commands, VK_PIPELINE_STAGE_TRANSFER_BIT.rawValue,
+      VK_PIPELINE_STAGE_HOST_BIT.rawValue | allCommands, 0, 0, nil, 1, &toHost, 1, &back)
+    try check("vkEndCommandBuffer", device.functions.endCommandBuffer(commands))
   }
 
   private func makeFrames(_ device: DeviceState, _ session: ReplaySession) throws(ReplayError) {
@@ -367,34 +494,20 @@ final class SwapchainState: @unchecked Sendable {
       commands, images[index], VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, frames[index].buffer, 1,
       &region)
 
-    var back = barrier
-    back.srcAccessMask = 0
-    back.dstAccessMask = 0
-    back.oldLayout = VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL
-    back.newLayout = presented
-    var toHost = VkBufferMemoryBarrier()
-    toHost.sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER
-    toHost.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT.rawValue
-    toHost.dstAccessMask = VK_ACCESS_HOST_READ_BIT.rawValue
-    toHost.srcQueueFamilyIndex = ~0
-    toHost.dstQueueFamilyIndex = ~0
-    toHost.buffer = frames[index].buffer
-    toHost.size = VkDeviceSize.max
-    device.functions.cmdPipelineBarrier(
-      commands, transfer, VK_PIPELINE_STAGE_HOST_BIT.rawValue | allCommands, 0, 0, nil, 1, &toHost,
-      1, &back)
-    try check("vkEndCommandBuffer", device.functions.endCommandBuffer(commands))
+    try finish(commands, frames[index], back(from: barrier), device)
   }
 
   /// What is left to do for a frame when its copy has finished.
   func pendingFrame(
-    _ index: Int, device: DeviceState, completion: Completion, started: UInt64
+    _ index: Int, device: DeviceState, completion: Completion, started: UInt64,
+    scene: (SubmittedScene, FrameTarget)? = nil
   ) -> PendingFrame {
     pending.add(1)
     return PendingFrame(
       swapchain: self, index: index, target: frames[index], device: device,
       times: NodeFrameTimes(
-        swapchain: request.id, slot: completion.slot, value: completion.value, started: started))
+        swapchain: request.id, slot: completion.slot, value: completion.value, started: started),
+      scene: scene)
   }
 
   // MARK: The end
@@ -410,12 +523,15 @@ final class SwapchainState: @unchecked Sendable {
     let f = device.functions
     for pool in pools.values { f.destroyCommandPool(device.handle, pool, nil) }
     for frame in frames { frame.destroy(device) }
+    for depth in depths.values { depth.destroy(device) }
     if destroyImages { for image in images { f.destroyImage(device.handle, image, nil) } }
     for allocation in memory { f.freeMemory(device.handle, allocation, nil) }
     for one in booked { session.releaseMemory(one.size, heap: one.heap) }
     booked = []
     pools = [:]
     copies = [:]
+    depthCopies = [:]
+    depths = [:]
     frames = []
     images = []
     memory = []

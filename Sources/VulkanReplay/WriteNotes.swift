@@ -35,6 +35,8 @@ func note_vkBeginCommandBuffer(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkBeginCommandBuffer
 ) {
   c.pointee.writes?.reset()
+  let bit = VK_COMMAND_BUFFER_USAGE_RENDER_PASS_CONTINUE_BIT.rawValue
+  c.pointee.scene?.reset(continues: (a.pBeginInfo?.pointee.flags ?? 0) & bit != 0)
 }
 
 func note_vkCmdExecuteCommands(
@@ -46,6 +48,9 @@ func note_vkCmdExecuteCommands(
       notes.writes.add(secondary)
     } else {
       notes.writes.addEverything()
+    }
+    if let scene = c.pointee.scene, let observer = notes.device.scene {
+      scene.add(observer.commands(recording: a.pCommandBuffers?[i]))
     }
   }
 }
@@ -148,6 +153,7 @@ private func note(
   for i in 0..<Int(count) {
     guard let barrier = barriers?[i], barrier.oldLayout != barrier.newLayout else { continue }
     notes.image(barrier.image)
+    c.pointee.scene?.note(barrier.image, barrier.newLayout)
   }
 }
 
@@ -157,6 +163,7 @@ private func note(_ c: UnsafeMutablePointer<ReplayContext>, _ info: VkDependency
     guard let barrier = info.pImageMemoryBarriers?[i], barrier.oldLayout != barrier.newLayout
     else { continue }
     notes.image(barrier.image)
+    c.pointee.scene?.note(barrier.image, barrier.newLayout)
   }
 }
 
@@ -185,6 +192,7 @@ private func noteRenderPass(
   _ c: UnsafeMutablePointer<ReplayContext>, _ begin: VkRenderPassBeginInfo?
 ) {
   guard let notes = Notes(c), let begin else { return }
+  if let scene = c.pointee.scene { notes.device.scene?.begin(scene, begin) }
   for resource in notes.device.framebuffers[key(begin.framebuffer)] ?? [] {
     notes.writes.add(resource)
   }
@@ -212,6 +220,7 @@ func note_vkCmdBeginRendering(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdBeginRendering
 ) {
   guard let notes = Notes(c), let info = a.pRenderingInfo?.pointee else { return }
+  if let scene = c.pointee.scene { notes.device.scene?.begin(scene, info) }
   func note(_ attachment: VkRenderingAttachmentInfo?) {
     notes.view(attachment?.imageView)
     notes.view(attachment?.resolveImageView)
@@ -226,7 +235,9 @@ func note_vkCmdBeginRendering(
 func note_vkCmdBindDescriptorSets(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdBindDescriptorSets
 ) {
-  guard let notes = Notes(c), !notes.device.descriptorSets.isEmpty else { return }
+  guard let notes = Notes(c) else { return }
+  if let scene = c.pointee.scene { notes.device.scene?.bind(scene, a) }
+  guard !notes.device.descriptorSets.isEmpty else { return }
   for i in 0..<Int(a.descriptorSetCount) {
     guard let set = notes.device.descriptorSets[key(a.pDescriptorSets?[i])] else { continue }
     notes.writes.add(set)
@@ -239,6 +250,7 @@ func note_vkCmdPushDescriptorSetKHR(
   guard let notes = Notes(c) else { return }
   for i in 0..<Int(a.descriptorWriteCount) {
     guard let write = a.pDescriptorWrites?[i] else { continue }
+    if let scene = c.pointee.scene { notes.device.scene?.push(scene, write, set: a.set) }
     notes.device.forEachDescriptor(write) { access, _ in
       switch access {
       case .reads: break
@@ -284,6 +296,7 @@ func note_vkCreateImageView(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCreateImageView
 ) {
   guard let device = c.pointee.device, let view = a.pView?.pointee else { return }
+  device.scene?.add(view: view, of: a.pCreateInfo?.pointee.image)
   let resource = device.written(a.pCreateInfo?.pointee.image)
   // A handle that was used before may still be there with what it named then.
   device.imageViews[key(view)] = resource?.bindings.isEmpty == false ? resource : nil
@@ -293,6 +306,7 @@ func note_vkDestroyImageView(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkDestroyImageView
 ) {
   c.pointee.device?.imageViews.removeValue(forKey: key(a.imageView))
+  c.pointee.device?.scene?.remove(view: a.imageView)
 }
 
 func note_vkCreateBufferView(
@@ -319,6 +333,7 @@ func note_vkCreateFramebuffer(
   guard let device = c.pointee.device, let framebuffer = a.pFramebuffer?.pointee,
     let info = a.pCreateInfo?.pointee
   else { return }
+  device.scene?.add(framebuffer: framebuffer, info)
   var attachments: [ResourceState] = []
   if info.flags & VK_FRAMEBUFFER_CREATE_IMAGELESS_BIT.rawValue == 0 {
     for i in 0..<Int(info.attachmentCount) {
@@ -332,6 +347,67 @@ func note_vkDestroyFramebuffer(
   _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkDestroyFramebuffer
 ) {
   c.pointee.device?.framebuffers.removeValue(forKey: key(a.framebuffer))
+  c.pointee.device?.scene?.remove(framebuffer: a.framebuffer)
+}
+
+func note_vkCreateRenderPass(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCreateRenderPass
+) {
+  guard let scene = c.pointee.device?.scene, let pass = a.pRenderPass?.pointee,
+    let info = a.pCreateInfo?.pointee
+  else { return }
+  scene.add(renderPass: pass, info)
+}
+
+func note_vkCreateRenderPass2(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCreateRenderPass2
+) {
+  guard let scene = c.pointee.device?.scene, let pass = a.pRenderPass?.pointee,
+    let info = a.pCreateInfo?.pointee
+  else { return }
+  scene.add(renderPass: pass, info)
+}
+
+func note_vkDestroyRenderPass(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkDestroyRenderPass
+) {
+  c.pointee.device?.scene?.remove(renderPass: a.renderPass)
+}
+
+// MARK: Draws, for a client that wants to know of them
+
+func note_vkCmdBindPipeline(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdBindPipeline
+) {
+  guard a.pipelineBindPoint == VK_PIPELINE_BIND_POINT_GRAPHICS else { return }
+  c.pointee.scene?.bind(pipeline: key(a.pipeline))
+}
+
+func note_vkCmdBindVertexBuffers(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdBindVertexBuffers
+) {
+  guard let scene = c.pointee.scene, a.firstBinding == 0, a.bindingCount > 0 else { return }
+  scene.bind(vertices: key(a.pBuffers?[0]) &+ (a.pOffsets?[0] ?? 0))
+}
+
+func note_vkCmdPushConstants(
+  _ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdPushConstants
+) {
+  guard let scene = c.pointee.scene, let values = a.pValues else { return }
+  scene.push(Int(a.offset), UnsafeRawBufferPointer(start: values, count: Int(a.size)))
+}
+
+func note_vkCmdDraw(_ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdDraw) {
+  c.pointee.noteShaders()
+  c.pointee.scene?.draw(
+    count: a.vertexCount, instances: a.instanceCount, first: UInt64(a.firstVertex))
+}
+
+func note_vkCmdDrawIndexed(_ c: UnsafeMutablePointer<ReplayContext>, _ a: Args_vkCmdDrawIndexed) {
+  c.pointee.noteShaders()
+  c.pointee.scene?.draw(
+    count: a.indexCount, instances: a.instanceCount,
+    first: UInt64(a.firstIndex) << 32 | UInt64(UInt32(bitPattern: a.vertexOffset)))
 }
 
 // MARK: Descriptor sets
@@ -381,6 +457,7 @@ extension DeviceState {
   }
 
   fileprivate func update(_ write: VkWriteDescriptorSet) {
+    scene?.update(write)
     let known = descriptorSets[key(write.dstSet)]
     if known == nil {
       switch write.descriptorType {
@@ -408,6 +485,7 @@ extension DeviceState {
 
   /// A set that was just allocated has no descriptors, or may get them at any time.
   func noteDescriptorSet(_ set: VkDescriptorSet?, layout: VkDescriptorSetLayout?) {
+    scene?.forget(set: key(set))
     if updatableLayouts.contains(key(layout)) {
       let writes = DescriptorWrites()
       writes.addEverything()

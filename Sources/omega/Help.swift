@@ -61,7 +61,8 @@ enum Help {
                             the link is fast enough, else as video; from a node on this host raw
       --bitrate MBPS        megabits a second of video at most; what the link takes
       --shard auto|off      how nodes share a frame; further nodes stay idle
-      --interim auto|off    synthesised frames; none are made
+      --interim auto|off    shows synthesised pictures between frames that come from another host more
+                            seldom than the display shows them, up to 60 a second
       --viewer-input on|off whether viewers of the nodes may operate APP's windows, as far as their tokens
                             go; on (OMEGA_VIEWER_INPUT)
       -v, -q                more messages, or errors only (OMEGA_LOG=error|warn|info|debug)

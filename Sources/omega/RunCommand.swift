@@ -136,7 +136,8 @@ enum RunCommand {
       }
       mostBits = Int(megabits * 1e6)
     }
-    return FrameWishes(choice: choice, mostBits: mostBits)
+    return FrameWishes(
+      choice: choice, mostBits: mostBits, makesInterim: arguments["--interim"] != "off")
   }
 
   /// The file of `--record`, made.

@@ -39,8 +39,55 @@ private func fuzzingEnd() -> UInt64 {
   return platform_now() &+ (seconds.map { $0 &* 1_000_000_000 } ?? 500_000_000)
 }
 
+/// Sealed memory of frames.
+private func frameMemory(_ bytes: UInt64) -> Int32 {
+  let descriptor = platform_memfd("frames")
+  #expect(platform_resize(descriptor, bytes) == 0 && platform_seal_size(descriptor) == 0)
+  return descriptor
+}
+
+/// The payload of `appFrameBuffers` for swapchain 1.
+private func frameBuffersMessage(
+  byteCount: UInt64, imageCount: UInt32, extraCount: UInt32 = 0, _ rest: [UInt32] = []
+) -> [UInt32] {
+  [
+    1, 0, UInt32(truncatingIfNeeded: byteCount), UInt32(byteCount >> 32), imageCount, 0, extraCount,
+  ] + rest
+}
+
 @Suite("Fuzzing the agent")
 struct FuzzTests {
+  @Test("what an application says of its frame memory")
+  func frameMemories() {
+    let end = fuzzingEnd()
+    var numbers = Numbers(5)
+    let size: UInt64 = 8 * 4096 + UInt64(InterimBoard.byteCount)
+    let event = platform_event()
+    defer { _ = platform_close(event) }
+    var count = 0
+    repeat {
+      let frames = FrameTable()
+      let descriptor = frameMemory(size)
+      defer { _ = platform_close(descriptor) }
+      // Now right, now wrong in one place, now cut off.
+      var words = frameBuffersMessage(
+        byteCount: 8 * 4096, imageCount: 3, extraCount: UInt32(InterimBoard.bufferCount),
+        [32, 16, 128, 0, 0, 16_666_667, 0])
+      if numbers.below(3) > 0 {
+        words[numbers.below(words.count)] = UInt32(truncatingIfNeeded: numbers.edgy())
+      }
+      let isAttached = words.withUnsafeBytes { bytes in
+        let cut = numbers.below(4) == 0 ? numbers.below(bytes.count + 1) : bytes.count
+        return frames.attach(
+          UnsafeRawBufferPointer(rebasing: bytes[..<cut]),
+          numbers.below(5) == 0 ? [descriptor] : [descriptor, event], ring: {})
+      }
+      if isAttached { count += 1 }
+      frames.detachAll()
+    } while platform_now() < end
+    #expect(count > 0)
+  }
+
   /// Control records whose fields are small, at edges, or anything.
   private func records(_ numbers: inout Numbers) -> [UInt64] {
     var words: [UInt64] = []
@@ -90,10 +137,11 @@ struct FuzzTests {
   func messages() throws {
     let end = fuzzingEnd()
     let frames = FrameTable()
-    let descriptor = platform_memfd("frames")
-    #expect(platform_resize(descriptor, 8192) == 0 && platform_seal_size(descriptor) == 0)
+    let descriptor = frameMemory(8192)
     #expect(
-      frames.attach(swapchain: 1, descriptor: descriptor, byteCount: 8192, imageCount: 2))
+      frameBuffersMessage(byteCount: 8192, imageCount: 2).withUnsafeBytes {
+        frames.attach($0, [descriptor], ring: {})
+      })
     _ = platform_close(descriptor)
     var error: Int32 = 0
     let segment = try #require(Segment.make(error: &error))

@@ -15,15 +15,16 @@ from harness import (
 ENDLESS = [PROGRAMS / "recordbench", 10_000_000]
 
 
-def slow_driver(command: str, seconds: int) -> tuple[pathlib.Path, dict[str, str]]:
-    """A driver in which one command takes long: its manifest, and the node's environment."""
+def slow_driver(command: str, **time: int) -> tuple[pathlib.Path, dict[str, str]]:
+    """A driver in which one command takes long, the first time SLOW_SECONDS, or each time
+    SLOW_MILLISECONDS: its manifest, and the node's environment."""
     need("cc")
     source = pathlib.Path(__file__).with_name("programs") / "slow_driver.c"
     library = folder() / "slow_driver.so"
     run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"])
     native = json.loads(LAVAPIPE.read_text())
     environment = native_environment(
-        SLOW_COMMAND=command, SLOW_SECONDS=seconds, SLOW_LIBRARY=native["ICD"]["library_path"]
+        SLOW_COMMAND=command, SLOW_LIBRARY=native["ICD"]["library_path"], **time
     )
     native["ICD"]["library_path"] = str(library)
     manifest = folder() / "slow.json"
@@ -90,7 +91,7 @@ def test_node_that_is_stopped_for_a_moment():
 @deadline(120)
 def test_slow_command():
     """A driver that takes long over a command is named, and waited for."""
-    manifest, environment = slow_driver("vkCreateBuffer", 14)
+    manifest, environment = slow_driver("vkCreateBuffer", SLOW_SECONDS=14)
     result = folder() / "result"
     with node("--driver", manifest, environment=environment) as server:
         client = omega(

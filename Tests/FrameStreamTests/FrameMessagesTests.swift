@@ -9,10 +9,10 @@ struct FrameMessagesTests {
   @Test("are read as they were written")
   func roundTrips() throws {
     for choice in FrameChoice.allCases {
-      for takes in [false, true] {
+      for (takes, wants) in [(false, false), (true, false), (false, true)] {
         let settings = FrameSettings(
           choice: choice, codings: .all, mostBits: 5_000_000, takesDatagrams: takes,
-          mayLeaveOut: !takes, takesRefinements: choice == .auto)
+          wantsGeometry: wants, mayLeaveOut: !takes, takesRefinements: choice == .auto)
         #expect(settings.bytes.withUnsafeBytes { FrameSettings($0) } == settings)
       }
       #expect(FrameChoice(name: "\(choice)") == choice)
@@ -30,7 +30,7 @@ struct FrameMessagesTests {
     #expect(end.bytes.count == FrameEnd.byteCount)
     #expect(end.bytes.withUnsafeBytes { FrameEnd($0) } == end)
     let feedback = FrameFeedback(
-      swapchain: 9, frame: 8, lostBands: 7, lostSince: 6, decodeTime: 1 << 40)
+      swapchain: 9, frame: 8, lostBands: 7, lostSince: 6, decodeTime: 1 << 40, wantsGeometry: true)
     #expect(feedback.bytes.count == FrameFeedback.byteCount)
     #expect(feedback.bytes.withUnsafeBytes { FrameFeedback($0) } == feedback)
   }

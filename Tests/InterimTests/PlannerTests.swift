@@ -57,6 +57,16 @@ struct PlannerTests {
     #expect(abs(planner.instantsAhead()[0] - 5 - 1.0 / 60) < 1e-9)
   }
 
+  @Test("after a burst of frames the rate is what comes behind it")
+  func burst() throws {
+    var planner = InterimPlanner(targetRate: 60)
+    for k in 0..<6 { planner.add(frameAt: Double(k) / 1000) }
+    #expect(!planner.isActive)
+    for k in 1...10 { planner.add(frameAt: Double(k) / 20) }
+    #expect(abs(try #require(planner.interval) - 0.05) < 1e-6)
+    #expect(planner.isActive && planner.picturesAGap == 2)
+  }
+
   @Test("times that run backwards or are no numbers change nothing")
   func nonsense() {
     var planner = InterimPlanner(targetRate: .nan, most: -4, workShare: 9)

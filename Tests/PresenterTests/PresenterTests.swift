@@ -1,7 +1,8 @@
 import CPlatform
-import Client
 import Ring
 import Testing
+
+@testable import Client
 
 @Suite("Pixels become 8-bit red, green and blue")
 struct PixelTests {
@@ -115,6 +116,140 @@ struct DumpListTests {
 
   @Test("No list means all")
   func all() { #expect(FrameDump.isWanted(123_456, nil)) }
+}
+
+@Suite("A presenter with interim pictures")
+struct InterimPresenterTests {
+  func start() throws -> (Connection, Presenter, InterimBoard) {
+    let connection = try #require(Connection.detached(readerMask: 0))
+    let frames = try #require(
+      FrameBuffers.make(imageCount: 3, width: 33, height: 7, layout: .bgra8, interim: true))
+    let presenter = try #require(
+      Presenter.start(
+        connection: connection, window: .headless, frames: frames, mode: .fifo, isOpaque: true))
+    return (connection, presenter, try #require(frames.board))
+  }
+
+  func count(_ connection: Connection, _ counter: Int) -> UInt64 {
+    platform_load64(connection.segment.counter(counter))
+  }
+
+  /// Waits a second at most until a counter has a value.
+  func wait(_ connection: Connection, _ counter: Int, for value: UInt64) {
+    let end = platform_now() &+ 1_000_000_000
+    while count(connection, counter) < value, platform_now() < end { platform_sleep(500_000) }
+    #expect(count(connection, counter) == value)
+  }
+
+  @Test(
+    "Pictures are shown in order, with nothing else to wait for, and their memory is free again")
+  func pictures() throws {
+    let (connection, presenter, board) = try start()
+    for _ in 0..<3 {
+      let shown = count(connection, Counter.interimShown)
+      let now = platform_now()
+      for k in 0..<InterimBoard.pictureCount {
+        let picture = try #require(board.claim())
+        board.publish(picture, at: now &+ UInt64(1 + k) * 4_000_000)
+      }
+      #expect(board.claim() == nil)
+      // As the agent does, by a descriptor of the same.
+      platform_event_set(presenter.state.pointee.wake)
+      wait(
+        connection, Counter.interimShown, for: shown + UInt64(InterimBoard.pictureCount))
+    }
+    presenter.stop()
+    #expect(count(connection, Counter.framesShown) == 0)
+  }
+
+  @Test("What a later picture, or a real frame, has overtaken is not shown")
+  func overtaken() throws {
+    let (connection, presenter, board) = try start()
+    let now = platform_now()
+    for time in [now - 2, now - 3, now - 1] {
+      board.publish(try #require(board.claim()), at: time)
+    }
+    platform_event_set(presenter.state.pointee.wake)
+    wait(connection, Counter.interimDropped, for: 2)
+    wait(connection, Counter.interimShown, for: 1)
+    guard case .image(let image) = presenter.acquire(nanoseconds: 0) else {
+      Issue.record("no image")
+      return
+    }
+    _ = presenter.present(image: image, slot: 0, value: 1)
+    connection.segment.complete(slot: 0, value: 1)
+    wait(connection, Counter.framesShown, for: 1)
+    board.publish(try #require(board.claim()), at: now)
+    platform_event_set(presenter.state.pointee.wake)
+    wait(connection, Counter.interimDropped, for: 3)
+    presenter.stop()
+    #expect(count(connection, Counter.interimShown) == 1)
+  }
+
+  @Test(
+    "A real frame waits for the time that it was given, its image does not, and no frame waits for ever"
+  )
+  func scheduled() throws {
+    let (connection, presenter, board) = try start()
+    for (value, delay) in [(1, 100_000_000), (2, UInt64.max / 2)] as [(UInt64, UInt64)] {
+      guard case .image(let image) = presenter.acquire(nanoseconds: 0) else {
+        Issue.record("no image")
+        return
+      }
+      let time = platform_now() &+ delay
+      board.set(timeOfImage: Int(image), time)
+      _ = presenter.present(image: image, slot: image, value: value, id: value)
+      connection.segment.complete(slot: image, value: value)
+      // Before it, a picture.
+      board.publish(try #require(board.claim()), at: platform_now() &+ 20_000_000)
+      platform_event_set(presenter.state.pointee.wake)
+      for _ in 0..<3 {
+        guard case .image(let other) = presenter.acquire(nanoseconds: 1_000_000_000) else {
+          Issue.record("an image is held until its frame is shown")
+          return
+        }
+        _ = other
+      }
+      for image in 0..<3 as Range<UInt32> { _ = presenter.giveBack(image: image) }
+      guard case .shown = presenter.waitForPresent(id: value, nanoseconds: 5_000_000_000) else {
+        Issue.record("not shown")
+        return
+      }
+      // The other one's time is out of reason.
+      if value == 1 { #expect(platform_now() >= time) }
+      #expect(count(connection, Counter.interimShown) == value)
+    }
+    presenter.stop()
+    #expect(count(connection, Counter.framesShown) == 2)
+  }
+
+  @Test("What the agent takes back is not shown")
+  func withdrawn() throws {
+    let (connection, presenter, board) = try start()
+    let now = platform_now()
+    board.publish(try #require(board.claim()), at: now &+ 50_000_000)
+    board.publish(try #require(board.claim()), at: now &+ 900_000_000)
+    #expect(board.withdraw(from: now &+ 60_000_000) == 1)
+    platform_event_set(presenter.state.pointee.wake)
+    wait(connection, Counter.interimShown, for: 1)
+    presenter.stop()
+    #expect(count(connection, Counter.interimShown) == 1)
+    #expect(count(connection, Counter.interimDropped) == 0)
+  }
+
+  @Test("There are none of pixels that they cannot be made of")
+  func layouts() throws {
+    for (layout, extra) in [(.rgba8, 5), (.bgr565, 0), (.bgra10, 0)] as [(PixelLayout, Int)] {
+      let frames = try #require(
+        FrameBuffers.make(imageCount: 2, width: 5, height: 5, layout: layout, interim: true))
+      #expect(frames.extraCount == extra)
+      #expect((frames.board != nil) == (extra > 0))
+      frames.free()
+    }
+    let plain = try #require(FrameBuffers.make(imageCount: 2, width: 5, height: 5, layout: .bgra8))
+    #expect(plain.extraCount == 0 && plain.byteCount == 2 * plain.frameBytes)
+    plain.free()
+  }
 }
 
 @Suite("A presenter without a window")

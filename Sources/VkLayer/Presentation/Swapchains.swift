@@ -114,7 +114,8 @@ func hook_vkCreateSwapchainKHR(
   guard
     let frames = FrameBuffers.make(
       imageCount: imageCount, width: Int(info.pointee.imageExtent.width),
-      height: Int(info.pointee.imageExtent.height), layout: layout)
+      height: Int(info.pointee.imageExtent.height), layout: layout,
+      interim: state.pointee.connection.wantsInterim)
   else {
     free(swapchain, pAllocator)
     return VK_ERROR_OUT_OF_HOST_MEMORY
@@ -226,17 +227,9 @@ private func announce(
 ) -> VkResult {
   let frames = swapchain.pointee.presenter.frames
   let count = swapchain.pointee.imageCount
-  var message = (
-    MessageType.appFrameBuffers, UInt32(24), swapchain.pointee.id, UInt64(frames.byteCount),
-    UInt32(truncatingIfNeeded: count), swapchain.pointee.presenter.x11Window
-  )
-  var descriptor = frames.descriptor
-  let sent = withUnsafeBytes(of: &message) { bytes in
-    withUnsafePointer(to: &descriptor) { descriptor in
-      state.pointee.connection.send(bytes, UnsafeBufferPointer(start: descriptor, count: 1))
-    }
-  }
-  guard sent, let writer = beginAsync(device: device) else { return VK_ERROR_DEVICE_LOST }
+  guard swapchain.pointee.presenter.announce(id: swapchain.pointee.id),
+    let writer = beginAsync(device: device)
+  else { return VK_ERROR_DEVICE_LOST }
   let families =
     info.imageSharingMode == VK_SHARING_MODE_CONCURRENT ? info.queueFamilyIndexCount : 0
   let formats = chained(VK_STRUCTURE_TYPE_IMAGE_FORMAT_LIST_CREATE_INFO, in: info.pNext)?

@@ -729,6 +729,7 @@ func replay_vkCreateRenderPass(_ c: UnsafeMutablePointer<ReplayContext>, _ r: in
   if result.rawValue >= 0, let ids = a.ids {
     c.pointee.insert(ids[0], a.pRenderPass?.pointee ?? nil)
   }
+  if result.rawValue >= 0 { note_vkCreateRenderPass(c, a) }
   if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateRenderPass, result) }
 }
 
@@ -741,6 +742,7 @@ func replay_vkDestroyRenderPass(_ c: UnsafeMutablePointer<ReplayContext>, _ r: i
   }
   call(a.device, a.renderPass, nil)
   c.pointee.forget(recordOffset: 16)
+  note_vkDestroyRenderPass(c, a)
 }
 
 /// Replays `vkGetRenderAreaGranularity`.
@@ -841,6 +843,7 @@ func replay_vkResetCommandBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: 
 func replay_vkCmdBindPipeline(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBindPipeline = decode_vkCmdBindPipeline(&r)
   guard r.failure == nil else { return }
+  note_vkCmdBindPipeline(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdBindPipeline else {
     return c.pointee.missing(Opcode.vkCmdBindPipeline)
   }
@@ -967,6 +970,7 @@ func replay_vkCmdBindIndexBuffer(_ c: UnsafeMutablePointer<ReplayContext>, _ r: 
 func replay_vkCmdBindVertexBuffers(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdBindVertexBuffers = decode_vkCmdBindVertexBuffers(&r)
   guard r.failure == nil else { return }
+  note_vkCmdBindVertexBuffers(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdBindVertexBuffers else {
     return c.pointee.missing(Opcode.vkCmdBindVertexBuffers)
   }
@@ -977,7 +981,7 @@ func replay_vkCmdBindVertexBuffers(_ c: UnsafeMutablePointer<ReplayContext>, _ r
 func replay_vkCmdDraw(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDraw = decode_vkCmdDraw(&r)
   guard r.failure == nil else { return }
-  c.pointee.noteShaders()
+  note_vkCmdDraw(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdDraw else {
     return c.pointee.missing(Opcode.vkCmdDraw)
   }
@@ -988,7 +992,7 @@ func replay_vkCmdDraw(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reade
 func replay_vkCmdDrawIndexed(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdDrawIndexed = decode_vkCmdDrawIndexed(&r)
   guard r.failure == nil else { return }
-  c.pointee.noteShaders()
+  note_vkCmdDrawIndexed(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdDrawIndexed else {
     return c.pointee.missing(Opcode.vkCmdDrawIndexed)
   }
@@ -1285,6 +1289,7 @@ func replay_vkCmdCopyQueryPoolResults(_ c: UnsafeMutablePointer<ReplayContext>, 
 func replay_vkCmdPushConstants(_ c: UnsafeMutablePointer<ReplayContext>, _ r: inout Reader) {
   let a: Args_vkCmdPushConstants = decode_vkCmdPushConstants(&r)
   guard r.failure == nil else { return }
+  note_vkCmdPushConstants(c, a)
   guard let call = c.pointee.dispatch.pointee.vkCmdPushConstants else {
     return c.pointee.missing(Opcode.vkCmdPushConstants)
   }

@@ -23,6 +23,7 @@ func replay_vkCreateRenderPass2(_ c: UnsafeMutablePointer<ReplayContext>, _ r: i
   if result.rawValue >= 0, let ids = a.ids {
     c.pointee.insert(ids[0], a.pRenderPass?.pointee ?? nil)
   }
+  if result.rawValue >= 0 { note_vkCreateRenderPass2(c, a) }
   if result.rawValue < 0 { c.pointee.failed(Opcode.vkCreateRenderPass2, result) }
 }
 

@@ -1,5 +1,6 @@
 // A driver that is another one, but for a command that takes long: the first SLOW_COMMAND sleeps
-// SLOW_SECONDS before it does what it does. SLOW_LIBRARY is the other driver.
+// SLOW_SECONDS before it does what it does, or each of them SLOW_MILLISECONDS. SLOW_LIBRARY is the
+// other driver.
 //
 // Only commands whose arguments fit into six registers can be slow: they are passed on as words.
 
@@ -25,8 +26,10 @@ static get_proc device_proc;
 
 static uint64_t slow(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
   static int calls;
-  struct timespec time = {.tv_sec = atoi(getenv("SLOW_SECONDS"))};
-  if (calls++ == 0) nanosleep(&time, NULL);
+  const char *seconds = getenv("SLOW_SECONDS"), *milliseconds = getenv("SLOW_MILLISECONDS");
+  struct timespec time = {.tv_sec = seconds ? atoi(seconds) : 0,
+                          .tv_nsec = milliseconds ? atol(milliseconds) * 1000000 : 0};
+  if (calls++ == 0 || milliseconds) nanosleep(&time, NULL);
   return slow_target(a, b, c, d, e, f);
 }
 

@@ -1,6 +1,6 @@
 // Gives a program a clock that goes a sixtieth of a second each time it is read, so that it draws the same
 // frames in each run, and writes what it shows to $FRAMES/frame-000001.ppm and so on, for runs without Omega.
-// Ends the program after $COUNT swaps.
+// Ends the program after $COUNT swaps, each of which takes $PAUSE milliseconds longer than it would.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -45,7 +45,9 @@ void glXSwapBuffers(Display *display, unsigned long drawable) {
   const char *count = getenv("COUNT");
   number++;
   if (!swap) swap = (void (*)(Display *, unsigned long))dlsym(RTLD_NEXT, "glXSwapBuffers");
+  const char *pause = getenv("PAUSE");
   if (folder) write_frame(folder, number);
+  if (pause) usleep(atoi(pause) * 1000);
   swap(display, drawable);
   if (count && number >= atoi(count)) {
     glFinish();
