@@ -163,8 +163,10 @@ def test_click_and_key():
             assert "key 55" not in events.errors() and "at 50,50" not in events.errors()
             stop(events)
 
-            # Another window over it: nothing is pressed there.
-            cover = start(["xeyes", "-geometry", "300x300+150+150"], plain_environment(DISPLAY=screen))
+            # Another window over it, a rectangle: nothing is pressed there.
+            cover = start(
+                ["xeyes", "+shape", "-geometry", "300x300+150+150"], plain_environment(DISPLAY=screen)
+            )
             try:
                 wait_until(lambda: "xeyes" in tree(screen), 10, "a window above")
                 log = start([event_log(), named_window(screen, "xeyes")], plain_environment(DISPLAY=screen))

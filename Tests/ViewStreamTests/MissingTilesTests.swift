@@ -18,9 +18,20 @@ struct MissingTilesTests {
       top: band * 64, rows: 64, mask: mask)
   }
 
+  /// What a viewer lacks, for expectations that change it.
+  private final class Shared {
+    private var tiles = MissingTiles()
+
+    var isNew: Bool { tiles.isNew }
+    var gaps: [(band: Int, since: UInt32?)] { tiles.gaps }
+
+    func takes(_ unit: BandHeader, isWanted: Bool) -> Bool { tiles.takes(unit, isWanted: isWanted) }
+    func lose(bands: UInt32) { tiles.lose(bands: bands) }
+  }
+
   @Test("a viewer that has just come waits for a picture that needs none before it")
   func begins() {
-    var missing = MissingTiles()
+    let missing = Shared()
     #expect(missing.isNew)
     #expect(!missing.takes(unit(5, .h264), isWanted: true))
     #expect(missing.gaps.map(\.band) == [0])
@@ -32,7 +43,7 @@ struct MissingTilesTests {
 
   @Test("what was left out is asked for since then, and no more when it has come")
   func skipped() {
-    var missing = MissingTiles()
+    let missing = Shared()
     #expect(missing.takes(unit(1, .lossless), isWanted: true))
     #expect(!missing.takes(unit(2, .lossless, tiles: [1]), isWanted: false))
     #expect(!missing.takes(unit(3, .lossless, tiles: [2]), isWanted: false))
@@ -46,7 +57,7 @@ struct MissingTilesTests {
 
   @Test("video that refers to what was left out is of no use")
   func videoAfterGap() {
-    var missing = MissingTiles()
+    let missing = Shared()
     #expect(missing.takes(unit(1, .h264, isIntra: true), isWanted: true))
     #expect(!missing.takes(unit(2, .h264), isWanted: false))
     #expect(!missing.takes(unit(3, .h264), isWanted: true))
@@ -61,7 +72,7 @@ struct MissingTilesTests {
 
   @Test("a band that did not decode begins anew, alone")
   func lost() {
-    var missing = MissingTiles()
+    let missing = Shared()
     for band in 0..<2 {
       #expect(missing.takes(unit(1, band: band, .h264, isIntra: true), isWanted: true))
     }
@@ -73,7 +84,7 @@ struct MissingTilesTests {
 
   @Test("a frame of another size is another picture")
   func resized() {
-    var missing = MissingTiles()
+    let missing = Shared()
     #expect(missing.takes(unit(1, .h264, isIntra: true), isWanted: true))
     var other = unit(2, .h264)
     other.frameWidth = 250

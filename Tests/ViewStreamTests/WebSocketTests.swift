@@ -112,7 +112,7 @@ struct HTTPRequestTests {
     #expect(request.has("upgrade", in: "connection"))
     #expect(!request.has("close", in: "connection"))
     for count in 0..<text.utf8.count {
-      #expect(try read(String(text.prefix(count))) == nil)
+      #expect(try read(String(decoding: text.utf8.prefix(count), as: UTF8.self)) == nil)
     }
   }
 
