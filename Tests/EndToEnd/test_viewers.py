@@ -314,11 +314,16 @@ def test_bad_viewers():
 
 
 def process_of(served, word: str) -> int:
-    """The node's own process that was started as `word`."""
-    return next(
-        child for child in children(served.pid)
-        if word in open(f"/proc/{child}/cmdline").read().split("\0")
-    )
+    """The node's own process that was started as `word`; a new one has its parent's words for a moment."""
+
+    def found() -> int | None:
+        for child in children(served.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if word in open(f"/proc/{child}/cmdline").read().split("\0"):
+                    return child
+        return None
+
+    return wait_until(found, 10, f"the node's {word}")
 
 
 class Crowd:
