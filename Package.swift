@@ -102,7 +102,7 @@ let package = Package(
     .target(
       name: "FrameStream", dependencies: ["CPlatform", "CLibAV", "CZstd", "Wire"],
       swiftSettings: house + gnu),
-    .target(name: "Interim", dependencies: ["CPlatform"], swiftSettings: house),
+    .target(name: "Interim", dependencies: ["CPlatform"], swiftSettings: house + gnu),
     .target(name: "XDisplay", dependencies: ["CPlatform", "CX11"], swiftSettings: house + gnu),
     // Floor 4
     .target(
@@ -207,7 +207,8 @@ let package = Package(
       dependencies: ["FrameServer", "FrameStream", "FrameSamples", "CPlatform"],
       swiftSettings: gnu),
     .testTarget(name: "FrameLinkTests", dependencies: ["FrameLink", "FrameSamples"]),
-    .testTarget(name: "InterimTests", dependencies: ["Interim", "CPlatform"]),
+    .testTarget(
+      name: "InterimTests", dependencies: ["Interim", "CPlatform"], swiftSettings: gnu),
     .testTarget(
       name: "AgentTests",
       dependencies: [
