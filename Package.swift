@@ -105,7 +105,7 @@ let package = Package(
     .target(
       name: "FrameStream", dependencies: ["CPlatform", "CLibAV", "CZstd", "Wire"],
       swiftSettings: house + gnu),
-    .target(name: "Interim", dependencies: ["CPlatform"], swiftSettings: house),
+    .target(name: "Interim", dependencies: ["CPlatform"], swiftSettings: house + gnu),
     .target(name: "XDisplay", dependencies: ["CPlatform", "CX11"], swiftSettings: house + gnu),
     // Floor 4
     .target(
@@ -232,7 +232,8 @@ let package = Package(
     .testTarget(name: "FrameLinkTests", dependencies: ["FrameLink", "FrameSamples"]),
     .testTarget(
       name: "ViewStreamTests", dependencies: ["ViewStream", "FrameStream"], swiftSettings: gnu),
-    .testTarget(name: "InterimTests", dependencies: ["Interim", "CPlatform"]),
+    .testTarget(
+      name: "InterimTests", dependencies: ["Interim", "CPlatform"], swiftSettings: gnu),
     .testTarget(
       name: "AgentTests",
       dependencies: [

@@ -434,6 +434,10 @@ static inline int platform_open(const char *_Nonnull path, int flags, int mode) 
   int fd = open(path, flags | O_CLOEXEC, mode);
   return fd >= 0 ? fd : -errno;
 }
+/// 0 or a negative errno.
+static inline int platform_rename(const char *_Nonnull from, const char *_Nonnull to) {
+  return rename(from, to) == 0 ? 0 : -errno;
+}
 /// Writes to standard error, whole or not at all where the kernel lets it.
 static inline void platform_stderr(const char *_Nonnull p, size_t n) {
   ssize_t r = write(2, p, n);

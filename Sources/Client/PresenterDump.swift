@@ -44,14 +44,16 @@ public enum FrameDump {
     return value
   }
 
-  /// Writes one frame when it is wanted. A failure is said once; presenting goes on.
+  /// Writes one frame when it is wanted, under its name when it is whole: who is killed meanwhile leaves none that
+  /// is not. A failure is said once; presenting goes on.
   static func write(_ frames: FrameBuffers, image: Int, number: UInt64) {
     guard let directory, isWanted(number, platform_getenv("OMEGA_DUMP_AT")) else { return }
     let headerRoom = 64
     let rowBytes = frames.width &* 3
     let byteCount = headerRoom &+ rowBytes &* frames.height
-    let pathRoom = platform_string_length(directory) &+ 32
-    guard let memory = platform_malloc(byteCount), let pathMemory = platform_malloc(pathRoom) else {
+    let pathRoom = platform_string_length(directory) &+ 40
+    guard let memory = platform_malloc(byteCount), let pathMemory = platform_malloc(2 &* pathRoom)
+    else {
       return fail(directory, -ENOMEM)
     }
     defer {
@@ -71,16 +73,25 @@ public enum FrameDump {
         frames.frame(image) + row &* frames.stride, frames.width, into: pixels + row &* rowBytes)
       row &+= 1
     }
-    var path = Text(pathMemory.assumingMemoryBound(to: UInt8.self))
+    let path = name(directory, number, ".ppm", in: pathMemory)
+    let part = name(directory, number, ".ppm.part", in: pathMemory + pathRoom)
+    let size = pixels - memory.assumingMemoryBound(to: UInt8.self) &+ rowBytes &* frames.height
+    var result = save(part, memory, size)
+    if result == 0 { result = platform_rename(part, path) }
+    if result < 0 { fail(directory, result) }
+  }
+
+  private static func name(
+    _ directory: UnsafePointer<CChar>, _ number: UInt64, _ suffix: StaticString,
+    in room: UnsafeMutableRawPointer
+  ) -> UnsafePointer<CChar> {
+    var path = Text(room.assumingMemoryBound(to: UInt8.self))
     path.append(directory)
     path.append("/frame-")
     path.append(number, digits: 6)
-    path.append(".ppm")
+    path.append(suffix)
     path.terminate()
-    let result = save(
-      UnsafeRawPointer(pathMemory).assumingMemoryBound(to: CChar.self), memory,
-      pixels - memory.assumingMemoryBound(to: UInt8.self) &+ rowBytes &* frames.height)
-    if result < 0 { fail(directory, result) }
+    return UnsafeRawPointer(room).assumingMemoryBound(to: CChar.self)
   }
 
   private static func save(

@@ -306,7 +306,7 @@ def test_picking():
 
 
 def test_liberties():
-    same_guest("liberties", 16)
+    same_guest("liberties", 17)
 
 
 def test_errors_on_purpose():

@@ -174,7 +174,10 @@ public func eglClientWaitSync(
   guard let sync = EGLSync.hold(dpy, sync) else { return 0 }
   defer { sync.letGo() }
   EGLThread.note(EGL.success)
-  return sync.wait(timeout) ? EGL.conditionSatisfied : EGL.timeoutExpired
+  guard sync.wait(timeout) else { return EGL.timeoutExpired }
+  // What the GPU has written to maps is to be seen from now on.
+  if sync.pointee.type == EGL.syncFence, let context = currentEGLContext() { refreshMaps(context) }
+  return EGL.conditionSatisfied
 }
 
 @c(eglClientWaitSyncKHR)

@@ -536,6 +536,25 @@ def liberties() -> None:
         assert value.value == 1, "there is no result after glFinish"
         gl.glGetQueryObjectiv(query, 0x8866, C.byref(value))
     print("samples", value.value, hex(gl.glGetError()))
+    # What the GPU has written to a coherent map is there when EGL has waited for it.
+    def function(name: str, result, *types):
+        return C.CFUNCTYPE(result, *types)(es.eglGetProcAddress(name.encode()))
+
+    size, pattern = C.c_ssize_t(4096), bytes(range(256)) * 16
+    gl.glBindBuffer(0x8F36, 78)
+    gl.glBufferData(0x8F36, size, pattern, 0x88E4)
+    gl.glBindBuffer(0x8F37, 79)
+    flags = 0x1 | 0x40 | 0x80
+    function("glBufferStorage", None, C.c_uint, C.c_ssize_t, C.c_void_p, C.c_uint)(
+        0x8F37, 4096, None, flags)
+    place = function("glMapBufferRange", C.c_void_p, C.c_uint, C.c_ssize_t, C.c_ssize_t, C.c_uint)(
+        0x8F37, 0, 4096, flags)
+    gl.glCopyBufferSubData(0x8F36, 0x8F37, C.c_ssize_t(0), C.c_ssize_t(0), size)
+    sync = C.c_void_p(es.eglCreateSync(display, 0x30F9, None))
+    waited = function(
+        "eglClientWaitSync", C.c_int, C.c_void_p, C.c_void_p, C.c_int, C.c_ulonglong)(
+        display, sync, 1, 0xFFFFFFFFFFFFFFFF)
+    print("map", hex(waited), C.string_at(place, 4096) == pattern, hex(gl.glGetError()))
     assert es.eglMakeCurrent(display, None, None, None)
     assert es.eglTerminate(display)
 
