@@ -20,7 +20,8 @@ func fail(_ message: String, _ status: Int32) -> Never {
 func usage() -> Never { fail("usage: InterimBench quality NAME FILE [PICTURES] | cost", 2) }
 
 let arguments = Array(CommandLine.arguments.dropFirst())
-var template = Array("/tmp/interim-XXXXXX".utf8CString)
+let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+var template = Array("\(temporary)/interim-XXXXXX".utf8CString)
 guard let made = mkdtemp(&template) else { usage() }
 let folder = String(cString: made)
 defer { rmdir(folder) }

@@ -359,7 +359,7 @@ extension UnsafeMutablePointer<ContextState> {
   func waitUntilReplayed() -> Bool {
     settleQuestion()
     guard let call = beginCall(ControlOpcode.glReport) else { return false }
-    writeReport(call)
+    call.writeReport()
     guard var reply = pointee.connection.endCall(call) else { return false }
     // What glGetError would have said is still to be said.
     let error = reply.u32("glReport.error")
@@ -368,12 +368,15 @@ extension UnsafeMutablePointer<ContextState> {
     keep(error)
     return true
   }
+}
 
-  func writeReport(_ call: Call) {
-    call.writer.pointee.begin(ControlOpcode.glReport)
-    call.writer.pointee.u32(call.ticket)
-    call.writer.pointee.u32(0)
-    call.writer.pointee.end()
+extension Call {
+  /// Asks a context's first error, and so whether everything before has been replayed.
+  func writeReport() {
+    writer.pointee.begin(ControlOpcode.glReport)
+    writer.pointee.u32(ticket)
+    writer.pointee.u32(0)
+    writer.pointee.end()
   }
 }
 
@@ -393,10 +396,7 @@ extension UnsafeMutablePointer<ContextState> {
     guard let (connection, channel) = found,
       let call = connection.beginCall(channel, opcode: ControlOpcode.glReport)
     else { return }
-    call.writer.pointee.begin(ControlOpcode.glReport)
-    call.writer.pointee.u32(call.ticket)
-    call.writer.pointee.u32(0)
-    call.writer.pointee.end()
+    call.writeReport()
     guard var reply = connection.endCall(call) else { return }
     let error = reply.u32("glReport.error")
     connection.finishCall(call)

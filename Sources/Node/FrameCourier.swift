@@ -37,7 +37,7 @@ final class FrameCourier: @unchecked Sendable {
     self.deliver = deliver
   }
 
-  /// The client has got a frame.
+  /// There is something to do, or the client has got a frame.
   func wake() {
     changed.add(1)
     changed.wakeAll()
@@ -50,19 +50,14 @@ final class FrameCourier: @unchecked Sendable {
       defer { isRunning = true }
       return !isRunning
     }
-    guard mustStart else {
-      changed.add(1)
-      changed.wakeAll()
-      return
-    }
+    guard mustStart else { return wake() }
     if !startThread("omega-courier", { [self] in run() }) { run(isOnce: true) }
   }
 
   /// Ends the thread, after what is waiting.
   func stop() {
     lock.withLock { isOver = true }
-    changed.add(1)
-    changed.wakeAll()
+    wake()
   }
 
   private func run(isOnce: Bool = false) {

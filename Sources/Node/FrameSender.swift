@@ -228,6 +228,8 @@ private final class FrameSource: @unchecked Sendable {
   private var lossTarget: FrameEncoder?
 
   private static let framesPerSecond = 60
+  /// Nanoseconds of one of them.
+  private static let frameTime: UInt64 = 1_000_000_000 / UInt64(framesPerSecond)
 
   init(
     _ swapchain: UInt64, _ settings: FrameSettings, _ link: Link, _ meter: SharedMeter,
@@ -271,20 +273,18 @@ private final class FrameSource: @unchecked Sendable {
     }
   }
 
+  /// Whether all are under way that keep the link busy: one, and those that leave before it can have been heard of, at the
+  /// most that a display shows. More would leave an application of three images none that a newer frame could be in.
+  var isBehind: Bool {
+    let trip = meter.roundTrip ?? 0
+    let most = 1 + trip / FrameSource.frameTime
+    return lock.withLock { UInt64(underWay.count) >= most }
+  }
+
   // MARK: While nothing is presented
 
   /// Nanoseconds without a frame after which the application is taken to present nothing.
   private static let pause: UInt64 = 150_000_000
-  /// Nanoseconds from one step to the next: of as many frames as there would be.
-  private static let refinementStep: UInt64 = 1_000_000_000 / UInt64(framesPerSecond)
-  /// One frame on its way, and those that leave before it can have been heard of, at the most that a display shows. More
-  /// would leave an application of three images none that a newer frame could be in.
-  var isBehind: Bool {
-    let trip = meter.roundTrip ?? 0
-    let most = 1 + trip &* UInt64(FrameSource.framesPerSecond) / 1_000_000_000
-    return lock.withLock { UInt64(underWay.count) >= most }
-  }
-
   /// Steps that may be on their way to the client.
   private static let mostSteps = 2
 
@@ -305,11 +305,11 @@ private final class FrameSource: @unchecked Sendable {
       let due = latestFrame &+ FrameSource.pause
       guard now >= due else { return due }
       guard lock.withLock({ underWay.count < FrameSource.mostSteps }) else {
-        return now &+ FrameSource.refinementStep
+        return now &+ FrameSource.frameTime
       }
       usesDatagrams = false
       let coded = encoder.refine { send($0, place, encoder) }
-      guard coded.bands != 0 else { return now &+ FrameSource.refinementStep }
+      guard coded.bands != 0 else { return now &+ FrameSource.frameTime }
       _ = end(coded, place, width, height, encoder, isRefinement: true)
       var message = [UInt8](repeating: 0, count: NodeFrameTimes.byteCount)
       var refined = times
@@ -317,7 +317,7 @@ private final class FrameSource: @unchecked Sendable {
       refined.sent = platform_now()
       message.withUnsafeMutableBytes { if let start = $0.baseAddress { refined.write(to: start) } }
       try? link.send(MessageType.frameTimes, bytes: message)
-      return platform_now() &+ FrameSource.refinementStep
+      return platform_now() &+ FrameSource.frameTime
     }
   }
 
@@ -517,7 +517,7 @@ private final class FrameSource: @unchecked Sendable {
       let delay = meter.arrived(number, now: now, decodeTime: feedback.decodeTime)
     {
       lock.withLock {
-        rate.note(delay: delay, interval: 1_000_000_000 / UInt64(FrameSource.framesPerSecond))
+        rate.note(delay: delay, interval: FrameSource.frameTime)
       }
     }
     guard feedback.lostBands != 0 else { return }

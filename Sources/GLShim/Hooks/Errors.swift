@@ -118,7 +118,7 @@ extension UnsafeMutablePointer<ContextState> {
       _ = platform_add64(&questions, UInt64.max)
       return
     }
-    writeReport(question)
+    question.writeReport()
     pointee.errors.questionFrame = frame
     pointee.errors.question = question
     _ = pointee.connection.sendCall(question)
