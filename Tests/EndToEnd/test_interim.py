@@ -74,9 +74,12 @@ def test_vulkan_of_a_slow_gpu():
 def test_geometry_of_a_slow_gpu():
     """Depth and matrices of vkcube's one draw are found, and pictures are made without waiting for the next."""
     server = slow_gpu()
-    found = slowly("geometry", *command(2 * FRAMES), **server)["interim"]
-    print(found)
-    # On a machine with much else to do there is not always the time for it.
+    # Where the machine has much else to do the agent finds no time for it, and says so by doing without.
+    for _ in range(3):
+        found = slowly("geometry", *command(2 * FRAMES), **server)["interim"]
+        print(found)
+        if found["tiers"].get("extrapolated", {"made": 0})["made"] > 10:
+            break
     assert found["geometries"] > 10, found
     assert found["tiers"]["extrapolated"]["made"] > 10, found
     assert found["tiers"]["extrapolated"]["confidence"] > 0.6, found
