@@ -5,7 +5,7 @@
 // fails when either breaks the rule, so a new edge is always a deliberate one.
 //
 //   floor 0  C modules         headers of other people, and a few static inlines
-//   floor 1  Wire, Ring        bytes, and the shared memory they travel in
+//   floor 1  Wire, Ring        bytes, and the shared memory they travel in;  Threads: locks, words to sleep on
 //   floor 2  VulkanWire, GLWire generated vocabularies;  PageTracker: written pages
 //            MemoryFabric      who has which page of shared memory, and what goes to whom
 //            FrameLink         frames over a path that loses packets: erasure code, pace, repair
@@ -73,6 +73,7 @@ let package = Package(
     // Floor 1
     .target(name: "Wire", dependencies: ["CPlatform"], swiftSettings: injected),
     .target(name: "Ring", dependencies: ["CPlatform"], swiftSettings: injected),
+    .target(name: "Threads", dependencies: ["CPlatform"], swiftSettings: house + gnu),
     // Floor 2
     .target(name: "VulkanWire", dependencies: ["CVulkan", "Wire"], swiftSettings: injected),
     .target(name: "GLWire", dependencies: ["CPlatform", "Wire"], swiftSettings: injected),
@@ -103,7 +104,7 @@ let package = Package(
       name: "Recording", dependencies: ["CPlatform", "CZstd", "Wire"],
       swiftSettings: house + gnu),
     .target(
-      name: "FrameStream", dependencies: ["CPlatform", "CLibAV", "CZstd", "Wire"],
+      name: "FrameStream", dependencies: ["CPlatform", "CLibAV", "CZstd", "Threads", "Wire"],
       swiftSettings: house + gnu),
     .target(name: "Interim", dependencies: ["CPlatform"], swiftSettings: house + gnu),
     .target(name: "XDisplay", dependencies: ["CPlatform", "CX11"], swiftSettings: house + gnu),
@@ -129,7 +130,8 @@ let package = Package(
     .target(
       name: "VulkanReplay",
       dependencies: [
-        "CPlatform", "CVulkan", "CSPIRV", "Wire", "Ring", "VulkanWire", "MemoryFabric",
+        "CPlatform", "CVulkan", "CSPIRV", "Threads", "Wire", "Ring", "VulkanWire",
+        "MemoryFabric",
       ],
       swiftSettings: house + gnu),
     .target(
@@ -154,17 +156,17 @@ let package = Package(
             : ["-static-stdlib"]),
       ]),
     .target(
-      name: "GLReplay", dependencies: ["CPlatform", "Wire", "Ring", "GLWire"],
+      name: "GLReplay", dependencies: ["CPlatform", "Threads", "Wire", "Ring", "GLWire"],
       swiftSettings: house + gnu),
     .target(
-      name: "FrameServer", dependencies: ["CPlatform", "CLibAV", "FrameStream", "Wire"],
+      name: "FrameServer", dependencies: ["CPlatform", "CLibAV", "Threads", "FrameStream", "Wire"],
       swiftSettings: house + gnu),
     .target(name: "ViewStream", dependencies: ["FrameStream"], swiftSettings: house + gnu),
     // Floor 5
     .target(
       name: "PageServer",
       dependencies: [
-        "CPlatform", "Transport", "FrameStream", "ViewStream",
+        "CPlatform", "Threads", "Transport", "FrameStream", "ViewStream",
       ],
       resources: [
         .embedInCode("Page/index.html"), .embedInCode("Page/viewer.css"),
@@ -182,15 +184,17 @@ let package = Package(
     .target(
       name: "Agent",
       dependencies: [
-        "CPlatform", "CVulkan", "CX11", "CInput", "Wire", "Ring", "VulkanWire", "GLWire", "Client",
-        "MemoryFabric", "Transport", "CommandStream", "Recording", "FrameStream", "FrameLink",
+        "CPlatform", "CVulkan", "CX11", "CInput", "Threads", "Wire", "Ring", "VulkanWire", "GLWire",
+        "Client", "MemoryFabric", "Transport", "CommandStream", "Recording", "FrameStream",
+        "FrameLink",
         "Interim", "XDisplay", "ViewStream",
       ],
       swiftSettings: house + gnu),
     .target(
       name: "Node",
       dependencies: [
-        "CPlatform", "Wire", "Ring", "MemoryFabric", "Transport", "CommandStream", "VulkanReplay",
+        "CPlatform", "Threads", "Wire", "Ring", "MemoryFabric", "Transport", "CommandStream",
+        "VulkanReplay",
         "GLReplay", "FrameServer", "FrameStream", "FrameLink", "ViewStream",
       ],
       swiftSettings: house + gnu),
@@ -219,25 +223,27 @@ let package = Package(
     .testTarget(
       name: "RecordingTests", dependencies: ["Recording", "CPlatform"], swiftSettings: gnu),
     .target(
-      name: "FrameSamples", dependencies: ["FrameStream", "FrameLink"], path: "Tests/FrameSamples",
+      name: "FrameSamples", dependencies: ["Threads", "FrameStream", "FrameLink"],
+      path: "Tests/FrameSamples",
       swiftSettings: house + gnu),
     .testTarget(
       name: "FrameStreamTests",
-      dependencies: ["FrameStream", "FrameSamples", "CPlatform", "Wire"],
+      dependencies: ["Threads", "FrameStream", "FrameSamples", "CPlatform", "Wire"],
       swiftSettings: gnu),
     .testTarget(
       name: "FrameServerTests",
-      dependencies: ["FrameServer", "FrameStream", "FrameSamples", "CPlatform"],
+      dependencies: ["Threads", "FrameServer", "FrameStream", "FrameSamples", "CPlatform"],
       swiftSettings: gnu),
     .testTarget(name: "FrameLinkTests", dependencies: ["FrameLink", "FrameSamples"]),
     .testTarget(
       name: "ViewStreamTests", dependencies: ["ViewStream", "FrameStream"], swiftSettings: gnu),
     .testTarget(
-      name: "InterimTests", dependencies: ["Interim", "CPlatform"], swiftSettings: gnu),
+      name: "InterimTests", dependencies: ["Threads", "Interim", "CPlatform"], swiftSettings: gnu),
     .testTarget(
       name: "AgentTests",
       dependencies: [
-        "Agent", "CommandStream", "FrameServer", "FrameStream", "FrameSamples", "Ring", "CPlatform",
+        "Agent", "CommandStream", "Threads", "FrameServer", "FrameStream", "FrameSamples", "Ring",
+        "CPlatform",
       ],
       swiftSettings: gnu),
     .testTarget(

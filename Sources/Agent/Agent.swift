@@ -2,6 +2,7 @@ internal import CPlatform
 public import FrameStream
 internal import Glibc
 internal import Ring
+internal import Threads
 public import Transport
 
 /// The hand: serves application processes on a unix socket and connects each with its nodes.

@@ -5,7 +5,7 @@ internal import Glibc
 internal import MemoryFabric
 internal import Recording
 internal import Ring
-internal import Synchronization
+internal import Threads
 internal import Transport
 internal import ViewStream
 internal import Wire
@@ -47,7 +47,7 @@ final class AppSession: @unchecked Sendable {
   /// Of the thread that receives from the primary node.
   private var wasOperated = false
   /// X11 windows by their swapchains.
-  private let windows = Mutex<[UInt64: UInt32]>([:])
+  private let windows = Guarded<[UInt64: UInt32]>([:])
   /// Of the thread that receives from the primary node.
   private var decoder = RunDecoder()
   private let isEnding = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)

@@ -1,6 +1,6 @@
 internal import CPlatform
 internal import FrameStream
-internal import Synchronization
+internal import Threads
 
 /// Makes the frames of one swapchain from bands that say what has changed since the frame before, in the
 /// images' own buffers.
@@ -47,7 +47,7 @@ final class BandedPicture: @unchecked Sendable {
   /// The image with the newest frame.
   private var newest: Int?
   /// Of the frame that comes.
-  private let found = Mutex(Found())
+  private let found = Guarded(Found())
   private var hasComplained = false
   /// Units that wait for their frame, or for the next, each band's in order.
   private var held: [Held] = []

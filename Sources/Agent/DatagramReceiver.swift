@@ -1,6 +1,7 @@
 internal import CPlatform
 internal import FrameLink
 internal import FrameStream
+internal import Threads
 internal import Transport
 
 /// Units of frames that come as datagrams (`docs/frame-link.md`): one session for each stream of frames, of one node.
@@ -105,8 +106,7 @@ final class DatagramReceiver: @unchecked Sendable {
   func stop() {
     lock.withLock { isOver = true }
     platform_event_set(event)
-    turns.add(1)
-    turns.wakeAll()
+    turns.bump()
   }
 
   /// Figures so far.
@@ -151,8 +151,7 @@ final class DatagramReceiver: @unchecked Sendable {
       }
       platform_event_clear(event)
       handing.withLock { receive(socket) }
-      turns.add(1)
-      turns.wakeAll()
+      turns.bump()
     }
   }
 

@@ -2,6 +2,7 @@ internal import CPlatform
 internal import CommandStream
 internal import MemoryFabric
 internal import Ring
+internal import Threads
 internal import Transport
 internal import Wire
 

@@ -1,6 +1,7 @@
 internal import CPlatform
 internal import FrameStream
 internal import Ring
+internal import Threads
 
 /// Notes when the frames of an application were where, for a node that says so in its own clock's time
 /// (`docs/frame-clock.md`).

@@ -2,6 +2,7 @@ internal import CPlatform
 internal import FrameStream
 internal import Glibc
 internal import Ring
+internal import Threads
 internal import Transport
 
 /// Tells a node what became of its frames, from a thread of its own: the one that receives from the node
@@ -37,14 +38,12 @@ final class FrameReplies: @unchecked Sendable {
         waiting.append(feedback)
       }
     }
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 
   func stop() {
     lock.withLock { isOver = true }
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 
   private func send() {

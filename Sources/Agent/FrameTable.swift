@@ -1,6 +1,7 @@
 internal import CPlatform
 internal import FrameStream
 internal import Ring
+internal import Threads
 
 /// The frame buffers of an application's swapchains, for frames that come over a link.
 ///

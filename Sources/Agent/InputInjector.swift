@@ -1,5 +1,6 @@
 internal import CPlatform
 internal import Synchronization
+internal import Threads
 internal import ViewStream
 
 /// Lets the viewers of a node operate the windows of an application, and nothing else on its display: a key is
@@ -8,7 +9,7 @@ internal import ViewStream
 ///
 /// A thread of its own, from the first event on; any thread may hand events over.
 final class InputInjector: @unchecked Sendable {
-  private let queue = Mutex<[(input: ViewInput, window: UInt32)]>([])
+  private let queue = Guarded<[(input: ViewInput, window: UInt32)]>([])
   private let word = Word()
   private let running: RunningCount
   private let answer: @Sendable (ViewAnswer) -> Void
@@ -40,8 +41,7 @@ final class InputInjector: @unchecked Sendable {
   /// Takes what a viewer has done with a window, by its X11 id; 0: it has none. False when there is no thread.
   func add(_ input: ViewInput, window: UInt32) -> Bool {
     queue.withLock { if $0.count < InputInjector.most { $0.append((input, window)) } }
-    word.add(1)
-    word.wakeAll()
+    word.bump()
     guard !hasStarted.exchange(true, ordering: .acquiringAndReleasing) else { return true }
     running.enter()
     let isStarted = startThread("omega-input") { [self] in
@@ -55,8 +55,7 @@ final class InputInjector: @unchecked Sendable {
   /// The application has ended, or its node is gone: what viewers hold is let go.
   func end() {
     isEnding.store(true, ordering: .releasing)
-    word.add(1)
-    word.wakeAll()
+    word.bump()
   }
 
   private func run() {

@@ -1,5 +1,6 @@
 internal import CPlatform
 internal import Glibc
+internal import Threads
 internal import XDisplay
 
 /// Notes when there is input at the display that programs are shown on, so that frames can say which they answer. Only for

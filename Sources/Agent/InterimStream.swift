@@ -2,6 +2,7 @@ internal import CPlatform
 internal import FrameStream
 internal import Interim
 internal import Ring
+internal import Threads
 
 /// How interim pictures of a swapchain lie in its frame memory, as `appFrameBuffers` says.
 ///
@@ -182,8 +183,7 @@ final class InterimStream: @unchecked Sendable {
       lock.withLock { (isOver, isRunning) = (true, false) }
       Log.warning("no thread for interim pictures; none are made")
     }
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 
   /// The draws of a frame that has been taken say this of it.
@@ -194,8 +194,7 @@ final class InterimStream: @unchecked Sendable {
       geometries.append(geometry)
       if geometries.count > InterimStream.mostWaiting { geometries.removeFirst() }
     }
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 
   /// Whether geometry of further frames is of use.
@@ -239,8 +238,7 @@ final class InterimStream: @unchecked Sendable {
       isOver = true
       arrivals = []
     }
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
     while true {
       let seen = changed.load()
       if lock.withLock({ !isRunning }) { return }
@@ -268,15 +266,13 @@ final class InterimStream: @unchecked Sendable {
           UnsafeRawPointer(frames + arrival.image * frameBytes), image: arrival.image,
           number: arrival.number, time: arrival.shown)
         lock.withLock { reading = nil }
-        changed.add(1)
-        changed.wakeAll()
+        changed.bump()
         if lock.withLock({ way == .between }) { makeBetween(&maker) }
       case .geometry(let geometry): take(geometry, &maker)
       }
     }
     lock.withLock { isRunning = false }
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 
   private enum Work {

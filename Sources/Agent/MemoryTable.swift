@@ -1,6 +1,7 @@
 internal import CPlatform
 internal import MemoryFabric
 internal import Ring
+internal import Threads
 
 /// The mapped allocations of an application whose nodes are on other hosts: where they lie in the
 /// segment, and who has which of their pages (`SharedPages`).

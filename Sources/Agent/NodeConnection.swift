@@ -1,6 +1,7 @@
 internal import CPlatform
 internal import Glibc
 internal import Ring
+internal import Threads
 internal import Transport
 internal import Wire
 

@@ -1,4 +1,5 @@
 internal import Ring
+internal import Threads
 public import Transport
 
 /// Where an agent's nodes are.

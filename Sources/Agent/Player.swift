@@ -2,6 +2,7 @@ internal import CPlatform
 internal import Glibc
 internal import Recording
 internal import Ring
+internal import Threads
 public import Transport
 internal import VulkanWire
 internal import Wire
@@ -337,8 +338,7 @@ public final class Player: @unchecked Sendable {
       failure =
         failure ?? why ?? "node \(node.description.name) has gone\(howItEnded)"
     }
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 
   /// Takes one message; why it is the last one, or nil.
@@ -377,8 +377,7 @@ public final class Player: @unchecked Sendable {
       }
       if message.type != MessageType.heartbeat { idleSince = 0 }
     }
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
     return wrong
   }
 

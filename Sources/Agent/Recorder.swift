@@ -2,6 +2,7 @@ internal import CPlatform
 internal import CVulkan
 public import Recording
 internal import Ring
+internal import Threads
 internal import VulkanWire
 internal import Wire
 
@@ -473,8 +474,7 @@ final class Recorder: @unchecked Sendable {
   }
 
   private func wake() {
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 
   // MARK: The writing thread

@@ -5,6 +5,7 @@ internal import GLWire
 internal import Glibc
 internal import Interim
 internal import Ring
+internal import Threads
 internal import VulkanWire
 
 /// What `--stats` says: the counters of every application process that was served, added up.

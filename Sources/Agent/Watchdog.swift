@@ -1,5 +1,6 @@
 internal import CPlatform
 internal import Ring
+internal import Threads
 internal import VulkanWire
 
 /// Notices a node that hangs. A node says once a second what it is in, from a thread that does
@@ -29,8 +30,7 @@ final class Watchdog: @unchecked Sendable {
 
   /// Ends `run` at once, when `isOver`.
   func wake() {
-    bell.add(1)
-    bell.wakeAll()
+    bell.bump()
   }
 
   /// Watches until `isOver`. Silence is counted in ticks of this thread's own, not by the clock: an

@@ -1,6 +1,6 @@
 internal import CPlatform
 public import FrameStream
-internal import Synchronization
+internal import Threads
 
 /// One band's unit of a frame, when it is coded.
 public struct CodedUnit {
@@ -53,7 +53,7 @@ public final class FrameEncoder {
   private var frame: UInt32 = 0
   private var shares = RateShares()
   /// What others ask for, taken over when the next frame begins.
-  private let requests = Mutex(Requests())
+  private let requests = Guarded(Requests())
 
   private struct Requests {
     /// For each band that something was lost of: since which frame, nil for everything.
@@ -177,8 +177,8 @@ public final class FrameEncoder {
     guard !candidates.isEmpty else { return CodedFrame(frame: frame, began: began) }
     let number = frame &+ 1
     let budget = shares.frameBytes(settings.framesPerSecond) / Double(candidates.count)
-    let result = Mutex(CodedFrame(frame: number, began: began))
-    let changes = Mutex([TileMask?](repeating: nil, count: candidates.count))
+    let result = Guarded(CodedFrame(frame: number, began: began))
+    let changes = Guarded([TileMask?](repeating: nil, count: candidates.count))
     pool.run(candidates.count) { index in
       let state = candidates[index]
       let (rows, changed) = source(state)

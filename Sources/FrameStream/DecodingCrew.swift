@@ -1,5 +1,5 @@
 internal import CPlatform
-internal import Synchronization
+internal import Threads
 internal import Wire
 
 /// A few threads that decode units of bands while others are still on their way. Units of one band of one
@@ -29,7 +29,7 @@ public final class DecodingCrew: Sendable {
 
   /// What the threads know; they do not keep the crew.
   private final class Shared: Sendable {
-    let state = Mutex(State())
+    let state = Guarded(State())
     /// Grows with everything that somebody may wait for.
     nonisolated(unsafe) let changes = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
 
@@ -148,12 +148,6 @@ public final class DecodingCrew: Sendable {
 
   /// Without a thread `finish` does everything.
   private func startOne() {
-    let context = Unmanaged.passRetained(shared)
-    let result = platform_thread_start(
-      { context in
-        if let context { Unmanaged<Shared>.fromOpaque(context).takeRetainedValue().serve() }
-        return nil
-      }, context.toOpaque(), 8 << 20, "omega-decode")
-    if result != 0 { context.release() }
+    _ = startThread("omega-decode") { [shared] in shared.serve() }
   }
 }

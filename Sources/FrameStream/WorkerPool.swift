@@ -1,5 +1,6 @@
 internal import CPlatform
 internal import Synchronization
+internal import Threads
 
 /// A few threads that do the parts of one thing at a time, the caller among them.
 ///
@@ -86,7 +87,7 @@ public final class WorkerPool: Sendable {
       var isStopped = false
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     /// Grows with each job.
     private nonisolated(unsafe) let generation: UnsafeMutablePointer<UInt32>
 
@@ -109,14 +110,7 @@ public final class WorkerPool: Sendable {
 
     /// False when the system has no thread.
     static func start(_ shared: Shared) -> Bool {
-      let context = Unmanaged.passRetained(shared)
-      let result = platform_thread_start(
-        { context in
-          if let context { Unmanaged<Shared>.fromOpaque(context).takeRetainedValue().serve() }
-          return nil
-        }, context.toOpaque(), 8 << 20, "omega-bands")
-      if result != 0 { context.release() }
-      return result == 0
+      startThread("omega-bands") { shared.serve() }
     }
 
     private func serve() {

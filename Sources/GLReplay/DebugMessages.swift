@@ -1,6 +1,7 @@
 import CPlatform
 import GLWire
 import Ring
+internal import Threads
 import Wire
 
 // OpenGL 4.6, chapter 20. The driver has one callback, which is the node's for as long as the context lives: what

@@ -1,5 +1,6 @@
 import CPlatform
 import GLWire
+internal import Threads
 
 /// What the client calls a window, a pixmap or a pbuffer: buffers of pixels that every context of its
 /// share can have in a framebuffer object. Its pictures lie with their top row first, as a window's

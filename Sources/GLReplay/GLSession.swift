@@ -1,5 +1,6 @@
 import CPlatform
 public import Ring
+internal import Threads
 import Wire
 
 /// Frame buffers of a window of a client on this host; mapped as long as the object lives.

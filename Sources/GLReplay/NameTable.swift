@@ -1,4 +1,5 @@
 import CPlatform
+internal import Threads
 
 /// What a name names. Programs and shaders share one space of names.
 enum NameKind: UInt8, CaseIterable {

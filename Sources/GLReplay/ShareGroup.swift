@@ -1,4 +1,5 @@
 import CPlatform
+internal import Threads
 
 /// What the contexts of one share group of the client have together: the names of their objects. The
 /// driver knows no such groups, all contexts of a session share there; the names keep them apart.

@@ -1,5 +1,6 @@
 import CPlatform
 import GLWire
+internal import Threads
 
 /// A context of the node's own that shares with the application's: where drawables are made, resized
 /// and read. The application's context knows nothing of it, whatever its state is: pixel transfer,

@@ -2,6 +2,7 @@ import CPlatform
 import CommandStream
 import GLReplay
 import Ring
+internal import Threads
 import VulkanReplay
 import Wire
 
@@ -93,8 +94,7 @@ final class ChannelReader: @unchecked Sendable {
       }
       replay.finish()
       lock.withLock { isOpen[Int(channel)] = false }
-      closed.add(1)
-      closed.wakeAll()
+      closed.bump()
     }
     if !started { lock.withLock { isOpen[Int(channel)] = false } }
     return started
@@ -352,7 +352,6 @@ final class RecordStream: @unchecked Sendable {
   }
 
   func wake() {
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 }

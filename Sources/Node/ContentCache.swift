@@ -1,6 +1,7 @@
 import CPlatform
 import CommandStream
 import Glibc
+internal import Threads
 import VulkanReplay
 
 /// Where and how much a node keeps of what its clients sent.
@@ -100,8 +101,7 @@ final class ContentCache: ContentKeeper, @unchecked Sendable {
   /// Writes what still waits, at most so long.
   func finish(nanoseconds: UInt64) {
     ending.store(1)
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
     let deadline = platform_now() &+ nanoseconds
     while ended.load() == 0, platform_now() < deadline {
       ended.wait(while: 0, nanoseconds: 50_000_000)
@@ -132,8 +132,7 @@ final class ContentCache: ContentKeeper, @unchecked Sendable {
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
     copy.copyMemory(from: bytes)
     lock.withLock { waiting.append(copy) }
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 
   // MARK: Reading

@@ -1,6 +1,7 @@
 import CPlatform
 import FrameLink
 import FrameStream
+internal import Threads
 import Transport
 import VulkanReplay
 

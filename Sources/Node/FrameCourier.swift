@@ -1,5 +1,6 @@
 import CPlatform
 import Ring
+internal import Threads
 import VulkanReplay
 
 /// Brings the frames of one swapchain to a client elsewhere, from a thread of its own: whoever has made a frame does not wait
@@ -39,8 +40,7 @@ final class FrameCourier: @unchecked Sendable {
 
   /// There is something to do, or the client has got a frame.
   func wake() {
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 
   /// Takes a frame; the thread is started with the first. Where there is none, delivers it at once.

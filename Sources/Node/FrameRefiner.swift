@@ -1,4 +1,5 @@
 import CPlatform
+internal import Threads
 import VulkanReplay
 
 /// Sends what pictures lack while their windows present nothing, from a thread of its own that is started with the first
@@ -37,8 +38,7 @@ final class FrameRefiner: @unchecked Sendable {
       isOver = true
       steps = [:]
     }
-    changed.add(1)
-    changed.wakeAll()
+    changed.bump()
   }
 
   /// How long the thread sleeps at most while there is something to do, and after that before it ends.

@@ -3,6 +3,7 @@ import FrameServer
 import FrameStream
 import Ring
 import Synchronization
+internal import Threads
 import Transport
 import VulkanReplay
 

@@ -1,6 +1,7 @@
 import CPlatform
 import FrameStream
 import Ring
+internal import Threads
 import Transport
 import VulkanReplay
 

@@ -2,6 +2,7 @@ import CPlatform
 import CommandStream
 import FrameStream
 import Ring
+internal import Threads
 public import Transport
 import ViewStream
 public import VulkanReplay

@@ -2,7 +2,7 @@ import CPlatform
 import FrameStream
 import MemoryFabric
 import Ring
-import Synchronization
+internal import Threads
 import Transport
 import VulkanReplay
 import Wire
@@ -69,7 +69,7 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   private let sendsBlocks: Bool
   private var runs = RunEncoder()
   /// Codes frames, for a client that has said how.
-  private let sender = Mutex<FrameSender?>(nil)
+  private let sender = Guarded<FrameSender?>(nil)
   /// A gigabit until it was measured.
   private var chooser = CodecChooser(bytesPerSecond: 125e6)
 
@@ -81,7 +81,7 @@ final class LinkSink: CompletionSink, @unchecked Sendable {
   private let viewers: ViewerFeed?
   private let sendsFrameTimes: Bool
   /// Who sends frames that nobody waits for, by swapchain.
-  private let couriers = Mutex<[UInt64: FrameCourier]>([:])
+  private let couriers = Guarded<[UInt64: FrameCourier]>([:])
 
   /// `datagramPorts`: those that frames may leave from as datagrams; 0: any. `viewers`: who is shown the frames too.
   /// `sendsFrameTimes`: to a client that takes them.

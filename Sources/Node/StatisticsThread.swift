@@ -1,5 +1,6 @@
 import CPlatform
 import Ring
+internal import Threads
 import Transport
 import VulkanReplay
 import Wire

@@ -1,6 +1,7 @@
 import CPlatform
 import FrameServer
 import FrameStream
+internal import Threads
 import Transport
 import ViewStream
 import VulkanReplay
@@ -77,8 +78,7 @@ final class ViewerFeed: @unchecked Sendable {
   }
 
   private func wake() {
-    word.add(1)
-    word.wakeAll()
+    word.bump()
   }
 
   // MARK: From those who present

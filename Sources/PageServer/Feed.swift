@@ -1,6 +1,7 @@
 internal import CPlatform
 internal import FrameStream
 internal import Synchronization
+internal import Threads
 internal import Transport
 internal import ViewStream
 
@@ -152,7 +153,7 @@ final class Picture {
 /// nobody else.
 final class Outbox: @unchecked Sendable {
   private let link: Link
-  private let queue = Mutex<[(type: UInt32, bytes: [UInt8])]>([])
+  private let queue = Guarded<[(type: UInt32, bytes: [UInt8])]>([])
   private let word = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
   private let isEnded = Atomic<Bool>(false)
 

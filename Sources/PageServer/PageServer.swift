@@ -1,7 +1,7 @@
 internal import CPlatform
 internal import FrameStream
 internal import Glibc
-internal import Synchronization
+internal import Threads
 public import Transport
 internal import ViewStream
 
@@ -33,7 +33,7 @@ public final class PageServer: @unchecked Sendable {
   private let feeds: Int32
   private let configuration: PageServerConfiguration
   private let log: @Sendable (Level, String) -> Void
-  private let lock = Mutex<Void>(())
+  private let lock = Guarded<Void>(())
   private let event: Int32
   private var connections: [Connection] = []
   private var viewers: [Viewer] = []
@@ -539,21 +539,4 @@ public final class PageServer: @unchecked Sendable {
     }
     picture.finishFrame(now)
   }
-}
-
-/// Starts a detached thread; false when the system has none.
-private func startThread(_ name: StaticString, _ body: @escaping @Sendable () -> Void) -> Bool {
-  final class Body {
-    let run: () -> Void
-    init(_ run: @escaping () -> Void) { self.run = run }
-  }
-  let context = Unmanaged.passRetained(Body(body))
-  let result = platform_thread_start(
-    { context in
-      if let context { Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run() }
-      return nil
-    }, context.toOpaque(), 1 << 20,
-    UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
-  if result != 0 { context.release() }
-  return result == 0
 }

@@ -1,5 +1,6 @@
 import CPlatform
 import Ring
+internal import Threads
 
 /// Something that a client's session is in and has not come out of.
 public struct Activity: Sendable {

@@ -1,6 +1,7 @@
 import CPlatform
 import CVulkan
 import Ring
+internal import Threads
 import VulkanWire
 import Wire
 

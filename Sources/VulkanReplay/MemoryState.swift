@@ -2,6 +2,7 @@ import CPlatform
 import CVulkan
 import MemoryFabric
 import Ring
+internal import Threads
 
 /// A range of bytes of an allocation.
 struct ByteRange: Equatable {

@@ -1,6 +1,7 @@
 import CPlatform
 import CVulkan
 import Ring
+internal import Threads
 import VulkanWire
 import Wire
 
@@ -65,8 +66,7 @@ final class PipelineCompiler: @unchecked Sendable {
       guard let next else { return }
       next.run()
       lock.withLock { pendingIDs.subtract(next.ids) }
-      ended.add(1)
-      ended.wakeAll()
+      ended.bump()
       end()
     }
   }
@@ -86,8 +86,7 @@ final class PipelineCompiler: @unchecked Sendable {
       if rest.isEmpty { break }
       for action in rest { action() }
     }
-    ended.add(1)
-    ended.wakeAll()
+    ended.bump()
   }
 
   private func waitForAnEnd() {

@@ -2,6 +2,7 @@ import CPlatform
 import CVulkan
 import MemoryFabric
 import Ring
+internal import Threads
 import VulkanWire
 import Wire
 

@@ -1,6 +1,7 @@
 import CPlatform
 import CVulkan
 import Ring
+internal import Threads
 
 /// What the client wants to be told when the queue operation that follows has finished.
 struct Announcement {
@@ -107,8 +108,7 @@ final class QueueState: @unchecked Sendable {
   func enqueue(_ operation: QueueOperation) {
     session.counters.addQueueOperation()
     lock.withLock { waiting.append(operation) }
-    given.add(1)
-    given.wakeAll()
+    given.bump()
   }
 
   /// Waits until there is room for one more operation. False when none of those under way finishes,
@@ -144,8 +144,7 @@ final class QueueState: @unchecked Sendable {
   /// Ends the completion thread, after everything that was given.
   func stop() {
     stopping.store(1)
-    given.add(1)
-    given.wakeAll()
+    given.bump()
     while stopped.load() == 0 { stopped.wait(while: 0, nanoseconds: 1_000_000_000) }
     session.activity.remove(self)
   }

@@ -1,6 +1,7 @@
 import CPlatform
 import CVulkan
 public import Ring
+internal import Threads
 public import Wire
 
 /// Bounds on what one client may make the node hold.
@@ -101,15 +102,13 @@ public final class ReplaySession: @unchecked Sendable {
   public func lose(_ reason: UInt32, _ message: String) {
     guard over.exchange(1) == 0 else { return }
     sink.lost(reason, message)
-    frameBuffersArrived.add(1)
-    frameBuffersArrived.wakeAll()
+    frameBuffersArrived.bump()
   }
 
   /// Ends the session without telling anybody: the client is gone.
   public func end() {
     _ = over.exchange(1)
-    frameBuffersArrived.add(1)
-    frameBuffersArrived.wakeAll()
+    frameBuffersArrived.bump()
   }
 
   /// Stops what still waits for the GPU; for a process that goes on after its client.
@@ -220,8 +219,7 @@ public final class ReplaySession: @unchecked Sendable {
     else { return false }
     let mapped = FrameBuffers(base: base, byteCount: Int(byteCount))
     lock.withLock { frameBuffers[swapchain] = mapped }
-    frameBuffersArrived.add(1)
-    frameBuffersArrived.wakeAll()
+    frameBuffersArrived.bump()
     return true
   }
 

@@ -1,5 +1,6 @@
 import CVulkan
 import Ring
+internal import Threads
 import VulkanWire
 import Wire
 

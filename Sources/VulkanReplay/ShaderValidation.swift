@@ -2,6 +2,7 @@ import CPlatform
 import CSPIRV
 import CVulkan
 import Ring
+internal import Threads
 import Wire
 
 /// Runs SPIR-V through the validator of spirv-tools before a driver sees it: shader compilers are

@@ -1,6 +1,7 @@
 import CPlatform
 import CVulkan
 import Ring
+internal import Threads
 import Wire
 
 /// What a `createSwapchain` record asks for, checked.

@@ -1,8 +1,8 @@
 import FrameSamples
 import FrameServer
 import FrameStream
-import Synchronization
 import Testing
+import Threads
 
 @testable import Agent
 
@@ -42,7 +42,7 @@ private final class Receiver {
 
   @discardableResult
   func send(_ source: Picture, to image: Int) throws -> FrameFeedback {
-    let units = Mutex([[UInt8]]())
+    let units = Guarded([[UInt8]]())
     let coded = encoder.encode(source.rows, width: width, height: height) { unit in
       var bytes = [UInt8](repeating: 0, count: unit.byteCount)
       bytes.withUnsafeMutableBytes { if let p = $0.baseAddress { unit.write(to: p) } }
@@ -133,7 +133,7 @@ struct BandedPictureTests {
   private final class Datagrams: @unchecked Sendable {
     let receiver = Receiver(settings(.h264), width: 320, height: 200, images: 4)
     let desktop = Desktop(width: 320, height: 200, share: 1)
-    let refusals = Mutex(0)
+    let refusals = Guarded(0)
     private(set) var frames: [[[UInt8]]] = []
     private(set) var pictures: [Picture] = []
 
@@ -141,7 +141,7 @@ struct BandedPictureTests {
     func code(_ count: Int) {
       for _ in 0..<count {
         desktop.advance()
-        let units = Mutex([[UInt8]]())
+        let units = Guarded([[UInt8]]())
         _ = receiver.encoder.encode(desktop.picture.rows, width: 320, height: 200) { unit in
           var bytes = [UInt8](repeating: 0, count: unit.byteCount)
           bytes.withUnsafeMutableBytes { if let p = $0.baseAddress { unit.write(to: p) } }
@@ -246,7 +246,7 @@ struct BandedPictureTests {
   func hostile() throws {
     let receiver = Receiver(settings(.lossless), width: 320, height: 200, images: 2)
     let desktop = Desktop(width: 320, height: 200, share: 0.2)
-    let units = Mutex([[UInt8]]())
+    let units = Guarded([[UInt8]]())
     _ = receiver.encoder.encode(desktop.picture.rows, width: 320, height: 200) { unit in
       var bytes = [UInt8](repeating: 0, count: unit.byteCount)
       bytes.withUnsafeMutableBytes { if let p = $0.baseAddress { unit.write(to: p) } }

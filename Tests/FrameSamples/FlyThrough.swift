@@ -1,5 +1,5 @@
 internal import Glibc
-internal import Synchronization
+internal import Threads
 
 /// A drive over textured ground under a sky, past boxes, with a head-up display: every pixel moves but
 /// those of the display.
@@ -96,7 +96,7 @@ private struct Texture {
   let texels: [UInt32]
 
   /// What `pyramid` has made, which takes a while.
-  private static let made = Mutex([UInt64: [Texture]]())
+  private static let made = Guarded([UInt64: [Texture]]())
 
   /// The noise at 512, 256, … 16 texels a side.
   static func pyramid(

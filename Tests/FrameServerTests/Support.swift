@@ -1,5 +1,5 @@
 import FrameSamples
-import Synchronization
+import Threads
 
 @testable import FrameServer
 @testable import FrameStream
@@ -34,7 +34,7 @@ final class Stream {
   func refine() throws -> CodedFrame { try pass { encoder.refine(deliver: $0) } }
 
   private func pass(_ code: ((CodedUnit) -> Void) -> CodedFrame) throws -> CodedFrame {
-    let coded = Mutex([(BandHeader, [UInt8])]())
+    let coded = Guarded([(BandHeader, [UInt8])]())
     let frame = code { unit in
       var bytes = [UInt8](repeating: 0, count: unit.byteCount)
       bytes.withUnsafeMutableBytes { buffer in

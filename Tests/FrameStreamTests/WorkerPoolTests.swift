@@ -1,6 +1,6 @@
 import FrameStream
-import Synchronization
 import Testing
+import Threads
 
 @Suite("WorkerPool")
 struct WorkerPoolTests {
@@ -8,7 +8,7 @@ struct WorkerPoolTests {
   func once(threads: Int, parts: Int) {
     let pool = WorkerPool(threads: threads)
     for _ in 0..<200 {
-      let done = Mutex([Int](repeating: 0, count: parts))
+      let done = Guarded([Int](repeating: 0, count: parts))
       pool.run(parts) { index in done.withLock { $0[index] += 1 } }
       #expect(done.withLock { $0 } == [Int](repeating: 1, count: parts))
     }
@@ -16,7 +16,7 @@ struct WorkerPoolTests {
 
   @Test("of one thread does them in order")
   func order() {
-    let begun = Mutex([Int]())
+    let begun = Guarded([Int]())
     WorkerPool(threads: 1).run(8) { index in begun.withLock { $0.append(index) } }
     #expect(begun.withLock { $0 } == Array(0..<8))
   }

@@ -142,7 +142,8 @@ func hook_glClientWaitSync(
     switch connection.wait(
       slot: known.target.slot, value: known.target.value, nanoseconds: timeout)
     {
-    case .done: result = GL.CONDITION_SATISFIED
+    // Who does not wait can only have found it signaled (OpenGL 4.6, 4.1.1).
+    case .done: result = timeout == 0 ? GL.ALREADY_SIGNALED : GL.CONDITION_SATISFIED
     case .timeout: result = GL.TIMEOUT_EXPIRED
     case .lost: return GL.WAIT_FAILED
     }

@@ -105,7 +105,9 @@ function fillWindows() {
   list.replaceChildren(...state.windows.map((one) => {
     const item = document.createElement("option");
     item.value = `${one.application}/${one.window}`;
-    item.textContent = `${one.name || "an application"} (${one.process}) ${one.width} × ${one.height}`;
+    // The first connection of an application is made before there is a process to it.
+    const process = one.process ? ` (${one.process})` : "";
+    item.textContent = `${one.name || "an application"}${process} ${one.width} × ${one.height}`;
     item.selected = one.application === state.application && one.window === state.window;
     return item;
   }));

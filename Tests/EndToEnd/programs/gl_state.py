@@ -686,6 +686,9 @@ def maps() -> None:
 
     def wait() -> None:
         fence = pointer(gl.glFenceSync(0x9117, 0))
+        # Who does not wait is not told that a wait was satisfied.
+        polls = [gl.glClientWaitSync(fence, 1, C.c_uint64(0)) for _ in range(3)]
+        say("poll", all(result in (0x911A, 0x911B) for result in polls))
         say("wait", gl.glClientWaitSync(fence, 1, C.c_uint64(10**9)) in (0x911A, 0x911C))
         gl.glDeleteSync(fence)
 
