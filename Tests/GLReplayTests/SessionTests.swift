@@ -2,6 +2,7 @@ import CPlatform
 import GLWire
 import Ring
 import Testing
+import Threads
 import Wire
 
 @testable import GLReplay

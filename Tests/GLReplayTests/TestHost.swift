@@ -1,6 +1,7 @@
 import CPlatform
 import GLWire
 import Ring
+import Threads
 import Wire
 
 @testable import GLReplay
