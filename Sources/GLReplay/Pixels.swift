@@ -120,7 +120,14 @@ extension GLReplayContext {
     beginQuiet()
     call(other, Int32(clamping: byteCount))
     endQuiet()
+    // Where nothing was written the two differ in every bit.
     var count = byteCount
+    while count >= 8,
+      room.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+        ^ other.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self) == UInt64.max
+    {
+      count &-= 8
+    }
     while count > 0,
       room.load(fromByteOffset: count &- 1, as: UInt8.self)
         != other.load(fromByteOffset: count &- 1, as: UInt8.self)
