@@ -250,7 +250,8 @@ let package = Package(
       name: "VulkanReplayTests", dependencies: ["VulkanReplay", "CVulkan", "CPlatform"],
       swiftSettings: gnu),
     .testTarget(
-      name: "GLReplayTests", dependencies: ["GLReplay", "GLWire", "Ring", "Threads", "Wire", "CPlatform"],
+      name: "GLReplayTests",
+      dependencies: ["GLReplay", "GLWire", "Ring", "Threads", "Wire", "CPlatform"],
       swiftSettings: gnu),
     .testTarget(
       name: "NodeTests",

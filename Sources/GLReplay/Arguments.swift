@@ -293,8 +293,9 @@ struct ResultRoom {
   /// Zeroed bytes at a multiple of 16; nil when there is no more.
   mutating func take(_ count: Int) -> UnsafeMutableRawPointer? {
     if start == nil { start = platform_map_private(ResultRoom.capacity) }
+    // Both are multiples of 16, so that what fits does so when it is rounded up.
+    guard let start, count <= ResultRoom.capacity &- used else { return nil }
     let size = (max(count, 0) &+ 15) & ~15
-    guard let start, size <= ResultRoom.capacity &- used else { return nil }
     let place = start + used
     used &+= size
     platform_zero(place, size)

@@ -402,9 +402,8 @@ func doer_glGetCompressedTextureSubImage(
   guard let call = c.pointee.gl.glGetCompressedTextureSubImage else {
     return c.pointee.missing(GLOpcode.glGetCompressedTextureSubImage, ticket)
   }
-  let layers = glProduct(6, Int(max(depth, 1)))
-  let bytes = min(
-    Int(max(bufSize, 0)), glProduct(c.pointee.compressedSize(0, texture, level), layers))
+  // All that a part can be of, whatever the client says of its size; a cube map says how large a face is.
+  let bytes = min(Int(max(bufSize, 0)), c.pointee.compressedSize(0, texture, level) &* 6)
   let size = (UInt32(max(width, 0)), UInt32(max(height, 0)), UInt32(max(depth, 0)))
   c.pointee.read(
     GLOpcode.glGetCompressedTextureSubImage, ticket, bytes, size: size, isProbed: true

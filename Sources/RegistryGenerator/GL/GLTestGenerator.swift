@@ -60,12 +60,14 @@ extension GLGenerator {
     "glGetVertexAttribiv", "glIsEnabled",
   ]
 
-  /// Arrays for which the specification allows NULL where something would be read.
+  /// Arrays for which the specification allows NULL where something would be read, or has an error for it.
   private static let nullable: Set<String> = [
     "glBindBuffersBase", "glBindImageTextures", "glBindSamplers", "glBindTextures",
     "glClearBufferData", "glClearBufferSubData", "glClearNamedBufferData",
-    "glClearNamedBufferSubData", "glClearTexImage", "glClearTexSubImage", "glObjectLabel",
-    "glObjectPtrLabel",
+    "glClearNamedBufferDataEXT", "glClearNamedBufferSubData", "glClearNamedBufferSubDataEXT",
+    "glClearTexImage", "glClearTexSubImage", "glDeleteNamedStringARB", "glGetNamedStringARB",
+    "glGetNamedStringivARB", "glIsNamedStringARB", "glNamedBufferDataEXT",
+    "glNamedBufferStorageEXT", "glNamedStringARB", "glObjectLabel", "glObjectPtrLabel",
   ]
 
   private func stubs() -> [String] {

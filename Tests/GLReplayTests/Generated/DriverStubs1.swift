@@ -613,7 +613,7 @@ func stub_glClearNamedBufferDataEXT(
   recorder.value(internalformat)
   recorder.value(format)
   recorder.value(type)
-  recorder.read(data, max(glPixelSize(format,type), 0))
+  recorder.read(data, max(glPixelSize(format,type), 0), isNullable: true)
 }
 
 func stub_glClearNamedBufferSubData(
@@ -641,7 +641,7 @@ func stub_glClearNamedBufferSubDataEXT(
   recorder.value(size)
   recorder.value(format)
   recorder.value(type)
-  recorder.read(data, max(glPixelSize(format,type), 0))
+  recorder.read(data, max(glPixelSize(format,type), 0), isNullable: true)
 }
 
 func stub_glClearNamedFramebufferfi(
@@ -1943,7 +1943,7 @@ func stub_glDeleteLists(_ list: UInt32, _ range: Int32) {
 func stub_glDeleteNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) {
   recorder.enter("glDeleteNamedStringARB")
   recorder.value(namelen)
-  recorder.text(name, namelen, isNullable: false)
+  recorder.text(name, namelen, isNullable: true)
 }
 
 func stub_glDeleteObjectARB(_ obj: UInt32) {

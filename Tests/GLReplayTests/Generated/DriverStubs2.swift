@@ -873,7 +873,7 @@ func stub_glGetNamedStringARB(
 ) {
   recorder.enter("glGetNamedStringARB")
   recorder.value(namelen)
-  recorder.text(name, namelen, isNullable: false)
+  recorder.text(name, namelen, isNullable: true)
   recorder.value(bufSize)
   recorder.write(stringlen, glProduct(1, 4))
   recorder.writeString(string, Int(bufSize))
@@ -885,7 +885,7 @@ func stub_glGetNamedStringivARB(
 ) {
   recorder.enter("glGetNamedStringivARB")
   recorder.value(namelen)
-  recorder.text(name, namelen, isNullable: false)
+  recorder.text(name, namelen, isNullable: true)
   recorder.value(pname)
   recorder.probe(params, 4)
 }
@@ -2192,7 +2192,7 @@ func stub_glIsList(_ list: UInt32) -> UInt8 {
 func stub_glIsNamedStringARB(_ namelen: Int32, _ name: UnsafePointer<CChar>?) -> UInt8 {
   recorder.enter("glIsNamedStringARB")
   recorder.value(namelen)
-  recorder.text(name, namelen, isNullable: false)
+  recorder.text(name, namelen, isNullable: true)
   return recorder.result()
 }
 

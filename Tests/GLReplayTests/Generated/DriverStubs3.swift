@@ -809,7 +809,7 @@ func stub_glNamedBufferDataEXT(
   recorder.enter("glNamedBufferDataEXT")
   recorder.value(buffer)
   recorder.value(size)
-  recorder.read(data, max(Int(size), 0))
+  recorder.read(data, max(Int(size), 0), isNullable: true)
   recorder.value(usage)
 }
 
@@ -819,7 +819,7 @@ func stub_glNamedBufferStorageEXT(
   recorder.enter("glNamedBufferStorageEXT")
   recorder.value(buffer)
   recorder.value(size)
-  recorder.read(data, Int(size))
+  recorder.read(data, Int(size), isNullable: true)
   recorder.value(flags)
 }
 
@@ -1197,9 +1197,9 @@ func stub_glNamedStringARB(
   recorder.enter("glNamedStringARB")
   recorder.value(type)
   recorder.value(namelen)
-  recorder.text(name, namelen, isNullable: false)
+  recorder.text(name, namelen, isNullable: true)
   recorder.value(stringlen)
-  recorder.text(string, stringlen, isNullable: false)
+  recorder.text(string, stringlen, isNullable: true)
 }
 
 func stub_glNormal3b(_ nx: Int8, _ ny: Int8, _ nz: Int8) {
